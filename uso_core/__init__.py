@@ -1,0 +1,49 @@
+"""USO (arXiv 2508.18966) on diffusers: requests in, images out. Knows neither Ray nor storage.
+
+The public names are loaded on first use, so that importing the package costs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from uso_core.checkpoint import ModelCard, ModelSource, describe_model
+    from uso_core.errors import CheckpointError, InvalidRequestError, UsoError
+    from uso_core.pipeline import USOPipeline
+    from uso_core.request import Limits, Parameters, StylizedImage, StylizeRequest
+
+__all__ = [
+    "CheckpointError",
+    "InvalidRequestError",
+    "Limits",
+    "ModelCard",
+    "ModelSource",
+    "Parameters",
+    "StylizeRequest",
+    "StylizedImage",
+    "USOPipeline",
+    "UsoError",
+    "describe_model",
+]
+
+_MODULE_OF = {
+    "CheckpointError": "errors",
+    "InvalidRequestError": "errors",
+    "UsoError": "errors",
+    "Limits": "request",
+    "Parameters": "request",
+    "StylizeRequest": "request",
+    "StylizedImage": "request",
+    "ModelCard": "checkpoint",
+    "ModelSource": "checkpoint",
+    "describe_model": "checkpoint",
+    "USOPipeline": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute of any type
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

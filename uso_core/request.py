@@ -1,0 +1,125 @@
+"""What is asked of the model and what comes back: small frozen values, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from uso_core.errors import InvalidRequestError
+
+MAX_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The ranges a checkpoint accepts; the defaults are those of USO on FLUX.1-dev.
+
+    Sizes are in pixels of the output. `default_size` is the side of the square that is drawn when a
+    request gives neither a size nor a content image, and the square root of the area that an
+    inferred size aims at.
+    """
+
+    min_size: int = 512
+    max_size: int = 1536
+    size_step: int = 16
+    default_size: int = 1024
+    max_steps: int = 50
+    min_guidance: float = 1.0
+    max_guidance: float = 5.0
+    max_content_long_size: int = 1024
+    max_styles: int = 4
+    max_images: int = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The numbers of a request: everything but its prompt and its images.
+
+    Attributes:
+        width: output width in pixels; None: from the content image, else the default size.
+        height: output height in pixels; None: likewise.
+        num_steps: Euler steps.
+        guidance: distilled guidance scale of FLUX.1-dev.
+        seed: of the first image's noise; image j uses `seed + j`.
+        keep_size: take the output size from the preprocessed content image, scaled by
+            1024 / `content_long_size`; without a content image it changes nothing.
+        content_long_size: long side, in pixels, to which the content image is resized before it is
+            encoded; 0 leaves the content image out.
+        num_images: images drawn from this request.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    num_steps: int = 25
+    guidance: float = 4.0
+    seed: int = 0
+    keep_size: bool = False
+    content_long_size: int = 512
+    num_images: int = 1
+
+    @property
+    def seeds(self) -> range:
+        """The seed of each image, in order."""
+        return range(self.seed, self.seed + self.num_images)
+
+    def check(self, limits: Limits) -> None:
+        """Raise `InvalidRequestError` for the first parameter outside `limits`."""
+        for side in ("width", "height"):
+            size = getattr(self, side)
+            if size is not None:
+                _check_range(side, size, limits.min_size, limits.max_size)
+                if size % limits.size_step:
+                    raise InvalidRequestError(side, size, f"a multiple of {limits.size_step}")
+        _check_range("num_steps", self.num_steps, 1, limits.max_steps)
+        _check_range("guidance", self.guidance, limits.min_guidance, limits.max_guidance)
+        _check_range("content_long_size", self.content_long_size, 0, limits.max_content_long_size)
+        _check_range("num_images", self.num_images, 1, limits.max_images)
+        _check_range("seed", self.seed, 0, MAX_SEED - self.num_images + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StylizeRequest(Parameters):
+    """One request: a prompt, references, and numbers. Images may be in any mode PIL can hold.
+
+    Attributes:
+        prompt: empty keeps the layout of the content image; beyond 512 T5 tokens it is truncated.
+        content_image: subject, identity or layout reference.
+        style_images: style references, in order; any sequence is taken and kept as a tuple.
+    """
+
+    prompt: str = ""
+    content_image: Image.Image | None = None
+    style_images: Sequence[Image.Image] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "style_images", tuple(self.style_images))
+
+    def check(self, limits: Limits) -> None:
+        """Raise `InvalidRequestError` for the first field outside `limits`."""
+        super().check(limits)
+        if len(self.style_images) > limits.max_styles:
+            raise InvalidRequestError(
+                "style_images", len(self.style_images), f"at most {limits.max_styles} styles"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StylizedImage:
+    """One drawn image.
+
+    Attributes:
+        image: RGB, in the size that was drawn.
+        seed: the seed of its noise.
+        prompt_truncated: the prompt was longer than 512 T5 tokens and its end was not used.
+    """
+
+    image: Image.Image
+    seed: int
+    prompt_truncated: bool
+
+
+def _check_range(field: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # also False for NaN
+        raise InvalidRequestError(field, value, f"{low} to {high}")
