@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -163,7 +163,7 @@ class OnErrorConfig(StrictModel):
     max_failed_fraction: Fraction = 0.0
     """Failed rows, of all rows recorded, up to which the run counts as a success (exit code 0)."""
     max_consecutive: int | None = Field(100, ge=1)
-    """Stop the run after so many failures in a row that are not the manifest's fault (`null`: never)."""
+    """Stop the run after so many failures in a row other than `invalid_request` (`null`: never)."""
     retry_failed: bool = False
     """Try rows again that failed for a reason that is not retryable, too."""
 
@@ -177,8 +177,8 @@ class RayConfig(StrictModel):
     """CPUs of a `local` cluster; absent: what the machine has, or what the actors need if more."""
     object_store_mb: int = Field(200, ge=80)
     """Object store of a `local` cluster: only rows and outcomes pass through it."""
-    env: dict[str, SecretStr] = Field(default_factory=dict)
-    """Environment variables of the actors, e.g. AWS_ENDPOINT_URL."""
+    env: dict[str, str] = Field(default_factory=dict)
+    """Environment variables of the actors, e.g. AWS_ENDPOINT_URL; `${NAME}` takes the driver's."""
     stop_grace_s: float = Field(60, ge=0)
     """Seconds that rows on the actors get to finish after Ctrl-C or SIGTERM."""
 
@@ -195,5 +195,6 @@ class RunConfig(StrictModel):
     on_error: OnErrorConfig = OnErrorConfig()
     ray: RayConfig = RayConfig()
     storage: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """fsspec options by protocol, e.g. `s3: {endpoint_url: …, key: ${ENV}}`, for manifest,
-    references, weights and output alike."""
+    """fsspec options by protocol, e.g. `s3: {endpoint_url: …, key: ${NAME}}`, for manifest,
+    references, weights and output alike. `${NAME}` stays as it is written until it is used, so that
+    a secret never gets into the run file."""
