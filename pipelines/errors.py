@@ -1,0 +1,30 @@
+"""Why a whole run ends before its end. What was committed stays, and the same command goes on.
+
+RunError
+├── WorkersFailedError     the workers do not come up
+├── TooManyFailuresError   so many rows failed in a row that something is wrong with all of them
+├── RowsChangedError       recorded rows have changed, and on_change says that this is an error
+└── LeaseLostError         another driver took this output over
+"""
+
+from __future__ import annotations
+
+
+class RunError(Exception):
+    """The run cannot go on; the message says why and what to do."""
+
+
+class WorkersFailedError(RunError):
+    """Workers failed to start several times in a row, or none came up in time."""
+
+
+class TooManyFailuresError(RunError):
+    """`on_error.max_consecutive` rows failed one after the other."""
+
+
+class RowsChangedError(RunError):
+    """A completed row has changed since, and `output.on_change` is `error`."""
+
+
+class LeaseLostError(RunError):
+    """Another driver has taken over the output, because this one seemed dead."""

@@ -1,0 +1,49 @@
+"""How many rows one worker should hold, so that its device never waits for a fetch or a store."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from pipelines.rows import Timings
+
+_WINDOW = 64  # rows remembered: enough for quantiles, few enough to follow a change of load
+_START = 3  # rows held before anything was measured: one drawn, one fetched, one stored
+
+
+class FlowControl:
+    """Follows the measured times of recent rows.
+
+    While one row is drawn, others must be fetched or stored. With quick rows drawn in `d` and slow
+    references and stores that take `f` and `s`, a device stays busy when `1 + (f + s) / d` rows are
+    there; one more is kept as slack. Quick and slow are the 20th and 80th percentile of the last
+    rows, so that a run of short rows does not starve the device.
+    """
+
+    def __init__(self, *, fixed: int | None, most: int) -> None:
+        """Hold `fixed` rows, or, where that is None, follow the times up to `most`."""
+        self._fixed = fixed
+        self._most = most
+        self._drawing_ms: deque[float] = deque(maxlen=_WINDOW)
+        self._around_ms: deque[float] = deque(maxlen=_WINDOW)
+        self._limit = min(_START, most) if fixed is None else fixed
+
+    @property
+    def limit(self) -> int:
+        """Rows that one worker should hold now."""
+        return self._limit
+
+    def observe(self, timings: Timings) -> None:
+        """Take the times of one completed row into account."""
+        if self._fixed is not None or timings.inference is None:
+            return
+        drawing = (timings.condition or 0) + timings.inference + (timings.decode or 0)
+        self._drawing_ms.append(drawing)
+        self._around_ms.append((timings.fetch or 0) + (timings.store or 0))
+        quick = max(_quantile(self._drawing_ms, 0.2), 0.1)
+        slow = _quantile(self._around_ms, 0.8)
+        self._limit = min(2 + math.ceil(slow / quick), self._most)
+
+
+def _quantile(values: deque[float], fraction: float) -> float:
+    return sorted(values)[round(fraction * (len(values) - 1))]

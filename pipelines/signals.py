@@ -1,0 +1,48 @@
+"""Ctrl-C and SIGTERM as a request to stop in good order."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class StopRequest:
+    """While entered: the first SIGINT or SIGTERM sets `requested`, a second one interrupts at once.
+
+    Outside the main thread, where Python takes no signals, it changes nothing.
+    """
+
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            self.install()
+        return self
+
+    def install(self) -> None:
+        """Take the signals; again, where a library (Ray does) has taken them in between."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in self._SIGNALS:
+            previous = signal.signal(number, self._handle)
+            self._previous.setdefault(number, previous)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True

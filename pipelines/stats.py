@@ -1,0 +1,152 @@
+"""The run in numbers: what is shown while it goes on, and what is said at its end."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipelines.failures import Failure, FailureCode
+
+_RATE_WINDOW_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The run at one moment.
+
+    Attributes:
+        total: rows of the manifest; None where that is not known in advance.
+        completed: rows recorded or about to be, by this run.
+        failed: likewise.
+        skipped: rows that were recorded before.
+        images: drawn by this run.
+        elapsed_s: since the run began.
+        images_per_s: over the last minute.
+        eta_s: seconds until the end at that rate; None while it can't be told.
+        waiting_for: what holds the run up most, in words; empty: it is drawing.
+    """
+
+    total: int | None = None
+    completed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    images: int = 0
+    elapsed_s: float = 0
+    images_per_s: float = 0
+    eta_s: float | None = None
+    actors_ready: int = 0
+    actors_total: int = 0
+    in_flight: int = 0
+    waiting_for: str = ""
+
+
+class Listener(Protocol):
+    """Whoever wants to see the run go on."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Called about twice a second from the driver's thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailureExample:
+    """How often rows failed with a code, and one of them."""
+
+    code: FailureCode
+    count: int
+    row_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """How a run ended.
+
+    Attributes:
+        completed: rows that this run completed.
+        failed: rows that this run recorded as failed.
+        skipped: rows that were recorded before and left as they were.
+        images: drawn by this run.
+        failed_fraction: failed of all rows recorded in the output, those of earlier runs included.
+        within_budget: `failed_fraction` is at most `on_error.max_failed_fraction`.
+        interrupted: the run was asked to stop before its end; the same command goes on.
+        first_image_s: from the run's begin to its first completed row; None: there was none.
+    """
+
+    run_id: str
+    output_uri: str
+    completed: int
+    failed: int
+    skipped: int
+    images: int
+    failures: tuple[FailureExample, ...]
+    elapsed_s: float
+    images_per_s: float
+    first_image_s: float | None
+    failed_fraction: float
+    within_budget: bool
+    interrupted: bool
+
+
+@dataclass(slots=True)
+class RunStats:
+    """Counts up what happens in a run."""
+
+    clock: Callable[[], float] = time.monotonic
+    completed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    images: int = 0
+    consecutive_failed: int = 0
+    first_image_s: float | None = None
+    failures: Counter[FailureCode] = field(default_factory=Counter)
+    _examples: dict[FailureCode, tuple[str, str]] = field(default_factory=dict)
+    _recent: deque[tuple[float, int, int]] = field(default_factory=deque)
+    _began: float = 0
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the run began."""
+        return self.clock() - self._began
+
+    def add_completed(self, images: int) -> None:
+        """Count a completed row."""
+        self.completed += 1
+        self.images += images
+        self.consecutive_failed = 0
+        if self.first_image_s is None:
+            self.first_image_s = self.elapsed_s
+
+    def add_failed(self, row_id: str, failure: Failure) -> None:
+        """Count a failed row; a row that was rejected says nothing about the run's health."""
+        self.failed += 1
+        self.failures[failure.code] += 1
+        self._examples.setdefault(failure.code, (row_id, failure.message))
+        if failure.code != "invalid_request":
+            self.consecutive_failed += 1
+
+    def failure_examples(self) -> tuple[FailureExample, ...]:
+        """Each code that occurred, the most frequent first."""
+        return tuple(
+            FailureExample(code, count, *self._examples[code])
+            for code, count in self.failures.most_common()
+        )
+
+    def rates(self, total: int | None) -> tuple[float, float | None]:
+        """Images per second over the last minute, and the seconds left at that pace."""
+        now, rows = self.elapsed_s, self.completed + self.failed
+        self._recent.append((now, rows, self.images))
+        while len(self._recent) > 2 and now - self._recent[0][0] > _RATE_WINDOW_S:
+            self._recent.popleft()
+        then, rows_then, images_then = self._recent[0]
+        if now - then < 1e-3:
+            return 0.0, None
+        rows_per_s = (rows - rows_then) / (now - then)
+        left = None if total is None else max(0, total - self.skipped - rows)
+        eta_s = left / rows_per_s if left is not None and rows_per_s > 0 else None
+        return (self.images - images_then) / (now - then), eta_s

@@ -1,0 +1,65 @@
+"""The seam between the dispatcher and whatever runs the rows: Ray actors, or threads in a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipelines.rows import ManifestRow, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker has loaded its model and takes rows."""
+
+    worker: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A row has ended, well or with a failure of its own; the worker goes on."""
+
+    worker: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """A row met a bug: the worker's code raised, and the worker goes on."""
+
+    worker: str
+    row_id: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A worker died with everything that was on it; `Ready` follows when it is replaced."""
+
+    worker: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailed:
+    """A worker, or its replacement, did not come up; another start is under way."""
+
+    worker: str
+    reason: str
+
+
+Event = Ready | Finished | Raised | Lost | StartFailed
+
+
+class WorkerPool(Protocol):
+    """Workers by name, each of which holds several rows at a time and draws one of them."""
+
+    def submit(self, worker: str, row: ManifestRow) -> None:
+        """Give a row to a ready worker; returns at once."""
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        """What has happened since the last call; waits up to `timeout_s` for the first event."""
+
+    def kill(self, worker: str) -> None:
+        """End a worker at once, e.g. because it hangs; `Lost` follows, then `Ready`."""
