@@ -1,0 +1,1 @@
+"""The `uso` command: what a user types, sees and gets back."""

@@ -1,0 +1,171 @@
+"""The `uso` command line: what can be typed, and which module does it.
+
+A command's module is imported when the command runs: torch and Ray take seconds to import, and
+`uso --help` must answer at once.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs import screen
+
+app = typer.Typer(
+    name="uso",
+    help="USO for whole datasets: a manifest of prompts and reference images goes in, stylized "
+    "images and one record per row come out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigFile = Annotated[
+    Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override one key of the configuration, e.g. stylize.actors=4. Repeatable.",
+        show_default=False,
+    ),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"uso-batch {version('uso-batch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    screen.tolerate_narrow_encodings()
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Read only the first so many rows.", show_default=False),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try rows again whatever they failed with.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+) -> None:
+    """Draw the images of a manifest; run it again to go on, or to do what is missing.
+
+    Exit codes: 0 done within the failure budget, 1 the run failed, 2 wrong configuration or
+    manifest, 3 done but over the failure budget, 130 interrupted.
+    """
+    from jobs.run import run_command
+
+    values = list(overrides or [])
+    if limit is not None:
+        values.append(f"manifest.limit={limit}")
+    if retry_failed:
+        values.append("on_error.retry_failed=true")
+    raise typer.Exit(run_command(config, values, verbose=verbose))
+
+
+@app.command()
+def describe(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Show what a run would do: stages, actors, resources, schemas. Starts nothing."""
+    from jobs.describe import describe_command
+
+    raise typer.Exit(describe_command(config, overrides or []))
+
+
+@app.command()
+def status(
+    output: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUTPUT", help="The output folder or URL of a run.", show_default=False
+        ),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    rows: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Print the first N records, too.")
+    ] = 0,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Take the storage options of this file.", show_default=False),
+    ] = None,
+) -> None:
+    """Count an output's records. Needs no cluster, and works while a run goes on."""
+    from jobs.status import status_command
+
+    raise typer.Exit(status_command(output, as_json=as_json, rows=rows, config_path=config))
+
+
+@app.command()
+def generate(
+    out: Annotated[
+        Path, typer.Option(dir_okay=False, help="The image to write.", show_default=False)
+    ],
+    model: Annotated[
+        str, typer.Option(help="As model.base in a configuration, or a preset file of yours.")
+    ] = "black-forest-labs/FLUX.1-dev",
+    prompt: Annotated[str, typer.Option(help="Empty keeps the content image's layout.")] = "",
+    content: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The content image.", show_default=False),
+    ] = None,
+    style: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A style image. Repeatable.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the first image's noise.")] = 0,
+    steps: Annotated[int, typer.Option(help="Euler steps.")] = 25,
+    guidance: Annotated[float, typer.Option(help="Guidance scale.")] = 4.0,
+    width: Annotated[int | None, typer.Option(help="Pixels.", show_default=False)] = None,
+    height: Annotated[int | None, typer.Option(help="Pixels.", show_default=False)] = None,
+    keep_size: Annotated[
+        bool, typer.Option("--keep-size", help="Take the size from the content image.")
+    ] = False,
+    content_long_size: Annotated[
+        int, typer.Option(help="Long side to which the content image is resized.")
+    ] = 512,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Draw one image, without Ray and without a manifest."""
+
+
+@app.command()
+def tiny(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", file_okay=False, help="Where to.", show_default=False)
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Of the random weights.")] = 0,
+) -> None:
+    """Write a tiny random model, in the original's file formats. It draws noise."""
+    from jobs.tiny import tiny_command
+
+    raise typer.Exit(tiny_command(folder, seed))
+
+
+def main() -> None:
+    """Run the command line; the console script's entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

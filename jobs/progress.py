@@ -1,0 +1,139 @@
+"""What a run shows while it goes on: a live display in a terminal, a line every 30 s elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from pipelines.stats import Snapshot
+
+_EVERY_S = 30.0
+_BAR_WIDTH = 40
+
+
+class Display(Protocol):
+    """Shows snapshots of a run for as long as it is entered; a `pipelines.run.Listener`."""
+
+    def __enter__(self) -> Display: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Take in how far the run is."""
+
+
+def display_for(console: Console) -> Display:
+    """The display that fits where `console` writes to."""
+    return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
+
+
+class LiveDisplay:
+    """A bar and two lines that are drawn over and over at the bottom of a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, auto_refresh=False)
+
+    def __enter__(self) -> LiveDisplay:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Draw `snapshot`."""
+        total = None if snapshot.total is None else float(snapshot.total)
+        bar = ProgressBar(total=total, completed=rows_done(snapshot), width=_BAR_WIDTH)
+        self._live.update(
+            Group(bar, Text(rows_line(snapshot)), Text(workers_line(snapshot), style="dim")),
+            refresh=True,
+        )
+
+
+class PlainDisplay:
+    """Plain lines: one at the start, one every 30 s, one at the end."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._printed_at: float | None = None
+        self._unprinted: Snapshot | None = None
+
+    def __enter__(self) -> PlainDisplay:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._unprinted is not None:
+            self._print(self._unprinted)
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Print `snapshot` if it is time to, or keep it in case it is the last one."""
+        now = self._clock()
+        if self._printed_at is None or now - self._printed_at >= _EVERY_S:
+            self._printed_at = now
+            self._print(snapshot)
+        else:
+            self._unprinted = snapshot
+
+    def _print(self, snapshot: Snapshot) -> None:
+        self._unprinted = None
+        elapsed = duration(snapshot.elapsed_s)
+        line = f"[{elapsed}] {rows_line(snapshot)} · {workers_line(snapshot)}"
+        self._console.print(line, soft_wrap=True)
+
+
+def rows_done(snapshot: Snapshot) -> int:
+    """Rows that have a record, from this run or one before it."""
+    return snapshot.completed + snapshot.failed + snapshot.skipped
+
+
+def rows_line(snapshot: Snapshot) -> str:
+    """How far the rows are, how fast, and how long it will take."""
+    of_total = "" if snapshot.total is None else f" of {snapshot.total:,}"
+    parts = [f"{rows_done(snapshot):,}{of_total} rows", f"{snapshot.failed:,} failed"]
+    if snapshot.skipped:
+        parts.append(f"{snapshot.skipped:,} recorded before")
+    parts.append(f"{snapshot.images_per_s:.2f} images/s")
+    if snapshot.eta_s is not None:
+        parts.append(f"{duration(snapshot.eta_s)} to go")
+    return " · ".join(parts)
+
+
+def workers_line(snapshot: Snapshot) -> str:
+    """How many actors are at work, on how much, and what the run waits for."""
+    parts = [
+        f"{snapshot.actors_ready} of {snapshot.actors_total} actors ready",
+        f"{snapshot.in_flight} rows in flight",
+    ]
+    if snapshot.waiting_for:
+        parts.append(snapshot.waiting_for)
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss, with days in front where there are any."""
+    return str(timedelta(seconds=round(seconds)))

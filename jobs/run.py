@@ -1,0 +1,71 @@
+"""`uso run`: a manifest goes in, images and records come out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from jobs import exits, screen
+from jobs.progress import display_for
+from jobs.summary import exit_code, print_summary
+from pipelines.config import RunConfig
+from pipelines.config_file import ConfigError
+from pipelines.ledger import LedgerError
+from pipelines.lease import LeaseHeldError
+from pipelines.manifest import ManifestError
+from pipelines.run import RunError, run
+from pipelines.storage import StorageError
+from uso_core.errors import CheckpointError
+
+WRONG_INPUT = (
+    ConfigError,
+    ManifestError,
+    StorageError,
+    CheckpointError,
+    LeaseHeldError,
+    LedgerError,
+)
+
+
+def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -> int:
+    """Run what `config_path` and `overrides` ask for, and return the exit code.
+
+    Safe to run again: rows that are recorded are skipped, and what an interrupted run had not
+    recorded is drawn again, onto the same names.
+    """
+    progress_console = screen.err()
+    log_to(progress_console, verbose=verbose)
+    with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT):
+        config = RunConfig.from_yaml(config_path, overrides)
+        with (
+            exits.exit_on(RunError, code=exits.RUN_FAILED),
+            display_for(progress_console) as display,
+        ):
+            summary = run(config, listener=display)
+    print_summary(summary, config.on_error.max_failed_fraction, screen.out())
+    return exit_code(summary)
+
+
+def log_to(console: Console, *, verbose: bool) -> None:
+    """Send the log to `console`, above the progress display where there is one."""
+    level = logging.INFO if verbose else logging.WARNING
+    if console.is_terminal:
+        handler: logging.Handler = RichHandler(console=console, show_path=False)
+        handler.setFormatter(_SafeFormatter("%(message)s"))
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(_SafeFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for package in ("pipelines", "uso_core", "jobs"):
+        logging.getLogger(package).setLevel(level)
+
+
+class _SafeFormatter(logging.Formatter):
+    """Log events carry ids and URIs of the user's."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return screen.lines(super().format(record))

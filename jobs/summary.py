@@ -1,0 +1,83 @@
+"""What a run says at its end: counts, failures with an example each, and where to look."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from jobs import exits, screen
+from jobs.progress import duration
+
+if TYPE_CHECKING:
+    from pipelines.stats import FailureExample, RunSummary
+
+
+def exit_code(summary: RunSummary) -> int:
+    """The command's exit code for a run that came to an end."""
+    if summary.interrupted:
+        return exits.INTERRUPTED
+    return exits.DONE if summary.within_budget else exits.OVER_BUDGET
+
+
+def print_summary(summary: RunSummary, max_failed_fraction: float, console: Console) -> None:
+    """Print `summary`, and how to see what the run made."""
+    console.print(_headline(summary, max_failed_fraction))
+    console.print(_counts(summary))
+    if summary.failures:
+        console.print(failure_table(summary.failures))
+    for label, text in _where(summary.output_uri):
+        console.print(f"{label:<9}{text}", soft_wrap=True)
+    if summary.interrupted:
+        console.print("go on    run the same command again: it draws only what has no record yet")
+
+
+def failure_table(failures: tuple[FailureExample, ...]) -> Table:
+    """Failures by code, with one row and its message for each."""
+    table = Table(title="Failures", title_justify="left")
+    table.add_column("code", no_wrap=True)
+    table.add_column("rows", justify="right")
+    table.add_column("for example")
+    for failure in failures:
+        example = f"{screen.one_line(failure.row_id, 60)}: {screen.one_line(failure.message, 300)}"
+        table.add_row(Text(failure.code), f"{failure.count:,}", Text(example))
+    return table
+
+
+def _headline(summary: RunSummary, max_failed_fraction: float) -> Text:
+    if summary.interrupted:
+        return Text("Interrupted. What was recorded stays.", style="bold yellow")
+    if summary.within_budget:
+        return Text("Done.", style="bold green")
+    return Text(
+        f"Done, but {summary.failed_fraction:.2%} of the rows failed; "
+        f"on_error.max_failed_fraction allows {max_failed_fraction:.2%}.",
+        style="bold red",
+    )
+
+
+def _counts(summary: RunSummary) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_row("completed", f"{summary.completed:,}", f"{summary.images:,} images")
+    table.add_row("failed", f"{summary.failed:,}", f"{summary.failed_fraction:.2%} of all rows")
+    table.add_row("skipped", f"{summary.skipped:,}", "recorded by an earlier run")
+    speed = f"{summary.images_per_s:.2f} images/s"
+    table.add_row("time", duration(summary.elapsed_s), speed)
+    return table
+
+
+def _where(output_uri: str) -> list[tuple[str, str]]:
+    output = screen.one_line(output_uri)
+    records = f"{output}/records/*.parquet".replace("'", "''")
+    query = f"FROM '{records}' SELECT id, status, outputs, error"
+    return [
+        ("output", output),
+        ("see it", f"uso status {shlex.quote(output)} --rows 20"),
+        ("", f"duckdb -c {shlex.quote(query)}"),
+    ]
