@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 _DEATHS_ALONE = 2  # of workers that held nothing but this row
 _ISOLATING_SHARE = 4  # at most one worker in so many tries suspects, so that the others go on
 _STARVING_S = 0.02  # how soon to look for rows again when the source had none
-_RETRY_DELAY_S = 1.0  # doubled with each attempt
+_AHEAD = 4  # rows known in advance, as a multiple of what the workers hold
 
 
 class RowSource(Protocol):
@@ -198,7 +198,7 @@ class Dispatcher:
         return held[0] if held else None
 
     def _retry_later(self, task: Task) -> None:
-        task.not_before = self._clock() + _RETRY_DELAY_S * 2 ** (task.attempt - 1)
+        task.not_before = self._clock() + self._policy.retry_delay_s * 2 ** (task.attempt - 1)
         self._retries.append(task)
 
     @staticmethod
@@ -234,7 +234,7 @@ class Dispatcher:
 
     def _read_ahead(self) -> None:
         """Know enough rows to see the end coming, and then take the long ones first."""
-        wanted = (self._flow.limit + 1) * len(self._workers) - len(self._fresh)
+        wanted = _AHEAD * self._flow.limit * len(self._workers) - len(self._fresh)
         taken = self._source.take(wanted) if wanted > 0 else []
         for entry in taken:
             assert isinstance(entry.row, ManifestRow)

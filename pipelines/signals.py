@@ -42,7 +42,7 @@ class StopRequest:
         for number, previous in self._previous.items():
             signal.signal(number, previous)
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True

@@ -10,13 +10,17 @@ from pipelines.rows import ManifestEntry, ManifestRow, Outcome
 
 @dataclass(frozen=True, slots=True)
 class DispatchPolicy:
-    """The numbers of `StylizeConfig` that decide about rows."""
+    """The numbers of `StylizeConfig` that decide about rows.
+
+    `retry_delay_s` is the wait before a row's second try; each further one doubles it.
+    """
 
     attempts: int = 3
     row_timeout_s: float = 1800
     start_attempts: int = 3
     rows_in_flight: int | None = None
     max_rows_in_flight: int = 8
+    retry_delay_s: float = 1.0
 
     @classmethod
     def from_config(cls, config: StylizeConfig) -> DispatchPolicy:
