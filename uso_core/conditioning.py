@@ -1,0 +1,91 @@
+"""Everything about a request that is the same at every timestep."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+
+from uso_core.cache import ByteBoundedCache
+from uso_core.components import Components, rotary_rows
+from uso_core.encoders import TextEmbeds, encode_content, encode_style, encode_text
+from uso_core.geometry import position_ids
+from uso_core.prepare import PreparedRequest
+from uso_core.sizes import Size
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conditioning:
+    """What the transformer is given at each step, besides the latents and the time.
+
+    L = 192 * styles + 512 tokens of context, n tokens of output, m of content (0 without it).
+
+    Attributes:
+        context: [1, L, 3072]: the styles' tokens in order, then the text's.
+        pooled: [1, 768].
+        content: [1, m, 64].
+        context_rotary: [L, 2 * head_dim], float32, as `rotary_rows` gives it.
+        image_rotary: [n + m, 2 * head_dim], likewise.
+        size: of the output, in pixels.
+        num_steps: Euler steps.
+        guidance: distilled guidance scale.
+        prompt_truncated: the prompt was longer than 512 T5 tokens.
+    """
+
+    context: torch.Tensor
+    pooled: torch.Tensor
+    content: torch.Tensor
+    context_rotary: torch.Tensor
+    image_rotary: torch.Tensor
+    size: Size
+    num_steps: int
+    guidance: float
+    prompt_truncated: bool
+
+
+def make_conditioning(
+    components: Components, prepared: PreparedRequest, cache: ByteBoundedCache
+) -> Conditioning:
+    """Encode a request's prompt and images, or find them in `cache`, and place their tokens."""
+    text = _text(components, prepared.prompt, cache)
+    styles = [_style(components, pixels, cache) for pixels in prepared.styles]
+    context = torch.cat([*styles, text.context], dim=1)
+    sizes = [prepared.size]
+    if prepared.content is None:
+        content = text.pooled.new_empty(1, 0, components.transformer.config.in_channels)
+    else:
+        content = _content(components, prepared.content, cache)
+        sizes.append(Size(*prepared.content.size))
+    context_ids = torch.zeros(context.shape[1], 3)
+    return Conditioning(
+        context=context,
+        pooled=text.pooled,
+        content=content,
+        context_rotary=_rotary(components, [context_ids]),
+        image_rotary=_rotary(components, position_ids(sizes)),
+        size=prepared.size,
+        num_steps=prepared.num_steps,
+        guidance=prepared.guidance,
+        prompt_truncated=text.truncated,
+    )
+
+
+def _text(components: Components, prompt: str, cache: ByteBoundedCache) -> TextEmbeds:
+    return cache.get_or_make(("text", prompt), lambda: encode_text(components, prompt))
+
+
+def _style(components: Components, pixels: torch.Tensor, cache: ByteBoundedCache) -> torch.Tensor:
+    digest = hashlib.sha256(pixels.numpy().tobytes()).digest()
+    return cache.get_or_make(("style", digest), lambda: encode_style(components, pixels))
+
+
+def _content(components: Components, image: Image.Image, cache: ByteBoundedCache) -> torch.Tensor:
+    digest = hashlib.sha256(image.tobytes()).digest()
+    key = ("content", image.size, digest)
+    return cache.get_or_make(key, lambda: encode_content(components, image))
+
+
+def _rotary(components: Components, ids: list[torch.Tensor]) -> torch.Tensor:
+    return rotary_rows(components.pos_embed, torch.cat(ids).to(components.device))

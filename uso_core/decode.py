@@ -1,0 +1,21 @@
+"""From latents to a picture."""
+
+from __future__ import annotations
+
+from diffusers import AutoencoderKL
+from PIL import Image
+
+from uso_core.denoise import Latents
+from uso_core.geometry import unpack
+from uso_core.images import tensor_to_image
+
+
+def decode(vae: AutoencoderKL, latents: Latents) -> Image.Image:
+    """Decode in the VAE's own dtype, which is float32 unless it was loaded otherwise.
+
+    Raises:
+        FloatingPointError: the result holds NaN.
+    """
+    scaled = unpack(latents.tokens, latents.size).to(vae.dtype) / vae.config.scaling_factor
+    pixels = vae.decode(scaled + vae.config.shift_factor, return_dict=False)[0]
+    return tensor_to_image(pixels.float())

@@ -1,0 +1,189 @@
+"""The pipeline: requests in, images out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+
+from uso_core.cache import ByteBoundedCache
+from uso_core.checkpoint import ModelSource
+from uso_core.components import Components
+from uso_core.conditioning import Conditioning, make_conditioning
+from uso_core.decode import decode
+from uso_core.denoise import Latents, OnStep, denoise
+from uso_core.prepare import PreparedRequest, prepare
+from uso_core.request import Limits, StylizedImage, StylizeRequest
+from uso_core.weights import load_components
+
+DEFAULT_CACHE_BYTES = 256 * 2**20
+
+
+class USOPipeline:
+    """Draws images with USO. An image depends on its request alone, not on those before it.
+
+    One call at a time: the models are shared. Only `prepare` may be called from other threads
+    meanwhile.
+
+    Args:
+        components: the loaded models.
+        cache_bytes: device memory for prompts, styles and content images that repeat; 0: none.
+    """
+
+    def __init__(self, components: Components, *, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+        self.components = components
+        self._cache = ByteBoundedCache(cache_bytes)
+
+    @classmethod
+    def load(
+        cls, source: ModelSource, *, dtype: torch.dtype, device: torch.device | str
+    ) -> USOPipeline:
+        """Load what `source` describes.
+
+        Args:
+            source: where the files are.
+            dtype: of the transformer and the text encoders; the VAE and SigLIP stay in float32.
+            device: to draw on.
+
+        Raises:
+            CheckpointError: a file is missing or does not match the model.
+        """
+        return cls(load_components(source, dtype=dtype, device=torch.device(device)))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        base: str,
+        *,
+        uso: str = ModelSource.uso,
+        siglip: str = ModelSource.siglip,
+        base_revision: str | None = None,
+        dtype: torch.dtype = torch.bfloat16,
+        device: torch.device | str = "cuda",
+    ) -> USOPipeline:
+        """Load hub ids or local folders; to pin more revisions, `load` a `ModelSource`.
+
+        Args:
+            base: FLUX.1-dev: a hub id or a folder in diffusers' layout.
+            uso: the USO weights: a hub id or a folder.
+            siglip: SigLIP: a hub id or a folder.
+            base_revision: of `base` on the hub.
+            dtype: see `load`.
+            device: to draw on.
+
+        Raises:
+            CheckpointError: a file is missing or does not match the model.
+        """
+        source = ModelSource(base, uso=uso, siglip=siglip, base_revision=base_revision)
+        return cls.load(source, dtype=dtype, device=device)
+
+    @classmethod
+    def from_original(
+        cls,
+        folder: str,
+        *,
+        dtype: torch.dtype = torch.bfloat16,
+        device: torch.device | str = "cuda",
+    ) -> USOPipeline:
+        """Load a folder with the files that USO's own downloader leaves.
+
+        Raises:
+            CheckpointError: a file is missing or does not match the model.
+        """
+        return cls.load(ModelSource(folder), dtype=dtype, device=device)
+
+    @classmethod
+    def tiny(cls, seed: int = 0) -> USOPipeline:
+        """A small USO with random weights, on the CPU, in float32: it draws noise, in seconds."""
+        return cls.load(ModelSource(f"tiny:{seed}"), dtype=torch.float32, device="cpu")
+
+    def __call__(
+        self, requests: Sequence[StylizeRequest], *, on_step: OnStep | None = None
+    ) -> list[StylizedImage]:
+        """Draw `num_images` of each request, in order.
+
+        Args:
+            requests: all are checked before the first is drawn.
+            on_step: called after each step with the steps done, and those of all requests.
+
+        Raises:
+            InvalidRequestError: a request is outside `limits`.
+        """
+        prepared = [self.prepare(request) for request in requests]
+        total = sum(request.num_steps * request.num_images for request in requests)
+        done = 0
+        images = []
+        for request, ready in zip(requests, prepared, strict=True):
+            conditioning = self.condition(ready)
+            for seed in request.seeds:
+                latents = self.denoise(conditioning, seed, _counted(on_step, done, total))
+                image = self.decode(latents)
+                images.append(
+                    StylizedImage(
+                        image=image, seed=seed, prompt_truncated=conditioning.prompt_truncated
+                    )
+                )
+                done += request.num_steps
+        return images
+
+    def prepare(self, request: StylizeRequest) -> PreparedRequest:
+        """Check a request and prepare its images, on the CPU alone; from any thread.
+
+        Raises:
+            InvalidRequestError: the request is outside `limits`.
+        """
+        return prepare(request, self.limits, self.components.image_processor)
+
+    @torch.no_grad()
+    def condition(self, request: StylizeRequest | PreparedRequest) -> Conditioning:
+        """Compute all that is the same at every step of every image of a request.
+
+        Raises:
+            InvalidRequestError: the request is outside `limits`.
+        """
+        if isinstance(request, StylizeRequest):
+            request = self.prepare(request)
+        return make_conditioning(self.components, request, self._cache)
+
+    @torch.no_grad()
+    def denoise(
+        self, conditioning: Conditioning, seed: int, on_step: OnStep | None = None
+    ) -> Latents:
+        """Draw one image's latents; `on_step` is called with the steps done and their number."""
+        return denoise(self.components.transformer, conditioning, seed, on_step)
+
+    @torch.no_grad()
+    def decode(self, latents: Latents) -> Image.Image:
+        """Decode latents to an RGB image."""
+        return decode(self.components.vae, latents)
+
+    def compile(self) -> None:
+        """Compile the transformer's blocks; the first image of the process then takes longer.
+
+        For all shapes at once: compiled for each shape apart, an image's last bits would depend on
+        which shapes were drawn before it.
+        """
+        self.components.transformer.compile_repeated_blocks(fullgraph=True, dynamic=True)
+
+    @property
+    def limits(self) -> Limits:
+        """The ranges that the checkpoint accepts."""
+        return self.components.limits
+
+    @property
+    def device(self) -> torch.device:
+        """What is drawn on."""
+        return self.components.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the transformer computes in."""
+        return self.components.dtype
+
+
+def _counted(on_step: OnStep | None, done: int, total: int) -> OnStep | None:
+    """`on_step` for one image among many: `done` steps came before it, of `total`."""
+    if on_step is None:
+        return None
+    return lambda step, _: on_step(done + step, total)
