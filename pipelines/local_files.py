@@ -1,0 +1,52 @@
+"""Files on a local disk: whole or not there at all, also after a power cut."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+_PREFIX, _SUFFIX = ".uso-", ".tmp"
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Make `data` the content of `path`: a temporary file beside it, synced, then renamed.
+
+    Missing folders are made. A writer that is killed leaves at most its temporary file, which
+    `is_leftover` knows by its name.
+    """
+    _make_folder(path.parent)
+    # A short name of its own, because path.name may be as long as the filesystem allows.
+    temporary = path.parent / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file of this name (or path) is a temporary file of `write_file`."""
+    last = name.rsplit("/", 1)[-1]
+    return last.startswith(_PREFIX) and last.endswith(_SUFFIX)
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

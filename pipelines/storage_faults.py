@@ -1,0 +1,164 @@
+"""What went wrong on storage, told from the error's type, errno or HTTP status; never its text.
+
+fsspec's filesystems raise `OSError`s and, where they forget to translate, the errors of the
+libraries below them. Those libraries are optional, so their classes are known by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import errno
+from collections.abc import Iterator
+from typing import Literal
+
+Fault = Literal["not_found", "denied", "unavailable", "full", "unusable"]
+"""`unavailable`: trying again can help. `unusable`: everything else that is the storage's fault."""
+
+_LIBRARY_ERRORS = frozenset(
+    {
+        "aiohttp.client_exceptions.ClientError",
+        "azure.core.exceptions.AzureError",
+        "botocore.exceptions.BotoCoreError",
+        "botocore.exceptions.ClientError",
+        "botocore.parsers.ResponseParserError",
+        "gcsfs.retry.HttpError",
+        "google.auth.exceptions.GoogleAuthError",
+        "httpx.HTTPError",
+    }
+)
+_UNREACHABLE = frozenset(
+    {
+        "aiohttp.client_exceptions.ClientConnectionError",
+        "aiohttp.client_exceptions.ClientPayloadError",
+        "azure.core.exceptions.ServiceRequestError",
+        "azure.core.exceptions.ServiceResponseError",
+        "botocore.exceptions.ConnectionError",
+        "botocore.exceptions.HTTPClientError",
+        "botocore.exceptions.IncompleteReadError",
+        "botocore.parsers.ResponseParserError",
+        "google.auth.exceptions.TransportError",
+        "httpx.TransportError",
+    }
+)
+_NO_CREDENTIALS = frozenset(
+    {
+        "botocore.exceptions.NoCredentialsError",
+        "botocore.exceptions.PartialCredentialsError",
+        "azure.core.exceptions.ClientAuthenticationError",
+        "google.auth.exceptions.DefaultCredentialsError",
+        "google.auth.exceptions.RefreshError",
+    }
+)
+_WAITABLE_ERRNOS = frozenset(
+    getattr(errno, name)
+    for name in ("EAGAIN", "EBUSY", "EINTR", "EREMOTEIO", "ESTALE", "ENETDOWN", "ENETUNREACH")
+    if hasattr(errno, name)
+) | {errno.EHOSTUNREACH, errno.EPIPE}
+_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
+_READ_ONLY_ERRNOS = frozenset({errno.EROFS, errno.EPERM, errno.EACCES})
+
+_FAULT_OF_STATUS: dict[int, Fault] = {
+    401: "denied",
+    403: "denied",
+    404: "not_found",
+    408: "unavailable",
+    425: "unavailable",
+    429: "unavailable",
+    507: "full",
+}
+_FAULT_OF_CODE: dict[str, Fault] = {
+    "NoSuchBucket": "not_found",
+    "NoSuchKey": "not_found",
+    "SlowDown": "unavailable",
+    "RequestTimeout": "unavailable",
+    "QuotaExceeded": "full",
+    "XMinioStorageFull": "full",
+    "ExpiredToken": "denied",
+    "InvalidToken": "denied",
+}
+
+
+def fault_of(error: BaseException) -> Fault | None:
+    """What kind of storage fault `error` is; None where it is no storage fault at all (a bug)."""
+    if not isinstance(error, OSError | asyncio.TimeoutError | concurrent.futures.TimeoutError) and (
+        _names(error).isdisjoint(_LIBRARY_ERRORS)
+    ):
+        return None
+    for cause in _chain(error):
+        fault = _fault_of_answer(cause)
+        if fault is not None:
+            return fault
+    for cause in _chain(error):
+        fault = _fault_of_type(cause)
+        if fault is not None:
+            return fault
+    return "unusable"
+
+
+def error_code(error: BaseException) -> str | None:
+    """The store's own name for what went wrong (`NoSuchBucket`, …), where it gave one."""
+    for cause in _chain(error):
+        response = getattr(cause, "response", None)
+        if isinstance(response, dict):
+            code = response.get("Error", {}).get("Code")
+            return None if code is None else str(code)
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__
+
+
+def _names(error: BaseException) -> frozenset[str]:
+    return frozenset(f"{cls.__module__}.{cls.__qualname__}" for cls in type(error).__mro__)
+
+
+def _fault_of_answer(error: BaseException) -> Fault | None:
+    """From what the server said: its error code, then the HTTP status."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        code = response.get("Error", {}).get("Code")
+        if code in _FAULT_OF_CODE:
+            return _FAULT_OF_CODE[code]
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        status = getattr(response, "status_code", None)
+        for name in ("status", "status_code", "code"):
+            status = status if isinstance(status, int) else getattr(error, name, None)
+    if not isinstance(status, int) or status < 400:
+        return None
+    return _FAULT_OF_STATUS.get(status, "unavailable" if status >= 500 else "unusable")
+
+
+def _fault_of_type(error: BaseException) -> Fault | None:
+    names = _names(error)
+    if not names.isdisjoint(_NO_CREDENTIALS):
+        return "denied"
+    if not names.isdisjoint(_UNREACHABLE):
+        return "unavailable"
+    # On 3.10 the last two are not the built-in TimeoutError.
+    waiting = (
+        ConnectionError,
+        TimeoutError,
+        asyncio.TimeoutError,
+        concurrent.futures.TimeoutError,
+    )
+    if isinstance(error, waiting):
+        return "unavailable"
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return "not_found"
+    return _fault_of_errno(error) if isinstance(error, OSError) else None
+
+
+def _fault_of_errno(error: OSError) -> Fault | None:
+    if isinstance(error, PermissionError) or error.errno in _READ_ONLY_ERRNOS:
+        return "denied"
+    if error.errno in _WAITABLE_ERRNOS:
+        return "unavailable"
+    if error.errno in _FULL_ERRNOS:
+        return "full"
+    return None
