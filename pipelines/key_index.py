@@ -56,7 +56,9 @@ class SortedKeys:
     def find(self, halves: Halves) -> npt.NDArray[np.int64]:
         """The position of each key, `[n]`; -1 where it is not here."""
         found = np.full(len(halves), -1, np.int64)
-        at = np.searchsorted(self.high, halves[:, 0])
+        order = np.argsort(halves[:, 0])  # in order, the search stays in the processor's cache
+        at = np.empty(len(halves), np.int64)
+        at[order] = np.searchsorted(self.high, halves[order, 0])
         asked = np.arange(len(halves))
         # Keys with the same first half are neighbours, in no order: walk past them.
         while len(asked):
@@ -119,16 +121,17 @@ class KeyTable:
             at = level.find(halves)
             level.payload[at[at >= 0]] = payload[at >= 0]
             settled |= at >= 0
-        new = np.flatnonzero(~settled)
-        for start in range(0, len(new), _RECENT):
-            some = new[start : start + _RECENT]
-            self._put_recent([keys[index] for index in some.tolist()], payload[some])
+        unsettled = np.flatnonzero(~settled)
+        self.insert([keys[index] for index in unsettled.tolist()], payload[unsettled])
 
-    def _put_recent(self, keys: Sequence[bytes], payload: npt.NDArray[Any]) -> None:
-        if len(self._recent) + len(keys) > _RECENT:
-            self._settle_recent()
-        slots = [self._recent.setdefault(key, len(self._recent)) for key in keys]
-        self._recent_payload[slots] = payload
+    def insert(self, keys: Sequence[bytes], payload: npt.NDArray[Any]) -> None:
+        """As `put`, but quicker, for keys that are not here."""
+        for start in range(0, len(keys), _RECENT):
+            some = keys[start : start + _RECENT]
+            if len(self._recent) + len(some) > _RECENT:
+                self._settle_recent()
+            slots = [self._recent.setdefault(key, len(self._recent)) for key in some]
+            self._recent_payload[slots] = payload[start : start + _RECENT]
 
     def _settle_recent(self) -> None:
         halves = halves_of(b"".join(self._recent))
@@ -151,11 +154,13 @@ class KeySet:
 
     def add(self, keys: Sequence[bytes]) -> list[bool]:
         """Add keys; True for each that was not here before, nor earlier among `keys`."""
-        known, nothing = self._table.get(keys)
-        self._table.put(keys, nothing)
-        earlier: set[bytes] = set()
+        known, _ = self._table.get(keys)
+        fresh: dict[bytes, None] = {}
         new = []
         for key, is_known in zip(keys, known.tolist(), strict=True):
-            new.append(not is_known and key not in earlier)
-            earlier.add(key)
+            is_new = not is_known and key not in fresh
+            new.append(is_new)
+            if is_new:
+                fresh[key] = None
+        self._table.insert(list(fresh), np.empty(len(fresh), np.dtype([])))
         return new
