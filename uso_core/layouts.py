@@ -1,0 +1,245 @@
+"""Where each part of the model lies in a folder or a Hub repository: names only, nothing is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from uso_core.errors import CheckpointError
+
+PartName = Literal[
+    "transformer",
+    "vae",
+    "text_encoder",
+    "text_encoder_2",
+    "tokenizer",
+    "tokenizer_2",
+    "lora",
+    "projector",
+    "image_encoder",
+    "image_processor",
+    "settings",
+]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The files of one folder, or of one Hub repository at one commit.
+
+    Attributes:
+        where: the folder or the Hub id, for messages.
+        names: paths of its files, relative, with forward slashes.
+        folder: where they lie; None: at the Hub, not yet downloaded.
+        commit: of the Hub repository; None: a folder.
+    """
+
+    where: str
+    names: frozenset[str]
+    folder: Path | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """The files of one part of the model, as names in one tree.
+
+    Attributes:
+        weights: one file, or all shards in order.
+        config: the file that gives the part's dimensions.
+        others: tokenizer files.
+    """
+
+    tree: Tree
+    weights: tuple[str, ...] = ()
+    config: str | None = None
+    others: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its files."""
+        return (*self.weights, *((self.config,) if self.config else ()), *self.others)
+
+    def path(self, name: str) -> Path:
+        """Where a file of this part lies on disk."""
+        if self.tree.folder is None:
+            raise RuntimeError(f"{self.tree.where} has not been downloaded")
+        return self.tree.folder / name
+
+
+Parts = Mapping[PartName, Part]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What one part needs: in one of `folders`, one of `weights`, `config` and one of `others`."""
+
+    folders: tuple[str, ...]
+    weights: tuple[str, ...] = ()
+    config: str | None = None
+    others: tuple[tuple[str, ...], ...] = ()
+
+    def __str__(self) -> str:
+        files = [" or ".join(self.weights)] if self.weights else []
+        files += [self.config] if self.config else []
+        files += [" or ".join("+".join(group) for group in self.others)] if self.others else []
+        folders = [folder or "." for folder in self.folders]
+        return f"{', '.join(files)} in {' or '.join(folders)}"
+
+
+_FLUX = ("flux1-dev", "flux1-krea-dev", "flux1-schnell")
+_FLUX_FOLDERS = ("", "FLUX.1-dev", "FLUX.1-Krea-dev", "FLUX.1-schnell")
+_ENCODER = ("model.safetensors", "pytorch_model.bin")
+_DIFFUSERS = ("diffusion_pytorch_model.safetensors",)
+_CLIP_VOCABULARY = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+_T5_VOCABULARY = (("tokenizer.json",), ("spiece.model",))
+_TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+_T5_FOLDERS, _CLIP_FOLDERS = ("t5", "t5-xxl"), ("clip", "clip-vit-l14")
+
+_ORIGINAL: dict[PartName, _Wanted] = {
+    "transformer": _Wanted(_FLUX_FOLDERS, tuple(f"{stem}.safetensors" for stem in _FLUX)),
+    "vae": _Wanted(_FLUX_FOLDERS, ("ae.safetensors",)),
+    "text_encoder": _Wanted(_CLIP_FOLDERS, _ENCODER, "config.json"),
+    "text_encoder_2": _Wanted(_T5_FOLDERS, _ENCODER, "config.json"),
+    "tokenizer": _Wanted(_CLIP_FOLDERS, others=_CLIP_VOCABULARY),
+    "tokenizer_2": _Wanted(_T5_FOLDERS, others=_T5_VOCABULARY),
+}
+_DIFFUSERS_PARTS: dict[PartName, _Wanted] = {
+    "transformer": _Wanted(("transformer",), _DIFFUSERS, "config.json"),
+    "vae": _Wanted(("vae",), _DIFFUSERS, "config.json"),
+    "text_encoder": _Wanted(("text_encoder",), _ENCODER, "config.json"),
+    "text_encoder_2": _Wanted(("text_encoder_2",), _ENCODER, "config.json"),
+    "tokenizer": _Wanted(("tokenizer",), others=_CLIP_VOCABULARY),
+    "tokenizer_2": _Wanted(("tokenizer_2",), others=_T5_VOCABULARY),
+}
+_USO_FOLDERS = ("", "uso_flux_v1.0", "USO/uso_flux_v1.0")
+_USO: dict[PartName, _Wanted] = {
+    "lora": _Wanted(
+        (*_USO_FOLDERS, "split_files/loras", "loras"),
+        ("dit_lora.safetensors", "uso-flux1-dit-lora-v1.safetensors"),
+    ),
+    "projector": _Wanted(
+        (*_USO_FOLDERS, "split_files/model_patches", "model_patches"),
+        ("projector.safetensors", "uso-flux1-projector-v1.safetensors"),
+    ),
+}
+
+_ADVICE = {
+    "original": "download flux1-dev.safetensors and ae.safetensors of black-forest-labs/FLUX.1-dev, "
+    "google/t5-v1_1-xxl as t5-xxl, and openai/clip-vit-large-patch14 as clip-vit-l14",
+    "diffusers": "download the whole repository again, e.g. `hf download "
+    "black-forest-labs/FLUX.1-dev`",
+    "uso": "download it with `hf download bytedance-research/USO`",
+    "siglip": "download it with `hf download google/siglip-so400m-patch14-384`",
+}
+
+
+def layout_of(tree: Tree) -> Literal["original", "diffusers"]:
+    """Which of the two layouts a base model has.
+
+    Raises:
+        CheckpointError: neither; or more than one transformer, and it is not said which.
+    """
+    if "model_index.json" in tree.names:
+        return "diffusers"
+    wanted = _ORIGINAL["transformer"]
+    found = [name for name in _candidates(wanted) if name in tree.names]
+    if not found:
+        raise CheckpointError(
+            tree.where,
+            "is not a model: there is neither a model_index.json (diffusers layout) nor "
+            f"{wanted} (the original's files)",
+        )
+    if len(found) > 1:
+        raise CheckpointError(
+            tree.where, f"holds several models: {', '.join(found)}; give the path of one of them"
+        )
+    return "original"
+
+
+def base_parts(tree: Tree, layout: Literal["original", "diffusers"]) -> dict[PartName, Part]:
+    """The parts of the base model: transformer, VAE, text encoders, tokenizers, settings."""
+    parts = _find(tree, _ORIGINAL if layout == "original" else _DIFFUSERS_PARTS, _ADVICE[layout])
+    if layout == "original" and "config.json" in tree.names:
+        parts["settings"] = Part(tree, config="config.json")
+    return parts
+
+
+def holds_uso(tree: Tree) -> bool:
+    """Whether the USO files lie in this tree."""
+    return all(_find_one(tree, wanted) for wanted in _USO.values())
+
+
+def uso_parts(tree: Tree) -> dict[PartName, Part]:
+    """The LoRA and the projector."""
+    return _find(tree, _USO, _ADVICE["uso"])
+
+
+def holds_siglip(tree: Tree, folder: str) -> bool:
+    """Whether SigLIP lies in `folder` of this tree."""
+    return all(_find_one(tree, wanted) for wanted in _siglip(folder).values())
+
+
+def siglip_parts(tree: Tree, folder: str = "") -> dict[PartName, Part]:
+    """The SigLIP encoder and its image processor."""
+    return _find(tree, _siglip(folder), _ADVICE["siglip"])
+
+
+def _siglip(folder: str) -> dict[PartName, _Wanted]:
+    return {
+        "image_encoder": _Wanted((folder,), _ENCODER, "config.json"),
+        "image_processor": _Wanted((folder,), config="preprocessor_config.json"),
+    }
+
+
+def _find(tree: Tree, table: Mapping[PartName, _Wanted], advice: str) -> dict[PartName, Part]:
+    found = {name: _find_one(tree, wanted) for name, wanted in table.items()}
+    if missing := [f"{name} ({table[name]})" for name, part in found.items() if part is None]:
+        raise CheckpointError(tree.where, f"lacks {'; '.join(missing)}. To get it, {advice}")
+    return {name: part for name, part in found.items() if part is not None}
+
+
+def _find_one(tree: Tree, wanted: _Wanted) -> Part | None:
+    for folder in wanted.folders:
+        if part := _find_in(tree, folder, wanted):
+            return part
+    return None
+
+
+def _find_in(tree: Tree, folder: str, wanted: _Wanted) -> Part | None:
+    weights = next(
+        filter(None, (_files_of(tree, _join(folder, name)) for name in wanted.weights)), ()
+    )
+    config = _join(folder, wanted.config) if wanted.config else None
+    groups = [tuple(_join(folder, name) for name in group) for group in wanted.others]
+    whole = [group for group in groups if set(group) <= tree.names]
+    if (wanted.weights and not weights) or (config and config not in tree.names):
+        return None
+    if groups and not whole:
+        return None
+    settings = [_join(folder, name) for name in _TOKENIZER_SETTINGS] if groups else []
+    others = [name for group in whole for name in group]
+    others += [name for name in settings if name in tree.names]
+    return Part(tree, weights, config, tuple(others))
+
+
+def _files_of(tree: Tree, name: str) -> tuple[str, ...]:
+    """The weights file `name` alone, or all of its shards; nothing where one is missing."""
+    if name in tree.names:
+        return (name,)
+    stem, _, suffix = name.rpartition(".")
+    shard = re.compile(re.escape(stem) + r"-(\d{5})-of-(\d{5})\." + suffix)
+    shards = sorted(other for other in tree.names if shard.fullmatch(other))
+    if not shards or (match := shard.fullmatch(shards[-1])) is None:
+        return ()
+    return tuple(shards) if len(shards) == int(match[2]) else ()
+
+
+def _candidates(wanted: _Wanted) -> Iterator[str]:
+    return (_join(folder, name) for folder in wanted.folders for name in wanted.weights)
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

@@ -1,0 +1,113 @@
+"""Weight files as a mapping from key to tensor, read one tensor at a time.
+
+Files are memory-mapped: nothing is in memory until it is read, and then only what was asked for.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from uso_core.errors import CheckpointError
+
+Shape = tuple[int, ...]
+
+
+class TensorFiles(Protocol):
+    """The tensors of one part of a checkpoint, in one file or several shards.
+
+    Attributes:
+        name: the file at fault, for error messages.
+        shapes: of each tensor, by key.
+    """
+
+    name: str
+    shapes: Mapping[str, Shape]
+
+    def read(self, key: str, start: int | None = None, stop: int | None = None) -> torch.Tensor:
+        """Read one tensor, or its rows from `start` to before `stop`, on the CPU."""
+        ...
+
+
+def open_tensor_files(paths: Sequence[Path]) -> TensorFiles:
+    """Open the file, or all shards, of one part of a checkpoint.
+
+    Args:
+        paths: `.safetensors` files, or pickles as `torch.save` writes them (`.bin`), of which
+            tensors alone are read.
+
+    Raises:
+        CheckpointError: a file cannot be read, is cut short, or two shards hold the same key.
+    """
+    if paths[0].suffix == ".safetensors":
+        return _Safetensors(paths)
+    return _Pickled(paths)
+
+
+class _Safetensors:
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.name = str(paths[0])
+        self.shapes: dict[str, Shape] = {}
+        self._file_of: dict[str, Any] = {}  # safetensors types its handles as Any
+        for path in paths:
+            try:
+                file = safe_open(path, framework="pt")
+                shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
+            except (SafetensorError, OSError) as error:
+                raise _unreadable(path, error) from error
+            _refuse_repeats(path, shapes, self.shapes)
+            self.shapes |= shapes
+            self._file_of |= dict.fromkeys(shapes, file)
+
+    def read(self, key: str, start: int | None = None, stop: int | None = None) -> torch.Tensor:
+        file = self._file_of[key]
+        if start is None and stop is None:
+            whole: torch.Tensor = file.get_tensor(key)
+            return whole
+        rows: torch.Tensor = file.get_slice(key)[start:stop]
+        return rows
+
+
+class _Pickled:
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.name = str(paths[0])
+        self._tensors: dict[str, torch.Tensor] = {}
+        for path in paths:
+            tensors = _read_pickle(path)
+            _refuse_repeats(path, tensors, self._tensors)
+            self._tensors |= tensors
+        self.shapes: dict[str, Shape] = {k: tuple(t.shape) for k, t in self._tensors.items()}
+
+    def read(self, key: str, start: int | None = None, stop: int | None = None) -> torch.Tensor:
+        tensor = self._tensors[key]
+        return tensor if start is None and stop is None else tensor[start:stop]
+
+
+def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        # torch maps only its zip format; files of before 2020 are read as a whole.
+        loaded = torch.load(
+            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+        )
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(loaded, Mapping) or not all(torch.is_tensor(t) for t in loaded.values()):
+        raise CheckpointError(str(path), "holds something else than a mapping of names to tensors")
+    return dict(loaded)
+
+
+def _refuse_repeats(path: Path, new: Mapping[str, object], known: Mapping[str, object]) -> None:
+    if repeated := sorted(new.keys() & known.keys()):
+        raise CheckpointError(str(path), f"holds a key that another shard holds: {repeated[0]}")
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        str(path), f"cannot be read ({error}); if its download broke off, fetch it again"
+    )
