@@ -86,8 +86,13 @@ class Dispatcher:
         """True when nothing is left to wait for."""
         if self.in_flight:
             return False
-        waiting = self._fresh or self._retries or self._suspects
-        return self._draining or (self._source.exhausted and not waiting)
+        return self._draining or self.complete
+
+    @property
+    def complete(self) -> bool:
+        """True when every row of the source has settled."""
+        waiting = self._fresh or self._retries or self._suspects or self.in_flight
+        return self._source.exhausted and not waiting
 
     def drain(self) -> None:
         """Give out no more rows; what is on the workers may end. The rest stays unrecorded."""

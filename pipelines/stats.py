@@ -68,6 +68,7 @@ class RunSummary:
         completed: rows that this run completed.
         failed: rows that this run recorded as failed.
         skipped: rows that were recorded before and left as they were.
+        changed: rows that were recorded before and have changed since.
         images: drawn by this run.
         failed_fraction: failed of all rows recorded in the output, those of earlier runs included.
         within_budget: `failed_fraction` is at most `on_error.max_failed_fraction`.
@@ -80,6 +81,7 @@ class RunSummary:
     completed: int
     failed: int
     skipped: int
+    changed: int
     images: int
     failures: tuple[FailureExample, ...]
     elapsed_s: float
@@ -98,6 +100,7 @@ class RunStats:
     completed: int = 0
     failed: int = 0
     skipped: int = 0
+    changed: int = 0
     images: int = 0
     consecutive_failed: int = 0
     first_image_s: float | None = None
