@@ -1,0 +1,57 @@
+# From a fresh clone, with Python 3.10 to 3.13:
+#
+#   make demo    install into .venv, run configs/demo.yaml, show its records
+#   make test    install into .venv, lint, check types, run the tests
+#
+# Another interpreter: make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+export RAY_USAGE_STATS_ENABLED := 0
+
+.PHONY: install demo test lint types unit coverage wheel constraints clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+	  { echo "Python 3.10 to 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "installing into .venv; this takes a few minutes the first time"
+	$(PYTHON) -m venv .venv
+	$(PIP) install -qq -c constraints.txt -e '.[dev,s3]'
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/uso run configs/demo.yaml
+	$(BIN)/uso status out/demo --rows 100
+
+test: lint types unit
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+unit: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+coverage: $(INSTALLED)
+	$(BIN)/python -m pytest --cov --cov-report=term-missing
+
+wheel: $(INSTALLED)
+	$(BIN)/python -m build --wheel
+
+# After a change of the dependencies: the newest versions, from an empty environment.
+constraints:
+	rm -rf build/constraints-venv
+	$(PYTHON) -m venv build/constraints-venv
+	build/constraints-venv/bin/python -m pip --disable-pip-version-check install -qq -e '.[dev,s3]'
+	build/constraints-venv/bin/python .ci/freeze.py > constraints.txt
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage
