@@ -75,7 +75,7 @@ class USOPipeline:
         Raises:
             CheckpointError: a file is missing or does not match the model.
         """
-        source = ModelSource(base, uso=uso, siglip=siglip, base_revision=base_revision)
+        source = ModelSource(base=base, uso=uso, siglip=siglip, base_revision=base_revision)
         return cls.load(source, dtype=dtype, device=device)
 
     @classmethod
@@ -91,12 +91,12 @@ class USOPipeline:
         Raises:
             CheckpointError: a file is missing or does not match the model.
         """
-        return cls.load(ModelSource(folder), dtype=dtype, device=device)
+        return cls.load(ModelSource(base=folder), dtype=dtype, device=device)
 
     @classmethod
     def tiny(cls, seed: int = 0) -> USOPipeline:
         """A small USO with random weights, on the CPU, in float32: it draws noise, in seconds."""
-        return cls.load(ModelSource(f"tiny:{seed}"), dtype=torch.float32, device="cpu")
+        return cls.load(ModelSource(base=f"tiny:{seed}"), dtype=torch.float32, device="cpu")
 
     def __call__(
         self, requests: Sequence[StylizeRequest], *, on_step: OnStep | None = None
