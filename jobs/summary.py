@@ -67,6 +67,8 @@ def _counts(summary: RunSummary) -> Table:
     table.add_row("completed", f"{summary.completed:,}", f"{summary.images:,} images")
     table.add_row("failed", f"{summary.failed:,}", f"{summary.failed_fraction:.2%} of all rows")
     table.add_row("skipped", f"{summary.skipped:,}", "recorded by an earlier run")
+    if summary.changed:
+        table.add_row("changed", f"{summary.changed:,}", "since an earlier run recorded them")
     speed = f"{summary.images_per_s:.2f} images/s"
     table.add_row("time", duration(summary.elapsed_s), speed)
     return table

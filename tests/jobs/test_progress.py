@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from jobs.progress import (
+    LiveDisplay,
+    PlainDisplay,
+    display_for,
+    duration,
+    rows_line,
+    workers_line,
+)
+from pipelines.stats import Snapshot
+
+RUNNING = Snapshot(
+    total=1200,
+    completed=300,
+    failed=12,
+    skipped=88,
+    images=310,
+    elapsed_s=100,
+    images_per_s=3.1,
+    eta_s=266.4,
+    actors_ready=3,
+    actors_total=4,
+    in_flight=9,
+    waiting_for="fetching",
+)
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_rows_line_tells_how_far_the_rows_are() -> None:
+    assert rows_line(RUNNING) == (
+        "400 of 1,200 rows · 12 failed · 88 recorded before · 3.10 images/s · 0:04:26 to go"
+    )
+
+
+def test_rows_line_leaves_out_what_is_not_known() -> None:
+    unknown = replace(RUNNING, total=None, eta_s=None, skipped=0)
+    assert rows_line(unknown) == "312 rows · 12 failed · 3.10 images/s"
+
+
+def test_workers_line_tells_what_the_run_waits_for() -> None:
+    assert workers_line(RUNNING) == "3 of 4 actors ready · 9 rows in flight · fetching"
+    assert workers_line(replace(RUNNING, waiting_for="")) == (
+        "3 of 4 actors ready · 9 rows in flight"
+    )
+
+
+def test_duration() -> None:
+    assert [duration(s) for s in (0.4, 59.6, 3600, 90061)] == [
+        "0:00:00",
+        "0:01:00",
+        "1:00:00",
+        "1 day, 1:01:01",
+    ]
+
+
+def test_plain_lines_come_at_the_start_every_thirty_seconds_and_at_the_end() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with PlainDisplay(Console(file=stream, width=60), clock) as display:
+        for second in range(75):
+            clock.now = 50.0 + second
+            display.update(replace(RUNNING, elapsed_s=second))
+    lines = stream.getvalue().splitlines()
+    assert [line.split()[0] for line in lines] == [
+        "[0:00:00]",
+        "[0:00:30]",
+        "[0:01:00]",
+        "[0:01:14]",
+    ]
+    assert "400 of 1,200 rows" in lines[0]
+
+
+def test_the_last_plain_line_is_not_repeated() -> None:
+    stream = io.StringIO()
+    with PlainDisplay(Console(file=stream), Clock()) as display:
+        display.update(RUNNING)
+    assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_a_terminal_gets_the_live_display_and_a_file_does_not() -> None:
+    assert isinstance(display_for(Console(file=io.StringIO(), force_terminal=True)), LiveDisplay)
+    assert isinstance(display_for(Console(file=io.StringIO())), PlainDisplay)
+
+
+@pytest.mark.parametrize("total", [1200, None])
+def test_live_display_draws_the_run(total: int | None) -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100, legacy_windows=False)
+    with LiveDisplay(console) as display:
+        display.update(replace(RUNNING, total=total))
+    drawn = stream.getvalue()
+    assert "12 failed" in drawn
+    assert "3 of 4 actors ready" in drawn

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from jobs.summary import exit_code, print_summary
+from pipelines.stats import FailureExample, RunSummary
+
+SUMMARY = RunSummary(
+    run_id="r1",
+    output_uri="/data/out",
+    completed=12,
+    failed=4,
+    skipped=3,
+    changed=2,
+    images=13,
+    failures=(
+        FailureExample("uri_not_found", 3, "row-1", "nothing is there"),
+        FailureExample("image_corrupt", 1, "row\x1b[2J-2", "not a [red]whole[/red] image"),
+    ),
+    elapsed_s=61.2,
+    images_per_s=0.21,
+    first_image_s=5.0,
+    failed_fraction=4 / 19,
+    within_budget=True,
+    interrupted=False,
+)
+
+
+def printed(summary: RunSummary) -> str:
+    stream = io.StringIO()
+    print_summary(summary, 0.25, Console(file=stream, width=120, markup=False))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("summary", "code"),
+    [
+        (SUMMARY, 0),
+        (replace(SUMMARY, within_budget=False), 3),
+        (replace(SUMMARY, interrupted=True), 130),
+        (replace(SUMMARY, interrupted=True, within_budget=False), 130),
+    ],
+)
+def test_exit_code(summary: RunSummary, code: int) -> None:
+    assert exit_code(summary) == code
+
+
+def test_summary_counts_and_says_where_to_look() -> None:
+    text = printed(SUMMARY)
+    words = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
+    assert words["completed"] == ["12", "13", "images"]
+    assert words["failed"][:2] == ["4", "21.05%"]
+    assert words["skipped"][0] == "3"
+    assert words["changed"][0] == "2"
+    assert words["time"][:2] == ["0:01:01", "0.21"]
+    assert "uso status /data/out --rows 20" in text
+    assert "'FROM '\"'\"'/data/out/records/*.parquet" in text
+
+
+def test_failures_have_their_count_and_an_example_that_is_harmless_to_a_terminal() -> None:
+    text = printed(SUMMARY)
+    assert "uri_not_found" in text
+    assert "row-1: nothing is there" in text
+    assert r"row\x1b[2J-2: not a [red]whole[/red] image" in text
+    assert "\x1b" not in text
+
+
+def test_over_budget_names_both_fractions() -> None:
+    text = printed(replace(SUMMARY, within_budget=False))
+    assert "21.05% of the rows failed; on_error.max_failed_fraction allows 25.00%" in text
+
+
+def test_interrupted_says_how_to_go_on() -> None:
+    text = printed(replace(SUMMARY, interrupted=True))
+    assert text.startswith("Interrupted.")
+    assert "run the same command again" in text
