@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -12,7 +12,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 class StrictModel(BaseModel):
     """Unknown keys are errors; values do not change after validation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class ManifestConfig(StrictModel):
@@ -25,6 +27,8 @@ class ManifestConfig(StrictModel):
     """`auto` goes by the file name's ending."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Our column name → the manifest's own, e.g. `prompt: caption`."""
+    keep_columns: Literal["all", "none"] | list[str] = "all"
+    """Which of the other columns go to the records: all, none, or those named."""
     base_uri: str | None = None
     """What relative references are relative to; absent: each manifest file's own folder."""
     limit: int | None = Field(None, ge=1)
@@ -32,12 +36,30 @@ class ManifestConfig(StrictModel):
     shard: Annotated[str, Field(pattern=r"^\d+/\d+$")] | None = None
     """`i/n` (i from 0): only the rows whose id hashes to shard i of n."""
 
+    @property
+    def shard_index(self) -> tuple[int, int] | None:
+        """`shard` as (i, n)."""
+        if self.shard is None:
+            return None
+        index, _, count = self.shard.partition("/")
+        return int(index), int(count)
+
+    @field_validator("shard")
+    @classmethod
+    def _within(cls, shard: str | None) -> str | None:
+        index, _, count = (shard or "0/1").partition("/")
+        if int(index) >= int(count):
+            raise ValueError(f"shard {shard}: i goes from 0 to n-1")
+        return shard
+
 
 class DefaultsConfig(StrictModel):
     """What a row gets where its own column is absent or null."""
 
     prompt: str | None = None
     content_image: str | None = None
+    style_image: str | None = None
+    extra_style_image: str | None = None
     style_images: list[str] | None = None
     width: int | None = None
     height: int | None = None

@@ -1,0 +1,186 @@
+"""One cell of a manifest → the value that is meant, or an error that names what is accepted.
+
+Lenient on purpose about how a value is stored (an integer as 25.0 or "25", since CSV has only text
+and pandas turns integer columns with nulls into floats), never about what it is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import reprlib
+import uuid
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pipelines.rows import Reference
+from pipelines.storage import public_uri
+from uso_core.errors import InvalidRequestError
+
+MAX_ID_LENGTH = 256
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_BOOLEANS: dict[object, bool] = {"true": True, "false": False, "1": True, "0": False}
+_REFERENCE = "a URI, a path, a data: URI, or an image's bytes"
+_IMAGE_FIELDS = frozenset({"bytes", "path"})  # of an Image in Hugging Face `datasets`
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlong = 40
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableCell:
+    """A cell that Python cannot hold: text that is not UTF-8, a date out of range.
+
+    Attributes:
+        reason: why, in words.
+    """
+
+    reason: str
+
+
+def shown_value(value: object) -> str:
+    """`value` for a message: short, on one line, without credentials or control characters."""
+    if isinstance(value, UnreadableCell):
+        return value.reason
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    if isinstance(value, str):
+        value = public_uri(value[:1000])
+    return _SHORT.repr(value)
+
+
+def text(field: str, value: object) -> str:
+    """A string; bytes are read as UTF-8, because some writers store text as binary."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidRequestError(field, value, "text in UTF-8") from error
+    if not isinstance(value, str):
+        raise InvalidRequestError(field, value, "text")
+    _check_unicode(field, value)
+    return value
+
+
+def identifier(value: Any) -> str:  # noqa: ANN401 (whatever a cell holds)
+    """A row's id: text of 1 to 256 characters, or an integer."""
+    accepted = f"text of 1 to {MAX_ID_LENGTH} characters, or an integer"
+    if isinstance(value, str | bytes):
+        found = text("id", value)
+        if not 1 <= len(found) <= MAX_ID_LENGTH:
+            raise InvalidRequestError("id", value, accepted)
+        return found
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, bool) or not _is_integral(value):
+        raise InvalidRequestError("id", value, accepted)
+    return str(int(value))
+
+
+def integer(field: str, value: Any) -> int:  # noqa: ANN401 (whatever a cell holds)
+    """A whole number, in any type that holds it exactly."""
+    if type(value) is int:
+        return value
+    number = _parsed(value)
+    if isinstance(number, bool) or not _is_integral(number):
+        raise InvalidRequestError(field, value, "an integer")
+    return int(number)
+
+
+def number(field: str, value: Any) -> float:  # noqa: ANN401 (whatever a cell holds)
+    """A finite number, in any numeric type."""
+    if type(value) is float and math.isfinite(value):
+        return value
+    found = _parsed(value)
+    if isinstance(found, bool) or not isinstance(found, int | float | Decimal):
+        raise InvalidRequestError(field, value, "a number")
+    try:
+        real = float(found)
+    except OverflowError:
+        real = math.inf
+    if not math.isfinite(real):
+        raise InvalidRequestError(field, value, "a finite number")
+    return real
+
+
+def boolean(field: str, value: Any) -> bool:  # noqa: ANN401 (whatever a cell holds)
+    """True or false; also 1 and 0, and their spellings in text."""
+    if type(value) is bool:
+        return value
+    if type(value) is int and value in (0, 1):
+        return bool(value)
+    found = _BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidRequestError(field, value, "true or false")
+    return found
+
+
+def reference(field: str, value: Any) -> Reference | None:  # noqa: ANN401 (whatever a cell holds)
+    """A reference as it is written; None where the cell stands for no image (null, empty text)."""
+    if isinstance(value, dict) and value.keys() <= _IMAGE_FIELDS:
+        value = value.get("bytes") or value.get("path")
+    if value is None or value == "":
+        return None
+    if isinstance(value, bytes):
+        if not value:
+            raise InvalidRequestError(field, value, _REFERENCE)
+        return value
+    if not isinstance(value, str):
+        raise InvalidRequestError(field, value, _REFERENCE)
+    _check_unicode(field, value)
+    if "\0" in value:
+        raise InvalidRequestError(field, value, "a URI or path without NUL characters")
+    return value
+
+
+def references(field: str, value: Any) -> list[Reference]:  # noqa: ANN401 (whatever a cell holds)
+    """A list of references; text holds one reference, or a JSON list of them."""
+    if value is None or value == "":
+        return []
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = _json_list(field, value)
+    if not isinstance(value, list):
+        value = [value]
+    found = [reference(f"{field}[{index}]", item) for index, item in enumerate(value)]
+    if None in found:
+        raise InvalidRequestError(f"{field}[{found.index(None)}]", None, _REFERENCE)
+    return [item for item in found if item is not None]
+
+
+def _json_list(field: str, value: str) -> list[Any]:
+    accepted = 'a JSON list of URIs, such as ["a.png", "b.png"]'
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError(field, value, accepted) from error
+    if not isinstance(found, list):
+        raise InvalidRequestError(field, value, accepted)
+    return found
+
+
+def _parsed(value: object) -> object:
+    """The number that text spells; anything else as it is."""
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value.strip()):
+        return value
+    return Decimal(value.strip())
+
+
+def _is_integral(value: object) -> bool:
+    if isinstance(value, int):
+        return True
+    if not isinstance(value, float | Decimal) or not math.isfinite(value):
+        return False
+    return value == int(value)
+
+
+def _check_unicode(field: str, value: str) -> None:
+    if value.isascii():
+        return
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(field, value, "text without lone surrogates") from error

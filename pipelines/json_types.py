@@ -1,0 +1,72 @@
+"""Arrow types of JSON columns, from all of their values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+
+class JsonTypes:
+    """The types of the columns of JSON rows, merged as rows are added."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, pa.DataType] = {}
+
+    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take in some rows."""
+        columns: dict[str, list[Any]] = {}
+        for row in rows:
+            for name, value in row.items():
+                columns.setdefault(name, []).append(value)
+        for name, values in columns.items():
+            found = _inferred(values)
+            self._types[name] = _merged(self._types.get(name, found), found)
+
+    def schema(self) -> pa.Schema:
+        """The columns seen so far; text where their values have no type in common."""
+        return pa.schema(
+            [
+                (name, kind if _is_storable(kind) else pa.string())
+                for name, kind in self._types.items()
+            ]
+        )
+
+    @staticmethod
+    def fitted(value: Any, field: pa.Field) -> Any:  # noqa: ANN401 (any JSON value)
+        """`value` as the field's type takes it: as JSON text where that is text."""
+        if value is None or isinstance(value, str):
+            return value
+        if pa.types.is_string(field.type):
+            return json.dumps(value, ensure_ascii=False)
+        if pa.types.is_floating(field.type) and isinstance(value, int):
+            return float(value)
+        return value
+
+
+def _inferred(values: list[Any]) -> pa.DataType:
+    try:
+        return pa.infer_type(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return pa.string()
+
+
+def _merged(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    if one == other:
+        return one
+    schemas = [pa.schema([("_", one)]), pa.schema([("_", other)])]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.string()
+
+
+def _is_storable(kind: pa.DataType) -> bool:
+    """Whether Parquet can hold it: a struct without fields it cannot."""
+    if pa.types.is_struct(kind) and kind.num_fields == 0:
+        return False
+    if not pa.types.is_nested(kind):
+        return True
+    return all(_is_storable(kind.field(index).type) for index in range(kind.num_fields))
