@@ -46,11 +46,13 @@ coverage: $(INSTALLED)
 wheel: $(INSTALLED)
 	$(BIN)/python -m build --wheel
 
-# After a change of the dependencies: the newest versions, from an empty environment.
+# After a change of the dependencies: the newest versions, from an empty environment; torch's is chosen here.
+TORCH := 2.13.0
 constraints:
 	rm -rf build/constraints-venv
 	$(PYTHON) -m venv build/constraints-venv
-	build/constraints-venv/bin/python -m pip --disable-pip-version-check install -qq -e '.[dev,s3]'
+	build/constraints-venv/bin/python -m pip --disable-pip-version-check install -qq \
+	  torch==$(TORCH) -e '.[dev,s3]'
 	build/constraints-venv/bin/python .ci/freeze.py > constraints.txt
 
 clean:

@@ -6,6 +6,7 @@ A command's module is imported when the command runs: torch and Ray take seconds
 
 from __future__ import annotations
 
+from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Device(str, Enum):
+    """Choices of --device."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
 
 ConfigFile = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)
@@ -120,33 +130,56 @@ def generate(
         Path, typer.Option(dir_okay=False, help="The image to write.", show_default=False)
     ],
     model: Annotated[
-        str, typer.Option(help="As model.base in a configuration, or a preset file of yours.")
+        str, typer.Option(help="FLUX.1-dev: a hub id, folder or URL; or tiny.")
     ] = "black-forest-labs/FLUX.1-dev",
+    uso: Annotated[
+        str, typer.Option(help="The USO weights, where --model does not hold them.")
+    ] = "bytedance-research/USO",
+    siglip: Annotated[
+        str, typer.Option(help="The SigLIP encoder, likewise.")
+    ] = "google/siglip-so400m-patch14-384",
+    device: Annotated[Device, typer.Option(help="What to draw on.")] = Device.AUTO,
     prompt: Annotated[str, typer.Option(help="Empty keeps the content image's layout.")] = "",
     content: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="The content image.", show_default=False),
+        str | None, typer.Option(help="The content image: a path or URI.", show_default=False)
     ] = None,
     style: Annotated[
-        list[Path] | None,
-        typer.Option(
-            exists=True, dir_okay=False, help="A style image. Repeatable.", show_default=False
-        ),
+        list[str] | None,
+        typer.Option(help="A style image: a path or URI. Repeatable.", show_default=False),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the first image's noise.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     steps: Annotated[int, typer.Option(help="Euler steps.")] = 25,
     guidance: Annotated[float, typer.Option(help="Guidance scale.")] = 4.0,
-    width: Annotated[int | None, typer.Option(help="Pixels.", show_default=False)] = None,
-    height: Annotated[int | None, typer.Option(help="Pixels.", show_default=False)] = None,
+    width: Annotated[
+        int | None, typer.Option(help="In pixels.", show_default="as --content, else 1024")
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(help="In pixels.", show_default="as --content, else 1024")
+    ] = None,
     keep_size: Annotated[
         bool, typer.Option("--keep-size", help="Take the size from the content image.")
     ] = False,
     content_long_size: Annotated[
-        int, typer.Option(help="Long side to which the content image is resized.")
+        int, typer.Option(help="Long side, in pixels, to which the content image is resized.")
     ] = 512,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Draw one image, without Ray and without a manifest."""
+    from jobs.generate import References, generate_command
+    from pipelines.config import ModelConfig
+    from uso_core.request import Parameters
+
+    parameters = Parameters(
+        width=width,
+        height=height,
+        num_steps=steps,
+        guidance=guidance,
+        seed=seed,
+        keep_size=keep_size,
+        content_long_size=content_long_size,
+    )
+    references = References(prompt=prompt, content=content, styles=tuple(style or ()))
+    weights = ModelConfig(base=model, uso=uso, siglip=siglip, device=device.value)
+    raise typer.Exit(generate_command(weights, references, parameters, out))
 
 
 @app.command()

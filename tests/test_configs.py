@@ -1,0 +1,33 @@
+"""Every configuration in `configs/` is valid, and says what it is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.config import RunConfig
+
+CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+
+
+def test_the_promised_configurations_are_there() -> None:
+    assert {path.stem for path in CONFIGS} >= {"demo", "h200", "s3", "cluster"}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_configuration_is_valid_and_commented(path: Path) -> None:
+    config = RunConfig.from_yaml(path)
+    assert config.manifest.path
+    assert config.output.path
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("# ")
+    assert sum("#" in line for line in lines) >= 10
+
+
+def test_the_demo_needs_neither_gpu_nor_download() -> None:
+    config = RunConfig.from_yaml(CONFIGS[0].with_name("demo.yaml"))
+    assert config.model.base == "tiny"
+    assert config.model.device == "cpu"
+    assert config.stylize.gpus_per_actor == 0
+    assert config.on_error.max_failed_fraction == 0.25
