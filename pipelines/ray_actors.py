@@ -11,24 +11,25 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pipelines.stylizer import Activity, Stylizer, StylizerSpec, WorkerInfo
-
 from pipelines.config import RayConfig, StylizeConfig
 from pipelines.rows import ManifestRow, Outcome
+from pipelines.stylizer import Activity, Stylizer, StylizerSpec, WorkerInfo
 from pipelines.workers import Event, Finished, Lost, Raised, Ready, StartFailed
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError
 
 logger = logging.getLogger(__name__)
 
+_ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # in Ray's tracebacks
 _SPARE_THREADS = 1  # of an actor, beside one per row: `info` is answered while rows are worked on
 
 
@@ -141,7 +142,7 @@ class RayPool:
             elif isinstance(error, RayActorError):
                 event = Lost(worker, _reason(error))
             else:
-                event = Raised(worker, row.id, _traceback(error))
+                event = Raised(worker, row.id, _ANSI_COLOUR.sub("", str(error)))
             self._events.put((worker, generation, event))
 
         slot.actor.stylize.remote(row).future().add_done_callback(on_done)
@@ -216,9 +217,6 @@ class RayPool:
 
 def _reason(error: BaseException) -> str:
     """The last line of Ray's report: the exception of a constructor, or how the process ended."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = _ANSI_COLOUR.sub("", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
-
-
-def _traceback(error: BaseException) -> str:
-    return error.traceback_str if isinstance(error, RayTaskError) else repr(error)

@@ -1,0 +1,57 @@
+"""What an actor holds in the tests of the pool: it does what the row's prompt says."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+
+from pipelines.rows import ManifestRow, Outcome
+from pipelines.stylizer import Activity, StylizerSpec, WorkerInfo
+from uso_core.request import Parameters
+
+
+class ScriptedWorker:
+    """`die` ends the process, `raise` raises, `sleep:S` takes S seconds; the rest completes."""
+
+    def __init__(self, spec: StylizerSpec) -> None:
+        node, pid = platform.node(), os.getpid()
+        self._info = WorkerInfo(f"{node}:{pid}", "cpu", node, pid)
+
+    def info(self) -> WorkerInfo:
+        return self._info
+
+    def activity(self) -> Activity:
+        return Activity(fetching=0, drawing=1, storing=0, cache_hits=0, cache_misses=0)
+
+    def stylize(self, row: ManifestRow) -> Outcome:
+        if row.prompt == "die":
+            os._exit(11)
+        if row.prompt == "raise":
+            raise KeyError("a bug in the worker")
+        if row.prompt.startswith("sleep:"):
+            time.sleep(float(row.prompt.removeprefix("sleep:")))
+        return Outcome(row_id=row.id, worker=self._info.worker)
+
+
+class CannotLoadWorker(ScriptedWorker):
+    """Its weights are not there."""
+
+    def __init__(self, spec: StylizerSpec) -> None:
+        raise FileNotFoundError("flux1-dev.safetensors is not there")
+
+
+class CrashesAtStartWorker(ScriptedWorker):
+    """Its process ends while it loads, the first time (as the marker file tells)."""
+
+    def __init__(self, spec: StylizerSpec) -> None:
+        marker = Path(spec.output.path) / "crashed"
+        if not marker.exists():
+            marker.touch()
+            os._exit(12)
+        super().__init__(spec)
+
+
+def scripted_row(name: str, prompt: str = "") -> ManifestRow:
+    return ManifestRow(name, prompt, None, (), Parameters(), "f")

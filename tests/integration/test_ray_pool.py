@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.config import RunConfig, StylizeConfig
+from pipelines.dispatch import Dispatcher
+from pipelines.errors import WorkersFailedError
+from pipelines.ray_actors import RayPool, RowWorker
+from pipelines.rows import ManifestEntry, ManifestRow
+from pipelines.stylizer import StylizerSpec
+from pipelines.tasks import DispatchPolicy, Settled
+from pipelines.workers import Event, Finished, Lost, Raised, Ready
+from tests.integration.scripted_worker import (
+    CannotLoadWorker,
+    CrashesAtStartWorker,
+    ScriptedWorker,
+    scripted_row,
+)
+from tests.pipelines.test_dispatch import ListSource, codes
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(120)]
+
+MakePool = Callable[..., RayPool]
+
+
+@pytest.fixture
+def make_pool(tmp_path: Path) -> Iterator[MakePool]:
+    pools: list[RayPool] = []
+
+    def make(
+        actors: int = 1, worker: Callable[[StylizerSpec], RowWorker] = ScriptedWorker
+    ) -> RayPool:
+        stylize = StylizeConfig(actors=actors, gpus_per_actor=0, cpus_per_actor=1)
+        config = RunConfig.model_validate(
+            {"manifest": {"path": "unused"}, "output": {"path": str(tmp_path)}}
+        )
+        pools.append(RayPool(StylizerSpec.from_config(config), stylize, {}, worker))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+def wait_for(pool: RayPool, kind: type[Event], timeout_s: float = 30) -> list[Event]:
+    """Events up to the first one of `kind`, that one included."""
+    events: list[Event] = []
+    deadline = time.monotonic() + timeout_s
+    while not any(isinstance(event, kind) for event in events):
+        assert time.monotonic() < deadline, f"no {kind.__name__} among {events}"
+        events += pool.wait(0.2)
+    return events
+
+
+def settle(pool: RayPool, rows: list[ManifestRow], policy: DispatchPolicy) -> list[Settled]:
+    dispatcher = Dispatcher(pool, ListSource(ManifestEntry(row) for row in rows), policy)
+    settled: list[Settled] = []
+    while not dispatcher.done:
+        settled += dispatcher.step(0.2)
+    return settled
+
+
+def test_a_row_comes_back_from_another_process(make_pool: MakePool) -> None:
+    pool = make_pool()
+    wait_for(pool, Ready)
+    pool.submit("stylizer-0", scripted_row("a"))
+    finished = wait_for(pool, Finished)[-1]
+    assert isinstance(finished, Finished)
+    assert finished.outcome.row_id == "a"
+    assert finished.outcome.worker is not None
+    assert not finished.outcome.worker.endswith(f":{os.getpid()}")
+
+
+def test_a_bug_is_told_with_its_traceback_and_the_actor_lives(make_pool: MakePool) -> None:
+    pool = make_pool()
+    wait_for(pool, Ready)
+    pool.submit("stylizer-0", scripted_row("a", "raise"))
+    raised = wait_for(pool, Raised)[-1]
+    assert isinstance(raised, Raised)
+    assert "a bug in the worker" in raised.error
+    assert "stylize" in raised.error
+    pool.submit("stylizer-0", scripted_row("b"))
+    assert isinstance(wait_for(pool, Finished)[-1], Finished)
+
+
+def test_a_dead_actor_is_replaced_and_loss_is_told_once(make_pool: MakePool) -> None:
+    pool = make_pool()
+    wait_for(pool, Ready)
+    for name, prompt in [("a", "sleep:20"), ("b", "sleep:20"), ("c", "die")]:
+        pool.submit("stylizer-0", scripted_row(name, prompt))
+    events = wait_for(pool, Lost) + wait_for(pool, Ready)
+    assert [type(event) for event in events] == [Lost, Ready]
+    pool.submit("stylizer-0", scripted_row("d"))
+    assert isinstance(wait_for(pool, Finished)[-1], Finished)
+
+
+def test_a_killed_actor_is_replaced(make_pool: MakePool) -> None:
+    pool = make_pool()
+    wait_for(pool, Ready)
+    pool.submit("stylizer-0", scripted_row("a", "sleep:60"))
+    pool.kill("stylizer-0")
+    events = wait_for(pool, Lost) + wait_for(pool, Ready)
+    assert [type(event) for event in events] == [Lost, Ready]
+
+
+def test_weights_that_are_not_there_end_the_run_with_the_reason(make_pool: MakePool) -> None:
+    with pytest.raises(WorkersFailedError, match=r"flux1-dev\.safetensors is not there"):
+        settle(make_pool(1, CannotLoadWorker), [scripted_row("a")], DispatchPolicy())
+
+
+def test_a_crash_while_loading_is_tried_again(make_pool: MakePool) -> None:
+    settled = settle(make_pool(1, CrashesAtStartWorker), [scripted_row("a")], DispatchPolicy())
+    assert codes(settled) == {"completed": 1}
+
+
+def test_poison_rows_among_many_on_real_processes(make_pool: MakePool) -> None:
+    rows = [scripted_row(f"r{n}", "die" if n in {5, 17} else "") for n in range(40)]
+    settled = settle(make_pool(2), rows, DispatchPolicy())
+    assert codes(settled) == {"completed": 38, "worker_lost": 2}
+    assert {s.entry.row.id for s in settled if s.outcome.failure} == {"r5", "r17"}
+
+
+def test_an_overdue_row_is_cut_off(make_pool: MakePool) -> None:
+    rows = [scripted_row("slow", "sleep:60"), *(scripted_row(f"r{n}") for n in range(6))]
+    settled = settle(make_pool(2), rows, DispatchPolicy(row_timeout_s=1.0))
+    assert codes(settled) == {"completed": 6, "worker_lost": 1}
