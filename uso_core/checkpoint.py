@@ -1,43 +1,39 @@
-"""What a model is made of, found and described without loading it, and without torch."""
+"""What a model is made of: found, pinned and described without loading it, and without torch."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from uso_core import layouts
 from uso_core.errors import CheckpointError
-from uso_core.layouts import (
-    Part,
-    PartName,
-    Tree,
-    base_parts,
-    holds_siglip,
-    holds_uso,
-    layout_of,
-    siglip_parts,
-    uso_parts,
-)
+from uso_core.fingerprint import fingerprint
+from uso_core.layouts import Part, PartName, Tree
 from uso_core.request import Limits
+from uso_core.trees import download_tree, hub_commit, open_tree
 
 TINY_VERSION = 1
+"""To be raised with every change to what `uso_core.tiny` writes: it is part of the fingerprint."""
 TINY_LIMITS = Limits(min_size=16, max_size=256, default_size=64)
-_TREE_DEPTH = 4
+"""For tiny checkpoints, and for settings (config.json) that give no `limits` of their own."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ModelSource:
     """Where the weights come from: local paths and Hub ids.
 
     Attributes:
-        base: `tiny` or `tiny:SEED` (random weights); a folder with the original's files, flat or as
-            the original's downloader leaves them, or the path of its `flux1-*.safetensors` where
-            there are several; a folder in diffusers' layout; or a Hub id of such.
+        base: `tiny` or `tiny:SEED` (random weights; a folder of that name is `./tiny`); a folder
+            with the original's files, flat or as the original's downloader leaves them, or the
+            path of its `flux1-*.safetensors` where there are several; a folder in diffusers'
+            layout; or the Hub id of such.
         uso: folder or Hub id with the LoRA and the projector; unused where `base` holds them.
         siglip: folder or Hub id of the SigLIP encoder; unused where `base` holds it.
-        base_revision: branch, tag or commit, where `base` is a Hub id; None: its main branch.
+        base_revision: branch, tag or commit of a Hub id (None: its main branch); unused otherwise.
         uso_revision: likewise.
         siglip_revision: likewise.
     """
@@ -51,40 +47,138 @@ class ModelSource:
 
 
 @dataclass(frozen=True)
+class ModelCard:
+    """What is known of a model before it is loaded.
+
+    Attributes:
+        name: for records: a Hub id or the name of a folder, never a whole path.
+        layout: how its files are laid out.
+        limits: the ranges it accepts.
+        fingerprint: hexadecimal; two models with different ones draw different pictures.
+    """
+
+    name: str
+    layout: Literal["tiny", "original", "diffusers"]
+    limits: Limits
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class FoundModel:
-    """Which files a model consists of; none of them has been read."""
+    """Which files a model (not a tiny one) consists of.
+
+    Attributes:
+        name: as in `ModelCard`.
+        layout: as in `ModelCard`.
+        parts: where each part's files are; they may still be at the Hub.
+    """
 
     name: str
     layout: Literal["original", "diffusers"]
-    parts: dict[PartName, Part]
+    parts: Mapping[PartName, Part]
+
+    def downloaded(self) -> FoundModel:
+        """The same, with every file on disk: those at the Hub go to its cache.
+
+        Raises:
+            CheckpointError: the Hub cannot be reached or refuses.
+        """
+        wanted: dict[Tree, set[str]] = {}
+        for part in self.parts.values():
+            wanted.setdefault(part.tree, set()).update(part.names)
+        local = {tree: download_tree(tree, names) for tree, names in wanted.items()}
+        parts = {name: replace(part, tree=local[part.tree]) for name, part in self.parts.items()}
+        return replace(self, parts=parts)
 
 
-def tiny_seed(base: str) -> int | None:
-    """The seed in `tiny` or `tiny:SEED`; None where `base` is something else."""
-    if base == "tiny":
-        return 0
-    if not base.startswith("tiny:"):
-        return None
-    if not base[5:].isdecimal():
-        raise CheckpointError(base, "is not a tiny model: give `tiny` or `tiny:SEED`, SEED from 0")
-    return int(base[5:])
+def describe_model(source: ModelSource) -> ModelCard:
+    """Describe a model from its small files and its files' headers, in about a second.
+
+    Nothing is downloaded. Of a model at the Hub, it is checked that the files are there and may be
+    downloaded.
+
+    Raises:
+        CheckpointError: a file is missing, cannot be read, is cut short, or must not be downloaded;
+            it names the file, where it was looked for, and how to get it.
+    """
+    seed = tiny_seed(source.base)
+    if seed is not None:
+        digest = hashlib.sha256(f"tiny {TINY_VERSION} {seed}".encode()).hexdigest()
+        return ModelCard(f"tiny:{seed}", "tiny", TINY_LIMITS, digest)
+    model = find_model(source)
+    return ModelCard(model.name, model.layout, limits_of(model), fingerprint(model.parts))
+
+
+def pin_revisions(source: ModelSource) -> ModelSource:
+    """The same source with the commit of every Hub id, so that all who load it load the same.
+
+    Raises:
+        CheckpointError: a Hub id cannot be resolved.
+    """
+    if tiny_seed(source.base) is not None:
+        return source
+    return replace(
+        source,
+        base_revision=hub_commit(source.base, source.base_revision),
+        uso_revision=hub_commit(source.uso, source.uso_revision),
+        siglip_revision=hub_commit(source.siglip, source.siglip_revision),
+    )
 
 
 def find_model(source: ModelSource) -> FoundModel:
     """Find every file that `source` (not a tiny one) consists of.
 
     Raises:
-        CheckpointError: a file is missing, or there is no such folder.
+        CheckpointError: there is no such folder or repository, or a file is missing.
     """
-    base, name = _base_tree(source)
-    layout = layout_of(base)
-    parts = base_parts(base, layout)
-    parts |= uso_parts(base if holds_uso(base) else _tree(source.uso, source.uso_revision))
-    if holds_siglip(base, "siglip"):
-        parts |= siglip_parts(base, "siglip")
+    base = open_tree(source.base, source.base_revision)
+    layout = layouts.layout_of(base)
+    parts = layouts.base_parts(base, layout)
+    if layouts.holds_uso(base):
+        parts |= layouts.uso_parts(base)
     else:
-        parts |= siglip_parts(_tree(source.siglip, source.siglip_revision))
-    return FoundModel(name, layout, parts)
+        parts |= layouts.uso_parts(open_tree(source.uso, source.uso_revision))
+    if layouts.holds_siglip(base):
+        parts |= layouts.siglip_parts(base, "siglip")
+    else:
+        parts |= layouts.siglip_parts(open_tree(source.siglip, source.siglip_revision))
+    return FoundModel(layouts.model_name(base, parts), layout, parts)
+
+
+def tiny_seed(base: str) -> int | None:
+    """The seed in `tiny` (0) or `tiny:SEED`; None where `base` is something else.
+
+    Raises:
+        CheckpointError: SEED is not a number.
+    """
+    if base == "tiny":
+        return 0
+    if not base.startswith("tiny:"):
+        return None
+    seed = base.removeprefix("tiny:")
+    if not seed.isdecimal():
+        raise CheckpointError(base, "is not a tiny model: give `tiny` or `tiny:SEED`, SEED from 0")
+    return int(seed)
+
+
+def limits_of(model: FoundModel) -> Limits:
+    """The ranges that a model accepts: its settings' own, else the tiny ones, else FLUX.1-dev's.
+
+    A model without settings (config.json beside the original's files) has FLUX.1-dev's dimensions.
+
+    Raises:
+        CheckpointError: the settings cannot be read, or hold unknown limits.
+    """
+    if "settings" not in model.parts:
+        return Limits()
+    path = model.parts["settings"].config_path
+    given = read_json(path).get("limits")
+    if given is None:
+        return TINY_LIMITS
+    try:
+        return Limits(**given)
+    except TypeError as error:
+        raise CheckpointError(str(path), f"limits: {error}") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -100,40 +194,3 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise CheckpointError(str(path), "holds something else than a JSON object")
     return loaded
-
-
-def limits_of(model: FoundModel) -> Limits:
-    """The ranges that a model accepts: as its settings have them, else those of FLUX.1-dev."""
-    if "settings" not in model.parts:
-        return Limits()
-    part = model.parts["settings"]
-    path = part.path(str(part.config))
-    given = read_json(path).get("limits")
-    if given is None:
-        return TINY_LIMITS
-    try:
-        return Limits(**given)
-    except TypeError as error:
-        raise CheckpointError(str(path), f"limits: {error}") from error
-
-
-def _base_tree(source: ModelSource) -> tuple[Tree, str]:
-    tree = _tree(source.base, source.base_revision)
-    return tree, Path(tree.where).name
-
-
-def _tree(location: str, revision: str | None) -> Tree:
-    folder = Path(location).expanduser()
-    if folder.is_dir():
-        return _folder_tree(folder)
-    raise CheckpointError(location, "there is no such folder")
-
-
-def _folder_tree(folder: Path) -> Tree:
-    names = set()
-    for root, folders, files in os.walk(folder):
-        below = Path(root).relative_to(folder)
-        if len(below.parts) >= _TREE_DEPTH:
-            folders.clear()
-        names |= {(below / file).as_posix() for file in files}
-    return Tree(str(folder), frozenset(names), folder)

@@ -1,9 +1,9 @@
-"""Where each part of the model lies in a folder or a Hub repository: names only, nothing is read."""
+"""Where each part of a model lies in a folder or a Hub repository, by names alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -62,14 +62,28 @@ class Part:
         """All its files."""
         return (*self.weights, *((self.config,) if self.config else ()), *self.others)
 
+    @property
+    def weight_paths(self) -> list[Path]:
+        """Where the weights lie on disk."""
+        return [self.path(name) for name in self.weights]
+
+    @property
+    def config_path(self) -> Path:
+        """Where the config lies on disk."""
+        if self.config is None:
+            raise LookupError(f"this part of {self.tree.where} has no config")
+        return self.path(self.config)
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which the files lie on disk."""
+        return self.path(self.names[0]).parent
+
     def path(self, name: str) -> Path:
-        """Where a file of this part lies on disk."""
+        """Where the file `name` lies on disk."""
         if self.tree.folder is None:
-            raise RuntimeError(f"{self.tree.where} has not been downloaded")
+            raise LookupError(f"{self.tree.where} has not been downloaded")
         return self.tree.folder / name
-
-
-Parts = Mapping[PartName, Part]
 
 
 @dataclass(frozen=True)
@@ -89,8 +103,13 @@ class _Wanted:
         return f"{', '.join(files)} in {' or '.join(folders)}"
 
 
-_FLUX = ("flux1-dev", "flux1-krea-dev", "flux1-schnell")
-_FLUX_FOLDERS = ("", "FLUX.1-dev", "FLUX.1-Krea-dev", "FLUX.1-schnell")
+_FLUX = {
+    "flux1-dev.safetensors": "black-forest-labs/FLUX.1-dev",
+    "flux1-krea-dev.safetensors": "black-forest-labs/FLUX.1-Krea-dev",
+    "flux1-schnell.safetensors": "black-forest-labs/FLUX.1-schnell",
+}
+FLUX_FOLDERS = tuple(repo_id.partition("/")[2] for repo_id in _FLUX.values())
+"""Folders that the original's downloader gives the base model's own files."""
 _ENCODER = ("model.safetensors", "pytorch_model.bin")
 _DIFFUSERS = ("diffusion_pytorch_model.safetensors",)
 _CLIP_VOCABULARY = (("tokenizer.json",), ("vocab.json", "merges.txt"))
@@ -99,8 +118,8 @@ _TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "adde
 _T5_FOLDERS, _CLIP_FOLDERS = ("t5", "t5-xxl"), ("clip", "clip-vit-l14")
 
 _ORIGINAL: dict[PartName, _Wanted] = {
-    "transformer": _Wanted(_FLUX_FOLDERS, tuple(f"{stem}.safetensors" for stem in _FLUX)),
-    "vae": _Wanted(_FLUX_FOLDERS, ("ae.safetensors",)),
+    "transformer": _Wanted(("", *FLUX_FOLDERS), tuple(_FLUX)),
+    "vae": _Wanted(("", *FLUX_FOLDERS), ("ae.safetensors",)),
     "text_encoder": _Wanted(_CLIP_FOLDERS, _ENCODER, "config.json"),
     "text_encoder_2": _Wanted(_T5_FOLDERS, _ENCODER, "config.json"),
     "tokenizer": _Wanted(_CLIP_FOLDERS, others=_CLIP_VOCABULARY),
@@ -127,13 +146,20 @@ _USO: dict[PartName, _Wanted] = {
 }
 
 _ADVICE = {
-    "original": "download flux1-dev.safetensors and ae.safetensors of black-forest-labs/FLUX.1-dev, "
-    "google/t5-v1_1-xxl as t5-xxl, and openai/clip-vit-large-patch14 as clip-vit-l14",
+    "original": "download flux1-dev.safetensors and ae.safetensors of "
+    "black-forest-labs/FLUX.1-dev, google/t5-v1_1-xxl as t5-xxl, and "
+    "openai/clip-vit-large-patch14 as clip-vit-l14",
     "diffusers": "download the whole repository again, e.g. `hf download "
     "black-forest-labs/FLUX.1-dev`",
     "uso": "download it with `hf download bytedance-research/USO`",
     "siglip": "download it with `hf download google/siglip-so400m-patch14-384`",
 }
+
+
+def transformer_names() -> frozenset[str]:
+    """Where the original's layout may have its transformer."""
+    wanted = _ORIGINAL["transformer"]
+    return frozenset(_join(folder, name) for folder in wanted.folders for name in wanted.weights)
 
 
 def layout_of(tree: Tree) -> Literal["original", "diffusers"]:
@@ -145,7 +171,7 @@ def layout_of(tree: Tree) -> Literal["original", "diffusers"]:
     if "model_index.json" in tree.names:
         return "diffusers"
     wanted = _ORIGINAL["transformer"]
-    found = [name for name in _candidates(wanted) if name in tree.names]
+    found = sorted(transformer_names() & tree.names)
     if not found:
         raise CheckpointError(
             tree.where,
@@ -177,14 +203,30 @@ def uso_parts(tree: Tree) -> dict[PartName, Part]:
     return _find(tree, _USO, _ADVICE["uso"])
 
 
-def holds_siglip(tree: Tree, folder: str) -> bool:
-    """Whether SigLIP lies in `folder` of this tree."""
-    return all(_find_one(tree, wanted) for wanted in _siglip(folder).values())
+def holds_siglip(tree: Tree) -> bool:
+    """Whether SigLIP lies in this tree, in the folder `siglip`."""
+    return all(_find_one(tree, wanted) for wanted in _siglip("siglip").values())
 
 
 def siglip_parts(tree: Tree, folder: str = "") -> dict[PartName, Part]:
     """The SigLIP encoder and its image processor."""
     return _find(tree, _siglip(folder), _ADVICE["siglip"])
+
+
+def model_name(base: Tree, parts: Mapping[PartName, Part]) -> str:
+    """What records call a model: a Hub id, or the last part of a folder's path."""
+    if base.folder is None or base.commit is not None:
+        return base.where
+    transformer = Path(parts["transformer"].weights[0]).name
+    if transformer in _FLUX and "settings" not in parts:
+        return _FLUX[transformer]
+    folder = base.folder.resolve()
+    if match := _CACHED.fullmatch("/".join(folder.parts[-3:])):
+        return match[1].replace("--", "/")
+    return folder.name
+
+
+_CACHED = re.compile(r"models--(.+)/snapshots/[0-9a-f]{40}")
 
 
 def _siglip(folder: str) -> dict[PartName, _Wanted]:
@@ -235,10 +277,6 @@ def _files_of(tree: Tree, name: str) -> tuple[str, ...]:
     if not shards or (match := shard.fullmatch(shards[-1])) is None:
         return ()
     return tuple(shards) if len(shards) == int(match[2]) else ()
-
-
-def _candidates(wanted: _Wanted) -> Iterator[str]:
-    return (_join(folder, name) for folder in wanted.folders for name in wanted.weights)
 
 
 def _join(folder: str, name: str) -> str:

@@ -44,23 +44,34 @@ def read_lora(files: TensorFiles, shapes: Mapping[str, Shape]) -> Lora:
     Raises:
         CheckpointError: a key is missing, left over, or of the wrong shape.
     """
-    targets = lora_targets(
-        _num_blocks("transformer_blocks", shapes), _num_blocks("single_transformer_blocks", shapes)
-    )
     ranks = [shape[0] for key, shape in files.shapes.items() if key.endswith(".down.weight")]
-    rank = ranks[0] if ranks else 0
-    expected: dict[str, Shape] = {}
-    for stem, weights in targets.items():
-        expected[f"{stem}.down.weight"] = (rank, shapes[weights[0]][1])
-        expected[f"{stem}.up.weight"] = (sum(shapes[weight][0] for weight in weights), rank)
-    check_keys(files, expected)
-
+    check_keys(files, lora_shapes(shapes, ranks[0] if ranks else 0))
     pairs: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-    for stem, weights in targets.items():
+    for stem, weights in _targets(shapes).items():
         down, up = files.read(f"{stem}.down.weight"), files.read(f"{stem}.up.weight")
         rows = [shapes[weight][0] for weight in weights]
-        pairs |= {w: (part, down) for w, part in zip(weights, up.split(rows), strict=True)}
+        pairs |= {w: (part, down) for w, part in zip(weights, torch.split(up, rows), strict=True)}
     return Lora(pairs)
+
+
+def lora_shapes(shapes: Mapping[str, Shape], rank: int) -> dict[str, Shape]:
+    """The keys and shapes of a LoRA file for a transformer.
+
+    Args:
+        shapes: of the transformer's weights, by diffusers' names.
+        rank: of every update.
+    """
+    expected: dict[str, Shape] = {}
+    for stem, weights in _targets(shapes).items():
+        expected[f"{stem}.down.weight"] = (rank, shapes[weights[0]][1])
+        expected[f"{stem}.up.weight"] = (sum(shapes[weight][0] for weight in weights), rank)
+    return expected
+
+
+def _targets(shapes: Mapping[str, Shape]) -> dict[str, tuple[str, ...]]:
+    return lora_targets(
+        _num_blocks("transformer_blocks", shapes), _num_blocks("single_transformer_blocks", shapes)
+    )
 
 
 def _num_blocks(prefix: str, shapes: Mapping[str, Shape]) -> int:

@@ -56,7 +56,8 @@ def load_strictly(
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     check_keys(files, {rule.source: file_shape(rule, shapes) for rule in rules})
     state: dict[str, torch.Tensor] = {}
-    for rule in rules:
+    position = {key: i for i, key in enumerate(files.shapes)}
+    for rule in sorted(rules, key=lambda rule: position[rule.source]):
         start = 0
         for target in rule.targets:
             stop = start + shapes[target][0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,15 +21,17 @@ Shape = tuple[int, ...]
 
 
 class TensorFiles(Protocol):
-    """The tensors of one part of a checkpoint, in one file or several shards.
+    """The tensors of one part of a checkpoint, in one file or several shards."""
 
-    Attributes:
-        name: the file at fault, for error messages.
-        shapes: of each tensor, by key.
-    """
+    @property
+    def name(self) -> str:
+        """The file, or the first shard, for messages."""
+        ...
 
-    name: str
-    shapes: Mapping[str, Shape]
+    @property
+    def shapes(self) -> Mapping[str, Shape]:
+        """Of each tensor, by key, in the order of the file."""
+        ...
 
     def read(self, key: str, start: int | None = None, stop: int | None = None) -> torch.Tensor:
         """Read one tensor, or its rows from `start` to before `stop`, on the CPU."""
@@ -50,15 +53,31 @@ def open_tensor_files(paths: Sequence[Path]) -> TensorFiles:
     return _Pickled(paths)
 
 
+def leave_out(files: TensorFiles, prefixes: tuple[str, ...]) -> TensorFiles:
+    """The same files without the keys that begin with one of `prefixes`."""
+    kept = {key: shape for key, shape in files.shapes.items() if not key.startswith(prefixes)}
+    return _View(files.name, kept, files)
+
+
+@dataclass(frozen=True)
+class _View:
+    name: str
+    shapes: Mapping[str, Shape]
+    files: TensorFiles
+
+    def read(self, key: str, start: int | None = None, stop: int | None = None) -> torch.Tensor:
+        return self.files.read(key, start, stop)
+
+
 class _Safetensors:
     def __init__(self, paths: Sequence[Path]) -> None:
         self.name = str(paths[0])
         self.shapes: dict[str, Shape] = {}
-        self._file_of: dict[str, Any] = {}  # safetensors types its handles as Any
+        self._file_of: dict[str, Any] = {}
         for path in paths:
             try:
-                file = safe_open(path, framework="pt")
-                shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
+                file: Any = safe_open(path, framework="pt")  # its methods are not typed
+                shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.offset_keys()}
             except (SafetensorError, OSError) as error:
                 raise _unreadable(path, error) from error
             _refuse_repeats(path, shapes, self.shapes)

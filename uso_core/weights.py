@@ -2,128 +2,133 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, FluxTransformer2DModel
-from torch import nn
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTokenizer,
-    SiglipImageProcessorPil,
-    SiglipVisionConfig,
-    SiglipVisionModel,
-    T5Config,
-    T5EncoderModel,
-    T5Tokenizer,
-)
+from transformers import SiglipVisionModel
 
-from uso_core.checkpoint import FoundModel, ModelSource, find_model, limits_of, read_json
+from uso_core.checkpoint import FoundModel, ModelSource, find_model, limits_of, tiny_seed
 from uso_core.components import Components, hoist_embedders
-from uso_core.errors import CheckpointError
+from uso_core.encoder_weights import (
+    load_clip,
+    load_clip_tokenizer,
+    load_image_processor,
+    load_siglip,
+    load_t5,
+    load_t5_tokenizer,
+)
 from uso_core.key_mapping import Rule, transformer_rules, vae_rules
 from uso_core.layouts import Part
 from uso_core.lora import read_lora
-from uso_core.strict_load import Placement, load_strictly
+from uso_core.model_configs import transformer_config, vae_config
+from uso_core.strict_load import Placement, identity_rules, load_strictly
 from uso_core.style_projector import StyleProjector
 from uso_core.tensor_files import open_tensor_files
+from uso_core.tiny import write_tiny_checkpoint
+
+_SIZING_KEY = "feature_embedder.high_embedding_linear.0.weight"
 
 
 def load_components(source: ModelSource, *, dtype: torch.dtype, device: torch.device) -> Components:
-    """quick first version"""
-    model = find_model(source)
-    place = Placement(dtype, device)
+    """Load a model; what is at the Hub is downloaded first.
+
+    Weights are read, merged and converted one tensor at a time, straight to the device: the peak is
+    the loaded model and one tensor in float32.
+
+    Args:
+        source: what to load.
+        dtype: of the transformer and the text encoders. The VAE, SigLIP and the style projector
+            stay in float32: they are small, and run once per image.
+        device: where all modules go.
+
+    Raises:
+        CheckpointError: a file is missing, cannot be read, or does not match the model.
+    """
+    seed = tiny_seed(source.base)
+    if seed is None:
+        return _load(find_model(source).downloaded(), Placement(dtype, device))
+    with tempfile.TemporaryDirectory(prefix="uso-tiny-") as folder:
+        write_tiny_checkpoint(Path(folder), seed=seed)
+        return _load(find_model(ModelSource(folder)), Placement(dtype, device))
+
+
+def _load(model: FoundModel, place: Placement) -> Components:
     parts = model.parts
-    settings = read_json(parts["settings"].path("config.json"))
-    flux, ae = settings["flux_params"], settings["ae_params"]
-    with init_empty_weights(include_buffers=False):
-        transformer = FluxTransformer2DModel(
-            in_channels=flux["in_channels"],
-            num_layers=flux["depth"],
-            num_single_layers=flux["depth_single_blocks"],
-            attention_head_dim=flux["hidden_size"] // flux["num_heads"],
-            num_attention_heads=flux["num_heads"],
-            joint_attention_dim=flux["context_in_dim"],
-            pooled_projection_dim=flux["vec_in_dim"],
-            guidance_embeds=flux["guidance_embed"],
-            axes_dims_rope=tuple(flux["axes_dim"]),
-        )
-        channels = [ae["ch"] * m for m in ae["ch_mult"]]
-        vae = AutoencoderKL(
-            block_out_channels=channels,
-            down_block_types=["DownEncoderBlock2D"] * len(channels),
-            up_block_types=["UpDecoderBlock2D"] * len(channels),
-            layers_per_block=ae["num_res_blocks"],
-            latent_channels=ae["z_channels"],
-            scaling_factor=ae["scale_factor"],
-            shift_factor=ae["shift_factor"],
-            use_quant_conv=False,
-            use_post_quant_conv=False,
-        )
-        clip = CLIPTextModel(
-            CLIPTextConfig.from_dict(
-                read_json(parts["text_encoder"].path("clip/config.json"))["text_config"]
-            )
-        )
-        t5 = T5EncoderModel(
-            T5Config.from_dict(read_json(parts["text_encoder_2"].path("t5/config.json")))
-        )
-        siglip = SiglipVisionModel(
-            SiglipVisionConfig.from_dict(
-                read_json(parts["image_encoder"].path("siglip/config.json"))["vision_config"]
-            )
-        )
-        projector = StyleProjector(
-            flux["style_token_nums"],
-            flux["siglip_token_nums"],
-            flux["siglip_token_dims"],
-            flux["hidden_size"],
-        )
-
-    def files(name: Any) -> Any:
-        part = parts[name]
-        return open_tensor_files([part.path(w) for w in part.weights])
-
-    shapes = {k: tuple(v.shape) for k, v in transformer.state_dict().items()}
-    lora = read_lora(files("lora"), shapes)
-    rules = transformer_rules(flux["depth"], flux["depth_single_blocks"], guidance=True)
-    load_strictly(transformer, files("transformer"), rules, place, merge=lora.merged)
-    load_strictly(vae, files("vae"), vae_rules(vae.state_dict()), Placement(torch.float32, device))
-    load_strictly(
-        projector, files("projector"), [Rule(k, (k,)) for k in projector.state_dict()], place
-    )
-    for module, name, prefix in (
-        (clip, "text_encoder", "text_model."),
-        (siglip, "image_encoder", "vision_model."),
-    ):
-        f = files(name)
-        f.shapes = {k: v for k, v in f.shapes.items() if k.startswith(prefix)}
-        load_strictly(module, f, [Rule(prefix + k, (k,)) for k in module.state_dict()], place)
-    load_strictly(
-        t5,
-        files("text_encoder_2"),
-        [Rule(k, (k,)) for k in t5.state_dict() if k != "encoder.embed_tokens.weight"],
-        place,
-        tied={"encoder.embed_tokens.weight": "shared.weight"},
-    )
+    exact = Placement(torch.float32, place.device)
+    transformer = _load_transformer(model, place)
+    image_encoder = load_siglip(parts["image_encoder"], exact)
+    projector = _load_projector(parts["projector"], image_encoder, transformer, exact)
     context_embedder, pos_embed = hoist_embedders(transformer)
+    tokenizer = load_clip_tokenizer(parts["tokenizer"])
     return Components(
         transformer=transformer,
         context_embedder=context_embedder,
         pos_embed=pos_embed,
-        vae=vae,
+        vae=_load_vae(model, exact),
         style_projector=projector,
-        text_encoder=clip,
-        text_encoder_2=t5,
-        tokenizer=CLIPTokenizer.from_pretrained(parts["tokenizer"].path("clip")),
-        tokenizer_2=T5Tokenizer.from_pretrained(parts["tokenizer_2"].path("t5")),
-        image_encoder=siglip,
-        image_processor=SiglipImageProcessorPil.from_pretrained(
-            parts["image_processor"].path("siglip")
-        ),
+        text_encoder=load_clip(parts["text_encoder"], tokenizer, place),
+        text_encoder_2=load_t5(parts["text_encoder_2"], place),
+        tokenizer=tokenizer,
+        tokenizer_2=load_t5_tokenizer(parts["tokenizer_2"]),
+        image_encoder=image_encoder,
+        image_processor=load_image_processor(parts["image_processor"]),
         limits=limits_of(model),
     )
+
+
+def _load_transformer(model: FoundModel, place: Placement) -> FluxTransformer2DModel:
+    """The transformer with the LoRA merged."""
+    files = open_tensor_files(model.parts["transformer"].weight_paths)
+    guidance = any(key.startswith("guidance_in.") for key in files.shapes)
+    with init_empty_weights(include_buffers=False):
+        transformer = FluxTransformer2DModel.from_config(
+            transformer_config(model, guidance=guidance)
+        )
+    shapes = {name: tuple(weight.shape) for name, weight in transformer.state_dict().items()}
+    lora = read_lora(open_tensor_files(model.parts["lora"].weight_paths), shapes)
+    load_strictly(
+        transformer, files, _transformer_rules(model, transformer), place, merge=lora.merged
+    )
+    return transformer
+
+
+def _transformer_rules(model: FoundModel, transformer: FluxTransformer2DModel) -> list[Rule]:
+    if model.layout == "diffusers":
+        return identity_rules(transformer.state_dict())
+    config = transformer.config
+    return transformer_rules(
+        config.num_layers, config.num_single_layers, guidance=config.guidance_embeds
+    )
+
+
+def _load_vae(model: FoundModel, place: Placement) -> AutoencoderKL:
+    with init_empty_weights(include_buffers=False):
+        vae = AutoencoderKL.from_config(vae_config(model))
+    files = open_tensor_files(model.parts["vae"].weight_paths)
+    names = vae.state_dict()
+    rules = identity_rules(names) if model.layout == "diffusers" else vae_rules(names)
+    load_strictly(vae, files, rules, place)
+    return vae
+
+
+def _load_projector(
+    part: Part,
+    image_encoder: SiglipVisionModel,
+    transformer: FluxTransformer2DModel,
+    place: Placement,
+) -> StyleProjector:
+    """The projector between two models; only its number of style tokens is its own."""
+    files = open_tensor_files(part.weight_paths)
+    siglip, flux = image_encoder.config, transformer.config
+    with init_empty_weights(include_buffers=False):
+        projector: StyleProjector = StyleProjector(
+            style_token_nums=files.shapes.get(_SIZING_KEY, (64,))[0],
+            siglip_token_nums=(siglip.image_size // siglip.patch_size) ** 2,
+            siglip_token_dims=siglip.hidden_size,
+            hidden_size=flux.num_attention_heads * flux.attention_head_dim,
+        )
+    load_strictly(projector, files, identity_rules(projector.state_dict()), place)
+    return projector

@@ -1,0 +1,149 @@
+"""The encoders of text and style images, from files in transformers' format.
+
+The files often hold more than is needed: CLIP's and SigLIP's other tower, T5's decoder. Those keys
+are named here; any other key that the model does not know is an error.
+"""
+
+from __future__ import annotations
+
+from accelerate import init_empty_weights
+from torch import nn
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    SiglipImageProcessorPil,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
+
+from uso_core.errors import CheckpointError
+from uso_core.key_mapping import Rule
+from uso_core.layouts import Part
+from uso_core.model_configs import encoder_config
+from uso_core.strict_load import Placement, load_strictly
+from uso_core.tensor_files import TensorFiles, leave_out, open_tensor_files
+
+_BESIDE_CLIP_TEXT = (
+    "vision_model.",
+    "visual_projection.",
+    "text_projection.",
+    "logit_scale",
+    "text_model.embeddings.position_ids",
+)
+_BESIDE_SIGLIP_VISION = (
+    "text_model.",
+    "logit_scale",
+    "logit_bias",
+    "vision_model.embeddings.position_ids",
+)
+_BESIDE_T5_ENCODER = ("decoder.", "lm_head.")
+_T5_TABLE, _T5_TABLE_AGAIN = "shared.weight", "encoder.embed_tokens.weight"
+
+
+def load_clip(part: Part, tokenizer: CLIPTokenizer, place: Placement) -> CLIPTextModel:
+    """CLIP's text tower.
+
+    Args:
+        part: on disk.
+        tokenizer: its end-of-text token is where the pooled output is taken; old configs name a
+            wrong one.
+        place: dtype and device.
+
+    Raises:
+        CheckpointError: the files do not hold this model.
+    """
+    values = encoder_config(part.config_path, ("clip", "clip_text_model"), "text_config")
+    config = CLIPTextConfig.from_dict(values | {"eos_token_id": tokenizer.eos_token_id})
+    with init_empty_weights(include_buffers=False):
+        module = CLIPTextModel(config)
+    files = leave_out(open_tensor_files(part.weight_paths), _BESIDE_CLIP_TEXT)
+    load_strictly(module, files, _tower_rules(module, files, "text_model."), place)
+    return module
+
+
+def load_siglip(part: Part, place: Placement) -> SiglipVisionModel:
+    """SigLIP's vision tower.
+
+    Raises:
+        CheckpointError: the files do not hold this model.
+    """
+    values = encoder_config(part.config_path, ("siglip", "siglip_vision_model"), "vision_config")
+    with init_empty_weights(include_buffers=False):
+        module = SiglipVisionModel(SiglipVisionConfig.from_dict(values))
+    files = leave_out(open_tensor_files(part.weight_paths), _BESIDE_SIGLIP_VISION)
+    load_strictly(module, files, _tower_rules(module, files, "vision_model."), place)
+    return module
+
+
+def load_t5(part: Part, place: Placement) -> T5EncoderModel:
+    """T5's encoder.
+
+    Raises:
+        CheckpointError: the files do not hold this model.
+    """
+    values = encoder_config(part.config_path, ("t5",), "")
+    with init_empty_weights(include_buffers=False):
+        module = T5EncoderModel(T5Config.from_dict(values))
+    files = open_tensor_files(part.weight_paths)
+    table = _T5_TABLE if _T5_TABLE in files.shapes else _T5_TABLE_AGAIN
+    unused = (*_BESIDE_T5_ENCODER, _T5_TABLE_AGAIN) if table == _T5_TABLE else _BESIDE_T5_ENCODER
+    rules = [Rule(name, (name,)) for name in module.state_dict() if not _is_t5_table(name)]
+    rules.append(Rule(table, (_T5_TABLE,)))
+    tied = {_T5_TABLE_AGAIN: _T5_TABLE}
+    load_strictly(module, leave_out(files, unused), rules, place, tied=tied)
+    module.tie_weights()
+    return module
+
+
+def load_clip_tokenizer(part: Part) -> CLIPTokenizer:
+    """CLIP's tokenizer.
+
+    Raises:
+        CheckpointError: its files cannot be read.
+    """
+    try:
+        return CLIPTokenizer.from_pretrained(part.folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unreadable(part, error) from error
+
+
+def load_t5_tokenizer(part: Part) -> T5Tokenizer:
+    """T5's tokenizer, from tokenizer.json or from spiece.model alone.
+
+    Raises:
+        CheckpointError: its files cannot be read.
+    """
+    try:
+        return T5Tokenizer.from_pretrained(part.folder, local_files_only=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unreadable(part, error) from error
+
+
+def load_image_processor(part: Part) -> SiglipImageProcessorPil:
+    """SigLIP's image processor.
+
+    Raises:
+        CheckpointError: its file cannot be read.
+    """
+    try:
+        return SiglipImageProcessorPil.from_pretrained(part.folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise _unreadable(part, error) from error
+
+
+def _tower_rules(module: nn.Module, files: TensorFiles, prefix: str) -> list[Rule]:
+    """The rules of one tower; files and versions of transformers differ in having the prefix."""
+    in_file = prefix if any(key.startswith(prefix) for key in files.shapes) else ""
+    return [Rule(in_file + name.removeprefix(prefix), (name,)) for name in module.state_dict()]
+
+
+def _is_t5_table(name: str) -> bool:
+    return name in {_T5_TABLE, _T5_TABLE_AGAIN}
+
+
+def _unreadable(part: Part, error: Exception) -> CheckpointError:
+    return CheckpointError(str(part.folder), f"cannot be read ({error}); fetch it again")

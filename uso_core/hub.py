@@ -1,0 +1,117 @@
+"""Files at the Hugging Face Hub: what there is at a revision, and their download."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import HfApi, resolve_revision, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    IncompleteSnapshotError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+    RevisionResolutionError,
+)
+
+from uso_core.errors import CheckpointError
+
+_OUT_OF_REACH = (
+    httpx2.TransportError,
+    IncompleteSnapshotError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RevisionResolutionError,
+)
+
+
+def resolve_commit(repo_id: str, revision: str | None) -> str:
+    """The commit that a branch, tag or commit (None: the main branch) stands for.
+
+    Where the Hub is out of reach, what the cache remembers of it.
+
+    Raises:
+        CheckpointError: there is no such repository or revision, or it cannot be looked up.
+    """
+    with _explained(repo_id, revision):
+        return str(resolve_revision(repo_id, revision=revision))
+
+
+def list_files(repo_id: str, commit: str) -> tuple[frozenset[str], Path | None]:
+    """The files of a repository at a commit.
+
+    Returns:
+        Their names; and the folder of the cache in which they lie, where the Hub is out of reach:
+        the names are then those of the files there.
+
+    Raises:
+        CheckpointError: the repository cannot be accessed, nor is it in the cache.
+    """
+    with _explained(repo_id, commit):
+        try:
+            api = HfApi()
+            api.auth_check(repo_id)
+            return frozenset(api.list_repo_files(repo_id, revision=commit)), None
+        except (httpx2.TransportError, OfflineModeIsEnabled):
+            cached = snapshot_download(
+                repo_id, revision=commit, allow_patterns=[], local_files_only=True
+            )
+    folder = Path(cached)
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return frozenset(path.relative_to(folder).as_posix() for path in files), folder
+
+
+def download(repo_id: str, commit: str, names: Iterable[str]) -> Path:
+    """Download files to the Hub's cache, those that are not there yet, and return their folder.
+
+    Safe to call again, and from several processes at once.
+
+    Raises:
+        CheckpointError: the repository cannot be accessed, and a file is not in the cache.
+    """
+    with _explained(repo_id, commit):
+        return Path(snapshot_download(repo_id, revision=commit, allow_patterns=sorted(names)))
+
+
+@contextmanager
+def _explained(repo_id: str, revision: str | None) -> Iterator[None]:
+    """Turn what the Hub's client raises into a `CheckpointError` that says what to do."""
+    try:
+        yield
+    except GatedRepoError as error:
+        raise CheckpointError(
+            repo_id,
+            f"is gated: accept its licence at https://huggingface.co/{repo_id} and set HF_TOKEN to "
+            "a token of the account that did",
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise CheckpointError(
+            repo_id,
+            "there is neither such a folder nor such a repository at the Hub; if it is private, "
+            "set HF_TOKEN",
+        ) from error
+    except RevisionNotFoundError as error:
+        raise CheckpointError(
+            repo_id, f"has no revision {revision!r}: give a branch, a tag or a commit of it"
+        ) from error
+    except _OUT_OF_REACH as error:
+        raise CheckpointError(
+            repo_id,
+            "there is no such folder; the Hub cannot be reached, or is switched off by "
+            "HF_HUB_OFFLINE, and its cache does not hold all of it: run "
+            f"`hf download {repo_id}` where there is a network",
+        ) from error
+    except HFValidationError as error:
+        raise CheckpointError(
+            repo_id, "there is no such folder, and it is not the name of a Hub repository"
+        ) from error
+    except HfHubHTTPError as error:
+        raise CheckpointError(
+            repo_id, f"the Hub answers {error.response.status_code}: try again later"
+        ) from error
