@@ -9,7 +9,7 @@ from pathlib import Path
 _PREFIX, _SUFFIX = ".uso-", ".tmp"
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes | memoryview) -> None:
     """Make `data` the content of `path`: a temporary file beside it, synced, then renamed.
 
     Missing folders are made. A writer that is killed leaves at most its temporary file, which

@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -140,7 +140,7 @@ class Storage:
         """The URI of a path, without credentials; an absolute path on a local disk."""
         return f"{self._public}/{path}" if path else self._public
 
-    def write(self, path: str, data: bytes) -> str:
+    def write(self, path: str, data: bytes | memoryview) -> str:
         """Make `data` the whole content of `path`: all of it or, if this raises, nothing.
 
         Local: a temporary file in the same folder, synced, then renamed. Elsewhere: one PUT
@@ -159,11 +159,10 @@ class Storage:
         """The whole content of `path`; the fault is `not_found` if it is not there."""
         return self._call(path, lambda: cast(bytes, self._fs.cat_file(self._full(path))))
 
-    def open(self, path: str) -> BinaryIO:
-        """A seekable file for reading; faults while it is read are not waited out."""
-        return self._call(
-            path, lambda: cast(BinaryIO, self._fs.open(self._full(path), "rb", cache_type="none"))
-        )
+    def read_range(self, path: str, start: int, end: int) -> bytes:
+        """Bytes `start` to `end` (excluded) of `path`."""
+        full = self._full(path)
+        return self._call(path, lambda: cast(bytes, self._fs.cat_file(full, start=start, end=end)))
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Path → bytes of all files below the folder `prefix`; `{}` if there is no such folder.
@@ -240,9 +239,9 @@ class Storage:
             return {}
         return {name: info for name, info in found.items() if name.startswith(folder)}
 
-    def _put(self, path: str, data: bytes) -> None:
+    def _put(self, path: str, data: bytes | memoryview) -> None:
         chunk = {"chunksize": _PUT_BYTES} if "s3" in self._fs.protocol else {}
-        self._fs.pipe_file(self._full(path), data, **chunk)
+        self._fs.pipe_file(self._full(path), bytes(data), **chunk)
 
     def _call(self, path: str, operation: Callable[[], T]) -> T:
         retrying = Retrying(

@@ -1,0 +1,213 @@
+"""One pass over all records, a few columns of them: which count, and what they say."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
+from pipelines.dedup import rows_that_count
+from pipelines.key_index import Halves, halves_of, row_keys
+from pipelines.ledger_counts import FailureExample, LedgerCounts, count_states
+from pipelines.ledger_parts import (
+    LedgerError,
+    Part,
+    PartVanishedError,
+    list_parts,
+    open_part,
+    readable,
+)
+from pipelines.row_state import StateCodes, fingerprint_numbers, is_completed
+from pipelines.storage import Storage
+
+_COLUMNS = (
+    *("id", "status", "fingerprint", "created_at"),
+    *("error.code", "error.retryable", "error.message"),
+)
+_READERS = 8
+_AHEAD = 16  # parts read but not yet looked at: bounds the memory
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one pass over the parts found; arrays are `[n]`, rows in the order of the parts.
+
+    Attributes:
+        parts: in the order of their names.
+        num_rows: of each part.
+        origins: the different schemas, each with the URI of a part that has it.
+        halves: `[n, 2]`, the rows' keys.
+        fingerprints: see `pipelines.row_state.fingerprint_number`.
+        states: numbers that `codes` explains.
+        counts: which rows count (see `pipelines.dedup`).
+        examples: by failure code; of a row that counts where the pass met one.
+    """
+
+    parts: Sequence[Part]
+    num_rows: Sequence[int]
+    origins: Sequence[tuple[str, pa.Schema]]
+    halves: Halves
+    fingerprints: npt.NDArray[np.uint64]
+    states: npt.NDArray[np.uint8]
+    counts: npt.NDArray[np.bool_]
+    codes: StateCodes
+    examples: Mapping[str, FailureExample]
+
+    def by_part(self) -> Iterator[tuple[Part, npt.NDArray[np.bool_]]]:
+        """Each part, and which of its rows count."""
+        ends = np.cumsum(self.num_rows, dtype=np.int64).tolist()
+        for part, rows, end in zip(self.parts, self.num_rows, ends, strict=True):
+            yield part, self.counts[end - rows : end]
+
+    def rows_by_state(self) -> dict[int, int]:
+        """How many rows that count are in each state."""
+        states, rows = np.unique(self.states[self.counts], return_counts=True)
+        return dict(zip(states.tolist(), rows.tolist(), strict=True))
+
+    def tally(self) -> LedgerCounts:
+        """How many rows that count there are of each kind."""
+        return count_states(self.rows_by_state(), self.codes, self.examples)
+
+
+def scan_ledger(storage: Storage) -> Scan:
+    """Look at all parts, again from the start if another process compacts meanwhile.
+
+    Raises:
+        LedgerError: a part is damaged, or is none of ours.
+        StorageError: the records cannot be read.
+    """
+    again = Retrying(
+        stop=stop_after_attempt(_ATTEMPTS),
+        retry=retry_if_exception_type(PartVanishedError),
+        reraise=True,
+    )
+    try:
+        return again(lambda: scan_parts(storage, list_parts(storage)))
+    except PartVanishedError as error:
+        reason = "this part vanished while it was read; do not remove records during a run"
+        raise LedgerError(storage.uri(str(error)), reason) from error
+
+
+def scan_parts(storage: Storage, parts: Sequence[Part]) -> Scan:
+    """Look at these parts, which are in the order of their names.
+
+    Raises:
+        PartVanishedError: one of them is not there any more.
+        LedgerError: one of them is damaged, or is none of ours.
+    """
+    found = _Pass()
+    for read in _read_ahead(storage, parts):
+        found.add(read)
+    return found.finish(parts)
+
+
+class _Read(NamedTuple):
+    uri: str
+    schema: pa.Schema
+    columns: pa.RecordBatch
+
+
+class _Failed(NamedTuple):
+    row: int
+    code: str
+    example: FailureExample
+
+
+def _read_ahead(storage: Storage, parts: Sequence[Part]) -> Iterator[_Read]:
+    """The columns of each part, in order; threads read, so that storage is not waited for."""
+    waiting: deque[Future[_Read]] = deque()
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="ledger") as threads:
+        try:
+            for part in parts:
+                waiting.append(threads.submit(_read, storage, part))
+                if len(waiting) >= _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _read(storage: Storage, part: Part) -> _Read:
+    file = open_part(storage, part)
+    with readable(storage, part):
+        table = file.read(columns=list(_COLUMNS), use_threads=False)
+    columns = [table[name].combine_chunks() for name in table.column_names]
+    batch = pa.RecordBatch.from_arrays(columns, table.column_names)
+    return _Read(storage.uri(part.path), file.schema_arrow, batch)
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What a scan has met so far."""
+
+    codes: StateCodes = field(default_factory=StateCodes)
+    total: int = 0
+    num_rows: list[int] = field(default_factory=list)
+    origins: list[tuple[str, pa.Schema]] = field(default_factory=list)
+    halves: list[Halves] = field(default_factory=list)
+    fingerprints: list[npt.NDArray[np.uint64]] = field(default_factory=list)
+    states: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+    created_at: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    failed: list[_Failed] = field(default_factory=list)
+
+    def add(self, read: _Read) -> None:
+        """Take the rows of the next part."""
+        columns = read.columns
+        states = self.codes.encode(columns["status"], columns["error"])
+        self._note_failures(columns["id"], states, columns["error"])
+        if not any(read.schema.equals(known) for _, known in self.origins):
+            self.origins.append((read.uri, read.schema))
+        self.num_rows.append(len(columns))
+        self.total += len(columns)
+        self.halves.append(halves_of(row_keys(columns["id"].cast(pa.binary()).to_pylist())))
+        self.fingerprints.append(fingerprint_numbers(columns["fingerprint"]))
+        self.states.append(states)
+        self.created_at.append(columns["created_at"].cast(pa.int64()).to_numpy())
+
+    def finish(self, parts: Sequence[Part]) -> Scan:
+        """Which rows count; the pass is used up, lest everything be in memory twice."""
+        halves = np.concatenate([np.empty((0, 2), np.uint64), *self.halves])
+        self.halves.clear()
+        created_at = np.concatenate([np.empty(0, np.int64), *self.created_at])
+        self.created_at.clear()
+        states = np.concatenate([np.empty(0, np.uint8), *self.states])
+        counts = rows_that_count(halves, created_at, is_completed(states))
+        del created_at
+        fingerprints = np.concatenate([np.empty(0, np.uint64), *self.fingerprints])
+        self.fingerprints.clear()
+        return Scan(
+            parts=tuple(parts),
+            num_rows=self.num_rows,
+            origins=self.origins,
+            halves=halves,
+            fingerprints=fingerprints,
+            states=states,
+            counts=counts,
+            codes=self.codes,
+            examples=self._examples(counts),
+        )
+
+    def _note_failures(
+        self, ids: pa.Array, states: npt.NDArray[np.uint8], error: pa.StructArray
+    ) -> None:
+        failed = np.flatnonzero(~is_completed(states))
+        _, first = np.unique(states[failed], return_index=True)
+        for row in failed[first].tolist():
+            code = str(self.codes.code(int(states[row])))
+            message = (error[row].as_py() or {}).get("message") or ""
+            example = FailureExample(ids[row].as_py(), message)
+            self.failed.append(_Failed(self.total + row, code, example))
+
+    def _examples(self, counts: npt.NDArray[np.bool_]) -> dict[str, FailureExample]:
+        examples = {failed.code: failed.example for failed in self.failed}
+        return examples | {f.code: f.example for f in self.failed if counts[f.row]}
