@@ -42,7 +42,7 @@ class Driver:
         self._stop = stop
         stylize = job.config.stylize
         self._recorder = Recorder(job.ledger, job.facts, job.config.output)
-        selection = RowSelection(job.ledger, job.config, stats)
+        selection = RowSelection(job.ledger, job.config.output, job.config.on_error, stats)
         self._feeder = RowFeeder(
             selection.pending(job.manifest.entries()),
             ahead=max(_MIN_AHEAD, 2 * stylize.max_actors * stylize.max_rows_in_flight),

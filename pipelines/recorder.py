@@ -80,4 +80,4 @@ class Recorder:
     def _append(self, part: list[dict[str, Any]]) -> None:
         self._ledger.append(part)
         if self._ledger.needs_compaction:
-            self._ledger.compact()
+            self._ledger.compact_small()
