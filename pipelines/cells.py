@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 import math
 import re
-import reprlib
 import uuid
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 from pipelines.rows import Reference
-from pipelines.storage import public_uri
 from uso_core.errors import InvalidRequestError
 
 MAX_ID_LENGTH = 256
@@ -25,10 +23,6 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _BOOLEANS: dict[object, bool] = {"true": True, "false": False, "1": True, "0": False}
 _REFERENCE = "a URI, a path, a data: URI, or an image's bytes"
 _IMAGE_FIELDS = frozenset({"bytes", "path"})  # of an Image in Hugging Face `datasets`
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
-_SHORT.maxlong = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +35,8 @@ class UnreadableCell:
 
     reason: str
 
-
-def shown_value(value: object) -> str:
-    """`value` for a message: short, on one line, without credentials or control characters."""
-    if isinstance(value, UnreadableCell):
-        return value.reason
-    if isinstance(value, bytes):
-        return f"{len(value):,} bytes"
-    if isinstance(value, str):
-        value = public_uri(value[:1000])
-    return _SHORT.repr(value)
+    def __repr__(self) -> str:
+        return self.reason
 
 
 def text(field: str, value: object) -> str:
@@ -85,10 +71,10 @@ def integer(field: str, value: Any) -> int:  # noqa: ANN401 (whatever a cell hol
     """A whole number, in any type that holds it exactly."""
     if type(value) is int:
         return value
-    number = _parsed(value)
-    if isinstance(number, bool) or not _is_integral(number):
+    found = _parsed(value)
+    if isinstance(found, bool) or not _is_integral(found):
         raise InvalidRequestError(field, value, "an integer")
-    return int(number)
+    return int(found)
 
 
 def number(field: str, value: Any) -> float:  # noqa: ANN401 (whatever a cell holds)
@@ -169,7 +155,7 @@ def _parsed(value: object) -> object:
     return Decimal(value.strip())
 
 
-def _is_integral(value: object) -> bool:
+def _is_integral(value: object) -> TypeGuard[int | float | Decimal]:
     if isinstance(value, int):
         return True
     if not isinstance(value, float | Decimal) or not math.isfinite(value):

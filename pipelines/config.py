@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -49,7 +51,7 @@ class ManifestConfig(StrictModel):
     def _within(cls, shard: str | None) -> str | None:
         index, _, count = (shard or "0/1").partition("/")
         if int(index) >= int(count):
-            raise ValueError(f"shard {shard}: i goes from 0 to n-1")
+            raise ValueError(f"{shard} is not accepted: i goes from 0 to n-1")
         return shard
 
 
@@ -220,3 +222,18 @@ class RunConfig(StrictModel):
     """fsspec options by protocol, e.g. `s3: {endpoint_url: …, key: ${NAME}}`, for manifest,
     references, weights and output alike. `${NAME}` stays as it is written until it is used, so that
     a secret never gets into the run file."""
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+        """The configuration in a YAML file.
+
+        Args:
+            path: the file.
+            overrides: `a.b=c` each, put over what the file says (see `config_file.load_config`).
+
+        Raises:
+            ConfigError: with every problem, each with its key and what is accepted.
+        """
+        from pipelines.config_file import load_config  # noqa: PLC0415 (it needs this module)
+
+        return load_config(path, overrides)

@@ -13,6 +13,7 @@ from pipelines.manifest_error import ManifestError
 from pipelines.references import resolve_reference
 from pipelines.row_identity import Fingerprints, content_hash, derived_seed
 from pipelines.rows import ManifestRow, Reference, RejectedRow
+from pipelines.shown import shown_value
 from uso_core.checkpoint import ModelCard
 from uso_core.errors import InvalidRequestError
 from uso_core.request import MAX_SEED, Limits, Parameters
@@ -100,8 +101,8 @@ class RowParser:
         """The row, whose own id an earlier row has, under the id `row_id`."""
         message = (
             f"column {self._label('id')}: an earlier row has the id "
-            f"{cells.shown_value(repeated)} too; make ids unique. This row is recorded as "
-            f"{cells.shown_value(row_id)}"
+            f"{shown_value(repeated)} too; make ids unique. This row is recorded as "
+            f"{shown_value(row_id)}"
         )
         return self._rejected(raw, row_id, message)
 
@@ -167,7 +168,7 @@ class RowParser:
 
     def _message(self, error: InvalidRequestError) -> str:
         return (
-            f"column {self._label(error.field)}: {cells.shown_value(error.value)} "
+            f"column {self._label(error.field)}: {shown_value(error.value)} "
             f"is not accepted; give {error.accepted}"
         )
 
@@ -214,5 +215,5 @@ def _check_defaults(defaults: Mapping[str, Any], limits: Limits) -> None:
     except InvalidRequestError as error:
         raise ManifestError(
             f"defaults.{error.field}",
-            f"{cells.shown_value(error.value)} is not accepted; give {error.accepted}",
+            f"{shown_value(error.value)} is not accepted; give {error.accepted}",
         ) from error

@@ -1,0 +1,183 @@
+"""What is wrong with a configuration, said in the terms of the file that it was written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from pipelines.shown import shown_value
+
+KeyPath = tuple[str | int, ...]
+
+SECRET_SECTIONS: tuple[KeyPath, ...] = (("storage",), ("ray", "env"))
+"""Where `${NAME}` is replaced, and values are never shown."""
+
+_BOUNDS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "more than",
+    "maximum": "at most",
+    "exclusiveMaximum": "less than",
+}
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; the message says which key of which file, and why."""
+
+    @classmethod
+    def of(cls, source: str, problems: Sequence[str]) -> ConfigError:
+        """One error for everything that is wrong in `source`, a line each."""
+        if len(problems) == 1:
+            return cls(f"{source}: {problems[0]}")
+        return cls("\n".join([f"{source}:", *(f"  {problem}" for problem in problems)]))
+
+
+def key_name(path: KeyPath) -> str:
+    """A key as it is written with `--set`."""
+    return ".".join(map(str, path))
+
+
+def is_secret(path: KeyPath) -> bool:
+    """Whether the value at `path` may be a secret."""
+    return any(path[: len(section)] == section for section in SECRET_SECTIONS)
+
+
+def problems_of(
+    error: ValidationError, data: Mapping[str, Any], model: type[BaseModel]
+) -> list[tuple[KeyPath, str]]:
+    """What pydantic found, as (key, what is wrong with it and what is accepted).
+
+    Args:
+        error: of validating `data`.
+        data: as it was read; keys that are no text are not spoken of.
+        model: what it was validated as.
+    """
+    keys = _Keys(model.model_json_schema())
+    by_path: dict[KeyPath, list[ErrorDetails]] = {}
+    for detail in error.errors():
+        if detail["type"] == "invalid_key":  # config_file tells of these
+            continue
+        by_path.setdefault(_path_in(data, detail), []).append(detail)
+    return [
+        (path, _problem(path, details, keys))
+        for path, details in by_path.items()
+        # One branch of a union does not fit because another, which does, has an error inside.
+        if not any(other[: len(path)] == path and other != path for other in by_path)
+    ]
+
+
+def _path_in(data: Any, detail: ErrorDetails) -> KeyPath:  # noqa: ANN401 (any YAML value)
+    """The error's location without the names of union branches that pydantic puts into it."""
+    path: list[str | int] = []
+    for part in detail["loc"]:
+        is_key = isinstance(data, Mapping) and part in data
+        if is_key or (isinstance(data, list) and isinstance(part, int)):
+            data = data[part]
+            path.append(part)
+    if detail["type"] == "missing":
+        path.append(detail["loc"][-1])
+    return tuple(path)
+
+
+def _problem(path: KeyPath, details: Sequence[ErrorDetails], keys: _Keys) -> str:
+    for detail in details:
+        if detail["type"] == "extra_forbidden":
+            return keys.unknown(path)
+        if detail["type"] == "missing":
+            return f"is missing; give {keys.accepted(path)}"
+        if detail["type"] == "value_error":
+            return str(detail["ctx"]["error"])
+    value = details[0]["input"]
+    shown = f"a value of type {type(value).__name__}" if is_secret(path) else shown_value(value)
+    accepted = keys.accepted(path)
+    quotes = ""
+    if "text" in accepted and isinstance(value, int | float) and not is_secret(path):
+        quotes = f' (in quotes: "{value}")'
+    return f"{shown} is not accepted; give {accepted}{quotes}"
+
+
+class _Keys:
+    """The keys that a model has, and what each accepts, from its JSON schema."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._schema = schema
+
+    def accepted(self, path: KeyPath) -> str:
+        """What the key at `path` accepts, in words."""
+        return " or ".join(dict.fromkeys(self._words(node) for node in self._nodes(path)))
+
+    def unknown(self, path: KeyPath) -> str:
+        """What to say of a key that does not exist."""
+        *parent, key = path
+        beside = [
+            name for node in self._nodes(tuple(parent)) for name in node.get("properties", ())
+        ]
+        close = get_close_matches(str(key), beside, n=1)
+        if close:
+            return f"unknown key; did you mean {key_name((*parent, close[0]))}?"
+        elsewhere = [where for where in self._all_keys() if where[-1] == key]
+        if elsewhere:
+            return f"unknown key; did you mean {key_name(elsewhere[0])}?"
+        return f"unknown key; the keys here are {', '.join(beside)}"
+
+    def _all_keys(self) -> Iterator[KeyPath]:
+        for section in self._schema["properties"]:
+            for node in self._nodes((section,)):
+                yield from ((section, name) for name in node.get("properties", ()))
+
+    def _nodes(self, path: KeyPath) -> list[Mapping[str, Any]]:
+        """The schemas of the key at `path`: several where it accepts several things."""
+        nodes = [self._schema]
+        for part in path:
+            nodes = [inner for node in self._branches(nodes) for inner in _inside(node, part)]
+        return list(self._branches(nodes))
+
+    def _branches(self, nodes: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        for node in nodes:
+            if "$ref" in node:
+                yield from self._branches([self._schema["$defs"][node["$ref"].rpartition("/")[2]]])
+            elif "anyOf" in node:
+                yield from self._branches(node["anyOf"])
+            else:
+                yield node
+
+    def _words(self, node: Mapping[str, Any]) -> str:
+        if "const" in node:
+            return str(node["const"])
+        if "enum" in node:
+            return " or ".join(map(str, node["enum"]))
+        if node.get("type") == "array":
+            items = dict.fromkeys(self._words(item) for item in self._branches([node["items"]]))
+            return f"a list of {' or '.join(items)}"
+        if node.get("type") == "object":
+            names = ", ".join(node.get("properties", ()))
+            return f"a section with {names}" if names else "a section with names of your own"
+        kinds = {
+            "integer": "an integer",
+            "number": "a number",
+            "boolean": "true or false",
+            "string": "text",
+            "null": "null",
+        }
+        return kinds[node["type"]] + _bounds(node)
+
+
+def _inside(node: Mapping[str, Any], part: str | int) -> Iterator[Mapping[str, Any]]:
+    if isinstance(part, int):
+        found = node.get("items")
+    else:
+        found = node.get("properties", {}).get(part, node.get("additionalProperties"))
+    if isinstance(found, Mapping):
+        yield found
+
+
+def _bounds(node: Mapping[str, Any]) -> str:
+    if "pattern" in node:
+        return f" like {node['pattern']}"
+    if "minimum" in node and "maximum" in node:
+        return f" from {node['minimum']} to {node['maximum']}"
+    words = [f"{word} {node[name]}" for name, word in _BOUNDS.items() if name in node]
+    return f" of {' and '.join(words)}" if words else ""

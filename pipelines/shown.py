@@ -1,0 +1,22 @@
+"""Values as messages show them: short, on one line, without credentials or control characters."""
+
+from __future__ import annotations
+
+import reprlib
+
+from pipelines.storage_urls import public_uri
+
+_MOST_READ = 1000
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlong = 40
+
+
+def shown_value(value: object) -> str:
+    """`value` for a message; of bytes only how many they are."""
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    if isinstance(value, str):
+        value = public_uri(value[:_MOST_READ])
+    return _SHORT.repr(value)
