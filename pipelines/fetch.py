@@ -97,16 +97,20 @@ class Fetcher:
             return self._inline(_data_uri(reference), reference)
         if scheme in ("", "file"):
             return self._local.read(reference)
-        if "::" in reference:
-            raise fetch_failed("uri_refused", reference, "chained URIs (::) are not fetched")
         if scheme in ("http", "https"):
             return self._cached(reference, self._http.read)
+        if "::" in reference:
+            raise fetch_failed("uri_refused", reference, "chained URIs (::) are not fetched")
         if scheme in PROTOCOLS:
             return self._cached(reference, self._objects.read)
         known = ", ".join(sorted({"file", "http", "https", "data", *PROTOCOLS}))
         raise fetch_failed(
             "uri_refused", reference, f"{scheme}: is not fetched; give one of {known}"
         )
+
+    def close(self) -> None:
+        """Close the HTTP connections."""
+        self._http.close()
 
     def _inline(self, data: bytes, reference: Reference) -> Fetched:
         if len(data) > self._max_bytes:

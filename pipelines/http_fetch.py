@@ -73,12 +73,16 @@ class HttpReader:
                     if not response.has_redirect_location:
                         return self._body(uri, response)
                     if response.next_request is None:
-                        raise fetch_failed("uri_not_found", uri, "it redirects to no valid URL")
+                        raise fetch_failed("uri_refused", uri, "it redirects to no valid URL")
                 request = response.next_request
         raise fetch_failed(
             "uri_refused", uri, f"it redirects more than {self._max_redirects} times "
             "(fetch.max_redirects)"
         )  # fmt: skip
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
 
     def _body(self, uri: str, response: httpx2.Response) -> Fetched:
         if not response.is_success:
@@ -144,7 +148,7 @@ def _refused(uri: str, error: Exception) -> RowFailedError:
         return fetch_failed(
             "uri_refused",
             uri,
-            f"the host {error.host} is {error.address}, which is not a public address; "
+            f"its host {error.host!r} has the address {error.address}, which is not public; "
             "fetch.allow_private_networks: true allows it",
         )
     return fetch_failed("uri_refused", uri, f"it is not a valid URL: {error}")

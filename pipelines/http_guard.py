@@ -104,10 +104,17 @@ def resolve(host: str, port: int) -> list[Address]:
 class GuardedBackend(httpcore2.NetworkBackend):
     """Opens TCP connections to checked addresses, and ends every wait at the thread's deadline."""
 
-    def __init__(self, *, allow_private: bool, resolve: Resolve = resolve) -> None:
+    def __init__(
+        self,
+        *,
+        allow_private: bool,
+        resolve: Resolve = resolve,
+        tcp: httpcore2.NetworkBackend | None = None,
+    ) -> None:
+        """Connect through `tcp` (absent: sockets) to the addresses that `resolve` finds."""
         self._allow_private = allow_private
         self._resolve = resolve
-        self._tcp = httpcore2.SyncBackend()
+        self._tcp = tcp or httpcore2.SyncBackend()
 
     def connect_tcp(
         self,

@@ -93,7 +93,7 @@ def decode_image(
         fetched: the file.
         reference: where it comes from, for messages.
         max_megapixels: larger images are refused from their header, before memory is taken.
-        exif_rotate: turn it upright as its EXIF orientation says.
+        exif_rotate: turn it upright as its EXIF orientation says. Pillow always does it to TIFF.
 
     Returns:
         A loaded image in its own mode, with its `info` (palette transparency is there).
@@ -106,8 +106,9 @@ def decode_image(
     try:
         with Image.open(io.BytesIO(fetched.data), formats=FORMATS) as opened:
             _check_pixels(opened, reference, max_megapixels)
-            orientation = _orientation(opened) if exif_rotate else None
             opened.load()
+            # Only now: Pillow turns TIFF files itself, and PNG files may end with their EXIF.
+            orientation = _orientation(opened) if exif_rotate else None
             image = opened.copy()  # a plain Image, which does not hold on to the file
     except UnidentifiedImageError as error:
         raise _unidentified(fetched, reference) from error

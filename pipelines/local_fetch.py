@@ -53,7 +53,7 @@ class LocalReader:
                 uri,
                 "local files are not allowed; fetch.allow_local_files: true does",
             )
-        path = Path(_path_of(uri)).resolve()
+        path = Path(os.path.realpath(_path_of(uri)))  # Path.resolve raises on a loop of links
         if self._roots and not any(path.is_relative_to(root) for root in self._roots):
             raise fetch_failed("uri_refused", uri, "it is outside the folders of fetch.local_roots")
         return path

@@ -163,8 +163,9 @@ class Stylizer:
         return self._outcome(row, timings, failure=failure)
 
     def close(self) -> None:
-        """Let go of the fetch threads; rows under way fail."""
+        """Let go of threads and connections; rows under way fail."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._fetcher.close()
 
     def _completed(self, row: ManifestRow, timings: dict[str, float]) -> Outcome:
         with self._tally.counted("fetching"), _timed(timings, "fetch"):
