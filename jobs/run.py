@@ -14,10 +14,10 @@ from jobs.progress import display_for
 from jobs.summary import exit_code, print_summary
 from pipelines.config import RunConfig
 from pipelines.config_file import ConfigError
-from pipelines.ledger import LedgerError
+from pipelines.errors import RunError
 from pipelines.lease import LeaseHeldError
+from pipelines.ledger import LedgerError
 from pipelines.manifest import ManifestError
-from pipelines.run import RunError, run
 from pipelines.storage import StorageError
 from uso_core.errors import CheckpointError
 
@@ -41,6 +41,9 @@ def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -
     log_to(progress_console, verbose=verbose)
     with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT):
         config = RunConfig.from_yaml(config_path, overrides)
+        # Imported late: Ray takes seconds, and a wrong configuration is told before.
+        from pipelines.run import run  # noqa: PLC0415
+
         with (
             exits.exit_on(RunError, code=exits.RUN_FAILED),
             display_for(progress_console) as display,

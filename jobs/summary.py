@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,9 +12,10 @@ from rich.text import Text
 
 from jobs import exits, screen
 from jobs.progress import duration
+from jobs.tables import FailureRow, failure_table
 
 if TYPE_CHECKING:
-    from pipelines.stats import FailureExample, RunSummary
+    from pipelines.stats import RunSummary
 
 
 def exit_code(summary: RunSummary) -> int:
@@ -28,23 +30,11 @@ def print_summary(summary: RunSummary, max_failed_fraction: float, console: Cons
     console.print(_headline(summary, max_failed_fraction))
     console.print(_counts(summary))
     if summary.failures:
-        console.print(failure_table(summary.failures))
+        console.print(failure_table(_failures(summary)))
     for label, text in _where(summary.output_uri):
         console.print(f"{label:<9}{text}", soft_wrap=True)
     if summary.interrupted:
         console.print("go on    run the same command again: it draws only what has no record yet")
-
-
-def failure_table(failures: tuple[FailureExample, ...]) -> Table:
-    """Failures by code, with one row and its message for each."""
-    table = Table(title="Failures", title_justify="left")
-    table.add_column("code", no_wrap=True)
-    table.add_column("rows", justify="right")
-    table.add_column("for example")
-    for failure in failures:
-        example = f"{screen.one_line(failure.row_id, 60)}: {screen.one_line(failure.message, 300)}"
-        table.add_row(Text(failure.code), f"{failure.count:,}", Text(example))
-    return table
 
 
 def _headline(summary: RunSummary, max_failed_fraction: float) -> Text:
@@ -65,7 +55,9 @@ def _counts(summary: RunSummary) -> Table:
     table.add_column(justify="right")
     table.add_column()
     table.add_row("completed", f"{summary.completed:,}", f"{summary.images:,} images")
-    table.add_row("failed", f"{summary.failed:,}", f"{summary.failed_fraction:.2%} of all rows")
+    table.add_row(
+        "failed", f"{summary.failed:,}", f"{summary.failed_fraction:.2%} of all rows recorded"
+    )
     table.add_row("skipped", f"{summary.skipped:,}", "recorded by an earlier run")
     if summary.changed:
         table.add_row("changed", f"{summary.changed:,}", "since an earlier run recorded them")
@@ -74,12 +66,22 @@ def _counts(summary: RunSummary) -> Table:
     return table
 
 
+def _failures(summary: RunSummary) -> Iterator[FailureRow]:
+    for failure in summary.failures:
+        yield FailureRow(failure.code, failure.count, failure.row_id, failure.message)
+
+
 def _where(output_uri: str) -> list[tuple[str, str]]:
     output = screen.one_line(output_uri)
-    records = f"{output}/records/*.parquet".replace("'", "''")
-    query = f"FROM '{records}' SELECT id, status, outputs, error"
     return [
         ("output", output),
         ("see it", f"uso status {shlex.quote(output)} --rows 20"),
-        ("", f"duckdb -c {shlex.quote(query)}"),
+        ("", f"duckdb -c {_query(output)}"),
     ]
+
+
+def _query(output: str) -> str:
+    """An SQL query as a shell's argument, in the quotes that are easiest to read."""
+    records = f"{output}/records/*.parquet".replace("'", "''")
+    query = f"FROM '{records}' SELECT id, status, outputs, error.code"
+    return shlex.quote(query) if set(query) & set('"$`\\!') else f'"{query}"'

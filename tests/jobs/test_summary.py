@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -58,7 +59,19 @@ def test_summary_counts_and_says_where_to_look() -> None:
     assert words["changed"][0] == "2"
     assert words["time"][:2] == ["0:01:01", "0.21"]
     assert "uso status /data/out --rows 20" in text
-    assert "'FROM '\"'\"'/data/out/records/*.parquet" in text
+    assert "duckdb -c \"FROM '/data/out/records/*.parquet' SELECT" in text
+
+
+@pytest.mark.parametrize("output", ['/data/it\'s/o"u"t', "/data/$HOME", "/data/a b"])
+def test_what_is_printed_to_copy_survives_a_shell(output: str) -> None:
+    text = printed(replace(SUMMARY, output_uri=output, failures=()))
+    commands = {line[9:] for line in text.splitlines() if line.startswith(("see it", " " * 9))}
+    parsed = {tuple(shlex.split(command)[:3]) for command in commands}
+    records = f"{output}/records/*.parquet".replace("'", "''")
+    assert parsed == {
+        ("uso", "status", output),
+        ("duckdb", "-c", f"FROM '{records}' SELECT id, status, outputs, error.code"),
+    }
 
 
 def test_failures_have_their_count_and_an_example_that_is_harmless_to_a_terminal() -> None:

@@ -1,0 +1,193 @@
+"""`uso describe`: what a run would do. Starts nothing, and loads neither Ray nor torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from jobs import exits, screen
+from pipelines.config import RunConfig
+from pipelines.config_file import ConfigError
+from pipelines.manifest import Manifest, ManifestError
+from pipelines.references import is_uri
+from pipelines.rows import record_schema
+from pipelines.storage import StorageError, public_uri
+from uso_core.checkpoint import ModelCard, ModelSource, describe_model
+from uso_core.errors import CheckpointError
+from uso_core.request import MAX_SEED, Limits, Parameters
+
+
+def describe_command(config_path: Path, overrides: Sequence[str]) -> int:
+    """Print what a run of this configuration would do, and return the exit code.
+
+    The model's files and the manifest are looked at, not read; what is wrong with one of them
+    is said in its place, and makes the exit code 2.
+    """
+    with exits.exit_on(ConfigError, code=exits.WRONG_INPUT):
+        config = RunConfig.from_yaml(config_path, overrides)
+    console = screen.out()
+    problems: list[Exception] = []
+    card = _model(config, console, problems)
+    extra = _manifest(config, card, console, problems)
+    limits = Limits() if card is None else card.limits
+    console.print(_stages(config))
+    _resources(config, console)
+    console.print(_manifest_columns(config, limits))
+    console.print(_record_columns(extra))
+    console.print("Nothing was started.")
+    return exits.WRONG_INPUT if problems else exits.DONE
+
+
+def _model(config: RunConfig, console: Console, problems: list[Exception]) -> ModelCard | None:
+    model = config.model
+    remote = [name for name in (model.base, model.uso, model.siglip) if is_uri(name)]
+    base = screen.one_line(public_uri(model.base))
+    if remote:
+        _fact(console, "model", f"{base}: its files are pulled, and looked at, when a run starts")
+        return None
+    source = ModelSource(
+        base=model.base,
+        uso=model.uso,
+        siglip=model.siglip,
+        base_revision=model.base_revision,
+        uso_revision=model.uso_revision,
+        siglip_revision=model.siglip_revision,
+    )
+    try:
+        card = describe_model(source)
+    except CheckpointError as error:
+        _problem(console, "model", error, problems)
+        return None
+    noise = "; random weights, which draw noise" if card.layout == "tiny" else ""
+    _fact(console, "model", f"{card.name}, dtype {model.dtype}, device {model.device}{noise}")
+    return card
+
+
+def _manifest(
+    config: RunConfig, card: ModelCard | None, console: Console, problems: list[Exception]
+) -> pa.Schema:
+    stand_in = ModelCard(config.model.base, "original", Limits(), "")
+    try:
+        manifest = Manifest.open(config, card or stand_in)
+    except (ManifestError, StorageError) as error:
+        _problem(console, "manifest", error, problems)
+        return pa.schema([])
+    paths = (
+        config.manifest.path if isinstance(config.manifest.path, list) else [config.manifest.path]
+    )
+    rows = (
+        "rows: known when read" if manifest.total_rows is None else f"{manifest.total_rows:,} rows"
+    )
+    _fact(console, "manifest", f"{', '.join(public_uri(path) for path in paths)}: {rows}")
+    return manifest.extra_schema
+
+
+def _stages(config: RunConfig) -> Table:
+    fetch, stylize, output = config.fetch, config.stylize, config.output
+    device = "GPU" if stylize.gpus_per_actor else "CPU"
+    rows = (
+        ("read", "driver", "manifest → rows", "checked, and skipped where recorded"),
+        (
+            "fetch",
+            "actor",
+            "row → images",
+            f"{fetch.concurrency} at a time, {fetch.timeout_s:g} s each",
+        ),
+        ("condition", f"actor, {device}", "images, prompt → tokens, latents", "once per row"),
+        ("denoise", f"actor, {device}", "noise → latents", "num_steps per image"),
+        ("decode", f"actor, {device}", "latents → RGB image", ""),
+        ("store", "actor", f"image → {output.format}", public_uri(output.path)),
+        (
+            "record",
+            "driver",
+            "outcome → record",
+            f"a part every {output.commit_seconds:g} s or {output.commit_rows:,} rows",
+        ),
+    )
+    return _table("Stages", ("stage", "on", "in → out", ""), rows)
+
+
+def _resources(config: RunConfig, console: Console) -> None:
+    stylize = config.stylize
+    low, high = stylize.min_actors, stylize.max_actors
+    count = f"{high}" if low == high else f"{low} to {high}"
+    in_flight = stylize.rows_in_flight
+    most = stylize.max_rows_in_flight if in_flight == "auto" else in_flight
+    each = f"each with {stylize.gpus_per_actor:g} GPUs and {stylize.cpus_per_actor:g} CPUs"
+    gpus, cpus = high * stylize.gpus_per_actor, high * stylize.cpus_per_actor
+    _fact(console, "actors", f"{count}, {each}: at most {gpus:g} GPUs and {cpus:g} CPUs")
+    _fact(console, "in flight", f"at most {most} rows per actor, {high * most:,} in all")
+    _fact(console, "ray", f"address {config.ray.address}")
+    _fact(console, "budget", f"{config.on_error.max_failed_fraction:.2%} of the rows may fail")
+
+
+def _manifest_columns(config: RunConfig, limits: Limits) -> Table:
+    mapped = config.manifest.columns
+    defaults = config.defaults.model_dump(exclude_none=True)
+    rows = (
+        (
+            f"{name} ({mapped[name]})" if name in mapped else name,
+            kind,
+            str(defaults.get(name, default)),
+            accepted,
+        )
+        for name, kind, default, accepted in _accepted(limits)
+    )
+    return _table("Manifest: one row in", ("column", "type", "default", "accepted"), rows)
+
+
+def _accepted(limits: Limits) -> Iterator[tuple[str, str, str, str]]:
+    reference, usual = "path, URI, data: URI or bytes", Parameters()
+    size = f"{limits.min_size} to {limits.max_size}, in steps of {limits.size_step}"
+    square = f"from the content image, else {limits.default_size}"
+    yield "id", "string or integer", "hash of the row", "unique, 1 to 256 characters"
+    yield "prompt", "string", '""', "any"
+    yield "content_image", "reference", "", reference
+    yield "style_image", "reference", "", reference
+    yield "extra_style_image", "reference", "", reference
+    yield "style_images", "list of references", "", f"{limits.max_styles} styles in all"
+    yield "width", "integer", square, size
+    yield "height", "integer", square, size
+    yield "num_steps", "integer", str(usual.num_steps), f"1 to {limits.max_steps}"
+    guidance = f"{limits.min_guidance:g} to {limits.max_guidance:g}"
+    yield "guidance", "number", f"{usual.guidance:g}", guidance
+    yield "seed", "integer", "-1: derived from the id", f"-1, or 0 to {MAX_SEED}"
+    yield "keep_size", "boolean", str(usual.keep_size).lower(), "true or false"
+    long_size = f"0 to {limits.max_content_long_size}"
+    yield "content_long_size", "integer", str(usual.content_long_size), long_size
+    yield "num_images", "integer", str(usual.num_images), f"1 to {limits.max_images}"
+
+
+def _record_columns(extra: pa.Schema) -> Table:
+    own = set(extra.names)
+    rows = (
+        (field.name, str(field.type), "from the manifest" if field.name in own else "")
+        for field in record_schema(extra)
+    )
+    return _table("Records: one row out", ("column", "type", ""), rows)
+
+
+def _table(
+    title: str, columns: Sequence[str], rows: Iterator[tuple[str, ...]] | Sequence[tuple[str, ...]]
+) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(screen.one_line(cell)) for cell in row))
+    return table
+
+
+def _fact(console: Console, label: str, text: str) -> None:
+    console.print(f"{label:<11}{screen.one_line(text)}", soft_wrap=True)
+
+
+def _problem(console: Console, label: str, error: Exception, problems: list[Exception]) -> None:
+    problems.append(error)
+    console.print(Text.assemble(f"{label:<11}", ("error: ", "bold red"), screen.lines(str(error))))

@@ -1,0 +1,142 @@
+"""`uso status`: what an output holds, from its records alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from jobs import exits, screen
+from jobs.tables import FailureRow, failure_table
+from pipelines.config import RunConfig
+from pipelines.config_file import ConfigError
+from pipelines.ledger import LedgerError, count_records, iter_records
+from pipelines.ledger_counts import LedgerCounts
+from pipelines.storage import Storage, StorageError, public_uri, resolve_secrets
+
+_COLUMNS = ("id", "status", "outputs", "width", "height", "error")
+
+
+def status_command(output: str, *, as_json: bool, rows: int, config_path: Path | None) -> int:
+    """Print the counts of an output's records, and return the exit code.
+
+    Reads while a run goes on, too: it sees what is committed.
+    """
+    with exits.exit_on(ConfigError, StorageError, LedgerError, code=exits.WRONG_INPUT):
+        storage = _open(output, config_path)
+        counts = count_records(storage)
+        last_run = _last_run(storage)
+        shown = _first_records(storage, rows) if counts.completed or counts.failed else []
+    if not (counts.completed or counts.failed or last_run):
+        exits.say_error(f"{public_uri(output)}: no records and no runs; check the path")
+        return exits.WRONG_INPUT
+    console = screen.out()
+    if as_json:
+        # Plain print: no console may wrap it. Escapes everything but ASCII.
+        console.file.write(json.dumps(_as_dict(storage, counts, last_run), indent=2) + "\n")
+    else:
+        _print(storage, counts, last_run, console)
+        if shown:
+            console.print(_record_table(storage, shown))
+    return exits.DONE
+
+
+def _open(output: str, config_path: Path | None) -> Storage:
+    if config_path is None:
+        return Storage.at(output)
+    options = RunConfig.from_yaml(config_path).storage
+    try:
+        return Storage.at(output, resolve_secrets(options))
+    except ValueError as error:
+        raise ConfigError(f"{config_path}: {error}") from error
+
+
+def _first_records(storage: Storage, most: int) -> list[dict[str, Any]]:
+    if not most:
+        return []
+    batches = iter_records(storage, _COLUMNS, batch_rows=most)
+    return list(islice(chain.from_iterable(batch.to_pylist() for batch in batches), most))
+
+
+def _last_run(storage: Storage) -> dict[str, Any] | None:
+    """What the newest run file says; run ids sort by time."""
+    files = [path for path in storage.list("run") if path.endswith(".json")]
+    if not files:
+        return None
+    document = json.loads(storage.read(max(files)))
+    names = ("run_id", "state", "reason", "started_at", "updated_at")
+    return {name: document.get(name) for name in names}
+
+
+def _as_dict(
+    storage: Storage, counts: LedgerCounts, last_run: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    return {
+        "output": storage.uri(),
+        "completed": counts.completed,
+        "failed": counts.failed,
+        "failed_by_code": dict(counts.failed_by_code),
+        "examples": {
+            code: {"id": example.row_id, "message": example.message}
+            for code, example in counts.examples.items()
+        },
+        "last_run": last_run,
+    }
+
+
+def _print(
+    storage: Storage, counts: LedgerCounts, last_run: Mapping[str, Any] | None, console: Console
+) -> None:
+    console.print(f"output     {screen.one_line(storage.uri())}", soft_wrap=True)
+    if last_run is not None:
+        console.print(f"last run   {_run_line(last_run)}", soft_wrap=True)
+    recorded = counts.completed + counts.failed
+    share = f" ({counts.failed / recorded:.2%})" if recorded else ""
+    console.print(f"recorded   {recorded:,} rows")
+    console.print(f"completed  {counts.completed:,}")
+    console.print(f"failed     {counts.failed:,}{share}")
+    if counts.failed:
+        console.print(failure_table(_failures(counts)))
+
+
+def _run_line(last_run: Mapping[str, Any]) -> str:
+    line = f"{last_run['run_id']}: {last_run['state']} at {last_run['updated_at']}"
+    return screen.one_line(f"{line}: {last_run['reason']}" if last_run["reason"] else line)
+
+
+def _failures(counts: LedgerCounts) -> Iterator[FailureRow]:
+    for code, count in counts.failed_by_code.items():
+        example = counts.examples.get(code)
+        yield FailureRow(
+            code, count, example.row_id if example else "", example.message if example else ""
+        )
+
+
+def _record_table(storage: Storage, records: list[dict[str, Any]]) -> Table:
+    """One line per record, in the order of their ids; what does not fit is cut."""
+    table = Table(title="Records", title_justify="left", box=box.SIMPLE_HEAD, expand=True)
+    table.add_column("id", no_wrap=True, min_width=22)
+    table.add_column("status", no_wrap=True)
+    table.add_column("size", no_wrap=True)
+    table.add_column("images", justify="right", no_wrap=True)
+    table.add_column("first image, or why it failed", no_wrap=True, ratio=1)
+    for record in sorted(records, key=lambda record: str(record["id"])):
+        table.add_row(*(Text(screen.one_line(cell, 300)) for cell in _cells(storage, record)))
+    return table
+
+
+def _cells(storage: Storage, record: Mapping[str, Any]) -> tuple[str, ...]:
+    error, outputs = record["error"], record["outputs"] or []
+    size = f"{record['width']}x{record['height']}" if outputs else ""
+    if error is None:
+        result = outputs[0].removeprefix(f"{storage.uri()}/") if outputs else ""
+    else:
+        result = f"{error['code']}: {error['message']}"
+    return record["id"], record["status"], size, str(len(outputs)) if outputs else "", result
