@@ -111,15 +111,13 @@ def reference(field: str, value: Any) -> Reference | None:  # noqa: ANN401 (what
         value = value.get("bytes") or value.get("path")
     if value is None or value == "":
         return None
-    if isinstance(value, bytes):
-        if not value:
-            raise InvalidRequestError(field, value, _REFERENCE)
+    if isinstance(value, bytes) and value:
         return value
     if not isinstance(value, str):
         raise InvalidRequestError(field, value, _REFERENCE)
-    _check_unicode(field, value)
     if "\0" in value:
         raise InvalidRequestError(field, value, "a URI or path without NUL characters")
+    _check_unicode(field, value)
     return value
 
 

@@ -75,8 +75,8 @@ def plan_columns(config: RunConfig, surveys: Sequence[FileSurvey]) -> ColumnPlan
 
 def _check_unique(survey: FileSurvey) -> None:
     names = survey.schema.names
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
         raise ManifestError(survey.uri, f"has two columns named {repeated!r}; rename one")
 
 

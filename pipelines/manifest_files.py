@@ -28,8 +28,7 @@ _ENDINGS: dict[Format, tuple[str, ...]] = {
 _FORMAT_OF: dict[str, Format] = {
     ending: name for name, endings in _ENDINGS.items() for ending in endings
 }
-# A folder's own .json files are more likely to describe it than to be a manifest.
-_SEARCHED: tuple[Format, ...] = ("parquet", "jsonl", "csv")
+_FORMATS: tuple[Format, ...] = ("parquet", "jsonl", "csv", "eval_json")
 _KNOWN = ", ".join(_FORMAT_OF)
 
 
@@ -38,7 +37,8 @@ def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:
 
     Those of a list in its order; those of a glob or folder sorted by path. A folder is searched
     with its subfolders, leaving out names that start with `.` or `_`; with format `auto`, its
-    Parquet files are taken, or where it has none its JSON Lines files, or else its CSV files.
+    Parquet files are taken, or where it has none its JSON Lines files, or else its CSV files (a
+    folder's .json files are more likely to describe it); likewise of what a glob finds.
     A file at an http(s) URL is copied to a temporary file first.
 
     Args:
@@ -63,10 +63,10 @@ def _find(url: str, config: ManifestConfig, options: Options) -> Sequence[Manife
     if url.startswith(("http://", "https://")):
         return [_download(url, fs, _format(url.partition("?")[0], config))]
     if _is_pattern(fs, path):
-        return _choose(url, fs, list(_glob(url, fs, path)), config)
+        return _choose(url, fs, list(_glob(url, fs, path)), _wanted(config, _FORMATS))
     info = patiently(public_uri(url), lambda: fs.info(path))
     if info["type"] == "directory":
-        return _choose(url, fs, list(_walk(url, fs, path)), config)
+        return _choose(url, fs, list(_walk(url, fs, path)), _wanted(config, _FORMATS[:3]))
     return [_file(fs, info, _format(path, config))]
 
 
@@ -98,11 +98,17 @@ def _is_hidden(relative: str) -> bool:
     return any(part.startswith((".", "_")) for part in PurePosixPath(relative).parts)
 
 
+def _wanted(config: ManifestConfig, formats: Sequence[Format]) -> Sequence[Format]:
+    return formats if config.format == "auto" else (config.format,)
+
+
 def _choose(
-    url: str, fs: AbstractFileSystem, infos: Sequence[Mapping[str, Any]], config: ManifestConfig
+    url: str,
+    fs: AbstractFileSystem,
+    infos: Sequence[Mapping[str, Any]],
+    formats: Sequence[Format],
 ) -> list[ManifestFile]:
-    """Of what a folder or glob holds, the files of one format."""
-    formats = _SEARCHED if config.format == "auto" else (config.format,)
+    """The files of the first format that there are files of."""
     for name in formats:
         chosen = [info for info in infos if info["name"].lower().endswith(_ENDINGS[name])]
         if chosen:

@@ -1,8 +1,8 @@
 """What identifies a row: its content's hash, its seed, its shard and its fingerprint.
 
 Everything here is the same on every machine, Python version and order of reading, because ids name
-files and fingerprints decide what is drawn again. Hashes are over ASCII JSON. They leave out the
-signatures of URLs: a link that is signed anew is still the same picture.
+files and fingerprints decide what is drawn again. The signatures of URLs are left out: a link that
+is signed anew is still the same picture.
 """
 
 from __future__ import annotations
@@ -81,14 +81,15 @@ class Fingerprints:
         """
         numbers = parameters
         return self._finish(
-            (
+            [
                 "row",
                 prompt,
-                None if content_image is None else _reference_key(content_image),
-                [_reference_key(style) for style in style_images],
-                (numbers.width, numbers.height, numbers.num_steps, numbers.guidance, numbers.seed),
-                (numbers.keep_size, numbers.content_long_size, numbers.num_images),
-            )
+                "" if content_image is None else _reference_key(content_image),
+                f"{numbers.width} {numbers.height} {numbers.num_steps} {numbers.guidance}",
+                f"{numbers.seed} {numbers.num_images}",
+                f"{numbers.keep_size} {numbers.content_long_size}",
+                *map(_reference_key, style_images),
+            ]
         )
 
     def of_rejected(self, content: str, message: str) -> str:
@@ -98,11 +99,12 @@ class Fingerprints:
             content: the row's `content_hash`.
             message: why it is not accepted.
         """
-        return self._finish(("rejected", content, message))
+        return self._finish(["rejected", content, message])
 
-    def _finish(self, facts: tuple[object, ...]) -> str:
+    def _finish(self, facts: list[str]) -> str:
         digest = self._run.copy()
-        digest.update(_encode(facts).encode())
+        # With their lengths, so that two lists of facts never run together into the same text.
+        digest.update("".join([f"{len(fact)}:{fact}" for fact in facts]).encode())
         return digest.hexdigest()
 
 

@@ -79,6 +79,9 @@ class RowParser:
         }
         self._defaults = _given(config.defaults)
         _check_defaults(self._defaults, self._limits)
+        self._default_numbers = {
+            name: self._defaults[name] for name in _NUMBERS if name in self._defaults
+        }
 
     def parse(self, raw: RawRow, row_id: str, folder: str) -> ManifestRow | RejectedRow:
         """The row that `raw` asks for.
@@ -133,30 +136,27 @@ class RowParser:
         return self._defaults.get(name) if value is None else value
 
     def _styles(self, raw: RawRow, folder: str) -> tuple[Reference, ...]:
-        single = (cells.reference(name, self._cell(raw, name)) for name in _STYLE_COLUMNS)
+        single = [cells.reference(name, self._cell(raw, name)) for name in _STYLE_COLUMNS]
         listed = cells.references("style_images", self._cell(raw, "style_images"))
-        styles = tuple(
-            _resolved(style, folder) for style in (*single, *listed) if style is not None
-        )
+        styles = [_resolved(style, folder) for style in (*single, *listed) if style is not None]
         most = self._limits.max_styles
         if len(styles) > most:
             raise InvalidRequestError(
                 "style_images", f"{len(styles)} styles", f"at most {most} styles in all"
             )
-        return styles
+        return tuple(styles)
 
     def _parameters(self, raw: RawRow, row_id: str) -> Parameters:
-        numbers = {}
-        for name, convert in _NUMBERS.items():
-            value = self._cell(raw, name)
-            if value is not None:
-                numbers[name] = convert(name, value)
-        count = numbers.get("num_images", 1)
-        if numbers.get("seed", DERIVE_SEED) == DERIVE_SEED:
-            derive_for = min(max(count, 1), self._limits.max_images)
-            numbers["seed"] = derived_seed(self._seed, row_id, derive_for)
-        elif not 0 <= numbers["seed"] <= MAX_SEED:
-            raise InvalidRequestError("seed", numbers["seed"], f"-1, or 0 to {MAX_SEED}")
+        numbers = dict(self._default_numbers)
+        for name, value in raw.items():
+            if value is not None and name in _NUMBERS:
+                numbers[name] = _NUMBERS[name](name, value)
+        seed = numbers.get("seed", DERIVE_SEED)
+        if seed == DERIVE_SEED:
+            count = min(max(numbers.get("num_images", 1), 1), self._limits.max_images)
+            numbers["seed"] = derived_seed(self._seed, row_id, count)
+        elif not 0 <= seed <= MAX_SEED:
+            raise InvalidRequestError("seed", seed, f"-1, or 0 to {MAX_SEED}")
         parameters = Parameters(**numbers)
         parameters.check(self._limits)
         return parameters

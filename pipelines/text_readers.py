@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import pyarrow as pa
@@ -41,7 +41,7 @@ def survey_text(file: ManifestFile) -> FileSurvey:
         return FileSurvey(file.uri, pa.schema([(name, pa.string()) for name in header]), None)
     types = JsonTypes()
     num_rows = 0
-    for lines in _chunked(_lines(file)):
+    for lines in _chunks(file):
         num_rows += len(lines)
         types.add([row for row, _ in lines if not isinstance(row, UnreadableRow)])
     return FileSurvey(file.uri, types.schema(), num_rows)
@@ -53,7 +53,7 @@ def read_text(file: ManifestFile, plan: ColumnPlan) -> Iterator[Chunk]:
     Raises:
         ManifestError: the file is gone or has changed.
     """
-    for lines in _chunked(_lines(file)):
+    for lines in _chunks(file):
         yield [_planned(row, plan) for row, _ in lines]
 
 
@@ -68,15 +68,18 @@ def _planned(
     return raw, {field.name: JsonTypes.fitted(row.get(theirs), field) for field, theirs in cells}
 
 
-def _chunked(lines: Iterable[Line]) -> Iterator[list[Line]]:
+def _chunks(file: ManifestFile) -> Iterator[list[Line]]:
     chunk: list[Line] = []
     size = 0
-    for line in lines:
-        chunk.append(line)
-        size += line[1]
-        if len(chunk) == _CHUNK_ROWS or size >= _CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
+    try:
+        for line in _lines(file):
+            chunk.append(line)
+            size += line[1]
+            if len(chunk) == _CHUNK_ROWS or size >= _CHUNK_BYTES:
+                yield chunk
+                chunk, size = [], 0
+    except OSError as error:
+        raise ManifestError(file.uri, f"cannot be read any further ({error})") from error
     if chunk:
         yield chunk
 
