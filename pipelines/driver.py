@@ -22,21 +22,19 @@ from pipelines.tasks import DispatchPolicy, Settled
 logger = logging.getLogger(__name__)
 
 _STEP_S = 0.25
+_LOOK_S = 0.02
 _MIN_AHEAD = 256
 
 
 class Driver:
-    """Works through one job on a pool of workers.
+    """Works through one job.
 
     Attributes:
         reached_end: every row of the manifest that was to be done has its record.
     """
 
-    def __init__(
-        self, job: Job, pool: RayPool, stats: RunStats, board: Board, stop: StopRequest
-    ) -> None:
+    def __init__(self, job: Job, stats: RunStats, board: Board, stop: StopRequest) -> None:
         self._job = job
-        self._pool = pool
         self._stats = stats
         self._board = board
         self._stop = stop
@@ -48,10 +46,25 @@ class Driver:
             ahead=max(_MIN_AHEAD, 2 * stylize.max_actors * stylize.max_rows_in_flight),
         )
         self._source = ValidRows(self._feeder, self._reject)
-        self._dispatcher = Dispatcher(pool, self._source, DispatchPolicy.from_config(stylize))
         self.reached_end = False
 
-    def work(self) -> None:
+    def find_work(self) -> bool:
+        """Wait for the first row that needs a worker; False where there is none.
+
+        Rows that are rejected on the way are recorded.
+
+        Raises:
+            RunError, StorageError, ManifestError: see `work`.
+        """
+        while not (self._source.look_ahead() or self._source.exhausted or self._stop.requested):
+            time.sleep(_LOOK_S)
+            self._recorder.commit_if_due()
+            self._show("looking for rows that are not recorded yet")
+        self._recorder.flush()
+        self.reached_end = self._source.exhausted
+        return not (self._source.exhausted or self._stop.requested)
+
+    def work(self, pool: RayPool) -> None:
         """Go on until every row is recorded, or until the run is asked to stop.
 
         Raises:
@@ -59,24 +72,24 @@ class Driver:
             StorageError: records cannot be written.
             ManifestError: the manifest cannot be read any further.
         """
+        policy = DispatchPolicy.from_config(self._job.config.stylize)
+        dispatcher = Dispatcher(pool, self._source, policy)
         give_up_at: float | None = None
         try:
-            while not self._dispatcher.done:
-                for settled in self._dispatcher.step(_STEP_S):
+            while not dispatcher.done:
+                for settled in dispatcher.step(_STEP_S):
                     self._settle(settled)
                 self._recorder.commit_if_due()
                 self._check()
-                if self._board.due:
-                    self._show()
+                self._show_work(dispatcher, pool)
                 if give_up_at is not None and time.monotonic() > give_up_at:
                     break
                 if self._stop.requested and give_up_at is None:
                     give_up_at = time.monotonic() + self._job.config.ray.stop_grace_s
-                    self._dispatcher.drain()
+                    dispatcher.drain()
         finally:
             self._recorder.flush()
-        self.reached_end = self._dispatcher.complete
-        self._show()
+        self.reached_end = dispatcher.complete
 
     def close(self) -> None:
         """End the driver's threads."""
@@ -109,27 +122,29 @@ class Driver:
                 "and run the same command with --retry-failed"
             )
 
-    def _show(self) -> None:
-        self._board.show(
-            self._waiting_for(),
-            ready=self._dispatcher.workers_ready,
-            actors=self._job.config.stylize.max_actors,
-            in_flight=self._dispatcher.in_flight,
-        )
+    def _show(self, waiting_for: str, *, ready: int = 0, in_flight: int = 0) -> None:
+        if self._board.due:
+            actors = self._job.config.stylize.max_actors
+            self._board.show(waiting_for, ready=ready, actors=actors, in_flight=in_flight)
 
-    def _waiting_for(self) -> str:
+    def _show_work(self, dispatcher: Dispatcher, pool: RayPool) -> None:
         if self._stop.requested:
-            return "stopping: finishing the rows on the actors"
-        if not self._dispatcher.workers_ready:
-            return "loading the model"
-        activities = self._pool.poll_activity()
-        if any(activity.drawing for activity in activities):
-            return "drawing"
-        if any(activity.fetching for activity in activities):
-            return "fetching"
-        if any(activity.storing for activity in activities):
-            return "storing"
-        return ""
+            waiting_for = "stopping: finishing the rows on the actors"
+        elif not dispatcher.workers_ready:
+            waiting_for = "loading the model"
+        else:
+            waiting_for = _busiest_stage(pool)
+        ready, in_flight = dispatcher.workers_ready, dispatcher.in_flight
+        self._show(waiting_for, ready=ready, in_flight=in_flight)
+
+
+def _busiest_stage(pool: RayPool) -> str:
+    activities = pool.poll_activity()
+    if any(activity.drawing for activity in activities):
+        return "drawing"
+    if any(activity.fetching for activity in activities):
+        return "fetching"
+    return "storing" if any(activity.storing for activity in activities) else ""
 
 
 class ValidRows:
@@ -140,18 +155,28 @@ class ValidRows:
     ) -> None:
         self._feeder = feeder
         self._reject = reject
+        self._at_hand: list[ManifestEntry] = []
 
     @property
     def exhausted(self) -> bool:
         """True when every row has been taken."""
-        return self._feeder.exhausted
+        return self._feeder.exhausted and not self._at_hand
 
     def take(self, most: int) -> list[ManifestEntry]:
         """Up to `most` valid rows that are at hand."""
-        valid = []
-        for entry in self._feeder.take(most):
+        self._read(most - len(self._at_hand))
+        taken, self._at_hand = self._at_hand[:most], self._at_hand[most:]
+        return taken
+
+    def look_ahead(self) -> bool:
+        """Whether a valid row is at hand; takes none."""
+        if not self._at_hand:
+            self._read(1)
+        return bool(self._at_hand)
+
+    def _read(self, most: int) -> None:
+        for entry in self._feeder.take(max(most, 0)):
             if isinstance(entry.row, RejectedRow):
                 self._reject(entry, entry.row)
             else:
-                valid.append(entry)
-        return valid
+                self._at_hand.append(entry)

@@ -12,7 +12,7 @@ import logging
 import os
 import queue
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -80,7 +80,7 @@ def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
             "include_dashboard": False,
             "object_store_memory": config.object_store_mb * 10**6,
         }
-    ray.init(logging_level=logging.WARNING, **options)
+    ray.init(logging_level=logging.ERROR, **options)
     try:
         yield
     finally:
@@ -107,7 +107,7 @@ class RayPool:
         self,
         spec: StylizerSpec,
         config: StylizeConfig,
-        env: dict[str, str],
+        env: Mapping[str, str],
         make: Callable[[StylizerSpec], RowWorker] = Stylizer,
     ) -> None:
         self._spec = spec

@@ -52,14 +52,15 @@ def run(
         job = stack.enter_context(prepare(config))
         board.total = job.manifest.total_rows
         with _told_in_run_file(job, stats):
-            board.show("starting Ray")
-            stack.enter_context(ray_session(config.ray, config.stylize))
-            stop.install()  # Ray has taken SIGTERM for itself
-            pool = RayPool(job.spec, config.stylize, job.actor_env, make_worker)
-            stack.callback(pool.close)
-            driver = Driver(job, pool, stats, board, stop)
+            driver = Driver(job, stats, board, stop)
             stack.callback(driver.close)
-            driver.work()
+            if driver.find_work():
+                board.show("starting Ray")
+                stack.enter_context(ray_session(config.ray, config.stylize))
+                stop.install()  # Ray has taken SIGTERM for itself
+                pool = RayPool(job.spec, config.stylize, job.actor_env, make_worker)
+                stack.callback(pool.close)
+                driver.work(pool)
             board.show("compacting the records")
             job.ledger.compact()
         job.run_file.write("completed" if driver.reached_end else "interrupted", stats)

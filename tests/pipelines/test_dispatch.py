@@ -14,7 +14,6 @@ from pipelines.tasks import DispatchPolicy, Settled
 from tests.pipelines.inprocess_pool import DiesError, HangsError, InProcessPool
 from uso_core.request import Parameters
 
-
 FAST = DispatchPolicy(retry_delay_s=0.01)
 
 
@@ -33,8 +32,8 @@ class ListSource:
         return taken
 
 
-def row(name: str, **parameters: int) -> ManifestRow:
-    return ManifestRow(name, "", None, (), Parameters(**parameters), "f")
+def row(name: str, num_steps: int = 1) -> ManifestRow:
+    return ManifestRow(name, "", None, (), Parameters(num_steps=num_steps), "f")
 
 
 def rows(count: int) -> list[ManifestRow]:
