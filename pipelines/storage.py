@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import fsspec
-from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from pipelines.filesystems import Options, open_filesystem
 from pipelines.local_files import is_leftover, write_file
+from pipelines.storage_error import StorageError
 from pipelines.storage_faults import Fault, error_code, fault_of
 from pipelines.storage_urls import public_uri, resolve_secrets
 
-__all__ = ["Storage", "StorageError", "open_filesystem", "public_uri", "resolve_secrets"]
+__all__ = ["Options", "Storage", "StorageError", "open_filesystem", "public_uri", "resolve_secrets"]
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-Options = Mapping[str, Mapping[str, Any]]
-
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "az": "azure"}
 _PUT_BYTES = 512 * 2**20
 
 _WHAT_TO_DO: dict[Fault, str] = {
@@ -40,64 +37,6 @@ _WHAT_TO_DO: dict[Fault, str] = {
     "full": "free some space or raise the quota, then run the same command again",
     "unusable": "see the cause above",
 }
-
-
-class StorageError(Exception):
-    """Storage could not do what was asked.
-
-    Attributes:
-        uri: what it was about, without credentials.
-        reason: what is wrong and what to do.
-        fault: its kind; `unavailable` is the only one where trying again can help.
-    """
-
-    def __init__(self, uri: str, reason: str, fault: Fault = "unusable") -> None:
-        super().__init__(uri, reason, fault)
-        self.uri = uri
-        self.reason = reason
-        self.fault: Fault = fault
-
-    def __str__(self) -> str:
-        return f"{self.uri}: {self.reason}"
-
-
-def open_filesystem(url: str, options: Options) -> tuple[AbstractFileSystem, str]:
-    """The filesystem of a URL and the URL's path on it; listings are never cached.
-
-    Args:
-        url: a local path or any fsspec URL.
-        options: fsspec options by protocol, secrets already resolved.
-
-    Raises:
-        StorageError: the protocol is unknown, its extra is not installed, or the options are
-            not accepted.
-    """
-    protocol = fsspec.utils.get_protocol(url)
-    try:
-        cls = fsspec.get_filesystem_class(protocol)
-    except ImportError as error:
-        raise StorageError(public_uri(url), _how_to_install(protocol)) from error
-    except ValueError as error:
-        known = "a local path, s3://, gs://, az:// or another fsspec protocol"
-        reason = f"the protocol {protocol!r} is not known; give {known}"
-        raise StorageError(public_uri(url), reason) from error
-    names = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
-    own = next((dict(options[name]) for name in (protocol, *names) if name in options), {})
-    try:
-        return cast(
-            "tuple[AbstractFileSystem, str]",
-            fsspec.core.url_to_fs(url, **{"use_listings_cache": False, **own}),
-        )
-    except (TypeError, ValueError) as error:
-        reason = f"the options under storage.{protocol} are not accepted: {error}"
-        raise StorageError(public_uri(url), reason) from error
-
-
-def _how_to_install(protocol: str) -> str:
-    if protocol in _EXTRAS:
-        return f"{protocol}:// needs an extra: pip install 'uso-batch[{_EXTRAS[protocol]}]'"
-    known = fsspec.registry.known_implementations.get(protocol, {})
-    return f"{protocol}:// needs another library: {known.get('err', 'see the fsspec docs')}"
 
 
 class Storage:

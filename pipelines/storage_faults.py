@@ -34,6 +34,7 @@ _UNREACHABLE = frozenset(
         "azure.core.exceptions.ServiceRequestError",
         "azure.core.exceptions.ServiceResponseError",
         "botocore.exceptions.ConnectionError",
+        "botocore.exceptions.FlexibleChecksumError",
         "botocore.exceptions.HTTPClientError",
         "botocore.exceptions.IncompleteReadError",
         "botocore.parsers.ResponseParserError",

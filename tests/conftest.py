@@ -1,0 +1,16 @@
+"""Servers and stores that several tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.s3_server import S3Server, serve_s3
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3-compatible server on 127.0.0.1, shared by all tests; take a `new_bucket` each."""
+    with serve_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
