@@ -53,8 +53,8 @@ def load_strictly(
     Raises:
         CheckpointError: a key is missing, left over, or of the wrong shape.
     """
-    shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    check_keys(files, {rule.source: file_shape(rule, shapes) for rule in rules})
+    shapes = shapes_of(module)
+    check_keys(files, file_shapes(rules, shapes))
     state: dict[str, torch.Tensor] = {}
     position = {key: i for i, key in enumerate(files.shapes)}
     for rule in sorted(rules, key=lambda rule: position[rule.source]):
@@ -86,8 +86,17 @@ def check_keys(files: TensorFiles, expected: Mapping[str, Shape]) -> None:
         raise CheckpointError(files.name, f"does not fit the model; keys {'; '.join(found)}")
 
 
-def file_shape(rule: Rule, shapes: Mapping[str, Shape]) -> Shape:
-    """The shape that a rule's source has in the file, given those of its targets."""
+def shapes_of(module: nn.Module) -> dict[str, Shape]:
+    """The shape of each of a module's parameters."""
+    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+
+
+def file_shapes(rules: Iterable[Rule], shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """The keys and shapes of the file from which `rules` fill a module with these `shapes`."""
+    return {rule.source: _file_shape(rule, shapes) for rule in rules}
+
+
+def _file_shape(rule: Rule, shapes: Mapping[str, Shape]) -> Shape:
     rows = sum(shapes[target][0] for target in rule.targets)
     shape = (rows, *shapes[rule.targets[0]][1:])
     return (*shape, 1, 1) if rule.form == "conv_1x1" else shape

@@ -20,7 +20,6 @@ import numpy as np
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, FluxTransformer2DModel
 from safetensors.numpy import save_file
-from torch import nn
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -35,7 +34,7 @@ from uso_core.errors import CheckpointError
 from uso_core.key_mapping import transformer_rules, vae_rules
 from uso_core.lora import lora_shapes
 from uso_core.model_configs import transformer_arguments, vae_arguments
-from uso_core.strict_load import file_shape
+from uso_core.strict_load import file_shapes, shapes_of
 from uso_core.style_projector import StyleProjector
 from uso_core.tensor_files import Shape
 
@@ -148,17 +147,17 @@ def _settings(seed: int) -> dict[str, Any]:
 def _file_shapes() -> dict[str, dict[str, Shape]]:
     """The keys and shapes of every weight file."""
     with init_empty_weights(include_buffers=False):
-        transformer = _shapes(FluxTransformer2DModel(**transformer_arguments(_FLUX)))
-        vae = _shapes(AutoencoderKL(**vae_arguments(_AE)))
-        t5 = _shapes(T5EncoderModel(T5Config.from_dict(_T5)))
-        clip = _shapes(CLIPTextModel(CLIPTextConfig.from_dict(_CLIP)))
-        siglip = _shapes(SiglipVisionModel(SiglipVisionConfig.from_dict(_SIGLIP)))
-        projector = _shapes(_projector())
+        transformer = shapes_of(FluxTransformer2DModel(**transformer_arguments(_FLUX)))
+        vae = shapes_of(AutoencoderKL(**vae_arguments(_AE)))
+        t5 = shapes_of(T5EncoderModel(T5Config.from_dict(_T5)))
+        clip = shapes_of(CLIPTextModel(CLIPTextConfig.from_dict(_CLIP)))
+        siglip = shapes_of(SiglipVisionModel(SiglipVisionConfig.from_dict(_SIGLIP)))
+        projector = shapes_of(_projector())
     flux_rules = transformer_rules(_FLUX["depth"], _FLUX["depth_single_blocks"], guidance=True)
     del t5["encoder.embed_tokens.weight"]  # the table is stored once, as shared.weight
     return {
-        "flux1-dev.safetensors": {r.source: file_shape(r, transformer) for r in flux_rules},
-        "ae.safetensors": {r.source: file_shape(r, vae) for r in vae_rules(vae)},
+        "flux1-dev.safetensors": file_shapes(flux_rules, transformer),
+        "ae.safetensors": file_shapes(vae_rules(vae), vae),
         "dit_lora.safetensors": lora_shapes(transformer, _LORA_RANK),
         "projector.safetensors": projector,
         "t5/model.safetensors": t5,
@@ -175,10 +174,6 @@ def _projector() -> StyleProjector:
         hidden_size=_FLUX["hidden_size"],
     )
     return projector
-
-
-def _shapes(module: nn.Module) -> dict[str, Shape]:
-    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
 def _prefixed(prefix: str, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
@@ -201,6 +196,8 @@ def _distribution(key: str, shape: Shape) -> tuple[float, float]:
     """Mean and standard deviation that keep activations at about the same size through a model."""
     if len(shape) > 1:
         return 0.0, 1.0 if key == "shared.weight" else 1 / math.sqrt(math.prod(shape[1:]))
+    if key.endswith(".scale"):  # of queries and keys: sharp attention lets each reference show
+        return 2.5, 0.1
     return (0.0, 0.05) if key.endswith("bias") else (1.0, 0.1)
 
 

@@ -24,7 +24,14 @@ from uso_core.key_mapping import Rule, transformer_rules, vae_rules
 from uso_core.layouts import Part
 from uso_core.lora import read_lora
 from uso_core.model_configs import transformer_config, vae_config
-from uso_core.strict_load import Placement, identity_rules, load_strictly
+from uso_core.strict_load import (
+    Placement,
+    check_keys,
+    file_shapes,
+    identity_rules,
+    load_strictly,
+    shapes_of,
+)
 from uso_core.style_projector import StyleProjector
 from uso_core.tensor_files import open_tensor_files
 from uso_core.tiny import write_tiny_checkpoint
@@ -87,11 +94,10 @@ def _load_transformer(model: FoundModel, place: Placement) -> FluxTransformer2DM
         transformer = FluxTransformer2DModel.from_config(
             transformer_config(model, guidance=guidance)
         )
-    shapes = {name: tuple(weight.shape) for name, weight in transformer.state_dict().items()}
+    rules, shapes = _transformer_rules(model, transformer), shapes_of(transformer)
+    check_keys(files, file_shapes(rules, shapes))  # first: a LoRA is right or wrong for a base
     lora = read_lora(open_tensor_files(model.parts["lora"].weight_paths), shapes)
-    load_strictly(
-        transformer, files, _transformer_rules(model, transformer), place, merge=lora.merged
-    )
+    load_strictly(transformer, files, rules, place, merge=lora.merged)
     return transformer
 
 
