@@ -1,0 +1,42 @@
+"""What importing costs, in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import uso_core
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Top-level modules that are loaded after `statement` in a fresh interpreter."""
+    code = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(ran.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import uso_core", "from uso_core import StylizeRequest, Limits, InvalidRequestError"],
+)
+def test_names_without_models_are_light(statement: str) -> None:
+    heavy = {"torch", "transformers", "diffusers", "numpy", "ray", "pyarrow", "fsspec", "pipelines"}
+    assert loaded_after(statement).isdisjoint(heavy)
+
+
+def test_checkpoints_are_described_without_torch() -> None:
+    assert loaded_after("from uso_core import ModelSource, describe_model").isdisjoint(
+        {"torch", "transformers", "diffusers", "ray"}
+    )
+
+
+def test_every_public_name_is_there() -> None:
+    for name in uso_core.__all__:
+        assert getattr(uso_core, name).__name__ == name
+
+
+def test_other_names_are_not() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'USO'"):
+        uso_core.USO  # noqa: B018 - the access is what is tested

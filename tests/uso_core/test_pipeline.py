@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import FluxTransformer2DModel
+from PIL import Image
+
+from tests.uso_core.goldens import CHECKPOINT
+from tests.uso_core.synth import synth_image
+from tests.uso_core.tracing import record_calls
+from uso_core.components import Components, hoist_embedders
+from uso_core.errors import InvalidRequestError
+from uso_core.pipeline import USOPipeline
+from uso_core.request import StylizeRequest
+
+
+def make_request(index: int) -> StylizeRequest:
+    """One of four different requests."""
+    return StylizeRequest(
+        prompt=["a cat", "", "A handsome man.", "a cat"][index],
+        content_image=synth_image(100, 80, "RGB", 1) if index in (1, 3) else None,
+        style_images=[synth_image(60, 60, "RGBA", seed) for seed in range(2, 2 + index)],
+        width=64,
+        height=[48, 64, 96, 64][index],
+        num_steps=2,
+        seed=index,
+        content_long_size=64,
+    )
+
+
+def sha256(image: Image.Image) -> str:
+    return hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def draw(pipeline: USOPipeline, requests: Sequence[StylizeRequest]) -> list[str]:
+    return [sha256(drawn.image) for drawn in pipeline(requests)]
+
+
+@pytest.fixture(scope="module")
+def alone(golden_pipeline: USOPipeline) -> list[str]:
+    """Hashes of the four requests' images, each drawn in a call of its own, without a cache."""
+    return [draw(golden_pipeline, [make_request(i)])[0] for i in range(4)]
+
+
+def test_requests_differ(alone: list[str]) -> None:
+    assert len(set(alone)) == 4
+
+
+def test_a_batch_changes_nothing(alone: list[str], golden_pipeline: USOPipeline) -> None:
+    assert draw(golden_pipeline, [make_request(i) for i in (3, 1, 0, 2)]) == [
+        alone[i] for i in (3, 1, 0, 2)
+    ]
+
+
+def test_a_cache_changes_nothing(alone: list[str], golden_components: Components) -> None:
+    pipeline = USOPipeline(golden_components)
+    requests = [make_request(i) for i in range(4)]
+    assert draw(pipeline, requests) == alone  # cold, then warmed by the requests before
+    with record_calls(pipeline) as calls:
+        assert draw(pipeline, requests) == alone
+    assert calls.results["transformer"]
+    for encoder in ("t5", "clip", "siglip", "projector", "vae_encoder"):
+        assert not calls.results[encoder], f"{encoder} ran again"
+
+
+def test_a_cache_that_is_too_small_changes_nothing(
+    alone: list[str], golden_components: Components
+) -> None:
+    pipeline = USOPipeline(golden_components, cache_bytes=20_000)
+    requests = [make_request(i) for i in (0, 1, 2, 3, 0)]
+    assert draw(pipeline, requests) == [*alone, alone[0]]
+
+
+def test_a_fresh_process_draws_the_same(alone: list[str]) -> None:
+    code = f"""
+import torch
+torch.set_num_threads(1)
+from dataclasses import replace
+from tests.uso_core.goldens import LIMITS
+from tests.uso_core.test_pipeline import draw, make_request
+from uso_core import USOPipeline
+pipeline = USOPipeline.from_original({str(CHECKPOINT)!r}, dtype=torch.float32, device="cpu")
+pipeline = USOPipeline(replace(pipeline.components, limits=LIMITS))
+print(draw(pipeline, [make_request(1)])[0])
+"""
+    root = Path(__file__).parents[2]
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == alone[1]
+
+
+def test_each_image_has_its_own_seed(golden_pipeline: USOPipeline) -> None:
+    request = replace(make_request(1), num_images=3)
+    drawn = golden_pipeline([request])
+    assert [image.seed for image in drawn] == [1, 2, 3]
+    assert (
+        sha256(drawn[2].image) == draw(golden_pipeline, [replace(request, num_images=1, seed=3)])[0]
+    )
+    assert len({sha256(image.image) for image in drawn}) == 3
+
+
+def test_steps_are_counted_over_all_images(golden_pipeline: USOPipeline) -> None:
+    seen: list[tuple[int, int]] = []
+    requests = [make_request(0), replace(make_request(1), num_images=2)]
+    golden_pipeline(requests, on_step=lambda done, total: seen.append((done, total)))
+    assert seen == [(done, 6) for done in range(1, 7)]
+
+
+def test_what_repeats_is_encoded_once_and_each_step_draws(golden_pipeline: USOPipeline) -> None:
+    request = replace(make_request(3), num_images=2)
+    with record_calls(golden_pipeline) as calls:
+        golden_pipeline([request])
+    counts = {name: len(results) for name, results in calls.results.items()}
+    assert counts == {
+        "t5": 1,
+        "clip": 1,
+        "siglip": 3,
+        "projector": 3,
+        "vae_encoder": 1,
+        "transformer": 4,
+        "vae_decoder": 2,
+    }
+
+
+def test_nothing_keeps_a_gradient(golden_pipeline: USOPipeline) -> None:
+    assert torch.is_grad_enabled()
+    conditioning = golden_pipeline.condition(make_request(3))
+    latents = golden_pipeline.denoise(conditioning, 0)
+    assert latents.tokens.grad_fn is None
+    assert conditioning.context.grad_fn is None
+    assert torch.is_grad_enabled()
+
+
+def test_size_zero_leaves_the_content_image_out(golden_pipeline: USOPipeline) -> None:
+    request = replace(make_request(1), content_long_size=0)
+    without = replace(request, content_image=None)
+    assert draw(golden_pipeline, [request]) == draw(golden_pipeline, [without])
+
+
+@pytest.mark.parametrize("styles", range(5))
+def test_up_to_four_styles(styles: int, golden_pipeline: USOPipeline) -> None:
+    style_images = [synth_image(40, 40, "L", seed) for seed in range(styles)]
+    conditioning = golden_pipeline.condition(replace(make_request(0), style_images=style_images))
+    assert conditioning.context.shape == (1, styles * 24 + 512, 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"style_images": [synth_image(16, 16)] * 5}, "style_images"),
+        ({"width": 65}, "width"),
+        ({"width": 8}, "width"),
+        ({"num_steps": 0}, "num_steps"),
+        ({"guidance": float("nan")}, "guidance"),
+        ({"content_image": synth_image(1000, 20)}, "content_image"),
+        ({"seed": -1}, "seed"),
+        ({"num_images": 9}, "num_images"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_anything_is_drawn(
+    change: dict[str, object], field: str, golden_pipeline: USOPipeline
+) -> None:
+    wrong = replace(make_request(1), **change)  # type: ignore[arg-type]  # one field of many
+    with record_calls(golden_pipeline) as calls, pytest.raises(InvalidRequestError) as caught:
+        golden_pipeline([make_request(0), wrong])
+    assert caught.value.field == field
+    assert not calls.results
+
+
+def test_a_truncated_prompt_is_flagged(golden_pipeline: USOPipeline) -> None:
+    long, short = replace(make_request(0), prompt="cat " * 600), make_request(0)
+    assert [image.prompt_truncated for image in golden_pipeline([long, short])] == [True, False]
+
+
+def test_a_base_without_guidance_is_given_none(golden_components: Components) -> None:
+    transformer = FluxTransformer2DModel(
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=4,
+        joint_attention_dim=24,
+        pooled_projection_dim=32,
+        guidance_embeds=False,
+        axes_dims_rope=(4, 6, 6),
+    ).eval()
+    context_embedder, pos_embed = hoist_embedders(transformer)
+    pipeline = USOPipeline(
+        replace(
+            golden_components,
+            transformer=transformer,
+            context_embedder=context_embedder,
+            pos_embed=pos_embed,
+        )
+    )
+    with record_calls(pipeline) as calls:
+        pipeline([make_request(1)])
+    assert calls.kwargs["transformer"][0]["guidance"] is None
+
+
+def test_compiling_reaches_every_block(alone: list[str], golden_components: Components) -> None:
+    transformer = deepcopy(golden_components.transformer)
+    pipeline = USOPipeline(replace(golden_components, transformer=transformer))
+    pipeline.compile()
+    blocks = [*transformer.transformer_blocks, *transformer.single_transformer_blocks]
+    assert all(block._compiled_call_impl is not None for block in blocks)
+    with torch.compiler.set_stance("force_eager"):  # the compiler itself takes a minute
+        assert draw(pipeline, [make_request(1)]) == [alone[1]]

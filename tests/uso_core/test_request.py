@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from uso_core.errors import InvalidRequestError
+from uso_core.request import MAX_SEED, Limits, Parameters, StylizeRequest
+
+LIMITS = Limits()
+
+
+def test_defaults_are_accepted() -> None:
+    StylizeRequest().check(LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("field", "lowest", "highest", "below", "above"),
+    [
+        ("width", 512, 1536, 496, 1552),
+        ("height", 512, 1536, 496, 1552),
+        ("num_steps", 1, 50, 0, 51),
+        ("guidance", 1.0, 5.0, 0.99, 5.01),
+        ("content_long_size", 0, 1024, -1, 1025),
+        ("num_images", 1, 8, 0, 9),
+        ("seed", 0, MAX_SEED, -1, MAX_SEED + 1),
+    ],
+)
+def test_ranges(field: str, lowest: float, highest: float, below: float, above: float) -> None:
+    for accepted in (lowest, highest):
+        Parameters(**{field: accepted}).check(LIMITS)  # type: ignore[arg-type]  # one of many
+    for refused in (below, above, float("nan")):
+        with pytest.raises(InvalidRequestError) as caught:
+            Parameters(**{field: refused}).check(LIMITS)  # type: ignore[arg-type]  # one of many
+        assert caught.value.field == field
+
+
+def test_sides_are_on_the_grid() -> None:
+    with pytest.raises(InvalidRequestError, match=r"width: 520 .* a multiple of 16"):
+        Parameters(width=520).check(LIMITS)
+
+
+def test_the_last_images_seed_counts() -> None:
+    Parameters(seed=MAX_SEED - 1, num_images=2).check(LIMITS)
+    with pytest.raises(InvalidRequestError):
+        Parameters(seed=MAX_SEED, num_images=2).check(LIMITS)
+    assert list(Parameters(seed=5, num_images=3).seeds) == [5, 6, 7]
