@@ -129,8 +129,9 @@ def _errors_named(uri: str) -> Iterator[None]:
     except httpcore2.TimeoutException as error:
         raise TransientFetchError("the server did not answer in time") from error
     except httpcore2.NetworkError as error:
-        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-            reason = f"its TLS certificate is not valid: {error.__cause__.verify_message}"
+        cause = error.args[0] if error.args else None  # httpcore2 drops __cause__
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = f"its TLS certificate is not valid: {cause.verify_message}"
             raise fetch_failed("uri_refused", uri, reason) from error
         raise TransientFetchError(f"the connection failed: {error}") from error
     except httpcore2.RemoteProtocolError as error:
