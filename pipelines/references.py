@@ -56,4 +56,4 @@ def _without_dots(path: str) -> str:
             parts = parts[:-1] or [""]
         elif part != ".":
             parts.append(part)
-    return "/".join(parts)
+    return "/".join(parts) or "/"

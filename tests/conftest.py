@@ -1,12 +1,17 @@
-"""Servers and stores that several tests share."""
+"""Servers and stores that several tests share, and how hypothesis is run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.s3_server import S3Server, serve_s3
+
+# The same examples in every run: a failure is the change's, not the day's.
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
