@@ -1,0 +1,50 @@
+"""Ctrl-C and SIGTERM: rows on the actors end, are committed, and the same command goes on."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.harness import (
+    check_ledger,
+    manifest_rows,
+    read_records,
+    run_config,
+    run_uso,
+    start_uso,
+    write_config,
+    write_manifest,
+    write_references,
+)
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stop_commit_and_go_on(tmp_path: Path, number: signal.Signals) -> None:
+    references = write_references(tmp_path / "refs", 3)
+    rows = manifest_rows(150, [f"refs/{name}" for name in references])
+    manifest = write_manifest(tmp_path / "manifest.parquet", rows)
+    output = str(tmp_path / "out")
+    config = write_config(tmp_path / "run.yaml", run_config(str(manifest), output))
+    process = start_uso("run", str(config))
+    while not read_records(output):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.1)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "same command" in said
+    recorded = {record["id"] for record in read_records(output)}
+    assert 0 < len(recorded) < 150
+    check_ledger(output, sorted(recorded))  # no image of a row that was not recorded
+
+    code, said = run_uso("run", str(config))
+    assert code == 0, said
+    records = check_ledger(output, [row["id"] for row in rows])
+    runs = {record["run_id"] for record in records.values()}
+    assert len(runs) == 2
