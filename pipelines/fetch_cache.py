@@ -29,6 +29,12 @@ class FetchCache:
         self._kept: LRUCache[str, Fetched] = LRUCache(max_bytes, getsizeof=_size)
         self._under_way: dict[str, Future[Fetched]] = {}
 
+    @property
+    def num_bytes(self) -> int:
+        """Bytes kept now."""
+        with self._lock:
+            return int(self._kept.currsize)
+
     def get(self, uri: str, fetch: Callable[[], Fetched]) -> Fetched:
         """What is kept for `uri`, else what `fetch` returns; its errors pass through."""
         with self._lock:
