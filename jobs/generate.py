@@ -19,6 +19,7 @@ from pipelines.storage import StorageError
 from uso_core.errors import UsoError
 from uso_core.request import Parameters, StylizedImage, StylizeRequest
 
+_WRONG_INPUT = (RowFailedError, UsoError, StorageError, OSError)
 _FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _QUALITY = 95  # of JPEG and WebP; PNG has none
 
@@ -43,13 +44,13 @@ def generate_command(
 ) -> int:
     """Draw one image, write it to `out`, and return the exit code."""
     console = screen.err()
-    with exits.exit_on(RowFailedError, UsoError, StorageError, code=exits.WRONG_INPUT):
+    with exits.exit_on(*_WRONG_INPUT, code=exits.WRONG_INPUT):
         if out.suffix.lower() not in _FORMATS:
             exits.say_error(f"--out {out}: give a name that ends in {', '.join(_FORMATS)}")
             return exits.WRONG_INPUT
         request = _request(references, parameters)
         image = _draw(model, request, console)
-    _write(image, out)
+        _write(image, out)
     screen.out().print(f"wrote {screen.one_line(str(out))}: {_size(image)}, seed {image.seed}")
     if image.prompt_truncated:
         console.print("the prompt is longer than 512 tokens; its end was not used")
@@ -82,7 +83,7 @@ def _draw(model: ModelConfig, request: StylizeRequest, console: Console) -> Styl
         torch_threads=os.cpu_count() or 1,
     )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task("loading the model", total=None)
         pipeline = load_pipeline(spec)
         pipeline.prepare(request)  # says what is wrong with it before anything is drawn

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
     from pipelines.stats import Snapshot
 
 _EVERY_S = 30.0
-_BAR_WIDTH = 40
+_BAR_WIDTH = 24
 
 
 class Display(Protocol):
@@ -42,7 +43,7 @@ def display_for(console: Console) -> Display:
 
 
 class LiveDisplay:
-    """A bar and two lines that are drawn over and over at the bottom of a terminal."""
+    """Two lines, one with a bar, that are drawn over and over at the bottom of a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False)
@@ -63,10 +64,10 @@ class LiveDisplay:
         """Draw `snapshot`."""
         total = None if snapshot.total is None else float(snapshot.total)
         bar = ProgressBar(total=total, completed=rows_done(snapshot), width=_BAR_WIDTH)
-        self._live.update(
-            Group(bar, Text(rows_line(snapshot)), Text(workers_line(snapshot), style="dim")),
-            refresh=True,
-        )
+        first = Table.grid(padding=(0, 1))
+        first.add_row(bar, Text(rows_line(snapshot)))
+        second = Text(workers_line(snapshot), style="dim")
+        self._live.update(Group(first, second), refresh=True)
 
 
 class PlainDisplay:
@@ -102,8 +103,8 @@ class PlainDisplay:
     def _print(self, snapshot: Snapshot) -> None:
         self._unprinted = None
         elapsed = duration(snapshot.elapsed_s)
-        line = f"[{elapsed}] {rows_line(snapshot)} · {workers_line(snapshot)}"
-        self._console.print(line, soft_wrap=True)
+        parts = (f"[{elapsed}] {rows_line(snapshot)}", workers_line(snapshot))
+        self._console.print(" · ".join(part for part in parts if part), soft_wrap=True)
 
 
 def rows_done(snapshot: Snapshot) -> int:
@@ -125,10 +126,10 @@ def rows_line(snapshot: Snapshot) -> str:
 
 def workers_line(snapshot: Snapshot) -> str:
     """How many actors are at work, on how much, and what the run waits for."""
-    parts = [
-        f"{snapshot.actors_ready} of {snapshot.actors_total} actors ready",
-        f"{snapshot.in_flight} rows in flight",
-    ]
+    parts = []
+    if snapshot.actors_total:
+        parts.append(f"{snapshot.actors_ready} of {snapshot.actors_total} actors ready")
+        parts.append(f"{snapshot.in_flight} rows in flight")
     if snapshot.waiting_for:
         parts.append(snapshot.waiting_for)
     return " · ".join(parts)

@@ -6,10 +6,13 @@ could move the cursor, hide a line or set the window's title, so none is ever pr
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 
 from rich.console import Console
+
+_WIDTH_OF_FILES = 120  # columns of a table that goes to a file or a pipe
 
 # C0 and C1 controls, lone surrogates, and the marks that reorder or break lines of text.
 _UNSAFE = re.compile(
@@ -32,7 +35,10 @@ def lines(text: str) -> str:
 
 def out() -> Console:
     """The console for results, on stdout: nothing in a text is taken for markup."""
-    return Console(markup=False, highlight=False, emoji=False)
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _WIDTH_OF_FILES
+    return console
 
 
 def err() -> Console:

@@ -60,6 +60,10 @@ def test_workers_line_tells_what_the_run_waits_for() -> None:
     )
 
 
+def test_workers_line_is_short_before_there_are_workers() -> None:
+    assert workers_line(Snapshot(waiting_for="starting Ray")) == "starting Ray"
+
+
 def test_duration() -> None:
     assert [duration(s) for s in (0.4, 59.6, 3600, 90061)] == [
         "0:00:00",

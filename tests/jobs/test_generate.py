@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from jobs.cli import app
+
+DEMO = Path(__file__).parents[2] / "examples" / "demo"
+STYLE = str(DEMO / "paintings" / "harvest.webp")
+CONTENT = str(DEMO / "photos" / "cat.jpg")
+
+
+def generate(out: Path, *arguments: str) -> Result:
+    command = ["generate", "--model", "tiny", "--steps", "1", "--out", str(out), *arguments]
+    return CliRunner().invoke(app, command)
+
+
+def test_it_writes_one_image(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "x.JPG"
+    result = generate(out, "--prompt", "a cat", "--width", "64", "--height", "32")
+    assert result.exit_code == 0, result.stderr
+    assert f"wrote {out}: 64x32, seed 0" in result.stdout
+    with Image.open(out) as image:
+        assert (image.size, image.format, image.mode) == ((64, 32), "JPEG", "RGB")
+
+
+def test_references_and_seed_count(tmp_path: Path) -> None:
+    common = ("--width", "32", "--height", "32", "--content-long-size", "32", "--content", CONTENT)
+    drawn = set()
+    for arguments in ((), ("--style", STYLE, "--style", STYLE), ("--seed", "7")):
+        out = tmp_path / "out.png"
+        assert generate(out, *common, *arguments).exit_code == 0
+        drawn.add(out.read_bytes())
+    assert len(drawn) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--width", "33"], "width: 33 is not accepted"),
+        (["--content", "nowhere.jpg"], "nowhere.jpg"),
+        (["--style", str(DEMO / "photos" / "truncated.jpg")], "image_corrupt"),
+        (["--model", "/no/such/folder"], "/no/such/folder"),
+        (["--device", "gpu"], "--device"),
+    ],
+)
+def test_a_mistake_is_told_without_a_traceback(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    result = generate(tmp_path / "x.png", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_the_ending_decides_the_format(tmp_path: Path) -> None:
+    result = generate(tmp_path / "x.gif")
+    assert result.exit_code == 2
+    assert ".png" in result.stderr
+
+
+def test_an_unwritable_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    result = generate(tmp_path / "file" / "x.png", "--width", "32", "--height", "32")
+    assert result.exit_code == 2
+    assert "file" in result.stderr

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner, Result
+
+from jobs.cli import app
+from pipelines.failures import Failure
+from pipelines.ledger import Ledger
+from pipelines.rows import (
+    ManifestEntry,
+    ManifestRow,
+    Outcome,
+    RunFacts,
+    make_record,
+    record_schema,
+)
+from pipelines.storage import Storage
+from uso_core.request import Parameters
+
+FACTS = RunFacts(run_id="r1", model="tiny:0", preset="exact")
+
+
+def record(row_id: str, failure: Failure | None = None) -> dict[str, object]:
+    row = ManifestRow(row_id, "p", None, (), Parameters(), "0" * 32)
+    drawn = {} if failure else {"outputs": (f"/out/{row_id}.png",), "width": 64, "height": 48}
+    outcome = Outcome(row_id=row_id, failure=failure, **drawn)  # type: ignore[arg-type]
+    at = datetime(2026, 1, 2, tzinfo=timezone.utc)
+    return make_record(ManifestEntry(row), outcome, FACTS, attempt=1, created_at=at)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    storage = Storage.at(str(tmp_path))
+    ledger = Ledger.open(storage, record_schema(pa.schema([])))
+    missing = Failure("uri_not_found", "nothing at \x1b[31m there")
+    ledger.append([record("a"), record("b"), record("c", missing)])
+    ledger.append([record("d", Failure("image_corrupt", "cut short")), record("e", missing)])
+    for run_id, state in (("20260102T000000-1", "failed"), ("20260103T000000-1", "completed")):
+        document = {"run_id": run_id, "state": state, "reason": "", "updated_at": "today"}
+        storage.write(f"run/{run_id}.json", json.dumps(document).encode())
+    return tmp_path
+
+
+def status(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["status", *arguments])
+
+
+def test_counts_failures_and_the_last_run(output: Path) -> None:
+    result = status(str(output))
+    assert result.exit_code == 0
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "recorded 5 rows" in lines
+    assert "completed 2" in lines
+    assert "failed 3 (60.00%)" in lines
+    assert "last run 20260103T000000-1: completed at today" in lines
+    assert any(line.startswith("uri_not_found 2 c: nothing at") for line in lines)
+    assert "\x1b" not in result.stdout
+
+
+def test_json_holds_the_same(output: Path) -> None:
+    document = json.loads(status(str(output), "--json").stdout)
+    assert (document["completed"], document["failed"]) == (2, 3)
+    assert document["failed_by_code"] == {"uri_not_found": 2, "image_corrupt": 1}
+    assert document["examples"]["image_corrupt"] == {"id": "d", "message": "cut short"}
+    assert document["last_run"]["state"] == "completed"
+
+
+@pytest.mark.parametrize("most", [2, 10])
+def test_rows_are_shown_up_to_their_number(output: Path, most: int) -> None:
+    table = status(str(output), "--rows", str(most)).stdout.partition("Records")[2]
+    rows = [line.split() for line in table.splitlines() if line.split()[1:2] != ["status"]]
+    shown = [row for row in rows if "completed" in row or "failed" in row]
+    assert len(shown) == min(most, 5)
+    assert {row[0] for row in shown} <= set("abcde")
+
+
+def test_a_row_is_shown_with_its_image_or_its_failure(output: Path) -> None:
+    table = status(str(output), "--rows", "10").stdout.partition("Records")[2]
+    rows = {line.split()[0]: line.split()[1:] for line in table.splitlines() if line.split()}
+    assert rows["a"] == ["completed", "64x48", "1", "/out/a.png"]
+    assert rows["d"] == ["failed", "image_corrupt:", "cut", "short"]
+
+
+def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+    result = status(str(tmp_path / "nothing"))
+    assert result.exit_code == 2
+    assert "no records and no runs" in result.stderr
+
+
+def test_an_unknown_protocol_is_told() -> None:
+    result = status("nonsense://bucket/out")
+    assert result.exit_code == 2
+    assert "nonsense" in result.stderr
+
+
+def test_a_run_without_records_yet(tmp_path: Path) -> None:
+    document = {"run_id": "r", "state": "running", "reason": "", "updated_at": "now"}
+    Storage.at(str(tmp_path)).write("run/r.json", json.dumps(document).encode())
+    result = status(str(tmp_path), "--rows", "5")
+    assert result.exit_code == 0
+    assert "r: running at now" in result.stdout
+
+
+def test_storage_options_come_from_a_configuration(tmp_path: Path, output: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        "manifest: {path: m.parquet}\noutput: {path: o}\nstorage: {s3: {key: '${NOT_SET}'}}\n"
+    )
+    result = status(str(output), "--config", str(config))
+    assert result.exit_code == 2
+    assert "NOT_SET" in result.stderr

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from jobs.cli import app
+from uso_core.checkpoint import ModelSource, describe_model
+
+
+def test_it_writes_a_checkpoint_that_can_be_used(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["tiny", str(tmp_path / "model"), "--seed", "3"])
+    assert result.exit_code == 0
+    assert "noise" in result.stdout
+    card = describe_model(ModelSource(base=str(tmp_path / "model")))
+    assert card.layout == "original"
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    result = CliRunner().invoke(app, ["tiny", str(tmp_path)])
+    assert result.exit_code == 2
+    assert str(tmp_path) in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
