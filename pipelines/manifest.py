@@ -54,11 +54,11 @@ class Manifest:
         config: RunConfig,
         files: Sequence[ManifestFile],
         surveys: Sequence[FileSurvey],
-        parser: RowParser,
+        model: ModelCard,
     ) -> None:
         self._files = files
         self._plan: ColumnPlan = plan_columns(config, surveys)
-        self._parser = parser
+        self._parser = RowParser(config, model, self._plan.inputs)
         self._limit = config.manifest.limit
         self._shard = config.manifest.shard_index
         base = config.manifest.base_uri
@@ -75,7 +75,6 @@ class Manifest:
             ManifestError: nothing is there, a file is unreadable, no column is usable, the mapping
                 names a column that is not there, or a default is not accepted by the model.
         """
-        parser = RowParser(config, model)
         try:
             options = resolve_secrets(config.storage)
         except ValueError as error:
@@ -83,7 +82,7 @@ class Manifest:
         files = find_files(config.manifest, options)
         with ThreadPoolExecutor(_SURVEY_THREADS, "manifest-survey") as pool:
             surveys = list(pool.map(_survey, files))
-        return cls(config, files, surveys, parser)
+        return cls(config, files, surveys, model)
 
     @property
     def total_rows(self) -> int | None:

@@ -61,22 +61,19 @@ class RowParser:
     """Turns raw rows into checked ones.
 
     Args:
-        config: its defaults, column names and run seed are used.
+        config: its defaults and run seed are used.
         model: says what is accepted.
+        columns: our column name → the user's, where messages are to name that.
 
     Raises:
         ManifestError: a default of the configuration is not accepted by this model.
     """
 
-    def __init__(self, config: RunConfig, model: ModelCard) -> None:
+    def __init__(self, config: RunConfig, model: ModelCard, columns: Mapping[str, str]) -> None:
         self._limits = model.limits
         self._seed = config.stylize.seed
         self._fingerprints = Fingerprints(config, model.fingerprint)
-        self._labels = {
-            ALIASES.get(ours, ours): f"{theirs} ({ours})"
-            for ours, theirs in config.manifest.columns.items()
-            if ours != theirs
-        }
+        self._columns = columns
         self._defaults = _given(config.defaults)
         _check_defaults(self._defaults, self._limits)
         self._default_numbers = {
@@ -164,7 +161,9 @@ class RowParser:
     def _label(self, field: str) -> str:
         """The column of a field, under the name that the user knows it by."""
         name, bracket, index = field.partition("[")
-        return self._labels.get(name, name) + bracket + index
+        theirs = self._columns.get(name, name)
+        ours = "" if theirs == name else f" ({name})"
+        return f"{theirs}{bracket}{index}{ours}"
 
     def _message(self, error: InvalidRequestError) -> str:
         return (
