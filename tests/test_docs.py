@@ -1,0 +1,74 @@
+"""What the documentation says about keys, columns, codes and files is complete."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from pipelines.config import RunConfig
+from pipelines.failures import CODES
+from pipelines.row_parser import INPUT_NAMES
+from pipelines.rows import RECORD_NAMES
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def config_keys() -> list[tuple[str, str, str]]:
+    """Section, key and default (as JSON; empty: none) of every key."""
+    keys = []
+    for section, info in RunConfig.model_fields.items():
+        model = info.annotation
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        for key, field in model.model_fields.items():
+            value = field.get_default(call_default_factory=True, validated_data={})
+            shown = value not in (None, [], {}) and value is not PydanticUndefined
+            keys.append((section, key, json.dumps(value) if shown else ""))
+    return keys
+
+
+@pytest.mark.parametrize(("section", "key", "default"), config_keys())
+def test_every_configuration_key_is_documented_with_its_default(
+    section: str, key: str, default: str
+) -> None:
+    text = page("configuration.md").partition(f"## `{section}`\n")[2].partition("\n## ")[0]
+    assert f"`{key}`" in text
+    row = re.search(rf"^\| `{key}` \|.*$", text, re.MULTILINE)
+    assert row or section == "defaults"
+    assert default == "" or (row and f"| `{default}` |" in row.group())
+
+
+def test_every_manifest_column_is_documented() -> None:
+    text = page("manifest.md")
+    assert [name for name in INPUT_NAMES if f"`{name}`" not in text] == []
+
+
+def test_every_record_column_is_documented() -> None:
+    text = page("output.md")
+    assert [name for name in RECORD_NAMES if f"`{name}`" not in text] == []
+
+
+def test_every_failure_code_is_documented_as_it_is() -> None:
+    text = page("output.md")
+    for code, facts in CODES.items():
+        again = "yes" if facts.retryable else "no"
+        meaning = re.escape(facts.meaning).replace(r"fetch\.max", r"`?fetch\.max")
+        assert re.search(
+            rf"^\| `{code}` \| {facts.stage} \| {again} \| {meaning}`? \|$", text, re.M
+        )
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_links_to_files_lead_somewhere(path: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (path.parent / target).exists()] == []
