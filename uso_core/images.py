@@ -70,7 +70,7 @@ def quantize(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def _grey16_to_rgb(image: Image.Image) -> Image.Image:
-    levels = np.asarray(image).astype(np.int64).clip(0, 65535)
+    levels = np.asarray(image).clip(0, 65535).astype(np.int32)
     return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
 
 

@@ -99,6 +99,12 @@ class StylizeRequest(Parameters):
     def check(self, limits: Limits) -> None:
         """Raise `InvalidRequestError` for the first field outside `limits`."""
         super().check(limits)
+        try:
+            self.prompt.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRequestError(
+                "prompt", self.prompt, "text that can be written as UTF-8, no lone surrogates"
+            ) from error
         if len(self.style_images) > limits.max_styles:
             raise InvalidRequestError(
                 "style_images", len(self.style_images), f"at most {limits.max_styles} styles"

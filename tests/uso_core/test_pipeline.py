@@ -13,7 +13,7 @@ import torch
 from diffusers import FluxTransformer2DModel
 from PIL import Image
 
-from tests.uso_core.goldens import CHECKPOINT
+from tests.uso_core.goldens import CHECKPOINT, LIMITS
 from tests.uso_core.synth import synth_image
 from tests.uso_core.tracing import record_calls
 from uso_core.components import Components, hoist_embedders
@@ -98,6 +98,24 @@ print(draw(pipeline, [make_request(1)])[0])
     assert ran.stdout.strip() == alone[1]
 
 
+def test_the_ways_to_load_give_the_same_model(alone: list[str]) -> None:
+    folder = str(CHECKPOINT)
+    for pipeline in (
+        USOPipeline.from_original(folder, dtype=torch.float32, device="cpu"),
+        USOPipeline.from_pretrained(folder, dtype=torch.float32, device="cpu"),
+    ):
+        assert (pipeline.dtype, pipeline.device.type) == (torch.float32, "cpu")
+        widened = USOPipeline(replace(pipeline.components, limits=LIMITS))
+        assert draw(widened, [make_request(0)]) == alone[:1]
+
+
+def test_tiny_models_are_told_apart_by_their_seed() -> None:
+    request = StylizeRequest(prompt="a cat", width=32, height=32, num_steps=1)
+    first, again, other = (draw(USOPipeline.tiny(seed), [request]) for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+
+
 def test_each_image_has_its_own_seed(golden_pipeline: USOPipeline) -> None:
     request = replace(make_request(1), num_images=3)
     drawn = golden_pipeline([request])
@@ -163,6 +181,7 @@ def test_up_to_four_styles(styles: int, golden_pipeline: USOPipeline) -> None:
         ({"guidance": float("nan")}, "guidance"),
         ({"content_image": synth_image(1000, 20)}, "content_image"),
         ({"seed": -1}, "seed"),
+        ({"prompt": "half a pair: \ud800"}, "prompt"),
         ({"num_images": 9}, "num_images"),
     ],
 )
