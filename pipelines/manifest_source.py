@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Literal, TypeVar, cast
 
 from fsspec import AbstractFileSystem
@@ -37,7 +37,7 @@ _REASONS: dict[Fault, str] = {
 
 @dataclass(frozen=True)
 class ManifestFile:
-    """One file of the manifest, as it was when it was found.
+    """One file of the manifest.
 
     Attributes:
         uri: for messages, without credentials.
@@ -45,8 +45,8 @@ class ManifestFile:
         path: on `fs`.
         folder: what relative references in it are relative to; ends with `/`.
         format: how it is written.
-        size: in bytes.
-        version: changes when the file does, where the filesystem tells.
+        size: in bytes, when it was found.
+        version: when it was looked at; changes when the file does, where the filesystem tells.
         holder: keeps a temporary copy alive for as long as the file is known.
     """
 
@@ -56,7 +56,7 @@ class ManifestFile:
     folder: str
     format: Format
     size: int
-    version: str
+    version: str = ""
     holder: object = field(default=None, compare=False, repr=False)
 
     @property
@@ -64,19 +64,30 @@ class ManifestFile:
         """Whether it is on this machine's disk."""
         return isinstance(self.fs, LocalFileSystem)
 
-    def open(self) -> BinaryIO:
-        """The file, seekable.
+    def looked_at(self) -> ManifestFile:
+        """The same file, with its size and version of now.
 
         Raises:
-            ManifestError: it is gone, unreadable, or not the file that was found.
+            ManifestError: it is gone or unreadable.
         """
         info = patiently(self.uri, lambda: self.fs.info(self.path))
-        if (info["size"], version_of(info)) != (self.size, self.version):
+        return replace(self, size=info["size"], version=_version(info))
+
+    def check_unchanged(self) -> None:
+        """Raise `ManifestError` if it is gone, or not the file any more that was looked at."""
+        if self.looked_at() != self:
             raise ManifestError(
                 self.uri,
                 "changed after the run had looked at it; run the same command again: "
                 "rows that are done are skipped",
             )
+
+    def open(self) -> BinaryIO:
+        """The file, seekable.
+
+        Raises:
+            ManifestError: it is gone or unreadable.
+        """
         if self.local:
             return patiently(self.uri, lambda: cast(BinaryIO, self.fs.open(self.path, "rb")))
         return cast(BinaryIO, RemoteFile(self))
@@ -127,7 +138,8 @@ class RemoteFile(io.RawIOBase):
         if count == 0:
             return b""
         data = patiently(
-            file.uri, lambda: cast(bytes, file.fs.cat_file(file.path, start, start + count))
+            file.uri,
+            lambda: cast(bytes, file.fs.cat_file(file.path, start=start, end=start + count)),
         )
         if len(data) != count:
             raise ManifestError(file.uri, "is shorter than it was; run the same command again")
@@ -141,7 +153,7 @@ class RemoteFile(io.RawIOBase):
         return len(data)
 
 
-def version_of(info: Mapping[str, Any]) -> str:
+def _version(info: Mapping[str, Any]) -> str:
     """What tells two versions of a file apart; empty where the filesystem says nothing."""
     return next((str(info[key]) for key in _VERSION_KEYS if info.get(key) is not None), "")
 
