@@ -40,7 +40,7 @@ def resolve_commit(repo_id: str, revision: str | None) -> str:
         CheckpointError: there is no such repository or revision, or it cannot be looked up.
     """
     with _explained(repo_id, revision):
-        return str(resolve_revision(repo_id, revision=revision))
+        return resolve_revision(repo_id, revision=revision).resolved
 
 
 def list_files(repo_id: str, commit: str) -> tuple[frozenset[str], Path | None]:

@@ -145,6 +145,9 @@ _USO: dict[PartName, _Wanted] = {
     ),
 }
 
+DIFFUSERS_MARK = "transformer/config.json"
+"""The file by which a base in diffusers' layout is known; it is one of those that are loaded."""
+
 _ADVICE = {
     "original": "download flux1-dev.safetensors and ae.safetensors of "
     "black-forest-labs/FLUX.1-dev, google/t5-v1_1-xxl as t5-xxl, and "
@@ -168,14 +171,14 @@ def layout_of(tree: Tree) -> Literal["original", "diffusers"]:
     Raises:
         CheckpointError: neither; or more than one transformer, and it is not said which.
     """
-    if "model_index.json" in tree.names:
+    if DIFFUSERS_MARK in tree.names:
         return "diffusers"
     wanted = _ORIGINAL["transformer"]
     found = sorted(transformer_names() & tree.names)
     if not found:
         raise CheckpointError(
             tree.where,
-            "is not a model: there is neither a model_index.json (diffusers layout) nor "
+            f"is not a model: there is neither {DIFFUSERS_MARK} (diffusers' layout) nor "
             f"{wanted} (the original's files)",
         )
     if len(found) > 1:

@@ -185,7 +185,7 @@ def _random_tensors(shapes: Mapping[str, Shape], name: str) -> dict[str, np.ndar
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     generator = np.random.default_rng(seed)
     tensors = {}
-    for key, shape in shapes.items():
+    for key, shape in sorted(shapes.items()):
         mean, deviation = _distribution(key, shape)
         values = generator.standard_normal(shape, dtype=np.float32)
         tensors[key] = values * np.float32(deviation) + np.float32(mean)

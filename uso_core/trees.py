@@ -10,7 +10,7 @@ from pathlib import Path
 
 from uso_core import hub
 from uso_core.errors import CheckpointError
-from uso_core.layouts import FLUX_FOLDERS, Tree, transformer_names
+from uso_core.layouts import DIFFUSERS_MARK, FLUX_FOLDERS, Tree, transformer_names
 
 _DEPTH = 4
 """Folders below this depth are not looked into: a wrong path must not walk a whole disk."""
@@ -63,7 +63,7 @@ def download_tree(tree: Tree, names: Iterable[str]) -> Tree:
 
 def _tree_around(file: Path) -> Tree:
     folder = file.parent
-    if folder.name in FLUX_FOLDERS and not (folder / "model_index.json").exists():
+    if folder.name in FLUX_FOLDERS and not (folder / DIFFUSERS_MARK).exists():
         folder = folder.parent
     others = transformer_names() - {file.relative_to(folder).as_posix()}
     return Tree(str(folder), _names_below(folder) - others, folder)
