@@ -6,8 +6,6 @@ Imported when a worker is built, so that the driver's process never loads torch.
 from __future__ import annotations
 
 import gc
-import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,16 +18,12 @@ from PIL import Image
 
 from pipelines.failures import Failure, RowFailedError
 from pipelines.model_files import localize
+from pipelines.worker_exit import exit_gpu_lost
 from uso_core.pipeline import USOPipeline
 from uso_core.prepare import PreparedRequest
 
 if TYPE_CHECKING:
     from pipelines.stylizer import StylizerSpec
-
-logger = logging.getLogger(__name__)
-
-EXIT_GPU_LOST = 87
-"""Exit code of a worker process whose GPU, or its CUDA context, is lost."""
 
 # torch has named these errors since 2.8.
 _GPU_LOST: tuple[type[Exception], ...] = (
@@ -78,18 +72,6 @@ def load_pipeline(spec: StylizerSpec) -> USOPipeline:
     return pipeline
 
 
-def end_process(error: BaseException) -> None:
-    """End this process at once: a lost GPU comes back, if at all, in a new process only.
-
-    Not `sys.exit`: no clean-up may touch the device, and no thread may hold the process back.
-    """
-    logger.critical("gpu_lost exit_code=%d error=%s", EXIT_GPU_LOST, error)
-    for handler in logging.getLogger().handlers:
-        with suppress(OSError, ValueError):
-            handler.flush()
-    os._exit(EXIT_GPU_LOST)
-
-
 class Drawer:
     """Draws with one pipeline; safe to call from several threads, which then take turns."""
 
@@ -97,7 +79,7 @@ class Drawer:
         self,
         pipeline: USOPipeline,
         *,
-        on_gpu_lost: Callable[[BaseException], None] = end_process,
+        on_gpu_lost: Callable[[BaseException], None] = exit_gpu_lost,
     ) -> None:
         """Draw with `pipeline`.
 

@@ -1,0 +1,81 @@
+"""The tiny model, loaded once for all tests, and pipelines on it that misbehave on purpose."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from functools import cache
+
+import torch
+
+from uso_core.conditioning import Conditioning
+from uso_core.denoise import Latents, OnStep
+from uso_core.pipeline import USOPipeline
+
+
+@cache
+def tiny() -> USOPipeline:
+    """The tiny model; not to be changed, and not to be used by two threads at once."""
+    torch.set_num_threads(1)  # as in an actor; on a busy machine, more are many times slower
+    return USOPipeline.tiny()
+
+
+class Misbehaving(USOPipeline):
+    """The tiny model, with something that happens before each image is denoised.
+
+    Attributes:
+        drawn: the seed of each image that was begun.
+    """
+
+    def __init__(self, before: Callable[[int], None]) -> None:
+        super().__init__(tiny().components)
+        self.drawn: list[int] = []
+        self._before = before
+
+    def denoise(
+        self, conditioning: Conditioning, seed: int, on_step: OnStep | None = None
+    ) -> Latents:
+        self.drawn.append(seed)
+        self._before(seed)
+        return super().denoise(conditioning, seed, on_step)
+
+
+class OutOfMemory:
+    """Raises torch's error for the first `times` images.
+
+    Attributes:
+        leaked: how many of the tensors that an attempt held were still alive at the next one.
+    """
+
+    def __init__(self, times: int) -> None:
+        self.leaked = 0
+        self._left = times
+        self._held: list[weakref.ref[torch.Tensor]] = []
+
+    def __call__(self, seed: int) -> None:
+        self.leaked += sum(reference() is not None for reference in self._held)
+        tensor = torch.zeros(8)
+        self._held = [weakref.ref(tensor)]
+        if self._left > 0:
+            self._left -= 1
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+class Gate:
+    """Holds every image until it is opened.
+
+    Attributes:
+        reached: set when an image has come to the gate.
+    """
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self._open = threading.Event()
+
+    def open(self) -> None:
+        self._open.set()
+
+    def __call__(self, seed: int) -> None:
+        self.reached.set()
+        assert self._open.wait(10)
