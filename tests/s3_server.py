@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import s3fs
+
 _KEY, _SECRET = "test-access-key", "test-secret-key-0123456789"
 _START_S = 20
 
@@ -59,7 +61,8 @@ class S3Server:
     def new_bucket(self) -> str:
         """The name of a new, empty bucket."""
         name = f"bucket-{secrets.token_hex(4)}"
-        (self.folder / name).mkdir()
+        # Through S3, because rclone keeps a list of its folders.
+        s3fs.S3FileSystem(**self.options["s3"]).mkdir(name)
         return name
 
 
@@ -70,7 +73,13 @@ def serve_s3(folder: Path) -> Iterator[S3Server]:
     buckets.mkdir(parents=True)
     address = f"127.0.0.1:{_free_port()}"
     command = [_rclone(), "serve", "s3", "--addr", address, "--auth-key", f"{_KEY},{_SECRET}"]
-    command += ["--config", "/dev/null", "--vfs-cache-mode", "off", str(buckets)]
+    command += [
+        "--config",
+        "/dev/null",
+        "--vfs-cache-mode",
+        "off",
+        str(buckets),
+    ]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
