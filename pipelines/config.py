@@ -219,7 +219,7 @@ class RunConfig(StrictModel):
     on_error: OnErrorConfig = OnErrorConfig()
     ray: RayConfig = RayConfig()
     storage: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """fsspec options by protocol, e.g. `s3: {endpoint_url: …, key: ${NAME}}`, for manifest,
+    """fsspec options by protocol, e.g. `s3: {endpoint_url: …, key: "${NAME}"}`, for manifest,
     references, weights and output alike. `${NAME}` stays as it is written until it is used, so that
     a secret never gets into the run file."""
 

@@ -19,6 +19,7 @@ __all__ = ["ConfigError", "load_config", "redacted"]
 
 _VARIABLE = re.compile(r"\$\{\w+\}")
 _MAX_VALUES = 10_000
+_MAX_DEPTH = 20
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -49,7 +50,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def _sentence(path: KeyPath, what: str, changed: Sequence[KeyPath]) -> str:
-    by_option = any(path[: len(key)] == key for key in changed)
+    by_option = any(path[: len(key)] == key[: len(path)] for key in changed)
     return f"{key_name(path)}{' (from --set)' if by_option else ''}: {what}"
 
 
@@ -63,9 +64,7 @@ def _read(path: Path, source: str) -> dict[str, Any]:
     try:
         data = _parse(text)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
-        raise ConfigError(f"{source}: {where}{error.problem}") from error
+        raise ConfigError(f"{source}: {_yaml_problem(error, text)}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{source}: holds characters that YAML does not allow") from error
     except RecursionError as error:
@@ -73,6 +72,17 @@ def _read(path: Path, source: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError(f"{source}: is no mapping; it begins with e.g. `manifest:`")
     return data
+
+
+def _yaml_problem(error: yaml.MarkedYAMLError, text: str) -> str:
+    mark = error.problem_mark
+    if mark is None:
+        return str(error.problem)
+    problem = f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    lines = text.splitlines()
+    if mark.line < len(lines) and "${" in lines[mark.line]:
+        problem += '; within {...}, write "${NAME}" in quotes'
+    return problem
 
 
 def _parse(text: str) -> Any:  # noqa: ANN401 (any YAML value)
@@ -120,6 +130,8 @@ def _misplaced(source: str, data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, 
     for count, (path, value) in enumerate(_values(data)):
         if count == _MAX_VALUES:
             raise ConfigError(f"{source}: holds more than {_MAX_VALUES:,} values")
+        if len(path) > _MAX_DEPTH:
+            raise ConfigError(f"{source}: is nested too deeply")
         if not isinstance(path[-1], str | int) or isinstance(path[-1], bool):
             yield path, "this key is no text; put it in quotes"
         if isinstance(value, str) and _VARIABLE.search(value) and not is_secret(path):

@@ -14,8 +14,8 @@ MASK = "***"
 
 _PLACEHOLDER = re.compile(r"\$\{\w+\}")
 _HARMLESS = re.compile(
-    r"(.*_)?(endpoint|endpoint_url|region|region_name|default_region|project|account_name"
-    r"|addressing_style|signature_version|profile|use_ssl|verify|anon)(_.*)?",
+    r"(.*_)?(endpoint(_url)?(_s3)?|region(_name)?|project|account_name"
+    r"|addressing_style|signature_version|profile(_name)?|use_ssl|verify|anon)",
     re.IGNORECASE,
 )
 

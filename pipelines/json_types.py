@@ -48,7 +48,7 @@ class JsonTypes:
 
 def _inferred(values: list[Any]) -> pa.DataType:
     try:
-        return pa.infer_type(values)
+        return pa.array(values).type  # infer_type overlooks values that do not fit
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         return pa.string()
 

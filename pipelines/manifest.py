@@ -79,8 +79,9 @@ class Manifest:
             options = resolve_secrets(config.storage)
         except ValueError as error:
             raise ManifestError("storage", str(error)) from error
-        files = find_files(config.manifest, options)
         with ThreadPoolExecutor(_SURVEY_THREADS, "manifest-survey") as pool:
+            found = find_files(config.manifest, options)
+            files = list(pool.map(ManifestFile.looked_at, found))
             surveys = list(pool.map(_survey, files))
         return cls(config, files, surveys, model)
 
@@ -109,6 +110,7 @@ class Manifest:
         left = self._limit
         for file in self._files:
             folder = file.folder if self._base is None else self._base
+            file.check_unchanged()
             for chunk in self._read(file):
                 taken = chunk if left is None else chunk[:left]
                 yield from self._checked(taken, folder, ids)

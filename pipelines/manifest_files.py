@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.config import ManifestConfig
 from pipelines.manifest_error import ManifestError
-from pipelines.manifest_source import Format, ManifestFile, patiently, version_of
+from pipelines.manifest_source import Format, ManifestFile, patiently
 from pipelines.storage import StorageError, open_filesystem, public_uri
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -140,7 +140,6 @@ def _file(fs: AbstractFileSystem, info: Mapping[str, Any], kind: Format) -> Mani
         folder=url.rpartition("/")[0] + "/",
         format=kind,
         size=info["size"],
-        version=version_of(info),
     )
 
 
@@ -157,15 +156,12 @@ def _download(url: str, fs: AbstractFileSystem, kind: Format) -> ManifestFile:
     folder = _TemporaryFolder()
     copy = f"{folder.path}/manifest"
     patiently(public_uri(url), lambda: fs.get_file(url, copy))
-    disk = LocalFileSystem()
-    info = disk.info(copy)
     return ManifestFile(
         uri=public_uri(url),
-        fs=disk,
+        fs=LocalFileSystem(),
         path=copy,
         folder=url.partition("?")[0].rpartition("/")[0] + "/",
         format=kind,
-        size=info["size"],
-        version=version_of(info),
+        size=Path(copy).stat().st_size,
         holder=folder,
     )

@@ -7,6 +7,7 @@ run of days; a file that is gone or is no longer the one that was found raises `
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Literal, TypeVar, cast
@@ -18,6 +19,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from pipelines.manifest_error import ManifestError
 from pipelines.storage_faults import Fault, fault_of
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Format = Literal["parquet", "jsonl", "csv", "eval_json"]
 
@@ -168,6 +170,7 @@ def patiently(uri: str, operation: Callable[[], T], patience_s: float = PATIENCE
         stop=stop_after_delay(patience_s),
         wait=wait_random_exponential(multiplier=0.2, max=10),
         retry=retry_if_exception(lambda error: fault_of(error) == "unavailable"),
+        before_sleep=lambda _: logger.warning("manifest_unavailable uri=%s", uri),
         reraise=True,
     )
     try:

@@ -10,7 +10,21 @@ import pytest
 from pipelines import cells
 from uso_core.errors import InvalidRequestError
 
-NOT_NUMBERS = ["", "abc", "1,000", "0x10", "1_000", "٣", None, [], {}, b"1", True, False, "nan"]
+NOT_NUMBERS: list[object] = [
+    "",
+    "abc",
+    "1,000",
+    "0x10",
+    "1_000",
+    "٣",
+    None,
+    [],
+    {},
+    b"1",
+    True,
+    False,
+    "nan",
+]
 
 
 def shown(value: object) -> str:

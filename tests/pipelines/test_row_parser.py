@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.manifest_error import ManifestError
@@ -224,6 +224,7 @@ CELLS = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(INPUT_NAMES), CELLS, max_size=13))
 def test_any_cells_give_a_row_that_holds_to_its_limits(raw: dict[str, Any]) -> None:
     row = parse(raw)
