@@ -44,7 +44,7 @@ def test_the_images_are_those_of_the_pipeline() -> None:
 
 
 def test_threads_take_turns_and_waiting_is_not_device_time() -> None:
-    drawer = Drawer(Misbehaving(lambda seed: time.sleep(0.15)))
+    drawer = Drawer(Misbehaving(lambda seed: time.sleep(0.1)))
     ready, times = prepared(), []
     threads = [
         threading.Thread(target=lambda: times.append(drawer.draw(ready, range(1)).inference_ms))
@@ -55,9 +55,9 @@ def test_threads_take_turns_and_waiting_is_not_device_time() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert time.monotonic() - started > 0.45
     assert len(times) == 3
-    assert all(150 <= each < 300 for each in times)
+    assert min(times) >= 100
+    assert sum(times) <= (time.monotonic() - started) * 1e3
 
 
 def test_out_of_memory_once_is_survived_with_the_same_image() -> None:
