@@ -47,22 +47,21 @@ def list_files(repo_id: str, commit: str) -> tuple[frozenset[str], Path | None]:
     """The files of a repository at a commit.
 
     Returns:
-        Their names; and the folder of the cache in which they lie, where the Hub is out of reach:
-        the names are then those of the files there.
+        Their names, and None. Where the Hub is out of reach or refuses: the names of the files in
+        its cache, and the folder in which they lie.
 
     Raises:
-        CheckpointError: the repository cannot be accessed, nor is it in the cache.
+        CheckpointError: the repository can neither be accessed nor is it in the cache.
     """
     with _explained(repo_id, commit):
         try:
             api = HfApi()
             api.auth_check(repo_id)
             return frozenset(api.list_repo_files(repo_id, revision=commit)), None
-        except (httpx2.TransportError, OfflineModeIsEnabled):
-            cached = snapshot_download(
-                repo_id, revision=commit, allow_patterns=[], local_files_only=True
-            )
-    folder = Path(cached)
+        except (httpx2.TransportError, OfflineModeIsEnabled, HfHubHTTPError):
+            folder = _cached_folder(repo_id, commit)
+            if folder is None:
+                raise
     files = (path for path in folder.rglob("*") if path.is_file())
     return frozenset(path.relative_to(folder).as_posix() for path in files), folder
 
@@ -77,6 +76,15 @@ def download(repo_id: str, commit: str, names: Iterable[str]) -> Path:
     """
     with _explained(repo_id, commit):
         return Path(snapshot_download(repo_id, revision=commit, allow_patterns=sorted(names)))
+
+
+def _cached_folder(repo_id: str, commit: str) -> Path | None:
+    try:
+        return Path(
+            snapshot_download(repo_id, revision=commit, allow_patterns=[], local_files_only=True)
+        )
+    except LocalEntryNotFoundError:
+        return None
 
 
 @contextmanager

@@ -134,6 +134,8 @@ def test_downloads_what_is_needed_and_then_needs_no_hub(hub: FakeHub, client: Cl
 
     steps = [("describe", HUB_IDS), ("download", HUB_IDS)]
     assert client.each(steps, offline=True) == [card, paths]
+    hub.refusals["jane/flux"] = (403, "GatedRepo")
+    assert client.each(steps) == [card, paths]
 
 
 def test_out_of_reach_and_not_in_the_cache(client: Client) -> None:
