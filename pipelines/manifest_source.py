@@ -24,7 +24,8 @@ T = TypeVar("T")
 Format = Literal["parquet", "jsonl", "csv", "eval_json"]
 
 PATIENCE_S = 120
-_TEXT_BUFFER_BYTES = 8 * 2**20
+_SMALL_BYTES = 32 * 2**20
+_LINES_BYTES = 8 * 2**20
 # The names under which filesystems say which version of a file this is.
 _VERSION_KEYS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 
@@ -85,7 +86,7 @@ class ManifestFile:
             )
 
     def open(self) -> BinaryIO:
-        """The file, seekable.
+        """The file, seekable, for reading parts of it.
 
         Raises:
             ManifestError: it is gone or unreadable.
@@ -94,12 +95,23 @@ class ManifestFile:
             return patiently(self.uri, lambda: cast(BinaryIO, self.fs.open(self.path, "rb")))
         return cast(BinaryIO, RemoteFile(self))
 
-    def open_lines(self) -> BinaryIO:
-        """The file, buffered for reading from its beginning to its end."""
+    def open_all(self) -> BinaryIO:
+        """The file, seekable, for reading most of it: a small remote one comes in one request.
+
+        Raises:
+            ManifestError: it is gone or unreadable.
+        """
         file = self.open()
-        if self.local:
+        if self.local or self.size > _SMALL_BYTES:
             return file
-        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, file), _TEXT_BUFFER_BYTES))
+        return io.BytesIO(file.read())
+
+    def open_lines(self) -> BinaryIO:
+        """The file, for reading from its beginning to its end; raises as `open_all`."""
+        file = self.open_all()
+        if isinstance(file, RemoteFile):
+            return cast(BinaryIO, io.BufferedReader(file, _LINES_BYTES))
+        return file
 
 
 class RemoteFile(io.RawIOBase):

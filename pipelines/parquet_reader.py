@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,7 +28,7 @@ def survey_parquet(file: ManifestFile) -> FileSurvey:
     Raises:
         ManifestError: the file is gone, unreadable or not Parquet.
     """
-    with _parquet(file) as parquet:
+    with _parquet(file, file.open()) as parquet:
         return FileSurvey(file.uri, parquet.schema_arrow, parquet.metadata.num_rows)
 
 
@@ -40,7 +40,7 @@ def read_parquet(
     Raises:
         ManifestError: the file is gone, has changed, or is damaged.
     """
-    with _parquet(file) as parquet:
+    with _parquet(file, file.open_all()) as parquet:
         schema = parquet.schema_arrow
         wanted = {*plan.inputs.values(), *plan.extra_sources}
         columns = [name for name in schema.names if name in wanted]
@@ -49,8 +49,8 @@ def read_parquet(
 
 
 @contextmanager
-def _parquet(file: ManifestFile) -> Iterator[pq.ParquetFile]:
-    with file.open() as source:
+def _parquet(file: ManifestFile, source: BinaryIO) -> Iterator[pq.ParquetFile]:
+    with source:
         try:
             # Buffered, or each column of a row group would be held whole.
             yield pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
