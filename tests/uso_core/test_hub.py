@@ -1,4 +1,4 @@
-"""Each case runs in a process of its own, since the Hub's client reads its settings on import."""
+"""The model code runs in processes of its own: the Hub's client reads its settings on import."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pytest
 
 from tests.uso_core.checkpoints import link_checkpoint
 from tests.uso_core.fake_hub import COMMIT, FakeHub
-from tests.uso_core.goldens import CHECKPOINT
 
 PROGRAM = """
 import json, sys
@@ -47,26 +46,29 @@ DIFFUSERS = {
 HUB_IDS = {"base": "jane/flux", "uso": "jane/uso", "siglip": "jane/siglip"}
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[FakeHub]:
+def link_repositories(folder: Path) -> dict[str, Path]:
     """Three repositories as they are at the Hub, with files that are not wanted among them."""
-    flux = link_checkpoint(tmp_path / "hub" / "flux", DIFFUSERS)
+    flux = link_checkpoint(folder / "flux", DIFFUSERS)
     for name in ("model_index.json", "transformer/config.json", "vae/config.json"):
         (flux / name).write_text(json.dumps(name))
     (flux / "flux1-dev.safetensors").write_bytes(b"the same weights again")
-    uso, siglip = tmp_path / "hub" / "uso", tmp_path / "hub" / "siglip"
-    for folder, names in ((uso, ("dit_lora", "projector")), (siglip, ())):
-        folder.mkdir()
-        for name in names:
-            (folder / "uso_flux_v1.0").mkdir(exist_ok=True)
-            file = f"{name}.safetensors"
-            (folder / "uso_flux_v1.0" / file).symlink_to(CHECKPOINT / file)
-            (flux / file).unlink()
-    for path in (CHECKPOINT / "siglip").iterdir():
-        (siglip / path.name).symlink_to(path)
-        (flux / "siglip" / path.name).unlink()
+    uso, siglip = folder / "uso", folder / "siglip"
+    for name in ("dit_lora.safetensors", "projector.safetensors"):
+        (uso / "uso_flux_v1.0").mkdir(parents=True, exist_ok=True)
+        (flux / name).rename(uso / "uso_flux_v1.0" / name)
+    (flux / "siglip").rename(siglip)
     (uso / "teaser.png").write_bytes(b"not wanted")
-    with FakeHub({"jane/flux": flux, "jane/uso": uso, "jane/siglip": siglip}).serving() as served:
+    return {"jane/flux": flux, "jane/uso": uso, "jane/siglip": siglip}
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeHub]:
+    folders = link_repositories(tmp_path_factory.mktemp("hub"))
+    partial = tmp_path_factory.mktemp("partial")
+    (partial / "config.json").write_text("{}")
+    others = {"jane/gated": folders["jane/flux"], "jane/teapot": folders["jane/flux"]}
+    refusals = {"jane/gated": (403, "GatedRepo"), "jane/teapot": (418, "Teapot")}
+    with FakeHub(folders | others | {"jane/partial": partial}, refusals).serving() as served:
         yield served
 
 
@@ -83,18 +85,13 @@ class Client:
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
 
-    def __call__(self, step: str, *, offline: bool = False, **source: str) -> dict[str, Any]:
-        """What one step answers for `HUB_IDS`, changed by `source`."""
-        return self.each([(step, source)], offline=offline)[0]
-
     def each(
         self, steps: Sequence[tuple[str, dict[str, str]]], *, offline: bool = False
     ) -> list[dict[str, Any]]:
-        """What several steps answer, in one process."""
-        asked = [(step, HUB_IDS | source) for step, source in steps]
+        """What steps answer, each for its source, in one process."""
         environment = self.environment | ({"HF_HUB_OFFLINE": "1"} if offline else {})
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, json.dumps(asked)],
+            [sys.executable, "-c", PROGRAM, json.dumps(steps)],
             capture_output=True,
             text=True,
             env=environment,
@@ -105,76 +102,80 @@ class Client:
         return answers
 
 
-@pytest.fixture
-def client(hub: FakeHub, tmp_path: Path) -> Client:
-    return Client(tmp_path / "cache", hub.url)
+def test_downloads_what_is_needed_and_then_needs_no_hub(tmp_path: Path) -> None:
+    steps = [("describe", HUB_IDS), ("download", HUB_IDS)]
+    with FakeHub(link_repositories(tmp_path / "hub")).serving() as hub:
+        client = Client(tmp_path / "cache", hub.url)
+        card, paths = client.each(steps)
+        assert len(paths) == 10
+        files = [Path(path) for part in paths.values() for path in part]
+        assert all(file.is_file() and COMMIT in file.parts for file in files)
+        assert len(hub.downloads) == len(set(files))
+        assert not any(path.endswith(("flux1-dev.safetensors", ".png")) for path in hub.downloads)
+
+        assert client.each(steps, offline=True) == [card, paths]
+        hub.refusals["jane/flux"] = (403, "GatedRepo")
+        assert client.each(steps) == [card, paths]
 
 
-def test_describing_downloads_nothing(hub: FakeHub, client: Client) -> None:
-    card, pinned = client.each([("describe", {}), ("describe", {"base_revision": COMMIT})])
+STEPS: dict[str, tuple[str, dict[str, str]]] = {
+    "card": ("describe", {}),
+    "card_of_commit": ("describe", {"base_revision": COMMIT}),
+    "pinned": ("pin", {}),
+    "pinned_tiny": ("pin", {"base": "tiny"}),
+    "gated": ("describe", {"base": "jane/gated"}),
+    "gated_download": ("download", {"base": "jane/gated"}),
+    "no_repository": ("describe", {"uso": "jane/usso"}),
+    "no_revision": ("describe", {"base_revision": "v9"}),
+    "not_an_id": ("describe", {"base": "jane/flux--dev"}),
+    "partial": ("describe", {"siglip": "jane/partial"}),
+    "teapot": ("describe", {"base": "jane/teapot"}),
+}
+
+
+@pytest.fixture(scope="module")
+def answers(hub: FakeHub, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What every step answers, asked in one process."""
+    client = Client(tmp_path_factory.mktemp("cache"), hub.url)
+    before = len(hub.downloads)
+    answers = client.each([(step, HUB_IDS | source) for step, source in STEPS.values()])
+    assert len(hub.downloads) == before, "none of these steps may download"
+    return dict(zip(STEPS, answers, strict=True))
+
+
+def test_describes_what_is_at_the_hub(answers: dict[str, dict[str, Any]]) -> None:
+    card = answers["card"]
     assert (card["name"], card["layout"]) == ("jane/flux", "diffusers")
     assert card["limits"]["default_size"] == 1024
-    assert pinned == card
-    assert hub.downloads == []
+    assert answers["card_of_commit"] == card
 
 
-def test_revisions_are_pinned_to_commits(client: Client) -> None:
-    pinned, tiny = client.each([("pin", {}), ("pin", {"base": "tiny"})])
-    assert [pinned[f"{name}_revision"] for name in HUB_IDS] == [COMMIT] * 3
-    assert tiny["base_revision"] is None
+def test_revisions_are_pinned_to_commits(answers: dict[str, dict[str, Any]]) -> None:
+    assert [answers["pinned"][f"{name}_revision"] for name in HUB_IDS] == [COMMIT] * 3
+    assert answers["pinned_tiny"]["base_revision"] is None
 
 
-def test_downloads_what_is_needed_and_then_needs_no_hub(hub: FakeHub, client: Client) -> None:
-    card, paths = client.each([("describe", {}), ("download", {})])
-    assert len(paths) == 10
-    files = [Path(path) for part in paths.values() for path in part]
-    assert all(file.is_file() and COMMIT in file.parts for file in files)
-    assert len(hub.downloads) == len(set(files))
-    assert not any(path.endswith(("flux1-dev.safetensors", ".png")) for path in hub.downloads)
+@pytest.mark.parametrize(
+    ("step", "path", "reason"),
+    [
+        ("gated", "jane/gated", "accept its licence at https://huggingface.co/jane/gated"),
+        ("gated_download", "jane/gated", "set HF_TOKEN to a token of the account that did"),
+        ("no_repository", "jane/usso", "neither such a folder nor such a repository at the Hub"),
+        ("no_revision", "jane/flux", "has no revision 'v9'"),
+        ("not_an_id", "jane/flux--dev", "not the name of a Hub repository"),
+        ("partial", "jane/partial", "lacks image_encoder (model.safetensors or pytorch_model.bin"),
+        ("teapot", "jane/teapot", "the Hub answers 418"),
+    ],
+)
+def test_errors_say_what_to_do(
+    answers: dict[str, dict[str, Any]], step: str, path: str, reason: str
+) -> None:
+    assert answers[step]["path"] == path
+    assert reason in answers[step]["reason"]
 
-    steps = [("describe", HUB_IDS), ("download", HUB_IDS)]
-    assert client.each(steps, offline=True) == [card, paths]
-    hub.refusals["jane/flux"] = (403, "GatedRepo")
-    assert client.each(steps) == [card, paths]
 
-
-def test_out_of_reach_and_not_in_the_cache(client: Client) -> None:
-    error = client("describe", offline=True)
+def test_out_of_reach_and_not_in_the_cache(hub: FakeHub, tmp_path: Path) -> None:
+    (error,) = Client(tmp_path, hub.url).each([("describe", HUB_IDS)], offline=True)
     assert error["path"] == "jane/flux"
     assert "HF_HUB_OFFLINE" in error["reason"]
     assert "`hf download jane/flux`" in error["reason"]
-
-
-@pytest.mark.parametrize("step", ["describe", "download"])
-def test_a_gated_repository(hub: FakeHub, client: Client, step: str) -> None:
-    hub.refusals["jane/flux"] = (403, "GatedRepo")
-    error = client(step)
-    assert error["path"] == "jane/flux"
-    assert (
-        "accept its licence at https://huggingface.co/jane/flux and set HF_TOKEN"
-        in (error["reason"])
-    )
-
-
-def test_no_such_repository(client: Client) -> None:
-    error = client("describe", uso="jane/usso")
-    assert error["path"] == "jane/usso"
-    assert "neither such a folder nor such a repository" in error["reason"]
-
-
-def test_no_such_revision(client: Client) -> None:
-    error = client("describe", base_revision="v9")
-    assert error["path"] == "jane/flux"
-    assert "has no revision 'v9'" in error["reason"]
-
-
-def test_a_file_missing_at_the_hub(hub: FakeHub, client: Client) -> None:
-    (hub.folders["jane/siglip"] / "preprocessor_config.json").unlink()
-    error = client("describe")
-    assert error["path"] == "jane/siglip"
-    assert "lacks image_processor (preprocessor_config.json" in error["reason"]
-
-
-def test_a_hub_in_trouble(hub: FakeHub, client: Client) -> None:
-    hub.refusals["jane/flux"] = (418, "Teapot")
-    assert "the Hub answers 418" in client("describe")["reason"]
