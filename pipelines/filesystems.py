@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -40,13 +40,13 @@ def open_filesystem(url: str, options: Options) -> tuple[AbstractFileSystem, str
     names = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
     own = next((dict(options[name]) for name in (protocol, *names) if name in options), {})
     try:
-        return cast(
-            "tuple[AbstractFileSystem, str]",
-            fsspec.core.url_to_fs(url, **_with_defaults(cls, own)),
-        )
+        fs, path = fsspec.core.url_to_fs(url, **_with_defaults(cls, own))
+        if "s3" in cls.protocol:
+            fs.connect()  # s3fs looks at most of its options only when it is first used
     except (TypeError, ValueError) as error:
         reason = f"the options under storage.{protocol} are not accepted: {error}"
         raise StorageError(public_uri(url), reason) from error
+    return fs, path
 
 
 def _with_defaults(cls: type[AbstractFileSystem], own: dict[str, Any]) -> dict[str, Any]:

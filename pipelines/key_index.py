@@ -113,30 +113,39 @@ class KeyTable:
             at = level.find(halves)
             known |= at >= 0
             payload[at >= 0] = level.payload[at[at >= 0]]
-        slots = np.array([self._recent.get(key, -1) for key in keys], np.int64)
+        slots = self._slots(keys)
         known |= slots >= 0
         payload[slots >= 0] = self._recent_payload[slots[slots >= 0]]
         return known, payload
 
     def put(self, keys: Sequence[bytes], payload: npt.NDArray[Any]) -> None:
         """Give each key its payload, `[n]`; of a repeated key the last one counts."""
+        latest = {key: row for row, key in enumerate(keys)}
+        keys, payload = list(latest), payload[list(latest.values())]
         halves = halves_of(b"".join(keys))
         settled = np.zeros(len(keys), bool)
         for level in self._levels:
             at = level.find(halves)
             level.payload[at[at >= 0]] = payload[at >= 0]
             settled |= at >= 0
+        slots = self._slots(keys)
+        self._recent_payload[slots[slots >= 0]] = payload[slots >= 0]
+        settled |= slots >= 0
         unsettled = np.flatnonzero(~settled)
         self.insert([keys[index] for index in unsettled.tolist()], payload[unsettled])
 
     def insert(self, keys: Sequence[bytes], payload: npt.NDArray[Any]) -> None:
-        """As `put`, but quicker, for keys that are not here."""
+        """As `put`, but quicker, for keys that are not here and do not repeat."""
         for start in range(0, len(keys), _RECENT):
             some = keys[start : start + _RECENT]
             if len(self._recent) + len(some) > _RECENT:
                 self._settle_recent()
-            slots = [self._recent.setdefault(key, len(self._recent)) for key in some]
-            self._recent_payload[slots] = payload[start : start + _RECENT]
+            first = len(self._recent)
+            self._recent.update(zip(some, range(first, first + len(some)), strict=True))
+            self._recent_payload[first : first + len(some)] = payload[start : start + _RECENT]
+
+    def _slots(self, keys: Sequence[bytes]) -> npt.NDArray[np.int64]:
+        return np.array([self._recent.get(key, -1) for key in keys], np.int64)
 
     def _settle_recent(self) -> None:
         halves = halves_of(b"".join(self._recent))

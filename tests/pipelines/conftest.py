@@ -1,0 +1,23 @@
+"""The places that everything on storage must work on."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from pipelines.storage import Storage
+from tests.s3_server import S3Server
+
+
+@pytest.fixture(params=["local", "memory", pytest.param("s3", marks=pytest.mark.s3)])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """An empty output folder on a local disk, in memory, and on a real S3 server."""
+    if request.param == "local":
+        return Storage.at(str(tmp_path / "out"))
+    if request.param == "memory":
+        return Storage.at(f"memory://{secrets.token_hex(8)}/out")
+    server = cast("S3Server", request.getfixturevalue("s3_server"))
+    return Storage.at(f"s3://{server.new_bucket()}/out", server.options)
