@@ -88,7 +88,14 @@ class Part:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What one part needs: in one of `folders`, one of `weights`, `config` and one of `others`."""
+    """What one part needs, all of it in one of `folders`.
+
+    Attributes:
+        folders: looked into in this order; "" is the root.
+        weights: one of these, whole or in shards.
+        config: a file name.
+        others: one of these groups of files, all of it.
+    """
 
     folders: tuple[str, ...]
     weights: tuple[str, ...] = ()
@@ -147,6 +154,9 @@ _USO: dict[PartName, _Wanted] = {
 
 DIFFUSERS_MARK = "transformer/config.json"
 """The file by which a base in diffusers' layout is known; it is one of those that are loaded."""
+
+_CACHED = re.compile(r"models--(.+)/snapshots/[0-9a-f]{40}")
+"""The end of a folder's path in the Hub's cache."""
 
 _ADVICE = {
     "original": "download flux1-dev.safetensors and ae.safetensors of "
@@ -229,9 +239,6 @@ def model_name(base: Tree, parts: Mapping[PartName, Part]) -> str:
     return folder.name
 
 
-_CACHED = re.compile(r"models--(.+)/snapshots/[0-9a-f]{40}")
-
-
 def _siglip(folder: str) -> dict[PartName, _Wanted]:
     return {
         "image_encoder": _Wanted((folder,), _ENCODER, "config.json"),
@@ -254,20 +261,25 @@ def _find_one(tree: Tree, wanted: _Wanted) -> Part | None:
 
 
 def _find_in(tree: Tree, folder: str, wanted: _Wanted) -> Part | None:
-    weights = next(
-        filter(None, (_files_of(tree, _join(folder, name)) for name in wanted.weights)), ()
-    )
+    candidates = (_files_of(tree, _join(folder, name)) for name in wanted.weights)
+    weights = next(filter(None, candidates), ())
     config = _join(folder, wanted.config) if wanted.config else None
-    groups = [tuple(_join(folder, name) for name in group) for group in wanted.others]
-    whole = [group for group in groups if set(group) <= tree.names]
-    if (wanted.weights and not weights) or (config and config not in tree.names):
+    others = _vocabulary(tree, folder, wanted.others)
+    if wanted.weights and not weights:
         return None
-    if groups and not whole:
+    if config and config not in tree.names:
         return None
-    settings = [_join(folder, name) for name in _TOKENIZER_SETTINGS] if groups else []
-    others = [name for group in whole for name in group]
-    others += [name for name in settings if name in tree.names]
-    return Part(tree, weights, config, tuple(others))
+    if wanted.others and not others:
+        return None
+    return Part(tree, weights, config, others)
+
+
+def _vocabulary(tree: Tree, folder: str, groups: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """The files of each whole group, and the settings beside them; nothing where none is whole."""
+    in_folder = [tuple(_join(folder, name) for name in group) for group in groups]
+    files = [name for group in in_folder if tree.names.issuperset(group) for name in group]
+    settings = [_join(folder, name) for name in _TOKENIZER_SETTINGS]
+    return (*files, *(name for name in settings if name in tree.names)) if files else ()
 
 
 def _files_of(tree: Tree, name: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from uso_core import hub
 from uso_core.errors import CheckpointError
 from uso_core.layouts import DIFFUSERS_MARK, FLUX_FOLDERS, Tree, transformer_names
 
-_DEPTH = 4
+_DEPTH = 3
 """Folders below this depth are not looked into: a wrong path must not walk a whole disk."""
 
 
