@@ -32,14 +32,14 @@ _HEADERS = {
     "Accept-Encoding": "identity",
 }
 _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
-# httpx2 logs every URL at INFO, with its signature.
-logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 class HttpReader:
     """Reads http(s) URIs; safe to share between threads, and keeps no state but its connections."""
 
     def __init__(self, config: FetchConfig, backend: GuardedBackend | None = None) -> None:
+        # httpx2 logs every URL at INFO, with its signature.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
         self._max_bytes = int(config.max_mb * 1e6)
         self._max_redirects = config.max_redirects
         self._silence_s = config.timeout_s / config.attempts

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from typing import cast
 
+from cachetools import LRUCache
 from fsspec import AbstractFileSystem
+from fsspec.core import strip_protocol
 
 from pipelines.deadline import Deadline, call_until
 from pipelines.fetch_errors import TransientFetchError, fetch_failed
@@ -15,6 +17,8 @@ from pipelines.storage_faults import error_code, fault_of
 
 PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf", "memory"})
 
+_MAX_OPENED = 64  # buckets, containers or repositories at a time
+
 
 class ObjectReader:
     """Reads objects of the stores in `PROTOCOLS`; safe to share between threads."""
@@ -23,7 +27,9 @@ class ObjectReader:
         """Read with `options` (fsspec's, by protocol, secrets resolved), at most `max_bytes`."""
         self._options = options
         self._max_bytes = max_bytes
-        self._opening = threading.Lock()  # two threads importing a library at once can deadlock
+        self._opening = threading.Lock()
+        # fsspec may keep one filesystem per thread; one for all of them shares its connections.
+        self._opened: LRUCache[str, AbstractFileSystem] = LRUCache(_MAX_OPENED)
 
     def read(self, uri: str, deadline: Deadline) -> Fetched:
         """The object at `uri`.
@@ -40,9 +46,7 @@ class ObjectReader:
 
     def _read(self, uri: str) -> bytes:
         try:
-            with self._opening:
-                filesystem, path = open_filesystem(uri, self._options)
-            return self._head(filesystem, path)
+            return self._head(self._filesystem(uri), strip_protocol(uri))
         except StorageError as error:
             raise fetch_failed("uri_refused", uri, error.reason) from error
         except Exception as error:
@@ -57,6 +61,14 @@ class ObjectReader:
                 raise fetch_failed("uri_forbidden", uri, reason) from error
             reason = f"it cannot be read ({said}); check the URI"
             raise fetch_failed("uri_not_found", uri, reason) from error
+
+    def _filesystem(self, uri: str) -> AbstractFileSystem:
+        scheme, _, rest = uri.partition("://")
+        root = f"{scheme}://{rest.partition('/')[0]}"
+        with self._opening:
+            if root not in self._opened:
+                self._opened[root], _ = open_filesystem(uri, self._options)
+            return self._opened[root]
 
     def _head(self, filesystem: AbstractFileSystem, path: str) -> bytes:
         """The first `max_bytes + 1` bytes, in one request."""

@@ -173,3 +173,12 @@ def close_at_once(connection: socket.socket) -> None:
 
 def garbage(connection: socket.socket) -> None:
     connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+
+def failing(code: int, body: bytes) -> Answer:
+    """An error status with a body."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(head(f"{code} Whatever", Content_Length=str(len(body))) + body)
+
+    return answer

@@ -5,19 +5,24 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote_from_bytes
 
 import fsspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipelines.config import FetchConfig
-from pipelines.failures import Failure, FailureCode, RowFailedError
+from pipelines.failures import CODES, Failure, FailureCode, RowFailedError
 from pipelines.fetch import Fetcher
+from pipelines.http_fetch import HttpReader
+from pipelines.http_guard import Address, GuardedBackend, NameNotFoundError
 from pipelines.rows import Reference
 from tests.pipelines import http_origin as http
 from tests.pipelines.http_origin import Origin
@@ -124,12 +129,37 @@ def test_other_and_chained_protocols_are_refused(make: Make, uri: str) -> None:
     assert failure_of(make(), uri).code == "uri_refused"
 
 
+@pytest.mark.skipif(find_spec("gcsfs") is not None, reason="gcsfs is installed")
 def test_a_store_whose_extra_is_missing_says_what_to_install(make: Make) -> None:
-    pytest.importorskip("fsspec")
-    if "gcsfs" in fsspec.available_protocols():
-        pytest.skip("gcsfs is installed")
     failure = failure_of(make(), "gs://bucket/a.png")
-    assert failure.code in ("uri_refused", "uri_forbidden", "uri_not_found", "uri_timeout")
+    assert failure.code == "uri_refused"
+    assert "pip install 'uso-batch[gcs]'" in failure.message
+
+
+STARTS = ["", "/", "file:", "file://", "data:", "http://", "https://", "s3://", "memory://", "x://"]
+ODD_TEXT = st.text(alphabet="ab01.:/@[]%?#;,\\-_~\0\n \u00e9", max_size=30)
+
+
+def test_any_reference_ends_with_a_code() -> None:
+    def nowhere(host: str, port: int) -> list[Address]:
+        raise NameNotFoundError(host)
+
+    config = FetchConfig(attempts=1, timeout_s=2, local_roots=["/nowhere"])
+    reader = HttpReader(config, GuardedBackend(allow_private=False, resolve=nowhere))
+    s3 = {
+        "endpoint_url": "http://127.0.0.1:9",
+        "key": "k",
+        "secret": "s",
+        "config_kwargs": {"retries": {"total_max_attempts": 1}},
+    }
+
+    @settings(max_examples=150, deadline=None, derandomize=True)
+    @given(st.sampled_from(STARTS), st.text(max_size=40) | ODD_TEXT)
+    def check(start: str, rest: str) -> None:
+        assert failure_of(fetcher, start + rest).code in CODES
+
+    with closing(Fetcher(config, {"s3": s3}, http=reader)) as fetcher:
+        check()
 
 
 # --- local files -------------------------------------------------------------------------------
