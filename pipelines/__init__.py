@@ -27,4 +27,7 @@ _MODULE_OF = {
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute of any type
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    # Importing the module `run` has just bound its name here; the function is what is meant.
+    globals()[name] = value
+    return value

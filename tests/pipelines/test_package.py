@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=50
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_costs_nothing() -> None:
+    heavy = "{'ray', 'torch', 'pyarrow', 'pydantic', 'fsspec'}"
+    assert python(f"import sys, pipelines; print({heavy} & set(sys.modules))") == "set()\n"
+
+
+def test_a_configuration_loads_neither_ray_nor_torch() -> None:
+    code = "import sys; from pipelines import RunConfig; RunConfig.from_yaml('configs/demo.yaml')"
+    assert python(f"{code}; print({{'ray', 'torch'}} & set(sys.modules))") == "set()\n"
+
+
+def test_run_is_the_function() -> None:
+    code = "from pipelines import RunConfig, run; print(callable(run), RunConfig.__name__)"
+    assert python(code) == "True RunConfig\n"
