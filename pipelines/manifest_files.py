@@ -51,8 +51,8 @@ def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:
     urls = [config.path] if isinstance(config.path, str) else config.path
     if not urls:
         raise ManifestError("manifest.path", "the list is empty; name at least one file")
-    found = (file for url in urls for file in _find(url, config, options))
-    return list({file.uri: file for file in found}.values())
+    found = (file for url in dict.fromkeys(urls) for file in _find(url, config, options))
+    return list({(file.fs, file.path): file for file in found}.values())
 
 
 def _find(url: str, config: ManifestConfig, options: Options) -> Sequence[ManifestFile]:

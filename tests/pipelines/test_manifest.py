@@ -103,6 +103,14 @@ def test_text_that_is_not_utf8_rejects_its_row_alone(tmp_path: Path) -> None:
     assert kept.equals(broken)
 
 
+def test_a_value_that_python_cannot_hold_rejects_its_row_alone(tmp_path: Path) -> None:
+    far = pa.array([0, 2**60], pa.timestamp("us"))
+    path = write(tmp_path / "m.parquet", {"prompt": ["a", "b"], "id": far})
+    messages = [rejected(entry).failure.message for entry in entries(path)]
+    assert messages[0].startswith("column id: datetime.datetime(1970, 1, 1, 0, 0) is not accepted")
+    assert messages[1].startswith("column id: a timestamp[us] that cannot be read is not accepted")
+
+
 # Identity
 
 

@@ -202,6 +202,15 @@ def test_a_rejected_row_keeps_its_prompt_and_changes_when_corrected() -> None:
     assert wrong == parse({"prompt": "a fox", "width": 1})
 
 
+def test_a_prompt_that_cannot_be_stored_is_not_kept() -> None:
+    row = parse({"prompt": "\ud800"})
+    assert isinstance(row, RejectedRow)
+    assert row.prompt is None
+    assert row.failure.message == (
+        r"column prompt: '\ud800' is not accepted; give text without lone surrogates"
+    )
+
+
 def test_a_line_that_is_no_row_says_where() -> None:
     parser = RowParser(config("m.parquet"), CARD, {})
     row = parser.reject_unreadable(UnreadableRow("m.jsonl line 3", "is not JSON", "{"), "id")
