@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +99,12 @@ def write_config(path: Path, config: dict[str, Any]) -> Path:
     return path
 
 
-def start_uso(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    """`uso …` as a process (group) of its own."""
-    return subprocess.Popen(  # the command line a user types, from the tested environment
+@contextmanager
+def started_uso(
+    *arguments: str, env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """`uso …` as a process (group) of its own; killed at the end of the block if it still runs."""
+    with subprocess.Popen(
         [sys.executable, "-m", "jobs.cli", *arguments],
         cwd=ROOT,
         env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", **(env or {})},
@@ -106,16 +112,39 @@ def start_uso(*arguments: str, env: dict[str, str] | None = None) -> subprocess.
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def run_uso(
     *arguments: str, env: dict[str, str] | None = None, timeout_s: float = 300
 ) -> tuple[int, str]:
     """Exit code and output of `uso …`."""
-    process = start_uso(*arguments, env=env)
-    output, _ = process.communicate(timeout=timeout_s)
-    return process.returncode, output
+    with started_uso(*arguments, env=env) as process:
+        output, _ = process.communicate(timeout=timeout_s)
+        return process.returncode, output
+
+
+def wait_for_parts(
+    process: subprocess.Popen[str],
+    output: str,
+    more_than: int = 0,
+    options: dict[str, Any] | None = None,
+) -> None:
+    """Wait until a running `uso run` has committed more parts than that."""
+    while count_parts(output, options) <= more_than:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.1)
+
+
+def count_parts(output: str, options: dict[str, Any] | None = None) -> int:
+    """How many parts the output's ledger has."""
+    fs, root = fsspec.core.url_to_fs(output, **(options or {}))
+    fs.invalidate_cache()
+    return len(fs.glob(f"{root}/records/*.parquet"))
 
 
 def read_records(output: str, options: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -124,8 +153,7 @@ def read_records(output: str, options: dict[str, Any] | None = None) -> list[dic
     fs.invalidate_cache()
     records: list[dict[str, Any]] = []
     for part in sorted(fs.glob(f"{root}/records/*.parquet")):
-        with fs.open(part, "rb") as file:
-            records += pq.read_table(file).to_pylist()
+        records += pq.read_table(io.BytesIO(fs.cat_file(part))).to_pylist()
     return records
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,8 @@ from tests.integration.harness import (
     read_records,
     run_config,
     run_uso,
-    start_uso,
+    started_uso,
+    wait_for_parts,
     write_config,
     write_manifest,
     write_references,
@@ -30,12 +30,10 @@ def test_stop_commit_and_go_on(tmp_path: Path, number: signal.Signals) -> None:
     manifest = write_manifest(tmp_path / "manifest.parquet", rows)
     output = str(tmp_path / "out")
     config = write_config(tmp_path / "run.yaml", run_config(str(manifest), output))
-    process = start_uso("run", str(config))
-    while not read_records(output):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.1)
-    process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
+    with started_uso("run", str(config)) as process:
+        wait_for_parts(process, output)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert "same command" in said

@@ -13,11 +13,13 @@ import pytest
 
 from tests.integration.harness import (
     check_ledger,
+    count_parts,
     manifest_rows,
     read_records,
     run_config,
     run_uso,
-    start_uso,
+    started_uso,
+    wait_for_parts,
     write_config,
     write_manifest,
     write_references,
@@ -40,14 +42,10 @@ def kill_and_finish(
     moments = random.Random(seed)
     recorded = []
     for _ in range(KILLS):
-        before = len(read_records(output, options))
-        process = start_uso("run", str(config), env=env)
-        while len(read_records(output, options)) == before:
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.2)
-        time.sleep(moments.uniform(0, 1.5))
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
+        with started_uso("run", str(config), env=env) as process:
+            wait_for_parts(process, output, count_parts(output, options), options)
+            time.sleep(moments.uniform(0, 1.5))
+            os.kill(process.pid, signal.SIGKILL)
         recorded.append(len(read_records(output, options)))
     code, said = run_uso("run", str(config), env=env)
     assert "Traceback" not in said, said
