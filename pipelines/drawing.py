@@ -25,11 +25,6 @@ from uso_core.prepare import PreparedRequest
 if TYPE_CHECKING:
     from pipelines.stylizer import StylizerSpec
 
-# torch has named these errors since 2.8.
-_GPU_LOST: tuple[type[Exception], ...] = (
-    (torch.AcceleratorError,) if hasattr(torch, "AcceleratorError") else ()
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
@@ -111,7 +106,7 @@ class Drawer:
         with self._lock:
             try:
                 return self._draw_in_memory(prepared, seeds)
-            except _GPU_LOST as error:
+            except torch.AcceleratorError as error:
                 self._on_gpu_lost(error)
                 raise
 

@@ -23,6 +23,9 @@ from pipelines.deadline import Deadline, DeadlineExceededError, call_until
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 inside IPv6: the last 32 bits
 
+# Not every system has EAI_NODATA.
+_NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], list[Address]]
 
@@ -93,7 +96,7 @@ def resolve(host: str, port: int) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
+        if error.errno in _NO_SUCH_NAME:
             raise NameNotFoundError(host) from error
         raise
     except UnicodeError as error:  # a label that no name can have

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.config import FetchConfig, ModelConfig, OutputConfig, RunConfig
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch import Fetcher
+from pipelines.references import is_uri
 from pipelines.rows import ManifestRow, Outcome, Timings
 from pipelines.storage import Storage, resolve_secrets
 from pipelines.store import ImageStore
@@ -37,7 +39,8 @@ class StylizerSpec:
     """All that a worker is built from; picklable.
 
     Attributes:
-        model: with its device settled where no GPU is asked for.
+        model: with its device settled where no GPU is asked for. Local paths, here and below, are
+            absolute: a worker may start in another folder.
         fetch: how references are fetched.
         output: where images go, and in which format.
         storage: fsspec options by protocol, secrets resolved; a pickle of this holds them.
@@ -57,13 +60,15 @@ class StylizerSpec:
         Raises:
             ValueError: an environment variable that the storage options name is not set.
         """
-        model = config.model
+        model, fetch, output = config.model, config.fetch, config.output
+        here = {name: _absolute(getattr(model, name)) for name in ("base", "uso", "siglip")}
         if model.device == "auto" and config.stylize.gpus_per_actor == 0:
-            model = model.model_copy(update={"device": "cpu"})
+            here["device"] = "cpu"
+        roots = [str(Path(root).expanduser().resolve()) for root in fetch.local_roots]
         return cls(
-            model=model,
-            fetch=config.fetch,
-            output=config.output,
+            model=model.model_copy(update=here),
+            fetch=fetch.model_copy(update={"local_roots": roots}),
+            output=output.model_copy(update={"path": _absolute(output.path, may_be_new=True)}),
             storage=resolve_secrets(config.storage),
             torch_threads=max(1, int(config.stylize.cpus_per_actor)),
         )
@@ -230,6 +235,14 @@ class Stylizer:
             worker=self._info.worker,
             device=self._info.device,
         )
+
+
+def _absolute(location: str, *, may_be_new: bool = False) -> str:
+    """A local path as an absolute one; URLs, and what is no path (Hub ids), as they are."""
+    path = Path(location).expanduser()
+    return (
+        str(path.absolute()) if path.exists() or (may_be_new and not is_uri(location)) else location
+    )
 
 
 class _Tally:

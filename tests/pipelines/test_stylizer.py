@@ -266,6 +266,22 @@ def test_the_spec_settles_device_and_threads(
     assert (spec.model.device, spec.torch_threads) == (device, threads)
 
 
+def test_the_spec_does_not_depend_on_the_folder_it_is_used_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weights").mkdir()
+    monkeypatch.chdir(tmp_path)
+    model = {"base": "weights", "uso": "owner/repo", "siglip": "s3://bucket/siglip"}
+    config = config_for(Path("out"), model=model, fetch={"local_roots": ["images"]})
+    spec = StylizerSpec.from_config(config)
+    assert spec.output.path == str(tmp_path / "out")
+    assert spec.fetch.local_roots == [str(tmp_path / "images")]
+    assert spec.model.base == str(tmp_path / "weights")
+    assert (spec.model.uso, spec.model.siglip) == ("owner/repo", "s3://bucket/siglip")
+    remote = config_for(tmp_path, output={"path": "s3://bucket/out"})
+    assert StylizerSpec.from_config(remote).output.path == "s3://bucket/out"
+
+
 def test_the_driver_can_name_the_stylizer_without_loading_torch_or_ray() -> None:
     code = "import sys, pipelines.stylizer; print({'torch', 'ray', 'diffusers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
