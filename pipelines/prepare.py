@@ -19,7 +19,7 @@ from pipelines.rows import RunFacts, record_schema
 from pipelines.run_file import RunFile
 from pipelines.storage import Storage, resolve_secrets
 from pipelines.stylizer import StylizerSpec
-from uso_core.checkpoint import describe_model
+from uso_core.checkpoint import ModelSource, describe_model, pin_revisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,9 @@ def prepare(config: RunConfig) -> Iterator[Job]:
         actor_env = resolve_secrets({"env": config.ray.env})["env"]
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    card = describe_model(localize(config.model, options))
+    source = pin_revisions(localize(config.model, options))
+    config = _with_revisions(config, source)
+    card = describe_model(source)
     manifest = Manifest.open(config, card)
     output = Storage.at(config.output.path, options)
     output.check_writable()
@@ -75,6 +77,16 @@ def prepare(config: RunConfig) -> Iterator[Job]:
             spec=StylizerSpec.from_config(config),
             actor_env=actor_env,
         )
+
+
+def _with_revisions(config: RunConfig, source: ModelSource) -> RunConfig:
+    """The configuration that actors get: a branch that moves during the run changes nothing."""
+    revisions = {
+        "base_revision": source.base_revision,
+        "uso_revision": source.uso_revision,
+        "siglip_revision": source.siglip_revision,
+    }
+    return config.model_copy(update={"model": config.model.model_copy(update=revisions)})
 
 
 def _new_run_id() -> str:

@@ -112,17 +112,20 @@ def describe_model(source: ModelSource) -> ModelCard:
 def pin_revisions(source: ModelSource) -> ModelSource:
     """The same source with the commit of every Hub id, so that all who load it load the same.
 
+    Only the ids that are used are looked up: `base` may hold the USO weights or SigLIP itself.
+
     Raises:
         CheckpointError: a Hub id cannot be resolved.
     """
     if tiny_seed(source.base) is not None:
         return source
-    return replace(
-        source,
-        base_revision=hub_commit(source.base, source.base_revision),
-        uso_revision=hub_commit(source.uso, source.uso_revision),
-        siglip_revision=hub_commit(source.siglip, source.siglip_revision),
-    )
+    base = open_tree(source.base, source.base_revision)
+    pinned = {"base_revision": hub_commit(source.base, source.base_revision)}
+    if not layouts.holds_uso(base):
+        pinned["uso_revision"] = hub_commit(source.uso, source.uso_revision)
+    if not layouts.holds_siglip(base):
+        pinned["siglip_revision"] = hub_commit(source.siglip, source.siglip_revision)
+    return replace(source, **pinned)
 
 
 def find_model(source: ModelSource) -> FoundModel:
