@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -27,10 +27,7 @@ from pipelines.ledger_parts import (
 from pipelines.row_state import StateCodes, fingerprint_numbers, is_completed
 from pipelines.storage import Storage
 
-_COLUMNS = (
-    *("id", "status", "fingerprint", "created_at"),
-    *("error.code", "error.retryable", "error.message"),
-)
+_COLUMNS = ("id", "status", "fingerprint", "created_at", "error.code", "error.retryable")
 _READERS = 8
 _AHEAD = 16  # parts read but not yet looked at: bounds the memory
 _ATTEMPTS = 5
@@ -48,7 +45,7 @@ class Scan:
         fingerprints: see `pipelines.row_state.fingerprint_number`.
         states: numbers that `codes` explains.
         counts: which rows count (see `pipelines.dedup`).
-        examples: by failure code; of a row that counts where the pass met one.
+        examples: by failure code, of rows that count.
     """
 
     parts: Sequence[Part]
@@ -106,19 +103,14 @@ def scan_parts(storage: Storage, parts: Sequence[Part]) -> Scan:
     found = _Pass()
     for read in _read_ahead(storage, parts):
         found.add(read)
-    return found.finish(parts)
+    scan = found.finish(parts)
+    return replace(scan, examples=_examples(storage, scan))
 
 
 class _Read(NamedTuple):
     uri: str
     schema: pa.Schema
     columns: pa.RecordBatch
-
-
-class _Failed(NamedTuple):
-    row: int
-    code: str
-    example: FailureExample
 
 
 def _read_ahead(storage: Storage, parts: Sequence[Part]) -> Iterator[_Read]:
@@ -151,24 +143,20 @@ class _Pass:
     """What a scan has met so far."""
 
     codes: StateCodes = field(default_factory=StateCodes)
-    total: int = 0
     num_rows: list[int] = field(default_factory=list)
     origins: list[tuple[str, pa.Schema]] = field(default_factory=list)
     halves: list[Halves] = field(default_factory=list)
     fingerprints: list[npt.NDArray[np.uint64]] = field(default_factory=list)
     states: list[npt.NDArray[np.uint8]] = field(default_factory=list)
     created_at: list[npt.NDArray[np.int64]] = field(default_factory=list)
-    failed: list[_Failed] = field(default_factory=list)
 
     def add(self, read: _Read) -> None:
         """Take the rows of the next part."""
         columns = read.columns
         states = self.codes.encode(columns["status"], columns["error"])
-        self._note_failures(columns["id"], states, columns["error"])
         if not any(read.schema.equals(known) for _, known in self.origins):
             self.origins.append((read.uri, read.schema))
         self.num_rows.append(len(columns))
-        self.total += len(columns)
         self.halves.append(halves_of(row_keys(columns["id"].cast(pa.binary()).to_pylist())))
         self.fingerprints.append(fingerprint_numbers(columns["fingerprint"]))
         self.states.append(states)
@@ -194,20 +182,29 @@ class _Pass:
             states=states,
             counts=counts,
             codes=self.codes,
-            examples=self._examples(counts),
+            examples={},
         )
 
-    def _note_failures(
-        self, ids: pa.Array, states: npt.NDArray[np.uint8], error: pa.StructArray
-    ) -> None:
-        failed = np.flatnonzero(~is_completed(states))
-        _, first = np.unique(states[failed], return_index=True)
-        for row in failed[first].tolist():
-            code = str(self.codes.code(int(states[row])))
-            message = (error[row].as_py() or {}).get("message") or ""
-            example = FailureExample(ids[row].as_py(), message)
-            self.failed.append(_Failed(self.total + row, code, example))
 
-    def _examples(self, counts: npt.NDArray[np.bool_]) -> dict[str, FailureExample]:
-        examples = {failed.code: failed.example for failed in self.failed}
-        return examples | {f.code: f.example for f in self.failed if counts[f.row]}
+def _examples(storage: Storage, scan: Scan) -> dict[str, FailureExample]:
+    """The first row of each failure code; their messages are all that is read again."""
+    examples: dict[str, FailureExample] = {}
+    states = np.where(scan.counts, scan.states, 0)
+    ends = np.cumsum(scan.num_rows, dtype=np.int64)
+    for state in scan.rows_by_state():
+        code = scan.codes.code(state)
+        if code is None or code in examples:
+            continue
+        row = int(np.argmax(states == state))
+        at = int(np.searchsorted(ends, row, side="right"))
+        examples[code] = _example(storage, scan.parts[at], row - int(ends[at]))
+    return examples
+
+
+def _example(storage: Storage, part: Part, row: int) -> FailureExample:
+    """The failure in a row of a part, counted from its end (-1 is the last)."""
+    file = open_part(storage, part)
+    with readable(storage, part):
+        table = file.read(columns=["id", "error.message"], use_threads=False)
+    record = table.slice(table.num_rows + row, 1).to_pylist()[0]
+    return FailureExample(record["id"], (record["error"] or {}).get("message") or "")
