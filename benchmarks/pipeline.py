@@ -39,9 +39,8 @@ class NoWork:
     """A worker that answers at once and stores nothing."""
 
     def __init__(self, _spec: StylizerSpec) -> None:
-        self._info = WorkerInfo(
-            worker=f"{platform.node()}-{os.getpid()}", device="none", node=platform.node()
-        )
+        node, pid = platform.node(), os.getpid()
+        self._info = WorkerInfo(f"{node}:{pid}", "none", node, pid)
 
     def info(self) -> WorkerInfo:
         """Where it runs."""
@@ -53,7 +52,7 @@ class NoWork:
 
     def activity(self) -> Activity:
         """Nothing is ever under way."""
-        return Activity()
+        return Activity(fetching=0, drawing=0, storing=0, cache_hits=0, cache_misses=0)
 
 
 def write_rows(path: Path, count: int) -> None:

@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 
 from pipelines.config import RunConfig
 from pipelines.config_file import ConfigError
-from pipelines.ledger import Ledger
 from pipelines.lease import Lease
+from pipelines.ledger import Ledger
 from pipelines.manifest import Manifest
 from pipelines.model_files import localize
 from pipelines.rows import RunFacts, record_schema

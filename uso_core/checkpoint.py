@@ -120,12 +120,13 @@ def pin_revisions(source: ModelSource) -> ModelSource:
     if tiny_seed(source.base) is not None:
         return source
     base = open_tree(source.base, source.base_revision)
-    pinned = {"base_revision": hub_commit(source.base, source.base_revision)}
+    pinned = replace(source, base_revision=hub_commit(source.base, source.base_revision))
     if not layouts.holds_uso(base):
-        pinned["uso_revision"] = hub_commit(source.uso, source.uso_revision)
+        pinned = replace(pinned, uso_revision=hub_commit(source.uso, source.uso_revision))
     if not layouts.holds_siglip(base):
-        pinned["siglip_revision"] = hub_commit(source.siglip, source.siglip_revision)
-    return replace(source, **pinned)
+        commit = hub_commit(source.siglip, source.siglip_revision)
+        pinned = replace(pinned, siglip_revision=commit)
+    return pinned
 
 
 def find_model(source: ModelSource) -> FoundModel:

@@ -91,8 +91,8 @@ def test_each_broken_row_fails_with_its_code_and_costs_no_other(
     )
     config = write_config(tmp_path / "run.yaml", settings)
 
-    code, said = run_uso("run", str(config))
-    assert code == 3, said  # 10 % failed, 9.99 % allowed
+    exit_code, said = run_uso("run", str(config))
+    assert exit_code == 3, said  # 10 % failed, 9.99 % allowed
     records = check_ledger(output, [row["id"] for row in rows])
     failed = {i: r["error"]["code"] for i, r in records.items() if r["status"] == "failed"}
     assert failed == expected
@@ -105,8 +105,8 @@ def test_each_broken_row_fails_with_its_code_and_costs_no_other(
     assert counts["failed_by_code"] == dict(Counter(expected.values()))
 
     within = ["--set", "on_error.max_failed_fraction=0.1"]
-    code, said = run_uso("run", str(config), *within)  # tries the time-outs again, no other row
-    assert code == 0, said
+    exit_code, said = run_uso("run", str(config), *within)  # only the time-outs are tried again
+    assert exit_code == 0, said
     again = check_ledger(output, [row["id"] for row in rows])
     first_run = next(iter(records.values()))["run_id"]
     assert Counter(r["run_id"] == first_run for r in again.values()) == {True: 990, False: 10}
