@@ -134,7 +134,10 @@ class Fetcher:
             return retrying(read, uri, deadline)
         except TransientFetchError as error:
             tried = retrying.statistics["attempt_number"]
-            reason = f"{error.reason} (tried {tried} times in {self._config.timeout_s:g} s at most)"
+            reason = (
+                f"{error.reason} (tried {tried} times, of fetch.attempts {self._config.attempts}, "
+                f"within fetch.timeout_s {self._config.timeout_s:g})"
+            )
             raise fetch_failed("uri_timeout", uri, reason) from error
         except DeadlineExceededError as error:
             reason = f"no answer within {self._config.timeout_s:g} s (fetch.timeout_s)"

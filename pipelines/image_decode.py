@@ -102,7 +102,7 @@ def decode_image(
         RowFailedError: `image_corrupt`, `image_unsupported` or `image_too_large`.
     """
     if not fetched.data:
-        raise fetch_failed("image_corrupt", reference, "the file is empty")
+        raise fetch_failed("image_corrupt", reference, "the file is empty; replace it")
     try:
         with Image.open(io.BytesIO(fetched.data), formats=FORMATS) as opened:
             _check_pixels(opened, reference, max_megapixels)
@@ -114,7 +114,7 @@ def decode_image(
         raise _unidentified(fetched, reference) from error
     except _DECODER_ERRORS as error:
         raise fetch_failed(
-            "image_corrupt", reference, f"the file is damaged or cut short ({error})"
+            "image_corrupt", reference, f"the file is damaged or cut short ({error}); replace it"
         ) from error
     return image if orientation not in _UPRIGHT else image.transpose(_UPRIGHT[orientation])
 
@@ -143,7 +143,9 @@ def _unidentified(fetched: Fetched, reference: Reference) -> RowFailedError:
     found = _recognised(fetched.data)
     if found in FORMATS:
         return fetch_failed(
-            "image_corrupt", reference, f"it starts like {found}, but its header is damaged"
+            "image_corrupt",
+            reference,
+            f"it starts like {found}, but its header is damaged; replace it",
         )
     looks = f"it looks like {found}" if found else "it is no image that is known here"
     served = f", served as {fetched.content_type!r}" if fetched.content_type else ""

@@ -40,7 +40,8 @@ class LocalReader:
             ) from error
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             said = getattr(error, "strerror", None) or str(error)
-            raise fetch_failed("uri_not_found", uri, f"the file cannot be read: {said}") from error
+            reason = f"the file cannot be read ({said}); check the path"
+            raise fetch_failed("uri_not_found", uri, reason) from error
         if len(data) > self._max_bytes:
             raise too_large(uri, self._max_bytes)
         return Fetched(data)
