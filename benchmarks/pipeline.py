@@ -26,10 +26,10 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.config import RunConfig
+from pipelines.config.schema import RunConfig
+from pipelines.driver.run import run
 from pipelines.rows import ManifestRow, Outcome, Timings
-from pipelines.run import run
-from pipelines.stylizer import Activity, StylizerSpec, WorkerInfo
+from pipelines.worker.stylizer import Activity, StylizerSpec, WorkerInfo
 from tests.integration.harness import manifest_rows, run_config, write_manifest, write_references
 
 _NOTHING = Timings(fetch=0.1, condition=0.1, inference=0.1, decode=0.1, store=0.1)

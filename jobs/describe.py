@@ -12,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, screen
-from pipelines.config import RunConfig
-from pipelines.config_file import ConfigError
-from pipelines.manifest import Manifest, ManifestError
-from pipelines.references import is_uri
+from pipelines.config.file import ConfigError
+from pipelines.config.schema import RunConfig
+from pipelines.manifest.manifest import Manifest, ManifestError
+from pipelines.manifest.references import is_uri
 from pipelines.rows import record_schema
-from pipelines.storage import StorageError, public_uri
+from pipelines.storage.storage import StorageError, public_uri
 from uso_core.checkpoint import ModelCard, ModelSource, describe_model
 from uso_core.errors import CheckpointError
 from uso_core.request import MAX_SEED, Limits, Parameters

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from jobs import exits, screen
-from pipelines.config import FetchConfig, ModelConfig, OutputConfig
+from pipelines.config.schema import FetchConfig, ModelConfig, OutputConfig
 from pipelines.failures import RowFailedError
-from pipelines.fetch import Fetcher
-from pipelines.local_files import write_file
-from pipelines.storage import StorageError
+from pipelines.fetch.fetcher import Fetcher
+from pipelines.storage.local_files import write_file
+from pipelines.storage.storage import StorageError
 from uso_core.errors import UsoError
 from uso_core.request import Parameters, StylizedImage, StylizeRequest
 
@@ -72,8 +72,8 @@ def _request(references: References, parameters: Parameters) -> StylizeRequest:
 
 def _draw(model: ModelConfig, request: StylizeRequest, console: Console) -> StylizedImage:
     # Imported late: it takes seconds, and a wrong reference is told before.
-    from pipelines.drawing import load_pipeline  # noqa: PLC0415
-    from pipelines.stylizer import StylizerSpec  # noqa: PLC0415
+    from pipelines.worker.drawing import load_pipeline  # noqa: PLC0415
+    from pipelines.worker.stylizer import StylizerSpec  # noqa: PLC0415
 
     spec = StylizerSpec(
         model=model,

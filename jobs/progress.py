@@ -15,14 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from pipelines.stats import Snapshot
+    from pipelines.driver.stats import Snapshot
 
 _EVERY_S = 30.0
 _BAR_WIDTH = 24
 
 
 class Display(Protocol):
-    """Shows snapshots of a run for as long as it is entered; a `pipelines.run.Listener`."""
+    """Shows snapshots of a run for as long as it is entered; a `pipelines.driver.run.Listener`."""
 
     def __enter__(self) -> Display: ...
 

@@ -12,13 +12,13 @@ from rich.logging import RichHandler
 from jobs import exits, screen
 from jobs.progress import display_for
 from jobs.summary import exit_code, print_summary
-from pipelines.config import RunConfig
-from pipelines.config_file import ConfigError
-from pipelines.errors import RunError
-from pipelines.lease import LeaseHeldError
-from pipelines.ledger import LedgerError
-from pipelines.manifest import ManifestError
-from pipelines.storage import StorageError
+from pipelines.config.file import ConfigError
+from pipelines.config.schema import RunConfig
+from pipelines.driver.errors import RunError
+from pipelines.ledger.lease import LeaseHeldError
+from pipelines.ledger.ledger import LedgerError
+from pipelines.manifest.manifest import ManifestError
+from pipelines.storage.storage import StorageError
 from uso_core.errors import CheckpointError
 
 WRONG_INPUT = (
@@ -42,7 +42,7 @@ def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -
     with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT):
         config = RunConfig.from_yaml(config_path, overrides)
         # Imported late: Ray takes seconds, and a wrong configuration is told before.
-        from pipelines.run import run  # noqa: PLC0415
+        from pipelines.driver.run import run  # noqa: PLC0415
 
         with (
             exits.exit_on(RunError, code=exits.RUN_FAILED),

@@ -15,11 +15,11 @@ from rich.text import Text
 
 from jobs import exits, screen
 from jobs.tables import FailureRow, failure_table
-from pipelines.config import RunConfig
-from pipelines.config_file import ConfigError
-from pipelines.ledger import LedgerError, count_records, iter_records
-from pipelines.ledger_counts import LedgerCounts
-from pipelines.storage import Storage, StorageError, public_uri, resolve_secrets
+from pipelines.config.file import ConfigError
+from pipelines.config.schema import RunConfig
+from pipelines.ledger.counts import LedgerCounts
+from pipelines.ledger.ledger import LedgerError, count_records, iter_records
+from pipelines.storage.storage import Storage, StorageError, public_uri, resolve_secrets
 
 _COLUMNS = ("id", "status", "outputs", "width", "height", "error")
 

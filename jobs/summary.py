@@ -15,7 +15,7 @@ from jobs.progress import duration
 from jobs.tables import FailureRow, failure_table
 
 if TYPE_CHECKING:
-    from pipelines.stats import RunSummary
+    from pipelines.driver.stats import RunSummary
 
 
 def exit_code(summary: RunSummary) -> int:

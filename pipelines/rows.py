@@ -189,7 +189,7 @@ def make_record(
 def shown_reference(reference: Reference) -> str:
     """A reference as records and messages show it: inline bytes as their hash.
 
-    Credentials in a URI's user part or signature are left out by `pipelines.storage.public_uri`.
+    Credentials in a URI's user part or signature are left out by `public_uri`.
     """
     if isinstance(reference, bytes):
         return f"sha256:{hashlib.sha256(reference).hexdigest()}"

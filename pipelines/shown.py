@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 
-from pipelines.storage_urls import public_uri
+from pipelines.storage.urls import public_uri
 
 _MOST_READ = 1000
 

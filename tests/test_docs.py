@@ -10,9 +10,9 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from pipelines.config import RunConfig
+from pipelines.config.schema import RunConfig
 from pipelines.failures import CODES
-from pipelines.row_parser import INPUT_NAMES
+from pipelines.manifest.row_parser import INPUT_NAMES
 from pipelines.rows import RECORD_NAMES
 
 ROOT = Path(__file__).parent.parent

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from pipelines.rows import ManifestRow, Outcome
-from pipelines.stylizer import Activity, StylizerSpec, WorkerInfo
+from pipelines.worker.stylizer import Activity, StylizerSpec, WorkerInfo
 from uso_core.request import Parameters
 
 

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.config import RunConfig, StylizeConfig
-from pipelines.dispatch import Dispatcher
-from pipelines.errors import WorkersFailedError
-from pipelines.ray_actors import RayPool, RowWorker
+from pipelines.config.schema import RunConfig, StylizeConfig
+from pipelines.driver.dispatch import Dispatcher
+from pipelines.driver.errors import WorkersFailedError
+from pipelines.driver.ray_actors import RayPool, RowWorker
+from pipelines.driver.tasks import DispatchPolicy, Settled
+from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready
 from pipelines.rows import ManifestEntry, ManifestRow
-from pipelines.stylizer import StylizerSpec
-from pipelines.tasks import DispatchPolicy, Settled
-from pipelines.workers import Event, Finished, Lost, Raised, Ready
+from pipelines.worker.stylizer import StylizerSpec
 from tests.integration.scripted_worker import (
     CannotLoadWorker,
     CrashesAtStartWorker,
     ScriptedWorker,
     scripted_row,
 )
-from tests.pipelines.test_dispatch import ListSource, codes
+from tests.pipelines.driver.test_dispatch import ListSource, codes
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(120)]
 

@@ -14,7 +14,7 @@ from jobs.progress import (
     rows_line,
     workers_line,
 )
-from pipelines.stats import Snapshot
+from pipelines.driver.stats import Snapshot
 
 RUNNING = Snapshot(
     total=1200,

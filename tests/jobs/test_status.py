@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 from pipelines.failures import Failure
-from pipelines.ledger import Ledger
+from pipelines.ledger.ledger import Ledger
 from pipelines.rows import (
     ManifestEntry,
     ManifestRow,
@@ -19,7 +19,7 @@ from pipelines.rows import (
     make_record,
     record_schema,
 )
-from pipelines.storage import Storage
+from pipelines.storage.storage import Storage
 from uso_core.request import Parameters
 
 FACTS = RunFacts(run_id="r1", model="tiny:0", preset="exact")

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from jobs.summary import exit_code, print_summary
-from pipelines.stats import FailureExample, RunSummary
+from pipelines.driver.stats import FailureExample, RunSummary
 
 SUMMARY = RunSummary(
     run_id="r1",

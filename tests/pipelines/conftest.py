@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from pipelines.storage import Storage
+from pipelines.storage.storage import Storage
 from tests.s3_server import S3Server
 
 

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed
 from pipelines.rows import ManifestRow, Outcome
-from pipelines.workers import Event, Finished, Lost, Raised, Ready, StartFailed
 
 
 class DiesError(Exception):

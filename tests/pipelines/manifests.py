@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.config import RunConfig
-from pipelines.manifest import Manifest
+from pipelines.config.schema import RunConfig
+from pipelines.manifest.manifest import Manifest
 from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
 from uso_core.checkpoint import ModelCard
 from uso_core.request import Limits

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.ledger import iter_records
+from pipelines.ledger.ledger import iter_records
 from pipelines.rows import record_schema
-from pipelines.storage import Storage
+from pipelines.storage.storage import Storage
 
 SCHEMA = record_schema(pa.schema([("note", pa.string())]))
 _START = datetime(2026, 1, 1, tzinfo=timezone.utc)

@@ -1,0 +1,1 @@
+"""The run's configuration: its schema, the YAML file, and messages about both."""

@@ -1,0 +1,51 @@
+"""A configuration as it may be shown and stored."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pipelines.config.error import KeyPath, is_secret
+from pipelines.config.schema import RunConfig
+from pipelines.rows import shown_reference
+from pipelines.storage.urls import public_uri
+
+MASK = "***"
+
+_PLACEHOLDER = re.compile(r"\$\{\w+\}")
+_HARMLESS = re.compile(
+    r"(.*_)?(endpoint(_url)?(_s3)?|region(_name)?|project|account_name"
+    r"|addressing_style|signature_version|profile(_name)?|use_ssl|verify|anon)",
+    re.IGNORECASE,
+)
+
+
+def redacted(config: RunConfig) -> dict[str, Any]:
+    """`config` as JSON values, without secrets.
+
+    In `storage` and `ray.env`, every value is masked that is neither a `${NAME}` nor under a key
+    such as an endpoint or a region. Everywhere, credentials and signatures are taken out of URLs,
+    and images given as `data:` URIs are shown as their hash.
+    """
+    shown = _redacted((), config.model_dump(mode="json"))
+    assert isinstance(shown, dict)
+    return shown
+
+
+def _redacted(path: KeyPath, value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    if isinstance(value, dict):
+        return {key: _redacted((*path, key), inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_redacted((*path, index), inner) for index, inner in enumerate(value)]
+    if value is None or isinstance(value, bool):
+        return value
+    if is_secret(path) and not _is_harmless(path, value):
+        return MASK
+    return shown_reference(public_uri(value)) if isinstance(value, str) else value
+
+
+def _is_harmless(path: KeyPath, value: object) -> bool:
+    if isinstance(value, str) and _PLACEHOLDER.fullmatch(value):
+        return True
+    name = next(part for part in reversed(path) if isinstance(part, str))
+    return _HARMLESS.fullmatch(name) is not None

@@ -1,0 +1,282 @@
+"""Which row goes to which worker, when; and what becomes of a row whose worker died.
+
+Every row that is taken from the source settles exactly once. Rows are pulled: a worker gets its
+next row when it has room. When a worker dies, each row that was on it is a suspect, and suspects
+are tried alone on a worker that holds nothing else: a row that kills two workers alone is recorded
+as `worker_lost`, and its neighbours pay no more than another try. Knows nothing of Ray.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipelines.driver.errors import WorkersFailedError
+from pipelines.driver.flow import FlowControl
+from pipelines.driver.tasks import DispatchPolicy, Settled, Task
+from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed, WorkerPool
+from pipelines.failures import Failure
+from pipelines.rows import ManifestEntry, ManifestRow, Outcome
+
+logger = logging.getLogger(__name__)
+
+_DEATHS_ALONE = 2  # of workers that held nothing but this row
+_ISOLATING_SHARE = 4  # at most one worker in so many tries suspects, so that the others go on
+_STARVING_S = 0.02  # how soon to look for rows again when the source had none
+_AHEAD = 4  # rows known in advance, as a multiple of what the workers hold
+
+
+class RowSource(Protocol):
+    """Where rows come from; see `pipelines.driver.feeder.RowFeeder`."""
+
+    @property
+    def exhausted(self) -> bool:
+        """True when every row has been taken."""
+
+    def take(self, most: int) -> list[ManifestEntry]:
+        """Up to `most` rows that are at hand."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    device: str
+    in_flight: dict[str, tuple[Task, float]] = field(default_factory=dict)
+    isolating: bool = False
+
+
+class Dispatcher:
+    """Feeds the workers of a pool from a source, one `step` at a time."""
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        source: RowSource,
+        policy: DispatchPolicy,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pool = pool
+        self._source = source
+        self._policy = policy
+        self._clock = clock
+        self._flow = FlowControl(fixed=policy.rows_in_flight, most=policy.max_rows_in_flight)
+        self._workers: dict[str, _Worker] = {}  # the ready ones
+        self._fresh: deque[Task] = deque()
+        self._retries: deque[Task] = deque()
+        self._suspects: deque[Task] = deque()
+        self._sorted = False
+        self._failed_starts = 0
+        self._draining = False
+
+    @property
+    def workers_ready(self) -> int:
+        """Workers that hold a model now."""
+        return len(self._workers)
+
+    @property
+    def in_flight(self) -> int:
+        """Rows that are on workers now."""
+        return sum(len(worker.in_flight) for worker in self._workers.values())
+
+    @property
+    def done(self) -> bool:
+        """True when nothing is left to wait for."""
+        if self.in_flight:
+            return False
+        return self._draining or self.complete
+
+    @property
+    def complete(self) -> bool:
+        """True when every row of the source has settled."""
+        waiting = self._fresh or self._retries or self._suspects or self.in_flight
+        return self._source.exhausted and not waiting
+
+    def drain(self) -> None:
+        """Give out no more rows; what is on the workers may end. The rest stays unrecorded."""
+        self._draining = True
+
+    def step(self, timeout_s: float) -> list[Settled]:
+        """Give out rows, wait up to `timeout_s` for something to happen, and say what settled.
+
+        Raises:
+            WorkersFailedError: workers failed to start `start_attempts` times in a row.
+        """
+        self._fill()
+        settled: list[Settled] = []
+        starving = self._workers and not self._fresh and not self._source.exhausted
+        for event in self._pool.wait(min(timeout_s, _STARVING_S) if starving else timeout_s):
+            settled.extend(self._handle(event))
+        self._cut_overdue()
+        self._fill()
+        return settled
+
+    # What happened
+
+    def _handle(self, event: Event) -> Iterator[Settled]:
+        if isinstance(event, Finished):
+            yield from self._finished(event)
+        elif isinstance(event, Raised):
+            yield from self._raised(event)
+        elif isinstance(event, Lost):
+            yield from self._lost(event)
+        elif isinstance(event, Ready):
+            self._workers[event.worker] = _Worker(event.device)
+            logger.info("worker_ready worker=%s device=%s", event.worker, event.device)
+        else:
+            self._start_failed(event)
+
+    def _finished(self, event: Finished) -> Iterator[Settled]:
+        task = self._take_back(event.worker, event.outcome.row_id)
+        if task is None:
+            return
+        self._failed_starts = 0
+        task.attempt += 1
+        failure = event.outcome.failure
+        if failure is None:
+            self._flow.observe(event.outcome.timings)
+        elif failure.retryable and task.attempt < self._policy.attempts and not self._draining:
+            logger.info("row_retry id=%s code=%s", task.row.id, failure.code)
+            self._retry_later(task)
+            return
+        yield Settled(task.entry, event.outcome, task.attempt)
+
+    def _raised(self, event: Raised) -> Iterator[Settled]:
+        task = self._take_back(event.worker, event.row_id)
+        if task is None:
+            return
+        task.attempt += 1
+        logger.error("row_raised id=%s worker=%s\n%s", event.row_id, event.worker, event.error)
+        if task.attempt < min(2, self._policy.attempts) and not self._draining:
+            self._retry_later(task)
+            return
+        last_line = event.error.strip().splitlines()[-1]
+        yield self._failed(task, Failure("internal", f"the worker's code raised: {last_line}"))
+
+    def _lost(self, event: Lost) -> Iterator[Settled]:
+        worker = self._workers.pop(event.worker, None)
+        if worker is None:
+            return
+        tasks = [task for task, _ in worker.in_flight.values()]
+        logger.warning(
+            "worker_lost worker=%s rows=%d reason=%s", event.worker, len(tasks), event.reason
+        )
+        if not tasks:
+            self._start_failed(StartFailed(event.worker, event.reason))
+        for task in tasks:
+            if len(tasks) == 1:
+                task.deaths_alone += 1
+            if task.deaths_alone < _DEATHS_ALONE:
+                self._suspects.append(task)
+                continue
+            task.attempt += task.deaths_alone
+            message = f"{task.deaths_alone} workers died on this row alone: {event.reason}"
+            yield self._failed(task, Failure("worker_lost", message))
+
+    def _start_failed(self, event: StartFailed) -> None:
+        self._failed_starts += 1
+        logger.warning("worker_start_failed worker=%s reason=%s", event.worker, event.reason)
+        if self._failed_starts >= self._policy.start_attempts:
+            raise WorkersFailedError(
+                f"workers failed to start {self._failed_starts} times in a row; "
+                f"the last one said: {event.reason}"
+            )
+
+    def _cut_overdue(self) -> None:
+        now = self._clock()
+        for name, worker in self._workers.items():
+            if not worker.in_flight:
+                continue
+            oldest = min(since for _, since in worker.in_flight.values())
+            if now - oldest > self._policy.row_timeout_s:
+                logger.warning("worker_overdue worker=%s seconds=%.0f", name, now - oldest)
+                worker.in_flight = {  # so that it is killed once, not at every step
+                    row_id: (task, now) for row_id, (task, _) in worker.in_flight.items()
+                }
+                self._pool.kill(name)
+
+    def _take_back(self, name: str, row_id: str) -> Task | None:
+        worker = self._workers.get(name)
+        held = worker.in_flight.pop(row_id, None) if worker else None
+        return held[0] if held else None
+
+    def _retry_later(self, task: Task) -> None:
+        task.not_before = self._clock() + self._policy.retry_delay_s * 2 ** (task.attempt - 1)
+        self._retries.append(task)
+
+    @staticmethod
+    def _failed(task: Task, failure: Failure) -> Settled:
+        return Settled(task.entry, Outcome(row_id=task.row.id, failure=failure), task.attempt)
+
+    # What goes where
+
+    def _fill(self) -> None:
+        if self._draining or not self._workers:
+            return
+        self._assign_isolation()
+        self._read_ahead()
+        limit = self._limit()
+        # Emptiest first, a row each in turn, so that no worker starts with more than its share.
+        open_workers = [
+            (name, worker) for name, worker in self._workers.items() if not worker.isolating
+        ]
+        for held in range(limit):
+            for name, worker in open_workers:
+                if len(worker.in_flight) == held:
+                    task = self._next_task()
+                    if task is None:
+                        return
+                    self._give(name, worker, task)
+
+    def _limit(self) -> int:
+        """Rows per worker now; it falls to one near the end, so that none hoards the last rows."""
+        limit = self._flow.limit
+        if not self._source.exhausted:
+            return limit
+        return max(1, min(limit, 1 + len(self._fresh) // len(self._workers)))
+
+    def _read_ahead(self) -> None:
+        """Know enough rows to see the end coming, and then take the long ones first."""
+        wanted = _AHEAD * self._flow.limit * len(self._workers) - len(self._fresh)
+        taken = self._source.take(wanted) if wanted > 0 else []
+        for entry in taken:
+            assert isinstance(entry.row, ManifestRow)
+            self._fresh.append(Task(entry, entry.row))
+        if self._source.exhausted and not self._sorted:
+            self._fresh = deque(sorted(self._fresh, key=_cost, reverse=True))
+            self._sorted = True
+
+    def _next_task(self) -> Task | None:
+        now = self._clock()
+        due = next((task for task in self._retries if task.not_before <= now), None)
+        if due is not None:
+            self._retries.remove(due)
+            return due
+        return self._fresh.popleft() if self._fresh else None
+
+    def _assign_isolation(self) -> None:
+        """Set workers aside for suspects, and give each empty one of them a suspect."""
+        aside = [worker for worker in self._workers.values() if worker.isolating]
+        most = max(1, len(self._workers) // _ISOLATING_SHARE)
+        if self._suspects and len(aside) < most:
+            others = [worker for worker in self._workers.values() if not worker.isolating]
+            if others:
+                min(others, key=lambda worker: len(worker.in_flight)).isolating = True
+        for name, worker in self._workers.items():
+            if worker.isolating and not worker.in_flight:
+                if self._suspects:
+                    self._give(name, worker, self._suspects.popleft())
+                else:
+                    worker.isolating = False
+
+    def _give(self, name: str, worker: _Worker, task: Task) -> None:
+        worker.in_flight[task.row.id] = (task, self._clock())
+        self._pool.submit(name, task.row)
+
+
+def _cost(task: Task) -> float:
+    """Work in a row, roughly; one whose size is not known yet counts as a square of 1024."""
+    p = task.row.parameters
+    return p.num_steps * (p.width or 1024) * (p.height or 1024) * p.num_images

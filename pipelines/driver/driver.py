@@ -1,0 +1,182 @@
+"""The driver's loop: rows from the manifest to the workers, outcomes from there to the ledger."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from pipelines.driver.board import Board
+from pipelines.driver.dispatch import Dispatcher
+from pipelines.driver.errors import LeaseLostError, TooManyFailuresError
+from pipelines.driver.feeder import RowFeeder
+from pipelines.driver.prepare import Job
+from pipelines.driver.ray_actors import RayPool
+from pipelines.driver.recorder import Recorder
+from pipelines.driver.selection import RowSelection
+from pipelines.driver.signals import StopRequest
+from pipelines.driver.stats import RunStats
+from pipelines.driver.tasks import DispatchPolicy, Settled
+from pipelines.rows import ManifestEntry, Outcome, RejectedRow
+
+logger = logging.getLogger(__name__)
+
+_STEP_S = 0.25
+_LOOK_S = 0.02
+_MIN_AHEAD = 256
+
+
+class Driver:
+    """Works through one job.
+
+    Attributes:
+        reached_end: every row of the manifest that was to be done has its record.
+    """
+
+    def __init__(self, job: Job, stats: RunStats, board: Board, stop: StopRequest) -> None:
+        self._job = job
+        self._stats = stats
+        self._board = board
+        self._stop = stop
+        stylize = job.config.stylize
+        self._recorder = Recorder(job.ledger, job.facts, job.config.output)
+        selection = RowSelection(job.ledger, job.config.output, job.config.on_error, stats)
+        self._feeder = RowFeeder(
+            selection.pending(job.manifest.entries()),
+            ahead=max(_MIN_AHEAD, 2 * stylize.max_actors * stylize.max_rows_in_flight),
+        )
+        self._source = ValidRows(self._feeder, self._reject)
+        self.reached_end = False
+
+    def find_work(self) -> bool:
+        """Wait for the first row that needs a worker; False where there is none.
+
+        Rows that are rejected on the way are recorded.
+
+        Raises:
+            RunError, StorageError, ManifestError: see `work`.
+        """
+        while not (self._source.look_ahead() or self._source.exhausted or self._stop.requested):
+            time.sleep(_LOOK_S)
+            self._recorder.commit_if_due()
+            self._show("looking for rows that are not recorded yet")
+        self._recorder.flush()
+        self.reached_end = self._source.exhausted
+        return not (self._source.exhausted or self._stop.requested)
+
+    def work(self, pool: RayPool) -> None:
+        """Go on until every row is recorded, or until the run is asked to stop.
+
+        Raises:
+            RunError: the run cannot go on; what had ended is committed.
+            StorageError: records cannot be written.
+            ManifestError: the manifest cannot be read any further.
+        """
+        policy = DispatchPolicy.from_config(self._job.config.stylize)
+        dispatcher = Dispatcher(pool, self._source, policy)
+        give_up_at: float | None = None
+        try:
+            while not dispatcher.done:
+                for settled in dispatcher.step(_STEP_S):
+                    self._settle(settled)
+                self._recorder.commit_if_due()
+                self._check()
+                self._show_work(dispatcher, pool)
+                if give_up_at is not None and time.monotonic() > give_up_at:
+                    break
+                if self._stop.requested and give_up_at is None:
+                    give_up_at = time.monotonic() + self._job.config.ray.stop_grace_s
+                    dispatcher.drain()
+        finally:
+            self._recorder.flush()
+        self.reached_end = dispatcher.complete
+
+    def close(self) -> None:
+        """End the driver's threads."""
+        self._feeder.close()
+        self._recorder.close()
+
+    def _settle(self, settled: Settled) -> None:
+        outcome = settled.outcome
+        if outcome.failure is None:
+            self._stats.add_completed(len(outcome.outputs))
+        else:
+            self._stats.add_failed(outcome.row_id, outcome.failure)
+        self._recorder.add(settled.entry, outcome, settled.attempt)
+
+    def _reject(self, entry: ManifestEntry, row: RejectedRow) -> None:
+        self._settle(Settled(entry, Outcome(row_id=row.id, failure=row.failure), attempt=1))
+
+    def _check(self) -> None:
+        if self._job.lease.lost:
+            raise LeaseLostError(
+                f"{self._job.output.uri('')}: another driver has taken this output over, because "
+                "nothing was heard of this one for a while; let the other one finish"
+            )
+        most = self._job.config.on_error.max_consecutive
+        if most is not None and self._stats.consecutive_failed >= most:
+            worst = self._stats.failure_examples()[0]
+            raise TooManyFailuresError(
+                f"{most} rows failed one after the other (on_error.max_consecutive), most of them "
+                f"with {worst.code}, e.g. row {worst.row_id!r}: {worst.message}. Mend the cause "
+                "and run the same command with --retry-failed"
+            )
+
+    def _show(self, waiting_for: str, *, ready: int = 0, in_flight: int = 0) -> None:
+        if self._board.due:
+            actors = self._job.config.stylize.max_actors
+            self._board.show(waiting_for, ready=ready, actors=actors, in_flight=in_flight)
+
+    def _show_work(self, dispatcher: Dispatcher, pool: RayPool) -> None:
+        if self._stop.requested:
+            waiting_for = "stopping: finishing the rows on the actors"
+        elif not dispatcher.workers_ready:
+            waiting_for = "loading the model"
+        else:
+            waiting_for = _busiest_stage(pool)
+        ready, in_flight = dispatcher.workers_ready, dispatcher.in_flight
+        self._show(waiting_for, ready=ready, in_flight=in_flight)
+
+
+def _busiest_stage(pool: RayPool) -> str:
+    activities = pool.poll_activity()
+    if any(activity.drawing for activity in activities):
+        return "drawing"
+    if any(activity.fetching for activity in activities):
+        return "fetching"
+    return "storing" if any(activity.storing for activity in activities) else ""
+
+
+class ValidRows:
+    """The rows of a feeder that workers can work on; rejected ones are recorded on the way."""
+
+    def __init__(
+        self, feeder: RowFeeder, reject: Callable[[ManifestEntry, RejectedRow], None]
+    ) -> None:
+        self._feeder = feeder
+        self._reject = reject
+        self._at_hand: list[ManifestEntry] = []
+
+    @property
+    def exhausted(self) -> bool:
+        """True when every row has been taken."""
+        return self._feeder.exhausted and not self._at_hand
+
+    def take(self, most: int) -> list[ManifestEntry]:
+        """Up to `most` valid rows that are at hand."""
+        self._read(most - len(self._at_hand))
+        taken, self._at_hand = self._at_hand[:most], self._at_hand[most:]
+        return taken
+
+    def look_ahead(self) -> bool:
+        """Whether a valid row is at hand; takes none."""
+        if not self._at_hand:
+            self._read(1)
+        return bool(self._at_hand)
+
+    def _read(self, most: int) -> None:
+        for entry in self._feeder.take(max(most, 0)):
+            if isinstance(entry.row, RejectedRow):
+                self._reject(entry, entry.row)
+            else:
+                self._at_hand.append(entry)

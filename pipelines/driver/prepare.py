@@ -1,0 +1,95 @@
+"""Reads and checks everything a run needs, before any model is loaded."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from pipelines.config.file import ConfigError
+from pipelines.config.schema import RunConfig
+from pipelines.driver.run_file import RunFile
+from pipelines.ledger.lease import Lease
+from pipelines.ledger.ledger import Ledger
+from pipelines.manifest.manifest import Manifest
+from pipelines.rows import RunFacts, record_schema
+from pipelines.storage.storage import Storage, resolve_secrets
+from pipelines.worker.model_files import localize
+from pipelines.worker.stylizer import StylizerSpec
+from uso_core.checkpoint import ModelSource, describe_model, pin_revisions
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run, ready to begin.
+
+    Attributes:
+        actor_env: environment variables of the actors; they may hold secrets.
+    """
+
+    config: RunConfig
+    facts: RunFacts
+    manifest: Manifest
+    output: Storage
+    ledger: Ledger
+    lease: Lease
+    run_file: RunFile
+    spec: StylizerSpec
+    actor_env: Mapping[str, str]
+
+
+@contextmanager
+def prepare(config: RunConfig) -> Iterator[Job]:
+    """Check the model's files, the manifest and the output, and hold the output's lease.
+
+    Raises:
+        ConfigError: an environment variable that the configuration names is not set.
+        CheckpointError: a file of the model is missing.
+        ManifestError: the manifest cannot be used.
+        StorageError: the output cannot be written.
+        LeaseHeldError: another driver is at work on this output.
+        LedgerError: the output's records cannot be read.
+    """
+    try:
+        options = resolve_secrets(config.storage)
+        actor_env = resolve_secrets({"env": config.ray.env})["env"]
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    source = pin_revisions(localize(config.model, options))
+    config = _with_revisions(config, source)
+    card = describe_model(source)
+    manifest = Manifest.open(config, card)
+    output = Storage.at(config.output.path, options)
+    output.check_writable()
+    facts = RunFacts(run_id=_new_run_id(), model=card.name, preset=config.model.preset)
+    with Lease(output, facts.run_id) as lease:
+        yield Job(
+            config=config,
+            facts=facts,
+            manifest=manifest,
+            output=output,
+            ledger=Ledger.open(output, record_schema(manifest.extra_schema)),
+            lease=lease,
+            run_file=RunFile(output, facts.run_id, config, card),
+            spec=StylizerSpec.from_config(config),
+            actor_env=actor_env,
+        )
+
+
+def _with_revisions(config: RunConfig, source: ModelSource) -> RunConfig:
+    """The configuration that actors get: a branch that moves during the run changes nothing."""
+    revisions = {
+        "base_revision": source.base_revision,
+        "uso_revision": source.uso_revision,
+        "siglip_revision": source.siglip_revision,
+    }
+    return config.model_copy(update={"model": config.model.model_copy(update=revisions)})
+
+
+def _new_run_id() -> str:
+    """Sorts by time; unique among drivers that start in the same second."""
+    now = datetime.now(timezone.utc)
+    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}-{os.getpid()}"

@@ -1,0 +1,222 @@
+"""The only module of the pipeline that knows Ray: Stylizer actors as a `WorkerPool`.
+
+A dead actor is replaced by a new one rather than restarted by Ray (`max_restarts=0`): with
+restarts left to Ray, a constructor that crashes is run again for ever without a sign to the driver
+(seen with Ray 2.60: 24 times in 12 s), and after a kill a call can still be answered by the old
+process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pipelines.config.schema import RayConfig, StylizeConfig
+from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed
+from pipelines.rows import ManifestRow, Outcome
+from pipelines.worker.stylizer import Activity, Stylizer, StylizerSpec, WorkerInfo
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
+
+import ray
+from ray.exceptions import RayActorError
+
+logger = logging.getLogger(__name__)
+
+_ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # in Ray's tracebacks
+_SPARE_THREADS = 1  # of an actor, beside one per row: `info` is answered while rows are worked on
+
+
+class RowWorker(Protocol):
+    """What an actor holds; `pipelines.worker.stylizer.Stylizer` is the real one."""
+
+    def info(self) -> WorkerInfo:
+        """Where it runs."""
+
+    def stylize(self, row: ManifestRow) -> Outcome:
+        """Work on one row; called from several threads at once."""
+
+    def activity(self) -> Activity:
+        """What its rows are doing now."""
+
+
+class _Actor:
+    """The actor's process: loads in the constructor, then works on rows in threads."""
+
+    def __init__(self, make: Callable[[StylizerSpec], RowWorker], spec: StylizerSpec) -> None:
+        logging.basicConfig(level=logging.INFO)
+        self._worker = make(spec)
+
+    def info(self) -> WorkerInfo:
+        return self._worker.info()
+
+    def stylize(self, row: ManifestRow) -> Outcome:
+        return self._worker.stylize(row)
+
+    def activity(self) -> Activity:
+        return self._worker.activity()
+
+
+@contextmanager
+def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
+    """Join the cluster at `config.address`, or start one for the time of the run.
+
+    A connection that exists already (tests, a notebook) is used and left open.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    options: dict[str, Any] = {"address": config.address, "log_to_driver": False}
+    if config.address == "local":
+        needed = int(stylize.max_actors * stylize.cpus_per_actor + 1)
+        options |= {
+            "num_cpus": config.num_cpus or max(needed, os.cpu_count() or 1),
+            "include_dashboard": False,
+            "object_store_memory": config.object_store_mb * 10**6,
+        }
+    ray.init(logging_level=logging.ERROR, **options)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@dataclass(slots=True)
+class _Slot:
+    """The place of one worker: the actor in it changes when it dies."""
+
+    actor: Any
+    generation: int = 0
+    activity: Activity | None = None
+
+
+class RayPool:
+    """Stylizer actors, all created at once; each is `Ready` when it has loaded its model.
+
+    Results arrive by callback, so that the driver's cost per row does not grow with the number of
+    rows in flight, as it does with `ray.wait`.
+    """
+
+    def __init__(
+        self,
+        spec: StylizerSpec,
+        config: StylizeConfig,
+        env: Mapping[str, str],
+        make: Callable[[StylizerSpec], RowWorker] = Stylizer,
+    ) -> None:
+        self._spec = spec
+        self._make = make
+        self._events: queue.SimpleQueue[tuple[str, int, Event]] = queue.SimpleQueue()
+        rows = (
+            config.max_rows_in_flight if config.rows_in_flight == "auto" else config.rows_in_flight
+        )
+        self._actor_class = ray.remote(_Actor).options(
+            num_gpus=config.gpus_per_actor,
+            num_cpus=config.cpus_per_actor,
+            max_restarts=0,
+            max_task_retries=0,
+            max_concurrency=rows + _SPARE_THREADS,
+            runtime_env={"env_vars": {"RAY_USAGE_STATS_ENABLED": "0", **env}},
+        )
+        self._slots: dict[str, _Slot] = {}
+        for number in range(config.max_actors):
+            name = f"stylizer-{number}"
+            self._slots[name] = _Slot(self._create())
+            self._await_ready(name)
+
+    def submit(self, worker: str, row: ManifestRow) -> None:
+        """Give a row to a ready worker."""
+        slot = self._slots[worker]
+        generation = slot.generation
+
+        def on_done(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
+            error = future.exception()
+            if error is None:
+                event: Event = Finished(worker, future.result())
+            elif isinstance(error, RayActorError):
+                event = Lost(worker, _reason(error))
+            else:
+                event = Raised(worker, row.id, _ANSI_COLOUR.sub("", str(error)))
+            self._events.put((worker, generation, event))
+
+        slot.actor.stylize.remote(row).future().add_done_callback(on_done)
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        """What has happened, in order; a dead worker's replacement is created on the way."""
+        events: list[Event] = []
+        try:
+            item = self._events.get(timeout=timeout_s)
+            while True:
+                events.extend(self._accept(*item))
+                item = self._events.get_nowait()
+        except queue.Empty:
+            return events
+
+    def kill(self, worker: str) -> None:
+        """End a worker's process at once."""
+        slot = self._slots[worker]
+        ray.kill(slot.actor, no_restart=True)
+        self._events.put((worker, slot.generation, Lost(worker, "killed: a row was overdue")))
+
+    def poll_activity(self) -> list[Activity]:
+        """The last known activity of each worker; asks for the next one without waiting."""
+        for slot in self._slots.values():
+            self._ask_activity(slot)
+        return [slot.activity for slot in self._slots.values() if slot.activity is not None]
+
+    def close(self) -> None:
+        """End all workers."""
+        for slot in self._slots.values():
+            slot.generation += 1  # what still arrives is of no interest
+            ray.kill(slot.actor, no_restart=True)
+
+    def _accept(self, worker: str, generation: int, event: Event) -> Iterator[Event]:
+        slot = self._slots[worker]
+        if generation != slot.generation:
+            return  # of an actor that is gone: its rows are being tried elsewhere
+        if isinstance(event, Lost | StartFailed):
+            ray.kill(slot.actor, no_restart=True)  # it may be unreachable rather than dead
+            slot.generation += 1
+            slot.actor = self._create()
+            yield event
+            self._await_ready(worker)
+        else:
+            yield event
+
+    @staticmethod
+    def _ask_activity(slot: _Slot) -> None:
+        def on_done(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
+            slot.activity = None if future.exception() else future.result()
+
+        slot.actor.activity.remote().future().add_done_callback(on_done)
+
+    def _create(self) -> Any:  # noqa: ANN401 - Ray's actor handles are untyped
+        return self._actor_class.remote(self._make, self._spec)
+
+    def _await_ready(self, worker: str) -> None:
+        slot = self._slots[worker]
+        generation = slot.generation
+
+        def on_done(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
+            error = future.exception()
+            event: Event = (
+                Ready(worker, future.result().device)
+                if error is None
+                else StartFailed(worker, _reason(error))
+            )
+            self._events.put((worker, generation, event))
+
+        slot.actor.info.remote().future().add_done_callback(on_done)
+
+
+def _reason(error: BaseException) -> str:
+    """The last line of Ray's report: the exception of a constructor, or how the process ended."""
+    text = _ANSI_COLOUR.sub("", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,83 @@
+"""Collects records and commits them, a part at a time, in a thread of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime, timezone
+from typing import Any
+
+from pipelines.config.schema import OutputConfig
+from pipelines.ledger.ledger import Ledger
+from pipelines.rows import ManifestEntry, Outcome, RunFacts, make_record
+
+
+class Recorder:
+    """Turns outcomes into committed records.
+
+    A row is done when its record is committed, so what a killed driver loses is at most the
+    outcomes of the last `commit_seconds` (or `commit_rows`) and of the commit under way.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        run: RunFacts,
+        config: OutputConfig,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ledger = ledger
+        self._run = run
+        self._config = config
+        self._clock = clock
+        self._waiting: list[dict[str, Any]] = []
+        self._oldest = 0.0
+        self._commit: Future[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+
+    def add(self, entry: ManifestEntry, outcome: Outcome, attempt: int) -> None:
+        """Take one row's outcome; it is committed soon."""
+        if not self._waiting:
+            self._oldest = self._clock()
+        now = datetime.now(timezone.utc)
+        self._waiting.append(
+            make_record(entry, outcome, self._run, attempt=attempt, created_at=now)
+        )
+
+    def commit_if_due(self) -> None:
+        """Start a commit where enough rows, or old ones, wait; raise what the last one met.
+
+        Raises:
+            StorageError: records cannot be written.
+        """
+        if self._commit is not None and self._commit.done():
+            self._commit.result()
+            self._commit = None
+        if self._commit is None and self._is_due():
+            part, self._waiting = self._waiting, []
+            self._commit = self._thread.submit(self._append, part)
+
+    def flush(self) -> None:
+        """Commit everything that waits, and wait for it."""
+        if self._commit is not None:
+            self._commit.result()
+            self._commit = None
+        if self._waiting:
+            part, self._waiting = self._waiting, []
+            self._thread.submit(self._append, part).result()
+
+    def close(self) -> None:
+        """End the thread; what waits is not committed, see `flush`."""
+        self._thread.shutdown()
+
+    def _is_due(self) -> bool:
+        if len(self._waiting) >= self._config.commit_rows:
+            return True
+        age = self._clock() - self._oldest
+        return bool(self._waiting) and age >= self._config.commit_seconds
+
+    def _append(self, part: list[dict[str, Any]]) -> None:
+        self._ledger.append(part)
+        if self._ledger.needs_compaction:
+            self._ledger.compact_small()

@@ -1,0 +1,101 @@
+"""One run: a manifest goes in, images and one record per row come out.
+
+Safe to repeat, whatever ended the last run: recorded rows are skipped, and a row whose record was
+lost is drawn again, onto the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from pipelines.config.schema import RunConfig
+from pipelines.driver.board import Board
+from pipelines.driver.driver import Driver
+from pipelines.driver.errors import RunError
+from pipelines.driver.prepare import Job, prepare
+from pipelines.driver.ray_actors import RayPool, RowWorker, ray_session
+from pipelines.driver.signals import StopRequest
+from pipelines.driver.stats import Listener, RunStats, RunSummary, Snapshot
+from pipelines.worker.stylizer import Stylizer, StylizerSpec
+
+__all__ = ["Listener", "RunError", "RunSummary", "Snapshot", "run"]
+
+
+def run(
+    config: RunConfig,
+    *,
+    listener: Listener | None = None,
+    make_worker: Callable[[StylizerSpec], RowWorker] = Stylizer,
+) -> RunSummary:
+    """Do everything in the manifest that the output does not hold yet.
+
+    On Ctrl-C or SIGTERM no more rows are given out, those on the actors get `ray.stop_grace_s` to
+    end, and what has ended is committed; the summary then says `interrupted`. After SIGKILL the
+    same call goes on from the last commit.
+
+    Args:
+        config: the run.
+        listener: sees the run go on.
+        make_worker: builds what an actor holds; only tests and benchmarks give another one.
+
+    Raises:
+        ManifestError, StorageError, CheckpointError, LeaseHeldError, LedgerError: something is
+            wrong with what was given; no model was loaded yet.
+        RunError: the run cannot go on; what had ended is committed.
+    """
+    stats = RunStats()
+    board = Board(listener, stats)
+    with ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
+        board.show("reading the manifest and the records")
+        job = stack.enter_context(prepare(config))
+        board.total = job.manifest.total_rows
+        with _told_in_run_file(job, stats):
+            driver = Driver(job, stats, board, stop)
+            stack.callback(driver.close)
+            if driver.find_work():
+                board.show("starting Ray")
+                stack.enter_context(ray_session(config.ray, config.stylize))
+                stop.install()  # Ray has taken SIGTERM for itself
+                pool = RayPool(job.spec, config.stylize, job.actor_env, make_worker)
+                stack.callback(pool.close)
+                driver.work(pool)
+            board.show("compacting the records")
+            job.ledger.compact()
+        job.run_file.write("completed" if driver.reached_end else "interrupted", stats)
+        return _summary(job, stats, interrupted=not driver.reached_end)
+
+
+@contextmanager
+def _told_in_run_file(job: Job, stats: RunStats) -> Iterator[None]:
+    """The run file says `running` from here on, and why the run failed if it does."""
+    job.run_file.write("running", stats)
+    try:
+        yield
+    except Exception as error:
+        job.run_file.write("failed", stats, reason=f"{type(error).__name__}: {error}")
+        raise
+
+
+def _summary(job: Job, stats: RunStats, *, interrupted: bool) -> RunSummary:
+    counts = job.ledger.counts()
+    recorded = counts.completed + counts.failed
+    failed_fraction = counts.failed / recorded if recorded else 0.0
+    elapsed_s = stats.elapsed_s
+    return RunSummary(
+        run_id=job.facts.run_id,
+        output_uri=job.output.uri(""),
+        completed=stats.completed,
+        failed=stats.failed,
+        skipped=stats.skipped,
+        changed=stats.changed,
+        images=stats.images,
+        failures=stats.failure_examples(),
+        elapsed_s=elapsed_s,
+        images_per_s=stats.images / elapsed_s if elapsed_s else 0.0,
+        first_image_s=stats.first_image_s,
+        failed_fraction=failed_fraction,
+        within_budget=failed_fraction <= job.config.on_error.max_failed_fraction,
+        interrupted=interrupted,
+    )

@@ -1,0 +1,88 @@
+"""`run/<run id>.json`: what a run was asked to do, with what, and how it ended."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from pipelines.config.file import redacted
+from pipelines.config.schema import RunConfig
+from pipelines.driver.stats import RunStats
+from pipelines.storage.storage import Storage
+from uso_core.checkpoint import ModelCard
+
+RunState = Literal["running", "completed", "interrupted", "failed"]
+
+_PACKAGES = (
+    "uso-batch",
+    "ray",
+    "torch",
+    "diffusers",
+    "transformers",
+    "pyarrow",
+    "fsspec",
+    "pillow",
+)
+
+
+class RunFile:
+    """Written at the start of a run, and again at its end.
+
+    A run file that says `running` with no driver alive is one whose driver was killed.
+    """
+
+    def __init__(self, output: Storage, run_id: str, config: RunConfig, model: ModelCard) -> None:
+        self._output = output
+        self._path = f"run/{run_id}.json"
+        self._facts: dict[str, Any] = {
+            "run_id": run_id,
+            "started_at": _now(),
+            "host": platform.node(),
+            "model": {"name": model.name, "fingerprint": model.fingerprint},
+            "versions": {"python": platform.python_version(), **_versions()},
+            "config": redacted(config),
+        }
+
+    def write(self, state: RunState, stats: RunStats, reason: str = "") -> None:
+        """Say how far the run is.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        counts = {
+            "completed": stats.completed,
+            "failed": stats.failed,
+            "skipped": stats.skipped,
+            "changed": stats.changed,
+            "images": stats.images,
+            "failures": [asdict(example) for example in stats.failure_examples()],
+        }
+        timings = {"elapsed_s": stats.elapsed_s, "first_image_s": stats.first_image_s}
+        document = {
+            **self._facts,
+            "state": state,
+            "reason": reason,
+            "updated_at": _now(),
+            "counts": counts,
+            "timings": timings,
+        }
+        self._output.write(self._path, json.dumps(document, indent=2).encode())
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, str]:
+    return {package: _version(package) for package in _PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # e.g. run from a checkout that is not installed
+        return "unknown"

@@ -1,0 +1,61 @@
+"""A row on its way through the dispatcher, and the numbers that decide about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipelines.config.schema import StylizeConfig
+from pipelines.rows import ManifestEntry, ManifestRow, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchPolicy:
+    """The numbers of `StylizeConfig` that decide about rows.
+
+    `retry_delay_s` is the wait before a row's second try; each further one doubles it.
+    """
+
+    attempts: int = 3
+    row_timeout_s: float = 1800
+    start_attempts: int = 3
+    rows_in_flight: int | None = None
+    max_rows_in_flight: int = 8
+    retry_delay_s: float = 1.0
+
+    @classmethod
+    def from_config(cls, config: StylizeConfig) -> DispatchPolicy:
+        """The policy that `stylize:` in the configuration asks for."""
+        fixed = None if config.rows_in_flight == "auto" else config.rows_in_flight
+        return cls(
+            attempts=config.attempts,
+            row_timeout_s=config.row_timeout_s,
+            start_attempts=config.start_attempts,
+            rows_in_flight=fixed,
+            max_rows_in_flight=config.max_rows_in_flight,
+        )
+
+
+@dataclass(slots=True)
+class Task:
+    """A row on its way through the dispatcher.
+
+    Attributes:
+        attempt: tries so far, not counting those that ended with the death of a worker.
+        deaths_alone: workers that died while they held this row and nothing else.
+        not_before: earliest time of the next try, on the dispatcher's clock.
+    """
+
+    entry: ManifestEntry
+    row: ManifestRow
+    attempt: int = 0
+    deaths_alone: int = 0
+    not_before: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A row that has come to its end."""
+
+    entry: ManifestEntry
+    outcome: Outcome
+    attempt: int

@@ -1,0 +1,173 @@
+"""References → images: one way in for every kind of URI, with the same caps for all of them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from PIL import Image
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+
+from pipelines.config.schema import FetchConfig
+from pipelines.fetch.cache import FetchCache
+from pipelines.fetch.deadline import Deadline, DeadlineExceededError
+from pipelines.fetch.errors import TransientFetchError, fetch_failed
+from pipelines.fetch.fetched import Fetched, too_large
+from pipelines.fetch.http import HttpReader
+from pipelines.fetch.image_decode import decode_image, prepare_pillow
+from pipelines.fetch.local import LocalReader
+from pipelines.fetch.objects import PROTOCOLS, ObjectReader
+from pipelines.manifest.references import is_uri
+from pipelines.rows import Reference
+from pipelines.storage.storage import Options
+
+_FIRST_WAIT_S = 0.25
+_LONGEST_WAIT_S = 8.0
+_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
+
+
+@dataclass(frozen=True, slots=True)
+class CacheCounts:
+    """Lookups in the cache so far: answered from memory, and fetched."""
+
+    hits: int
+    misses: int
+
+
+class Fetcher:
+    """Fetches and decodes references; safe to share between threads.
+
+    Memory: `cache_mb` for files that may be wanted again, and for each fetch under way one file (up
+    to `max_mb`) and its image (up to `max_megapixels`, at 1 to 4 bytes a pixel).
+    """
+
+    def __init__(
+        self,
+        config: FetchConfig,
+        options: Options | None = None,
+        *,
+        http: HttpReader | None = None,
+    ) -> None:
+        """Fetch as `config` says.
+
+        Args:
+            config: time-outs, caps and policy.
+            options: fsspec options by protocol, secrets resolved.
+            http: reads http(s) URIs; absent: one made from `config`.
+        """
+        prepare_pillow()
+        self._config = config
+        self._max_bytes = int(config.max_mb * 1e6)
+        self._cache = FetchCache(int(config.cache_mb * 1e6))
+        self._http = http or HttpReader(config)
+        self._objects = ObjectReader(options or {}, max_bytes=self._max_bytes)
+        self._local = LocalReader(config)
+
+    @property
+    def cache_counts(self) -> CacheCounts:
+        """How the cache has done so far."""
+        return CacheCounts(self._cache.hits, self._cache.misses)
+
+    def fetch(self, reference: Reference) -> Image.Image:
+        """The image at a reference: loaded, in its own mode, upright if `exif_rotate`.
+
+        Args:
+            reference: a URI, an absolute path, a `data:` URI, or the file's own bytes.
+
+        Raises:
+            RowFailedError: with the code, the URI and what to do.
+        """
+        return decode_image(
+            self.read(reference),
+            reference,
+            max_megapixels=self._config.max_megapixels,
+            exif_rotate=self._config.exif_rotate,
+        )
+
+    def read(self, reference: Reference) -> Fetched:
+        """The file at a reference, not decoded; raises as `fetch` does."""
+        if isinstance(reference, bytes):
+            return self._inline(reference, reference)
+        scheme = _scheme(reference)
+        if scheme == "data":
+            return self._inline(_data_uri(reference), reference)
+        if scheme in ("", "file"):
+            return self._local.read(reference)
+        if scheme in ("http", "https"):
+            return self._cached(reference, self._http.read)
+        if "::" in reference:
+            raise fetch_failed("uri_refused", reference, "chained URIs (::) are not fetched")
+        if scheme in PROTOCOLS:
+            return self._cached(reference, self._objects.read)
+        known = ", ".join(sorted({"file", "http", "https", "data", *PROTOCOLS}))
+        raise fetch_failed(
+            "uri_refused", reference, f"{scheme}: is not fetched; give one of {known}"
+        )
+
+    def close(self) -> None:
+        """Close the HTTP connections."""
+        self._http.close()
+
+    def _inline(self, data: bytes, reference: Reference) -> Fetched:
+        if len(data) > self._max_bytes:
+            raise too_large(reference, self._max_bytes)
+        return Fetched(data)
+
+    def _cached(self, uri: str, read: Callable[[str, Deadline], Fetched]) -> Fetched:
+        return self._cache.get(uri, lambda: self._retried(uri, read))
+
+    def _retried(self, uri: str, read: Callable[[str, Deadline], Fetched]) -> Fetched:
+        """Try until it works, `attempts` are used up, or the next would start after `timeout_s`."""
+        deadline = Deadline.after(self._config.timeout_s)
+        attempts = stop_after_attempt(self._config.attempts)
+        retrying = Retrying(
+            stop=lambda state: attempts(state) or state.upcoming_sleep >= deadline.remaining,
+            wait=_wait_s,
+            retry=retry_if_exception_type(TransientFetchError),
+            reraise=True,
+        )
+        try:
+            return retrying(read, uri, deadline)
+        except TransientFetchError as error:
+            tried = retrying.statistics["attempt_number"]
+            reason = (
+                f"{error.reason} (tried {tried} times, of fetch.attempts {self._config.attempts}, "
+                f"within fetch.timeout_s {self._config.timeout_s:g})"
+            )
+            raise fetch_failed("uri_timeout", uri, reason) from error
+        except DeadlineExceededError as error:
+            reason = f"no answer within {self._config.timeout_s:g} s (fetch.timeout_s)"
+            raise fetch_failed("uri_timeout", uri, reason) from error
+
+
+def _wait_s(state: RetryCallState) -> float:
+    """Seconds before the next attempt: what the server asks for, else exponential; jittered."""
+    error = None if state.outcome is None else state.outcome.exception()
+    asked = error.retry_after_s if isinstance(error, TransientFetchError) else None
+    backoff: float = min(_FIRST_WAIT_S * 2 ** (state.attempt_number - 1), _LONGEST_WAIT_S)
+    jittered = backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
+    return jittered if asked is None else asked + jittered / 4
+
+
+def _scheme(uri: str) -> str:
+    """The scheme in lower case; empty for a plain path."""
+    return uri.partition(":")[0].lower() if is_uri(uri) else ""
+
+
+def _data_uri(uri: str) -> bytes:
+    """The bytes in a `data:` URI, base64 or percent-encoded."""
+    head, comma, payload = uri.partition(",")
+    if not comma:
+        raise fetch_failed("image_corrupt", uri, "a data: URI needs a comma before its data")
+    data = unquote_to_bytes(payload)
+    if not head.lower().endswith(";base64"):
+        return data
+    digits = b"".join(data.split()).rstrip(b"=").translate(_STANDARD_BASE64)
+    try:
+        return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
+    except binascii.Error as error:
+        raise fetch_failed("image_corrupt", uri, f"its base64 is damaged: {error}") from error

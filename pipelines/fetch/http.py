@@ -1,0 +1,155 @@
+"""One attempt to read an http(s) URI: redirects followed by hand, bytes capped, errors named."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpcore2
+import httpx2
+
+from pipelines.config.schema import FetchConfig
+from pipelines.failures import RowFailedError
+from pipelines.fetch.deadline import Deadline
+from pipelines.fetch.errors import TransientFetchError, fetch_failed, status_failed
+from pipelines.fetch.fetched import Fetched, too_large
+from pipelines.fetch.http_guard import (
+    AddressRefusedError,
+    GuardedBackend,
+    GuardedTransport,
+    NameNotFoundError,
+    until,
+)
+
+_HEADERS = {
+    "User-Agent": "uso-batch (reference images; https://pypi.org/project/uso-batch)",
+    "Accept": "image/*, */*;q=0.5",
+    "Accept-Encoding": "identity",
+}
+_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+
+
+class HttpReader:
+    """Reads http(s) URIs; safe to share between threads, and keeps no state but its connections."""
+
+    def __init__(self, config: FetchConfig, backend: GuardedBackend | None = None) -> None:
+        # httpx2 logs every URL at INFO, with its signature.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
+        self._max_bytes = int(config.max_mb * 1e6)
+        self._max_redirects = config.max_redirects
+        self._silence_s = config.timeout_s / config.attempts
+        self._client = httpx2.Client(
+            transport=GuardedTransport(
+                backend or GuardedBackend(allow_private=config.allow_private_networks)
+            ),
+            headers=_HEADERS,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            trust_env=False,
+        )
+
+    def read(self, uri: str, deadline: Deadline) -> Fetched:
+        """The body at `uri`.
+
+        Args:
+            uri: an http(s) URL.
+            deadline: when to give up. One attempt is given up earlier, after `timeout_s / attempts`
+                without a byte.
+
+        Raises:
+            RowFailedError: for good.
+            TransientFetchError: in a way that another attempt may not meet.
+        """
+        with until(deadline), _errors_named(uri):
+            request = self._client.build_request("GET", uri, timeout=self._silence_s)
+            for _ in range(self._max_redirects + 1):
+                _check_scheme(request.url, uri)
+                response = self._client.send(request, stream=True)
+                with closing(response):
+                    if not response.has_redirect_location:
+                        return self._body(uri, response)
+                    if response.next_request is None:
+                        raise fetch_failed("uri_refused", uri, "it redirects to no valid URL")
+                request = response.next_request
+        raise fetch_failed(
+            "uri_refused", uri, f"it redirects more than {self._max_redirects} times "
+            "(fetch.max_redirects)"
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def _body(self, uri: str, response: httpx2.Response) -> Fetched:
+        if not response.is_success:
+            raise status_failed(response.status_code, uri, retry_after_s=_retry_after(response))
+        encoding = response.headers.get("Content-Encoding", "").lower()
+        if encoding not in _ENCODINGS:
+            raise fetch_failed(
+                "image_unsupported", uri, f"the server insists on Content-Encoding {encoding!r}"
+            )
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > self._max_bytes:
+                raise too_large(uri, self._max_bytes)
+        return Fetched(bytes(body), response.headers.get("Content-Type"))
+
+
+def _check_scheme(url: httpx2.URL, uri: str) -> None:
+    if url.scheme not in ("http", "https") or not url.host:
+        raise fetch_failed("uri_refused", uri, f"it leads to a {url.scheme or 'nameless'}: URI")
+
+
+def _retry_after(response: httpx2.Response) -> float | None:
+    """Seconds that the server asks for, given as a number or as a date."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=timezone.utc)
+    return max(0.0, (at - datetime.now(timezone.utc)).total_seconds())
+
+
+@contextmanager
+def _errors_named(uri: str) -> Iterator[None]:
+    """Say what the libraries' errors mean for the row."""
+    try:
+        yield
+    except (AddressRefusedError, NameNotFoundError, httpx2.InvalidURL) as error:
+        raise _refused(uri, error) from error
+    except httpcore2.TimeoutException as error:
+        raise TransientFetchError("the server did not answer in time") from error
+    except httpcore2.NetworkError as error:
+        cause = error.args[0] if error.args else None  # httpcore2 drops __cause__
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            reason = f"its TLS certificate is not valid: {cause.verify_message}"
+            raise fetch_failed("uri_refused", uri, reason) from error
+        raise TransientFetchError(f"the connection failed: {error}") from error
+    except httpcore2.RemoteProtocolError as error:
+        raise TransientFetchError(f"the answer broke off or is not HTTP: {error}") from error
+    except httpx2.DecodingError as error:
+        raise fetch_failed("image_corrupt", uri, f"its compression is broken: {error}") from error
+    except (httpcore2.LocalProtocolError, httpx2.RequestError) as error:
+        raise fetch_failed("uri_not_found", uri, f"it cannot be fetched: {error}") from error
+
+
+def _refused(uri: str, error: Exception) -> RowFailedError:
+    if isinstance(error, NameNotFoundError):
+        return fetch_failed("uri_not_found", uri, "there is no such host; check the name")
+    if isinstance(error, AddressRefusedError):
+        return fetch_failed(
+            "uri_refused",
+            uri,
+            f"its host {error.host!r} has the address {error.address}, which is not public; "
+            "fetch.allow_private_networks: true allows it",
+        )
+    return fetch_failed("uri_refused", uri, f"it is not a valid URL: {error}")

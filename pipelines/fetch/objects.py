@@ -1,0 +1,81 @@
+"""One attempt to read a URI through fsspec: S3, Google Cloud Storage, Azure, Hugging Face."""
+
+from __future__ import annotations
+
+import threading
+from typing import cast
+
+from cachetools import LRUCache
+from fsspec import AbstractFileSystem
+from fsspec.core import strip_protocol
+
+from pipelines.fetch.deadline import Deadline, call_until
+from pipelines.fetch.errors import TransientFetchError, fetch_failed
+from pipelines.fetch.fetched import Fetched, too_large
+from pipelines.storage.faults import error_code, fault_of
+from pipelines.storage.storage import Options, StorageError, open_filesystem
+
+PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf", "memory"})
+
+_MAX_OPENED = 64  # buckets, containers or repositories at a time
+
+
+class ObjectReader:
+    """Reads objects of the stores in `PROTOCOLS`; safe to share between threads."""
+
+    def __init__(self, options: Options, *, max_bytes: int) -> None:
+        """Read with `options` (fsspec's, by protocol, secrets resolved), at most `max_bytes`."""
+        self._options = options
+        self._max_bytes = max_bytes
+        self._opening = threading.Lock()
+        # fsspec may keep one filesystem per thread; one for all of them shares its connections.
+        self._opened: LRUCache[str, AbstractFileSystem] = LRUCache(_MAX_OPENED)
+
+    def read(self, uri: str, deadline: Deadline) -> Fetched:
+        """The object at `uri`.
+
+        Raises:
+            RowFailedError: for good.
+            TransientFetchError: in a way that another attempt may not meet.
+            DeadlineExceededError: the store did not answer in time.
+        """
+        data = call_until(deadline, lambda: self._read(uri))
+        if len(data) > self._max_bytes:
+            raise too_large(uri, self._max_bytes)
+        return Fetched(data)
+
+    def _read(self, uri: str) -> bytes:
+        try:
+            return self._head(self._filesystem(uri), strip_protocol(uri))
+        except StorageError as error:
+            raise fetch_failed("uri_refused", uri, error.reason) from error
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            said = error_code(error) or type(error).__name__
+            if fault == "unavailable":
+                raise TransientFetchError(f"the store did not serve it: {said}") from error
+            if fault == "denied":
+                reason = f"access is denied ({said}); check the credentials under storage:"
+                raise fetch_failed("uri_forbidden", uri, reason) from error
+            reason = f"it cannot be read ({said}); check the URI"
+            raise fetch_failed("uri_not_found", uri, reason) from error
+
+    def _filesystem(self, uri: str) -> AbstractFileSystem:
+        scheme, _, rest = uri.partition("://")
+        root = f"{scheme}://{rest.partition('/')[0]}"
+        with self._opening:
+            if root not in self._opened:
+                self._opened[root], _ = open_filesystem(uri, self._options)
+            return self._opened[root]
+
+    def _head(self, filesystem: AbstractFileSystem, path: str) -> bytes:
+        """The first `max_bytes + 1` bytes, in one request."""
+        try:
+            return cast(bytes, filesystem.cat_file(path, start=0, end=self._max_bytes + 1))
+        except OSError:
+            # S3 knows no range of an empty object.
+            if filesystem.info(path).get("size") == 0:
+                return b""
+            raise

@@ -1,0 +1,126 @@
+"""Fewer, larger parts with one record per id.
+
+Parts that hold a record that does not count are rewritten, and small parts are merged. A part is
+deleted only after the part that replaces it was written and read back, so whatever is cut off at
+any point leaves records that `pipelines.ledger.dedup` sorts out, and the next compaction goes on.
+Memory is bounded by the size of one part.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipelines.ledger.parts import (
+    LedgerError,
+    Part,
+    conformed,
+    kept_batches,
+    open_part,
+    unified_schema,
+    write_part,
+)
+from pipelines.ledger.scan import Scan
+from pipelines.storage.storage import Storage
+
+logger = logging.getLogger(__name__)
+
+MAX_ROWS = 100_000
+MAX_BYTES = 64 * 2**20
+_BATCH_ROWS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A part to be replaced.
+
+    Attributes:
+        keep: which of its rows go on, `[n]`.
+    """
+
+    part: Part
+    keep: npt.NDArray[np.bool_]
+
+    @property
+    def rows(self) -> int:
+        return int(self.keep.sum())
+
+
+def is_small(part: Part, num_rows: int) -> bool:
+    """Whether compaction would merge the part with others."""
+    return num_rows <= MAX_ROWS // 2 and part.num_bytes <= MAX_BYTES // 2
+
+
+def compact_parts(storage: Storage, scan: Scan) -> list[tuple[Part, int]]:
+    """Rewrite what is worth it among the parts of a scan.
+
+    Returns:
+        The parts that hold the records now, and the rows of each.
+
+    Raises:
+        LedgerError: a part is damaged.
+        PartVanishedError: another process is compacting; nothing is lost, look again.
+        StorageError: a part cannot be written or deleted.
+    """
+    schema = unified_schema(storage, scan.origins)
+    untouched: list[tuple[Part, int]] = []
+    sources: list[_Source] = []
+    for part, keep in scan.by_part():
+        if keep.all() and not is_small(part, len(keep)):
+            untouched.append((part, len(keep)))
+        else:
+            sources.append(_Source(part, keep))
+    written = [_replace(storage, group, schema) for group in _groups(sources)]
+    return [*untouched, *(part for part in written if part is not None)]
+
+
+def _groups(sources: Sequence[_Source]) -> Iterator[list[_Source]]:
+    """Sources that become one part each, within `MAX_ROWS` and `MAX_BYTES` where they can."""
+    group: list[_Source] = []
+    rows = num_bytes = 0
+    for source in sources:
+        rows += source.rows
+        num_bytes += source.part.num_bytes
+        if group and (rows > MAX_ROWS or num_bytes > MAX_BYTES):
+            yield group
+            group, rows, num_bytes = [], source.rows, source.part.num_bytes
+        group.append(source)
+    if group:
+        yield group
+
+
+def _replace(
+    storage: Storage, group: Sequence[_Source], schema: pa.Schema
+) -> tuple[Part, int] | None:
+    rows = sum(source.rows for source in group)
+    if len(group) == 1 and group[0].keep.all():
+        return group[0].part, rows
+    new: Part | None = None
+    if rows:
+        new = write_part(storage, _kept_batches(storage, group, schema), schema)
+        _read_back(storage, new, rows)
+    for source in group:
+        if new is None or source.part.path != new.path:
+            storage.delete(source.part.path)
+    logger.info("parts_compacted before=%d rows=%d", len(group), rows)
+    return None if new is None else (new, rows)
+
+
+def _kept_batches(
+    storage: Storage, group: Sequence[_Source], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    for source in group:
+        for batch in kept_batches(storage, source.part, source.keep, None, _BATCH_ROWS):
+            yield conformed(batch, schema)
+
+
+def _read_back(storage: Storage, part: Part, rows: int) -> None:
+    stored = open_part(storage, part).metadata.num_rows
+    if stored != rows:
+        reason = f"{rows} records were written and {stored} are there; the old parts are kept"
+        raise LedgerError(storage.uri(part.path), reason)

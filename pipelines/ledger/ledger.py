@@ -1,0 +1,216 @@
+"""The ledger: one record per row, in Parquet parts that are written whole and never changed.
+
+A row is done when, and only when, its record is there. Every part is one atomic write; nothing here
+needs a rename, an append or a lock on the store. Which record counts where an id has several is
+said in `pipelines.ledger.dedup`; how parts are kept few, in `pipelines.ledger.compaction`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.ledger.compaction import compact_parts, is_small
+from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
+from pipelines.ledger.done_index import DoneIndex
+from pipelines.ledger.parts import (
+    FOLDER,
+    LedgerError,
+    Part,
+    PartVanishedError,
+    conformed,
+    kept_batches,
+    list_parts,
+    unified_schema,
+    write_part,
+)
+from pipelines.ledger.row_state import STATE_DTYPE, Recorded, fingerprint_numbers, is_completed
+from pipelines.ledger.scan import Scan, scan_ledger, scan_parts
+from pipelines.storage.storage import Storage
+
+__all__ = [
+    "FailureExample",
+    "Ledger",
+    "LedgerCounts",
+    "LedgerError",
+    "Recorded",
+    "count_records",
+    "iter_records",
+]
+
+logger = logging.getLogger(__name__)
+
+_MOST_SMALL_PARTS = 128
+
+
+class Ledger:
+    """The records of one output, as its one driver sees them; safe to use from several threads."""
+
+    def __init__(self, storage: Storage, schema: pa.Schema, scan: Scan) -> None:
+        """Use `open`."""
+        self._storage = storage
+        self._schema = schema
+        self._index = DoneIndex(scan)
+        self._examples = dict(scan.examples)
+        self._superseded = bool((~scan.counts).any())
+        sized = zip(scan.parts, scan.num_rows, strict=True)
+        self._small = {part.path: part for part, rows in sized if is_small(part, rows)}
+        self._index_lock = threading.Lock()
+        self._write_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, storage: Storage, schema: pa.Schema) -> Ledger:
+        """Read what is recorded; leftovers of a writer that was killed are removed.
+
+        Args:
+            storage: the output folder.
+            schema: of the records that will be appended.
+
+        Raises:
+            LedgerError: a part is damaged, is none of ours, or has a column of another type.
+            StorageError: the records cannot be read.
+        """
+        storage.remove_leftovers(FOLDER)
+        scan = scan_ledger(storage)
+        unified_schema(storage, [*scan.origins, ("this run", schema)])
+        return cls(storage, schema, scan)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def lookup(self, row_ids: Sequence[str]) -> list[Recorded | None]:
+        """What is recorded of each row; None: nothing. Much quicker for many rows at a time."""
+        with self._index_lock:
+            return self._index.lookup(row_ids)
+
+    def state(self, row_id: str) -> Recorded | None:
+        """What is recorded of a row; None: nothing."""
+        return self.lookup([row_id])[0]
+
+    def append(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Commit records, in the shape of the schema, as one part: all of them or none.
+
+        Raises:
+            StorageError: the part cannot be written; nothing has changed.
+        """
+        if not records:
+            return
+        table = pa.Table.from_pylist(list(records), schema=self._schema).combine_chunks()
+        with self._write_lock:
+            part = write_part(self._storage, table.to_batches(), self._schema)
+            with self._index_lock:
+                self._note(table)
+            if is_small(part, table.num_rows):
+                self._small[part.path] = part
+
+    def counts(self) -> LedgerCounts:
+        """How many rows are recorded, of earlier runs too."""
+        with self._index_lock:
+            return count_states(self._index.rows_by_state, self._index.codes, self._examples)
+
+    @property
+    def needs_compaction(self) -> bool:
+        """Whether there are so many small parts that `compact_small` is worth it by now."""
+        return len(self._small) > _MOST_SMALL_PARTS
+
+    def compact_small(self) -> None:
+        """Merge the small parts: cheap, however long the ledger is. Raises what `compact` does."""
+        with self._write_lock:
+            self._compact(self._small_parts())
+
+    def compact(self) -> None:
+        """Leave exactly one record per id, in few parts.
+
+        What is cut off at any point is gone on with by the next compaction. Where another process
+        compacts at the same time, it is left to do so.
+
+        Raises:
+            LedgerError: a part is damaged.
+            StorageError: a part cannot be written or deleted.
+        """
+        with self._write_lock:
+            if not self._superseded:
+                self._compact(self._small_parts())
+            elif self._compact(list_parts(self._storage)):
+                self._superseded = False
+
+    def _small_parts(self) -> list[Part]:
+        return [self._small[path] for path in sorted(self._small)]
+
+    def _compact(self, parts: Sequence[Part]) -> bool:
+        try:
+            left = compact_parts(self._storage, scan_parts(self._storage, parts))
+        except PartVanishedError as error:
+            logger.warning("compaction_skipped vanished_part=%s", error)
+            # What is known of the parts is out of date: the next full compaction lists them.
+            self._small.clear()
+            self._superseded = True
+            return False
+        for part in parts:
+            self._small.pop(part.path, None)
+        self._small |= {part.path: part for part, rows in left if is_small(part, rows)}
+        return True
+
+    def _note(self, table: pa.Table) -> None:
+        columns = table.to_batches()[0]
+        states = np.empty(len(columns), STATE_DTYPE)
+        states["state"] = self._index.codes.encode(columns["status"], columns["error"])
+        states["fingerprint"] = fingerprint_numbers(columns["fingerprint"])
+        row_ids = columns["id"].to_pylist()
+        if self._index.put(row_ids, states):
+            self._superseded = True
+        again = set(row_ids)
+        for code in [code for code, old in self._examples.items() if old.row_id in again]:
+            del self._examples[code]
+        for row in np.flatnonzero(~is_completed(states["state"])).tolist():
+            error = columns["error"][row].as_py()
+            example = FailureExample(row_ids[row], error["message"] or "")
+            self._examples.setdefault(error["code"], example)
+
+
+def iter_records(
+    storage: Storage, columns: Sequence[str] | None = None, *, batch_rows: int = 8192
+) -> Iterator[pa.RecordBatch]:
+    """All records, one per id, a batch at a time; needs no cluster and no driver.
+
+    Args:
+        storage: the output folder.
+        columns: those wanted, in this order; None: all.
+        batch_rows: most rows of a batch.
+
+    Raises:
+        LedgerError: a part is damaged, no record has such a column, or a run has compacted the
+            records meanwhile.
+        StorageError: the records cannot be read.
+    """
+    scan = scan_ledger(storage)
+    schema = unified_schema(storage, scan.origins)
+    if columns is not None:
+        missing = [name for name in columns if name not in schema.names]
+        if missing:
+            reason = f"no column {missing[0]!r}; there are {', '.join(schema.names)}"
+            raise LedgerError(storage.uri(FOLDER), reason)
+        schema = pa.schema([schema.field(name) for name in columns])
+    try:
+        for part, keep in scan.by_part():
+            for batch in kept_batches(storage, part, keep, columns, batch_rows):
+                if batch.num_rows:
+                    yield conformed(batch, schema)
+    except PartVanishedError as error:
+        reason = "compacted by a run while it was read; read the records again"
+        raise LedgerError(storage.uri(str(error)), reason) from error
+
+
+def count_records(storage: Storage) -> LedgerCounts:
+    """How many rows are recorded, one record per id; needs no cluster and no driver.
+
+    Raises:
+        LedgerError: a part is damaged.
+        StorageError: the records cannot be read.
+    """
+    return scan_ledger(storage).tally()

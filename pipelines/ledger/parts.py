@@ -1,0 +1,243 @@
+"""The ledger's parts: immutable Parquet files under `records/`, each written in one piece."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.rows import RECORD_FIELDS
+from pipelines.storage.storage import Storage, StorageError
+
+FOLDER = "records"
+_PART_NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
+_WHOLE_BYTES = 8 * 2**20  # a part up to this size is read with one request
+_COMPRESSION = "zstd"
+
+
+class LedgerError(Exception):
+    """The records of an output cannot be used as they are.
+
+    Attributes:
+        uri: the part or folder at fault.
+        reason: what is wrong there and what to do.
+    """
+
+    def __init__(self, uri: str, reason: str) -> None:
+        super().__init__(uri, reason)
+        self.uri = uri
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.uri}: {self.reason}"
+
+
+class PartVanishedError(Exception):
+    """A part that was listed is gone: another process has compacted. List again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of records.
+
+    Attributes:
+        path: relative to the output.
+        num_bytes: its size.
+    """
+
+    path: str
+    num_bytes: int
+
+
+def list_parts(storage: Storage) -> list[Part]:
+    """All parts, in the order of their names.
+
+    Raises:
+        LedgerError: there is a file in `records/` that is none of ours.
+    """
+    parts = []
+    for path, num_bytes in storage.sizes(FOLDER).items():
+        name = path.removeprefix(f"{FOLDER}/")
+        if name.startswith("."):
+            continue
+        if not _PART_NAME.fullmatch(name):
+            reason = f"not a file of records; move it out of {FOLDER}/"
+            raise LedgerError(storage.uri(path), reason)
+        parts.append(Part(path, num_bytes))
+    return parts
+
+
+def open_part(storage: Storage, part: Part) -> pq.ParquetFile:
+    """The part, its footer read and its columns checked.
+
+    Raises:
+        LedgerError: it is not a whole Parquet file of records.
+        PartVanishedError: it is not there any more.
+    """
+    with readable(storage, part):
+        source: io.BytesIO | _PartReader = (
+            io.BytesIO(storage.read(part.path))
+            if part.num_bytes <= _WHOLE_BYTES
+            else _PartReader(storage, part)
+        )
+        file = pq.ParquetFile(source, pre_buffer=True)
+    missing = {f.name for f in RECORD_FIELDS} - set(file.schema_arrow.names)
+    if missing:
+        reason = f"not a file of records (it lacks {', '.join(sorted(missing))}); move it away"
+        raise LedgerError(storage.uri(part.path), reason)
+    return file
+
+
+@contextmanager
+def readable(storage: Storage, part: Part) -> Iterator[None]:
+    """Reading the part inside this raises only what `open_part` raises, and `StorageError`."""
+    try:
+        yield
+    except StorageError as error:
+        if error.fault == "not_found":
+            raise PartVanishedError(part.path) from error
+        raise
+    except (pa.ArrowException, OSError) as error:
+        cause = str(error).splitlines()[0]
+        reason = (
+            f"not a whole Parquet file ({cause}); restore it, or move it out of {FOLDER}/: the "
+            "rows it recorded are then done again, onto the same image names"
+        )
+        raise LedgerError(storage.uri(part.path), reason) from error
+
+
+def kept_batches(
+    storage: Storage,
+    part: Part,
+    keep: npt.NDArray[np.bool_],
+    columns: Sequence[str] | None,
+    batch_rows: int,
+) -> Iterator[pa.RecordBatch]:
+    """The rows of one part that `keep` says, in batches of up to `batch_rows`.
+
+    Args:
+        storage: where the part is.
+        part: the part.
+        keep: `[n]`, of all its rows.
+        columns: those wanted, in any order; columns that the part lacks are left out.
+        batch_rows: most rows of a batch.
+    """
+    file = open_part(storage, part)
+    present = file.schema_arrow.names
+    # With the id there is always a column, and with it a number of rows.
+    wanted = None if columns is None else [n for n in present if n in {"id", *columns}]
+    batches = file.iter_batches(batch_rows, columns=wanted, use_threads=False)
+    start = 0
+    while True:
+        with readable(storage, part):
+            batch = next(batches, None)
+        if batch is None:
+            break
+        end = start + batch.num_rows
+        kept = keep[start:end]
+        yield batch if kept.all() else batch.filter(pa.array(kept))
+        start = end
+
+
+def write_part(storage: Storage, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Part:
+    """Write one part in one piece; what is there under the same name is the same records.
+
+    Its name is the hash of the ids inside and of when their records were made.
+    """
+    sink = io.BytesIO()
+    stamps: list[bytes] = []
+    with pq.ParquetWriter(sink, schema, compression=_COMPRESSION) as writer:
+        for batch in batches:
+            stamps.extend(_stamps(batch))
+            writer.write_batch(batch)
+    digest = hashlib.blake2b(digest_size=16)
+    for stamp in sorted(stamps):
+        digest.update(stamp)
+    path = f"{FOLDER}/part-{digest.hexdigest()}.parquet"
+    storage.write(path, sink.getbuffer())
+    return Part(path, sink.getbuffer().nbytes)
+
+
+def unified_schema(storage: Storage, schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
+    """One schema with the columns of all: the fixed ones first, then the users' own.
+
+    Args:
+        storage: where the parts are, for the message.
+        schemas: where each schema comes from, in words, and the schema.
+
+    Raises:
+        LedgerError: a column has two types.
+    """
+    origin: dict[str, str] = {}
+    unified: dict[str, pa.Field] = {f.name: f for f in RECORD_FIELDS}
+    for where, schema in schemas:
+        for f in schema:
+            known = unified.setdefault(f.name, f)
+            if pa.types.is_null(known.type) and not pa.types.is_null(f.type):
+                unified[f.name] = f
+            elif not f.type.equals(known.type) and not pa.types.is_null(f.type):
+                raise LedgerError(
+                    storage.uri(FOLDER),
+                    f"the column {f.name!r} is {known.type} in "
+                    f"{origin.get(f.name, 'this version')} and {f.type} in {where}; give the "
+                    "manifest's column the same type again, or use another output folder",
+                )
+            origin.setdefault(f.name, where)
+    return pa.schema([f.remove_metadata() for f in unified.values()])
+
+
+def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch with the columns of `schema`, null where it has none of that name."""
+    columns = [
+        batch.column(f.name).cast(f.type)
+        if f.name in batch.schema.names
+        else pa.nulls(batch.num_rows, f.type)
+        for f in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _stamps(batch: pa.RecordBatch) -> Iterator[bytes]:
+    ids = batch.column("id").to_pylist()
+    times = batch.column("created_at").cast(pa.int64()).to_pylist()
+    for row_id, time in zip(ids, times, strict=True):
+        yield f"{len(row_id)}:{row_id}@{time}\n".encode()
+
+
+class _PartReader(io.RawIOBase):
+    """A part that is read in ranges: a few columns of a large part are a few requests."""
+
+    def __init__(self, storage: Storage, part: Part) -> None:
+        self._storage = storage
+        self._part = part
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._part.num_bytes}[whence]
+        self._at = base + offset
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        end = self._part.num_bytes if size < 0 else min(self._at + size, self._part.num_bytes)
+        if end <= self._at:
+            return b""
+        data = self._storage.read_range(self._part.path, self._at, end)
+        self._at += len(data)
+        return data

@@ -1,0 +1,168 @@
+"""Which of the user's columns are inputs, and which go to the record unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import pyarrow as pa
+
+from pipelines.config.schema import RunConfig
+from pipelines.manifest.error import ManifestError
+from pipelines.manifest.row_parser import ALIASES, INPUT_NAMES, PICTURE_NAMES
+from pipelines.rows import RECORD_NAMES
+
+_PREFIX = "manifest_"
+
+
+@dataclass(frozen=True)
+class FileSurvey:
+    """What one file holds, found without reading its rows where the format allows.
+
+    Attributes:
+        uri: for messages.
+        schema: its columns.
+        num_rows: None where only reading it would tell.
+    """
+
+    uri: str
+    schema: pa.Schema
+    num_rows: int | None
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """How the columns of all files are used; a file need not have each of them.
+
+    Attributes:
+        inputs: our column name → the user's.
+        extra_schema: the pass-through columns, under the names that records have them.
+        extra_sources: the user's names of these, in the same order.
+    """
+
+    inputs: Mapping[str, str]
+    extra_schema: pa.Schema
+    extra_sources: tuple[str, ...]
+
+
+def plan_columns(config: RunConfig, surveys: Sequence[FileSurvey]) -> ColumnPlan:
+    """How to use the columns that the files have.
+
+    Raises:
+        ManifestError: no column is usable, a mapping names a column that is not there, or a
+            column's types in two files do not go together.
+    """
+    for survey in surveys:
+        _check_unique(survey)
+    names = list(dict.fromkeys(name for survey in surveys for name in survey.schema.names))
+    inputs = _mapped(config.manifest.columns, names)
+    _match_by_name(inputs, names)
+    defaults = {name for name in PICTURE_NAMES if getattr(config.defaults, name) is not None}
+    if not defaults.union(inputs).intersection(PICTURE_NAMES):
+        held = _listed(names) if names else "none"
+        raise ManifestError(
+            surveys[0].uri,
+            f"no usable column: it needs one of {_listed(PICTURE_NAMES)}, and has {held}; name "
+            "yours in manifest.columns, e.g. {prompt: YOUR_COLUMN}",
+        )
+    used = frozenset(inputs.values())
+    sources = _passed_through(config, [name for name in names if name not in used])
+    taken = set(names) | RECORD_NAMES
+    fields = [pa.field(_record_name(name, taken), _unified(name, surveys)) for name in sources]
+    return ColumnPlan(inputs, pa.schema(fields), tuple(sources))
+
+
+def _check_unique(survey: FileSurvey) -> None:
+    names = survey.schema.names
+    if len(set(names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ManifestError(survey.uri, f"has two columns named {repeated!r}; rename one")
+
+
+def _mapped(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    inputs: dict[str, str] = {}
+    for ours, theirs in columns.items():
+        where = f"manifest.columns.{ours}"
+        name = ALIASES.get(ours, ours)
+        if name not in INPUT_NAMES:
+            raise ManifestError(where, f"is no input; {_nearest(ours, (*INPUT_NAMES, *ALIASES))}")
+        if name in inputs:
+            raise ManifestError(where, f"means the same as {name}; give one of them")
+        if theirs not in names:
+            raise ManifestError(where, f"there is no column {theirs!r}; {_nearest(theirs, names)}")
+        inputs[name] = theirs
+    return inputs
+
+
+def _match_by_name(inputs: dict[str, str], names: Sequence[str]) -> None:
+    mapped, taken = frozenset(inputs), frozenset(inputs.values())
+    free = [name for name in names if name not in taken]
+    inputs.update({name: name for name in INPUT_NAMES if name in free and name not in mapped})
+    for alias, name in ALIASES.items():
+        if alias not in free or name in mapped:
+            continue
+        if name in inputs:
+            raise ManifestError(
+                f"manifest.columns.{name}",
+                f"the manifest has {name} and {alias}, which mean the same; say which one to use, "
+                f"e.g. {{{name}: {alias}}}",
+            )
+        inputs[name] = alias
+
+
+def _passed_through(config: RunConfig, unused: Sequence[str]) -> list[str]:
+    wanted = config.manifest.keep_columns
+    if isinstance(wanted, str):
+        return list(unused) if wanted == "all" else []
+    for name in wanted:
+        if name not in unused:
+            raise ManifestError(
+                "manifest.keep_columns",
+                f"there is no column {name!r} that is not an input; {_nearest(name, unused)}",
+            )
+    return [name for name in unused if name in wanted]
+
+
+def _record_name(name: str, taken: set[str]) -> str:
+    """`name`, or where records have a column of that name, `manifest_` and `name`."""
+    if name not in RECORD_NAMES:
+        return name
+    found = _PREFIX + name
+    while found in taken:
+        found = _PREFIX + found
+    taken.add(found)
+    return found
+
+
+def _unified(name: str, surveys: Sequence[FileSurvey]) -> pa.DataType:
+    """The one type that holds the column's values of all files."""
+    first_with: dict[pa.DataType, str] = {}
+    for survey in surveys:
+        index = survey.schema.get_field_index(name)
+        if index >= 0:
+            first_with.setdefault(survey.schema.field(index).type, survey.uri)
+    (unified, first_uri), *others = first_with.items()
+    for kind, uri in others:
+        schemas = [pa.schema([(name, unified)]), pa.schema([(name, kind)])]
+        try:
+            unified = pa.unify_schemas(schemas, promote_options="permissive").field(name).type
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise ManifestError(
+                uri,
+                f"its column {name!r} is {kind}, but {unified} in {first_uri}; give it one type in "
+                "all files, or leave it out of manifest.keep_columns",
+            ) from error
+    return unified
+
+
+def _nearest(name: str, candidates: Iterable[str]) -> str:
+    candidates = list(candidates)
+    close = get_close_matches(name, candidates, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there are {_listed(candidates)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    most = 20
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,142 @@
+"""What identifies a row: its content's hash, its seed, its shard and its fingerprint.
+
+Everything here is the same on every machine, Python version and order of reading, because ids name
+files and fingerprints decide what is drawn again. The signatures of URLs are left out: a link that
+is signed anew is still the same picture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+from pipelines.config.schema import OutputConfig, RunConfig
+from pipelines.rows import Reference, shown_reference
+from pipelines.storage.storage import public_uri
+from uso_core.request import MAX_SEED, Parameters
+
+_HASH_BYTES = 16
+_encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+
+
+def content_hash(raw: Mapping[str, object] | str) -> str:
+    """The hash of a row's own input cells, as written (before defaults), 32 hex digits.
+
+    Null cells, and how a number is stored, do not change it.
+
+    Args:
+        raw: cells by our column names; or the text of a line that could not be read.
+    """
+    if isinstance(raw, str):
+        return _digest("line", raw)
+    plain = {name: _plain(value) for name, value in raw.items() if value is not None}
+    return _digest("row", plain)
+
+
+def derived_seed(run_seed: int, row_id: str, num_images: int) -> int:
+    """The seed of a row that gives none: 0 to 2³¹-1-`num_images`."""
+    digest = blake2b(f"{run_seed}:{row_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % (MAX_SEED + 1 - num_images)
+
+
+def shard_of(key: bytes, num_shards: int) -> int:
+    """The shard, from 0, of the row whose id has this `row_key`."""
+    return int.from_bytes(key[:8], "big") % num_shards
+
+
+class Fingerprints:
+    """Hashes of everything that changes a row's picture or its file, 32 hex digits.
+
+    Args:
+        config: of which what changes pictures and files is used.
+        model_fingerprint: of the weights.
+    """
+
+    def __init__(self, config: RunConfig, model_fingerprint: str) -> None:
+        run_facts = {
+            "version": 1,
+            "model": model_fingerprint,
+            "preset": config.model.preset,
+            "exif_rotate": config.fetch.exif_rotate,
+            **_file_facts(config.output),
+        }
+        self._run = blake2b(_encode(run_facts).encode(), digest_size=_HASH_BYTES)
+
+    def of_row(
+        self,
+        prompt: str,
+        content_image: Reference | None,
+        style_images: tuple[Reference, ...],
+        parameters: Parameters,
+    ) -> str:
+        """The fingerprint of a valid row.
+
+        Args:
+            prompt: as it is drawn.
+            content_image: resolved.
+            style_images: resolved.
+            parameters: with the final seed.
+        """
+        numbers = parameters
+        return self._finish(
+            [
+                "row",
+                prompt,
+                "" if content_image is None else _reference_key(content_image),
+                f"{numbers.width} {numbers.height} {numbers.num_steps} {numbers.guidance}",
+                f"{numbers.seed} {numbers.num_images}",
+                f"{numbers.keep_size} {numbers.content_long_size}",
+                *map(_reference_key, style_images),
+            ]
+        )
+
+    def of_rejected(self, content: str, message: str) -> str:
+        """The fingerprint of a row that is not accepted: changes when it is corrected.
+
+        Args:
+            content: the row's `content_hash`.
+            message: why it is not accepted.
+        """
+        return self._finish(["rejected", content, message])
+
+    def _finish(self, facts: list[str]) -> str:
+        digest = self._run.copy()
+        # With their lengths, so that two lists of facts never run together into the same text.
+        digest.update("".join([f"{len(fact)}:{fact}" for fact in facts]).encode())
+        return digest.hexdigest()
+
+
+def _file_facts(output: OutputConfig) -> dict[str, object]:
+    """Of the output's settings, those that this format's files depend on."""
+    lossless = output.format == "png" or (output.format == "webp" and output.lossless)
+    return {
+        "format": output.format,
+        "lossless": lossless,
+        "quality": None if lossless else output.quality,
+    }
+
+
+def _reference_key(reference: Reference) -> str:
+    shown = shown_reference(reference)
+    return public_uri(shown) if "?" in shown or "@" in shown else shown
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a cell holds)
+    """`value` as JSON that does not depend on how it is stored."""
+    if isinstance(value, str | bytes):
+        return _reference_key(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    return repr(value)
+
+
+def _digest(kind: str, content: object) -> str:
+    return blake2b(_encode([kind, content]).encode(), digest_size=_HASH_BYTES).hexdigest()

@@ -1,0 +1,218 @@
+"""One raw manifest row → `ManifestRow`, or `RejectedRow` with a message for whoever wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.config.schema import DefaultsConfig, RunConfig
+from pipelines.failures import Failure
+from pipelines.manifest import cells
+from pipelines.manifest.error import ManifestError
+from pipelines.manifest.references import resolve_reference
+from pipelines.manifest.row_identity import Fingerprints, content_hash, derived_seed
+from pipelines.rows import ManifestRow, Reference, RejectedRow
+from pipelines.shown import shown_value
+from uso_core.checkpoint import ModelCard
+from uso_core.errors import InvalidRequestError
+from uso_core.request import MAX_SEED, Limits, Parameters
+
+DERIVE_SEED = -1
+
+_NUMBERS: dict[str, Callable[[str, Any], Any]] = {
+    "width": cells.integer,
+    "height": cells.integer,
+    "num_steps": cells.integer,
+    "guidance": cells.number,
+    "seed": cells.integer,
+    "keep_size": cells.boolean,
+    "content_long_size": cells.integer,
+    "num_images": cells.integer,
+}
+_STYLE_COLUMNS = ("style_image", "extra_style_image")
+
+INPUT_NAMES = ("id", "prompt", "content_image", *_STYLE_COLUMNS, "style_images", *_NUMBERS)
+"""Our column names."""
+ALIASES = {"reference_images": "style_images"}
+PICTURE_NAMES = ("prompt", "content_image", *_STYLE_COLUMNS, "style_images")
+"""A manifest needs one of these, or a default for one."""
+
+RawRow = Mapping[str, Any]
+"""Cells by our column names; a column that is absent counts as null."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A row that could not even be split into cells.
+
+    Attributes:
+        where: the file and line.
+        reason: why.
+        line: its text, which gives it an id.
+    """
+
+    where: str
+    reason: str
+    line: str
+
+
+class RowParser:
+    """Turns raw rows into checked ones.
+
+    Args:
+        config: its defaults and run seed are used.
+        model: says what is accepted.
+        columns: our column name → the user's, where messages are to name that.
+
+    Raises:
+        ManifestError: a default of the configuration is not accepted by this model.
+    """
+
+    def __init__(self, config: RunConfig, model: ModelCard, columns: Mapping[str, str]) -> None:
+        self._limits = model.limits
+        self._seed = config.stylize.seed
+        self._fingerprints = Fingerprints(config, model.fingerprint)
+        self._columns = columns
+        self._defaults = _given(config.defaults)
+        _check_defaults(self._defaults, self._limits)
+        self._default_numbers = {
+            name: self._defaults[name] for name in _NUMBERS if name in self._defaults
+        }
+
+    def parse(self, raw: RawRow, row_id: str, folder: str) -> ManifestRow | RejectedRow:
+        """The row that `raw` asks for.
+
+        Args:
+            raw: its cells.
+            row_id: unique in the manifest.
+            folder: what its relative references are relative to.
+        """
+        try:
+            return self._row(raw, row_id, folder)
+        except InvalidRequestError as error:
+            return self._rejected(raw, row_id, self._message(error))
+
+    def reject_id(self, raw: RawRow, row_id: str, error: InvalidRequestError) -> RejectedRow:
+        """The row, whose own id is not accepted, under the id `row_id`."""
+        return self._rejected(raw, row_id, self._message(error))
+
+    def reject_repeat(self, raw: RawRow, row_id: str, repeated: str) -> RejectedRow:
+        """The row, whose own id an earlier row has, under the id `row_id`."""
+        message = (
+            f"column {self._label('id')}: an earlier row has the id "
+            f"{shown_value(repeated)} too; make ids unique. This row is recorded as "
+            f"{shown_value(row_id)}"
+        )
+        return self._rejected(raw, row_id, message)
+
+    def reject_unreadable(self, row: UnreadableRow, row_id: str) -> RejectedRow:
+        """A line that is no row, under the id `row_id`."""
+        message = f"{row.where}: {row.reason}"
+        content = content_hash(row.line)
+        return _rejected_row(row_id, message, self._fingerprints.of_rejected(content, message))
+
+    def _row(self, raw: RawRow, row_id: str, folder: str) -> ManifestRow:
+        prompt = self._cell(raw, "prompt")
+        prompt = "" if prompt is None else cells.text("prompt", prompt)
+        content = cells.reference("content_image", self._cell(raw, "content_image"))
+        content = None if content is None else _resolved(content, folder)
+        styles = self._styles(raw, folder)
+        parameters = self._parameters(raw, row_id)
+        return ManifestRow(
+            row_id,
+            prompt,
+            content,
+            styles,
+            parameters,
+            self._fingerprints.of_row(prompt, content, styles, parameters),
+        )
+
+    def _cell(self, raw: RawRow, name: str) -> Any:  # noqa: ANN401 (whatever a cell holds)
+        value = raw.get(name)
+        return self._defaults.get(name) if value is None else value
+
+    def _styles(self, raw: RawRow, folder: str) -> tuple[Reference, ...]:
+        single = [cells.reference(name, self._cell(raw, name)) for name in _STYLE_COLUMNS]
+        listed = cells.references("style_images", self._cell(raw, "style_images"))
+        styles = [_resolved(style, folder) for style in (*single, *listed) if style is not None]
+        most = self._limits.max_styles
+        if len(styles) > most:
+            raise InvalidRequestError(
+                "style_images", f"{len(styles)} styles", f"at most {most} styles in all"
+            )
+        return tuple(styles)
+
+    def _parameters(self, raw: RawRow, row_id: str) -> Parameters:
+        numbers = dict(self._default_numbers)
+        for name, value in raw.items():
+            if value is not None and name in _NUMBERS:
+                numbers[name] = _NUMBERS[name](name, value)
+        seed = numbers.get("seed", DERIVE_SEED)
+        if seed == DERIVE_SEED:
+            count = min(max(numbers.get("num_images", 1), 1), self._limits.max_images)
+            numbers["seed"] = derived_seed(self._seed, row_id, count)
+        elif not 0 <= seed <= MAX_SEED:
+            raise InvalidRequestError("seed", seed, f"-1, or 0 to {MAX_SEED}")
+        parameters = Parameters(**numbers)
+        parameters.check(self._limits)
+        return parameters
+
+    def _label(self, field: str) -> str:
+        """The column of a field, under the name that the user knows it by."""
+        name, bracket, index = field.partition("[")
+        theirs = self._columns.get(name, name)
+        ours = "" if theirs == name else f" ({name})"
+        return f"{theirs}{bracket}{index}{ours}"
+
+    def _message(self, error: InvalidRequestError) -> str:
+        return (
+            f"column {self._label(error.field)}: {shown_value(error.value)} "
+            f"is not accepted; give {error.accepted}"
+        )
+
+    def _rejected(self, raw: RawRow, row_id: str, message: str) -> RejectedRow:
+        prompt = raw.get("prompt")
+        return _rejected_row(
+            row_id,
+            message,
+            self._fingerprints.of_rejected(content_hash(raw), message),
+            prompt if isinstance(prompt, str) and _is_storable(prompt) else None,
+        )
+
+
+def _rejected_row(
+    row_id: str, message: str, fingerprint: str, prompt: str | None = None
+) -> RejectedRow:
+    return RejectedRow(row_id, Failure("invalid_request", message), fingerprint, prompt)
+
+
+def _is_storable(prompt: str) -> bool:
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _resolved(reference: Reference, folder: str) -> Reference:
+    return reference if isinstance(reference, bytes) else resolve_reference(reference, folder)
+
+
+def _given(defaults: DefaultsConfig) -> dict[str, Any]:
+    given = {name: getattr(defaults, name) for name in type(defaults).model_fields}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _check_defaults(defaults: Mapping[str, Any], limits: Limits) -> None:
+    numbers = {name: defaults[name] for name in _NUMBERS if name in defaults}
+    if numbers.get("seed") == DERIVE_SEED:
+        del numbers["seed"]
+    try:
+        Parameters(**numbers).check(limits)
+        cells.references("style_images", defaults.get("style_images"))
+    except InvalidRequestError as error:
+        raise ManifestError(
+            f"defaults.{error.field}",
+            f"{shown_value(error.value)} is not accepted; give {error.accepted}",
+        ) from error

@@ -1,0 +1,1 @@
+"""Files on any filesystem that fsspec knows: atomic writes, fresh lists, one error."""

@@ -1,0 +1,65 @@
+"""From a URL to the fsspec filesystem it is on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import fsspec
+from fsspec import AbstractFileSystem
+
+from pipelines.storage.error import StorageError
+from pipelines.storage.urls import public_uri
+
+Options = Mapping[str, Mapping[str, Any]]
+"""fsspec options by protocol."""
+
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "az": "azure"}
+
+
+def open_filesystem(url: str, options: Options) -> tuple[AbstractFileSystem, str]:
+    """The filesystem of a URL and the URL's path on it; listings are never cached.
+
+    Args:
+        url: a local path or any fsspec URL.
+        options: fsspec options by protocol, secrets already resolved.
+
+    Raises:
+        StorageError: the protocol is unknown, its extra is not installed, or the options are
+            not accepted.
+    """
+    protocol = fsspec.utils.get_protocol(url)
+    try:
+        cls = fsspec.get_filesystem_class(protocol)
+    except ImportError as error:
+        raise StorageError(public_uri(url), _how_to_install(protocol)) from error
+    except ValueError as error:
+        known = "a local path, s3://, gs://, az:// or another fsspec protocol"
+        reason = f"the protocol {protocol!r} is not known; give {known}"
+        raise StorageError(public_uri(url), reason) from error
+    names = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
+    own = next((dict(options[name]) for name in (protocol, *names) if name in options), {})
+    try:
+        fs, path = fsspec.core.url_to_fs(url, **_with_defaults(cls, own))
+        if "s3" in cls.protocol:
+            fs.connect()  # s3fs looks at most of its options only when it is first used
+    except (TypeError, ValueError) as error:
+        reason = f"the options under storage.{protocol} are not accepted: {error}"
+        raise StorageError(public_uri(url), reason) from error
+    return fs, path
+
+
+def _with_defaults(cls: type[AbstractFileSystem], own: dict[str, Any]) -> dict[str, Any]:
+    options = {"use_listings_cache": False, **own}
+    if "s3" in cls.protocol:
+        # Some stores answer a range with the checksum of the whole object, which then looks wrong.
+        lenient = {"response_checksum_validation": "when_required"}
+        options["config_kwargs"] = lenient | own.get("config_kwargs", {})
+    return options
+
+
+def _how_to_install(protocol: str) -> str:
+    if protocol in _EXTRAS:
+        return f"{protocol}:// needs an extra: pip install 'uso-batch[{_EXTRAS[protocol]}]'"
+    known = fsspec.registry.known_implementations.get(protocol, {})
+    return f"{protocol}:// needs another library: {known.get('err', 'see the fsspec docs')}"

@@ -1,0 +1,234 @@
+"""One folder on any filesystem that fsspec knows, with atomic writes, fresh lists and one error.
+
+Every operation here is idempotent, so faults that pass (a slow-down, a cut connection, a server
+that is away for a minute) are waited out in this one place, with jittered backoff. What remains is
+a `StorageError`, whose message names the URI without credentials and says what to do.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from fsspec.implementations.local import LocalFileSystem
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from pipelines.storage.error import StorageError
+from pipelines.storage.faults import Fault, error_code, fault_of
+from pipelines.storage.filesystems import Options, open_filesystem
+from pipelines.storage.local_files import is_leftover, write_file
+from pipelines.storage.urls import public_uri, resolve_secrets
+
+__all__ = ["Options", "Storage", "StorageError", "open_filesystem", "public_uri", "resolve_secrets"]
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_PUT_BYTES = 512 * 2**20
+
+_WHAT_TO_DO: dict[Fault, str] = {
+    "not_found": "check that the path, and the bucket or container, exist",
+    "denied": "check the credentials (keys, expiry, policy) or the folder's permissions",
+    "unavailable": "check the endpoint and the network; what is stored so far stays, so the same "
+    "command goes on",
+    "full": "free some space or raise the quota, then run the same command again",
+    "unusable": "see the cause above",
+}
+
+
+class Storage:
+    """One folder; paths are relative to it, with `/` between their parts.
+
+    Safe to share between threads, and picklable: it is opened anew where it is unpickled. Options
+    travel with it, so a pickle of it holds secrets.
+    """
+
+    def __init__(self, url: str, options: Options, *, patience_s: float = 120) -> None:
+        self._url = url
+        self._options = options
+        self._patience_s = patience_s
+        self._fs, root = open_filesystem(url, options)
+        self._root = root.rstrip("/")
+        self._local = isinstance(self._fs, LocalFileSystem)
+        self._public = self._root if self._local else public_uri(url).rstrip("/")
+
+    @classmethod
+    def at(cls, url: str, options: Options | None = None, *, patience_s: float = 120) -> Storage:
+        """The folder at `url`; nothing is created or contacted yet.
+
+        Args:
+            url: a local path or any fsspec URL.
+            options: fsspec options by protocol, secrets already resolved.
+            patience_s: seconds for which faults that may pass are waited out.
+
+        Raises:
+            StorageError: the URL's filesystem cannot be used (see `open_filesystem`).
+        """
+        return cls(url, options or {}, patience_s=patience_s)
+
+    def __reduce__(self) -> tuple[Callable[..., Storage], tuple[Any, ...]]:
+        return _reopen, (type(self), self._url, self._options, self._patience_s)
+
+    def __repr__(self) -> str:
+        return f"Storage({self._public!r})"
+
+    def uri(self, path: str = "") -> str:
+        """The URI of a path, without credentials; an absolute path on a local disk."""
+        return f"{self._public}/{path}" if path else self._public
+
+    def write(self, path: str, data: bytes | memoryview) -> str:
+        """Make `data` the whole content of `path`: all of it or, if this raises, nothing.
+
+        Local: a temporary file in the same folder, synced, then renamed. Elsewhere: one PUT
+        (multipart beyond 1 GB, which is as atomic).
+
+        Returns:
+            The URI, as `uri` gives it.
+        """
+        if self._local:
+            self._call(path, lambda: write_file(Path(self._full(path)), data))
+        else:
+            self._call(path, lambda: self._put(path, data))
+        return self.uri(path)
+
+    def read(self, path: str) -> bytes:
+        """The whole content of `path`; the fault is `not_found` if it is not there."""
+        return self._call(path, lambda: cast(bytes, self._fs.cat_file(self._full(path))))
+
+    def read_range(self, path: str, start: int, end: int) -> bytes:
+        """Bytes `start` to `end` (excluded) of `path`."""
+        full = self._full(path)
+        return self._call(path, lambda: cast(bytes, self._fs.cat_file(full, start=start, end=end)))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Path → bytes of all files below the folder `prefix`; `{}` if there is no such folder.
+
+        Leftovers of writers that were killed are not listed.
+        """
+        infos = self._call(prefix, lambda: self._find(prefix))
+        start = len(self._root) + 1
+        return {
+            name[start:]: info["size"]
+            for name, info in sorted(infos.items())
+            if info["type"] == "file" and not is_leftover(name)
+        }
+
+    def list(self, prefix: str) -> list[str]:
+        """The paths of all files below the folder `prefix`, sorted; `[]` if there is none."""
+        return list(self.sizes(prefix))
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder at `path`."""
+        try:
+            self._call(path, lambda: self._fs.info(self._full(path)))
+        except StorageError as error:
+            if error.fault == "not_found":
+                return False
+            raise
+        return True
+
+    def delete(self, path: str) -> None:
+        """Remove the file at `path`; nothing happens if it is not there."""
+        try:
+            self._call(path, lambda: self._fs.rm_file(self._full(path)))
+        except StorageError as error:
+            if error.fault != "not_found":
+                raise
+
+    def remove_leftovers(self, prefix: str) -> int:
+        """Remove the temporary files that killed writers left below `prefix`; returns how many."""
+        if not self._local:
+            return 0
+        left = [
+            name for name in self._call(prefix, lambda: self._find(prefix)) if is_leftover(name)
+        ]
+        for name in left:
+            self.delete(name[len(self._root) + 1 :])
+        return len(left)
+
+    def check_writable(self) -> None:
+        """Write, read and delete a small object, so that a run fails before it costs anything.
+
+        Raises:
+            StorageError: the bucket does not exist, access is denied, the disk is full, …
+        """
+        path = f"run/probe-{secrets.token_hex(8)}"
+        probe = path.encode()
+        self.write(path, probe)
+        if self.read(path) != probe:
+            raise StorageError(self.uri(path), "what was written reads back differently")
+        self.delete(path)
+
+    def _full(self, path: str) -> str:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError(f"{path!r} is not a path inside a storage folder")
+        return f"{self._root}/{path}".rstrip("/")
+
+    def _find(self, prefix: str) -> dict[str, Any]:
+        folder = self._full(prefix) + "/"
+        self._fs.invalidate_cache()
+        try:
+            found = self._fs.find(folder, detail=True)
+        except FileNotFoundError as error:
+            if error_code(error) == "NoSuchBucket":
+                raise
+            return {}
+        return {name: info for name, info in found.items() if name.startswith(folder)}
+
+    def _put(self, path: str, data: bytes | memoryview) -> None:
+        chunk = {"chunksize": _PUT_BYTES} if "s3" in self._fs.protocol else {}
+        self._fs.pipe_file(self._full(path), bytes(data), **chunk)
+
+    def _call(self, path: str, operation: Callable[[], T]) -> T:
+        retrying = Retrying(
+            stop=stop_after_delay(self._patience_s),
+            wait=wait_random_exponential(multiplier=0.2, max=10),
+            retry=retry_if_exception(_may_pass),
+            reraise=True,
+        )
+        result: T = retrying(self._translated, path, operation)
+        return result
+
+    def _translated(self, path: str, operation: Callable[[], T]) -> T:
+        try:
+            return operation()
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            shown = StorageError(self.uri(path), self._reason(fault, error), fault)
+            if fault == "unavailable":
+                logger.warning(
+                    "storage_unavailable uri=%s error=%s", shown.uri, type(error).__name__
+                )
+            raise shown from error
+
+    def _reason(self, fault: Fault, error: Exception) -> str:
+        code = error_code(error)
+        if code == "NoSuchBucket":
+            return "the bucket does not exist; create it or correct the URL"
+        cause = " ".join(str(error).split()) or type(error).__name__
+        for secret in _secret_values(self._options):
+            cause = cause.replace(secret, "***")
+        named = type(error).__name__ if code is None else code
+        return f"{fault.replace('_', ' ')} ({named}: {cause}); {_WHAT_TO_DO[fault]}"
+
+
+def _reopen(cls: type[Storage], url: str, options: Options, patience_s: float) -> Storage:
+    return cls(url, options, patience_s=patience_s)
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, StorageError) and error.fault == "unavailable"
+
+
+def _secret_values(options: Options) -> list[str]:
+    return [
+        value
+        for own in options.values()
+        for name, value in own.items()
+        if isinstance(value, str) and len(value) >= 4 and not name.endswith(("url", "region"))
+    ]

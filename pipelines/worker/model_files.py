@@ -1,0 +1,178 @@
+"""Weights behind an fsspec URL → a folder on this node, pulled once however many ask for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from filelock import FileLock
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from pipelines.config.schema import ModelConfig
+from pipelines.manifest.references import is_uri
+from pipelines.storage.faults import fault_of
+from pipelines.storage.local_files import write_file
+from pipelines.storage.storage import Options, StorageError, open_filesystem, public_uri
+from uso_core import layouts
+from uso_core.checkpoint import ModelSource
+from uso_core.layouts import Part, PartName, Tree
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+Find = Callable[[Tree], Mapping[PartName, Part]]
+
+_ATTEMPTS = 5
+_STREAMS = 4
+_SMALL_BYTES = 16 * 2**20  # settings and vocabularies: pulled without asking what they are for
+# What tells one version of a remote file from another, by filesystem.
+_VERSION_KEYS = (
+    *("ETag", "etag", "md5Hash", "blob_id"),
+    *("LastModified", "last_modified", "mtime", "created"),
+)
+
+
+def localize(config: ModelConfig, options: Options) -> ModelSource:
+    """The model's source with every fsspec URL replaced by a local folder that holds its files.
+
+    Hub ids, `tiny` and local paths stay as they are. Of a folder at a URL, only the weights that
+    the model needs are pulled. Safe to call from many processes of a node at once: one pulls, the
+    others wait for it. Files that are there already, and have not changed at their source, are not
+    pulled again; what a killed process left half done is.
+
+    Args:
+        config: `cache_dir` is where the folders go.
+        options: fsspec options by protocol, secrets resolved.
+
+    Raises:
+        StorageError: there is nothing at a URL, or it could not be read.
+        CheckpointError: a file that the model needs is not at the URL.
+    """
+    cache = Path(config.cache_dir).expanduser() if config.cache_dir else _user_cache()
+
+    def local(location: str, find: Find) -> str:
+        if location.startswith("file://"):
+            return location.removeprefix("file://")
+        if Path(location).exists() or not is_uri(location):
+            return location
+        return str(_pull(location, find, cache, options))
+
+    return ModelSource(
+        base=local(config.base, _base_parts),
+        uso=local(config.uso, layouts.uso_parts),
+        siglip=local(config.siglip, layouts.siglip_parts),
+        base_revision=config.base_revision,
+        uso_revision=config.uso_revision,
+        siglip_revision=config.siglip_revision,
+    )
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "uso-batch"
+
+
+def _base_parts(tree: Tree) -> Mapping[PartName, Part]:
+    parts = layouts.base_parts(tree, layouts.layout_of(tree))
+    if layouts.holds_uso(tree):
+        parts |= layouts.uso_parts(tree)
+    if layouts.holds_siglip(tree):
+        parts |= layouts.siglip_parts(tree, "siglip")
+    return parts
+
+
+def _pull(url: str, find: Find, cache: Path, options: Options) -> Path:
+    """Bring the folder at `url` below `cache`; returns where it is, under its own name."""
+    home = cache / hashlib.sha256(url.encode()).hexdigest()[:16]
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / "lock"):
+        try:
+            return _Pull(url, home, options).run(find)
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            reason = f"the weights could not be pulled: {type(error).__name__}: {error}"
+            raise StorageError(public_uri(url), reason, fault) from error
+
+
+class _Pull:
+    """One pull of one URL, made while the lock is held."""
+
+    def __init__(self, url: str, home: Path, options: Options) -> None:
+        self._url = public_uri(url)
+        self._fs, path = open_filesystem(url, options)
+        self._root = PurePosixPath(path.rstrip("/"))
+        self._folder = home / self._root.name
+        self._versions_file = home / "versions.json"
+        self._versions: dict[str, str] = {}
+        if self._versions_file.exists():
+            self._versions = json.loads(self._versions_file.read_text(encoding="utf-8"))
+        self._noting = threading.Lock()
+
+    def run(self, find: Find) -> Path:
+        """Pull what is missing or has changed."""
+        infos = self._files()
+        parts = find(Tree(self._url, frozenset(infos))).values()
+        needed = {name for part in parts for name in part.names}
+        wanted = [name for name in infos if name in needed or infos[name]["size"] <= _SMALL_BYTES]
+        with ThreadPoolExecutor(_STREAMS) as pool:
+            list(pool.map(lambda name: self._pull_file(name, infos[name]), wanted))
+        return self._folder
+
+    def _files(self) -> dict[str, Mapping[str, Any]]:
+        """Relative name → fsspec's facts of each file at the URL."""
+        found: dict[str, Mapping[str, Any]] = _patiently(
+            lambda: self._fs.find(str(self._root), detail=True)
+        )
+        if not found:
+            raise StorageError(self._url, "there is nothing here; check the URL", "not_found")
+        if len(found) == 1 and PurePosixPath(next(iter(found))) == self._root:
+            raise StorageError(self._url, "this is a file; give the folder that it is in")
+        return {
+            str(PurePosixPath(remote).relative_to(self._root)): info
+            for remote, info in sorted(found.items())
+        }
+
+    def _pull_file(self, name: str, info: Mapping[str, Any]) -> None:
+        target = self._folder / name
+        if not target.resolve().is_relative_to(self._folder.resolve()):
+            raise StorageError(self._url, f"{name!r} would lead out of the cache folder")
+        version = _version(info)
+        if self._versions.get(name) == version and _size(target) == info["size"]:
+            return
+        logger.info("weights_pull uri=%s/%s bytes=%d", self._url, name, info["size"])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        half = target.with_name(f"{target.name}.half")
+        _patiently(lambda: self._fs.get_file(str(self._root / name), str(half)))
+        if _size(half) != info["size"]:
+            reason = f"{name}: {_size(half)} bytes came of {info['size']}; try again"
+            raise StorageError(self._url, reason, "unavailable")
+        half.replace(target)
+        with self._noting:
+            self._versions[name] = version
+            write_file(self._versions_file, json.dumps(self._versions, indent=1).encode())
+
+
+def _version(info: Mapping[str, Any]) -> str:
+    """The size and whatever else the store tells of a file's content."""
+    return "|".join([str(info["size"]), *(str(info[key]) for key in _VERSION_KEYS if key in info)])
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.exists() else None
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    retrying = Retrying(
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.5, max=20),
+        retry=retry_if_exception(lambda error: fault_of(error) == "unavailable"),
+        reraise=True,
+    )
+    return retrying(call)

@@ -1,0 +1,276 @@
+"""The body of a worker: a row in, an outcome out. Knows no Ray.
+
+Rows are worked on by several threads at once: each fetches its references, waits for its turn on
+the device, and encodes and stores while the next one draws.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pipelines.config.schema import FetchConfig, ModelConfig, OutputConfig, RunConfig
+from pipelines.failures import Failure, RowFailedError
+from pipelines.fetch.fetcher import Fetcher
+from pipelines.manifest.references import is_uri
+from pipelines.rows import ManifestRow, Outcome, Timings
+from pipelines.storage.storage import Storage, resolve_secrets
+from pipelines.worker.image_store import ImageStore
+from uso_core.errors import InvalidRequestError
+from uso_core.request import Parameters, StylizeRequest
+
+if TYPE_CHECKING:
+    from pipelines.worker.drawing import Drawing
+    from uso_core.pipeline import USOPipeline
+
+Work = Literal["fetching", "drawing", "storing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StylizerSpec:
+    """All that a worker is built from; picklable.
+
+    Attributes:
+        model: with its device settled where no GPU is asked for. Local paths, here and below, are
+            absolute: a worker may start in another folder.
+        fetch: how references are fetched.
+        output: where images go, and in which format.
+        storage: fsspec options by protocol, secrets resolved; a pickle of this holds them.
+        torch_threads: for the parts of the model that run on the CPU.
+    """
+
+    model: ModelConfig
+    fetch: FetchConfig
+    output: OutputConfig
+    storage: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    torch_threads: int = 1
+
+    @classmethod
+    def from_config(cls, config: RunConfig) -> StylizerSpec:
+        """What the workers of a run need; resolves secrets in this process's environment.
+
+        Raises:
+            ValueError: an environment variable that the storage options name is not set.
+        """
+        model, fetch, output = config.model, config.fetch, config.output
+        here = {name: _absolute(getattr(model, name)) for name in ("base", "uso", "siglip")}
+        if model.device == "auto" and config.stylize.gpus_per_actor == 0:
+            here["device"] = "cpu"
+        roots = [str(Path(root).expanduser().resolve()) for root in fetch.local_roots]
+        return cls(
+            model=model.model_copy(update=here),
+            fetch=fetch.model_copy(update={"local_roots": roots}),
+            output=output.model_copy(update={"path": _absolute(output.path, may_be_new=True)}),
+            storage=resolve_secrets(config.storage),
+            torch_threads=max(1, int(config.stylize.cpus_per_actor)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """Where a worker runs.
+
+    Attributes:
+        worker: unique in a run: node and process.
+        device: `cpu`, or the GPU's model name.
+        node: host name.
+        pid: process id.
+    """
+
+    worker: str
+    device: str
+    node: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What the rows on a worker are doing now, and how its cache of references has done so far.
+
+    Attributes:
+        fetching: rows whose references are on the way.
+        drawing: rows on the device, or next in line for it.
+        storing: rows whose images are being encoded and written.
+        cache_hits: references answered from memory, since the start.
+        cache_misses: references fetched, since the start.
+    """
+
+    fetching: int
+    drawing: int
+    storing: int
+    cache_hits: int
+    cache_misses: int
+
+
+class Stylizer:
+    """Holds one pipeline and works on rows; `stylize` is called from several threads at once.
+
+    Memory beside the model: `fetch.cache_mb`, and for each row its decoded references (up to
+    `fetch.max_megapixels` each, at 1 to 4 bytes a pixel) until they are resized, then its drawn
+    images until they are stored.
+    """
+
+    def __init__(
+        self, spec: StylizerSpec, build: Callable[[StylizerSpec], USOPipeline] | None = None
+    ) -> None:
+        """Load the model.
+
+        Args:
+            spec: what to load, and how to fetch and store.
+            build: makes the pipeline; absent: `pipelines.worker.drawing.load_pipeline`.
+
+        Raises:
+            CheckpointError, StorageError: see `load_pipeline`.
+        """
+        from pipelines.worker.drawing import Drawer, load_pipeline  # noqa: PLC0415 - see its docstring
+
+        self._drawer = Drawer((build or load_pipeline)(spec))
+        self._fetcher = Fetcher(spec.fetch, spec.storage)
+        self._store = ImageStore(Storage.at(spec.output.path, spec.storage), spec.output)
+        self._pool = ThreadPoolExecutor(spec.fetch.concurrency, thread_name_prefix="fetch")
+        self._tally = _Tally()
+        node, pid = platform.node(), os.getpid()
+        self._info = WorkerInfo(f"{node}:{pid}", self._drawer.device_name, node, pid)
+
+    def info(self) -> WorkerInfo:
+        """Where this worker runs."""
+        return self._info
+
+    def activity(self) -> Activity:
+        """What it is doing now; cheap."""
+        counts = self._fetcher.cache_counts
+        return Activity(**self._tally.now(), cache_hits=counts.hits, cache_misses=counts.misses)
+
+    def stylize(self, row: ManifestRow) -> Outcome:
+        """Fetch, draw and store one row.
+
+        Safe to repeat: images go to names that come from the row, and the same row gives the same
+        bytes. The outcome is returned when all images are stored.
+
+        Returns:
+            The outcome; where the row is at fault, with a failure. Bugs raise.
+        """
+        timings: dict[str, float] = {}
+        try:
+            return self._completed(row, timings)
+        except RowFailedError as error:
+            failure = error.failure
+        except InvalidRequestError as error:
+            failure = Failure("invalid_request", str(error))
+        return self._outcome(row, timings, failure=failure)
+
+    def close(self) -> None:
+        """Let go of threads and connections; rows under way fail."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._fetcher.close()
+
+    def _completed(self, row: ManifestRow, timings: dict[str, float]) -> Outcome:
+        with self._tally.counted("fetching"), _timed(timings, "fetch"):
+            # Resizing belongs here: it needs no device, and large originals are gone after it.
+            prepared = self._drawer.pipeline.prepare(self._request(row))
+        with self._tally.counted("drawing"):
+            drawing = self._drawer.draw(prepared, row.parameters.seeds)
+        timings |= {
+            "condition": drawing.condition_ms,
+            "inference": drawing.inference_ms,
+            "decode": drawing.decode_ms,
+        }
+        with self._tally.counted("storing"), _timed(timings, "store"):
+            stored = self._store.save(row.id, drawing.images)
+        return self._outcome(
+            row,
+            timings,
+            drawing=drawing,
+            outputs=tuple(image.uri for image in stored),
+            sha256=tuple(image.sha256 for image in stored),
+        )
+
+    def _request(self, row: ManifestRow) -> StylizeRequest:
+        numbers = {f.name: getattr(row.parameters, f.name) for f in fields(Parameters)}
+        # A long side of 0 leaves the content image out, so it need not be there.
+        content = row.content_image if row.parameters.content_long_size else None
+        references = [*row.style_images] if content is None else [content, *row.style_images]
+        futures = [self._pool.submit(self._fetcher.fetch, reference) for reference in references]
+        try:
+            images = [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+        styles = images if content is None else images[1:]
+        return StylizeRequest(
+            prompt=row.prompt,
+            content_image=None if content is None else images[0],
+            style_images=styles,
+            **numbers,
+        )
+
+    def _outcome(
+        self,
+        row: ManifestRow,
+        timings: dict[str, float],
+        *,
+        failure: Failure | None = None,
+        drawing: Drawing | None = None,
+        outputs: tuple[str, ...] = (),
+        sha256: tuple[str, ...] = (),
+    ) -> Outcome:
+        width, height = (None, None) if drawing is None else drawing.images[0].size
+        return Outcome(
+            row_id=row.id,
+            failure=failure,
+            outputs=outputs,
+            sha256=sha256,
+            width=width,
+            height=height,
+            prompt_truncated=None if drawing is None else drawing.prompt_truncated,
+            timings=Timings(**timings),
+            worker=self._info.worker,
+            device=self._info.device,
+        )
+
+
+def _absolute(location: str, *, may_be_new: bool = False) -> str:
+    """A local path as an absolute one; URLs, and what is no path (Hub ids), as they are."""
+    path = Path(location).expanduser()
+    return (
+        str(path.absolute()) if path.exists() or (may_be_new and not is_uri(location)) else location
+    )
+
+
+class _Tally:
+    """How many rows do what."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[Work, int] = {"fetching": 0, "drawing": 0, "storing": 0}
+
+    @contextmanager
+    def counted(self, work: Work) -> Iterator[None]:
+        with self._lock:
+            self._counts[work] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._counts[work] -= 1
+
+    def now(self) -> dict[Work, int]:
+        with self._lock:
+            return dict(self._counts)
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings[stage] = (time.perf_counter() - started) * 1e3

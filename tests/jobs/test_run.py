@@ -1,0 +1,90 @@
+"""What a user's mistake looks like; whole runs are in tests/integration."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from jobs.cli import app
+from jobs.run import log_to
+from tests.jobs.test_cli import loaded_after
+
+CONFIG = "manifest: {path: FOLDER/rows.jsonl}\noutput: {path: FOLDER/out}\nmodel: {base: tiny}\n"
+
+
+@pytest.fixture(autouse=True)
+def log_settings() -> Iterator[None]:
+    """Leave the log as it was: the command sets it up for its own process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def run(folder: Path, *arguments: str, config: str = CONFIG) -> Result:
+    (folder / "rows.jsonl").write_text('{"prompt": "a"}\n')
+    path = folder / "run.yaml"
+    path.write_text(config.replace("FOLDER", str(folder)))
+    return CliRunner().invoke(app, ["run", str(path), *arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--set", "output.pth=x"], ["output.pth", "path"]),
+        (["--set", "stylize.actors=0"], ["stylize.actors"]),
+        (["--set", "nonsense"], ["nonsense", "a.b=c"]),
+        (["--set", "manifest.path=/no/such/rows.parquet"], ["/no/such/rows.parquet"]),
+        (["--set", "manifest.columns.prompt=caption"], ["manifest.columns.prompt", "caption"]),
+        (["--set", "model.base=/no/such/model"], ["/no/such/model"]),
+        (["--set", "output.path=nonsense://x"], ["nonsense"]),
+        (["--set", "storage.s3.key=${NOT_SET_ANYWHERE}"], ["NOT_SET_ANYWHERE"]),
+    ],
+)
+def test_a_mistake_is_told_on_one_screen(
+    tmp_path: Path, arguments: list[str], said: list[str]
+) -> None:
+    result = run(tmp_path, *arguments)
+    assert result.exit_code == 2, result.output
+    assert [words for words in said if words not in result.stderr] == []
+    assert "Traceback" not in result.output
+    assert len(result.stderr.splitlines()) < 24
+
+
+def test_a_missing_configuration_is_told(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["run", str(tmp_path / "none.yaml")])
+    assert result.exit_code == 2
+    assert "none.yaml" in result.stderr
+
+
+def test_control_characters_in_a_configuration_stay_harmless(tmp_path: Path) -> None:
+    result = run(tmp_path, "--set", "output.\x1b[2Jx=1")
+    assert result.exit_code == 2
+    assert "\x1b" not in result.output
+    assert r"\x1b[2Jx" in result.stderr
+
+
+def test_a_wrong_configuration_is_told_before_ray_is_loaded() -> None:
+    assert loaded_after("import jobs.run").isdisjoint({"torch", "ray", "diffusers"})
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_log_events_cannot_steer_the_terminal(
+    terminal: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, color_system=None, width=200)
+    log_to(console, verbose=True)
+    logging.getLogger("pipelines.x").info("row id=%s", "\x1b[2Jevil")
+    logging.getLogger("other").info("not ours")
+    text = stream.getvalue() + capsys.readouterr().err
+    assert r"row id=\x1b[2Jevil" in text
+    assert "\x1b[2J" not in text
+    assert "not ours" not in text

@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address
+
+import httpcore2
+import httpx2
+import pytest
+import trustme
+
+from pipelines.config.schema import FetchConfig
+from pipelines.failures import Failure, RowFailedError
+from pipelines.fetch.deadline import Deadline
+from pipelines.fetch.http import HttpReader
+from pipelines.fetch.http_guard import (
+    Address,
+    GuardedBackend,
+    GuardedTransport,
+    NameNotFoundError,
+    is_public,
+    resolve,
+    until,
+)
+from tests.pipelines import http_origin as http
+from tests.pipelines.http_origin import Origin
+
+PUBLIC = "93.184.216.34"
+
+
+class LoopbackTcp(httpcore2.NetworkBackend):
+    """Plays the internet: whatever address is asked for, the loopback origin answers.
+
+    Attributes:
+        connected: the addresses that were asked for.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.connected: list[str] = []
+        self._port = port
+        self._tcp = httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        self.connected.append(host)
+        return self._tcp.connect_tcp(
+            "127.0.0.1", self._port, timeout, local_address, socket_options
+        )
+
+
+class Names:
+    """Plays DNS: each lookup of a name takes the next of its answers, the last one for ever."""
+
+    def __init__(self, **answers: list[list[str]]) -> None:
+        self._answers = answers
+        self.lookups: list[str] = []
+
+    def __call__(self, host: str, port: int) -> list[Address]:
+        self.lookups.append(host)
+        answers = self._answers[host.split(".", maxsplit=1)[0]]
+        found = answers[min(self.lookups.count(host), len(answers)) - 1]
+        return [ipaddress.ip_address(address) for address in found]
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    with http.serving() as origin:
+        yield origin
+
+
+def read(reader: HttpReader, url: str) -> bytes:
+    return reader.read(url, Deadline.after(5)).data
+
+
+def refusal(reader: HttpReader, url: str) -> Failure:
+    with pytest.raises(RowFailedError) as caught:
+        read(reader, url)
+    reader.close()
+    assert caught.value.failure.code == "uri_refused"
+    return caught.value.failure
+
+
+# --- addresses ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.255.255.254",
+        "0.0.0.0",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "192.0.2.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::127.0.0.1",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a9fe:a9fe",
+        "2002:7f00:1::",
+        "2001:db8::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fc00::1",
+        "fd00:ec2::254",
+        "fec0::1",
+        "ff02::1",
+    ],
+)
+def test_addresses_that_are_not_public(address: str) -> None:
+    assert not is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address", [PUBLIC, "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+)
+def test_public_addresses(address: str) -> None:
+    assert is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "127.1",
+        "0",
+        "[::1]",
+        "[::ffff:7f00:1]",
+    ],
+)
+def test_every_spelling_of_loopback_is_refused(origin: Origin, host: str) -> None:
+    origin.on("/x", http.ok(b"secret"))
+    reader = HttpReader(FetchConfig())
+    failure = refusal(reader, f"http://{host}:{origin.port}/x")
+    assert "allow_private_networks" in failure.message
+    assert origin.hits["/x"] == 0
+
+
+def test_the_switch_allows_private_addresses(origin: Origin) -> None:
+    url = origin.on("/x", http.ok(b"wanted"))
+    reader = HttpReader(FetchConfig(allow_private_networks=True))
+    assert read(reader, url) == b"wanted"
+    reader.close()
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def test_names_are_resolved_by_the_system() -> None:
+    assert IPv4Address("127.0.0.1") in resolve("localhost", 80)
+    with pytest.raises(NameNotFoundError):
+        resolve("no-such-host.invalid", 80)
+    with pytest.raises(NameNotFoundError):
+        resolve(f"{'a' * 70}.example", 80)
+
+
+def test_one_private_address_among_public_ones_is_enough_to_refuse(origin: Origin) -> None:
+    tcp = LoopbackTcp(origin.port)
+    names = Names(mixed=[[PUBLIC, "10.0.0.7"]])
+    backend = GuardedBackend(allow_private=False, resolve=names, tcp=tcp)
+    failure = refusal(HttpReader(FetchConfig(), backend), "http://mixed.test/x")
+    assert "10.0.0.7" in failure.message
+    assert tcp.connected == []
+
+
+def test_the_connection_goes_to_the_address_that_was_checked(origin: Origin) -> None:
+    """A name that answers with a private address the second time (DNS rebinding) gains nothing."""
+    origin.on("/x", http.ok(b"body"))
+    tcp = LoopbackTcp(origin.port)
+    names = Names(rebind=[[PUBLIC], ["127.0.0.1"]])
+    backend = GuardedBackend(allow_private=False, resolve=names, tcp=tcp)
+    reader = HttpReader(FetchConfig(), backend)
+    assert read(reader, "http://rebind.test/x") == b"body"
+    assert tcp.connected == [PUBLIC]
+    assert "Host: rebind.test\r\n" in origin.requests[0]
+    refusal(reader, "http://rebind.test/x")  # a new connection: the origin closed the first
+    assert tcp.connected == [PUBLIC]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://127.0.0.1/x",
+        "http://inside.test/x",
+        "//inside.test/x",
+        "http://[::1]:80/x",
+        "http://0/x",
+    ],
+)
+def test_redirects_are_checked_like_first_requests(origin: Origin, target: str) -> None:
+    origin.on("/go", http.redirect(target))
+    tcp = LoopbackTcp(origin.port)
+    literal = {"127": [["127.0.0.1"]], "::1": [["::1"]], "0": [["0.0.0.0"]]}
+    names = Names(outside=[[PUBLIC]], inside=[["192.168.0.9"]], **literal)
+    backend = GuardedBackend(allow_private=False, resolve=names, tcp=tcp)
+    refusal(HttpReader(FetchConfig(), backend), "http://outside.test/go")
+    assert tcp.connected == [PUBLIC]
+    assert origin.hits == {"/go": 1}
+
+
+def test_the_next_address_is_tried_when_one_does_not_answer(origin: Origin) -> None:
+    origin.on("/x", http.ok(b"body"))
+    dead = IPv4Address("127.0.0.2")  # nothing listens there
+
+    def both(host: str, port: int) -> list[Address]:
+        return [dead, IPv4Address("127.0.0.1")]
+
+    reader = HttpReader(FetchConfig(), GuardedBackend(allow_private=True, resolve=both))
+    assert read(reader, f"http://twohomes.test:{origin.port}/x") == b"body"
+    reader.close()
+
+
+def test_a_slow_name_server_is_cut_off() -> None:
+    def slow(host: str, port: int) -> list[Address]:
+        time.sleep(2)
+        raise AssertionError("nobody waits for this")
+
+    backend = GuardedBackend(allow_private=True, resolve=slow)
+    started = time.monotonic()
+    with until(Deadline.after(0.1)), pytest.raises(httpcore2.ConnectTimeout):
+        backend.connect_tcp("slow.test", 80, timeout=5)
+    assert time.monotonic() - started < 0.5
+
+
+def test_proxies_of_the_environment_are_not_used(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    url = origin.on("/x", http.ok(b"direct"))
+    reader = HttpReader(FetchConfig(allow_private_networks=True))
+    assert read(reader, url) == b"direct"
+    reader.close()
+
+
+# --- TLS ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tls() -> Iterator[tuple[int, ssl.SSLContext]]:
+    """A TLS server whose certificate is for good.test; its port, and a context that trusts it."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("good.test").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                with context.wrap_socket(connection, server_side=True) as stream:
+                    stream.recv(65536)
+                    stream.sendall(http.head("200 OK", Content_Length="3") + b"tls")
+            except OSError:
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        yield listener.getsockname()[1], trusting
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.mark.parametrize(("host", "works"), [("good.test", True), ("bad.test", False)])
+def test_tls_verifies_the_name_not_the_address(
+    tls: tuple[int, ssl.SSLContext], host: str, works: bool
+) -> None:
+    port, context = tls
+    names = Names(good=[[PUBLIC]], bad=[[PUBLIC]])
+    backend = GuardedBackend(allow_private=False, resolve=names, tcp=LoopbackTcp(port))
+    with httpx2.Client(transport=GuardedTransport(backend, context)) as client:
+        if works:
+            assert client.get(f"https://{host}/").content == b"tls"
+        else:
+            with pytest.raises(httpcore2.ConnectError) as caught:
+                client.get(f"https://{host}/")
+            assert isinstance(caught.value.args[0], ssl.SSLCertVerificationError)
+
+
+def test_an_invalid_certificate_is_refused_without_another_try(
+    tls: tuple[int, ssl.SSLContext],
+) -> None:
+    port, _ = tls
+    names = Names(good=[[PUBLIC]])
+    backend = GuardedBackend(allow_private=False, resolve=names, tcp=LoopbackTcp(port))
+    failure = refusal(HttpReader(FetchConfig(), backend), "https://good.test/x.png")
+    assert "certificate" in failure.message

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipelines.ledger.dedup import rows_that_count
+from pipelines.ledger.key_index import halves_of, row_key
+
+
+def counting(*rows: tuple[str, int, bool]) -> list[int]:
+    """Which of the rows `(id, created_at, completed)` count."""
+    halves = halves_of(b"".join(row_key(row_id) for row_id, _, _ in rows))
+    created_at = np.array([time for _, time, _ in rows], np.int64)
+    completed = np.array([done for _, _, done in rows], bool)
+    return np.flatnonzero(rows_that_count(halves, created_at, completed)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([], []),
+        ([("a", 1, True), ("b", 1, False)], [0, 1]),
+        ([("a", 2, False), ("a", 1, True)], [0]),
+        ([("a", 1, True), ("a", 2, False)], [1]),
+        ([("a", 1, True), ("a", 1, False)], [0]),
+        ([("a", 1, False), ("a", 1, True)], [1]),
+        ([("a", 1, True), ("b", 1, True), ("a", 1, True)], [1, 2]),
+        ([("a", 1, True), ("a", 3, False), ("b", 9, True), ("a", 2, True)], [1, 2]),
+    ],
+)
+def test_which_rows_count(rows: list[tuple[str, int, bool]], expected: list[int]) -> None:
+    assert counting(*rows) == expected
+
+
+def test_keys_that_share_their_first_half_are_different_rows() -> None:
+    halves = np.array([[7, 1], [7, 2], [7, 1]], np.uint64)
+    counts = rows_that_count(halves, np.array([5, 1, 4]), np.ones(3, bool))
+    assert counts.tolist() == [True, True, False]

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pipelines.manifest.error import ManifestError
+from pipelines.rows import ManifestRow, RejectedRow
+from tests.pipelines.manifests import entries, opened, rejected, valid
+
+
+def lines(path: Path, *rows: object) -> Path:
+    text = "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def table(path: Path, *rows: Any) -> pa.Table:
+    """The pass-through columns of a JSON Lines manifest, as records get them."""
+    manifest = opened(lines(path, *({"prompt": "p", **row} for row in rows)))
+    extras = [dict(entry.extra) for entry in manifest.entries()]
+    return pa.Table.from_pylist(extras, schema=manifest.extra_schema)
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    path = lines(
+        tmp_path / "m.jsonl",
+        {"id": 1, "prompt": "a", "style_images": ["s.png"], "label": 5},
+        "",
+        {"id": 2, "prompt": "b", "width": 512.0, "new": {"x": [1.5]}},
+    )
+    manifest = opened(path)
+    assert manifest.total_rows == 2
+    first, second = manifest.entries()
+    assert valid(first).style_images == (f"{tmp_path}/s.png",)
+    assert valid(second).parameters.width == 512
+    assert first.extra == {"label": 5, "new": None}
+    assert second.extra == {"label": None, "new": {"x": [1.5]}}
+
+
+def test_a_json_file_of_lines_or_of_rows(tmp_path: Path) -> None:
+    assert len(entries(lines(tmp_path / "lines.json", {"prompt": "a"}, {"prompt": "b"}))) == 2
+    rows = [{"prompt": "a", "style_image": "/s.png"}, {"prompt": "b"}]
+    path = tmp_path / "rows.json"
+    path.write_text("\ufeff " + json.dumps(rows, indent=1), encoding="utf-8")
+    assert [valid(entry).prompt for entry in entries(path)] == ["a", "b"]
+
+
+def test_lines_that_are_no_rows_cost_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    broken = [
+        b'{"prompt": ',
+        b"[1, 2]",
+        b'{"prompt": "\xff"}',
+        b'{"prompt": "\\ud800"}',
+        b"[" * 100_000,
+        b"[" * 100_000,
+    ]
+    path.write_bytes(
+        b"\xef\xbb\xbf" + b"\n".join([b'{"prompt": "a"}', *broken, b'{"prompt": "b"}'])
+    )
+    found = entries(path)
+    kinds = [type(entry.row) for entry in found]
+    assert kinds == [ManifestRow, *[RejectedRow] * 6, ManifestRow]
+    messages = [rejected(entry).failure.message for entry in found[1:-1]]
+    assert f"{path} line 2: is not JSON" in messages[0]
+    assert "line 3: is not a JSON object" in messages[1]
+    assert "line 4: is not UTF-8" in messages[2]
+    assert "line 5: is not UTF-8" in messages[3]
+    assert "line 6: is not JSON" in messages[4]
+    assert len({entry.row.id for entry in found}) == len(found)
+    assert found[6].row.id == f"{found[5].row.id}-2"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "kept"),
+    [
+        ([1, None, 2.5], pa.float64(), [1.0, None, 2.5]),
+        ([1, 2**40], pa.int64(), [1, 2**40]),
+        (["a", 1, {"x": None}], pa.string(), ["a", "1", '{"x": null}']),
+        ([True, 1], pa.string(), ["true", "1"]),
+        ([10**30, 1], pa.string(), [str(10**30), "1"]),
+        ([{}, {}], pa.string(), ["{}", "{}"]),
+        ([[], []], pa.list_(pa.null()), [[], []]),
+        ([{"x": 1}, {"y": "z"}], None, [{"x": 1, "y": None}, {"x": None, "y": "z"}]),
+    ],
+    ids=["real", "integer", "mixed", "boolean", "huge", "empty", "list", "struct"],
+)
+def test_types_of_own_json_columns(
+    tmp_path: Path, values: list[Any], kind: pa.DataType | None, kept: list[Any]
+) -> None:
+    found = table(tmp_path / "m.jsonl", *({"own": value} for value in values)).column("own")
+    assert found.to_pylist() == kept
+    assert kind is None or found.type == kind
+
+
+def test_types_come_from_all_rows(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"own": 1}] * 1100
+    found = table(tmp_path / "m.jsonl", *rows, {"own": "text"}).column("own")
+    assert found.type == pa.string()
+    assert found.to_pylist()[-2:] == ["1", "text"]
+
+
+def test_csv(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(
+        "id,prompt,style_images,width,keep_size,label\r\n"
+        '01,"a, ""quoted""\nfox",s.png,512.0,TRUE,5\r\n'
+        "\r\n"
+        '2,,"[""/a.png"", ""/b.png""]",,,\r\n',
+        encoding="utf-8-sig",
+    )
+    manifest = opened(path)
+    assert manifest.total_rows is None
+    assert manifest.extra_schema == pa.schema([("label", pa.string())])
+    first, second = manifest.entries()
+    row = valid(first)
+    assert (row.id, row.prompt) == ("01", 'a, "quoted"\nfox')
+    assert row.style_images == (f"{tmp_path}/s.png",)
+    assert (row.parameters.width, row.parameters.keep_size) == (512, True)
+    assert valid(second).style_images == ("/a.png", "/b.png")
+    assert (valid(second).prompt, valid(second).parameters.keep_size) == ("", False)
+    assert [first.extra, second.extra] == [{"label": "5"}, {"label": None}]
+    assert opened(path, manifest={"limit": 1}).total_rows is None
+
+
+def test_csv_lines_that_are_no_rows_cost_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_bytes(b"prompt,label\na,1\nb\nc,1,2\nd\xff,1\ne,2\n")
+    first, short, long, broken, last = entries(path)
+    assert (valid(first).prompt, valid(last).prompt) == ("a", "e")
+    assert "line 3: has 1 cells, but the header has 2" in rejected(short).failure.message
+    assert "line 4: has 3 cells" in rejected(long).failure.message
+    assert "line 5: is not UTF-8" in rejected(broken).failure.message
+    assert short.extra == {"label": None}
+
+
+def test_csv_cells_may_be_long(tmp_path: Path) -> None:
+    uri = f"data:image/png;base64,{'A' * 500_000}"
+    path = tmp_path / "m.csv"
+    path.write_text(f'content_image\n"{uri}"\n', encoding="utf-8")
+    assert valid(entries(path)[0]).content_image == uri
+
+
+def test_formats_mix(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("prompt,label\na,1\n", encoding="utf-8")
+    lines(tmp_path / "b.jsonl", {"prompt": "b", "label": "2"})
+    manifest = opened([str(tmp_path / "a.csv"), str(tmp_path / "b.jsonl")])
+    assert manifest.total_rows is None
+    assert [entry.extra["label"] for entry in manifest.entries()] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("m.jsonl", "", "no usable column"),
+        ("m.csv", "", "no usable column"),
+        ("m.csv", "prompt,prompt\n", "two columns named 'prompt'"),
+        ("m.json", "[1, 2", "is not JSON"),
+        ("m.json", "[]", "no usable column"),
+        ("m.json", '"text"', "no usable column"),
+    ],
+)
+def test_files_that_hold_no_manifest(tmp_path: Path, name: str, content: str, message: str) -> None:
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ManifestError, match=message):
+        opened(path)
