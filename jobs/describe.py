@@ -16,6 +16,7 @@ from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest, ManifestError
 from pipelines.manifest.references import is_uri
+from pipelines.manifest.row_parser import ALIASES
 from pipelines.rows import record_schema
 from pipelines.storage.storage import StorageError, public_uri
 from uso_core.checkpoint import ModelCard, ModelSource, describe_model
@@ -128,7 +129,7 @@ def _resources(config: RunConfig, console: Console) -> None:
 
 
 def _manifest_columns(config: RunConfig, limits: Limits) -> Table:
-    mapped = config.manifest.columns
+    mapped = {ALIASES.get(ours, ours): theirs for ours, theirs in config.manifest.columns.items()}
     defaults = config.defaults.model_dump(exclude_none=True)
     rows = (
         (

@@ -49,7 +49,8 @@ def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -
             display_for(progress_console) as display,
         ):
             summary = run(config, listener=display)
-    print_summary(summary, config.on_error.max_failed_fraction, screen.out())
+    reach = ("--config", str(config_path)) if config.storage else ()
+    print_summary(summary, config.on_error.max_failed_fraction, screen.out(), reach)
     return exit_code(summary)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -25,13 +25,25 @@ def exit_code(summary: RunSummary) -> int:
     return exits.DONE if summary.within_budget else exits.OVER_BUDGET
 
 
-def print_summary(summary: RunSummary, max_failed_fraction: float, console: Console) -> None:
-    """Print `summary`, and how to see what the run made."""
+def print_summary(
+    summary: RunSummary,
+    max_failed_fraction: float,
+    console: Console,
+    status_options: Sequence[str] = (),
+) -> None:
+    """Print `summary`, and how to see what the run made.
+
+    Args:
+        summary: of the run.
+        max_failed_fraction: the budget that it had.
+        console: where to.
+        status_options: what `uso status` needs to reach the output.
+    """
     console.print(_headline(summary, max_failed_fraction))
     console.print(_counts(summary))
     if summary.failures:
         console.print(failure_table(_failures(summary)))
-    for label, text in _where(summary.output_uri):
+    for label, text in _where(summary.output_uri, status_options):
         console.print(f"{label:<9}{text}", soft_wrap=True)
     if summary.interrupted:
         console.print("go on    run the same command again: it draws only what has no record yet")
@@ -71,11 +83,12 @@ def _failures(summary: RunSummary) -> Iterator[FailureRow]:
         yield FailureRow(failure.code, failure.count, failure.row_id, failure.message)
 
 
-def _where(output_uri: str) -> list[tuple[str, str]]:
+def _where(output_uri: str, status_options: Sequence[str]) -> list[tuple[str, str]]:
     output = screen.one_line(output_uri)
+    command = ["uso", "status", output, *map(screen.one_line, status_options), "--rows", "20"]
     return [
         ("output", output),
-        ("see it", f"uso status {shlex.quote(output)} --rows 20"),
+        ("see it", shlex.join(command)),
         ("", f"duckdb -c {_query(output)}"),
     ]
 

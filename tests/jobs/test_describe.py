@@ -48,6 +48,15 @@ def test_it_shows_stages_resources_and_schemas(tmp_path: Path) -> None:
     assert "note int64 from the manifest" in text
 
 
+def test_a_mapped_alias_is_shown(tmp_path: Path) -> None:
+    path = write_config(tmp_path, CONFIG)
+    table = pa.table({"caption": ["a"], "refs": [["x.png"]]})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    result = describe(path, "--set", "manifest.columns.reference_images=refs")
+    assert result.exit_code == 0
+    assert "style_images (refs)" in result.stdout
+
+
 def test_it_starts_nothing(tmp_path: Path) -> None:
     describe(write_config(tmp_path, CONFIG))
     assert not (tmp_path / "out").exists()

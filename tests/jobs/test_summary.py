@@ -82,6 +82,13 @@ def test_failures_have_their_count_and_an_example_that_is_harmless_to_a_terminal
     assert "\x1b" not in text
 
 
+def test_status_is_told_where_the_storage_options_are() -> None:
+    stream = io.StringIO()
+    options = ("--config", "my run.yaml")
+    print_summary(SUMMARY, 0.25, Console(file=stream, width=120, markup=False), options)
+    assert "uso status /data/out --config 'my run.yaml' --rows 20" in stream.getvalue()
+
+
 def test_over_budget_names_both_fractions() -> None:
     text = printed(replace(SUMMARY, within_budget=False))
     assert "21.05% of the rows failed; on_error.max_failed_fraction allows 25.00%" in text
