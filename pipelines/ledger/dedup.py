@@ -13,37 +13,41 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.ledger.key_index import Halves
+from pipelines.ledger.key_index import UInt64
 
 
 def rows_that_count(
-    halves: Halves, created_at: npt.NDArray[np.int64], completed: npt.NDArray[np.bool_]
+    high: UInt64,
+    low: UInt64,
+    created_at: npt.NDArray[np.int64],
+    completed: npt.NDArray[np.bool_],
+    position: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.bool_]:
     """True for one row of each key.
 
     Args:
-        halves: the rows' keys; rows are in the order of their parts' names, then of the part.
+        high: `[n]`, the first halves of the rows' keys, sorted.
+        low: `[n]`, the second halves.
         created_at: `[n]`, in any unit.
         completed: `[n]`.
+        position: `[n]`, where the row is: by the names of the parts, then in its part.
 
     Returns:
         `[n]`.
     """
-    counts = np.ones(len(halves), bool)
-    order = np.argsort(halves[:, 0])
-    high = halves[order, 0]
+    counts = np.ones(len(high), bool)
     same = high[1:] == high[:-1]
     if not same.any():
         return counts
     # Only rows that share the first half of their key can be of one id: few, as a rule.
-    shares = np.zeros(len(halves), bool)
+    shares = np.zeros(len(high), bool)
     shares[1:] |= same
     shares[:-1] |= same
-    rows = order[shares]
+    rows = np.flatnonzero(shares)
     rows = rows[
-        np.lexsort((rows, completed[rows], created_at[rows], halves[rows, 1], halves[rows, 0]))
+        np.lexsort((position[rows], completed[rows], created_at[rows], low[rows], high[rows]))
     ]
     last = np.ones(len(rows), bool)
-    last[:-1] = (halves[rows[1:]] != halves[rows[:-1]]).any(axis=1)
+    last[:-1] = (high[rows[1:]] != high[rows[:-1]]) | (low[rows[1:]] != low[rows[:-1]])
     counts[rows] = last
     return counts

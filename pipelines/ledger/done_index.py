@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
 from pipelines.ledger.key_index import KeyTable, row_key
 from pipelines.ledger.row_state import STATE_DTYPE, Recorded, StateCodes, States
 from pipelines.ledger.scan import Scan
 
 
 class DoneIndex:
-    """The rows on record; built from a scan, then told of each new record."""
+    """The rows on record; made from a scan, which is used up, then told of each new record."""
 
     def __init__(self, scan: Scan) -> None:
         self.codes: StateCodes = scan.codes
         self._table = KeyTable(STATE_DTYPE)
         self._rows_by_state = Counter(scan.rows_by_state())
-        states = np.empty(int(scan.counts.sum()), STATE_DTYPE)
-        states["fingerprint"] = scan.fingerprints[scan.counts]
-        states["state"] = scan.states[scan.counts]
-        self._table.load(scan.halves[scan.counts], states)
+        self._table.load(scan.states)
 
     def __len__(self) -> int:
         return len(self._table)

@@ -7,6 +7,7 @@ can make two ids collide can make a row look done. Hashing costs about 0.6 µs a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -17,8 +18,7 @@ KEY_BYTES = 16
 _RECENT = 1 << 16
 _RATIO = 4
 
-Halves = npt.NDArray[np.uint64]
-"""Keys as `[n, 2]`: their first and last 8 bytes, big-endian."""
+UInt64 = npt.NDArray[np.uint64]
 
 
 def row_key(row_id: str) -> bytes:
@@ -31,47 +31,57 @@ def row_keys(row_ids: Iterable[bytes]) -> bytes:
     return b"".join([blake2b(row_id, digest_size=KEY_BYTES).digest() for row_id in row_ids])
 
 
-def halves_of(keys: bytes) -> Halves:
-    """Keys, joined, as numbers."""
-    return np.frombuffer(keys, dtype=">u8").astype(np.uint64).reshape(-1, 2)
+def halves_of(keys: bytes) -> tuple[UInt64, UInt64]:
+    """Keys, joined, as two numbers each: `[n]` of their first 8 bytes, `[n]` of their last."""
+    halves = np.frombuffer(keys, dtype=">u8").reshape(-1, 2)
+    return halves[:, 0].astype(np.uint64), halves[:, 1].astype(np.uint64)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class SortedKeys:
-    """A fixed set of keys with a payload each: 16 bytes a key, and the payload's size.
+    """Keys with a payload each: 16 bytes a key, and the payload's size. No key is here twice.
 
-    Args:
-        halves: in any order, without repeats.
+    Attributes:
+        high: `[n]`, the keys' first halves, sorted.
+        low: `[n]`, their second halves; where the first are equal, in no order.
         payload: `[n]`, of any dtype.
     """
 
-    def __init__(self, halves: Halves, payload: npt.NDArray[Any]) -> None:
-        order = np.argsort(halves[:, 0])
-        self.high = halves[order, 0]
-        self.low = halves[order, 1]
-        self.payload = payload[order]
+    high: UInt64
+    low: UInt64
+    payload: npt.NDArray[Any]
+
+    @classmethod
+    def sort(cls, high: UInt64, low: UInt64, payload: npt.NDArray[Any]) -> SortedKeys:
+        """The same keys, given in any order."""
+        order = np.argsort(high)
+        return cls(high[order], low[order], payload[order])
 
     def __len__(self) -> int:
         return len(self.high)
 
-    @property
-    def halves(self) -> Halves:
-        """All keys, in the order of `payload`."""
-        return np.stack([self.high, self.low], axis=1)
+    def merged_with(self, other: SortedKeys) -> SortedKeys:
+        """These keys and others, none of which is here."""
+        return SortedKeys.sort(
+            np.concatenate([self.high, other.high]),
+            np.concatenate([self.low, other.low]),
+            np.concatenate([self.payload, other.payload]),
+        )
 
-    def find(self, halves: Halves) -> npt.NDArray[np.int64]:
-        """The position of each key, `[n]`; -1 where it is not here."""
-        found = np.full(len(halves), -1, np.int64)
-        order = np.argsort(halves[:, 0])  # in order, the search stays in the processor's cache
-        at = np.empty(len(halves), np.int64)
-        at[order] = np.searchsorted(self.high, halves[order, 0])
-        asked = np.arange(len(halves))
+    def find(self, high: UInt64, low: UInt64) -> npt.NDArray[np.int64]:
+        """The position of each key, `[m]`; -1 where it is not here."""
+        found = np.full(len(high), -1, np.int64)
+        order = np.argsort(high)  # in order, the search stays in the processor's cache
+        at = np.empty(len(high), np.int64)
+        at[order] = np.searchsorted(self.high, high[order])
+        asked = np.arange(len(high))
         # Keys with the same first half are neighbours, in no order: walk past them.
         while len(asked):
             inside = at < len(self)
             at, asked = at[inside], asked[inside]
-            same = self.high[at] == halves[asked, 0]
+            same = self.high[at] == high[asked]
             at, asked = at[same], asked[same]
-            hit = self.low[at] == halves[asked, 1]
+            hit = self.low[at] == low[asked]
             found[asked[hit]] = at[hit]
             at, asked = at[~hit] + 1, asked[~hit]
         return found
@@ -96,21 +106,20 @@ class KeyTable:
     def __len__(self) -> int:
         return sum(map(len, self._levels)) + len(self._recent)
 
-    def load(self, halves: Halves, payload: npt.NDArray[Any]) -> None:
-        """Add many keys at once; none of them may be here yet, nor occur twice."""
-        self._levels.append(SortedKeys(halves, payload))
+    def load(self, keys: SortedKeys) -> None:
+        """Add many keys at once, none of which may be here yet; they are not copied."""
+        self._levels.append(keys)
         while len(self._levels) > 1 and len(self._levels[-2]) < _RATIO * len(self._levels[-1]):
             last, before = self._levels.pop(), self._levels.pop()
-            merged = np.concatenate([before.halves, last.halves])
-            self._levels.append(SortedKeys(merged, np.concatenate([before.payload, last.payload])))
+            self._levels.append(before.merged_with(last))
 
     def get(self, keys: Sequence[bytes]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]:
         """Which keys are here, `[n]`, and their payloads, `[n]`, zero where they are not."""
         known = np.zeros(len(keys), bool)
         payload = np.zeros(len(keys), self._dtype)
-        halves = halves_of(b"".join(keys))
+        high, low = halves_of(b"".join(keys))
         for level in self._levels:
-            at = level.find(halves)
+            at = level.find(high, low)
             known |= at >= 0
             payload[at >= 0] = level.payload[at[at >= 0]]
         slots = self._slots(keys)
@@ -122,10 +131,10 @@ class KeyTable:
         """Give each key its payload, `[n]`; of a repeated key the last one counts."""
         latest = {key: row for row, key in enumerate(keys)}
         keys, payload = list(latest), payload[list(latest.values())]
-        halves = halves_of(b"".join(keys))
+        high, low = halves_of(b"".join(keys))
         settled = np.zeros(len(keys), bool)
         for level in self._levels:
-            at = level.find(halves)
+            at = level.find(high, low)
             level.payload[at[at >= 0]] = payload[at >= 0]
             settled |= at >= 0
         slots = self._slots(keys)
@@ -148,10 +157,10 @@ class KeyTable:
         return np.array([self._recent.get(key, -1) for key in keys], np.int64)
 
     def _settle_recent(self) -> None:
-        halves = halves_of(b"".join(self._recent))
-        payload = self._recent_payload[: len(self._recent)].copy()
+        high, low = halves_of(b"".join(self._recent))
+        settled = SortedKeys.sort(high, low, self._recent_payload[: len(self._recent)])
         self._recent.clear()
-        self.load(halves, payload)
+        self.load(settled)
 
 
 class KeySet:

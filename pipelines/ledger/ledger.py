@@ -29,7 +29,7 @@ from pipelines.ledger.parts import (
     unified_schema,
     write_part,
 )
-from pipelines.ledger.row_state import STATE_DTYPE, Recorded, fingerprint_numbers, is_completed
+from pipelines.ledger.row_state import Recorded, is_completed, states_of
 from pipelines.ledger.scan import Scan, scan_ledger, scan_parts
 from pipelines.storage.storage import Storage
 
@@ -158,9 +158,7 @@ class Ledger:
 
     def _note(self, table: pa.Table) -> None:
         columns = table.to_batches()[0]
-        states = np.empty(len(columns), STATE_DTYPE)
-        states["state"] = self._index.codes.encode(columns["status"], columns["error"])
-        states["fingerprint"] = fingerprint_numbers(columns["fingerprint"])
+        states = states_of(columns, self._index.codes)
         row_ids = columns["id"].to_pylist()
         if self._index.put(row_ids, states):
             self._superseded = True

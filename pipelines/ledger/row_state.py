@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,7 @@ _HEX = re.compile(r"[0-9a-fA-F]{16}")
 _HEX_DIGITS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """What is recorded of one row.
 
     Attributes:
@@ -86,6 +85,14 @@ class StateCodes:
                 raise ValueError(f"more than 126 failure codes in the records, the last {code!r}")
             self._codes.append(code)
         return self._codes.index(code)
+
+
+def states_of(columns: pa.RecordBatch, codes: StateCodes) -> States:
+    """The states of records, of which `columns` has status, error and fingerprint; `[n]`."""
+    states = np.empty(len(columns), STATE_DTYPE)
+    states["state"] = codes.encode(columns["status"], columns["error"])
+    states["fingerprint"] = fingerprint_numbers(columns["fingerprint"])
+    return states
 
 
 def is_completed(states: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

@@ -13,9 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
+from pipelines.ledger.column import Column
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
 from pipelines.ledger.dedup import rows_that_count
-from pipelines.ledger.key_index import Halves, halves_of, row_keys
+from pipelines.ledger.key_index import SortedKeys, halves_of, row_keys
 from pipelines.ledger.parts import (
     LedgerError,
     Part,
@@ -24,37 +25,35 @@ from pipelines.ledger.parts import (
     open_part,
     readable,
 )
-from pipelines.ledger.row_state import StateCodes, fingerprint_numbers, is_completed
+from pipelines.ledger.row_state import STATE_DTYPE, StateCodes, is_completed, states_of
 from pipelines.storage.storage import Storage
 
 _COLUMNS = ("id", "status", "fingerprint", "created_at", "error.code", "error.retryable")
 _READERS = 8
-_AHEAD = 16  # parts read but not yet looked at: bounds the memory
+_AHEAD = 16  # parts read but not yet looked at
+_AHEAD_BYTES = 16 * 2**20  # of them: bounds the memory
 _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What one pass over the parts found; arrays are `[n]`, rows in the order of the parts.
+    """What one pass over the parts found.
 
     Attributes:
         parts: in the order of their names.
         num_rows: of each part.
         origins: the different schemas, each with the URI of a part that has it.
-        halves: `[n, 2]`, the rows' keys.
-        fingerprints: see `pipelines.ledger.row_state.fingerprint_number`.
-        states: numbers that `codes` explains.
-        counts: which rows count (see `pipelines.ledger.dedup`).
+        counts: `[n]`, which rows of all parts, in their order, count (see `dedup`).
+        states: the keys of the rows that count, with payloads of `STATE_DTYPE`.
+        codes: what the states mean.
         examples: by failure code, of rows that count.
     """
 
     parts: Sequence[Part]
     num_rows: Sequence[int]
     origins: Sequence[tuple[str, pa.Schema]]
-    halves: Halves
-    fingerprints: npt.NDArray[np.uint64]
-    states: npt.NDArray[np.uint8]
     counts: npt.NDArray[np.bool_]
+    states: SortedKeys
     codes: StateCodes
     examples: Mapping[str, FailureExample]
 
@@ -66,7 +65,7 @@ class Scan:
 
     def rows_by_state(self) -> dict[int, int]:
         """How many rows that count are in each state."""
-        states, rows = np.unique(self.states[self.counts], return_counts=True)
+        states, rows = np.unique(self.states.payload["state"], return_counts=True)
         return dict(zip(states.tolist(), rows.tolist(), strict=True))
 
     def tally(self) -> LedgerCounts:
@@ -103,8 +102,8 @@ def scan_parts(storage: Storage, parts: Sequence[Part]) -> Scan:
     found = _Pass()
     for read in _read_ahead(storage, parts):
         found.add(read)
-    scan = found.finish(parts)
-    return replace(scan, examples=_examples(storage, scan))
+    scan, first_rows = found.finish(parts)
+    return replace(scan, examples=_examples(storage, scan, first_rows))
 
 
 class _Read(NamedTuple):
@@ -115,17 +114,20 @@ class _Read(NamedTuple):
 
 def _read_ahead(storage: Storage, parts: Sequence[Part]) -> Iterator[_Read]:
     """The columns of each part, in order; threads read, so that storage is not waited for."""
-    waiting: deque[Future[_Read]] = deque()
+    waiting: deque[tuple[int, Future[_Read]]] = deque()
     with ThreadPoolExecutor(_READERS, thread_name_prefix="ledger") as threads:
         try:
             for part in parts:
-                waiting.append(threads.submit(_read, storage, part))
-                if len(waiting) >= _AHEAD:
-                    yield waiting.popleft().result()
+                ahead = sum(num_bytes for num_bytes, _ in waiting)
+                while waiting and (len(waiting) == _AHEAD or ahead > _AHEAD_BYTES):
+                    num_bytes, future = waiting.popleft()
+                    ahead -= num_bytes
+                    yield future.result()
+                waiting.append((part.num_bytes, threads.submit(_read, storage, part)))
             while waiting:
-                yield waiting.popleft().result()
+                yield waiting.popleft()[1].result()
         finally:
-            for future in waiting:
+            for _, future in waiting:
                 future.cancel()
 
 
@@ -145,59 +147,67 @@ class _Pass:
     codes: StateCodes = field(default_factory=StateCodes)
     num_rows: list[int] = field(default_factory=list)
     origins: list[tuple[str, pa.Schema]] = field(default_factory=list)
-    halves: list[Halves] = field(default_factory=list)
-    fingerprints: list[npt.NDArray[np.uint64]] = field(default_factory=list)
-    states: list[npt.NDArray[np.uint8]] = field(default_factory=list)
-    created_at: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    high: Column = field(default_factory=lambda: Column(np.uint64))
+    low: Column = field(default_factory=lambda: Column(np.uint64))
+    created_at: Column = field(default_factory=lambda: Column(np.int64))
+    states: Column = field(default_factory=lambda: Column(STATE_DTYPE))
 
     def add(self, read: _Read) -> None:
         """Take the rows of the next part."""
         columns = read.columns
-        states = self.codes.encode(columns["status"], columns["error"])
         if not any(read.schema.equals(known) for _, known in self.origins):
             self.origins.append((read.uri, read.schema))
         self.num_rows.append(len(columns))
-        self.halves.append(halves_of(row_keys(columns["id"].cast(pa.binary()).to_pylist())))
-        self.fingerprints.append(fingerprint_numbers(columns["fingerprint"]))
-        self.states.append(states)
-        self.created_at.append(columns["created_at"].cast(pa.int64()).to_numpy())
+        high, low = halves_of(row_keys(columns["id"].cast(pa.binary()).to_pylist()))
+        self.high.extend(high)
+        self.low.extend(low)
+        self.created_at.extend(columns["created_at"].cast(pa.int64()).to_numpy())
+        self.states.extend(states_of(columns, self.codes))
 
-    def finish(self, parts: Sequence[Part]) -> Scan:
-        """Which rows count; the pass is used up, lest everything be in memory twice."""
-        halves = np.concatenate([np.empty((0, 2), np.uint64), *self.halves])
-        self.halves.clear()
-        created_at = np.concatenate([np.empty(0, np.int64), *self.created_at])
-        self.created_at.clear()
-        states = np.concatenate([np.empty(0, np.uint8), *self.states])
-        counts = rows_that_count(halves, created_at, is_completed(states))
-        del created_at
-        fingerprints = np.concatenate([np.empty(0, np.uint64), *self.fingerprints])
-        self.fingerprints.clear()
-        return Scan(
+    def finish(self, parts: Sequence[Part]) -> tuple[Scan, dict[int, int]]:
+        """The scan, without examples, and a row of each state.
+
+        The columns are sorted one at a time and the pass is used up: with 10⁷ rows, memory is what
+        this is about.
+        """
+        order = np.argsort(self.high.values)
+        high = self.high.taken(order)
+        low = self.low.taken(order)
+        states = self.states.taken(order)
+        completed = is_completed(states["state"])
+        counting = rows_that_count(high, low, self.created_at.taken(order), completed, order)
+        counts = np.empty(len(order), bool)
+        counts[order] = counting
+        if not counting.all():
+            high, low = high[counting], low[counting]
+            states, order = states[counting], order[counting]
+        first_rows = {
+            state: int(order[np.argmax(states["state"] == state)])
+            for state in np.unique(states["state"]).tolist()
+        }
+        scan = Scan(
             parts=tuple(parts),
             num_rows=self.num_rows,
             origins=self.origins,
-            halves=halves,
-            fingerprints=fingerprints,
-            states=states,
             counts=counts,
+            states=SortedKeys(high, low, states),
             codes=self.codes,
             examples={},
         )
+        return scan, first_rows
 
 
-def _examples(storage: Storage, scan: Scan) -> dict[str, FailureExample]:
-    """The first row of each failure code; their messages are all that is read again."""
+def _examples(
+    storage: Storage, scan: Scan, first_rows: Mapping[int, int]
+) -> dict[str, FailureExample]:
+    """A row of each failure code; their messages are all that is read again."""
     examples: dict[str, FailureExample] = {}
-    states = np.where(scan.counts, scan.states, 0)
     ends = np.cumsum(scan.num_rows, dtype=np.int64)
-    for state in scan.rows_by_state():
+    for state, row in first_rows.items():
         code = scan.codes.code(state)
-        if code is None or code in examples:
-            continue
-        row = int(np.argmax(states == state))
-        at = int(np.searchsorted(ends, row, side="right"))
-        examples[code] = _example(storage, scan.parts[at], row - int(ends[at]))
+        if code is not None and code not in examples:
+            at = int(np.searchsorted(ends, row, side="right"))
+            examples[code] = _example(storage, scan.parts[at], row - int(ends[at]))
     return examples
 
 

@@ -9,10 +9,12 @@ from pipelines.ledger.key_index import halves_of, row_key
 
 def counting(*rows: tuple[str, int, bool]) -> list[int]:
     """Which of the rows `(id, created_at, completed)` count."""
-    halves = halves_of(b"".join(row_key(row_id) for row_id, _, _ in rows))
+    high, low = halves_of(b"".join(row_key(row_id) for row_id, _, _ in rows))
     created_at = np.array([time for _, time, _ in rows], np.int64)
     completed = np.array([done for _, _, done in rows], bool)
-    return np.flatnonzero(rows_that_count(halves, created_at, completed)).tolist()
+    order = np.argsort(high)
+    counts = rows_that_count(high[order], low[order], created_at[order], completed[order], order)
+    return sorted(order[counts].tolist())
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,6 @@ def test_which_rows_count(rows: list[tuple[str, int, bool]], expected: list[int]
 
 
 def test_keys_that_share_their_first_half_are_different_rows() -> None:
-    halves = np.array([[7, 1], [7, 2], [7, 1]], np.uint64)
-    counts = rows_that_count(halves, np.array([5, 1, 4]), np.ones(3, bool))
+    high, low = np.array([7, 7, 7], np.uint64), np.array([1, 2, 1], np.uint64)
+    counts = rows_that_count(high, low, np.array([5, 1, 4]), np.ones(3, bool), np.arange(3))
     assert counts.tolist() == [True, True, False]

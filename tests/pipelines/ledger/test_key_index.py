@@ -7,13 +7,25 @@ import numpy as np
 import pytest
 
 from pipelines.ledger import key_index
-from pipelines.ledger.key_index import KeySet, KeyTable, SortedKeys, halves_of, row_key, row_keys
+from pipelines.ledger.key_index import (
+    KeySet,
+    KeyTable,
+    SortedKeys,
+    UInt64,
+    halves_of,
+    row_key,
+    row_keys,
+)
 
 NUMBER = np.dtype(np.uint32)
 
 
 def keys(*names: object) -> list[bytes]:
     return [row_key(str(name)) for name in names]
+
+
+def u64(*numbers: int) -> UInt64:
+    return np.array(numbers, np.uint64)
 
 
 @pytest.fixture
@@ -29,7 +41,10 @@ def test_a_key_is_blake2b_of_the_utf8_id() -> None:
 
 def test_keys_as_numbers() -> None:
     key = bytes(range(16))
-    assert halves_of(key).tolist() == [[0x0001020304050607, 0x08090A0B0C0D0E0F]]
+    assert [half.tolist() for half in halves_of(key)] == [
+        [0x0001020304050607],
+        [0x08090A0B0C0D0E0F],
+    ]
 
 
 def test_a_key_is_new_once() -> None:
@@ -75,25 +90,22 @@ def test_a_key_table_agrees_with_a_dict_as_it_grows() -> None:
 
 def test_loaded_and_put_keys_are_one_table() -> None:
     table = KeyTable(NUMBER)
-    table.load(halves_of(b"".join(keys("a", "b"))), np.array([1, 2], NUMBER))
+    table.load(SortedKeys.sort(*halves_of(b"".join(keys("a", "b"))), np.array([1, 2], NUMBER)))
     table.put(keys("b", "c"), np.array([20, 30], NUMBER))
     assert len(table) == 3
     assert table.get(keys("a", "b", "c", "d"))[1].tolist() == [1, 20, 30, 0]
 
 
 def test_keys_that_share_their_first_half_are_told_apart() -> None:
-    halves = np.array([[7, 3], [7, 1], [9, 1], [7, 2]], np.uint64)
-    found = SortedKeys(halves, np.array([30, 10, 91, 20], NUMBER))
-    asked = np.array([[7, 1], [7, 2], [7, 3], [7, 4], [9, 1], [9, 9], [8, 1]], np.uint64)
-    at = found.find(asked)
-    assert found.payload[at[at >= 0]].tolist() == [10, 20, 30, 91]
+    here = SortedKeys.sort(u64(7, 7, 9, 7), u64(3, 1, 1, 2), np.array([30, 10, 91, 20], NUMBER))
+    at = here.find(u64(7, 7, 7, 7, 9, 9, 8), u64(1, 2, 3, 4, 1, 9, 1))
+    assert here.payload[at[at >= 0]].tolist() == [10, 20, 30, 91]
     assert (at < 0).tolist() == [False, False, False, True, False, True, True]
 
 
 def test_an_empty_table_knows_nothing() -> None:
-    assert SortedKeys(np.empty((0, 2), np.uint64), np.empty(0, NUMBER)).find(
-        np.zeros((2, 2), np.uint64)
-    ).tolist() == [-1, -1]
+    nothing = SortedKeys.sort(u64(), u64(), np.empty(0, NUMBER))
+    assert nothing.find(u64(0, 1), u64(0, 1)).tolist() == [-1, -1]
     assert KeyTable(NUMBER).get(keys("a"))[0].tolist() == [False]
 
 

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from pipelines.ledger.column import Column
+
+
+def test_a_column_holds_what_it_was_given_as_it_grows() -> None:
+    dice = random.Random(0)
+    column, expected = Column(np.int64), list[int]()
+    for _ in range(30):
+        values = [dice.randrange(100) for _ in range(dice.randrange(2000))]
+        column.extend(np.array(values, np.int64))
+        expected += values
+    assert column.values.tolist() == expected
+
+
+def test_values_are_taken_once() -> None:
+    column = Column(np.int64)
+    column.extend(np.array([30, 10, 20]))
+    assert column.taken(np.array([1, 2, 0])).tolist() == [10, 20, 30]
+    assert column.values.tolist() == []
+    column.extend(np.array([7]))
+    assert column.values.tolist() == [7]
