@@ -3,7 +3,11 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,44 @@ from tests.s3_server import S3Server
 NOBODY_LISTENS: dict[str, dict[str, Any]] = {
     "s3": {"endpoint_url": "http://127.0.0.1:9", "key": "AKID", "secret": "hush-hush-hush"}
 }
+
+
+def without_retries(endpoint_url: str) -> dict[str, dict[str, Any]]:
+    """Options with which botocore does not try again by itself."""
+    own = {"endpoint_url": endpoint_url, "config_kwargs": {"retries": {"max_attempts": 0}}}
+    return {"s3": {**NOBODY_LISTENS["s3"], **own}}
+
+
+@contextmanager
+def failing_s3(status: int, code: str, times: int) -> Iterator[tuple[str, list[str]]]:
+    """A server that answers the first PUTs with an S3 error; its URL and the paths asked for."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # with which it answers `Expect: 100-continue`
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append(self.path)
+            failing = len(seen) <= times
+            body = f"<Error><Code>{code}</Code></Error>".encode() if failing else b""
+            self.send_response(status if failing else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", seen
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_what_is_written_is_read_back(storage: Storage) -> None:
@@ -168,12 +210,25 @@ def test_wrong_credentials(s3_server: S3Server, wrong: str) -> None:
 
 
 def test_a_server_that_is_away_is_waited_for_then_told() -> None:
-    own = {**NOBODY_LISTENS["s3"], "config_kwargs": {"retries": {"max_attempts": 0}}}
-    storage = Storage.at("s3://bucket/out", {"s3": own}, patience_s=0.1)
+    storage = Storage.at("s3://bucket/out", without_retries("http://127.0.0.1:9"), patience_s=0.1)
     with pytest.raises(StorageError, match="check the endpoint and the network") as caught:
         storage.check_writable()
     assert caught.value.fault == "unavailable"
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "requests"), [(500, "InternalError", 3), (403, "AccessDenied", 1)]
+)
+def test_what_may_pass_is_tried_again(status: int, code: str, requests: int) -> None:
+    with failing_s3(status, code, times=2) as (url, seen):
+        storage = Storage.at("s3://bucket/out", without_retries(url))
+        if requests == 1:
+            with pytest.raises(StorageError, match="AccessDenied"):
+                storage.write("a", b"1")
+        else:
+            storage.write("a", b"1")
+    assert seen == ["/bucket/out/a"] * requests
 
 
 def test_a_missing_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
