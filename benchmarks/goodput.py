@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from benchmarks.sleeping import SleepingWorker
+from benchmarks.sleeping import STEP_S, SleepingWorker
 from pipelines.config.schema import RunConfig
 from pipelines.driver.run import run
 from pipelines.rows import ManifestRow
@@ -59,8 +59,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             manifest = Path(folder) / "manifest.parquet"
             ids = [f"row-{n:06d}" for n in range(len(works))]
-            prompts = [str(work) for work in works]
-            pq.write_table(pa.table({"id": ids, "prompt": prompts}), manifest)
+            steps = [round(work / STEP_S) for work in works]
+            prompts = [""] * len(works)
+            table = pa.table({"id": ids, "prompt": prompts, "num_steps": steps})
+            pq.write_table(table, manifest)
             called_at = time.time()
             spans = SYSTEMS[name](manifest, Path(folder) / "out", arguments.actors)
         print(
@@ -116,7 +118,8 @@ def bare_loop(manifest: Path, _output: Path, actors: int) -> list[Span]:
     pool = [
         actor_class.options(num_cpus=1, max_concurrency=5).remote(_NO_SPEC) for _ in range(actors)
     ]
-    rows = [_manifest_row(row) for row in pq.read_table(manifest).to_pylist()]
+    listed = pq.read_table(manifest).to_pylist()
+    rows = [_manifest_row(row["id"], row["num_steps"]) for row in listed]
     waiting: dict[Any, Any] = {}
     spans: list[Span] = []
     for actor in pool * 4:
@@ -141,8 +144,8 @@ class RayDataUDF:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """One row in, one row out."""
-        rows = [{"id": i, "prompt": p} for i, p in zip(batch["id"], batch["prompt"], strict=True)]
-        outcomes = [self._worker.stylize(_manifest_row(row)) for row in rows]
+        rows = zip(batch["id"], batch["num_steps"], strict=True)
+        outcomes = [self._worker.stylize(_manifest_row(row_id, int(n))) for row_id, n in rows]
         return {"id": batch["id"], "span": [outcome.device for outcome in outcomes]}
 
 
@@ -174,8 +177,8 @@ def _written(dataset: Any, output: Path) -> list[Span]:  # noqa: ANN401 - Ray Da
     return [_span(text) for text in pq.read_table(output)["span"].to_pylist()]
 
 
-def _manifest_row(row: dict[str, Any]) -> ManifestRow:
-    return ManifestRow(row["id"], row["prompt"], None, (), Parameters(), "none")
+def _manifest_row(row_id: str, num_steps: int) -> ManifestRow:
+    return ManifestRow(row_id, "", None, (), Parameters(num_steps=num_steps), "none")
 
 
 def _span(text: str) -> Span:

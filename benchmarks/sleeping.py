@@ -1,7 +1,7 @@
 """Workers whose work is a known sleep: what a pipeline makes of actors, without a model.
 
-A row's prompt says how many seconds its drawing takes. References take `FETCH_S` and images take
-`STORE_S` to get to the store, in threads around one lock, as in the real worker.
+A row's steps say how long its drawing takes, `STEP_S` each. References take `FETCH_S` and images
+take `STORE_S` to get to the store, in threads around one lock, as in the real worker.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from pipelines.rows import ManifestRow, Outcome, Timings
 from pipelines.worker.stylizer import Activity, StylizerSpec, WorkerInfo
 
+STEP_S = 0.1
 FETCH_S = 0.2
 STORE_S = 0.3
 
@@ -36,7 +37,7 @@ class SleepingWorker:
 
     def stylize(self, row: ManifestRow) -> Outcome:
         """Sleep as long as the row says."""
-        work_s = float(row.prompt)
+        work_s = STEP_S * row.parameters.num_steps
         time.sleep(FETCH_S)
         with self._lock:
             start = time.time()

@@ -231,11 +231,12 @@ class Dispatcher:
                     self._give(name, worker, task)
 
     def _limit(self) -> int:
-        """Rows per worker now; it falls to one near the end, so that none hoards the last rows."""
+        """Rows per worker now; it falls near the end, so that none hoards the last rows."""
         limit = self._flow.limit
         if not self._source.exhausted:
             return limit
-        return max(1, min(limit, 1 + len(self._fresh) // len(self._workers)))
+        share = 1 + len(self._fresh) // len(self._workers)
+        return min(limit, max(share, self._flow.last_limit))
 
     def _read_ahead(self) -> None:
         """Know enough rows to see the end coming, and then take the long ones first."""

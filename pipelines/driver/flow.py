@@ -18,6 +18,11 @@ class FlowControl:
     references and stores that take `f` and `s`, a device stays busy when `1 + (f + s) / d` rows are
     there; one more is kept as slack. Quick and slow are the 20th and 80th percentile of the last
     rows, so that a run of short rows does not starve the device.
+
+    Attributes:
+        limit: rows that one worker should hold now.
+        last_limit: the same for the last rows of a run, where a row that waits on one worker could
+            be drawn on another: no more than hide behind each other in full.
     """
 
     def __init__(self, *, fixed: int | None, most: int) -> None:
@@ -26,23 +31,20 @@ class FlowControl:
         self._most = most
         self._drawing_ms: deque[float] = deque(maxlen=_WINDOW)
         self._around_ms: deque[float] = deque(maxlen=_WINDOW)
-        self._limit = min(_START, most) if fixed is None else fixed
-
-    @property
-    def limit(self) -> int:
-        """Rows that one worker should hold now."""
-        return self._limit
+        self.limit = min(_START, most) if fixed is None else fixed
+        self.last_limit = 1
 
     def observe(self, timings: Timings) -> None:
         """Take the times of one completed row into account."""
         if self._fixed is not None or timings.inference is None:
             return
         drawing = (timings.condition or 0) + timings.inference + (timings.decode or 0)
-        self._drawing_ms.append(drawing)
+        self._drawing_ms.append(max(drawing, 0.1))
         self._around_ms.append((timings.fetch or 0) + (timings.store or 0))
-        quick = max(_quantile(self._drawing_ms, 0.2), 0.1)
+        quick = _quantile(self._drawing_ms, 0.2)
         slow = _quantile(self._around_ms, 0.8)
-        self._limit = min(2 + math.ceil(slow / quick), self._most)
+        self.limit = min(2 + math.ceil(slow / quick), self._most)
+        self.last_limit = min(1 + int(slow / _quantile(self._drawing_ms, 0.5)), self._most)
 
 
 def _quantile(values: deque[float], fraction: float) -> float:
