@@ -50,6 +50,7 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("model", pa.string()),
     pa.field("preset", pa.string()),
     pa.field("fingerprint", pa.string(), nullable=False),
+    pa.field("source_digest", pa.int64()),
     pa.field("created_at", pa.timestamp("us", tz="UTC"), nullable=False),
     pa.field("timings", _TIMINGS),
     pa.field("attempt", pa.int32(), nullable=False),
@@ -94,10 +95,18 @@ class RejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """A row and the user's own columns, which go to its record unchanged."""
+    """A row, and what goes to its record beside it.
+
+    Attributes:
+        row: what is to be done.
+        extra: the user's own columns, which go to the record unchanged.
+        source_digest: stands for the row as it is written, and is what a later run looks for; None:
+            that run has to read the row. See `pipelines.manifest.source_digest`.
+    """
 
     row: ManifestRow | RejectedRow
     extra: Mapping[str, Any] = field(default_factory=dict)
+    source_digest: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +184,7 @@ def make_record(
         "model": run.model,
         "preset": run.preset,
         "fingerprint": entry.row.fingerprint,
+        "source_digest": entry.source_digest,
         "created_at": created_at,
         "timings": asdict(outcome.timings),
         "attempt": attempt,

@@ -1,82 +1,112 @@
-"""Reads rows ahead of the dispatcher in a thread, a bounded number of them."""
+"""Reads rows ahead of the dispatcher in a thread, a bounded amount of them."""
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from pipelines.rows import ManifestEntry
+from pipelines.rows import ManifestEntry, ManifestRow
 
-_BATCH = 64
-_POLL_S = 0.1
+AHEAD_BYTES = 64 * 2**20
+_CLOSE_S = 1.0
 
 
 class RowFeeder:
-    """A thread that pulls an iterator into a bounded queue; `take` never waits for storage.
+    """A thread that pulls rows into a bounded queue; `take` never waits for storage.
 
-    The iterator's error, if it raises one, is raised by the `take` that gets there.
+    The rows' error, if they raise one, is raised by the `take` that gets there.
     """
 
-    def __init__(self, entries: Iterator[ManifestEntry], *, ahead: int) -> None:
-        """Keep up to about `ahead` rows read."""
-        self._entries = entries
-        self._ready: list[ManifestEntry] = []
-        self._queue: queue.Queue[list[ManifestEntry] | BaseException | None] = queue.Queue(
-            maxsize=max(2, ahead // _BATCH)
-        )
-        self._closed = threading.Event()
-        self._exhausted = False
+    def __init__(
+        self,
+        batches: Iterator[Sequence[ManifestEntry]],
+        *,
+        ahead: int,
+        ahead_bytes: int = AHEAD_BYTES,
+    ) -> None:
+        """Keep up to `ahead` rows read, of up to `ahead_bytes`, and the rest of a batch."""
+        self._batches = batches
+        self._ahead = ahead
+        self._ahead_bytes = ahead_bytes
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[ManifestEntry, int]] = deque()
+        self._waiting_bytes = 0
+        self._error: BaseException | None = None
+        self._ended = False
+        self._closed = False
         self._thread = threading.Thread(target=self._read, name="row-feeder", daemon=True)
         self._thread.start()
 
     @property
     def exhausted(self) -> bool:
         """True when every row has been taken."""
-        return self._exhausted and not self._ready
+        with self._changed:
+            return self._ended and not self._waiting and self._error is None
 
     def take(self, most: int) -> list[ManifestEntry]:
         """Up to `most` rows that are at hand; empty where none is, yet or any more."""
-        while len(self._ready) < most and not self._exhausted:
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if isinstance(item, BaseException):
-                raise item
-            if item is None:
-                self._exhausted = True
-            else:
-                self._ready.extend(item)
-        taken, self._ready = self._ready[:most], self._ready[most:]
+        taken: list[ManifestEntry] = []
+        with self._changed:
+            while self._waiting and len(taken) < most:
+                entry, num_bytes = self._waiting.popleft()
+                self._waiting_bytes -= num_bytes
+                taken.append(entry)
+            if most > 0 and not taken and self._error is not None:
+                raise self._error
+            self._changed.notify_all()
         return taken
 
     def close(self) -> None:
-        """Stop reading."""
-        self._closed.set()
-        self._thread.join()
+        """Stop reading; a read that is under way is waited for a moment only.
+
+        The thread then ends by itself: at the next batch, or when the store that it waits for
+        answers or is given up.
+        """
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join(_CLOSE_S)
 
     def _read(self) -> None:
-        batch: list[ManifestEntry] = []
+        error: BaseException | None = None
         try:
-            for entry in self._entries:
-                batch.append(entry)
-                if len(batch) >= _BATCH or self._queue.empty():
-                    if not self._put(batch):
-                        return
-                    batch = []
-        except BaseException as error:  # noqa: BLE001 - handed over to `take`, which raises it
-            self._put(error)
-            return
-        if batch:
-            self._put(batch)
-        self._put(None)
+            for batch in self._batches:
+                if not all(self._put(entry) for entry in batch) or self._closed:
+                    return
+        except BaseException as raised:  # noqa: BLE001 - handed over to `take`, which raises it
+            error = raised
+        with self._changed:
+            self._error, self._ended = error, True
 
-    def _put(self, item: list[ManifestEntry] | BaseException | None) -> bool:
-        while not self._closed.is_set():
-            try:
-                self._queue.put(item, timeout=_POLL_S)
-            except queue.Full:
-                continue
-            return True
-        return False
+    def _put(self, entry: ManifestEntry) -> bool:
+        """Add a row as soon as there is room; False when that is not wanted any more."""
+        num_bytes = entry_bytes(entry)
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._is_full())
+            self._waiting.append((entry, num_bytes))
+            self._waiting_bytes += num_bytes
+            return not self._closed
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= self._ahead or self._waiting_bytes >= self._ahead_bytes
+
+
+def entry_bytes(entry: ManifestEntry) -> int:
+    """About how much memory the values of a row take: images and texts, not what holds them."""
+    row = entry.row
+    own: Iterable[object] = (
+        (row.prompt, row.content_image, *row.style_images) if isinstance(row, ManifestRow) else ()
+    )
+    return sum(map(_value_bytes, own)) + sum(map(_value_bytes, entry.extra.values()))
+
+
+def _value_bytes(value: Any) -> int:  # noqa: ANN401 (whatever a cell holds)
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, list):
+        return sum(map(_value_bytes, value))
+    if isinstance(value, Mapping):
+        return sum(map(_value_bytes, value.values()))
+    return 0

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from pipelines.config.schema import OnErrorConfig, OutputConfig
 from pipelines.driver.errors import RowsChangedError
 from pipelines.driver.stats import RunStats
+from pipelines.ledger.done_rows import DoneRows
 from pipelines.ledger.ledger import Ledger, Recorded
+from pipelines.manifest.manifest import Batch
 from pipelines.rows import ManifestEntry
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 1024  # looked up at a time
-_FIRST_BATCH = 16  # so that the first rows are there at once
+
+class RowBatches(Protocol):
+    """What rows are selected from; see `pipelines.manifest.manifest.Manifest`."""
+
+    def batches(self, done: DoneRows) -> Iterator[Batch]:
+        """All rows in order, without those that `done` allows to leave out unseen."""
 
 
 class RowSelection:
@@ -34,22 +40,27 @@ class RowSelection:
         self._retry_failed = on_error.retry_failed
         self._stats = stats
 
-    def pending(self, entries: Iterable[ManifestEntry]) -> Iterator[ManifestEntry]:
-        """The rows that are to be worked on, in order.
+    def pending(self, manifest: RowBatches) -> Iterator[list[ManifestEntry]]:
+        """The rows that are to be worked on, in order; a list of them, perhaps empty, per batch.
+
+        Most rows that are done are left out by the manifest, which need not read them for that.
 
         Raises:
             RowsChangedError: a completed row has changed, and `on_change` is `error`.
         """
-        rows = iter(entries)
-        size = _FIRST_BATCH
-        while batch := list(islice(rows, size)):
-            size = _BATCH
-            recorded = self._ledger.lookup([entry.row.id for entry in batch])
-            for entry, known in zip(batch, recorded, strict=True):
-                if known is None or self._again(entry, known):
-                    yield entry
-                else:
-                    self._stats.skipped += 1
+        done = self._ledger.done_rows(retry_failed=self._retry_failed)
+        for batch in manifest.batches(done):
+            pending = self._pending(batch.entries)
+            self._stats.skipped += batch.num_left_out + len(batch.entries) - len(pending)
+            yield pending
+
+    def _pending(self, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
+        recorded = self._ledger.lookup([entry.row.id for entry in entries])
+        return [
+            entry
+            for entry, known in zip(entries, recorded, strict=True)
+            if known is None or self._again(entry, known)
+        ]
 
     def _again(self, entry: ManifestEntry, known: Recorded) -> bool:
         same = known.has_fingerprint(entry.row.fingerprint)

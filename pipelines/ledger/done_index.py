@@ -1,10 +1,11 @@
-"""What is recorded of each row, by the key of its id: 25 bytes a row."""
+"""What is recorded of each row, by the key of its id: 33 bytes a row."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
+from pipelines.ledger.done_rows import DoneRows
 from pipelines.ledger.key_index import KeyTable, row_key
 from pipelines.ledger.row_state import STATE_DTYPE, Recorded, StateCodes, States
 from pipelines.ledger.scan import Scan
@@ -32,8 +33,14 @@ class DoneIndex:
         known, states = self._table.get([row_key(row_id) for row_id in row_ids])
         return [
             self.codes.recorded(state, fingerprint) if is_known else None
-            for is_known, (fingerprint, state) in zip(known.tolist(), states.tolist(), strict=True)
+            for is_known, (fingerprint, _, state) in zip(
+                known.tolist(), states.tolist(), strict=True
+            )
         ]
+
+    def done_rows(self, *, retry_failed: bool) -> DoneRows:
+        """For one pass over the manifest, the rows to leave out; see `DoneRows`."""
+        return DoneRows(self._table.largest, retry_failed=retry_failed)
 
     def put(self, row_ids: Sequence[str], states: States) -> int:
         """Take new records, `[n]`; returns how many of them replace older ones."""

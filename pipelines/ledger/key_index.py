@@ -106,6 +106,13 @@ class KeyTable:
     def __len__(self) -> int:
         return sum(map(len, self._levels)) + len(self._recent)
 
+    @property
+    def largest(self) -> SortedKeys:
+        """Most of the keys, as they were last sorted; `put` changes payloads there."""
+        if not self._levels:
+            self._settle_recent()
+        return self._levels[0]
+
     def load(self, keys: SortedKeys) -> None:
         """Add many keys at once, none of which may be here yet; they are not copied."""
         self._levels.append(keys)
@@ -174,6 +181,10 @@ class KeySet:
 
     def __contains__(self, key: bytes) -> bool:
         return bool(self._table.get([key])[0][0])
+
+    def has(self, keys: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+        """Which of the keys are here, `[n]`."""
+        return self._table.get(keys)[0]
 
     def add(self, keys: Sequence[bytes]) -> list[bool]:
         """Add keys; True for each that was not here before, nor earlier among `keys`."""

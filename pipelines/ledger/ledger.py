@@ -18,6 +18,7 @@ import pyarrow as pa
 from pipelines.ledger.compaction import compact_parts, is_small
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
 from pipelines.ledger.done_index import DoneIndex
+from pipelines.ledger.done_rows import DoneRows
 from pipelines.ledger.parts import (
     FOLDER,
     LedgerError,
@@ -91,6 +92,11 @@ class Ledger:
     def state(self, row_id: str) -> Recorded | None:
         """What is recorded of a row; None: nothing."""
         return self.lookup([row_id])[0]
+
+    def done_rows(self, *, retry_failed: bool) -> DoneRows:
+        """For one pass over the manifest, the rows that it may leave out; see `DoneRows`."""
+        with self._index_lock:
+            return self._index.done_rows(retry_failed=retry_failed)
 
     def append(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Commit records, in the shape of the schema, as one part: all of them or none.

@@ -14,13 +14,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.rows import RECORD_FIELDS
+from pipelines.rows import RECORD_FIELDS, RECORD_NAMES
 from pipelines.storage.storage import Storage, StorageError
 
 FOLDER = "records"
 _PART_NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
 _WHOLE_BYTES = 8 * 2**20  # a part up to this size is read with one request
 _COMPRESSION = "zstd"
+_ADDED_LATER = {"source_digest"}  # records without these columns are read, too
 
 
 class LedgerError(Exception):
@@ -89,7 +90,7 @@ def open_part(storage: Storage, part: Part) -> pq.ParquetFile:
             else _PartReader(storage, part)
         )
         file = pq.ParquetFile(source, pre_buffer=True)
-    missing = {f.name for f in RECORD_FIELDS} - set(file.schema_arrow.names)
+    missing = RECORD_NAMES - _ADDED_LATER - set(file.schema_arrow.names)
     if missing:
         reason = f"not a file of records (it lacks {', '.join(sorted(missing))}); move it away"
         raise LedgerError(storage.uri(part.path), reason)

@@ -1,4 +1,4 @@
-"""What a record says about its row, in one byte; what its fingerprint is, in eight."""
+"""What a record says about its row, in one byte; its fingerprint and its source, in eight each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pipelines.rows import Status
 
-STATE_DTYPE = np.dtype([("fingerprint", np.uint64), ("state", np.uint8)])
+STATE_DTYPE = np.dtype([("fingerprint", np.uint64), ("source", np.int64), ("state", np.uint8)])
 States = npt.NDArray[np.void]
 """`[n]` of `STATE_DTYPE`."""
 
@@ -88,16 +88,36 @@ class StateCodes:
 
 
 def states_of(columns: pa.RecordBatch, codes: StateCodes) -> States:
-    """The states of records, of which `columns` has status, error and fingerprint; `[n]`."""
-    states = np.empty(len(columns), STATE_DTYPE)
+    """The states of records, `[n]`.
+
+    Args:
+        columns: status, error and fingerprint, and source_digest where the records have it.
+        codes: takes in the codes of the errors.
+    """
+    states = np.zeros(len(columns), STATE_DTYPE)
     states["state"] = codes.encode(columns["status"], columns["error"])
     states["fingerprint"] = fingerprint_numbers(columns["fingerprint"])
+    if "source_digest" in columns.schema.names:
+        states["source"] = columns["source_digest"].fill_null(0).to_numpy()
     return states
 
 
 def is_completed(states: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     """Which of the states are completed, `[n]`."""
     return np.asarray(states == _COMPLETED)
+
+
+def is_final(states: npt.NDArray[np.uint8], *, retry_failed: bool) -> npt.NDArray[np.bool_]:
+    """Which of the states a run leaves as they are, `[n]`: completed, or failed for good.
+
+    Args:
+        states: `[n]`.
+        retry_failed: whether no failure is for good.
+    """
+    final = is_completed(states)
+    if not retry_failed:
+        final |= (states >= _FIRST_FAILED) & ((states - _FIRST_FAILED) % 2 == 0)
+    return final
 
 
 def fingerprint_number(fingerprint: str) -> int:

@@ -28,7 +28,15 @@ from pipelines.ledger.parts import (
 from pipelines.ledger.row_state import STATE_DTYPE, StateCodes, is_completed, states_of
 from pipelines.storage.storage import Storage
 
-_COLUMNS = ("id", "status", "fingerprint", "created_at", "error.code", "error.retryable")
+_COLUMNS = (
+    "id",
+    "status",
+    "fingerprint",
+    "source_digest",
+    "created_at",
+    "error.code",
+    "error.retryable",
+)
 _READERS = 8
 _AHEAD = 16  # parts read but not yet looked at
 _AHEAD_BYTES = 16 * 2**20  # of them: bounds the memory

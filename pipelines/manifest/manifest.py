@@ -6,36 +6,59 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.config.schema import RunConfig
-from pipelines.ledger.key_index import row_key
-from pipelines.manifest import cells
+from pipelines.ledger.done_rows import DoneRows
+from pipelines.ledger.key_index import halves_of, row_key
+from pipelines.manifest.cells import identifier
 from pipelines.manifest.columns import ColumnPlan, FileSurvey, plan_columns
 from pipelines.manifest.error import ManifestError
 from pipelines.manifest.files import find_files
-from pipelines.manifest.parquet_reader import read_parquet, survey_parquet
+from pipelines.manifest.parquet_reader import parquet_batches, raw_rows, survey_parquet
 from pipelines.manifest.references import folder_url
 from pipelines.manifest.row_identity import content_hash, shard_of
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import RawRow, RowParser, UnreadableRow
 from pipelines.manifest.source import ManifestFile
-from pipelines.manifest.text_readers import read_text, survey_text
+from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
+from pipelines.manifest.text_readers import TextChunk, read_text, survey_text
 from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
 from pipelines.storage.storage import resolve_secrets
 from uso_core.checkpoint import ModelCard
 from uso_core.errors import InvalidRequestError
 
-__all__ = ["Manifest", "ManifestError"]
+__all__ = ["Batch", "Manifest", "ManifestError"]
 
 _SURVEY_THREADS = 16
+
+
+class Batch(NamedTuple):
+    """Some rows of the manifest, in order.
+
+    Attributes:
+        entries: those to look at.
+        num_left_out: how many others there were, which are done.
+    """
+
+    entries: list[ManifestEntry]
+    num_left_out: int
+
+
+class _Raw(NamedTuple):
+    """A row as it is written."""
+
+    cells: RawRow | UnreadableRow
+    extra: dict[str, Any]
+    source_digest: int | None = None
 
 
 class _Identified(NamedTuple):
     """A raw row and the id that it has by itself, before repeats are told apart."""
 
-    raw: RawRow | UnreadableRow
-    extra: dict[str, Any]
+    raw: _Raw
     row_id: str
     given: bool
     error: InvalidRequestError | None
@@ -59,6 +82,7 @@ class Manifest:
         self._files = files
         self._plan: ColumnPlan = plan_columns(config, surveys)
         self._parser = RowParser(config, model, self._plan.inputs)
+        self._digests = SourceDigests(config, model, self._plan.inputs)
         self._limit = config.manifest.limit
         self._shard = config.manifest.shard_index
         base = config.manifest.base_uri
@@ -101,36 +125,72 @@ class Manifest:
         return self._plan.extra_schema
 
     def entries(self) -> Iterator[ManifestEntry]:
+        """All rows, one by one; see `batches`."""
+        for batch in self.batches():
+            yield from batch.entries
+
+    def batches(self, done: DoneRows | None = None) -> Iterator[Batch]:
         """The rows, from the first; memory does not grow with them but for 16 bytes each.
+
+        Args:
+            done: rows of Parquet files that are among these are left out before they are looked at
+                in Python. Nothing else changes by that: no id, no order, no other row.
 
         Raises:
             ManifestError: a file is gone, has changed since `open`, or is damaged.
         """
-        ids = RowIds()
+        ids = RowIds(done)
         left = self._limit
         for file in self._files:
             folder = file.folder if self._base is None else self._base
             file.check_unchanged()
             for chunk in self._read(file):
                 taken = chunk if left is None else chunk[:left]
-                yield from self._checked(taken, folder, ids)
+                yield self._batch(file, taken, folder, ids)
                 if left is not None:
                     left -= len(taken)
                     if left == 0:
                         return
 
-    def _read(self, file: ManifestFile) -> Iterator[list[tuple[Any, dict[str, Any]]]]:
+    def _read(self, file: ManifestFile) -> Iterator[TextChunk | pa.RecordBatch]:
         if file.format == "parquet":
-            return read_parquet(file, self._plan)
+            return parquet_batches(file, self._plan)
         return read_text(file, self._plan)
 
-    def _checked(
-        self,
-        rows: Sequence[tuple[RawRow | UnreadableRow, dict[str, Any]]],
-        folder: str,
-        ids: RowIds,
-    ) -> Iterator[ManifestEntry]:
-        identified = [_identify(raw, extra) for raw, extra in rows]
+    def _batch(
+        self, file: ManifestFile, chunk: TextChunk | pa.RecordBatch, folder: str, ids: RowIds
+    ) -> Batch:
+        if isinstance(chunk, list):
+            rows = [_Raw(*row) for row in chunk]
+            return Batch(list(self._checked(rows, folder, ids)), 0)
+        digests = self._digests.of_batch(chunk, folder)
+        left_out = self._left_out(chunk, digests, ids)
+        if left_out.any():
+            chunk, digests = chunk.filter(pa.array(~left_out)), digests[~left_out]
+        rows = [
+            _Raw(cells, extra, digest or None)
+            for (cells, extra), digest in zip(
+                raw_rows(file, chunk, self._plan), digests.tolist(), strict=True
+            )
+        ]
+        return Batch(list(self._checked(rows, folder, ids)), int(left_out.sum()))
+
+    def _left_out(
+        self, batch: pa.RecordBatch, digests: Digests, ids: RowIds
+    ) -> npt.NDArray[np.bool_]:
+        """Which rows are done, and of this shard."""
+        name = self._plan.inputs.get("id")
+        keys = id_keys(batch.column(name)) if name in batch.schema.names else None
+        if keys is None:
+            return np.zeros(len(batch), bool)
+        if self._shard is not None:
+            index, num_shards = self._shard
+            high, _ = halves_of(keys)
+            digests = np.where(high % np.uint64(num_shards) == index, digests, 0)
+        return ids.leave_out(keys, digests)
+
+    def _checked(self, rows: Sequence[_Raw], folder: str, ids: RowIds) -> Iterator[ManifestEntry]:
+        identified = [_identify(raw) for raw in rows]
         if self._shard is not None:
             index, num_shards = self._shard
             identified = [
@@ -138,34 +198,36 @@ class Manifest:
             ]
         ordinals = ids.claim([item.row_id for item in identified])
         for item, ordinal in zip(identified, ordinals, strict=True):
-            yield ManifestEntry(self._row(item, ordinal, folder, ids), item.extra)
+            row = self._row(item, ordinal, folder, ids)
+            yield ManifestEntry(row, item.raw.extra, item.raw.source_digest)
 
     def _row(
         self, item: _Identified, ordinal: int, folder: str, ids: RowIds
     ) -> ManifestRow | RejectedRow:
-        row_id = item.row_id
+        cells, row_id = item.raw.cells, item.row_id
         if ordinal > 1:
             row_id = ids.variant(row_id, "~" if item.given else "-", ordinal)
-        if isinstance(item.raw, UnreadableRow):
-            return self._parser.reject_unreadable(item.raw, row_id)
+        if isinstance(cells, UnreadableRow):
+            return self._parser.reject_unreadable(cells, row_id)
         if item.error is not None:
-            return self._parser.reject_id(item.raw, row_id, item.error)
+            return self._parser.reject_id(cells, row_id, item.error)
         if item.given and ordinal > 1:
-            return self._parser.reject_repeat(item.raw, row_id, item.row_id)
-        return self._parser.parse(item.raw, row_id, folder)
+            return self._parser.reject_repeat(cells, row_id, item.row_id)
+        return self._parser.parse(cells, row_id, folder)
 
 
 def _survey(file: ManifestFile) -> FileSurvey:
     return survey_parquet(file) if file.format == "parquet" else survey_text(file)
 
 
-def _identify(raw: RawRow | UnreadableRow, extra: dict[str, Any]) -> _Identified:
-    if isinstance(raw, UnreadableRow):
-        return _Identified(raw, extra, content_hash(raw.line), given=False, error=None)
-    given = raw.get("id")
+def _identify(raw: _Raw) -> _Identified:
+    row = raw.cells
+    if isinstance(row, UnreadableRow):
+        return _Identified(raw, content_hash(row.line), given=False, error=None)
+    given = row.get("id")
     if given is None:
-        return _Identified(raw, extra, content_hash(raw), given=False, error=None)
+        return _Identified(raw, content_hash(row), given=False, error=None)
     try:
-        return _Identified(raw, extra, cells.identifier(given), given=True, error=None)
+        return _Identified(raw, identifier(given), given=True, error=None)
     except InvalidRequestError as error:
-        return _Identified(raw, extra, content_hash(raw), given=False, error=error)
+        return _Identified(raw, content_hash(row), given=False, error=error)

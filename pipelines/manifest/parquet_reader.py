@@ -32,10 +32,8 @@ def survey_parquet(file: ManifestFile) -> FileSurvey:
         return FileSurvey(file.uri, parquet.schema_arrow, parquet.metadata.num_rows)
 
 
-def read_parquet(
-    file: ManifestFile, plan: ColumnPlan
-) -> Iterator[list[tuple[RawRow, dict[str, Any]]]]:
-    """The rows in order, each with its pass-through cells; only the planned columns are read.
+def parquet_batches(file: ManifestFile, plan: ColumnPlan) -> Iterator[pa.RecordBatch]:
+    """The planned columns, under the user's names, a small batch at a time.
 
     Raises:
         ManifestError: the file is gone, has changed, or is damaged.
@@ -44,8 +42,18 @@ def read_parquet(
         schema = parquet.schema_arrow
         wanted = {*plan.inputs.values(), *plan.extra_sources}
         columns = [name for name in schema.names if name in wanted]
-        for batch in parquet.iter_batches(_batch_rows(parquet, columns), columns=columns):
-            yield list(zip(_raw_rows(batch, plan), _extra_rows(file, batch, plan), strict=True))
+        yield from parquet.iter_batches(_batch_rows(parquet, columns), columns=columns)
+
+
+def raw_rows(
+    file: ManifestFile, batch: pa.RecordBatch, plan: ColumnPlan
+) -> list[tuple[RawRow, dict[str, Any]]]:
+    """The rows of a batch in Python, each with its pass-through cells.
+
+    Raises:
+        ManifestError: a column does not go into the type that other files have for it.
+    """
+    return list(zip(_input_rows(batch, plan), _extra_rows(file, batch, plan), strict=True))
 
 
 @contextmanager
@@ -82,7 +90,7 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     )
 
 
-def _raw_rows(batch: pa.RecordBatch, plan: ColumnPlan) -> Iterator[RawRow]:
+def _input_rows(batch: pa.RecordBatch, plan: ColumnPlan) -> Iterator[RawRow]:
     present = {ours: theirs for ours, theirs in plan.inputs.items() if theirs in batch.schema.names}
     if not present:
         return iter([{}] * batch.num_rows)

@@ -18,7 +18,8 @@ from pipelines.storage.storage import public_uri
 from uso_core.request import MAX_SEED, Parameters
 
 _HASH_BYTES = 16
-_encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+encoded = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+"""JSON that is the same wherever it is made."""
 
 
 def content_hash(raw: Mapping[str, object] | str) -> str:
@@ -55,14 +56,8 @@ class Fingerprints:
     """
 
     def __init__(self, config: RunConfig, model_fingerprint: str) -> None:
-        run_facts = {
-            "version": 1,
-            "model": model_fingerprint,
-            "preset": config.model.preset,
-            "exif_rotate": config.fetch.exif_rotate,
-            **_file_facts(config.output),
-        }
-        self._run = blake2b(_encode(run_facts).encode(), digest_size=_HASH_BYTES)
+        facts = run_facts(config, model_fingerprint)
+        self._run = blake2b(encoded(facts).encode(), digest_size=_HASH_BYTES)
 
     def of_row(
         self,
@@ -108,6 +103,21 @@ class Fingerprints:
         return digest.hexdigest()
 
 
+def run_facts(config: RunConfig, model_fingerprint: str) -> dict[str, object]:
+    """What all rows of a run have in common in their fingerprints.
+
+    The version is to be raised when the same row and configuration give another picture, or are
+    read in another way, than before.
+    """
+    return {
+        "version": 1,
+        "model": model_fingerprint,
+        "preset": config.model.preset,
+        "exif_rotate": config.fetch.exif_rotate,
+        **_file_facts(config.output),
+    }
+
+
 def _file_facts(output: OutputConfig) -> dict[str, object]:
     """Of the output's settings, those that this format's files depend on."""
     lossless = output.format == "png" or (output.format == "webp" and output.lossless)
@@ -139,4 +149,4 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a cell holds)
 
 
 def _digest(kind: str, content: object) -> str:
-    return blake2b(_encode([kind, content]).encode(), digest_size=_HASH_BYTES).hexdigest()
+    return blake2b(encoded([kind, content]).encode(), digest_size=_HASH_BYTES).hexdigest()

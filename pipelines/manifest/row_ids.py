@@ -5,30 +5,68 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from pipelines.ledger.key_index import KeySet, KeyTable, row_key
+from pipelines.ledger.done_rows import DoneRows
+from pipelines.ledger.key_index import KEY_BYTES, KeySet, KeyTable, halves_of, row_key
 
 
 class RowIds:
-    """Remembers the ids given out so far: 16 bytes a row, 36 for one that repeats."""
+    """Remembers the ids given out so far: 16 bytes a row, 36 for one that repeats.
 
-    def __init__(self) -> None:
+    Args:
+        done: the rows that may be left out, which takes 1 byte a row; None: none may.
+    """
+
+    def __init__(self, done: DoneRows | None = None) -> None:
+        self._done = done
         self._given = KeySet()
         self._repeats = KeyTable(np.dtype(np.uint32))
+
+    def leave_out(self, keys: bytes, digests: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which rows of a batch are recorded as done; their ids are given out with that.
+
+        Rows whose id another row of the batch has, or one before, are not among them.
+
+        Args:
+            keys: of the ids, joined.
+            digests: `[n]`, the rows' source digests; 0 where a row is not to be left out.
+
+        Returns:
+            `[n]`.
+        """
+        left_out = np.zeros(len(digests), bool)
+        if self._done is None:
+            return left_out
+        records = self._done.candidates(*halves_of(keys), digests)
+        rows = np.flatnonzero(records >= 0)
+        if len(self._given):
+            split = [keys[row * KEY_BYTES : (row + 1) * KEY_BYTES] for row in rows.tolist()]
+            rows = rows[~self._given.has(split)]
+        self._done.leave_out(records[rows])
+        left_out[rows] = True
+        return left_out
 
     def claim(self, ids: Sequence[str]) -> list[int]:
         """For each id, the how-manieth row with it this is: 1 for the first."""
         keys = [row_key(row_id) for row_id in ids]
-        new = self._given.add(keys)
+        new = self._add(keys)
         return [1 if is_new else self._count(key) for key, is_new in zip(keys, new, strict=True)]
 
     def variant(self, row_id: str, separator: str, ordinal: int) -> str:
         """A unique id for a repeat: `ID-2`, or with a higher number where that one is taken."""
         while True:
             found = f"{row_id}{separator}{ordinal}"
-            if self._given.add([row_key(found)])[0]:
+            if self._add([row_key(found)])[0]:
                 return found
             ordinal += 1
+
+    def _add(self, keys: Sequence[bytes]) -> list[bool]:
+        new = self._given.add(keys)
+        if self._done is None:
+            return new
+        left_out = self._done.has_left_out(*halves_of(b"".join(keys))).tolist()
+        return [is_new and not is_out for is_new, is_out in zip(new, left_out, strict=True)]
 
     def _count(self, key: bytes) -> int:
         _, counted = self._repeats.get([key])

@@ -23,7 +23,7 @@ from pipelines.manifest.source import ManifestFile
 
 Line = tuple[Mapping[str, Any] | UnreadableRow, int]
 """A row's cells by the user's column names, and about how many bytes they are."""
-Chunk = list[tuple[RawRow | UnreadableRow, dict[str, Any]]]
+TextChunk = list[tuple[RawRow | UnreadableRow, dict[str, Any]]]
 
 _CHUNK_ROWS = 1024
 _CHUNK_BYTES = 8 * 2**20
@@ -47,7 +47,7 @@ def survey_text(file: ManifestFile) -> FileSurvey:
     return FileSurvey(file.uri, types.schema(), num_rows)
 
 
-def read_text(file: ManifestFile, plan: ColumnPlan) -> Iterator[Chunk]:
+def read_text(file: ManifestFile, plan: ColumnPlan) -> Iterator[TextChunk]:
     """The rows in order, each with its pass-through cells.
 
     Raises:
