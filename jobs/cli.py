@@ -33,6 +33,14 @@ class Device(str, Enum):
     CUDA = "cuda"
 
 
+class Pair(str, Enum):
+    """Choices of --pair."""
+
+    GRID = "grid"
+    ZIP = "zip"
+    RANDOM = "random"
+
+
 ConfigFile = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="The run's YAML file.", show_default=False)
 ]
@@ -125,6 +133,43 @@ def status(
 
 
 @app.command()
+def report(
+    output: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUTPUT", help="The output folder or URL of a run.", show_default=False
+        ),
+    ],
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OTHER",
+            help="The output of another run, to compare with row by row.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Where to.", show_default="report/ in OUTPUT"),
+    ] = None,
+    thumbnails: Annotated[
+        str,
+        typer.Option(metavar="N|all|none", help="Rows whose pictures get thumbnails."),
+    ] = "1000",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take the storage options and the fetch policy of this file.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Write a page with a run's numbers and pictures. Needs no cluster; safe to run again."""
+    from jobs.report import ReportRequest, report_command
+
+    raise typer.Exit(report_command(ReportRequest(output, against, out, thumbnails, config)))
+
+
+@app.command()
 def generate(
     out: Annotated[
         Path, typer.Option(dir_okay=False, help="The image to write.", show_default=False)
@@ -193,6 +238,112 @@ def tiny(
     from jobs.tiny import tiny_command
 
     raise typer.Exit(tiny_command(folder, seed))
+
+
+@app.command()
+def manifest(
+    out: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUT", help="The Parquet file to write: a path or URL.", show_default=False
+        ),
+    ],
+    content: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Content images: a file, folder, glob or URL of such. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(help="Style images, likewise. Repeatable.", show_default=False),
+    ] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="A prompt. Repeatable.", show_default=False)
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="A file with one prompt per line.", show_default=False)
+    ] = None,
+    pair: Annotated[
+        Pair,
+        typer.Option(
+            help="grid: every content with every style and prompt; zip: the first with the first, "
+            "and so on; random: some styles of its own for every content."
+        ),
+    ] = Pair.GRID,
+    styles_per_content: Annotated[
+        int, typer.Option(min=1, help="With --pair random: how many styles.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="With --pair random: of the choice.")] = 0,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            help="Instead: rows from CSV, JSON Lines, Parquet, the original's eval JSON, local or "
+            "at a URL (hf://datasets/...). Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OURS=THEIRS",
+            help="With --from: what a column is called there, e.g. prompt=caption. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    base_uri: Annotated[
+        str | None,
+        typer.Option(
+            help="With --from: what relative references are relative to.",
+            show_default="each file's folder",
+        ),
+    ] = None,
+    failed: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CONFIG",
+            help="Instead: the rows that failed in the run of this YAML file.",
+            show_default=False,
+        ),
+    ] = None,
+    code: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --failed: only rows with this failure code. Repeatable.", show_default=False
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Take the storage options of this file.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Make a manifest from images, styles and prompts, from a table, or from failed rows."""
+    from jobs.manifest import (
+        Combination,
+        FailedSource,
+        Source,
+        TableSource,
+        Target,
+        manifest_command,
+    )
+    from pipelines.compose.pairing import RandomStyles
+
+    parts = bool(content or style or prompt or prompts)
+    if parts + bool(table) + bool(failed) != 1:
+        raise typer.BadParameter(
+            "give images, styles or prompts, or --from, or --failed: one of the three"
+        )
+    if failed is not None:
+        source: Source = FailedSource(failed, code or ())
+    elif table:
+        source = TableSource(table, column or (), base_uri)
+    else:
+        choice = RandomStyles(styles_per_content, seed)
+        source = Combination(content or (), style or (), prompt or (), prompts, pair.value, choice)
+    raise typer.Exit(manifest_command(source, Target(out, force, config or failed)))
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import secrets
 from pathlib import Path
@@ -28,6 +29,16 @@ def write_file(path: Path, data: bytes | memoryview) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """`write_file` with the content of `source`, which must not be empty."""
+    with (
+        source.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as data,
+    ):
+        write_file(target, data)
 
 
 def is_leftover(name: str) -> bool:

@@ -19,7 +19,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from pipelines.storage.error import StorageError
 from pipelines.storage.faults import Fault, error_code, fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
-from pipelines.storage.local_files import is_leftover, write_file
+from pipelines.storage.local_files import copy_file, is_leftover, write_file
 from pipelines.storage.urls import public_uri, resolve_secrets
 
 __all__ = ["Options", "Storage", "StorageError", "open_filesystem", "public_uri", "resolve_secrets"]
@@ -92,6 +92,14 @@ class Storage:
             self._call(path, lambda: write_file(Path(self._full(path)), data))
         else:
             self._call(path, lambda: self._put(path, data))
+        return self.uri(path)
+
+    def write_from(self, path: str, source: Path) -> str:
+        """As `write`, with the content of a local file, however large: it is not held in memory."""
+        if self._local:
+            self._call(path, lambda: copy_file(source, Path(self._full(path))))
+        else:
+            self._call(path, lambda: self._fs.put_file(str(source), self._full(path)))
         return self.uri(path)
 
     def read(self, path: str) -> bytes:

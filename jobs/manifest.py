@@ -1,0 +1,225 @@
+"""`uso manifest`: make a manifest, and say what is in it and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from jobs import exits, screen
+from pipelines.compose.error import ComposeError
+from pipelines.compose.failed import FailedRows
+from pipelines.compose.images import find_images
+from pipelines.compose.pairing import (
+    Ingredients,
+    Pairing,
+    RandomStyles,
+    Rows,
+    grid,
+    random_styles,
+    zipped,
+)
+from pipelines.compose.table import table_rows
+from pipelines.compose.write import Written, write_manifest
+from pipelines.config.file import ConfigError
+from pipelines.config.schema import RunConfig
+from pipelines.ledger.ledger import LedgerError
+from pipelines.manifest.error import ManifestError
+from pipelines.manifest.manifest import Manifest
+from pipelines.planning.model import look_at_model
+from pipelines.storage.storage import Options, Storage, StorageError, resolve_secrets
+
+WRONG_INPUT = (ComposeError, ConfigError, ManifestError, StorageError, LedgerError)
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """Images, styles and prompts, and how they go together.
+
+    Attributes:
+        contents: places of content images.
+        styles: places of style images.
+        prompts: texts.
+        prompt_file: a file with one prompt per line; blank lines at its end do not count.
+        pairing: how rows are made of them.
+        choice: of random styles.
+    """
+
+    contents: Sequence[str]
+    styles: Sequence[str]
+    prompts: Sequence[str]
+    prompt_file: Path | None
+    pairing: Pairing
+    choice: RandomStyles
+
+
+@dataclass(frozen=True, slots=True)
+class TableSource:
+    """Other tables.
+
+    Attributes:
+        urls: their files.
+        columns: `OURS=THEIRS` each.
+        base_uri: what their relative references are relative to; None: each file's folder.
+    """
+
+    urls: Sequence[str]
+    columns: Sequence[str]
+    base_uri: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedSource:
+    """What a run failed.
+
+    Attributes:
+        config: the run's YAML file.
+        codes: failure codes; empty: all.
+    """
+
+    config: Path
+    codes: Sequence[str]
+
+
+Source = Combination | TableSource | FailedSource
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the manifest goes.
+
+    Attributes:
+        url: of the file.
+        force: replace a file that is there.
+        config: a YAML file whose storage options are used; None: there are none.
+    """
+
+    url: str
+    force: bool
+    config: Path | None
+
+
+def manifest_command(source: Source, target: Target) -> int:
+    """Write the manifest and say what it holds; returns the exit code.
+
+    Nothing is left of a manifest that could not be made as a whole.
+    """
+    with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT), ExitStack() as stack:
+        options = _options(target.config)
+        failed: FailedRows | None = None
+        if isinstance(source, Combination):
+            rows = _combined(source, options)
+        elif isinstance(source, TableSource):
+            rows = table_rows(_table_config(source, target))
+        else:
+            rows, failed = _failed(source)
+        progress = stack.enter_context(_progress())
+        task = progress.add_task("rows", total=rows.count if rows.count >= 0 else None)
+        written = write_manifest(
+            rows,
+            target.url,
+            options,
+            force=target.force,
+            on_rows=lambda more: progress.advance(task, more),
+        )
+    console = screen.out()
+    _print(written, console)
+    if failed is not None:
+        _print_failed(failed, console)
+    return exits.DONE
+
+
+def _options(config: Path | None) -> Options:
+    return {} if config is None else _resolved(RunConfig.from_yaml(config))
+
+
+def _resolved(config: RunConfig) -> Options:
+    try:
+        return resolve_secrets(config.storage)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _combined(source: Combination, options: Options) -> Rows:
+    ingredients = Ingredients(
+        find_images(source.contents, options), find_images(source.styles, options), _prompts(source)
+    )
+    if source.pairing == "grid":
+        return grid(ingredients)
+    if source.pairing == "zip":
+        return zipped(ingredients)
+    return random_styles(ingredients, source.choice)
+
+
+def _prompts(source: Combination) -> list[str]:
+    if source.prompt_file is None:
+        return list(source.prompts)
+    try:
+        text = source.prompt_file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise ComposeError(f"{source.prompt_file}: cannot be read as UTF-8 ({error})") from error
+    return [*source.prompts, *(line.strip() for line in text.rstrip().split("\n"))]
+
+
+def _table_config(source: TableSource, target: Target) -> RunConfig:
+    columns: dict[str, str] = {}
+    for pair in source.columns:
+        ours, equals, theirs = pair.partition("=")
+        if not equals:
+            raise ComposeError(f"--column {pair}: give OURS=THEIRS, e.g. prompt=caption")
+        columns[ours] = theirs
+    storage: Mapping[str, Any] = {}
+    if target.config is not None:
+        storage = RunConfig.from_yaml(target.config).storage
+    manifest = {"path": list(source.urls), "columns": columns, "base_uri": source.base_uri}
+    return RunConfig.model_validate(
+        {"manifest": manifest, "output": {"path": "unused"}, "storage": storage}
+    )
+
+
+def _failed(source: FailedSource) -> tuple[Rows, FailedRows]:
+    config = RunConfig.from_yaml(source.config)
+    options = _resolved(config)
+    failed = FailedRows(Storage.at(config.output.path, options), frozenset(source.codes))
+    manifest = Manifest.open(config, look_at_model(config.model).card)
+    return failed.rows(manifest), failed
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=screen.err(),
+        transient=True,
+    )
+
+
+def _print(written: Written, console: Console) -> None:
+    uri = screen.one_line(written.uri)
+    console.print(f"wrote      {uri}", soft_wrap=True)
+    console.print(f"rows       {written.rows:,}")
+    counts = ("content images", written.contents), ("styles", written.styles)
+    for name, count in (*counts, ("prompts", written.prompts)):
+        if count:
+            console.print(f"different  {count:,} {name}")
+    console.print(f"columns    {screen.one_line(', '.join(written.columns))}", soft_wrap=True)
+    setting = shlex.quote(f"manifest.path={uri}")
+    console.print(f"next       uso validate CONFIG --fetch 100 --set {setting}", soft_wrap=True)
+
+
+def _print_failed(failed: FailedRows, console: Console) -> None:
+    codes = ", ".join(f"{count:,} {code}" for code, count in failed.by_code.most_common())
+    console.print(f"failed     {codes}")
+    if failed.not_accepted:
+        console.print(
+            f"left out   {failed.not_accepted:,} that are not accepted as they are written "
+            "(invalid_request): mend them in the run's own manifest"
+        )
