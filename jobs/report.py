@@ -1,0 +1,114 @@
+"""`uso report`: a run's output as one static page."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from jobs import exits, screen
+from jobs.progress import duration
+from pipelines.config.file import ConfigError
+from pipelines.config.schema import RunConfig
+from pipelines.ledger.ledger import LedgerError
+from pipelines.report.error import ReportError
+from pipelines.report.pictures import Places
+from pipelines.report.report import FOLDER, ReportFacts, ReportOptions, write_report
+from pipelines.storage.storage import Options, Storage, StorageError, resolve_secrets
+
+_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest:
+    """What was typed.
+
+    Attributes:
+        output: the run's output folder or URL.
+        against: another run's; None: the run is shown alone.
+        out: where the report goes; None: into the output.
+        thumbnails: rows that get thumbnails: a number, `all` or `none`.
+        config_path: whose storage options and fetch policy are taken.
+    """
+
+    output: str
+    against: str | None
+    out: str | None
+    thumbnails: str
+    config_path: Path | None
+
+
+def report_command(request: ReportRequest) -> int:
+    """Write the report and return the exit code; safe to interrupt and to run again."""
+    began = time.monotonic()
+    console = screen.out()
+    wrong = (ConfigError, StorageError, LedgerError, ReportError)
+    with exits.exit_on(*wrong, code=exits.WRONG_INPUT):
+        rows = _rows(request.thumbnails)
+        places, options = _prepared(request, rows)
+        facts = write_report(places, options, _progress(screen.err()))
+    _print(facts, console, time.monotonic() - began)
+    return exits.DONE
+
+
+def _rows(thumbnails: str) -> int | None:
+    if thumbnails == "all":
+        return None
+    if thumbnails == "none":
+        return 0
+    if not (thumbnails.isascii() and thumbnails.isdigit()):
+        raise ConfigError(f"--thumbnails {thumbnails}: give a number of rows, all or none")
+    return int(thumbnails)
+
+
+def _prepared(request: ReportRequest, rows: int | None) -> tuple[Places, ReportOptions]:
+    storage_options: Options = {}
+    options = ReportOptions(thumbnails=rows)
+    if request.config_path is not None:
+        config = RunConfig.from_yaml(request.config_path)
+        try:
+            storage_options = resolve_secrets(config.storage)
+        except ValueError as error:
+            raise ConfigError(f"{request.config_path}: {error}") from error
+        options = ReportOptions(rows, config.fetch, storage_options)
+    against = request.against
+    places = Places(
+        run=Storage.at(request.output, storage_options),
+        out=Storage.at(request.out or f"{request.output.rstrip('/')}/{FOLDER}", storage_options),
+        other=None if against is None else Storage.at(against, storage_options),
+    )
+    return places, options
+
+
+def _progress(console: Console) -> Callable[[str, int, int | None], None]:
+    """A line when something new begins, and one every few seconds."""
+    last_said, last_what = 0.0, ""
+
+    def say(what: str, done: int, total: int | None) -> None:
+        nonlocal last_said, last_what
+        now = time.monotonic()
+        if what == last_what and now - last_said < _EVERY_S:
+            return
+        last_said, last_what = now, what
+        of = "" if total is None else f" of {total:,}"
+        console.print(f"{what}: {done:,}{of}" if done else f"{what} …", soft_wrap=True)
+
+    return say
+
+
+def _print(facts: ReportFacts, console: Console, seconds: float) -> None:
+    uri = screen.one_line(facts.index_uri)
+    console.print(f"wrote    {uri}", soft_wrap=True)
+    console.print(f"rows     {facts.rows:,} in {duration(seconds)}")
+    if facts.unreadable:
+        console.print(
+            f"missing  {facts.unreadable:,} pictures could not be read; the page says why"
+        )
+    if "://" not in uri:
+        opener = "open" if sys.platform == "darwin" else "xdg-open"
+        console.print(f"see it   {opener} {shlex.quote(uri)}", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""A run as one static page: its records → numbers, pictures and the files of `report/`."""

@@ -1,0 +1,110 @@
+"""What the page filters by: a few numbers per row, in files of their own."""
+
+from __future__ import annotations
+
+import base64
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pipelines.report.links import short_name
+from pipelines.report.records import drawing_seconds
+from pipelines.report.row_table import Row
+from pipelines.report.values import visible
+from pipelines.storage.storage import public_uri
+
+SECONDS = "seconds on the worker"
+COMPARISONS = ("same", "different", "only_this", "only_other", "neither", "absent")
+
+
+def comparison(row: Row) -> str:
+    """How a row compares with the other run's: one of `COMPARISONS`."""
+    other = row.against
+    if other is None:
+        return "absent"
+    mine, theirs = row.record.code is None, "error" not in other
+    if mine and theirs:
+        return "same" if row.record.shown.get("sha256") == other.get("sha256") else "different"
+    if mine:
+        return "only_this"
+    return "only_other" if theirs else "neither"
+
+
+class Facets:
+    """Collects the rows' numbers in order; 8 to 80 bytes a row."""
+
+    def __init__(
+        self, styles: Sequence[tuple[str, int]], numbers: Sequence[str], *, compared: bool
+    ) -> None:
+        """Collect for these styles (URI, rows) and columns of numbers."""
+        self._styles = styles
+        self._style_numbers = {uri: index for index, (uri, _) in enumerate(styles)}
+        self._names = list(numbers)
+        self._compared = compared
+        self._codes: dict[str, int] = {"": 0}
+        self._sets: dict[tuple[int, ...], int] = {}
+        self._code = array("H")
+        self._set = array("I")
+        self._comparison = array("B")
+        self._numbers = [array("d") for _ in range(len(self._names) + 1)]
+
+    def add(self, row: Row) -> None:
+        """Take the next row."""
+        record = row.record
+        self._code.append(self._codes.setdefault(record.code or "", len(self._codes)))
+        known = (self._style_numbers.get(style) for style in record.styles)
+        styles = tuple(sorted({style for style in known if style is not None}))
+        self._set.append(self._sets.setdefault(styles, len(self._sets)))
+        if self._compared:
+            self._comparison.append(COMPARISONS.index(comparison(row)))
+        values = record.shown["numbers"]
+        for name, column in zip(self._names, self._numbers, strict=False):
+            column.append(values.get(name, np.nan))
+        seconds = drawing_seconds(record.shown)
+        self._numbers[-1].append(np.nan if seconds is None else seconds)
+
+    def comparisons(self) -> dict[str, int]:
+        """How many rows compare in each way."""
+        counts = np.bincount(np.asarray(self._comparison), minlength=len(COMPARISONS))
+        return dict(zip(COMPARISONS, counts.tolist(), strict=True))
+
+    def as_json(self) -> dict[str, Any]:
+        """Codes, styles and comparison of all rows; arrays are base64, little-endian."""
+        values: dict[str, Any] = {
+            "codes": [visible(code) for code in self._codes],
+            "code": _encoded(self._code, "<u2"),
+            "styles": [
+                {
+                    "uri": visible(public_uri(uri)),
+                    "name": visible(short_name(public_uri(uri)), 200),
+                    "rows": rows,
+                }
+                for uri, rows in self._styles
+            ],
+            "sets": [list(styles) for styles in self._sets],
+            "set": _encoded(self._set, "<u4"),
+        }
+        if self._compared:
+            values["comparison"] = _encoded(self._comparison, "u1")
+        return values
+
+    def numbers(self) -> list[tuple[dict[str, Any], str]]:
+        """Of each column of numbers that has any: what it is, and its values (NaN: none)."""
+        found = []
+        for name, column in zip([*self._names, SECONDS], self._numbers, strict=True):
+            values = np.asarray(column)
+            present = values[~np.isnan(values)]
+            if len(present):
+                facts = {
+                    "name": visible(name, 200),
+                    "min": float(present.min()),
+                    "max": float(present.max()),
+                }
+                found.append((facts, _encoded(column, "<f8")))
+        return found
+
+
+def _encoded(values: array[Any], dtype: str) -> str:
+    return base64.b64encode(np.asarray(values).astype(dtype).tobytes()).decode()

@@ -1,0 +1,56 @@
+"""Where the page finds a picture: links that hold when the folder is moved or published."""
+
+from __future__ import annotations
+
+import os.path
+import posixpath
+import re
+from urllib.parse import quote, unquote, urlsplit
+
+_OUR_IMAGE = re.compile(r"(?:^|/)(images/[0-9a-f]{2}/[^/?#]+)$")
+
+
+def path_in_output(uri: str) -> str | None:
+    """The path of a run's image within its output, wherever that lies by now; None: it is not one.
+
+    Records hold absolute URIs; an output that was moved or mounted elsewhere keeps this tail.
+    """
+    match = _OUR_IMAGE.search(uri)
+    return None if match is None else match[1]
+
+
+def link(folder: str, target: str) -> str | None:
+    """How a page in `folder` links to `target`; None where a browser could not open it.
+
+    Args:
+        folder: the page's folder: an absolute path or a URL, as `Storage.uri` gives them.
+        target: likewise.
+    """
+    if "://" not in folder and "://" not in target:
+        return quote(os.path.relpath(target, folder).replace(os.sep, "/"))
+    base, goal = urlsplit(folder), urlsplit(target)
+    if (base.scheme, base.netloc) == (goal.scheme, goal.netloc):
+        return quote(posixpath.relpath(goal.path or "/", base.path or "/"))
+    return None
+
+
+def public_link(uri: str | None) -> str | None:
+    """`uri` where it is an http(s) URL, which a page may offer as a link; else None."""
+    if uri is None or any(ord(character) <= 32 for character in uri):
+        return None
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return None
+    return uri if parts.scheme.lower() in ("http", "https") and parts.netloc else None
+
+
+def short_name(uri: str) -> str:
+    """What a reference is called in a list: the last part of its path."""
+    if uri.startswith("sha256:"):
+        return f"inline {uri[7:15]}"
+    try:
+        path = urlsplit(uri).path if "://" in uri else uri
+    except ValueError:
+        path = uri
+    return unquote(path.rstrip("/").rpartition("/")[2]) or uri

@@ -1,0 +1,46 @@
+/* Two pictures over each other, with a slider between them. */
+"use strict";
+
+/** A comparison of two lists of sources; the slider takes arrow keys, and the picture dragging. */
+uso.slider = (here, there, alt) => {
+  const over = uso.el("div", { class: "over" }, uso.picture(there, `${alt}, there`, "no picture", false));
+  const handle = uso.el("span", { class: "handle", "aria-hidden": "true" });
+  const stage = uso.el(
+    "div",
+    { class: "stage" },
+    uso.picture(here, `${alt}, here`, "no picture", false),
+    over,
+    handle,
+    uso.el("span", { class: "side left", "aria-hidden": "true" }, "here"),
+    uso.el("span", { class: "side right", "aria-hidden": "true" }, "there"),
+  );
+  const range = uso.el("input", {
+    type: "range",
+    min: 0,
+    max: 100,
+    step: 1,
+    value: 50,
+    "aria-label": "Where this run's picture ends and the other's begins",
+  });
+  const show = () => {
+    over.style.clipPath = `inset(0 0 0 ${range.value}%)`;
+    handle.style.left = `${range.value}%`;
+    range.setAttribute("aria-valuetext", `${range.value} % here, ${100 - range.value} % there`);
+  };
+  const follow = (event) => {
+    const box = stage.getBoundingClientRect();
+    range.value = Math.round((100 * (event.clientX - box.left)) / box.width);
+    show();
+  };
+  stage.addEventListener("pointerdown", (event) => {
+    stage.setPointerCapture(event.pointerId);
+    event.preventDefault();
+    follow(event);
+  });
+  stage.addEventListener("pointermove", (event) => {
+    if (stage.hasPointerCapture(event.pointerId)) follow(event);
+  });
+  range.addEventListener("input", show);
+  show();
+  return uso.el("div", { class: "slider" }, stage, range);
+};

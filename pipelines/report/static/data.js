@@ -1,0 +1,97 @@
+/* The report's data files: scripts, because a page on disk may load those and nothing else. */
+"use strict";
+
+uso.boot = JSON.parse(uso.byId("boot").textContent);
+
+(() => {
+  const waiting = new Map(); // name → what its script's value goes to
+  const loaded = new Map(); // name → promise of its value
+  const recent = []; // names of row files, the one used last at the end
+  const MOST_ROW_FILES = 60;
+  const AT_A_TIME = 6;
+
+  /** Called by each data file. */
+  uso.take = (name, value) => {
+    const resolve = waiting.get(name);
+    waiting.delete(name);
+    if (resolve) resolve(value);
+  };
+
+  const load = (name) => {
+    if (!loaded.has(name)) {
+      loaded.set(
+        name,
+        new Promise((resolve, reject) => {
+          waiting.set(name, resolve);
+          const script = uso.el("script", { src: `${uso.boot.data}/${name}.js` });
+          script.addEventListener("load", () => script.remove());
+          script.addEventListener("error", () => {
+            script.remove();
+            loaded.delete(name);
+            reject(new Error(`${name}.js is not there; make the report again, or reload this page`));
+          });
+          document.head.append(script);
+        }),
+      );
+    }
+    return loaded.get(name);
+  };
+
+  const rowFile = (number) => {
+    const name = `rows-${number}`;
+    const known = recent.indexOf(name);
+    if (known >= 0) recent.splice(known, 1);
+    recent.push(name);
+    if (recent.length > MOST_ROW_FILES) loaded.delete(recent.shift());
+    return load(name);
+  };
+
+  /** One row, its references put in the place of their numbers. */
+  uso.row = async (number) => {
+    const file = await rowFile(Math.floor(number / uso.boot.rowsPerFile));
+    const row = file.rows[number % uso.boot.rowsPerFile];
+    const styles = row.styles.map((index) => file.refs[index]);
+    const content = row.content === undefined ? undefined : file.refs[row.content];
+    return { ...row, number, styles, content };
+  };
+
+  const decoded = (base64, Type) =>
+    new Type(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)).buffer);
+
+  let facets;
+  /** Of all rows: failure code, styles and comparison, as numbers. */
+  uso.facets = () => {
+    facets ??= load("facets").then((raw) => ({
+      codes: raw.codes,
+      styles: raw.styles,
+      sets: raw.sets.map((set) => new Set(set)),
+      code: decoded(raw.code, Uint16Array),
+      set: decoded(raw.set, Uint32Array),
+      comparison: raw.comparison && decoded(raw.comparison, Uint8Array),
+    }));
+    facets.catch(() => (facets = undefined));
+    return facets;
+  };
+
+  const columns = new Map();
+  /** One column of numbers of all rows; NaN where a row has none. */
+  uso.numbers = async (index) => {
+    if (!columns.has(index))
+      columns.set(index, decoded(await load(`numbers-${index}`), Float64Array));
+    return columns.get(index);
+  };
+
+  /** Calls `each(text, row number)` for all rows, a file at a time; `progress` gets 0 to 1. */
+  uso.texts = async (each, progress, isStale) => {
+    const files = Math.ceil(uso.boot.rows / uso.boot.textsPerFile);
+    for (let file = 0; file < files && !isStale(); file += 1) {
+      for (let ahead = file; ahead < Math.min(file + AT_A_TIME, files); ahead += 1)
+        load(`texts-${ahead}`).catch(() => {});
+      const texts = await load(`texts-${file}`);
+      texts.forEach((text, index) => each(text, file * uso.boot.textsPerFile + index));
+      progress((file + 1) / files);
+    }
+  };
+
+  uso.matrixPage = (number) => load(`matrix-${number}`);
+})();

@@ -1,0 +1,115 @@
+/* One row at a time, large, with everything its record says. */
+"use strict";
+
+(() => {
+  const TITLES = { num_steps: "steps", created_at: "recorded", run_id: "run", prompt_truncated: "prompt cut" };
+  const FACTS = ["width", "height", "num_steps", "guidance", "seed", "model", "preset", "device", "worker", "attempt", "created_at", "run_id"];
+
+  const term = (name, value) => [uso.el("dt", {}, uso.el("bdi", {}, name)), uso.el("dd", {}, value)];
+
+  const text = (value) => uso.el("bdi", {}, typeof value === "number" ? String(value) : `${value}`);
+
+  const whole = (image, alt) => uso.picture([image.full, image.thumb], alt, image.why ?? image.uri, false);
+
+  const sources = (image) => [image.full, image.thumb];
+
+  const results = (row) => {
+    const there = row.against?.images ?? [];
+    return row.images.map((image, index) => {
+      const alt = `result of ${row.id}`;
+      const other = there[index];
+      const comparable = other && (other.full || other.thumb) && (image.full || image.thumb);
+      if (comparable) return uso.slider(sources(image), sources(other), alt);
+      const picture = whole(image, alt);
+      return image.full ? uso.el("a", { href: image.full, class: "whole", target: "_blank", rel: "noopener" }, picture) : picture;
+    });
+  };
+
+  const onlyThere = (row) =>
+    row.images.length
+      ? []
+      : (row.against?.images ?? []).map((image) =>
+          uso.el("figure", { class: "there" }, whole(image, `the other result of ${row.id}`), uso.el("figcaption", {}, "there")),
+        );
+
+  const reference = (one, label) =>
+    uso.el(
+      "figure",
+      {},
+      uso.picture([one.thumb], `${label}: ${one.name}`, one.why ?? "no thumbnail"),
+      uso.el("figcaption", {}, `${label}: `, uso.link(one.link, one.name)),
+    );
+
+  const failure = (error, where) =>
+    error &&
+    uso.el(
+      "div",
+      { class: "error" },
+      uso.el("strong", {}, error.code),
+      uso.el("span", { class: "note" }, ` ${where}${error.stage ? `in ${error.stage}` : ""}${error.retryable ? ", tried again by the next run" : ""}`),
+      uso.el("p", { dir: "auto" }, error.message),
+    );
+
+  const facts = (row) => {
+    const terms = FACTS.filter((name) => row[name] !== undefined).flatMap((name) => term(TITLES[name] ?? name, text(row[name])));
+    const times = Object.entries(row.timings ?? {}).map(([stage, ms]) => `${stage} ${uso.number(ms / 1000)} s`);
+    if (times.length) terms.push(...term("time", times.join(", ")));
+    for (const image of row.images) terms.push(...term("image", text(image.uri)));
+    return uso.el("dl", { class: "facts" }, terms);
+  };
+
+  const own = (row) => {
+    const entries = Object.entries(row.own);
+    if (!entries.length) return undefined;
+    return uso.el("section", {}, uso.el("h3", {}, "Your columns"), uso.el("dl", { class: "facts" }, entries.flatMap(([name, value]) => term(name, text(value)))));
+  };
+
+  const button = (label, key, onclick, enabled) =>
+    uso.el("button", { type: "button", class: "plain", onclick, disabled: !enabled, "aria-keyshortcuts": key }, label);
+
+  /**
+   * Shows a row in the dialog.
+   * `steps` holds what leads to the previous and the next row, where there is one.
+   */
+  uso.showDetail = (row, steps) => {
+    const dialog = uso.byId("detail");
+    const bar = uso.el(
+      "div",
+      { class: "bar" },
+      uso.el("h2", { id: "detail-title", tabindex: -1 }, uso.el("bdi", {}, row.id)),
+      button("← Previous", "ArrowLeft", steps.previous, steps.previous),
+      button("Next →", "ArrowRight", steps.next, steps.next),
+      button("Close", "Escape", () => dialog.close(), true),
+    );
+    const body = uso.el(
+      "div",
+      { class: "detail" },
+      uso.el("div", { class: "large" }, results(row), onlyThere(row), failure(row.error, ""), failure(row.against?.error, "there, ")),
+      uso.el(
+        "div",
+        { class: "side" },
+        row.prompt && uso.el("p", { class: "prompt", dir: "auto" }, row.prompt),
+        uso.el(
+          "div",
+          { class: "references" },
+          row.content && reference(row.content, "content"),
+          row.styles.map((style) => reference(style, "style")),
+        ),
+        own(row),
+        facts(row),
+      ),
+    );
+    dialog.replaceChildren(bar, body);
+    dialog.onkeydown = (event) => {
+      if (event.target.matches("input") || event.ctrlKey || event.metaKey || event.altKey) return;
+      const step = { ArrowLeft: steps.previous, ArrowRight: steps.next }[event.key];
+      if (step) {
+        event.preventDefault();
+        step();
+      }
+    };
+    if (!dialog.open) dialog.showModal();
+    dialog.scrollTop = 0;
+    uso.byId("detail-title").focus();
+  };
+})();

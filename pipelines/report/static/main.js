@@ -1,0 +1,5 @@
+/* Starts the page's parts. */
+"use strict";
+
+uso.startMatrix();
+uso.startGallery();

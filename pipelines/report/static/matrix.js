@@ -1,0 +1,82 @@
+/* Content images down, styles across: what each pair came to. */
+"use strict";
+
+(() => {
+  const head = (one, scope) =>
+    uso.el(
+      "th",
+      { scope },
+      uso.el("div", { class: "frame" }, uso.picture([one.thumb], "", one.why ?? "no thumbnail")),
+      uso.el("bdi", { class: "name", title: one.uri }, one.name),
+    );
+
+  const styleHead = (styles) => {
+    if (styles.length === 1) return head(styles[0], "col");
+    return uso.el(
+      "th",
+      { scope: "col" },
+      uso.el("div", { class: `frame of-${Math.min(styles.length, 4)}` }, styles.map((one) => uso.picture([one.thumb], "", one.why ?? "no thumbnail"))),
+      uso.el("bdi", { class: "name" }, styles.map((one) => one.name).join(" + ")),
+    );
+  };
+
+  const cell = (one) => {
+    if (!one) return uso.el("td", {}, uso.el("span", { class: "none", "aria-label": "no row" }, "–"));
+    const picture = one.code
+      ? uso.el("span", { class: "failure" }, uso.el("strong", {}, one.code))
+      : uso.picture([one.image?.thumb], "", "open");
+    const more = one.rows > 1 ? uso.el("span", { class: "more" }, `${uso.count(one.rows)} rows`) : undefined;
+    const label = `Open row ${one.id}${one.code ? `, failed: ${one.code}` : ""}${one.rows > 1 ? `, first of ${one.rows}` : ""}`;
+    return uso.el("td", {}, uso.el("button", { type: "button", "aria-label": label, title: one.id, onclick: () => uso.openRow(one.row) }, picture, more));
+  };
+
+  const keys = (event) => {
+    const table = event.currentTarget;
+    const td = document.activeElement.closest("td");
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    if (!td || !step) return;
+    let [row, column] = [td.parentElement.rowIndex, td.cellIndex];
+    for (;;) {
+      row += step[0];
+      column += step[1];
+      const goal = table.rows[row]?.cells[column];
+      if (!goal || row < 1 || column < 1) return;
+      const button = goal.querySelector("button");
+      if (button) {
+        event.preventDefault();
+        button.focus();
+        return;
+      }
+    }
+  };
+
+  const draw = async (number) => {
+    const page = await uso.matrixPage(number);
+    const columns = page.styles.map((styles) => styles.map((index) => page.refs[index]));
+    const rows = page.rows.map((row) => {
+      const cells = new Map(row.cells.map((one) => [one.style, one]));
+      return uso.el("tr", {}, head(page.refs[row.content], "row"), columns.map((_, style) => cell(cells.get(style))));
+    });
+    uso.byId("matrix-table").replaceChildren(
+      uso.el("thead", {}, uso.el("tr", {}, uso.el("td", { class: "corner" }), columns.map(styleHead))),
+      uso.el("tbody", {}, rows),
+    );
+    uso.pager(document.querySelector("#matrix .pager"), number, uso.boot.matrixPages, draw);
+  };
+
+  /** Draws the first page as soon as it is about to be seen. */
+  uso.startMatrix = () => {
+    const section = uso.byId("matrix");
+    if (!section) return;
+    uso.byId("matrix-table").addEventListener("keydown", keys);
+    const watch = new IntersectionObserver(
+      (entries) => {
+        if (!entries.some((entry) => entry.isIntersecting)) return;
+        watch.disconnect();
+        draw(0);
+      },
+      { rootMargin: "600px" },
+    );
+    watch.observe(section);
+  };
+})();
