@@ -41,6 +41,10 @@ class RowSource(Protocol):
         """Up to `most` rows that are at hand."""
 
 
+def _ignore(_failure: Failure) -> None:
+    """Do nothing about a failure."""
+
+
 @dataclass(slots=True)
 class _Worker:
     device: str
@@ -57,11 +61,23 @@ class Dispatcher:
         source: RowSource,
         policy: DispatchPolicy,
         clock: Callable[[], float] = time.monotonic,
+        on_failure: Callable[[Failure], None] = _ignore,
     ) -> None:
+        """Feed the workers of `pool` from `source`.
+
+        Args:
+            pool: the workers.
+            source: the rows.
+            policy: the numbers that decide.
+            clock: in seconds.
+            on_failure: sees each failure that a worker reports, before the row is tried again; what
+                it raises ends the step, and the row stays unrecorded.
+        """
         self._pool = pool
         self._source = source
         self._policy = policy
         self._clock = clock
+        self._on_failure = on_failure
         self._flow = FlowControl(fixed=policy.rows_in_flight, most=policy.max_rows_in_flight)
         self._workers: dict[str, _Worker] = {}  # the ready ones
         self._fresh: deque[Task] = deque()
@@ -138,6 +154,8 @@ class Dispatcher:
         if failure is None:
             self._flow.observe(event.outcome.timings)
         elif failure.retryable and task.attempt < self._policy.attempts and not self._draining:
+        if failure is not None:
+            self._on_failure(failure)
             logger.info("row_retry id=%s code=%s", task.row.id, failure.code)
             self._retry_later(task)
             return

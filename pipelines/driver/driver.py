@@ -7,23 +7,27 @@ import time
 from collections.abc import Callable
 
 from pipelines.driver.board import Board
+from pipelines.driver.budget import check_budget
 from pipelines.driver.dispatch import Dispatcher
-from pipelines.driver.errors import LeaseLostError, TooManyFailuresError
+from pipelines.driver.errors import LeaseLostError
 from pipelines.driver.feeder import RowFeeder
+from pipelines.driver.output_guard import OutputGuard
 from pipelines.driver.prepare import Job
-from pipelines.driver.ray_actors import RayPool
 from pipelines.driver.recorder import Recorder
 from pipelines.driver.selection import RowSelection
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import RunStats
 from pipelines.driver.tasks import DispatchPolicy, Settled
+from pipelines.driver.workers import WatchedPool
 from pipelines.rows import ManifestEntry, Outcome, RejectedRow
+from pipelines.storage.storage import Storage
 
 logger = logging.getLogger(__name__)
 
 _STEP_S = 0.25
 _LOOK_S = 0.02
 _MIN_AHEAD = 256
+_GUARD_PATIENCE_S = 20  # a worker has waited out storage's own patience before
 
 
 class Driver:
@@ -46,6 +50,8 @@ class Driver:
             ahead=max(_MIN_AHEAD, 2 * stylize.max_actors * stylize.max_rows_in_flight),
         )
         self._source = ValidRows(self._feeder, self._reject)
+        output = Storage.at(job.config.output.path, job.spec.storage, patience_s=_GUARD_PATIENCE_S)
+        self._output_guard = OutputGuard(output)
         self.reached_end = False
 
     def find_work(self) -> bool:
@@ -64,16 +70,16 @@ class Driver:
         self.reached_end = self._source.exhausted
         return not (self._source.exhausted or self._stop.requested)
 
-    def work(self, pool: RayPool) -> None:
+    def work(self, pool: WatchedPool) -> None:
         """Go on until every row is recorded, or until the run is asked to stop.
 
         Raises:
             RunError: the run cannot go on; what had ended is committed.
-            StorageError: records cannot be written.
+            StorageError: records, or images, cannot be written.
             ManifestError: the manifest cannot be read any further.
         """
         policy = DispatchPolicy.from_config(self._job.config.stylize)
-        dispatcher = Dispatcher(pool, self._source, policy)
+        dispatcher = Dispatcher(pool, self._source, policy, on_failure=self._output_guard.look_into)
         give_up_at: float | None = None
         try:
             while not dispatcher.done:
@@ -113,21 +119,14 @@ class Driver:
                 f"{self._job.output.uri('')}: another driver has taken this output over, because "
                 "nothing was heard of this one for a while; let the other one finish"
             )
-        most = self._job.config.on_error.max_consecutive
-        if most is not None and self._stats.consecutive_failed >= most:
-            worst = self._stats.failure_examples()[0]
-            raise TooManyFailuresError(
-                f"{most} rows failed one after the other (on_error.max_consecutive), most of them "
-                f"with {worst.code}, e.g. row {worst.row_id!r}: {worst.message}. Mend the cause "
-                "and run the same command with --retry-failed"
-            )
+        check_budget(self._stats, self._job.config.on_error)
 
     def _show(self, waiting_for: str, *, ready: int = 0, in_flight: int = 0) -> None:
         if self._board.due:
             actors = self._job.config.stylize.max_actors
             self._board.show(waiting_for, ready=ready, actors=actors, in_flight=in_flight)
 
-    def _show_work(self, dispatcher: Dispatcher, pool: RayPool) -> None:
+    def _show_work(self, dispatcher: Dispatcher, pool: WatchedPool) -> None:
         if self._stop.requested:
             waiting_for = "stopping: finishing the rows on the actors"
         elif not dispatcher.workers_ready:
@@ -138,7 +137,7 @@ class Driver:
         self._show(waiting_for, ready=ready, in_flight=in_flight)
 
 
-def _busiest_stage(pool: RayPool) -> str:
+def _busiest_stage(pool: WatchedPool) -> str:
     activities = pool.poll_activity()
     if any(activity.drawing for activity in activities):
         return "drawing"

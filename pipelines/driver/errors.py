@@ -2,7 +2,8 @@
 
 RunError
 ├── WorkersFailedError     the workers do not come up
-├── TooManyFailuresError   so many rows failed in a row that something is wrong with all of them
+├── ClusterError           there is no Ray cluster to work on, or not any more
+├── TooManyFailuresError   so many rows failed lately that something is wrong with all of them
 ├── RowsChangedError       recorded rows have changed, and on_change says that this is an error
 └── LeaseLostError         another driver took this output over
 """
@@ -19,7 +20,7 @@ class WorkersFailedError(RunError):
 
 
 class TooManyFailuresError(RunError):
-    """`on_error.max_consecutive` rows failed one after the other."""
+    """More rows failed lately than `on_error` allows (`max_consecutive`, `max_recent_fraction`)."""
 
 
 class RowsChangedError(RunError):

@@ -6,6 +6,7 @@ lost is drawn again, onto the same names.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -17,7 +18,10 @@ from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.ray_actors import RayPool, RowWorker, ray_session
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import Listener, RunStats, RunSummary, Snapshot
+from pipelines.storage.storage import StorageError
 from pipelines.worker.stylizer import Stylizer, StylizerSpec
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["Listener", "RunError", "RunSummary", "Snapshot", "run"]
 
@@ -74,8 +78,15 @@ def _told_in_run_file(job: Job, stats: RunStats) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        job.run_file.write("failed", stats, reason=f"{type(error).__name__}: {error}")
+        _tell_failed(job, stats, reason=f"{type(error).__name__}: {error}")
         raise
+
+
+def _tell_failed(job: Job, stats: RunStats, reason: str) -> None:
+    try:
+        job.run_file.write("failed", stats, reason=reason)
+    except StorageError as fault:  # must not hide why the run failed
+        logger.warning("run_file_not_written error=%s", fault)
 
 
 def _summary(job: Job, stats: RunStats, *, interrupted: bool) -> RunSummary:

@@ -11,6 +11,7 @@ from typing import Protocol
 from pipelines.failures import Failure, FailureCode
 
 _RATE_WINDOW_S = 60.0
+RECENT_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,8 @@ class RunStats:
     consecutive_failed: int = 0
     first_image_s: float | None = None
     failures: Counter[FailureCode] = field(default_factory=Counter)
+    recent_failed: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT_ROWS))
+    _streak: Counter[FailureCode] = field(default_factory=Counter)
     _examples: dict[FailureCode, tuple[str, str]] = field(default_factory=dict)
     _recent: deque[tuple[float, int, int]] = field(default_factory=deque)
     _began: float = 0
@@ -122,6 +125,8 @@ class RunStats:
         self.completed += 1
         self.images += images
         self.consecutive_failed = 0
+        self._streak.clear()
+        self.recent_failed.append(False)
         if self.first_image_s is None:
             self.first_image_s = self.elapsed_s
 
@@ -132,6 +137,20 @@ class RunStats:
         self._examples.setdefault(failure.code, (row_id, failure.message))
         if failure.code != "invalid_request":
             self.consecutive_failed += 1
+            self._streak[failure.code] += 1
+            self.recent_failed.append(True)
+
+    def streak_example(self) -> FailureExample:
+        """The most frequent code of the rows that failed since one was completed; there is one."""
+        code, count = self._streak.most_common(1)[0]
+        return FailureExample(code, count, *self._examples[code])
+
+    @property
+    def recent_failed_fraction(self) -> float | None:
+        """Failed of the last `RECENT_ROWS` rows that a worker had; None: there were fewer."""
+        if len(self.recent_failed) < RECENT_ROWS:
+            return None
+        return sum(self.recent_failed) / RECENT_ROWS
 
     def failure_examples(self) -> tuple[FailureExample, ...]:
         """Each code that occurred, the most frequent first."""

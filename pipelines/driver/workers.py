@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipelines.rows import ManifestRow, Outcome
+from pipelines.worker.stylizer import Activity
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,10 @@ class WorkerPool(Protocol):
 
     def kill(self, worker: str) -> None:
         """End a worker at once, e.g. because it hangs; `Lost` follows, then `Ready`."""
+
+
+class WatchedPool(WorkerPool, Protocol):
+    """A pool that also tells what its workers, and the cluster below them, are doing."""
+
+    def poll_activity(self) -> list[Activity]:
+        """The last known activity of each worker; never waits."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed
 from pipelines.rows import ManifestRow, Outcome
+from pipelines.worker.stylizer import Activity
 
 
 class DiesError(Exception):
@@ -92,6 +93,9 @@ class InProcessPool:
         with self._lock:
             slot.held.discard(row.id)
         self._events.put((worker, generation, event))
+    def poll_activity(self) -> list[Activity]:
+        return []
+
 
     def _start(self, worker: str) -> None:
         generation = self.slots[worker].generation
