@@ -25,7 +25,7 @@ from pipelines.worker.stylizer import Activity, Stylizer, StylizerSpec, WorkerIn
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import OutOfMemoryError, RayTaskError
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ class _Slot:
     actor: Any
     generation: int = 0
     activity: Activity | None = None
+    asked: bool = False  # for its activity, and has not answered yet
 
 
 class RayPool:
@@ -137,12 +138,11 @@ class RayPool:
 
         def on_done(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
             error = future.exception()
-            if error is None:
-                event: Event = Finished(worker, future.result())
-            elif isinstance(error, RayActorError):
-                event = Lost(worker, _reason(error))
-            else:
-                event = Raised(worker, row.id, _ANSI_COLOUR.sub("", str(error)))
+            event: Event = (
+                Finished(worker, future.result())
+                if error is None
+                else row_event(worker, row.id, error)
+            )
             self._events.put((worker, generation, event))
 
         slot.actor.stylize.remote(row).future().add_done_callback(on_done)
@@ -167,7 +167,8 @@ class RayPool:
     def poll_activity(self) -> list[Activity]:
         """The last known activity of each worker; asks for the next one without waiting."""
         for slot in self._slots.values():
-            self._ask_activity(slot)
+            if not slot.asked:  # else calls would pile up for an actor that waits for its node
+                self._ask_activity(slot)
         return [slot.activity for slot in self._slots.values() if slot.activity is not None]
 
     def close(self) -> None:
@@ -193,7 +194,9 @@ class RayPool:
     def _ask_activity(slot: _Slot) -> None:
         def on_done(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
             slot.activity = None if future.exception() else future.result()
+            slot.asked = False
 
+        slot.asked = True
         slot.actor.activity.remote().future().add_done_callback(on_done)
 
     def _create(self) -> Any:  # noqa: ANN401 - Ray's actor handles are untyped
@@ -215,8 +218,22 @@ class RayPool:
         slot.actor.info.remote().future().add_done_callback(on_done)
 
 
+def row_event(worker: str, row_id: str, error: BaseException) -> Event:
+    """What it means that Ray has no outcome for a row: the worker's code raised, or it is dead.
+
+    Only `RayTaskError` comes from the worker's code. Ray answers for a dead actor with several
+    other errors (`RayActorError`, `OutOfMemoryError`, `NodeDiedError`, …), to each further call.
+    """
+    if isinstance(error, RayTaskError):
+        return Raised(worker, row_id, _ANSI_COLOUR.sub("", str(error)))
+    return Lost(worker, _reason(error))
+
+
 def _reason(error: BaseException) -> str:
     """The last line of Ray's report: the exception of a constructor, or how the process ended."""
     text = _ANSI_COLOUR.sub("", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    # Below its first line, this one lists the node's processes with their arguments.
+    return lines[0] if isinstance(error, OutOfMemoryError) else lines[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.rows import ManifestRow, Outcome
@@ -51,6 +52,17 @@ class CrashesAtStartWorker(ScriptedWorker):
             marker.touch()
             os._exit(12)
         super().__init__(spec)
+
+
+class SlowToAnswerWorker(ScriptedWorker):
+    """Takes a while to say what it is doing; `cache_hits` is how often it was asked."""
+
+    _asked = 0
+
+    def activity(self) -> Activity:
+        self._asked += 1
+        time.sleep(0.3)
+        return replace(super().activity(), cache_hits=self._asked)
 
 
 def scripted_row(name: str, prompt: str = "") -> ManifestRow:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError
 
 from pipelines.config.schema import RunConfig, StylizeConfig
 from pipelines.driver.dispatch import Dispatcher
 from pipelines.driver.errors import WorkersFailedError
-from pipelines.driver.ray_actors import RayPool, RowWorker
+from pipelines.driver.ray_actors import RayPool, RowWorker, row_event
 from pipelines.driver.tasks import DispatchPolicy, Settled
 from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready
 from pipelines.rows import ManifestEntry, ManifestRow
@@ -19,6 +20,7 @@ from tests.integration.scripted_worker import (
     CannotLoadWorker,
     CrashesAtStartWorker,
     ScriptedWorker,
+    SlowToAnswerWorker,
     scripted_row,
 )
 from tests.pipelines.driver.test_dispatch import ListSource, codes
@@ -97,6 +99,27 @@ def test_a_dead_actor_is_replaced_and_loss_is_told_once(make_pool: MakePool) -> 
     assert [type(event) for event in events] == [Lost, Ready]
     pool.submit("stylizer-0", scripted_row("d"))
     assert isinstance(wait_for(pool, Finished)[-1], Finished)
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError, NodeDiedError])
+def test_whatever_ray_itself_says_of_an_actor_is_a_loss(error: type[RayError]) -> None:
+    # The memory monitor's victims answer each further call with an OutOfMemoryError.
+    assert isinstance(row_event("stylizer-0", "a", error("the worker is gone")), Lost)
+
+
+def test_the_list_of_a_node_s_processes_is_not_told() -> None:
+    error = OutOfMemoryError("1 worker was killed\nTop memory users:\n7 0.5 GB --secret-key x")
+    assert row_event("stylizer-0", "a", error) == Lost("stylizer-0", "1 worker was killed")
+
+
+def test_questions_do_not_pile_up_for_an_actor_that_does_not_answer(make_pool: MakePool) -> None:
+    pool = make_pool(1, SlowToAnswerWorker)
+    wait_for(pool, Ready)
+    for _ in range(50):
+        pool.poll_activity()
+    while not (answers := pool.poll_activity()):
+        time.sleep(0.05)
+    assert answers[0].cache_hits == 1
 
 
 def test_a_killed_actor_is_replaced(make_pool: MakePool) -> None:
