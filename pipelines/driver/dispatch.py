@@ -85,6 +85,7 @@ class Dispatcher:
         self._suspects: deque[Task] = deque()
         self._sorted = False
         self._failed_starts = 0
+        self._unplaced_since: float | None = None
         self._draining = False
 
     @property
@@ -118,7 +119,8 @@ class Dispatcher:
         """Give out rows, wait up to `timeout_s` for something to happen, and say what settled.
 
         Raises:
-            WorkersFailedError: workers failed to start `start_attempts` times in a row.
+            WorkersFailedError: workers failed to start `start_attempts` times in a row, or not one
+                found a place to run for `placement_timeout_s`.
         """
         self._fill()
         settled: list[Settled] = []
@@ -126,6 +128,7 @@ class Dispatcher:
         for event in self._pool.wait(min(timeout_s, _STARVING_S) if starving else timeout_s):
             settled.extend(self._handle(event))
         self._cut_overdue()
+        self._check_placed()
         self._fill()
         return settled
 
@@ -200,6 +203,21 @@ class Dispatcher:
             raise WorkersFailedError(
                 f"workers failed to start {self._failed_starts} times in a row; "
                 f"the last one said: {event.reason}"
+            )
+
+    def _check_placed(self) -> None:
+        if self._pool.placed:
+            self._unplaced_since = None
+            return
+        now = self._clock()
+        if self._unplaced_since is None:
+            self._unplaced_since = now
+        elif now - self._unplaced_since > self._policy.placement_timeout_s:
+            raise WorkersFailedError(
+                f"no node has had room for an actor for {self._policy.placement_timeout_s:g} s "
+                "(stylize.placement_timeout_s): see with `ray status` whether nodes with "
+                "stylize.gpus_per_actor GPUs and stylize.cpus_per_actor CPUs are there, and free; "
+                "then run the same command again"
             )
 
     def _cut_overdue(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pipelines.driver.board import Board
 from pipelines.driver.budget import check_budget
 from pipelines.driver.dispatch import Dispatcher
-from pipelines.driver.errors import LeaseLostError
+from pipelines.driver.errors import ClusterError, LeaseLostError
 from pipelines.driver.feeder import RowFeeder
 from pipelines.driver.output_guard import OutputGuard
 from pipelines.driver.prepare import Job
@@ -86,7 +86,7 @@ class Driver:
                 for settled in dispatcher.step(_STEP_S):
                     self._settle(settled)
                 self._recorder.commit_if_due()
-                self._check()
+                self._check(pool)
                 self._show_work(dispatcher, pool)
                 if give_up_at is not None and time.monotonic() > give_up_at:
                     break
@@ -113,7 +113,12 @@ class Driver:
     def _reject(self, entry: ManifestEntry, row: RejectedRow) -> None:
         self._settle(Settled(entry, Outcome(row_id=row.id, failure=row.failure), attempt=1))
 
-    def _check(self) -> None:
+    def _check(self, pool: WatchedPool) -> None:
+        if pool.head_lost:
+            raise ClusterError(
+                "the Ray head does not answer any more, so the cluster is lost; what had ended is "
+                "recorded. Once there is a cluster again, run the same command: it goes on"
+            )
         if self._job.lease.lost:
             raise LeaseLostError(
                 f"{self._job.output.uri('')}: another driver has taken this output over, because "
@@ -130,7 +135,7 @@ class Driver:
         if self._stop.requested:
             waiting_for = "stopping: finishing the rows on the actors"
         elif not dispatcher.workers_ready:
-            waiting_for = "loading the model"
+            waiting_for = "loading the model" if pool.placed else "waiting for a node with room"
         else:
             waiting_for = _busiest_stage(pool)
         ready, in_flight = dispatcher.workers_ready, dispatcher.in_flight

@@ -3,6 +3,7 @@
 RunError
 ├── WorkersFailedError     the workers do not come up
 ├── ClusterError           there is no Ray cluster to work on, or not any more
+├── ClusterError           there is no Ray cluster to work on, or not any more
 ├── TooManyFailuresError   so many rows failed lately that something is wrong with all of them
 ├── RowsChangedError       recorded rows have changed, and on_change says that this is an error
 └── LeaseLostError         another driver took this output over
@@ -16,7 +17,11 @@ class RunError(Exception):
 
 
 class WorkersFailedError(RunError):
-    """Workers failed to start several times in a row, or none came up in time."""
+    """Workers failed to start several times in a row, or no node had room for one in time."""
+
+
+class ClusterError(RunError):
+    """Ray does not start, cannot be joined, has no room for any actor, or has lost its head."""
 
 
 class TooManyFailuresError(RunError):

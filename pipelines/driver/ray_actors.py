@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pipelines.config.schema import RayConfig, StylizeConfig
+from pipelines.driver.errors import ClusterError
+from pipelines.driver.head_watch import HeadWatch
 from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.stylizer import Activity, Stylizer, StylizerSpec, WorkerInfo
@@ -47,13 +49,20 @@ class RowWorker(Protocol):
 
 
 class _Actor:
-    """The actor's process: loads in the constructor, then works on rows in threads."""
+    """The actor's process: loads when it is told to, then works on rows in threads.
 
-    def __init__(self, make: Callable[[StylizerSpec], RowWorker], spec: StylizerSpec) -> None:
+    The constructor does next to nothing, so that an actor that has its place, and loads, can be
+    told from one that waits for a node.
+    """
+
+    def __init__(self) -> None:
         logging.basicConfig(level=logging.INFO)
-        self._worker = make(spec)
 
-    def info(self) -> WorkerInfo:
+    def place(self) -> None:
+        """Answers as soon as there is a process."""
+
+    def load(self, make: Callable[[StylizerSpec], RowWorker], spec: StylizerSpec) -> WorkerInfo:
+        self._worker = make(spec)
         return self._worker.info()
 
     def stylize(self, row: ManifestRow) -> Outcome:
@@ -68,6 +77,10 @@ def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
     """Join the cluster at `config.address`, or start one for the time of the run.
 
     A connection that exists already (tests, a notebook) is used and left open.
+
+    Raises:
+        ClusterError: Ray does not start, or cannot be joined; or this machine alone, which nobody
+            joins later, is too small for an actor.
     """
     if ray.is_initialized():
         yield
@@ -80,11 +93,31 @@ def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
             "include_dashboard": False,
             "object_store_memory": config.object_store_mb * 10**6,
         }
-    ray.init(logging_level=logging.ERROR, **options)
     try:
+        ray.init(logging_level=logging.ERROR, **options)
+    except Exception as error:  # Ray raises that class itself, e.g. when its processes are slow
+        raise ClusterError(
+            f"there is no Ray at ray.address {config.address!r}: {error}. Check with `ray status`, "
+            "or try again; what is recorded stays"
+        ) from error
+    try:
+        if config.address == "local":
+            _check_room(stylize)
         yield
     finally:
         ray.shutdown()
+
+
+def _check_room(stylize: StylizeConfig) -> None:
+    has = ray.cluster_resources()
+    needs = {"GPU": stylize.gpus_per_actor, "CPU": stylize.cpus_per_actor}
+    for what, needed in needs.items():
+        if has.get(what, 0) < needed:
+            raise ClusterError(
+                f"an actor needs {needed:g} {what}s (stylize.{what.lower()}s_per_actor), and this "
+                f"machine has {has.get(what, 0):g}; on a machine without a GPU, for a tiny model, "
+                "set stylize.gpus_per_actor to 0"
+            )
 
 
 @dataclass(slots=True)
@@ -93,6 +126,7 @@ class _Slot:
 
     actor: Any
     generation: int = 0
+    placed: bool = False
     activity: Activity | None = None
     asked: bool = False  # for its activity, and has not answered yet
 
@@ -128,8 +162,19 @@ class RayPool:
         self._slots: dict[str, _Slot] = {}
         for number in range(config.max_actors):
             name = f"stylizer-{number}"
-            self._slots[name] = _Slot(self._create())
-            self._await_ready(name)
+            self._slots[name] = _Slot(self._actor_class.remote())
+            self._load(name)
+        self._head = HeadWatch(ray.get_runtime_context().gcs_address)
+
+    @property
+    def placed(self) -> int:
+        """Actors that have a process."""
+        return sum(slot.placed for slot in self._slots.values())
+
+    @property
+    def head_lost(self) -> bool:
+        """Whether the Ray head is gone, and the actors with it, or soon."""
+        return self._head.lost
 
     def submit(self, worker: str, row: ManifestRow) -> None:
         """Give a row to a ready worker."""
@@ -173,6 +218,7 @@ class RayPool:
 
     def close(self) -> None:
         """End all workers."""
+        self._head.close()
         for slot in self._slots.values():
             slot.generation += 1  # what still arrives is of no interest
             ray.kill(slot.actor, no_restart=True)
@@ -184,9 +230,9 @@ class RayPool:
         if isinstance(event, Lost | StartFailed):
             ray.kill(slot.actor, no_restart=True)  # it may be unreachable rather than dead
             slot.generation += 1
-            slot.actor = self._create()
+            slot.actor, slot.placed = self._actor_class.remote(), False
             yield event
-            self._await_ready(worker)
+            self._load(worker)
         else:
             yield event
 
@@ -199,12 +245,13 @@ class RayPool:
         slot.asked = True
         slot.actor.activity.remote().future().add_done_callback(on_done)
 
-    def _create(self) -> Any:  # noqa: ANN401 - Ray's actor handles are untyped
-        return self._actor_class.remote(self._make, self._spec)
-
-    def _await_ready(self, worker: str) -> None:
+    def _load(self, worker: str) -> None:
         slot = self._slots[worker]
         generation = slot.generation
+
+        def on_placed(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
+            if slot.generation == generation:
+                slot.placed = future.exception() is None
 
         def on_done(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
             error = future.exception()
@@ -215,7 +262,8 @@ class RayPool:
             )
             self._events.put((worker, generation, event))
 
-        slot.actor.info.remote().future().add_done_callback(on_done)
+        slot.actor.place.remote().future().add_done_callback(on_placed)
+        slot.actor.load.remote(self._make, self._spec).future().add_done_callback(on_done)
 
 
 def row_event(worker: str, row_id: str, error: BaseException) -> Event:

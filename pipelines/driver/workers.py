@@ -56,6 +56,10 @@ Event = Ready | Finished | Raised | Lost | StartFailed
 class WorkerPool(Protocol):
     """Workers by name, each of which holds several rows at a time and draws one of them."""
 
+    @property
+    def placed(self) -> int:
+        """Workers that have found a place to run: they load their model, or are ready."""
+
     def submit(self, worker: str, row: ManifestRow) -> None:
         """Give a row to a ready worker; returns at once."""
 

@@ -37,16 +37,32 @@ class _Slot:
 
 
 class InProcessPool:
-    """Workers played by threads; the first `failing_starts` starts fail."""
+    """Workers played by threads; the first `failing_starts` starts fail.
 
-    def __init__(self, workers: int, work: Work, *, failing_starts: int = 0) -> None:
+    Without `room`, workers wait for a place to run.
+    """
+
+    def __init__(
+        self, workers: int, work: Work, *, failing_starts: int = 0, room: bool = True
+    ) -> None:
         self._work = work
+        self.room = room
         self._events: queue.Queue[tuple[str, int, Event]] = queue.Queue()
         self._lock = threading.Lock()
         self._failing_starts = failing_starts
         self.slots = {f"w{n}": _Slot() for n in range(workers)}
         self.tries: Counter[str] = Counter()
         self.neighbours_at_death: dict[str, list[set[str]]] = {}
+        for name in self.slots:
+            self._start(name)
+
+    @property
+    def placed(self) -> int:
+        return len(self.slots) if self.room else 0
+
+    def find_room(self) -> None:
+        """Place the workers that wait."""
+        self.room = True
         for name in self.slots:
             self._start(name)
 
@@ -77,6 +93,13 @@ class InProcessPool:
         generation = self.slots[worker].generation
         self._events.put((worker, generation, Lost(worker, "killed")))
 
+    @property
+    def head_lost(self) -> bool:
+        return False
+
+    def poll_activity(self) -> list[Activity]:
+        return []
+
     def _run(self, worker: str, generation: int, row: ManifestRow) -> None:
         slot = self.slots[worker]
         try:
@@ -93,12 +116,11 @@ class InProcessPool:
         with self._lock:
             slot.held.discard(row.id)
         self._events.put((worker, generation, event))
-    def poll_activity(self) -> list[Activity]:
-        return []
-
 
     def _start(self, worker: str) -> None:
         generation = self.slots[worker].generation
+        if not self.room:
+            return
         if self._failing_starts > 0:
             self._failing_starts -= 1
             event: Event = StartFailed(worker, "no such weights")

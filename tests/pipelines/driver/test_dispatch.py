@@ -217,3 +217,21 @@ def test_the_longest_rows_start_first_near_the_end() -> None:
     todo = [row(f"r{n}", num_steps=n + 1) for n in range(6)]
     settle_all(InProcessPool(1, work), todo, DispatchPolicy(rows_in_flight=1, max_rows_in_flight=8))
     assert order.index("r5") < order.index("r2")
+
+
+def test_no_room_for_any_worker_ends_the_run_after_a_while() -> None:
+    policy = DispatchPolicy(placement_timeout_s=0.2)
+    with pytest.raises(WorkersFailedError, match="placement_timeout_s"):
+        settle_all(InProcessPool(2, ok, room=False), rows(3), policy)
+
+
+def test_workers_that_are_placed_late_do_their_work() -> None:
+    pool = InProcessPool(2, ok, room=False)
+    source = ListSource(ManifestEntry(r) for r in rows(6))
+    dispatcher = Dispatcher(pool, source, DispatchPolicy(placement_timeout_s=5))
+    assert dispatcher.step(0.01) == []
+    pool.find_room()
+    settled: list[Settled] = []
+    while not dispatcher.done:
+        settled += dispatcher.step(0.05)
+    assert codes(settled) == {"completed": 6}
