@@ -29,7 +29,10 @@ _PATHS: tuple[tuple[Kind, str, str], ...] = (
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _DROPPED = re.compile(rb"\r\n(?:connection|expect): [^\r]*", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect: *100-continue", re.IGNORECASE)
-_ERROR = b"HTTP/1.1 %s\r\nContent-Type: application/xml\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+_ERROR = (
+    b"HTTP/1.1 %s\r\nContent-Type: application/xml\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s"
+)
 _BODY = b'<?xml version="1.0"?><Error><Code>%s</Code><Message>on purpose</Message></Error>'
 
 
@@ -104,6 +107,11 @@ class FaultProxy:
     def set_trap(self, kind: Kind, spring: Callable[[Request], bool]) -> None:
         """Call `spring` in the middle of each request of `kind` until it returns True."""
         self._trap = (kind, spring)
+
+    @property
+    def trap_is_set(self) -> bool:
+        """Whether the trap waits for its request."""
+        return self._trap is not None
 
     def clear_trap(self) -> bool:
         """Forget the trap; returns whether it was still set."""

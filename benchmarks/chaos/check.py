@@ -1,0 +1,115 @@
+"""Looks at an output on the server's own disk: what is there must be what was promised."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from benchmarks.chaos.inputs import Inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one output holds, and what is wrong with it.
+
+    Attributes:
+        lost: rows without a record.
+        duplicated: rows with more than one.
+        unreadable: outputs that are not there, or not as their record says.
+        others: anything else that breaks the promise, in words.
+        sha256: id → of its images.
+        drawing_s: path of an image → seconds that its row was drawn.
+    """
+
+    lost: tuple[str, ...]
+    duplicated: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    others: tuple[str, ...]
+    sha256: Mapping[str, tuple[str, ...]]
+    drawing_s: Mapping[str, float]
+
+    @property
+    def violations(self) -> list[str]:
+        """All that is wrong, in words."""
+        return [
+            *(f"row {i} is lost" for i in self.lost),
+            *(f"row {i} has several records" for i in self.duplicated),
+            *(f"output {path} is not as recorded" for path in self.unreadable),
+            *self.others,
+        ]
+
+
+def check_output(
+    folder: Path, output: str, inputs: Inputs, undisturbed: Mapping[str, tuple[str, ...]]
+) -> Findings:
+    """Compare an output with the manifest and with the images of an undisturbed run.
+
+    Args:
+        folder: of the server's buckets.
+        output: URL of the output.
+        inputs: the manifest.
+        undisturbed: id → sha256 of its images; empty: compare with none.
+    """
+    bucket_path = output.removeprefix("s3://")
+    records = _records(folder / bucket_path / "records")
+    counts = Counter(record["id"] for record in records)
+    unreadable: list[str] = []
+    recorded: set[Path] = set()
+    drawing_s: dict[str, float] = {}
+    for record in records:
+        for uri, digest in zip(record["outputs"] or [], record["sha256"] or [], strict=True):
+            path = folder / uri.removeprefix("s3://")
+            recorded.add(path)
+            drawing_s["/" + uri.removeprefix("s3://")] = _drawing_s(record)
+            if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                unreadable.append(uri)
+    found = {path for path in (folder / bucket_path / "images").rglob("*") if path.is_file()}
+    sha256 = {record["id"]: tuple(record["sha256"] or ()) for record in records}
+    return Findings(
+        lost=tuple(i for i in inputs.ids if i not in counts),
+        duplicated=tuple(i for i, count in counts.items() if count > 1),
+        unreadable=tuple(unreadable),
+        others=(
+            *(f"row {i} is not in the manifest" for i in set(counts) - set(inputs.ids)),
+            *(f"image {path} has no record" for path in sorted(found - recorded)),
+            *_wrong_ends(records, inputs),
+            *(
+                f"row {i} differs from the undisturbed run's"
+                for i, digests in undisturbed.items()
+                if i in sha256 and sha256[i] != digests
+            ),
+        ),
+        sha256=sha256,
+        drawing_s=drawing_s,
+    )
+
+
+def _records(folder: Path) -> list[dict[str, Any]]:
+    """As they lie there: nothing is deduplicated."""
+    return [
+        record
+        for part in sorted(folder.glob("*.parquet"))
+        for record in pq.read_table(part).to_pylist()
+    ]
+
+
+def _wrong_ends(records: list[dict[str, Any]], inputs: Inputs) -> list[str]:
+    wrong = []
+    for record in records:
+        code = record["error"]["code"] if record["status"] == "failed" else None
+        expected = inputs.codes.get(record["id"])
+        if code != expected:
+            detail = record["error"]["message"] if code else ""
+            wrong.append(f"row {record['id']} ended with {code}, not {expected} {detail}")
+    return wrong
+
+
+def _drawing_s(record: dict[str, Any]) -> float:
+    timings = record["timings"]
+    return sum(timings[part] or 0 for part in ("condition", "inference", "decode")) / 1000

@@ -1,0 +1,121 @@
+"""What the runs work on: a manifest on S3, its references, and what must come of each row."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import random
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from pipelines.failures import FailureCode
+from tests.integration.harness import manifest_rows, run_config, write_manifest, write_references
+from tests.pipelines import http_origin
+from tests.s3_server import S3Server
+
+KEY_VARIABLE, SECRET_VARIABLE = "CHAOS_S3_KEY", "CHAOS_S3_SECRET"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A manifest and what must come of it.
+
+    Attributes:
+        manifest: its URL.
+        bucket: the bucket that holds everything.
+        ids: of all rows.
+        codes: id → the code with which the row must fail; the others must complete.
+    """
+
+    manifest: str
+    bucket: str
+    ids: tuple[str, ...]
+    codes: Mapping[str, FailureCode]
+
+
+def write_inputs(s3: S3Server, origin: http_origin.Origin, rows: int, seed: int) -> Inputs:
+    """Put a manifest of `rows` rows with a reference each into a new bucket.
+
+    Every tenth row or so has a reference on an HTTP server that misbehaves.
+    """
+    bucket = s3.new_bucket()
+    folder = s3.folder / bucket
+    references = [f"refs/{name}" for name in write_references(folder / "refs", rows)]
+    table = manifest_rows(rows, references)
+    lengths = random.Random(seed)
+    for row in table:
+        row["num_steps"] = lengths.choice((1, 2, 4, 8))
+    codes: dict[str, FailureCode] = {}
+    ways = _ways(origin)
+    for row, (url, code) in zip(table[3::10], itertools.cycle(ways), strict=False):
+        row["content_image"] = url
+        if code is not None:
+            codes[row["id"]] = code
+    write_manifest(folder / "manifest.parquet", table)
+    ids = tuple(row["id"] for row in table)
+    return Inputs(f"s3://{bucket}/manifest.parquet", bucket, ids, codes)
+
+
+def configuration(inputs: Inputs, output: str, endpoint_url: str) -> dict[str, Any]:
+    """A run of two small actors, impatient enough for faults of some seconds to matter."""
+    s3 = {
+        "endpoint_url": endpoint_url,
+        "key": f"${{{KEY_VARIABLE}}}",
+        "secret": f"${{{SECRET_VARIABLE}}}",
+        "client_kwargs": {"region_name": "us-east-1"},
+    }
+    config = run_config(
+        inputs.manifest,
+        output,
+        fetch={"timeout_s": 4, "cache_mb": 0, "allow_private_networks": True},
+        stylize={"row_timeout_s": 30, "attempts": 2},
+        on_error={"max_failed_fraction": 0.5, "max_consecutive": None},
+        ray={"stop_grace_s": 10},
+        storage={"s3": s3},
+    )
+    config["output"]["commit_seconds"] = 1
+    return config
+
+
+def _ways(origin: http_origin.Origin) -> list[tuple[str, FailureCode | None]]:
+    """URLs on the misbehaving server, each with the code that it must lead to."""
+    picture = _png()
+    return [
+        (origin.on("/good.png", http_origin.ok(picture)), None),
+        (origin.on("/gone.png", http_origin.status(404)), "uri_not_found"),
+        (origin.on("/now-and-then.png", _now_and_then(http_origin.ok(picture))), None),
+        (origin.on("/cut.png", http_origin.ok(picture[:-40])), "image_corrupt"),
+        (origin.on("/page.png", http_origin.ok(b"<html>sign in</html>")), "image_unsupported"),
+        (origin.on("/forbidden.png", http_origin.status(403)), "uri_forbidden"),
+        (origin.on("/slow.png", _slow(http_origin.ok(picture))), None),
+        (origin.on("/hangs.png", http_origin.hang), "uri_timeout"),
+    ]
+
+
+def _now_and_then(answer: http_origin.Answer) -> http_origin.Answer:
+    """503 to every other request."""
+    turns = itertools.cycle((http_origin.status(503), answer))
+
+    def answer_in_turn(connection: socket.socket) -> None:
+        next(turns)(connection)
+
+    return answer_in_turn
+
+
+def _slow(answer: http_origin.Answer) -> http_origin.Answer:
+    def answer_late(connection: socket.socket) -> None:
+        time.sleep(1.0)
+        answer(connection)
+
+    return answer_late
+
+
+def _png() -> bytes:
+    stream = io.BytesIO()
+    Image.effect_noise((40, 40), 90).convert("RGB").save(stream, "PNG")
+    return stream.getvalue()

@@ -1,0 +1,118 @@
+"""`uso run` as processes, and the actors that work for them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+WORKING = "ray::_Actor.stylize"
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One driver process; what it prints is in `log`."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @classmethod
+    def start(cls, arguments: Iterable[str], env: Mapping[str, str], log: Path) -> Run:
+        """Start `uso run` with these arguments, in a process group of its own."""
+        command = [sys.executable, "-m", "jobs.cli", "run", *arguments]
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", **env},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return cls(process, log)
+
+    @property
+    def pid(self) -> int:
+        """Of the driver."""
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the driver has not ended."""
+        return self.process.poll() is None
+
+    @property
+    def said(self) -> str:
+        """What it printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the driver a signal, if it is still there."""
+        self.process.send_signal(number)
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for its end for so long."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return not self.alive
+
+
+def descendants(pids: Iterable[int]) -> set[psutil.Process]:
+    """All processes that these processes have started, directly or not."""
+    found: set[psutil.Process] = set()
+    for pid in pids:
+        with suppress(psutil.Error):
+            found.update(psutil.Process(pid).children(recursive=True))
+    return found
+
+
+def actors_among(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those that hold an actor which works on a row now, in the order of their pids."""
+    return sorted((p for p in processes if _title(p) == WORKING), key=lambda p: p.pid)
+
+
+def owner_of(client_port: int, processes: Iterable[psutil.Process]) -> psutil.Process | None:
+    """Which of these processes holds the client's end of a connection."""
+    for process in processes:
+        with suppress(psutil.Error):
+            for connection in process.net_connections(kind="tcp4"):
+                if connection.laddr and connection.laddr.port == client_port:
+                    return process
+    return None
+
+
+def end(processes: Iterable[psutil.Process], within_s: float = 10) -> None:
+    """Kill those that are left; psutil makes sure that none is a stranger with the same pid."""
+    left = list(processes)
+    for process in left:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=within_s)
+
+
+def wait_until_gone(processes: Iterable[psutil.Process], within_s: float) -> list[psutil.Process]:
+    """Wait for the end of these processes; those that are left after so long."""
+    give_up_at = time.monotonic() + within_s
+    left = list(processes)
+    while left and time.monotonic() < give_up_at:
+        time.sleep(_POLL_S)
+        left = [process for process in left if process.is_running()]
+    return left
+
+
+def _title(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        command = process.cmdline()
+        return command[0] if command else ""
+    return ""
