@@ -3,7 +3,6 @@
 RunError
 ├── WorkersFailedError     the workers do not come up
 ├── ClusterError           there is no Ray cluster to work on, or not any more
-├── ClusterError           there is no Ray cluster to work on, or not any more
 ├── TooManyFailuresError   so many rows failed lately that something is wrong with all of them
 ├── RowsChangedError       recorded rows have changed, and on_change says that this is an error
 └── LeaseLostError         another driver took this output over

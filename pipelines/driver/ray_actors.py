@@ -109,7 +109,7 @@ def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
 
 
 def _check_room(stylize: StylizeConfig) -> None:
-    has = ray.cluster_resources()
+    has = ray.cluster_resources()  # type: ignore[no-untyped-call]
     needs = {"GPU": stylize.gpus_per_actor, "CPU": stylize.cpus_per_actor}
     for what, needed in needs.items():
         if has.get(what, 0) < needed:

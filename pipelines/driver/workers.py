@@ -73,5 +73,9 @@ class WorkerPool(Protocol):
 class WatchedPool(WorkerPool, Protocol):
     """A pool that also tells what its workers, and the cluster below them, are doing."""
 
+    @property
+    def head_lost(self) -> bool:
+        """The cluster does not answer any more."""
+
     def poll_activity(self) -> list[Activity]:
         """The last known activity of each worker; never waits."""
