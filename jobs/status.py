@@ -18,6 +18,7 @@ from jobs.tables import FailureRow, failure_table
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.ledger.counts import LedgerCounts
+from pipelines.ledger.lease import LEASE_PATH
 from pipelines.ledger.ledger import LedgerError, count_records, iter_records
 from pipelines.storage.storage import Storage, StorageError, public_uri, resolve_secrets
 
@@ -67,7 +68,7 @@ def _first_records(storage: Storage, most: int) -> list[dict[str, Any]]:
 
 def _last_run(storage: Storage) -> dict[str, Any] | None:
     """What the newest run file says; run ids sort by time."""
-    files = [path for path in storage.list("run") if path.endswith(".json")]
+    files = [path for path in storage.list("run") if path.endswith(".json") and path != LEASE_PATH]
     if not files:
         return None
     document = json.loads(storage.read(max(files)))

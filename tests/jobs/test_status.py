@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 from pipelines.failures import Failure
+from pipelines.ledger.lease import LEASE_PATH, Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.rows import (
     ManifestEntry,
@@ -60,6 +61,12 @@ def test_counts_failures_and_the_last_run(output: Path) -> None:
     assert "last run 20260103T000000-1: completed at today" in lines
     assert {r"uri_not_found 1 c: nothing at \x1b[31m there"} <= set(lines)
     assert "\x1b" not in result.stdout
+
+
+def test_while_a_run_goes_on(output: Path) -> None:
+    with Lease(Storage.at(str(output)), "20260103T000000-1"):
+        assert (output / LEASE_PATH).exists()
+        assert "20260103T000000-1: completed at today" in status(str(output)).stdout
 
 
 def test_json_holds_the_same(output: Path) -> None:
