@@ -346,6 +346,28 @@ def manifest(
     raise typer.Exit(manifest_command(source, Target(out, force, config or failed)))
 
 
+@app.command()
+def plan(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Read only the first so many rows.", show_default=False),
+    ] = None,
+    price_per_gpu_hour: Annotated[
+        float | None,
+        typer.Option(min=0, help="Say what the run costs, too.", show_default=False),
+    ] = None,
+) -> None:
+    """Say what a run will take: rows, arithmetic, time, GPU-hours, storage. Starts nothing."""
+    from jobs.plan import plan_command
+
+    values = list(overrides or [])
+    if limit is not None:
+        values.append(f"manifest.limit={limit}")
+    raise typer.Exit(plan_command(config, values, price_per_gpu_hour=price_per_gpu_hour))
+
+
 def main() -> None:
     """Run the command line; the console script's entry point."""
     app()

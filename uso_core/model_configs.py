@@ -37,6 +37,23 @@ FLUX_DEV: dict[str, dict[str, Any]] = {
 """The settings of the original's files where there is no config.json beside them; whether there is
 a guidance embedder is then seen from the file (FLUX.1-dev has one, schnell has not)."""
 
+TINY_FLUX: dict[str, Any] = {
+    "in_channels": 64,
+    "vec_in_dim": 32,
+    "context_in_dim": 24,
+    "hidden_size": 64,
+    "mlp_ratio": 4.0,
+    "num_heads": 4,
+    "depth": 2,
+    "depth_single_blocks": 2,
+    "axes_dim": [4, 6, 6],
+    "theta": 10000,
+    "qkv_bias": True,
+    "guidance_embed": True,
+}
+"""Of `uso_core.tiny`."""
+TINY_STYLE_TOKENS = 8  # of each level
+
 _FIXED = {"mlp_ratio": 4.0, "theta": 10000, "qkv_bias": True}  # what diffusers' FLUX has built in
 
 

@@ -33,25 +33,16 @@ from uso_core.checkpoint import TINY_LIMITS, TINY_VERSION, read_json
 from uso_core.errors import CheckpointError
 from uso_core.key_mapping import transformer_rules, vae_rules
 from uso_core.lora import lora_shapes
-from uso_core.model_configs import transformer_arguments, vae_arguments
+from uso_core.model_configs import (
+    TINY_FLUX,
+    TINY_STYLE_TOKENS,
+    transformer_arguments,
+    vae_arguments,
+)
 from uso_core.strict_load import file_shapes, shapes_of
 from uso_core.style_projector import StyleProjector
 from uso_core.tensor_files import Shape
 
-_FLUX: dict[str, Any] = {
-    "in_channels": 64,
-    "vec_in_dim": 32,
-    "context_in_dim": 24,
-    "hidden_size": 64,
-    "mlp_ratio": 4.0,
-    "num_heads": 4,
-    "depth": 2,
-    "depth_single_blocks": 2,
-    "axes_dim": [4, 6, 6],
-    "theta": 10000,
-    "qkv_bias": True,
-    "guidance_embed": True,
-}
 _AE: dict[str, Any] = {
     "in_channels": 3,
     "out_ch": 3,
@@ -104,7 +95,6 @@ _SIGLIP_PROCESSOR: dict[str, Any] = {
     "image_mean": [0.5, 0.5, 0.5],
     "image_std": [0.5, 0.5, 0.5],
 }
-_STYLE_TOKENS = 8
 _LORA_RANK = 8
 _MARK = "tiny_version"
 
@@ -138,7 +128,7 @@ def _settings(seed: int) -> dict[str, Any]:
     return {
         _MARK: TINY_VERSION,
         "seed": seed,
-        "flux_params": _FLUX,
+        "flux_params": TINY_FLUX,
         "ae_params": _AE,
         "limits": asdict(TINY_LIMITS),
     }
@@ -147,13 +137,15 @@ def _settings(seed: int) -> dict[str, Any]:
 def _file_shapes() -> dict[str, dict[str, Shape]]:
     """The keys and shapes of every weight file."""
     with init_empty_weights(include_buffers=False):
-        transformer = shapes_of(FluxTransformer2DModel(**transformer_arguments(_FLUX)))
+        transformer = shapes_of(FluxTransformer2DModel(**transformer_arguments(TINY_FLUX)))
         vae = shapes_of(AutoencoderKL(**vae_arguments(_AE)))
         t5 = shapes_of(T5EncoderModel(T5Config.from_dict(_T5)))
         clip = shapes_of(CLIPTextModel(CLIPTextConfig.from_dict(_CLIP)))
         siglip = shapes_of(SiglipVisionModel(SiglipVisionConfig.from_dict(_SIGLIP)))
         projector = shapes_of(_projector())
-    flux_rules = transformer_rules(_FLUX["depth"], _FLUX["depth_single_blocks"], guidance=True)
+    flux_rules = transformer_rules(
+        TINY_FLUX["depth"], TINY_FLUX["depth_single_blocks"], guidance=True
+    )
     del t5["encoder.embed_tokens.weight"]  # the table is stored once, as shared.weight
     return {
         "flux1-dev.safetensors": file_shapes(flux_rules, transformer),
@@ -168,10 +160,10 @@ def _file_shapes() -> dict[str, dict[str, Shape]]:
 
 def _projector() -> StyleProjector:
     projector: StyleProjector = StyleProjector(
-        style_token_nums=_STYLE_TOKENS,
+        style_token_nums=TINY_STYLE_TOKENS,
         siglip_token_nums=(_SIGLIP["image_size"] // _SIGLIP["patch_size"]) ** 2,
         siglip_token_dims=_SIGLIP["hidden_size"],
-        hidden_size=_FLUX["hidden_size"],
+        hidden_size=TINY_FLUX["hidden_size"],
     )
     return projector
 

@@ -19,7 +19,7 @@ from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import RunStats
 from pipelines.driver.tasks import DispatchPolicy, Settled
 from pipelines.driver.workers import WatchedPool
-from pipelines.rows import ManifestEntry, Outcome, RejectedRow
+from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,9 @@ class Driver:
         self._recorder.close()
 
     def _settle(self, settled: Settled) -> None:
-        outcome = settled.outcome
+        row, outcome = settled.entry.row, settled.outcome
+        if isinstance(row, ManifestRow):
+            self._job.stopwatch.settled(row, outcome, self._stats.elapsed_s)
         if outcome.failure is None:
             self._stats.add_completed(len(outcome.outputs))
         else:

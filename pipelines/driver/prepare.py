@@ -15,11 +15,14 @@ from pipelines.driver.run_file import RunFile
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
+from pipelines.planning.calibration import Settings
+from pipelines.planning.stopwatch import Stopwatch
 from pipelines.rows import RunFacts, record_schema
 from pipelines.storage.storage import Storage, resolve_secrets
 from pipelines.worker.model_files import localize
 from pipelines.worker.stylizer import StylizerSpec
 from uso_core.checkpoint import ModelSource, describe_model, pin_revisions
+from uso_core.dimensions import dimensions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Job:
     """One run, ready to begin.
 
     Attributes:
+        stopwatch: sees rows settle.
         actor_env: environment variables of the actors; they may hold secrets.
     """
 
@@ -38,6 +42,7 @@ class Job:
     lease: Lease
     run_file: RunFile
     spec: StylizerSpec
+    stopwatch: Stopwatch
     actor_env: Mapping[str, str]
 
 
@@ -75,6 +80,7 @@ def prepare(config: RunConfig) -> Iterator[Job]:
             lease=lease,
             run_file=RunFile(output, facts.run_id, config, card),
             spec=StylizerSpec.from_config(config),
+            stopwatch=Stopwatch(Settings.of(dimensions_of(source), config.model), card.limits),
             actor_env=actor_env,
         )
 

@@ -18,6 +18,7 @@ from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.ray_actors import RayPool, RowWorker, ray_session
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import Listener, RunStats, RunSummary, Snapshot
+from pipelines.planning.calibration import save_calibration
 from pipelines.storage.storage import StorageError
 from pipelines.worker.stylizer import Stylizer, StylizerSpec
 
@@ -69,6 +70,7 @@ def run(
             job.ledger.compact()
         job.run_file.write("completed" if driver.reached_end else "interrupted", stats)
         return _summary(job, stats, interrupted=not driver.reached_end)
+        save_calibration(job.output, job.stopwatch.machines())
 
 
 @contextmanager

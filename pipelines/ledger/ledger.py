@@ -81,6 +81,11 @@ class Ledger:
         unified_schema(storage, [*scan.origins, ("this run", schema)])
         return cls(storage, schema, scan)
 
+    @classmethod
+    def view(cls, storage: Storage, schema: pa.Schema) -> Ledger:
+        """As `open`, for looking only: nothing is removed, and a run may be at work meanwhile."""
+        return cls(storage, schema, scan_ledger(storage))
+
     def __len__(self) -> int:
         return len(self._index)
 
