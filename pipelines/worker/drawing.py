@@ -18,7 +18,9 @@ from PIL import Image
 
 from pipelines.failures import Failure, RowFailedError
 from pipelines.worker.exit import exit_gpu_lost
+from pipelines.worker.gpu_memory import await_free_memory
 from pipelines.worker.model_files import localize
+from uso_core.memory import weights_bytes
 from uso_core.pipeline import USOPipeline
 from uso_core.prepare import PreparedRequest
 
@@ -51,6 +53,7 @@ def load_pipeline(spec: StylizerSpec) -> USOPipeline:
     Raises:
         CheckpointError: a weight file is missing or does not match the model.
         StorageError: weights could not be pulled from their URL.
+        GpuFullError: something else is on the GPU.
     """
     torch.set_num_threads(spec.torch_threads)
     name = spec.model.device
@@ -60,8 +63,10 @@ def load_pipeline(spec: StylizerSpec) -> USOPipeline:
         dtype = torch.bfloat16 if name == "cuda" else torch.float32
     else:
         dtype = torch.bfloat16 if spec.model.dtype == "bfloat16" else torch.float32
-    source = localize(spec.model, spec.storage)
-    pipeline = USOPipeline.load(source, dtype=dtype, device=torch.device(name))
+    source, device = localize(spec.model, spec.storage), torch.device(name)
+    if device.type == "cuda":
+        await_free_memory(device, weights_bytes(source, dtype))
+    pipeline = USOPipeline.load(source, dtype=dtype, device=device)
     if spec.model.compile:
         pipeline.compile()
     return pipeline
