@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: install demo test lint types unit coverage wheel constraints clean
+.PHONY: install demo test lint types unit coverage chaos wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -42,6 +42,10 @@ unit: $(INSTALLED)
 
 coverage: $(INSTALLED)
 	$(BIN)/python -m pytest --cov --cov-report=term-missing
+
+# Random faults on real runs for five minutes, and the checks of docs/reliability.md afterwards.
+chaos: $(INSTALLED)
+	$(BIN)/python -m benchmarks.chaos --minutes 5
 
 wheel: $(INSTALLED)
 	$(BIN)/python -m build --wheel

@@ -27,6 +27,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rows", type=int, default=100, help="of the manifest")
     parser.add_argument("--faults", type=int, default=10, help="per round, at most")
+    parser.add_argument(
+        "--alone-every", type=int, default=4, help="one round in so many without the cluster"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     plan = Plan(
@@ -35,6 +38,7 @@ def main() -> int:
         faults=options.faults,
         seconds=60 * options.minutes,
         seed=options.seed,
+        alone_every=options.alone_every,
     )
     with tempfile.TemporaryDirectory(prefix="uso-chaos-", ignore_cleanup_errors=True) as folder:
         results = list(run_rounds(plan, Path(folder)))

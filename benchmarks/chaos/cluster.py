@@ -84,7 +84,6 @@ class Nodes:
         Retrying(stop=stop_after_attempt(_ATTEMPTS), reraise=True)(
             cluster.add_node,
             object_store_memory=_STORE_BYTES,
-            node_ip_address="127.0.0.1",
             **arguments,
         )
 

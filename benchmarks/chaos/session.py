@@ -23,8 +23,6 @@ from tests.s3_server import serve_s3
 
 logger = logging.getLogger(__name__)
 
-_ALONE = 4  # one round in so many runs without the cluster
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -36,7 +34,8 @@ class Plan:
         faults: at most so many per round.
         seconds: after which no further fault is done and no further round begun.
         seed: of everything that is drawn at random.
-        cluster: most rounds run on a cluster of several nodes; else each run starts a Ray alone.
+        alone_every: one round in so many has no cluster: each of its runs starts a Ray of its own;
+            1: all rounds, 0: none.
     """
 
     rounds: int
@@ -44,7 +43,11 @@ class Plan:
     faults: int
     seconds: float
     seed: int
-    cluster: bool = True
+    alone_every: int = 4
+
+    def is_alone(self, number: int) -> bool:
+        """Whether a round has no cluster."""
+        return self.alone_every > 0 and number % self.alone_every == 0
 
 
 class NotCalmError(Exception):
@@ -67,7 +70,7 @@ def run_rounds(plan: Plan, folder: Path) -> Iterator[RoundResult]:
         stack.enter_context(proxy.serving())
         inputs = write_inputs(s3, origin, plan.rows, plan.seed)
         ground = Ground(s3, proxy, inputs, folder)
-        cluster = stack.enter_context(nodes()) if plan.cluster else None
+        cluster = stack.enter_context(nodes()) if plan.alone_every != 1 else None
         findings, wrong = undisturbed_run(ground, cluster)
         if wrong:
             raise NotCalmError("\n".join(wrong))
@@ -85,7 +88,7 @@ def _rounds(
         disturbance = Disturbance(
             name=f"round-{number}", seed=f"{plan.seed}/{number}", faults=plan.faults, until=until
         )
-        nodes_of_round = None if number % _ALONE == 0 else cluster
+        nodes_of_round = None if plan.is_alone(number) else cluster
         result = disturbed_round(ground, disturbance, undisturbed, nodes_of_round)
         logger.info("round %d: %s %s", number, dict(result.faults), result.violations)
         yield result
