@@ -98,8 +98,8 @@ def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
     except Exception as error:  # Ray raises that class itself, e.g. when its processes are slow
         reason = str(error).rstrip(".")
         raise ClusterError(
-            f"there is no Ray at ray.address {config.address!r}: {reason}. Check with `ray status`, "
-            "or try again; what is recorded stays"
+            f"there is no Ray at ray.address {config.address!r}: {reason}. Check with "
+            "`ray status`, or try again; what is recorded stays"
         ) from error
     try:
         if config.address == "local":
