@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
@@ -39,7 +41,7 @@ def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -
     """
     progress_console = screen.err()
     log_to(progress_console, verbose=verbose)
-    with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT):
+    with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT), _cut_short(progress_console):
         config = RunConfig.from_yaml(config_path, overrides)
         # Imported late: Ray takes seconds, and a wrong configuration is told before.
         from pipelines.driver.run import run  # noqa: PLC0415
@@ -52,6 +54,16 @@ def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -
     reach = ("--config", str(config_path)) if config.storage else ()
     print_summary(summary, config.on_error.max_failed_fraction, screen.out(), reach)
     return exit_code(summary)
+
+
+@contextmanager
+def _cut_short(console: Console) -> Iterator[None]:
+    """A signal before rows are at work, and a second one while they end, leave no summary."""
+    try:
+        yield
+    except KeyboardInterrupt as signal:
+        console.print("Interrupted. What was recorded stays; the same command goes on.")
+        raise typer.Exit(exits.INTERRUPTED) from signal
 
 
 def log_to(console: Console, *, verbose: bool) -> None:

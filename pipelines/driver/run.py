@@ -13,11 +13,13 @@ from contextlib import ExitStack, contextmanager
 from pipelines.config.schema import RunConfig
 from pipelines.driver.board import Board
 from pipelines.driver.driver import Driver
-from pipelines.driver.errors import RunError
+from pipelines.driver.errors import BrokenOffError, RunError
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.ray_actors import RayPool, RowWorker, ray_session
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import Listener, RunStats, RunSummary, Snapshot
+from pipelines.ledger.ledger import LedgerError
+from pipelines.manifest.error import ManifestError
 from pipelines.planning.calibration import save_calibration
 from pipelines.storage.storage import StorageError
 from pipelines.worker.stylizer import Stylizer, StylizerSpec
@@ -36,8 +38,9 @@ def run(
     """Do everything in the manifest that the output does not hold yet.
 
     On Ctrl-C or SIGTERM no more rows are given out, those on the actors get `ray.stop_grace_s` to
-    end, and what has ended is committed; the summary then says `interrupted`. After SIGKILL the
-    same call goes on from the last commit.
+    end, and what has ended is committed; the summary then says `interrupted`. A second signal, and
+    one while nothing is under way yet, raises `KeyboardInterrupt`. After SIGKILL the same call goes
+    on from the last commit.
 
     Args:
         config: the run.
@@ -56,6 +59,7 @@ def run(
         board.show("reading the manifest and the records")
         job = stack.enter_context(prepare(config))
         board.total = job.manifest.total_rows
+        stop.let_rows_end()
         with _told_in_run_file(job, stats):
             driver = Driver(job, stats, board, stop)
             stack.callback(driver.close)
@@ -68,9 +72,9 @@ def run(
                 driver.work(pool)
             board.show("compacting the records")
             job.ledger.compact()
+        save_calibration(job.output, job.stopwatch.machines())
         job.run_file.write("completed" if driver.reached_end else "interrupted", stats)
         return _summary(job, stats, interrupted=not driver.reached_end)
-        save_calibration(job.output, job.stopwatch.machines())
 
 
 @contextmanager
@@ -81,6 +85,11 @@ def _told_in_run_file(job: Job, stats: RunStats) -> Iterator[None]:
         yield
     except Exception as error:
         _tell_failed(job, stats, reason=f"{type(error).__name__}: {error}")
+        if isinstance(error, StorageError | ManifestError | LedgerError):
+            raise BrokenOffError(str(error)) from error
+        raise
+    except (KeyboardInterrupt, SystemExit):  # Ray answers a SIGTERM while it starts with the latter
+        job.run_file.write("interrupted", stats)
         raise
 
 

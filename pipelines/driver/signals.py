@@ -9,15 +9,17 @@ from typing import Any
 
 
 class StopRequest:
-    """While entered: the first SIGINT or SIGTERM sets `requested`, a second one interrupts at once.
+    """While entered, SIGINT and SIGTERM raise `KeyboardInterrupt`.
 
-    Outside the main thread, where Python takes no signals, it changes nothing.
+    After `let_rows_end`, the first one only sets `requested`, and the second one raises. Outside
+    the main thread, where Python takes no signals, it changes nothing.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
         self.requested = False
+        self._orderly = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -33,6 +35,10 @@ class StopRequest:
             previous = signal.signal(number, self._handle)
             self._previous.setdefault(number, previous)
 
+    def let_rows_end(self) -> None:
+        """There is something to finish and commit from now on, so that a signal is a request."""
+        self._orderly = True
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -43,6 +49,6 @@ class StopRequest:
             signal.signal(number, previous)
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested or not self._orderly:
             raise KeyboardInterrupt
         self.requested = True
