@@ -47,6 +47,11 @@ coverage: $(INSTALLED)
 chaos: $(INSTALLED)
 	$(BIN)/python -m benchmarks.chaos --minutes 5
 
+# Ten minutes of new random inputs; make fuzz SECONDS=60 for less.
+SECONDS ?= 600
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz $(SECONDS)
+
 wheel: $(INSTALLED)
 	$(BIN)/python -m build --wheel
 

@@ -39,8 +39,8 @@ class GpuFullError(Exception):
     def __str__(self) -> str:
         return (
             f"{self.device} has {self.free / 1e9:.1f} GB free of {self.total / 1e9:.1f} GB, and "
-            f"the model's weights need {self.needed / 1e9:.1f} GB; see with nvidia-smi what else is on "
-            "it, or use a larger GPU"
+            f"the model's weights need {self.needed / 1e9:.1f} GB; see with nvidia-smi what "
+            "else is on it, or use a larger GPU"
         )
 
 

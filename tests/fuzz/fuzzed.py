@@ -1,0 +1,46 @@
+"""How the fuzz tests are run: a few repeatable examples in the default suite, or many new ones.
+
+`python -m tests.fuzz` (`make fuzz`) sets `USO_FUZZ=long`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+_SHORT = settings(max_examples=30, derandomize=True, deadline=None)
+_LONG = settings(
+    max_examples=250,
+    derandomize=False,
+    deadline=20_000,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+_SETTINGS = _LONG if os.environ.get("USO_FUZZ") == "long" else _SHORT
+
+EXAMPLES: Counter[str] = Counter()
+"""How many examples each test has looked at."""
+
+Test = Callable[..., None]
+
+
+def fuzzed(
+    *strategies: st.SearchStrategy[Any], **named: st.SearchStrategy[Any]
+) -> Callable[[Test], Test]:
+    """Give a test these arguments, over and over; counts how often."""
+
+    def decorate(test: Test) -> Test:
+        @functools.wraps(test)
+        def counting(*args: object, **kwargs: object) -> None:
+            EXAMPLES[test.__name__] += 1
+            test(*args, **kwargs)
+
+        return _SETTINGS(given(*strategies, **named)(counting))
+
+    return decorate

@@ -1,0 +1,246 @@
+"""The driver's loop over a real manifest, ledger and output; threads play the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.config.schema import RunConfig
+from pipelines.driver.board import Board
+from pipelines.driver.driver import Driver
+from pipelines.driver.errors import RowsChangedError, RunError, TooManyFailuresError
+from pipelines.driver.prepare import Job, prepare
+from pipelines.driver.signals import StopRequest
+from pipelines.driver.stats import RunStats
+from pipelines.failures import Failure, FailureCode
+from pipelines.ledger.lease import Lease, LeaseHeldError
+from pipelines.ledger.ledger import count_records, iter_records
+from pipelines.manifest.manifest import ManifestError
+from pipelines.rows import ManifestRow, Outcome
+from pipelines.storage.storage import Storage, StorageError
+from tests.pipelines.inprocess_pool import InProcessPool, Work
+from tests.pipelines.manifests import write
+
+
+def config(folder: Path, **sections: dict[str, Any]) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "manifest": {"path": str(folder / "m.parquet"), **sections.pop("manifest", {})},
+            "output": {"path": str(folder / "out"), **sections.pop("output", {})},
+            "model": {"base": "tiny"},
+            "stylize": {"gpus_per_actor": 0, "attempts": 1},
+            **sections,
+        }
+    )
+
+
+def write_rows(folder: Path, names: list[str], **columns: list[Any]) -> None:
+    write(folder / "m.parquet", {"id": names, "prompt": ["x"] * len(names), **columns})
+
+
+@contextmanager
+def driver_of(settings: RunConfig) -> Iterator[tuple[Driver, RunStats, Job]]:
+    stats = RunStats()
+    with prepare(settings) as job, StopRequest() as stop:
+        driver = Driver(job, stats, Board(None, stats), stop)
+        try:
+            yield driver, stats, job
+        finally:
+            driver.close()
+
+
+def run(settings: RunConfig, work: Work, workers: int = 2) -> tuple[RunStats, InProcessPool]:
+    pool = InProcessPool(workers, work)
+    with driver_of(settings) as (driver, stats, _):
+        if driver.find_work():
+            driver.work(pool)
+    return stats, pool
+
+
+def ok(row: ManifestRow) -> Outcome:
+    return Outcome(row_id=row.id)
+
+
+def failing(code: FailureCode) -> Work:
+    return lambda row: Outcome(row_id=row.id, failure=Failure(code, f"said {code}"))
+
+
+def recorded(folder: Path) -> dict[str, str]:
+    batches = iter_records(Storage.at(str(folder / "out")), ["id", "status"])
+    return {row["id"]: row["status"] for batch in batches for row in batch.to_pylist()}
+
+
+def names(count: int) -> list[str]:
+    return [f"r{n}" for n in range(count)]
+
+
+# --- what stops a run that is broken for every row -----------------------------------------------
+
+
+def test_an_output_that_cannot_be_written_ends_the_run_with_one_error(tmp_path: Path) -> None:
+    write_rows(tmp_path, names(1000))
+    images = tmp_path / "out" / "run"
+
+    def work(row: ManifestRow) -> Outcome:
+        # The folder of the guard's probe, so that the ledger still takes what was done before.
+        if not images.is_file() and row.id == "r100":
+            for path in images.iterdir():
+                path.unlink()
+            images.rmdir()
+            images.write_text("in the way")
+        code = "storage_write" if images.is_file() else None
+        return Outcome(row_id=row.id, failure=Failure(code, "lost") if code else None)
+
+    with pytest.raises(StorageError, match=r"run/probe-"):
+        run(config(tmp_path), work)
+    states = recorded(tmp_path)
+    assert 80 < len(states) < 200
+    assert set(states.values()) == {"completed"}  # rows that met it are not recorded as failed
+
+
+def test_a_worker_that_cannot_write_where_the_driver_can_costs_its_rows_only(
+    tmp_path: Path,
+) -> None:
+    write_rows(tmp_path, names(5))
+    stats, _ = run(config(tmp_path), failing("storage_write"))
+    assert stats.failed == 5
+    assert set(recorded(tmp_path).values()) == {"failed"}
+
+
+@pytest.mark.parametrize("code", ["uri_forbidden", "uri_not_found", "internal"])
+def test_the_same_failure_for_every_row_stops_the_run_early(
+    tmp_path: Path, code: FailureCode
+) -> None:
+    write_rows(tmp_path, names(2000))
+    with pytest.raises(TooManyFailuresError, match=f"said {code}"):
+        run(config(tmp_path), failing(code))
+    assert 100 <= len(recorded(tmp_path)) < 300  # what was done stays
+    settings = config(tmp_path, on_error={"retry_failed": True})
+    run(settings, ok)
+    assert set(recorded(tmp_path).values()) == {"completed"}
+    assert len(recorded(tmp_path)) == 2000
+
+
+# --- between runs --------------------------------------------------------------------------------
+
+
+def test_only_rows_that_were_added_run(tmp_path: Path) -> None:
+    write_rows(tmp_path, names(10))
+    run(config(tmp_path), ok)
+    write_rows(tmp_path, names(14))
+    stats, pool = run(config(tmp_path), ok)
+    assert set(pool.tries) == {"r10", "r11", "r12", "r13"}
+    assert (stats.skipped, stats.completed) == (10, 4)
+
+
+def test_failed_rows_run_again_where_that_can_help_or_is_asked_for(tmp_path: Path) -> None:
+    def work(row: ManifestRow) -> Outcome:
+        codes: dict[str, FailureCode] = {"r0": "uri_timeout", "r1": "uri_not_found"}
+        return failing(codes[row.id])(row) if row.id in codes else ok(row)
+
+    write_rows(tmp_path, names(4))
+    run(config(tmp_path), work)
+    assert set(run(config(tmp_path), work)[1].tries) == {"r0"}
+    _, pool = run(config(tmp_path, on_error={"retry_failed": True}), ok)
+    assert set(pool.tries) == {"r0", "r1"}
+    assert set(recorded(tmp_path).values()) == {"completed"}
+
+
+@pytest.mark.parametrize(("on_change", "again"), [("redo", {"r1"}), ("keep", set())])
+def test_rows_that_changed_are_redone_or_kept(
+    tmp_path: Path, on_change: str, again: set[str]
+) -> None:
+    write_rows(tmp_path, names(3), num_steps=[1, 1, 1])
+    run(config(tmp_path), ok)
+    write_rows(tmp_path, names(3), num_steps=[1, 2, 1])
+    stats, pool = run(config(tmp_path, output={"on_change": on_change}), ok)
+    assert set(pool.tries) == again
+    assert stats.changed == 1
+    assert count_records(Storage.at(str(tmp_path / "out"))).completed == 3
+
+
+def test_rows_that_changed_can_be_an_error(tmp_path: Path) -> None:
+    write_rows(tmp_path, names(3))
+    run(config(tmp_path), ok)
+    changed = config(tmp_path, output={"on_change": "error"}, defaults={"guidance": 3.0})
+    with pytest.raises(RowsChangedError, match="'r0' is completed"):
+        run(changed, ok)
+
+
+# --- other faults of a whole run -----------------------------------------------------------------
+
+
+def test_a_second_driver_is_refused_before_it_reads_the_ledger(tmp_path: Path) -> None:
+    write_rows(tmp_path, names(3))
+    output = Storage.at(str(tmp_path / "out"))
+    with (
+        Lease(output, "first", heartbeat_s=0.1),
+        pytest.raises(LeaseHeldError, match="run first"),
+        prepare(config(tmp_path)),
+    ):
+        pass
+
+
+def test_a_driver_whose_lease_was_taken_over_stops(tmp_path: Path) -> None:
+    write_rows(tmp_path, names(2000))
+    taken: list[bool] = []
+
+    with driver_of(config(tmp_path)) as (driver, _, job):
+
+        def work(row: ManifestRow) -> Outcome:
+            if row.id == "r50" and not taken:
+                taken.append(True)
+                job.lease._lost.set()
+            return ok(row)
+
+        assert driver.find_work()
+        with pytest.raises(RunError, match="taken this output over"):
+            driver.work(InProcessPool(2, work))
+    assert 0 < len(recorded(tmp_path)) < 2000
+
+
+def test_a_manifest_that_vanishes_during_the_run_is_said_and_what_was_done_stays(
+    tmp_path: Path,
+) -> None:
+    parts = [tmp_path / f"{n}.parquet" for n in range(40)]
+    for n, part in enumerate(parts):
+        write(part, {"id": [f"r{n}-{i}" for i in range(50)], "prompt": ["x"] * 50})
+    settings = config(tmp_path, manifest={"path": [str(part) for part in parts]})
+
+    def work(row: ManifestRow) -> Outcome:
+        parts[-1].unlink(missing_ok=True)
+        return ok(row)
+
+    with pytest.raises(ManifestError, match=r"39\.parquet"):
+        run(settings, work)
+    states = recorded(tmp_path)
+    assert 0 < len(states) <= 39 * 50
+    assert set(states.values()) == {"completed"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"key": "wrong"}, "check the credentials"),
+        ({"secret": "wrong"}, "check the credentials"),
+        ({}, "the bucket does not exist"),
+    ],
+)
+@pytest.mark.s3
+def test_an_output_that_cannot_be_used_is_one_error_before_anything_is_loaded(
+    tmp_path: Path, request: pytest.FixtureRequest, options: dict[str, str], said: str
+) -> None:
+    server = request.getfixturevalue("s3_server")
+    bucket = server.new_bucket() if options else "no-such-bucket"
+    write_rows(tmp_path, names(3))
+    settings = config(
+        tmp_path,
+        output={"path": f"s3://{bucket}/out"},
+        storage={"s3": {**server.options["s3"], **options}},
+    )
+    with pytest.raises(StorageError, match=said), prepare(settings):
+        pass
