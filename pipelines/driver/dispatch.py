@@ -154,11 +154,11 @@ class Dispatcher:
         self._failed_starts = 0
         task.attempt += 1
         failure = event.outcome.failure
+        if failure is not None:
+            self._on_failure(failure)
         if failure is None:
             self._flow.observe(event.outcome.timings)
         elif failure.retryable and task.attempt < self._policy.attempts and not self._draining:
-        if failure is not None:
-            self._on_failure(failure)
             logger.info("row_retry id=%s code=%s", task.row.id, failure.code)
             self._retry_later(task)
             return
