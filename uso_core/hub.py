@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
-import httpx2
+import huggingface_hub
 from huggingface_hub import HfApi, resolve_revision, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -22,8 +23,12 @@ from huggingface_hub.errors import (
 
 from uso_core.errors import CheckpointError
 
+# The Hub's client 1, which Python 3.10 gets, speaks httpx; from 2 on it is httpx2.
+_HTTP = import_module("httpx" if huggingface_hub.__version__.startswith("1.") else "httpx2")
+_TransportError: type[Exception] = _HTTP.TransportError
+
 _OUT_OF_REACH = (
-    httpx2.TransportError,
+    _TransportError,
     IncompleteSnapshotError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
@@ -58,7 +63,7 @@ def list_files(repo_id: str, commit: str) -> tuple[frozenset[str], Path | None]:
             api = HfApi()
             api.auth_check(repo_id)
             return frozenset(api.list_repo_files(repo_id, revision=commit)), None
-        except (httpx2.TransportError, OfflineModeIsEnabled, HfHubHTTPError):
+        except (_TransportError, OfflineModeIsEnabled, HfHubHTTPError):
             folder = _cached_folder(repo_id, commit)
             if folder is None:
                 raise
