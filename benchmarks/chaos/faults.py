@@ -135,12 +135,13 @@ FAULTS: dict[str, Fault] = {
 }
 KILLS = frozenset(name for name in FAULTS if "killed" in name)
 _ON_NODES = ("Ray node killed", "Ray head killed")
-_WEIGHTS = {
+_WEIGHTS: dict[str, float] = {
     "actor killed while it fetches": 4,
     "actor killed while it draws": 4,
     "actor killed while it stores": 4,
     "driver killed": 3,
     "Ray node killed": 4,
+    "Ray head killed": 0.5,
 }
 
 
