@@ -108,7 +108,8 @@ def test_whatever_ray_itself_says_of_an_actor_is_a_loss(error: type[RayError]) -
 
 
 def test_the_list_of_a_node_s_processes_is_not_told() -> None:
-    error = OutOfMemoryError("1 worker was killed\nTop memory users:\n7 0.5 GB --secret-key x")
+    kind: type[RayError] = OutOfMemoryError
+    error = kind("1 worker was killed\nTop memory users:\n7 0.5 GB --secret-key x")
     assert row_event("stylizer-0", "a", error) == Lost("stylizer-0", "1 worker was killed")
 
 
