@@ -1,6 +1,7 @@
 """Why a whole run ends before its end. What was committed stays, and the same command goes on.
 
 RunError
+├── BrokenOffError         storage, the manifest or the records failed under way
 ├── WorkersFailedError     the workers do not come up
 ├── ClusterError           there is no Ray cluster to work on, or not any more
 ├── TooManyFailuresError   so many rows failed lately that something is wrong with all of them
@@ -13,6 +14,10 @@ from __future__ import annotations
 
 class RunError(Exception):
     """The run cannot go on; the message says why and what to do."""
+
+
+class BrokenOffError(RunError):
+    """The output, the manifest or the records were usable at first, and then were not any more."""
 
 
 class WorkersFailedError(RunError):
