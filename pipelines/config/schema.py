@@ -190,11 +190,11 @@ class OnErrorConfig(StrictModel):
     """Failed rows, of all rows recorded, up to which the run counts as a success (exit code 0)."""
     max_consecutive: int | None = Field(100, ge=1)
     """Stop the run after so many failures in a row other than `invalid_request` (`null`: never)."""
-    retry_failed: bool = False
-    """Try rows again that failed for a reason that is not retryable, too."""
     max_recent_fraction: Fraction | None = 0.9
     """Stop the run when more than this share of the last 1,000 rows failed other than with
     `invalid_request` (`null`: never)."""
+    retry_failed: bool = False
+    """Try rows again that failed for a reason that is not retryable, too."""
 
 
 class RayConfig(StrictModel):

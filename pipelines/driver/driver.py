@@ -134,6 +134,8 @@ class Driver:
             self._board.show(waiting_for, ready=ready, actors=actors, in_flight=in_flight)
 
     def _show_work(self, dispatcher: Dispatcher, pool: WatchedPool) -> None:
+        if not self._board.due:
+            return
         if self._stop.requested:
             waiting_for = "stopping: finishing the rows on the actors"
         elif not dispatcher.workers_ready:
