@@ -347,6 +347,45 @@ def manifest(
 
 
 @app.command()
+def validate(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Read only the first so many rows.", show_default=False),
+    ] = None,
+    fetch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|N",
+            help="Fetch and decode every different reference, too, or N of them.",
+            show_default=False,
+        ),
+    ] = None,
+    problems: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.parquet",
+            help="Write every problem to this file: a path or URL.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Check every row of a manifest, and its images. Needs no model, no GPU and no cluster.
+
+    Exit codes: 0 nothing is wrong, 2 something is.
+    """
+    from jobs.validate import validate_command
+
+    if fetch is not None and fetch != "all" and not (fetch.isdecimal() and int(fetch) > 0):
+        raise typer.BadParameter("give all, or a number from 1", param_hint="--fetch")
+    values = list(overrides or [])
+    if limit is not None:
+        values.append(f"manifest.limit={limit}")
+    raise typer.Exit(validate_command(config, values, fetch=fetch, problems=problems))
+
+
+@app.command()
 def plan(
     config: ConfigFile,
     overrides: Overrides = None,

@@ -85,12 +85,21 @@ class ManifestRow:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """One manifest row that asks for what is not accepted; it becomes a failed record as it is."""
+    """One manifest row that asks for what is not accepted; it becomes a failed record as it is.
+
+    Attributes:
+        id: unique in the manifest.
+        failure: names the column, the value and what is accepted.
+        fingerprint: changes when the row is corrected.
+        prompt: where there is one.
+        column: at fault, under the user's name; None: the row could not be split into cells.
+    """
 
     id: str
     failure: Failure
     fingerprint: str
     prompt: str | None = None
+    column: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,11 +91,11 @@ class RowParser:
         try:
             return self._row(raw, row_id, folder)
         except InvalidRequestError as error:
-            return self._rejected(raw, row_id, self._message(error))
+            return self._rejected(raw, row_id, error.field, self._message(error))
 
     def reject_id(self, raw: RawRow, row_id: str, error: InvalidRequestError) -> RejectedRow:
         """The row, whose own id is not accepted, under the id `row_id`."""
-        return self._rejected(raw, row_id, self._message(error))
+        return self._rejected(raw, row_id, error.field, self._message(error))
 
     def reject_repeat(self, raw: RawRow, row_id: str, repeated: str) -> RejectedRow:
         """The row, whose own id an earlier row has, under the id `row_id`."""
@@ -104,13 +104,14 @@ class RowParser:
             f"{shown_value(repeated)} too; make ids unique. This row is recorded as "
             f"{shown_value(row_id)}"
         )
-        return self._rejected(raw, row_id, message)
+        return self._rejected(raw, row_id, "id", message)
 
     def reject_unreadable(self, row: UnreadableRow, row_id: str) -> RejectedRow:
         """A line that is no row, under the id `row_id`."""
         message = f"{row.where}: {row.reason}"
         content = content_hash(row.line)
-        return _rejected_row(row_id, message, self._fingerprints.of_rejected(content, message))
+        fingerprint = self._fingerprints.of_rejected(content, message)
+        return RejectedRow(row_id, Failure("invalid_request", message), fingerprint)
 
     def _row(self, raw: RawRow, row_id: str, folder: str) -> ManifestRow:
         prompt = self._cell(raw, "prompt")
@@ -171,20 +172,16 @@ class RowParser:
             f"is not accepted; give {error.accepted}"
         )
 
-    def _rejected(self, raw: RawRow, row_id: str, message: str) -> RejectedRow:
+    def _rejected(self, raw: RawRow, row_id: str, field: str, message: str) -> RejectedRow:
         prompt = raw.get("prompt")
-        return _rejected_row(
+        ours = field.partition("[")[0]
+        return RejectedRow(
             row_id,
-            message,
+            Failure("invalid_request", message),
             self._fingerprints.of_rejected(content_hash(raw), message),
-            prompt if isinstance(prompt, str) and _is_storable(prompt) else None,
+            prompt=prompt if isinstance(prompt, str) and _is_storable(prompt) else None,
+            column=self._columns.get(ours, ours),
         )
-
-
-def _rejected_row(
-    row_id: str, message: str, fingerprint: str, prompt: str | None = None
-) -> RejectedRow:
-    return RejectedRow(row_id, Failure("invalid_request", message), fingerprint, prompt)
 
 
 def _is_storable(prompt: str) -> bool:

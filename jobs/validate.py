@@ -1,0 +1,107 @@
+"""`uso validate`: what is wrong with a manifest and its images, before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from jobs import exits, screen
+from pipelines.config.file import ConfigError
+from pipelines.config.schema import RunConfig
+from pipelines.manifest.manifest import Manifest, ManifestError
+from pipelines.planning.model import look_at_model
+from pipelines.storage.storage import StorageError, resolve_secrets
+from pipelines.validation.problems import Findings, findings
+from pipelines.validation.references import Facts, ReferenceCheck
+from pipelines.validation.row_check import RowCheck, check_rows
+
+
+def validate_command(
+    config_path: Path, overrides: Sequence[str], *, fetch: str | None, problems: str | None
+) -> int:
+    """Check a run's manifest, print what is wrong, and return the exit code.
+
+    Args:
+        config_path: the run's YAML file.
+        overrides: `a.b=c` each.
+        fetch: `all`, or how many different references are fetched; None: none is.
+        problems: the Parquet file for all problems; None: they are only counted.
+    """
+    console = screen.out()
+    with exits.exit_on(ConfigError, ManifestError, StorageError, code=exits.WRONG_INPUT):
+        config = RunConfig.from_yaml(config_path, overrides)
+        try:
+            options = resolve_secrets(config.storage)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        looked = look_at_model(config.model)
+        manifest = Manifest.open(config, looked.card)
+        check = ReferenceCheck(config.fetch, options, looked.card.limits)
+        with findings(problems, options) as found, _progress() as progress:
+            task = progress.add_task("rows", total=manifest.total_rows)
+            rows = check_rows(manifest, found, lambda n: progress.advance(task, n))
+            wanted = set() if fetch is None else rows.references.sample(_most(fetch))
+            fetched = len(wanted)
+            if wanted:
+                task = progress.add_task("references", total=fetched)
+                for some in check.check(manifest.entries(), rows.references, wanted):
+                    for problem in some:
+                        found.add(problem)
+                    progress.advance(task)
+    if looked.unknown:
+        console.print(f"model       {screen.one_line(looked.unknown)}", soft_wrap=True)
+        console.print("            FLUX.1-dev's ranges are assumed")
+    _print(rows, fetched, check.facts, console)
+    if found.kinds:
+        console.print(_table(found))
+    if problems is not None:
+        console.print(f"written to  {screen.one_line(problems)}", soft_wrap=True)
+    console.print(f"{found.errors:,} problems" if found.errors else "Nothing is wrong.")
+    return exits.WRONG_INPUT if found.errors else exits.DONE
+
+
+def _most(fetch: str) -> int | None:
+    return None if fetch == "all" else int(fetch)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=screen.err(),
+        transient=True,
+    )
+
+
+def _print(rows: RowCheck, fetched: int, facts: Facts, console: Console) -> None:
+    console.print(f"rows        {rows.rows:,}, {rows.accepted:,} of them accepted")
+    how = f"{fetched:,} fetched" if fetched else "not fetched: --fetch all or --fetch N does it"
+    console.print(f"references  {len(rows.references):,} different, {how}")
+    if facts.smallest is not None:
+        size = f"{facts.num_bytes / 1e6:,.1f} MB, {facts.smallest} to {facts.largest} pixels"
+        console.print(f"images      {facts.images:,} read, {size}")
+
+
+def _table(found: Findings) -> Table:
+    table = Table(title="Problems", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("column", no_wrap=True)
+    table.add_column("found", justify="right")
+    table.add_column("rows", justify="right")
+    table.add_column("for example", overflow="fold")
+    kinds = sorted(found.kinds.items(), key=lambda item: (item[0][0], -item[1].problems))
+    for (severity, name, column), kind in kinds:
+        ids = ", ".join(screen.one_line(row_id, 40) for row_id in kind.examples)
+        shown = f"{name} (note)" if severity == "note" else name
+        example = f"{ids}: {screen.one_line(kind.message, 300)}"
+        cells = (shown, screen.one_line(column or "", 40), f"{kind.problems:,}", f"{kind.rows:,}")
+        table.add_row(*(Text(cell) for cell in (*cells, example)))
+    return table

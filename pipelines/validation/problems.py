@@ -1,0 +1,127 @@
+"""Problems: counted by kind, with examples, and written to a Parquet file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.storage.parquet_file import file_storage, new_parquet
+from pipelines.storage.storage import Options
+
+Severity = Literal["error", "note"]
+
+PROBLEM_SCHEMA = pa.schema(
+    [
+        ("severity", pa.string()),
+        ("kind", pa.string()),
+        ("column", pa.string()),
+        ("row_id", pa.string()),
+        ("rows", pa.int64()),
+        ("uri", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+_MOST_EXAMPLES = 3
+_BATCH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One row, or one reference, that would not do.
+
+    Attributes:
+        kind: a failure code, or `duplicate_image`.
+        column: at fault, under the user's name; None: it is not about one.
+        row_id: the first row concerned.
+        rows: how many rows are.
+        message: what is wrong and what to do.
+        uri: the reference, without credentials; None: it is not about one.
+        severity: a `note` costs no row anything.
+    """
+
+    kind: str
+    column: str | None
+    row_id: str
+    rows: int
+    message: str
+    uri: str | None = None
+    severity: Severity = "error"
+
+
+@dataclass(slots=True)
+class Kind:
+    """All problems of one kind in one column.
+
+    Attributes:
+        problems: how many.
+        rows: concerned by them; one with two problems counts twice.
+        examples: ids of the first rows.
+        message: of the first problem.
+    """
+
+    message: str
+    problems: int = 0
+    rows: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+class Findings:
+    """Takes problems in; `kinds` is what was found by severity, kind and column, in that order."""
+
+    def __init__(self, writer: pq.ParquetWriter | None = None) -> None:
+        """Count problems, and write each to `writer` where there is one."""
+        self.kinds: dict[tuple[Severity, str, str | None], Kind] = {}
+        self._writer = writer
+        self._waiting: list[dict[str, Any]] = []
+
+    @property
+    def errors(self) -> int:
+        """Problems that would cost a row."""
+        return sum(kind.problems for key, kind in self.kinds.items() if key[0] == "error")
+
+    def add(self, problem: Problem) -> None:
+        """Take in one problem."""
+        key = (problem.severity, problem.kind, problem.column)
+        kind = self.kinds.setdefault(key, Kind(problem.message))
+        kind.problems += 1
+        kind.rows += problem.rows
+        if len(kind.examples) < _MOST_EXAMPLES:
+            kind.examples.append(problem.row_id)
+        if self._writer is not None:
+            self._waiting.append(asdict(problem))
+            if len(self._waiting) == _BATCH:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._writer is not None and self._waiting:
+            self._writer.write_batch(
+                pa.RecordBatch.from_pylist(self._waiting, schema=PROBLEM_SCHEMA)
+            )
+            self._waiting = []
+
+
+@contextmanager
+def findings(url: str | None, options: Options) -> Iterator[Findings]:
+    """Findings that are written to the Parquet file `url` when the block ends well.
+
+    Args:
+        url: local or any fsspec URL; replaced where it is there. None: they are only counted.
+        options: fsspec options by protocol, secrets resolved.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if url is None:
+        yield Findings()
+        return
+    storage, name = file_storage(url, options)
+    with new_parquet(storage, name, PROBLEM_SCHEMA) as writer:
+        found = Findings(writer)
+        yield found
+        found.flush()
