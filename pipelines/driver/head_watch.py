@@ -14,6 +14,21 @@ import time
 logger = logging.getLogger(__name__)
 
 
+def knock(address: str, timeout_s: float) -> None:
+    """Connect to a head, and nothing else.
+
+    Args:
+        address: `host:port` of the head.
+        timeout_s: seconds that it gets to answer.
+
+    Raises:
+        OSError: it does not answer.
+    """
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s):
+        pass
+
+
 class HeadWatch:
     """Knocks at the head's port from a thread.
 
@@ -25,8 +40,7 @@ class HeadWatch:
     """
 
     def __init__(self, address: str, *, patience_s: float = 30, every_s: float = 3) -> None:
-        host, _, port = address.rpartition(":")
-        self._target = (host.strip("[]"), int(port))
+        self._address = address
         self._patience_s = patience_s
         self._every_s = every_s
         self._silent_since: float | None = None  # a driver that was suspended saw no silence
@@ -51,9 +65,10 @@ class HeadWatch:
 
     def _knock(self) -> None:
         try:
-            with socket.create_connection(self._target, timeout=self._every_s):
-                self._silent_since = None
+            knock(self._address, self._every_s)
         except OSError as error:
             if self._silent_since is None:
                 self._silent_since = time.monotonic()
                 logger.warning("ray_head_unreachable error=%s", error)
+        else:
+            self._silent_since = None

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from pipelines.config.schema import RayConfig, StylizeConfig
 from pipelines.driver.errors import ClusterError
-from pipelines.driver.head_watch import HeadWatch
+from pipelines.driver.head_watch import HeadWatch, knock
 from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.stylizer import Activity, Stylizer, StylizerSpec, WorkerInfo
@@ -32,6 +32,8 @@ from ray.exceptions import OutOfMemoryError, RayTaskError
 logger = logging.getLogger(__name__)
 
 _ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # in Ray's tracebacks
+_HOST_AND_PORT = re.compile(r"[^/]+:\d+")  # and not e.g. `auto`
+_KNOCK_S = 10
 _SPARE_THREADS = 1  # of an actor, beside one per row: `info` is answered while rows are worked on
 
 
@@ -94,6 +96,8 @@ def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
             "object_store_memory": config.object_store_mb * 10**6,
         }
     try:
+        if _HOST_AND_PORT.fullmatch(config.address):
+            knock(config.address, _KNOCK_S)  # Ray itself asks an absent head for many minutes
         ray.init(logging_level=logging.ERROR, **options)
     except Exception as error:  # Ray raises that class itself, e.g. when its processes are slow
         reason = str(error).rstrip(".")
