@@ -134,7 +134,7 @@ def _disturb(world: World, done: Counter[str], disturbance: Disturbance) -> None
             world.start()
         if world.random.random() >= _EARLY and not world.wait_for_actors(_START_S):
             continue
-        time.sleep(world.random.uniform(0, 3))
+        time.sleep(world.random.uniform(0, 2))
         if not world.alive:
             continue
         name = draw_fault(world)
