@@ -47,7 +47,7 @@ class SourceDigests:
         self._inputs = {name: inputs[name] for name in INPUT_NAMES if name in inputs}
         facts = {
             **run_facts(config, model.fingerprint),
-            "defaults": config.defaults.model_dump(mode="json"),
+            "defaults": config.defaults.model_dump(mode="json", exclude_none=True),
             "seed": config.stylize.seed,
             "limits": asdict(model.limits),
             "columns": self._inputs,
