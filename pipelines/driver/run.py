@@ -60,16 +60,18 @@ def run(
         job = stack.enter_context(prepare(config))
         board.total = job.manifest.total_rows
         stop.let_rows_end()
+        cluster = stack.enter_context(ExitStack())
         with _told_in_run_file(job, stats):
             driver = Driver(job, stats, board, stop)
             stack.callback(driver.close)
             if driver.find_work():
                 board.show("starting Ray")
-                stack.enter_context(ray_session(config.ray, config.stylize))
+                cluster.enter_context(ray_session(config.ray, config.stylize))
                 stop.install()  # Ray has taken SIGTERM for itself
                 pool = RayPool(job.spec, config.stylize, job.actor_env, make_worker)
-                stack.callback(pool.close)
+                cluster.callback(pool.close)
                 driver.work(pool)
+                cluster.close()  # compaction needs no GPU
             board.show("compacting the records")
             job.ledger.compact()
         save_calibration(job.output, job.stopwatch.machines())

@@ -154,7 +154,8 @@ class Lease:
             logger.warning("lease_left_behind error=%s", fault)
 
     def _watch(self, holder: Heartbeat) -> None:
-        logger.info("lease_watched holder=%r for_s=%g", holder.words, self._stale_s)
+        # A warning, because nothing else is seen of a run that waits here.
+        logger.warning("lease_watched holder=%r for_s=%g", holder.words, self._stale_s)
         give_up_at = time.monotonic() + self._stale_s
         while time.monotonic() < give_up_at:
             time.sleep(min(1, self._heartbeat_s / 2))
