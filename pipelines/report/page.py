@@ -1,4 +1,4 @@
-"""`index.html` and its style sheet and scripts."""
+"""`index.html` and its style sheets and scripts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCRIPTS = (
     "matrix.js",
     "main.js",
 )
-STYLES = "report.css"
+STYLES = ("base.css", "summary.css", "rows.css", "matrix.css", "detail.css")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,16 @@ def render(page: Page) -> bytes:
     )
     template = environment.get_template("index.html.j2")
     chart = {rate.run_id: _chart(rate) for rate in page.summary.rates}
-    text = template.render(page=page, summary=page.summary, chart=chart, scripts=SCRIPTS)
+    text = template.render(
+        page=page, summary=page.summary, chart=chart, scripts=SCRIPTS, styles=STYLES
+    )
     return text.encode()
 
 
 def assets() -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the style sheet and the scripts."""
+    """Names and contents of the style sheets and the scripts."""
     folder = files("pipelines.report") / "static"
-    for name in (STYLES, *SCRIPTS):
+    for name in (*STYLES, *SCRIPTS):
         yield name, (folder / name).read_bytes()
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pipelines.report.links import link, path_in_output, public_link, short_name
 from pipelines.report.row_table import Row, RowTable
@@ -75,9 +76,12 @@ class Gallery:
     """How the page shows pictures: a thumbnail, a link to the whole, or why there is none."""
 
     def __init__(self, places: Places, table: RowTable) -> None:
-        self._places = places
         self._table = table
-        self._folder = places.out.uri()
+        folder, other = places.out.uri(), places.other
+        self._roots = {
+            "run": link(folder, places.run.uri()),
+            "other": None if other is None else link(folder, other.uri()),
+        }
 
     def shown(self, picture: Picture) -> dict[str, Any]:
         """A picture as JSON values: `uri`, and those of `name, thumb, full, link, why` it has."""
@@ -95,11 +99,8 @@ class Gallery:
         return {name: value for name, value in values.items() if value is not None}
 
     def _full(self, picture: Picture) -> str | None:
-        owner = self._places.run if picture.owner == "run" else self._places.other
-        path = path_in_output(picture.uri)
-        if owner is None or path is None:
-            return None
-        return link(self._folder, owner.uri(path))
+        root, path = self._roots.get(picture.owner), path_in_output(picture.uri)
+        return None if root is None or path is None else f"{root}/{quote(path)}"
 
 
 def _key(text: str) -> str:

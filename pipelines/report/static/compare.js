@@ -22,6 +22,11 @@ uso.slider = (here, there, alt) => {
     value: 50,
     "aria-label": "Where this run's picture ends and the other's begins",
   });
+  // As wide as the picture is shown, so that the slider's ends are the picture's edges.
+  const fit = (event) => {
+    const { naturalWidth, naturalHeight } = event.target;
+    if (naturalWidth) box.style.maxWidth = `calc(74vh * ${naturalWidth / naturalHeight})`;
+  };
   const show = () => {
     over.style.clipPath = `inset(0 0 0 ${range.value}%)`;
     handle.style.left = `${range.value}%`;
@@ -41,6 +46,8 @@ uso.slider = (here, there, alt) => {
     if (stage.hasPointerCapture(event.pointerId)) follow(event);
   });
   range.addEventListener("input", show);
+  const box = uso.el("div", { class: "slider" }, stage, range);
+  stage.querySelector("img")?.addEventListener("load", fit);
   show();
-  return uso.el("div", { class: "slider" }, stage, range);
+  return box;
 };

@@ -52,7 +52,7 @@
 
   const facts = (row) => {
     const terms = FACTS.filter((name) => row[name] !== undefined).flatMap((name) => term(TITLES[name] ?? name, text(row[name])));
-    const times = Object.entries(row.timings ?? {}).map(([stage, ms]) => `${stage} ${uso.number(ms / 1000)} s`);
+    const times = Object.entries(row.timings ?? {}).map(([stage, ms]) => ms < 1000 ? `${stage} ${Math.round(ms)} ms` : `${stage} ${uso.number(ms / 1000)} s`);
     if (times.length) terms.push(...term("time", times.join(", ")));
     for (const image of row.images) terms.push(...term("image", text(image.uri)));
     return uso.el("dl", { class: "facts" }, terms);

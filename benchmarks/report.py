@@ -1,0 +1,133 @@
+"""How long `uso report` takes, on generated records.
+
+    .venv/bin/python -m benchmarks.report --rows 100000 --thumbnails 1000
+
+Few real images are drawn; the rows share them, so that only the thumbnails' number counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import resource
+import tempfile
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from pipelines.failures import Failure
+from pipelines.ledger.ledger import Ledger
+from pipelines.report.pictures import Places
+from pipelines.report.report import ReportOptions, write_report
+from pipelines.rows import (
+    ManifestEntry,
+    ManifestRow,
+    Outcome,
+    RunFacts,
+    Timings,
+    make_record,
+    record_schema,
+)
+from pipelines.storage.storage import Storage
+from uso_core.request import Parameters
+
+STYLES, RESULTS, PART_ROWS = 12, 200, 10_000
+EXTRA = pa.schema([("score", pa.float64()), ("album", pa.string())])
+WORDS = ("a", "the", "cat", "harbour", "portrait", "night", "snow", "garden", "bridge", "lamp")
+BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--thumbnails", type=int, default=0)
+    parser.add_argument("--size", type=int, default=1024, help="of the images, in pixels")
+    parser.add_argument("--out", type=Path, help="keep the output here")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        output = (options.out or Path(folder)).resolve()
+        began = time.perf_counter()
+        generate(output, options.rows, options.size)
+        print(f"generated  {options.rows:,} rows in {time.perf_counter() - began:.1f} s")
+        measure(output, options.thumbnails)
+
+
+def generate(output: Path, rows: int, size: int, seed: int = 0) -> None:
+    rng = np.random.default_rng(seed)
+    contents = max(1, rows // STYLES)
+    for n in range(min(contents, RESULTS)):
+        write_picture(output / f"inputs/photo-{n}.png", size, rng)
+    for n in range(STYLES):
+        write_picture(output / f"inputs/painting-{n}.png", size, rng)
+    for n in range(RESULTS):
+        write_picture(output / f"images/{n % 256:02x}/result-{n}.png", size, rng)
+    ledger = Ledger.open(Storage.at(str(output)), record_schema(EXTRA))
+    for first in range(0, rows, PART_ROWS):
+        ledger.append([record(output, n, rng) for n in range(first, min(first + PART_ROWS, rows))])
+
+
+def write_picture(path: Path, size: int, rng: np.random.Generator) -> None:
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+    buffer = io.BytesIO()
+    coarse.resize((size, size), Image.Resampling.BICUBIC).save(buffer, "PNG", compress_level=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(buffer.getvalue())
+
+
+def record(output: Path, n: int, rng: np.random.Generator) -> dict[str, object]:
+    content = f"{output}/inputs/photo-{n // STYLES % RESULTS}.png"
+    style = f"{output}/inputs/painting-{n % STYLES}.png"
+    prompt = " ".join(WORDS[i] for i in rng.integers(0, len(WORDS), 9))
+    row = ManifestRow(f"row-{n:07d}", prompt, content, (style,), Parameters(seed=n), f"{n:032x}")
+    failure = Failure("uri_timeout", f"{content}: no answer within 60 s") if n % 97 == 0 else None
+    times = rng.gamma(9, (3, 20, 330, 9, 12))
+    outcome = Outcome(
+        row_id=row.id,
+        failure=failure,
+        outputs=() if failure else (f"{output}/images/{n % RESULTS:02x}/result-{n % RESULTS}.png",),
+        sha256=() if failure else (f"{n:064x}",),
+        width=1024,
+        height=1024,
+        timings=Timings(
+            **dict(zip(("fetch", "condition", "inference", "decode", "store"), times, strict=True))
+        ),
+        worker=f"worker-{n % 8}",
+        device="cuda",
+    )
+    extra = {"score": round(float(rng.random()), 4), "album": f"album {n % 50}"}
+    return make_record(
+        ManifestEntry(row, extra),
+        outcome,
+        RunFacts(run_id="20260101T000000-bench", model="generated", preset="exact"),
+        attempt=1,
+        created_at=BEGAN + timedelta(seconds=n * 0.4 + float(rng.random())),
+    )
+
+
+def measure(output: Path, thumbnails: int) -> None:
+    run = Storage.at(str(output))
+    places = Places(run, Storage.at(f"{output}/report"))
+    began, last, stages = time.perf_counter(), "", []
+
+    def progress(what: str, _done: int, _total: int | None) -> None:
+        nonlocal last
+        if what != last:
+            stages.append((what, time.perf_counter() - began))
+            last = what
+
+    write_report(places, ReportOptions(thumbnails=thumbnails), progress)
+    whole = time.perf_counter() - began
+    for what, at in stages:
+        print(f"{what:<16} began at {at:6.1f} s")
+    size = sum(path.stat().st_size for path in (output / "report").rglob("*") if path.is_file())
+    first = (output / "report/index.html").stat().st_size
+    print(f"report     {whole:.1f} s, {size / 1e6:.1f} MB; index.html {first / 1e3:.0f} kB")
+    print(f"memory     {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB at most")
+
+
+if __name__ == "__main__":
+    main()
