@@ -150,7 +150,8 @@ class StylizeConfig(StrictModel):
     row_timeout_s: float = Field(1800, gt=0)
     """A row that takes longer is cut off: its actor is killed and restarted."""
     start_attempts: int = Field(3, ge=1)
-    """Consecutive failed actor starts after which the run ends with the reason."""
+    """Failed actor starts in a row after which the run ends with the reason, where no actor is at
+    work."""
     placement_timeout_s: float = Field(1800, gt=0)
     """Seconds without room for a single actor on the cluster after which the run ends."""
     seed: int = Field(0, ge=0, le=2**31 - 1)

@@ -50,6 +50,7 @@ class _Worker:
     device: str
     in_flight: dict[str, tuple[Task, float]] = field(default_factory=dict)
     isolating: bool = False
+    has_worked: bool = False
 
 
 class Dispatcher:
@@ -119,8 +120,8 @@ class Dispatcher:
         """Give out rows, wait up to `timeout_s` for something to happen, and say what settled.
 
         Raises:
-            WorkersFailedError: workers failed to start `start_attempts` times in a row, or not one
-                found a place to run for `placement_timeout_s`.
+            WorkersFailedError: workers failed to start `start_attempts` times in a row and none is
+                at work, or not one found a place to run for `placement_timeout_s`.
         """
         self._fill()
         settled: list[Settled] = []
@@ -184,7 +185,7 @@ class Dispatcher:
         logger.warning(
             "worker_lost worker=%s rows=%d reason=%s", event.worker, len(tasks), event.reason
         )
-        if not tasks:
+        if not worker.has_worked:
             self._start_failed(StartFailed(event.worker, event.reason))
         for task in tasks:
             if len(tasks) == 1:
@@ -199,7 +200,8 @@ class Dispatcher:
     def _start_failed(self, event: StartFailed) -> None:
         self._failed_starts += 1
         logger.warning("worker_start_failed worker=%s reason=%s", event.worker, event.reason)
-        if self._failed_starts >= self._policy.start_attempts:
+        # Where others work, what is wrong is a node, not the run.
+        if self._failed_starts >= self._policy.start_attempts and not self._workers:
             raise WorkersFailedError(
                 f"workers failed to start {self._failed_starts} times in a row; "
                 f"the last one said: {event.reason}"
@@ -309,6 +311,7 @@ class Dispatcher:
                     worker.isolating = False
 
     def _give(self, name: str, worker: _Worker, task: Task) -> None:
+        worker.has_worked = True
         worker.in_flight[task.row.id] = (task, self._clock())
         self._pool.submit(name, task.row)
 

@@ -37,7 +37,7 @@ class _Slot:
 
 
 class InProcessPool:
-    """Workers played by threads; the first `failing_starts` starts fail.
+    """Workers played by threads; the next `failing_starts` starts fail.
 
     Without `room`, workers wait for a place to run.
     """
@@ -49,7 +49,7 @@ class InProcessPool:
         self.room = room
         self._events: queue.Queue[tuple[str, int, Event]] = queue.Queue()
         self._lock = threading.Lock()
-        self._failing_starts = failing_starts
+        self.failing_starts = failing_starts
         self.slots = {f"w{n}": _Slot() for n in range(workers)}
         self.tries: Counter[str] = Counter()
         self.neighbours_at_death: dict[str, list[set[str]]] = {}
@@ -121,8 +121,8 @@ class InProcessPool:
         generation = self.slots[worker].generation
         if not self.room:
             return
-        if self._failing_starts > 0:
-            self._failing_starts -= 1
+        if self.failing_starts > 0:
+            self.failing_starts -= 1
             event: Event = StartFailed(worker, "no such weights")
         else:
             event = Ready(worker, "cpu")

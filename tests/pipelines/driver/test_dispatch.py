@@ -177,6 +177,40 @@ def test_failed_starts_are_forgiven_up_to_the_limit() -> None:
         settle_all(InProcessPool(1, ok, failing_starts=3), rows(5))
 
 
+def slow_last_row(r: ManifestRow) -> Outcome:
+    time.sleep(0.4 if r.id == "r0" else 0.01)
+    return ok(r)
+
+
+def settle_all_but(pool: InProcessPool, todo: list[ManifestRow]) -> tuple[Dispatcher, int]:
+    """A dispatcher that waits for r0, on a worker of its own, and how many rows have settled."""
+    dispatcher = Dispatcher(pool, ListSource(ManifestEntry(r) for r in todo), FAST)
+    settled = 0
+    while settled < len(todo) - 1:
+        settled += len(list(dispatcher.step(0.05)))
+    return dispatcher, settled
+
+
+def test_idle_workers_whose_node_goes_away_do_not_end_the_run() -> None:
+    pool = InProcessPool(4, slow_last_row)
+    dispatcher, settled = settle_all_but(pool, rows(8))
+    for name in [name for name, slot in pool.slots.items() if not slot.held]:
+        pool.kill(name)
+    while not dispatcher.done:
+        settled += len(list(dispatcher.step(0.05)))
+    assert settled == 8
+
+
+def test_a_worker_that_cannot_start_does_not_end_the_work_of_others() -> None:
+    pool = InProcessPool(2, slow_last_row)
+    dispatcher, settled = settle_all_but(pool, rows(8))
+    pool.failing_starts = 10
+    pool.kill(next(name for name, slot in pool.slots.items() if not slot.held))
+    while not dispatcher.done:
+        settled += len(list(dispatcher.step(0.05)))
+    assert (settled, pool.failing_starts) == (8, 0)
+
+
 def test_draining_lets_rows_end_and_gives_out_no_more() -> None:
     def work(r: ManifestRow) -> Outcome:
         time.sleep(0.05)
