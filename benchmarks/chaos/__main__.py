@@ -12,12 +12,19 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
 
 from benchmarks.chaos.report import table, totals
 from benchmarks.chaos.session import Plan, run_rounds
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    """End everything that was started on the way out."""
+    raise SystemExit(130)
 
 
 def main() -> int:
@@ -31,6 +38,11 @@ def main() -> int:
         "--alone-every", type=int, default=4, help="one round in so many without the cluster"
     )
     options = parser.parse_args()
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # a background job ignores the first
+        signal.signal(number, _stop)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     plan = Plan(
         rounds=options.rounds,

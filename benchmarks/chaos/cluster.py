@@ -28,9 +28,7 @@ class Nodes:
     @property
     def address(self) -> str:
         """What `ray.address` is set to."""
-        address = self._cluster.address
-        assert isinstance(address, str)
-        return address
+        return str(self._cluster.address)
 
     @property
     def raylets(self) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import signal
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -27,7 +28,10 @@ logger = logging.getLogger(__name__)
 _START_S = 90.0
 _CALM_RUN_S = 420.0
 _EARLY = 0.15  # share of faults that do not wait until an actor is at work
-_KILLED = -9
+_ENDS = {
+    *(0, 1, 2, 130),
+    *(-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT),  # before Python had come up, the last two
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,4 +171,4 @@ def _bad_ends(world: World) -> list[str]:
 
 def _ended_badly(run: Run) -> bool:
     code = run.process.returncode
-    return "Traceback" in run.said or code not in {0, 1, 2, 130, _KILLED}
+    return "Traceback" in run.said or code not in _ENDS
