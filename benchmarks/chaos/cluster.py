@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import cast
 
 import psutil
 from ray._private import ray_constants
@@ -37,9 +38,7 @@ class Nodes:
 
     @property
     def _head(self) -> Node:
-        head = self._cluster.head_node
-        assert head is not None
-        return head
+        return cast(Node, self._cluster.head_node)  # mypy takes it for always None
 
     def kill_node(self, number: int) -> None:
         """SIGKILL to all processes of one node."""

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _START_S = 90.0
 _CALM_RUN_S = 420.0
+_CALM_TRIES = 3
+_RUN_FAILED = 1
 _EARLY = 0.15  # share of faults that do not wait until an actor is at work
 _ENDS = {
     *(0, 1, 2, 130),
@@ -156,9 +158,14 @@ def _calm_run(world: World) -> list[str]:
     for run in world.alive:
         if not run.ends_within(give_up_at - time.monotonic()):
             return [f"a disturbed run does not end: {run.said}"]
-    last = world.start("--set", "stylize.row_timeout_s=600")
-    if not last.ends_within(_CALM_RUN_S):
-        return [f"the calm run does not end: {last.said}"]
+    for _ in range(_CALM_TRIES):
+        last = world.start("--set", "stylize.row_timeout_s=600")
+        if not last.ends_within(_CALM_RUN_S):
+            return [f"the calm run does not end: {last.said}"]
+        if last.process.returncode != _RUN_FAILED:
+            break
+        # On a busy machine Ray may not come up in the 30 s that it gives itself.
+        logger.warning("the calm run ended with 1: %s", last.said)
     if last.process.returncode != 0:
         return [f"the calm run ended with {last.process.returncode}: {last.said}"]
     return []
