@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
 from tests.s3_server import S3Server, serve_s3
+
+os.environ["USO_CALIBRATION_FILE"] = ""  # what tests measure is not for the user's own plans
 
 # The same examples in every run: a failure is the change's, not the day's.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from pipelines.compose.error import ComposeError
+from pipelines.compose.images import find_images
+from pipelines.manifest.error import ManifestError
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def test_a_folder_gives_its_images_sorted(tmp_path: Path) -> None:
+    touch(tmp_path / "b.JPG", tmp_path / "a/c.png", tmp_path / "notes.txt", tmp_path / "_DSC1.jpg")
+    touch(tmp_path / ".hidden.jpg", tmp_path / ".thumbs/x.jpg")
+    found = find_images([str(tmp_path)], {})
+    assert found == [f"{tmp_path}/{name}" for name in ("_DSC1.jpg", "a/c.png", "b.JPG")]
+
+
+def test_a_glob_and_a_file_and_a_web_address(tmp_path: Path) -> None:
+    touch(tmp_path / "1.jpg", tmp_path / "2.png", tmp_path / "x[1].jpg", tmp_path / "any.bin")
+    places = [f"{tmp_path}/?.*", f"{tmp_path}/x[1].jpg", f"{tmp_path}/any.bin", "https://h/a"]
+    assert find_images(places, {}) == [
+        f"{tmp_path}/1.jpg",
+        f"{tmp_path}/2.png",
+        f"{tmp_path}/x[1].jpg",
+        f"{tmp_path}/any.bin",
+        "https://h/a",
+    ]
+
+
+def test_a_store_gives_urls() -> None:
+    store = fsspec.filesystem("memory")
+    store.pipe({"/photos/a.png": b"x", "/photos/b/c.jpg": b"x", "/photos/d.txt": b"x"})
+    found = find_images(["memory://photos"], {})
+    assert found == ["memory:///photos/a.png", "memory:///photos/b/c.jpg"]
+    store.rm("/photos", recursive=True)
+
+
+def test_a_place_without_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ComposeError, match="no image is there"):
+        find_images([str(tmp_path)], {})
+    with pytest.raises(ManifestError, match="does not exist"):
+        find_images([f"{tmp_path}/none"], {})
