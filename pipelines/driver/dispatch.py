@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -85,7 +85,7 @@ class Dispatcher:
         self._retries: deque[Task] = deque()
         self._suspects: deque[Task] = deque()
         self._sorted = False
-        self._failed_starts = 0
+        self._failed_starts: Counter[str] = Counter()  # in a row, of each worker
         self._unplaced_since: float | None = None
         self._draining = False
 
@@ -120,7 +120,7 @@ class Dispatcher:
         """Give out rows, wait up to `timeout_s` for something to happen, and say what settled.
 
         Raises:
-            WorkersFailedError: workers failed to start `start_attempts` times in a row and none is
+            WorkersFailedError: a worker failed to start `start_attempts` times in a row and none is
                 at work, or not one found a place to run for `placement_timeout_s`.
         """
         self._fill()
@@ -152,7 +152,7 @@ class Dispatcher:
         task = self._take_back(event.worker, event.outcome.row_id)
         if task is None:
             return
-        self._failed_starts = 0
+        self._failed_starts.pop(event.worker, None)
         task.attempt += 1
         failure = event.outcome.failure
         if failure is not None:
@@ -198,12 +198,14 @@ class Dispatcher:
             yield self._failed(task, Failure("worker_lost", message))
 
     def _start_failed(self, event: StartFailed) -> None:
-        self._failed_starts += 1
+        self._failed_starts[event.worker] += 1
+        failed = self._failed_starts[event.worker]
         logger.warning("worker_start_failed worker=%s reason=%s", event.worker, event.reason)
-        # Where others work, what is wrong is a node, not the run.
-        if self._failed_starts >= self._policy.start_attempts and not self._workers:
+        # Where others work, what is wrong is a node, not the run; and a node that dies while its
+        # eight workers load is one failed start of each, not eight in a row.
+        if failed >= self._policy.start_attempts and not self._workers:
             raise WorkersFailedError(
-                f"workers failed to start {self._failed_starts} times in a row; "
+                f"workers failed to start {failed} times in a row; "
                 f"the last one said: {event.reason}"
             )
 

@@ -177,6 +177,11 @@ def test_failed_starts_are_forgiven_up_to_the_limit() -> None:
         settle_all(InProcessPool(1, ok, failing_starts=3), rows(5))
 
 
+def test_a_node_that_dies_while_its_workers_load_is_no_row_of_failed_starts() -> None:
+    settled = settle_all(InProcessPool(8, ok, failing_starts=8), rows(5))
+    assert codes(settled) == {"completed": 5}
+
+
 def slow_last_row(r: ManifestRow) -> Outcome:
     time.sleep(0.4 if r.id == "r0" else 0.01)
     return ok(r)
