@@ -37,7 +37,15 @@ class Column:
         self._length = length
 
     def taken(self, order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """The values in this order, `[n]`; the column is emptied."""
-        values = self.values[order]
+        """The values in this order, `[n]`; the column is emptied.
+
+        Those of a structured dtype are put in order one field at a time, within the same memory.
+        """
+        values = self.values
+        if values.dtype.names is None:
+            values = values[order]
+        else:
+            for name in values.dtype.names:
+                values[name] = values[name][order]
         self._buffer, self._length = self._buffer[:0].copy(), 0
         return values

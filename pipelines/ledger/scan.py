@@ -178,12 +178,13 @@ class _Pass:
         The columns are sorted one at a time and the pass is used up: with 10⁷ rows, memory is what
         this is about.
         """
+        pa.default_memory_pool().release_unused()
         order = np.argsort(self.high.values)
         high = self.high.taken(order)
         low = self.low.taken(order)
-        states = self.states.taken(order)
-        completed = is_completed(states["state"])
+        completed = is_completed(self.states.values["state"])[order]
         counting = rows_that_count(high, low, self.created_at.taken(order), completed, order)
+        states = self.states.taken(order)
         counts = np.empty(len(order), bool)
         counts[order] = counting
         if not counting.all():

@@ -16,7 +16,7 @@ from pipelines.manifest.row_parser import RawRow
 from pipelines.manifest.source import ManifestFile
 
 _BUFFER_BYTES = 4 * 2**20
-_BATCH_ROWS = 1024
+_BATCH_ROWS = 2048
 _BATCH_BYTES = 8 * 2**20
 # A column of bytes may hold one picture many times, and its size on disk then says little.
 _BATCH_ROWS_WITH_BYTES = 16
@@ -62,7 +62,7 @@ def _parquet(file: ManifestFile, source: BinaryIO) -> Iterator[pq.ParquetFile]:
         try:
             # Buffered, or each column of a row group would be held whole.
             yield pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise ManifestError(
                 file.uri, f"is not a readable Parquet file ({_first_line(error)})"
             ) from error

@@ -256,7 +256,7 @@ def test_a_rejected_row_is_looked_at_again_when_it_is_accepted(output: Output) -
 def test_a_repeated_id_is_left_out_once(output: Output) -> None:
     output.write(rows(3))
     output.record()
-    output.write([*rows(3), *({"id": f"x{n}"} for n in range(1024)), rows(3)[1]])
+    output.write([*rows(3), *({"id": f"x{n}"} for n in range(2048)), rows(3)[1]])
     found = output.select()
     assert pending_ids(found)[-1] == "row-1~2"
     assert found.left_out == 3
@@ -265,7 +265,7 @@ def test_a_repeated_id_is_left_out_once(output: Output) -> None:
 def test_a_repeat_of_a_row_that_was_read_is_not_left_out(output: Output) -> None:
     output.write(rows(3))
     output.record()
-    changed = [{**rows(1)[0], "prompt": "new"}, *({"id": f"x{n}"} for n in range(1024)), *rows(3)]
+    changed = [{**rows(1)[0], "prompt": "new"}, *({"id": f"x{n}"} for n in range(2048)), *rows(3)]
     output.write(changed)
     found = output.select()
     assert pending_ids(found)[0] == "row-0"

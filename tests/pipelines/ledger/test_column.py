@@ -24,3 +24,10 @@ def test_values_are_taken_once() -> None:
     assert column.values.tolist() == []
     column.extend(np.array([7]))
     assert column.values.tolist() == [7]
+
+
+def test_structures_stay_together_when_they_are_taken() -> None:
+    column = Column(np.dtype([("number", np.uint64), ("flag", np.uint8)]))
+    column.extend(np.array([(30, 3), (10, 1), (20, 2)], column.values.dtype))
+    assert column.taken(np.array([1, 2, 0])).tolist() == [(10, 1), (20, 2), (30, 3)]
+    assert len(column.values) == 0
