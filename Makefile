@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: install demo test lint types unit coverage chaos wheel constraints clean
+.PHONY: install demo test lint types unit coverage chaos fuzz wheel constraints clean
 
 install: $(INSTALLED)
 

@@ -106,7 +106,7 @@ def readable(storage: Storage, part: Part) -> Iterator[None]:
         if error.fault == "not_found":
             raise PartVanishedError(part.path) from error
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         cause = str(error).splitlines()[0]
         reason = (
             f"not a whole Parquet file ({cause}); restore it, or move it out of {FOLDER}/: the "

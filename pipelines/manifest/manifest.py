@@ -151,6 +151,7 @@ class Manifest:
                     left -= len(taken)
                     if left == 0:
                         return
+            file.check_unchanged()
 
     def _read(self, file: ManifestFile) -> Iterator[TextChunk | pa.RecordBatch]:
         if file.format == "parquet":

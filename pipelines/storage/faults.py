@@ -56,7 +56,7 @@ _WAITABLE_ERRNOS = frozenset(
     for name in ("EAGAIN", "EBUSY", "EINTR", "EREMOTEIO", "ESTALE", "ENETDOWN", "ENETUNREACH")
     if hasattr(errno, name)
 ) | {errno.EHOSTUNREACH, errno.EPIPE}
-_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _READ_ONLY_ERRNOS = frozenset({errno.EROFS, errno.EPERM, errno.EACCES})
 
 _FAULT_OF_STATUS: dict[int, Fault] = {

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _PUT_BYTES = 512 * 2**20
+_MOST_SHOWN = 300
 
 _WHAT_TO_DO: dict[Fault, str] = {
     "not_found": "check that the path, and the bucket or container, exist",
@@ -221,6 +222,8 @@ class Storage:
         cause = " ".join(str(error).split()) or type(error).__name__
         for secret in _secret_values(self._options):
             cause = cause.replace(secret, "***")
+        if len(cause) > _MOST_SHOWN:  # some quote what a server sent
+            cause = f"{cause[:_MOST_SHOWN]}…"
         named = type(error).__name__ if code is None else code
         return f"{fault.replace('_', ' ')} ({named}: {cause}); {_WHAT_TO_DO[fault]}"
 

@@ -15,12 +15,21 @@ from pipelines.rows import record_schema
 from pipelines.storage.storage import Storage
 from pipelines.worker.image_store import image_path
 from tests.fuzz.fuzzed import fuzzed
-from tests.fuzz.tables import ODD_TEXT, damaged, parquet
+from tests.fuzz.tables import ODD_TEXT, damaged
 from tests.pipelines.records import SCHEMA, completed, failed
 
 _SAFE_PATH = re.compile(r"images/[0-9a-f]{2}/[A-Za-z0-9][A-Za-z0-9._-]{0,130}\.png")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-_PART = parquet(pa.Table.from_pylist([completed("a"), failed("b"), completed("c")], schema=SCHEMA))
+
+
+def _part() -> bytes:
+    """A part as the ledger writes it, with checksums."""
+    storage = Storage.at(f"memory://{secrets.token_hex(8)}/out")
+    Ledger.open(storage, SCHEMA).append([completed("a"), failed("b"), completed("c")])
+    return storage.read(storage.list("records")[0])
+
+
+_PART = _part()
 
 
 @fuzzed(damaged(_PART))

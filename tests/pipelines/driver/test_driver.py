@@ -92,8 +92,7 @@ def test_an_output_that_cannot_be_written_ends_the_run_with_one_error(tmp_path: 
                 path.unlink()
             images.rmdir()
             images.write_text("in the way")
-        code = "storage_write" if images.is_file() else None
-        return Outcome(row_id=row.id, failure=Failure(code, "lost") if code else None)
+        return failing("storage_write")(row) if images.is_file() else ok(row)
 
     with pytest.raises(StorageError, match=r"run/probe-"):
         run(config(tmp_path), work)

@@ -260,6 +260,15 @@ def test_a_parquet_file_of_something_else_is_named(storage: Storage) -> None:
     assert caught.value.uri == storage.uri(part)
 
 
+def test_a_part_whose_column_names_are_damaged_is_named(storage: Storage) -> None:
+    Ledger.open(storage, SCHEMA).append([completed("a")])
+    (part,) = storage.list("records")
+    storage.write(part, storage.read(part).replace(b"schema_version", b"schema\x80version"))
+    with pytest.raises(LedgerError, match="not a whole Parquet file") as caught:
+        Ledger.open(storage, SCHEMA)
+    assert caught.value.uri == storage.uri(part)
+
+
 def test_files_of_the_desktop_and_of_killed_writers_are_no_parts(tmp_path: Path) -> None:
     storage = Storage.at(str(tmp_path))
     Ledger.open(storage, SCHEMA).append([completed("a")])

@@ -219,6 +219,13 @@ def test_a_file_that_is_not_parquet_is_named(tmp_path: Path) -> None:
             opened(tmp_path / "m")
 
 
+def test_a_file_whose_column_names_are_damaged_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.parquet", {"prompt": ["a"], "a_long_name": [1]})
+    path.write_bytes(path.read_bytes().replace(b"a_long_name", b"a_long\x80name"))
+    with pytest.raises(ManifestError, match=r"m\.parquet: is not a readable Parquet file"):
+        entries(path)
+
+
 def test_a_file_that_vanishes_during_the_run_is_told(tmp_path: Path) -> None:
     write(tmp_path / "m/1.parquet", {"prompt": ["a"]})
     second = write(tmp_path / "m/2.parquet", {"prompt": ["b"]})
@@ -235,6 +242,19 @@ def test_a_file_that_changes_during_the_run_is_told(tmp_path: Path) -> None:
     write(path, {"prompt": ["a", "b"]})
     with pytest.raises(ManifestError, match="changed after the run had looked at it"):
         next(manifest.entries())
+
+
+def test_a_file_that_changes_while_it_is_read_is_told_once_it_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    manifest = opened(path)
+    rows = manifest.entries()
+    read = [next(rows)]
+    with path.open("a") as file:
+        file.write('{"prompt": "c"}\n')
+    with pytest.raises(ManifestError, match="changed after the run had looked at it"):
+        read += rows
+    assert len(read) == 1 or [valid(entry).prompt for entry in read] == ["a", "b"]
 
 
 def test_damage_inside_a_file_is_told(tmp_path: Path) -> None:

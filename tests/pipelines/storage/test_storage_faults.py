@@ -1,0 +1,109 @@
+"""Storage that misbehaves, for a while or for good: a real server, a real disk."""
+
+from __future__ import annotations
+
+import os
+import resource
+import secrets
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.storage.storage import Storage, StorageError
+from tests.pipelines import http_origin as http
+from tests.pipelines.http_origin import Answer, Origin
+
+BODY = secrets.token_bytes(4000)
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>reduce your request rate</Message></Error>"
+EXPIRED = b"<Error><Code>ExpiredToken</Code><Message>The token has expired.</Message></Error>"
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    with http.serving() as origin:
+        yield origin
+
+
+def at(origin: Origin, patience_s: float = 20) -> Storage:
+    """An S3 folder on the origin, for a client that does not retry by itself."""
+    own: dict[str, Any] = {
+        "endpoint_url": origin.url(""),
+        "key": "k",
+        "secret": "hush-hush-hush",
+        "client_kwargs": {"region_name": "us-east-1"},
+        "config_kwargs": {"retries": {"total_max_attempts": 1}, "read_timeout": 0.3},
+    }
+    return Storage.at("s3://bucket/out", {"s3": own}, patience_s=patience_s)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        http.status(500),
+        http.failing(503, SLOW_DOWN),
+        http.status(429),
+        http.close_at_once,
+        http.reset(BODY),
+        http.ok(BODY[:1000], length=len(BODY)),
+        http.hang,
+        http.garbage,
+    ],
+    ids=["500", "503", "429", "closed", "reset", "cut", "hang", "garbage"],
+)
+def test_a_read_that_fails_for_a_while_is_whole_in_the_end(origin: Origin, bad: Answer) -> None:
+    origin.on("/bucket/out/a", bad, http.ok(BODY))
+    assert at(origin).read_range("a", 0, len(BODY)) == BODY
+    assert origin.hits["/bucket/out/a"] == 2
+
+
+def test_credentials_that_have_expired_are_told_at_once(origin: Origin) -> None:
+    origin.on("/bucket/out/a", http.failing(400, EXPIRED))
+    with pytest.raises(StorageError, match=r"ExpiredToken.*check the credentials") as caught:
+        at(origin).read_range("a", 0, 10)
+    assert caught.value.fault == "denied"
+    assert origin.hits["/bucket/out/a"] == 1
+    assert "hush" not in str(caught.value)
+
+
+def test_a_long_cause_does_not_flood_the_message(tmp_path: Path) -> None:
+    name = "n" * 5000
+    with pytest.raises(StorageError) as caught:
+        Storage.at(str(tmp_path)).read(name)
+    assert len(caught.value.reason) < 500
+
+
+@contextmanager
+def no_file_larger_than(num_bytes: int) -> Iterator[None]:
+    """What the kernel does when a quota is met, without needing a disk of that size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+
+def test_a_disk_that_is_full_keeps_what_was_there_and_nothing_half(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path))
+    storage.write("a", b"as it was")
+    with no_file_larger_than(100_000):
+        storage.write("b", bytes(90_000))
+        with pytest.raises(StorageError, match="free some space or raise the quota") as caught:
+            storage.write("a", bytes(200_000))
+    assert caught.value.fault == "full"
+    assert storage.read("a") == b"as it was"
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that not even root may write")
+def test_a_folder_that_cannot_be_written() -> None:
+    with pytest.raises(StorageError, match="folder's permissions") as caught:
+        Storage.at("/sys/kernel/uso-batch").check_writable()
+    assert caught.value.fault == "denied"
