@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.driver.run_file import RunFile
+from pipelines.driver.workers import WorkerEnv
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
@@ -31,7 +32,7 @@ class Job:
 
     Attributes:
         stopwatch: sees rows settle.
-        actor_env: environment variables of the actors; they may hold secrets.
+        worker_env: environment variables of the actors.
     """
 
     config: RunConfig
@@ -43,7 +44,7 @@ class Job:
     run_file: RunFile
     spec: StylizerSpec
     stopwatch: Stopwatch
-    actor_env: Mapping[str, str]
+    worker_env: WorkerEnv
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def prepare(config: RunConfig) -> Iterator[Job]:
     """
     try:
         options = resolve_secrets(config.storage)
-        actor_env = resolve_secrets({"env": config.ray.env})["env"]
+        worker_env = _worker_env(config.ray.env)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     source = pin_revisions(localize(config.model, options))
@@ -81,8 +82,16 @@ def prepare(config: RunConfig) -> Iterator[Job]:
             run_file=RunFile(output, facts.run_id, config, card),
             spec=StylizerSpec.from_config(config),
             stopwatch=Stopwatch(Settings.of(dimensions_of(source), config.model), card.limits),
-            actor_env=actor_env,
+            worker_env=worker_env,
         )
+
+
+def _worker_env(env: Mapping[str, str]) -> WorkerEnv:
+    """What is taken from the environment counts as secret."""
+    resolved = resolve_secrets({"env": env})["env"]
+    secret = {name: value for name, value in resolved.items() if value != env[name]}
+    plain = {name: value for name, value in resolved.items() if name not in secret}
+    return WorkerEnv(plain, secret)
 
 
 def _with_revisions(config: RunConfig, source: ModelSource) -> RunConfig:

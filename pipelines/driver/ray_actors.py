@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from pipelines.config.schema import RayConfig, StylizeConfig
 from pipelines.driver.errors import ClusterError
 from pipelines.driver.head_watch import HeadWatch, knock
-from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed
+from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed, WorkerEnv
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.stylizer import Activity, Stylizer, StylizerSpec, WorkerInfo
 
@@ -57,7 +57,8 @@ class _Actor:
     told from one that waits for a node.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        os.environ.update(secrets)
         logging.basicConfig(level=logging.INFO)
 
     def place(self) -> None:
@@ -147,10 +148,11 @@ class RayPool:
         self,
         spec: StylizerSpec,
         config: StylizeConfig,
-        env: Mapping[str, str],
+        env: WorkerEnv,
         make: Callable[[StylizerSpec], RowWorker] = Stylizer,
     ) -> None:
         self._spec = spec
+        self._secrets = env.secret
         self._make = make
         self._events: queue.SimpleQueue[tuple[str, int, Event]] = queue.SimpleQueue()
         rows = (
@@ -162,12 +164,12 @@ class RayPool:
             max_restarts=0,
             max_task_retries=0,
             max_concurrency=rows + _SPARE_THREADS,
-            runtime_env={"env_vars": {"RAY_USAGE_STATS_ENABLED": "0", **env}},
+            runtime_env={"env_vars": {"RAY_USAGE_STATS_ENABLED": "0", **env.plain}},
         )
         self._slots: dict[str, _Slot] = {}
         for number in range(config.max_actors):
             name = f"stylizer-{number}"
-            self._slots[name] = _Slot(self._actor_class.remote())
+            self._slots[name] = _Slot(self._actor_class.remote(self._secrets))
             self._load(name)
         self._head = HeadWatch(ray.get_runtime_context().gcs_address)
 
@@ -235,7 +237,7 @@ class RayPool:
         if isinstance(event, Lost | StartFailed):
             ray.kill(slot.actor, no_restart=True)  # it may be unreachable rather than dead
             slot.generation += 1
-            slot.actor, slot.placed = self._actor_class.remote(), False
+            slot.actor, slot.placed = self._actor_class.remote(self._secrets), False
             yield event
             self._load(worker)
         else:

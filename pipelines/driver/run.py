@@ -68,7 +68,7 @@ def run(
                 board.show("starting Ray")
                 cluster.enter_context(ray_session(config.ray, config.stylize))
                 stop.install()  # Ray has taken SIGTERM for itself
-                pool = RayPool(job.spec, config.stylize, job.actor_env, make_worker)
+                pool = RayPool(job.spec, config.stylize, job.worker_env, make_worker)
                 cluster.callback(pool.close)
                 driver.work(pool)
                 cluster.close()  # compaction needs no GPU

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.stylizer import Activity
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerEnv:
+    """Environment variables of the workers.
+
+    Attributes:
+        plain: there when the process starts; Ray writes them to its logs.
+        secret: set in the process before anything is loaded, and shown nowhere.
+    """
+
+    plain: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

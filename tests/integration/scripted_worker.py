@@ -54,6 +54,13 @@ class CrashesAtStartWorker(ScriptedWorker):
         super().__init__(spec)
 
 
+class ShowsEnvironmentWorker(ScriptedWorker):
+    """`device` is the environment variable that the row is named after."""
+
+    def stylize(self, row: ManifestRow) -> Outcome:
+        return Outcome(row_id=row.id, device=os.environ[row.id])
+
+
 class SlowToAnswerWorker(ScriptedWorker):
     """Takes a while to say what it is doing; `cache_hits` is how often it was asked."""
 

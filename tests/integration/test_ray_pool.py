@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError
 
 from pipelines.config.schema import RunConfig, StylizeConfig
@@ -13,13 +15,14 @@ from pipelines.driver.dispatch import Dispatcher
 from pipelines.driver.errors import WorkersFailedError
 from pipelines.driver.ray_actors import RayPool, RowWorker, row_event
 from pipelines.driver.tasks import DispatchPolicy, Settled
-from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready
+from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, WorkerEnv
 from pipelines.rows import ManifestEntry, ManifestRow
 from pipelines.worker.stylizer import StylizerSpec
 from tests.integration.scripted_worker import (
     CannotLoadWorker,
     CrashesAtStartWorker,
     ScriptedWorker,
+    ShowsEnvironmentWorker,
     SlowToAnswerWorker,
     scripted_row,
 )
@@ -27,6 +30,7 @@ from tests.pipelines.driver.test_dispatch import ListSource, codes
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(120)]
 
+NO_ENV = WorkerEnv()
 MakePool = Callable[..., RayPool]
 
 
@@ -35,13 +39,15 @@ def make_pool(tmp_path: Path) -> Iterator[MakePool]:
     pools: list[RayPool] = []
 
     def make(
-        actors: int = 1, worker: Callable[[StylizerSpec], RowWorker] = ScriptedWorker
+        actors: int = 1,
+        worker: Callable[[StylizerSpec], RowWorker] = ScriptedWorker,
+        env: WorkerEnv = NO_ENV,
     ) -> RayPool:
         stylize = StylizeConfig(actors=actors, gpus_per_actor=0, cpus_per_actor=1)
         config = RunConfig.model_validate(
             {"manifest": {"path": "unused"}, "output": {"path": str(tmp_path)}}
         )
-        pools.append(RayPool(StylizerSpec.from_config(config), stylize, {}, worker))
+        pools.append(RayPool(StylizerSpec.from_config(config), stylize, env, worker))
         return pools[-1]
 
     yield make
@@ -88,6 +94,24 @@ def test_a_bug_is_told_with_its_traceback_and_the_actor_lives(make_pool: MakePoo
     assert "stylize" in raised.error
     pool.submit("stylizer-0", scripted_row("b"))
     assert isinstance(wait_for(pool, Finished)[-1], Finished)
+
+
+def test_secrets_get_to_the_actor_and_not_to_the_logs_of_ray(make_pool: MakePool) -> None:
+    secret = secrets.token_hex(16)
+    env = WorkerEnv({"PLAIN": "for all to see"}, {"SECRET": secret})
+    pool = make_pool(1, ShowsEnvironmentWorker, env)
+    wait_for(pool, Ready)
+    for name, value in (*env.plain.items(), *env.secret.items()):
+        pool.submit("stylizer-0", scripted_row(name))
+        finished = wait_for(pool, Finished)[-1]
+        assert isinstance(finished, Finished)
+        assert finished.outcome.device == value
+    node = ray._private.worker._global_node
+    assert node is not None
+    session = Path(node.get_session_dir_path())
+    logs = "".join(path.read_text(errors="replace") for path in session.glob("logs/*.*"))
+    assert "for all to see" in logs
+    assert secret not in logs
 
 
 def test_a_dead_actor_is_replaced_and_loss_is_told_once(make_pool: MakePool) -> None:
