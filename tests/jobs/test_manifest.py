@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from jobs.cli import app
+from tests.jobs.test_cli import loaded_after
+from tests.pipelines.pictures import encode, picture
+
+
+def manifest(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["manifest", *map(str, arguments)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("photos/cat.png", "photos/dog.png", "styles/a.png", "styles/b.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(encode(picture()))
+    return tmp_path
+
+
+def test_it_says_what_it_made_and_what_is_next(folder: Path) -> None:
+    out = folder / "m.parquet"
+    result = manifest(out, "--content", folder / "photos", "--style", folder / "styles")
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.stdout.split())
+    assert f"wrote {out} rows 4 different 2 content images different 2 styles" in text
+    assert f"uso validate CONFIG --fetch 100 --set manifest.path={out}" in text
+    assert pq.read_table(out)["id"].to_pylist() == ["cat--a", "cat--b", "dog--a", "dog--b"]
+
+
+def test_prompts_come_from_a_file(folder: Path) -> None:
+    (folder / "prompts.txt").write_text("in the snow\n\nat night\n\n", encoding="utf-8")
+    out = folder / "m.parquet"
+    assert manifest(out, "--prompts", folder / "prompts.txt", "--prompt", "first").exit_code == 0
+    assert pq.read_table(out)["prompt"].to_pylist() == ["first", "in the snow", "", "at night"]
+
+
+def test_random_styles(folder: Path) -> None:
+    out = folder / "m.parquet"
+    places = ("--content", folder / "photos", "--style", folder / "styles")
+    result = manifest(out, *places, "--pair", "random", "--styles-per-content", 1, "--seed", 3)
+    assert result.exit_code == 0
+    rows = pq.read_table(out).to_pylist()
+    assert [Path(row["content_image"]).name for row in rows] == ["cat.png", "dog.png"]
+
+
+def test_a_table(folder: Path) -> None:
+    (folder / "t.csv").write_text("caption\na cat\n")
+    out = folder / "m.parquet"
+    assert manifest(out, "--from", folder / "t.csv", "--column", "prompt=caption").exit_code == 0
+    assert pq.read_table(out)["prompt"].to_pylist() == ["a cat"]
+    wrong = manifest(folder / "n.parquet", "--from", folder / "t.csv", "--column", "caption")
+    assert wrong.exit_code == 2
+    assert "OURS=THEIRS" in wrong.stderr
+
+
+def test_what_is_there_is_not_replaced(folder: Path) -> None:
+    out = folder / "m.parquet"
+    assert manifest(out, "--prompt", "a").exit_code == 0
+    refused = manifest(out, "--prompt", "b")
+    assert refused.exit_code == 2
+    assert "--force" in refused.stderr
+    assert manifest(out, "--prompt", "b", "--force").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--prompt", "a", "--from", "t.csv"), ("--from", "t.csv", "--failed", "run.yaml")],
+)
+def test_one_kind_of_source_is_needed(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    result = manifest(tmp_path / "m.parquet", *arguments)
+    assert result.exit_code == 2
+    assert "--failed" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_failed_rows_has_none_to_write(folder: Path) -> None:
+    out, config = folder / "m.parquet", folder / "run.yaml"
+    manifest(out, "--prompt", "a")
+    config.write_text(
+        f"manifest: {{path: {out}}}\noutput: {{path: {folder}/out}}\nmodel: {{base: tiny}}\n"
+    )
+    result = manifest(folder / "again.parquet", "--failed", config)
+    assert result.exit_code == 2
+    assert "no row failed" in result.stderr
+
+
+def test_neither_torch_nor_ray_is_loaded() -> None:
+    assert loaded_after("import jobs.manifest").isdisjoint({"torch", "ray", "diffusers"})

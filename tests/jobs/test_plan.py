@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from typer.testing import CliRunner
+
+from jobs.cli import app
+from pipelines.config.schema import ModelConfig
+from pipelines.planning.calibration import Machine, Settings, ShapeTime, save_calibration
+from pipelines.planning.shapes import Shape
+from pipelines.storage.storage import Storage
+from tests.jobs.test_cli import loaded_after
+from uso_core.checkpoint import ModelSource
+from uso_core.dimensions import dimensions_of
+
+
+def plan(folder: Path, *arguments: object) -> str:
+    table = pa.table({"prompt": ["a", "b", "b"], "width": [64, 64, 7], "height": [64, 32, 64]})
+    pq.write_table(table, folder / "m.parquet")
+    config = folder / "run.yaml"
+    config.write_text(
+        f"manifest: {{path: {folder}/m.parquet}}\noutput: {{path: {folder}/out}}\n"
+        "model: {base: tiny}\nstylize: {actors: 2, gpus_per_actor: 0}\n"
+    )
+    result = CliRunner().invoke(app, ["plan", str(config), *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return " ".join(result.stdout.split())
+
+
+def test_what_there_is_to_do(tmp_path: Path) -> None:
+    text = plan(tmp_path)
+    assert "to draw 2 rows, 2 images" in text
+    assert "recorded 0 rows" in text
+    assert "rejected 1 rows are not accepted" in text
+    assert "different 0 content images, 0 styles, 2 prompts" in text
+    assert "not known: a CPU is measured by its first run" in text
+    assert not (tmp_path / "out").exists()
+
+
+def test_measured_seconds(tmp_path: Path) -> None:
+    model = dimensions_of(ModelSource(base="tiny"))
+    machine = Machine(
+        settings=Settings.of(model, ModelConfig()),
+        device="cpu",
+        updated_at="2026-01-01T00:00:00+00:00",
+        startup_s=10,
+        busy=0.5,
+        shapes=(ShapeTime(Shape(64, 64, 0, 0, 25, 1), 9, 3600),),
+    )
+    save_calibration(Storage.at(f"{tmp_path}/out"), [machine])
+    text = plan(tmp_path, "--limit", 1, "--price-per-gpu-hour", 2)
+    assert "measured on cpu: 9 rows" in text
+    assert "drawing 1:00:00 on all devices together" in text
+    assert "wall time 2:00:10 (2 actors, busy 50% of the time, with start-up)" in text
+    assert "CPU-hours 4.01" in text
+    assert "no GPU is asked for" in text
+
+
+def test_gpus_that_were_not_measured_are_estimated_and_priced(tmp_path: Path) -> None:
+    text = plan(tmp_path, "--set", "stylize.gpus_per_actor=1", "--price-per-gpu-hour", 3600)
+    assert "estimate, not measured: an H200 at 50% of 790 TFLOP/s" in text
+    assert "at 3600 per GPU-hour" in text
+
+
+def test_neither_torch_nor_ray_is_loaded() -> None:
+    assert loaded_after("import jobs.plan").isdisjoint({"torch", "ray", "diffusers"})

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from jobs.cli import app
+from tests.jobs.test_cli import loaded_after
+from tests.pipelines.pictures import encode, picture
+
+
+def validate(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["validate", *map(str, arguments)])
+
+
+def write_run(folder: Path, **columns: list[object]) -> Path:
+    (folder / "a.png").write_bytes(encode(picture()))
+    pq.write_table(pa.table(columns), folder / "m.parquet")
+    path = folder / "run.yaml"
+    path.write_text(
+        f"manifest: {{path: {folder}/m.parquet}}\noutput: {{path: {folder}/out}}\n"
+        "model: {base: tiny}\n"
+    )
+    return path
+
+
+def test_nothing_wrong(tmp_path: Path) -> None:
+    config = write_run(tmp_path, id=["1", "2"], content_image=["a.png", "a.png"])
+    result = validate(config, "--fetch", "all")
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.stdout.split())
+    assert "rows 2, 2 of them accepted references 1 different, 1 fetched" in text
+    assert "Nothing is wrong." in text
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_wrong(tmp_path: Path) -> None:
+    config = write_run(
+        tmp_path, id=["1", "2", "3"], content_image=["a.png", "no.png", None], width=[64, 64, 5]
+    )
+    result = validate(config, "--fetch", "all", "--problems", tmp_path / "p.parquet")
+    assert result.exit_code == 2
+    text = " ".join(result.stdout.split())
+    assert "uri_not_found content_image 1 1 2:" in text
+    assert "invalid_request width 1 1 3:" in text
+    assert "2 problems" in text
+    assert pq.read_table(tmp_path / "p.parquet")["row_id"].to_pylist() == ["3", "2"]
+
+
+def test_images_are_fetched_only_when_asked_for(tmp_path: Path) -> None:
+    config = write_run(tmp_path, id=["1"], content_image=["no.png"])
+    result = validate(config)
+    assert result.exit_code == 0
+    assert "not fetched" in result.stdout
+
+
+def test_a_sample_of_images(tmp_path: Path) -> None:
+    config = write_run(tmp_path, content_image=[f"{n}.png" for n in range(9)])
+    result = validate(config, "--fetch", 4)
+    assert result.exit_code == 2
+    assert "9 different, 4 fetched" in result.stdout
+    assert "4 problems" in result.stdout
+
+
+@pytest.mark.parametrize("fetch", ["0", "some", "-1"])
+def test_a_sample_has_a_size(tmp_path: Path, fetch: str) -> None:
+    assert validate(write_run(tmp_path, prompt=["a"]), "--fetch", fetch).exit_code == 2
+
+
+def test_a_model_that_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
+    config = write_run(tmp_path, prompt=["a"])
+    result = validate(config, "--set", f"model.base={tmp_path}/none")
+    assert result.exit_code == 0
+    assert "FLUX.1-dev's ranges are assumed" in result.stdout
+
+
+def test_a_missing_manifest_is_a_short_message(tmp_path: Path) -> None:
+    result = validate(write_run(tmp_path, prompt=["a"]), "--set", f"manifest.path={tmp_path}/x.csv")
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
+
+
+def test_neither_torch_nor_ray_is_loaded() -> None:
+    assert loaded_after("import jobs.validate").isdisjoint({"torch", "ray", "diffusers"})
