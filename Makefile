@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: install demo test lint types unit coverage chaos fuzz wheel constraints clean
+.PHONY: install demo test lint types unit test-browser coverage chaos fuzz wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -39,6 +39,12 @@ types: $(INSTALLED)
 
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+# The report in a real browser, which pip does not install; on Debian: apt-get install -y chromium
+test-browser: $(INSTALLED)
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  { echo "no chromium; on Debian and Ubuntu: apt-get install -y chromium"; exit 1; }
+	$(BIN)/python -m pytest -m browser
 
 coverage: $(INSTALLED)
 	$(BIN)/python -m pytest --cov --cov-report=term-missing

@@ -123,7 +123,7 @@ def _chart(rate: RunRate) -> list[_Column]:
 
 
 def _count(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) or value >= 100 else f"{value:.1f}"
+    return f"{round(value):,}" if isinstance(value, int) or value >= 100 else f"{value:.1f}"
 
 
 def _percent(value: float) -> str:

@@ -27,7 +27,9 @@ def test_the_command_line_is_light() -> None:
     assert loaded_after("import jobs.cli").isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["describe"], ["status"], ["generate"], ["tiny"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["describe"], ["status"], ["report"], ["generate"], ["tiny"]]
+)
 def test_help_loads_neither_torch_nor_ray(command: list[str]) -> None:
     statement = (
         "import sys, jobs.cli\n"
