@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -106,9 +107,8 @@ def test_secrets_get_to_the_actor_and_not_to_the_logs_of_ray(make_pool: MakePool
         finished = wait_for(pool, Finished)[-1]
         assert isinstance(finished, Finished)
         assert finished.outcome.device == value
-    node = ray._private.worker._global_node
-    assert node is not None
-    session = Path(node.get_session_dir_path())
+    this_process: Any = ray._private.worker
+    session = Path(this_process._global_node.get_session_dir_path())
     logs = "".join(path.read_text(errors="replace") for path in session.glob("logs/*.*"))
     assert "for all to see" in logs
     assert secret not in logs
