@@ -59,13 +59,13 @@ def pause_actor(world: World) -> bool:
 
 
 def kill_driver(world: World) -> bool:
-    """SIGKILL to the driver; with a Ray of its own, that has to go, too."""
+    """SIGKILL to the driver; with a Ray of its own, its actors have to go, too."""
     run = world.random.choice(world.alive)
-    kin = world.kin()
+    actors = world.all_actors()
     run.send(signal.SIGKILL)
     run.process.wait()
     if world.nodes is None:
-        left = wait_until_gone(kin, STOP_S)
+        left = wait_until_gone(actors, STOP_S)
         if left:
             raise StuckError(f"outlived their driver by {STOP_S:.0f} s: {left}")
     return True

@@ -133,6 +133,8 @@ class FaultProxy:
             server.close()
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join()
+            self._loop.run_until_complete(_cancel_the_others())
+            self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # The client, or the server behind, may be killed at any moment.
@@ -190,6 +192,13 @@ class FaultProxy:
         trap = self._trap
         if trap is not None and trap[0] == request.kind and trap[1](request):
             self._trap = None
+
+
+async def _cancel_the_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _ignore(_request: Request) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parents[2]
-WORKING = "ray::_Actor.stylize"
+_ACTOR = "ray::_Actor"  # as Ray names the process
+_WORKING = f"{_ACTOR}.stylize"
 _POLL_S = 0.1
 
 
@@ -77,9 +78,10 @@ def descendants(pids: Iterable[int]) -> set[psutil.Process]:
     return found
 
 
-def actors_among(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    """Those that hold an actor which works on a row now, in the order of their pids."""
-    return sorted((p for p in processes if _title(p) == WORKING), key=lambda p: p.pid)
+def actors_among(processes: Iterable[psutil.Process], *, busy: bool = True) -> list[psutil.Process]:
+    """Those that hold an actor, or one that works on a row now, in the order of their pids."""
+    start = _WORKING if busy else _ACTOR
+    return sorted((p for p in processes if _title(p).startswith(start)), key=lambda p: p.pid)
 
 
 def owner_of(client_port: int, processes: Iterable[psutil.Process]) -> psutil.Process | None:

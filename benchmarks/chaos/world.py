@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -66,6 +66,10 @@ class World:
         """The actors that work on rows now."""
         return actors_among(self._processes())
 
+    def all_actors(self) -> list[psutil.Process]:
+        """The actors, those that load included."""
+        return actors_among(self._processes(), busy=False)
+
     def actor_behind(self, request: Request) -> psutil.Process | None:
         """The actor that made a request."""
         return owner_of(request.client_port, self.actors())
@@ -89,10 +93,6 @@ class World:
                 run.process.wait()
         if self.nodes is None:
             end(self._kin)
-
-    def kin(self) -> Sequence[psutil.Process]:
-        """What the drivers so far have started and is still there."""
-        return [process for process in self._kin if process.is_running()]
 
     def _processes(self) -> set[psutil.Process]:
         parents = [run.pid for run in self.alive] if self.nodes is None else self.nodes.raylets
