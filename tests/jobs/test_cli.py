@@ -28,7 +28,19 @@ def test_the_command_line_is_light() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["run"], ["describe"], ["status"], ["report"], ["generate"], ["tiny"]]
+    "command",
+    [
+        [],
+        ["run"],
+        ["manifest"],
+        ["validate"],
+        ["plan"],
+        ["describe"],
+        ["status"],
+        ["report"],
+        ["generate"],
+        ["tiny"],
+    ],
 )
 def test_help_loads_neither_torch_nor_ray(command: list[str]) -> None:
     statement = (
