@@ -64,9 +64,6 @@
     return uso.el("section", {}, uso.el("h3", {}, "Your columns"), uso.el("dl", { class: "facts" }, entries.flatMap(([name, value]) => term(name, text(value)))));
   };
 
-  const button = (label, key, onclick, enabled) =>
-    uso.el("button", { type: "button", class: "plain", onclick, disabled: !enabled, "aria-keyshortcuts": key }, label);
-
   /**
    * Shows a row in the dialog.
    * `steps` holds what leads to the previous and the next row, where there is one.
@@ -77,9 +74,9 @@
       "div",
       { class: "bar" },
       uso.el("h2", { id: "detail-title", tabindex: -1 }, uso.el("bdi", {}, row.id)),
-      button("← Previous", "ArrowLeft", steps.previous, steps.previous),
-      button("Next →", "ArrowRight", steps.next, steps.next),
-      button("Close", "Escape", () => dialog.close(), true),
+      uso.stepButton("←", "Previous", steps.previous, steps.previous, "ArrowLeft"),
+      uso.stepButton("→", "Next", steps.next, steps.next, "ArrowRight"),
+      uso.el("button", { type: "button", class: "plain", onclick: () => dialog.close(), "aria-keyshortcuts": "Escape" }, "Close"),
     );
     const body = uso.el(
       "div",

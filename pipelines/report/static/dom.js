@@ -9,7 +9,7 @@ uso.el = (tag, properties = {}, ...children) => {
   for (const [name, value] of Object.entries(properties)) {
     if (value === undefined || value === null || value === false) continue;
     if (name === "class") element.className = value;
-    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (typeof value === "function") element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...children.flat().filter((child) => child !== undefined && child !== null));
@@ -28,6 +28,17 @@ uso.link = (href, text) =>
   href && /^https?:\/\//i.test(href)
     ? uso.el("a", { href, target: "_blank", rel: "noopener noreferrer", dir: "auto" }, text)
     : uso.el("bdi", {}, text);
+
+/** A button to what comes before or after; a phone shows its arrow only. */
+uso.stepButton = (arrow, word, onclick, enabled, key) => {
+  const shown = uso.el("span", { class: "word" }, word);
+  const spread = arrow === "←" ? [`${arrow} `, shown] : [shown, ` ${arrow}`];
+  return uso.el(
+    "button",
+    { type: "button", class: "plain", "aria-label": word, "aria-keyshortcuts": key, disabled: !enabled, onclick },
+    spread,
+  );
+};
 
 /**
  * A picture, whole or small, with what else to try if it is not there.

@@ -35,10 +35,10 @@
       if (wanted >= 1 && wanted <= count) go(wanted - 1);
       else event.target.value = page + 1;
     };
-    const to = (label, target, enabled) =>
-      uso.el("button", { type: "button", class: "plain", disabled: !enabled, onclick: () => go(target) }, label);
+    const to = (arrow, word, target) =>
+      uso.stepButton(arrow, word, () => go(target), target >= 0 && target < count);
     nav.replaceChildren(
-      to("← Previous", page - 1, page > 0),
+      to("←", "Previous", page - 1),
       uso.el(
         "label",
         {},
@@ -46,7 +46,7 @@
         uso.el("input", { type: "number", min: 1, max: count, value: page + 1, onchange: jump }),
         ` of ${uso.count(count)}`,
       ),
-      to("Next →", page + 1, page < count - 1),
+      to("→", "Next", page + 1),
     );
   };
 

@@ -184,7 +184,7 @@ def test_failures_lead_to_their_rows(page: Page) -> None:
 def test_pages_are_turned(page: Page) -> None:
     pager = page.locator("#pictures .pager").first
     assert len(ids(page)) == 24
-    pager.get_by_text("Next →").click()
+    pager.get_by_role("button", name="Next").click()
     expect(page.locator("#cards .open").first).to_have_text("row-23")
     page.keyboard.press("]")
     expect(page.locator("#cards .open").first).to_have_text("row-47")
