@@ -43,6 +43,7 @@ class HeadWatch:
         self._address = address
         self._patience_s = patience_s
         self._every_s = every_s
+        self._heard = False  # a head that never answers cannot be reached from here by design
         self._silent_since: float | None = None  # a driver that was suspended saw no silence
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="head-watch", daemon=True)
@@ -50,7 +51,7 @@ class HeadWatch:
 
     @property
     def lost(self) -> bool:
-        """Whether the head has not answered for too long."""
+        """Whether the head has answered before, and not any more for too long."""
         since = self._silent_since
         return since is not None and time.monotonic() - since > self._patience_s
 
@@ -67,8 +68,9 @@ class HeadWatch:
         try:
             knock(self._address, self._every_s)
         except OSError as error:
-            if self._silent_since is None:
+            if self._heard and self._silent_since is None:
                 self._silent_since = time.monotonic()
                 logger.warning("ray_head_unreachable error=%s", error)
         else:
+            self._heard = True
             self._silent_since = None

@@ -32,6 +32,7 @@ def test_a_head_that_comes_back_in_time_is_not_lost() -> None:
     with listen() as head:
         port = head.getsockname()[1]
         with closing(HeadWatch(f"127.0.0.1:{port}", patience_s=0.5, every_s=0.02)) as watch:
+            time.sleep(0.1)
             head.close()
             time.sleep(0.2)
             with listen(port):
@@ -39,3 +40,11 @@ def test_a_head_that_comes_back_in_time_is_not_lost() -> None:
                 while time.monotonic() < give_up_at:
                     assert not watch.lost
                     time.sleep(0.05)
+
+
+def test_a_head_that_never_answered_is_not_missed() -> None:
+    with listen() as head:
+        port = head.getsockname()[1]
+    with closing(HeadWatch(f"127.0.0.1:{port}", patience_s=0.1, every_s=0.02)) as watch:
+        time.sleep(0.4)
+        assert not watch.lost
