@@ -89,7 +89,7 @@ def open_part(storage: Storage, part: Part) -> pq.ParquetFile:
             if part.num_bytes <= _WHOLE_BYTES
             else _PartReader(storage, part)
         )
-        file = pq.ParquetFile(source, pre_buffer=True)
+        file = pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True)
     missing = RECORD_NAMES - _ADDED_LATER - set(file.schema_arrow.names)
     if missing:
         reason = f"not a file of records (it lacks {', '.join(sorted(missing))}); move it away"
@@ -155,7 +155,9 @@ def write_part(storage: Storage, batches: Iterable[pa.RecordBatch], schema: pa.S
     """
     sink = io.BytesIO()
     stamps: list[bytes] = []
-    with pq.ParquetWriter(sink, schema, compression=_COMPRESSION) as writer:
+    with pq.ParquetWriter(
+        sink, schema, compression=_COMPRESSION, write_page_checksum=True
+    ) as writer:
         for batch in batches:
             stamps.extend(_stamps(batch))
             writer.write_batch(batch)

@@ -260,6 +260,16 @@ def test_a_parquet_file_of_something_else_is_named(storage: Storage) -> None:
     assert caught.value.uri == storage.uri(part)
 
 
+def test_a_flipped_byte_of_a_value_is_noticed(storage: Storage) -> None:
+    Ledger.open(storage, SCHEMA).append([completed("an-id-that-is-stored-as-it-is")])
+    (part,) = storage.list("records")
+    whole = storage.read(part)
+    at = whole.index(b"an-id-that")  # in the data, ahead of the footer's statistics
+    storage.write(part, whole[:at] + b"\x80" + whole[at + 1 :])
+    with pytest.raises(LedgerError, match="not a whole Parquet file"):
+        stored(storage)
+
+
 def test_a_part_whose_column_names_are_damaged_is_named(storage: Storage) -> None:
     Ledger.open(storage, SCHEMA).append([completed("a")])
     (part,) = storage.list("records")

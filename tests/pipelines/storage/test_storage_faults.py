@@ -61,6 +61,13 @@ def test_a_read_that_fails_for_a_while_is_whole_in_the_end(origin: Origin, bad: 
     assert origin.hits["/bucket/out/a"] == 2
 
 
+def test_a_store_that_fails_for_longer_than_its_client_tries_is_waited_for(origin: Origin) -> None:
+    slow_down = http.failing(503, SLOW_DOWN)
+    origin.on("/bucket/out/a", *[slow_down] * 7, http.ok(BODY))
+    assert at(origin).read_range("a", 0, len(BODY)) == BODY
+    assert origin.hits["/bucket/out/a"] == 8
+
+
 def test_credentials_that_have_expired_are_told_at_once(origin: Origin) -> None:
     origin.on("/bucket/out/a", http.failing(400, EXPIRED))
     with pytest.raises(StorageError, match=r"ExpiredToken.*check the credentials") as caught:
