@@ -147,7 +147,9 @@
     const number = state.open;
     state.open = undefined;
     uso.writeAddress(state);
-    list.querySelector(`.open[data-row="${number}"]`)?.focus();
+    // The browser has given the focus back to where the row was opened from: a card, or the matrix.
+    if (list.contains(document.activeElement) || document.activeElement === document.body)
+      list.querySelector(`.open[data-row="${number}"]`)?.focus();
   };
 
   /** Shows what the address asks for, and listens to the controls. */

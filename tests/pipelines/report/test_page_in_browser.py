@@ -268,6 +268,8 @@ def test_the_matrix_opens_its_rows(page: Page) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator("#detail")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(table.locator("tbody tr").nth(1).locator("button").nth(1)).to_be_focused()
 
 
 def test_a_hostile_row_is_only_text(page: Page) -> None:
