@@ -31,7 +31,7 @@ class DoneRows:
         """For each row of a batch, the record by which it may be left out, `[n]`; -1: none.
 
         That is a record that is done and has the row's digest; no row before may have been left out
-        by it, and no other one of the batch may have the same id.
+        by it, and none of the batch before may have the same id.
 
         Args:
             high: `[n]`, the first halves of the rows' keys.
@@ -40,8 +40,8 @@ class DoneRows:
         """
         at = self._recorded.find(high, low)
         rows = np.flatnonzero(at >= 0)
-        _, first, times = np.unique(at[rows], return_index=True, return_counts=True)
-        rows = rows[first[times == 1]]
+        _, first = np.unique(at[rows], return_index=True)
+        rows = rows[first]
         records = self._recorded.payload[at[rows]]
         fits = (records["source"] == digests[rows]) & (digests[rows] != 0)
         fits &= is_final(records["state"], retry_failed=self._retry_failed)

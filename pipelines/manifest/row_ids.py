@@ -26,7 +26,7 @@ class RowIds:
     def leave_out(self, keys: bytes, digests: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which rows of a batch are recorded as done; their ids are given out with that.
 
-        Rows whose id another row of the batch has, or one before, are not among them.
+        Rows whose id a row before them has are not among them.
 
         Args:
             keys: of the ids, joined.
