@@ -178,6 +178,14 @@ def test_the_limit_takes_the_first_rows(tmp_path: Path) -> None:
     assert opened(tmp_path / "m", manifest={"limit": 99}, defaults={"prompt": "p"}).total_rows == 9
 
 
+def test_hundreds_of_tiny_files_are_one_manifest(tmp_path: Path) -> None:
+    for n in range(300):
+        write(tmp_path / f"{n:03d}.parquet", {"id": [f"r{n}"], "prompt": ["x"]})
+    manifest = opened(tmp_path)
+    assert manifest.total_rows == 300
+    assert [entry.row.id for entry in manifest.entries()] == [f"r{n}" for n in range(300)]
+
+
 def test_a_manifest_without_rows(tmp_path: Path) -> None:
     manifest = opened(write(tmp_path / "m.parquet", {"prompt": pa.array([], pa.string())}))
     assert manifest.total_rows == 0
