@@ -148,19 +148,21 @@ class StylizeConfig(StrictModel):
     attempts: int = Field(3, ge=1)
     """Times a row is tried in one run when its failure is a retryable one."""
     row_timeout_s: float = Field(1800, gt=0)
-    """A row that takes longer is cut off: its actor is killed and restarted."""
+    """A row that takes longer on the device, its references and its storing included, is cut off:
+    its actor is killed and replaced."""
     start_attempts: int = Field(3, ge=1)
     """Failed actor starts in a row after which the run ends with the reason, where no actor is at
     work."""
     placement_timeout_s: float = Field(1800, gt=0)
-    """Seconds without room for a single actor on the cluster after which the run ends."""
+    """Seconds with room for fewer than `actors.min` (1, where `actors` is a number) on the cluster
+    after which the run ends."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
     """The run's seed, from which rows with seed -1 get theirs."""
 
     @property
     def min_actors(self) -> int:
-        """Actors the run starts with."""
-        return self.actors if isinstance(self.actors, int) else self.actors.min
+        """Actors without which the run does not go on for long."""
+        return 1 if isinstance(self.actors, int) else self.actors.min
 
     @property
     def max_actors(self) -> int:

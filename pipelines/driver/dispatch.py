@@ -9,16 +9,17 @@ as `worker_lost`, and its neighbours pay no more than another try. Knows nothing
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipelines.driver.errors import WorkersFailedError
 from pipelines.driver.flow import FlowControl
+from pipelines.driver.start_watch import StartWatch
 from pipelines.driver.tasks import DispatchPolicy, Settled, Task
-from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed, WorkerPool
+from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, WorkerPool
 from pipelines.failures import Failure
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome
 
@@ -48,7 +49,7 @@ def _ignore(_failure: Failure) -> None:
 @dataclass(slots=True)
 class _Worker:
     device: str
-    in_flight: dict[str, tuple[Task, float]] = field(default_factory=dict)
+    in_flight: dict[str, tuple[Task, float]] = field(default_factory=dict)  # until its deadline
     isolating: bool = False
     has_worked: bool = False
 
@@ -85,8 +86,7 @@ class Dispatcher:
         self._retries: deque[Task] = deque()
         self._suspects: deque[Task] = deque()
         self._sorted = False
-        self._failed_starts: Counter[str] = Counter()  # in a row, of each worker
-        self._unplaced_since: float | None = None
+        self._starts = StartWatch(policy, clock)
         self._draining = False
 
     @property
@@ -116,22 +116,22 @@ class Dispatcher:
         """Give out no more rows; what is on the workers may end. The rest stays unrecorded."""
         self._draining = True
 
-    def step(self, timeout_s: float) -> list[Settled]:
+    def step(self, timeout_s: float) -> Iterator[Settled]:
         """Give out rows, wait up to `timeout_s` for something to happen, and say what settled.
+
+        To be iterated to its end; what has settled comes before what is raised.
 
         Raises:
             WorkersFailedError: a worker failed to start `start_attempts` times in a row and none is
-                at work, or not one found a place to run for `placement_timeout_s`.
+                at work, or too few found a place to run for `placement_timeout_s`.
         """
         self._fill()
-        settled: list[Settled] = []
         starving = self._workers and not self._fresh and not self._source.exhausted
         for event in self._pool.wait(min(timeout_s, _STARVING_S) if starving else timeout_s):
-            settled.extend(self._handle(event))
+            yield from self._handle(event)
         self._cut_overdue()
-        self._check_placed()
+        self._starts.check_placed(self._pool.placed)
         self._fill()
-        return settled
 
     # What happened
 
@@ -146,13 +146,13 @@ class Dispatcher:
             self._workers[event.worker] = _Worker(event.device)
             logger.info("worker_ready worker=%s device=%s", event.worker, event.device)
         else:
-            self._start_failed(event)
+            self._start_failed(event.worker, event.reason)
 
     def _finished(self, event: Finished) -> Iterator[Settled]:
         task = self._take_back(event.worker, event.outcome.row_id)
         if task is None:
             return
-        self._failed_starts.pop(event.worker, None)
+        self._starts.worked(event.worker)
         task.attempt += 1
         failure = event.outcome.failure
         if failure is not None:
@@ -185,8 +185,8 @@ class Dispatcher:
         logger.warning(
             "worker_lost worker=%s rows=%d reason=%s", event.worker, len(tasks), event.reason
         )
-        if not worker.has_worked:
-            self._start_failed(StartFailed(event.worker, event.reason))
+        if not tasks and not worker.has_worked:
+            self._start_failed(event.worker, event.reason)
         for task in tasks:
             if len(tasks) == 1:
                 task.deaths_alone += 1
@@ -197,50 +197,24 @@ class Dispatcher:
             message = f"{task.deaths_alone} workers died on this row alone: {event.reason}"
             yield self._failed(task, Failure("worker_lost", message))
 
-    def _start_failed(self, event: StartFailed) -> None:
-        self._failed_starts[event.worker] += 1
-        failed = self._failed_starts[event.worker]
-        logger.warning("worker_start_failed worker=%s reason=%s", event.worker, event.reason)
-        # Where others work, what is wrong is a node, not the run; and a node that dies while its
-        # eight workers load is one failed start of each, not eight in a row.
-        if failed >= self._policy.start_attempts and not self._workers:
-            raise WorkersFailedError(
-                f"workers failed to start {failed} times in a row; "
-                f"the last one said: {event.reason}"
-            )
-
-    def _check_placed(self) -> None:
-        if self._pool.placed:
-            self._unplaced_since = None
-            return
-        now = self._clock()
-        if self._unplaced_since is None:
-            self._unplaced_since = now
-        elif now - self._unplaced_since > self._policy.placement_timeout_s:
-            raise WorkersFailedError(
-                f"no node has had room for an actor for {self._policy.placement_timeout_s:g} s "
-                "(stylize.placement_timeout_s): see with `ray status` whether nodes with "
-                "stylize.gpus_per_actor GPUs and stylize.cpus_per_actor CPUs are there, and free; "
-                "then run the same command again"
-            )
+    def _start_failed(self, worker: str, reason: str) -> None:
+        self._starts.failed(worker, reason, others_ready=bool(self._workers))
 
     def _cut_overdue(self) -> None:
         now = self._clock()
         for name, worker in self._workers.items():
-            if not worker.in_flight:
-                continue
-            oldest = min(since for _, since in worker.in_flight.values())
-            if now - oldest > self._policy.row_timeout_s:
-                logger.warning("worker_overdue worker=%s seconds=%.0f", name, now - oldest)
+            if any(deadline < now for _, deadline in worker.in_flight.values()):
+                logger.warning("worker_overdue worker=%s rows=%d", name, len(worker.in_flight))
                 worker.in_flight = {  # so that it is killed once, not at every step
-                    row_id: (task, now) for row_id, (task, _) in worker.in_flight.items()
+                    row_id: (task, math.inf) for row_id, (task, _) in worker.in_flight.items()
                 }
                 self._pool.kill(name)
 
     def _take_back(self, name: str, row_id: str) -> Task | None:
         worker = self._workers.get(name)
-        held = worker.in_flight.pop(row_id, None) if worker else None
-        return held[0] if held else None
+        if worker is None or row_id not in worker.in_flight:
+            return None
+        return worker.in_flight.pop(row_id)[0]
 
     def _retry_later(self, task: Task) -> None:
         task.not_before = self._clock() + self._policy.retry_delay_s * 2 ** (task.attempt - 1)
@@ -313,8 +287,11 @@ class Dispatcher:
                     worker.isolating = False
 
     def _give(self, name: str, worker: _Worker, task: Task) -> None:
+        # Rows take turns on the device: those that are there may all go first.
+        turns = len(worker.in_flight) + 1
+        deadline = self._clock() + turns * self._policy.row_timeout_s
+        worker.in_flight[task.row.id] = (task, deadline)
         worker.has_worked = True
-        worker.in_flight[task.row.id] = (task, self._clock())
         self._pool.submit(name, task.row)
 
 

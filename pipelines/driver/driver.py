@@ -52,6 +52,10 @@ class Driver:
         self._source = ValidRows(self._feeder, self._reject)
         output = Storage.at(job.config.output.path, job.spec.storage, patience_s=_GUARD_PATIENCE_S)
         self._output_guard = OutputGuard(output)
+        on_one_machine = job.config.ray.address == "local"
+        self._before_loading = (
+            "starting the actors" if on_one_machine else "waiting for a node with room"
+        )
         self.reached_end = False
 
     def find_work(self) -> bool:
@@ -139,7 +143,7 @@ class Driver:
         if self._stop.requested:
             waiting_for = "stopping: finishing the rows on the actors"
         elif not dispatcher.workers_ready:
-            waiting_for = "loading the model" if pool.placed else "waiting for a node with room"
+            waiting_for = "loading the model" if pool.placed else self._before_loading
         else:
             waiting_for = _busiest_stage(pool)
         ready, in_flight = dispatcher.workers_ready, dispatcher.in_flight

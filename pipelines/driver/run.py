@@ -72,8 +72,9 @@ def run(
                 cluster.callback(pool.close)
                 driver.work(pool)
                 cluster.close()  # compaction needs no GPU
-            board.show("compacting the records")
-            job.ledger.compact()
+            if driver.reached_end:  # else there is a next run, and little time
+                board.show("compacting the records")
+                job.ledger.compact()
         save_calibration(job.output, job.stopwatch.machines())
         job.run_file.write("completed" if driver.reached_end else "interrupted", stats)
         return _summary(job, stats, interrupted=not driver.reached_end)

@@ -18,6 +18,7 @@ class DispatchPolicy:
     attempts: int = 3
     row_timeout_s: float = 1800
     start_attempts: int = 3
+    min_workers: int = 1
     placement_timeout_s: float = 1800
     rows_in_flight: int | None = None
     max_rows_in_flight: int = 8
@@ -31,6 +32,7 @@ class DispatchPolicy:
             attempts=config.attempts,
             row_timeout_s=config.row_timeout_s,
             start_attempts=config.start_attempts,
+            min_workers=config.min_actors,
             placement_timeout_s=config.placement_timeout_s,
             rows_in_flight=fixed,
             max_rows_in_flight=config.max_rows_in_flight,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -223,7 +224,7 @@ def test_draining_lets_rows_end_and_gives_out_no_more() -> None:
 
     source = ListSource(ManifestEntry(r) for r in rows(50))
     dispatcher = Dispatcher(InProcessPool(1, work), source, DispatchPolicy(rows_in_flight=2))
-    settled = dispatcher.step(0.5)
+    settled = list(dispatcher.step(0.5))
     while not dispatcher.in_flight:
         settled += dispatcher.step(0.5)
     held = dispatcher.in_flight
@@ -268,9 +269,59 @@ def test_workers_that_are_placed_late_do_their_work() -> None:
     pool = InProcessPool(2, ok, room=False)
     source = ListSource(ManifestEntry(r) for r in rows(6))
     dispatcher = Dispatcher(pool, source, DispatchPolicy(placement_timeout_s=5))
-    assert dispatcher.step(0.01) == []
+    assert list(dispatcher.step(0.01)) == []
     pool.find_room()
     settled: list[Settled] = []
     while not dispatcher.done:
         settled += dispatcher.step(0.05)
     assert codes(settled) == {"completed": 6}
+
+
+def test_poison_rows_on_the_only_worker_do_not_count_as_failed_starts() -> None:
+    def work(r: ManifestRow) -> Outcome:
+        if r.id in {"r0", "r1", "r2"}:
+            raise DiesError
+        return ok(r)
+
+    settled = settle_all(InProcessPool(1, work), rows(5))
+    assert codes(settled) == {"completed": 2, "worker_lost": 3}
+
+
+def test_rows_that_wait_for_their_turn_are_not_overdue() -> None:
+    turn = threading.Lock()
+
+    def work(r: ManifestRow) -> Outcome:
+        with turn:
+            time.sleep(0.15)
+        return ok(r)
+
+    policy = DispatchPolicy(rows_in_flight=6, row_timeout_s=0.4)
+    pool = InProcessPool(1, work)
+    assert codes(settle_all(pool, rows(6), policy)) == {"completed": 6}
+    assert set(pool.tries.values()) == {1}
+
+
+def test_what_has_settled_comes_before_what_ends_the_run() -> None:
+    def stop_at_failure(_failure: Failure) -> None:
+        raise RuntimeError("the disk is full")
+
+    def work(r: ManifestRow) -> Outcome:
+        if r.id == "r3":
+            time.sleep(0.2)
+            return Outcome(row_id=r.id, failure=Failure("storage_write", "full"))
+        return ok(r)
+
+    source = ListSource(ManifestEntry(r) for r in rows(4))
+    pool = InProcessPool(1, work)
+    policy = DispatchPolicy(rows_in_flight=4)
+    dispatcher = Dispatcher(pool, source, policy, on_failure=stop_at_failure)
+    settled: set[str] = set()
+
+    def go_on() -> None:
+        while True:
+            time.sleep(0.1)  # so that several events come in one step
+            settled.update(one.entry.row.id for one in dispatcher.step(0.5))
+
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        go_on()
+    assert settled == {"r0", "r1", "r2"}
