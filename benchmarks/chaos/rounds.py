@@ -172,10 +172,11 @@ def _calm_run(world: World) -> list[str]:
 
 
 def _bad_ends(world: World) -> list[str]:
-    """Runs that ended in a way that no fault explains: a traceback, a crash, an unknown code."""
+    """Runs that ended in a way that no fault explains: with a traceback, or an unknown code."""
     return [f"{run.log.name} ended badly: {run.said}" for run in world.runs if _ended_badly(run)]
 
 
 def _ended_badly(run: Run) -> bool:
     code = run.process.returncode
-    return "Traceback" in run.said or code not in _ENDS
+    # asyncio logs tracebacks of cut connections, too; an uncaught exception ends a run with 1.
+    return code not in _ENDS or (code == _RUN_FAILED and "Traceback" in run.said)
