@@ -1,0 +1,106 @@
+"""What `uso run`, `describe`, `plan`, `status` and `report` take.
+
+A command's module is imported when it runs: `uso --help` must answer at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.options import ConfigFile, Limit, Output, Overrides, with_limit
+
+
+def run(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    limit: Limit = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try rows again whatever they failed with.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
+) -> None:
+    """Draw the images of a manifest; run it again to go on, or to do what is missing.
+
+    Exit codes: 0 done within the failure budget, 1 the run failed, 2 wrong configuration or
+    manifest, 3 done but over the failure budget, 130 interrupted.
+    """
+    from jobs.run import run_command
+
+    values = with_limit(overrides, limit)
+    if retry_failed:
+        values.append("on_error.retry_failed=true")
+    raise typer.Exit(run_command(config, values, verbose=verbose))
+
+
+def describe(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Show what a run would do: stages, actors, resources, schemas. Starts nothing."""
+    from jobs.describe import describe_command
+
+    raise typer.Exit(describe_command(config, overrides or []))
+
+
+def plan(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    limit: Limit = None,
+    price_per_gpu_hour: Annotated[
+        float | None,
+        typer.Option(min=0, help="Say what the run costs, too.", show_default=False),
+    ] = None,
+) -> None:
+    """Say what a run will take: rows, arithmetic, time, GPU-hours, storage. Starts nothing."""
+    from jobs.plan import plan_command
+
+    values = with_limit(overrides, limit)
+    raise typer.Exit(plan_command(config, values, price_per_gpu_hour=price_per_gpu_hour))
+
+
+def status(
+    output: Output,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    rows: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Print the first N records, too.")
+    ] = 0,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Take the storage options of this file.", show_default=False),
+    ] = None,
+) -> None:
+    """Count an output's records. Needs no cluster, and works while a run goes on."""
+    from jobs.status import status_command
+
+    raise typer.Exit(status_command(output, as_json=as_json, rows=rows, config_path=config))
+
+
+def report(
+    output: Output,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OTHER",
+            help="The output of another run, to compare with row by row.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Where to.", show_default="report/ in OUTPUT"),
+    ] = None,
+    thumbnails: Annotated[
+        str,
+        typer.Option(metavar="N|all|none", help="Rows whose pictures get thumbnails."),
+    ] = "1000",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take the storage options and the fetch policy of this file.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Write a page with a run's numbers and pictures. Needs no cluster; safe to run again."""
+    from jobs.report import ReportRequest, report_command
+
+    raise typer.Exit(report_command(ReportRequest(output, against, out, thumbnails, config)))
