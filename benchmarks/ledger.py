@@ -2,7 +2,7 @@
 
     python -m benchmarks.ledger                        # 10 million rows recorded, 1,000 left
     python -m benchmarks.ledger --recorded 500000
-    python -m benchmarks.ledger --folder /big/disk     # keep the manifest and the records there
+    python -m benchmarks.ledger --folder /big/disk     # an empty folder; what is made there is kept
 
 Makes a manifest whose first rows are recorded, through the real digests and the real writer of
 parts, and whose last rows are not: the worst place for them. Then a process of its own resumes the
@@ -225,13 +225,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recorded", type=int, default=10_000_000)
     parser.add_argument("--left", type=int, default=1000)
-    parser.add_argument("--folder", type=Path, help="built there if it is not there, and kept")
+    parser.add_argument("--folder", type=Path, help="an empty one")
     parser.add_argument("--step", choices=_STEPS, help="one step alone, in --folder")
     arguments = parser.parse_args()
     if arguments.step is None:
         with tempfile.TemporaryDirectory() as temporary:
             folder = arguments.folder or Path(temporary)
-            for step in _STEPS[(folder / "manifest.parquet").exists() :]:
+            for step in _STEPS:
                 _run_step(step, folder, arguments)
     elif arguments.step == "build":
         build(arguments.folder, arguments.recorded, arguments.left)
