@@ -27,6 +27,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)
 	$(BIN)/uso run configs/demo.yaml
 	$(BIN)/uso status out/demo --rows 100
+	$(BIN)/uso report out/demo
 
 test: lint types unit
 
