@@ -71,7 +71,11 @@ def _last_run(storage: Storage) -> dict[str, Any] | None:
     files = [path for path in storage.list("run") if path.endswith(".json") and path != LEASE_PATH]
     if not files:
         return None
-    document = json.loads(storage.read(max(files)))
+    newest = max(files)
+    try:
+        document = json.loads(storage.read(newest))
+    except ValueError:  # it is for people to read; the counts are those of the records
+        document = {"run_id": newest, "state": "unknown", "reason": "its run file is damaged"}
     names = ("run_id", "state", "reason", "started_at", "updated_at")
     return {name: document.get(name) for name in names}
 
@@ -108,7 +112,9 @@ def _print(
 
 
 def _run_line(last_run: Mapping[str, Any]) -> str:
-    line = f"{last_run['run_id']}: {last_run['state']} at {last_run['updated_at']}"
+    line = f"{last_run['run_id']}: {last_run['state']}"
+    if last_run["updated_at"]:
+        line += f" at {last_run['updated_at']}"
     return screen.one_line(f"{line}: {last_run['reason']}" if last_run["reason"] else line)
 
 

@@ -121,3 +121,11 @@ def test_storage_options_come_from_a_configuration(tmp_path: Path, output: Path)
     result = status(str(output), "--config", str(config))
     assert result.exit_code == 2
     assert "NOT_SET" in result.stderr
+
+
+def test_a_damaged_run_file_does_not_hide_the_counts(output: Path) -> None:
+    (output / "run" / "20260104T000000-1.json").write_text('{"run_id": ')
+    result = status(str(output))
+    assert result.exit_code == 0
+    assert "run file is damaged" in result.stdout
+    assert "recorded   4 rows" in result.stdout
