@@ -39,7 +39,8 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not ray and not gpu and not weights and not browser'
+	$(BIN)/python -m pytest -m ray
 
 # The report in a real browser, which pip does not install; on Debian: apt-get install -y chromium
 test-browser: $(INSTALLED)

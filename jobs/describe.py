@@ -191,4 +191,5 @@ def _fact(console: Console, label: str, text: str) -> None:
 
 def _problem(console: Console, label: str, error: Exception, problems: list[Exception]) -> None:
     problems.append(error)
-    console.print(Text.assemble(f"{label:<11}", ("error: ", "bold red"), screen.lines(str(error))))
+    text = Text.assemble(f"{label:<11}", ("error: ", "bold red"), screen.lines(str(error)))
+    console.print(text, soft_wrap=True)

@@ -51,7 +51,8 @@ def generate_command(
         request = _request(references, parameters)
         image = _draw(model, request, console)
         _write(image, out)
-    screen.out().print(f"wrote {screen.one_line(str(out))}: {_size(image)}, seed {image.seed}")
+    wrote = f"wrote {screen.one_line(str(out))}: {_size(image)}, seed {image.seed}"
+    screen.out().print(wrote, soft_wrap=True)
     if image.prompt_truncated:
         console.print("the prompt is longer than 512 tokens; its end was not used")
     return exits.DONE

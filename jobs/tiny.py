@@ -14,6 +14,7 @@ def tiny_command(folder: Path, seed: int) -> int:
     with exits.exit_on(CheckpointError, OSError, code=exits.WRONG_INPUT):
         write_tiny_checkpoint(folder, seed=seed)
     console = screen.out()
-    console.print(f"wrote {screen.one_line(str(folder))}: random weights, which draw noise")
-    console.print(f"use it with model.base: {screen.one_line(str(folder))}")
+    where = screen.one_line(str(folder))
+    console.print(f"wrote {where}: random weights, which draw noise", soft_wrap=True)
+    console.print(f"use it with model.base: {where}", soft_wrap=True)
     return exits.DONE

@@ -120,7 +120,10 @@ def draw(pipeline: USOPipeline, **changes: object) -> np.ndarray:
         {"seed": 8},
         {"guidance": 1.5},
     ],
-    ids=str,
+    ids=[
+        *("prompt", "no-prompt", "content", "no-content"),
+        *("style", "no-style", "two-styles", "seed", "guidance"),
+    ],
 )
 def test_every_input_shows_in_the_picture(pipeline: USOPipeline, change: dict[str, object]) -> None:
     difference = np.abs(draw(pipeline, **change) - draw(pipeline))

@@ -124,7 +124,7 @@ def test_a_digest_is_of_the_run_too(other: SourceDigests) -> None:
         {"prompt": pa.array([{"a": 1}], pa.struct([("a", pa.date32())]))},
         {"prompt": pa.array([{}], pa.struct([]))},
     ],
-    ids=str,
+    ids=["decimal", "list-of-times", "struct-with-a-date", "empty-struct"],
 )
 def test_a_type_that_is_not_known_gives_no_digests(columns: dict[str, Any]) -> None:
     assert digests(columns) == [0]
