@@ -90,13 +90,9 @@ class Ledger:
         return len(self._index)
 
     def lookup(self, row_ids: Sequence[str]) -> list[Recorded | None]:
-        """What is recorded of each row; None: nothing. Much quicker for many rows at a time."""
+        """What is recorded of each row; None: nothing."""
         with self._index_lock:
             return self._index.lookup(row_ids)
-
-    def state(self, row_id: str) -> Recorded | None:
-        """What is recorded of a row; None: nothing."""
-        return self.lookup([row_id])[0]
 
     def done_rows(self, *, retry_failed: bool) -> DoneRows:
         """For one pass over the manifest, the rows that it may leave out; see `DoneRows`."""

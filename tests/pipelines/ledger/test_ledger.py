@@ -45,7 +45,7 @@ def part_of(storage: Storage, table: pa.Table, name: str = "0" * 32) -> str:
 def test_a_new_output_has_no_records(storage: Storage) -> None:
     ledger = Ledger.open(storage, SCHEMA)
     assert len(ledger) == 0
-    assert ledger.state("a") is None
+    assert ledger.lookup(["a"])[0] is None
     assert ledger.counts() == count_records(storage)
     assert ledger.counts().completed == ledger.counts().failed == 0
     assert stored(storage) == []
@@ -140,7 +140,7 @@ def test_every_failure_code_is_told_apart(local: Storage) -> None:
     again = Ledger.open(local, SCHEMA)
     assert dict(again.counts().failed_by_code) == dict.fromkeys(CODES, 1)
     for code, facts in CODES.items():
-        recorded = again.state(code)
+        recorded = again.lookup([code])[0]
         assert recorded is not None
         assert (recorded.code, recorded.retryable) == (code, facts.retryable)
 
@@ -151,7 +151,7 @@ def test_a_part_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "records").write_text("in the way")
     with pytest.raises(StorageError):
         ledger.append([completed("a")])
-    assert ledger.state("a") is None
+    assert ledger.lookup(["a"])[0] is None
     assert ledger.counts().completed == 0
 
 
