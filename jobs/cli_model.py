@@ -60,7 +60,7 @@ def generate(
 ) -> None:
     """Draw one image, without Ray and without a manifest."""
     from jobs.generate import References, generate_command
-    from pipelines.config.schema import ModelConfig
+    from pipelines.config.model import ModelConfig
     from uso_core.request import Parameters
 
     parameters = Parameters(

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from jobs import exits, screen
-from pipelines.config.schema import FetchConfig, ModelConfig, OutputConfig
+from pipelines.config.inputs import FetchConfig
+from pipelines.config.model import ModelConfig
+from pipelines.config.output import OutputConfig
 from pipelines.failures import RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.storage.local_files import write_file

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pipelines.config.schema import RayConfig, StylizeConfig
+from pipelines.config.cluster import RayConfig, StylizeConfig
 from pipelines.driver.errors import ClusterError
 from pipelines.driver.head_watch import HeadWatch, knock
 from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed, WorkerEnv

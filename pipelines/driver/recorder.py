@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import Any
 
-from pipelines.config.schema import OutputConfig
+from pipelines.config.output import OutputConfig
 from pipelines.ledger.ledger import Ledger
 from pipelines.rows import ManifestEntry, Outcome, RunFacts, make_record
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from pipelines.config.schema import OnErrorConfig, OutputConfig
+from pipelines.config.output import OnErrorConfig, OutputConfig
 from pipelines.driver.errors import RowsChangedError
 from pipelines.driver.stats import RunStats
 from pipelines.ledger.done_rows import DoneRows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipelines.config.schema import StylizeConfig
+from pipelines.config.cluster import StylizeConfig
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome
 
 

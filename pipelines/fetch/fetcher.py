@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from PIL import Image
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from pipelines.config.schema import FetchConfig
+from pipelines.config.inputs import FetchConfig
 from pipelines.fetch.cache import FetchCache
 from pipelines.fetch.deadline import Deadline, DeadlineExceededError
 from pipelines.fetch.errors import TransientFetchError, fetch_failed

@@ -13,7 +13,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import httpcore2
 import httpx2
 
-from pipelines.config.schema import FetchConfig
+from pipelines.config.inputs import FetchConfig
 from pipelines.failures import RowFailedError
 from pipelines.fetch.deadline import Deadline
 from pipelines.fetch.errors import TransientFetchError, fetch_failed, status_failed

@@ -12,7 +12,7 @@ from typing import Any
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from pipelines.config.schema import ManifestConfig
+from pipelines.config.inputs import ManifestConfig
 from pipelines.manifest.error import ManifestError
 from pipelines.manifest.source import Format, ManifestFile, patiently
 from pipelines.storage.storage import StorageError, open_filesystem, public_uri

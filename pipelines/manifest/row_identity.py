@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from pipelines.config.schema import OutputConfig, RunConfig
+from pipelines.config.output import OutputConfig
+from pipelines.config.schema import RunConfig
 from pipelines.rows import Reference, shown_reference
 from pipelines.storage.storage import public_uri
 from uso_core.request import MAX_SEED, Parameters

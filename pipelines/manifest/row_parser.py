@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.config.schema import DefaultsConfig, RunConfig
+from pipelines.config.inputs import DefaultsConfig
+from pipelines.config.schema import RunConfig
 from pipelines.failures import Failure
 from pipelines.manifest import cells
 from pipelines.manifest.error import ManifestError

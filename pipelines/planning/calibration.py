@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from pipelines.config.schema import ModelConfig
+from pipelines.config.model import ModelConfig
 from pipelines.planning.shapes import Shape
 from pipelines.storage.local_files import write_file
 from pipelines.storage.storage import Storage, StorageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipelines.config.schema import ModelConfig
+from pipelines.config.model import ModelConfig
 from pipelines.manifest.references import is_uri
 from pipelines.storage.storage import public_uri
 from uso_core.checkpoint import ModelCard, ModelSource, describe_model

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipelines.config.schema import OutputConfig, RunConfig
+from pipelines.config.output import OutputConfig
+from pipelines.config.schema import RunConfig
 from pipelines.driver.selection import RowSelection
 from pipelines.driver.stats import RunStats
 from pipelines.ledger.key_index import KeySet, row_key

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipelines.config.schema import FetchConfig
+from pipelines.config.inputs import FetchConfig
 from pipelines.report.bounded_pool import BoundedPool
 from pipelines.report.error import ReportError
 from pipelines.report.facets import Facets

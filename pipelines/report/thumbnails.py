@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from pipelines.config.schema import FetchConfig
+from pipelines.config.inputs import FetchConfig
 from pipelines.failures import RowFailedError
 from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.fetcher import Fetcher

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pipelines.config.schema import FetchConfig
+from pipelines.config.inputs import FetchConfig
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image

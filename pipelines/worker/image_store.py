@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from pipelines.config.schema import OutputConfig
+from pipelines.config.output import OutputConfig
 from pipelines.failures import Failure, RowFailedError
 from pipelines.storage.storage import Storage, StorageError
 

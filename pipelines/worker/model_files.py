@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from filelock import FileLock
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from pipelines.config.schema import ModelConfig
+from pipelines.config.model import ModelConfig
 from pipelines.manifest.references import is_uri
 from pipelines.storage.faults import fault_of
 from pipelines.storage.local_files import write_file

@@ -17,7 +17,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipelines.config.schema import FetchConfig, ModelConfig, OutputConfig, RunConfig
+from pipelines.config.inputs import FetchConfig
+from pipelines.config.model import ModelConfig
+from pipelines.config.output import OutputConfig
+from pipelines.config.schema import RunConfig
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.manifest.references import is_uri

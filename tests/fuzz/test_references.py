@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 from hypothesis import strategies as st
 
-from pipelines.config.schema import FetchConfig
+from pipelines.config.inputs import FetchConfig
 from pipelines.failures import CODES, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.http import HttpReader

@@ -11,7 +11,8 @@ import pytest
 import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError
 
-from pipelines.config.schema import RunConfig, StylizeConfig
+from pipelines.config.cluster import StylizeConfig
+from pipelines.config.schema import RunConfig
 from pipelines.driver.dispatch import Dispatcher
 from pipelines.driver.errors import WorkersFailedError
 from pipelines.driver.ray_actors import RayPool, RowWorker, row_event

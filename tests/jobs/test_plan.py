@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
 from jobs.cli import app
-from pipelines.config.schema import ModelConfig
+from pipelines.config.model import ModelConfig
 from pipelines.planning.calibration import Machine, Settings, ShapeTime, save_calibration
 from pipelines.planning.shapes import Shape
 from pipelines.storage.storage import Storage

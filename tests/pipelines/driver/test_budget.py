@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.config.schema import OnErrorConfig
+from pipelines.config.output import OnErrorConfig
 from pipelines.driver.budget import check_budget
 from pipelines.driver.errors import TooManyFailuresError
 from pipelines.driver.stats import RECENT_ROWS, RunStats

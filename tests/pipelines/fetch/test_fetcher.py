@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.config.schema import FetchConfig
+from pipelines.config.inputs import FetchConfig
 from pipelines.failures import CODES, Failure, FailureCode, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.http import HttpReader

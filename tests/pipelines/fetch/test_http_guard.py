@@ -13,7 +13,7 @@ import httpx2
 import pytest
 import trustme
 
-from pipelines.config.schema import FetchConfig
+from pipelines.config.inputs import FetchConfig
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.deadline import Deadline
 from pipelines.fetch.http import HttpReader

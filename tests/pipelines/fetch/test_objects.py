@@ -10,7 +10,7 @@ import fsspec
 import pytest
 from s3fs import S3FileSystem
 
-from pipelines.config.schema import FetchConfig
+from pipelines.config.inputs import FetchConfig
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from tests.pipelines import http_origin as http

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.config.schema import ModelConfig, RunConfig
+from pipelines.config.model import ModelConfig
+from pipelines.config.schema import RunConfig
 from pipelines.ledger.ledger import Ledger
 from pipelines.planning.calibration import Machine, Settings, ShapeTime
 from pipelines.planning.plan import Uniques, Workload, make_plan, survey

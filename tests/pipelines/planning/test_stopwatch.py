@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.config.schema import ModelConfig
+from pipelines.config.model import ModelConfig
 from pipelines.failures import Failure
 from pipelines.planning.calibration import Settings
 from pipelines.planning.shapes import Shape

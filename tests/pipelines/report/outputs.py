@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.config.schema import FetchConfig
+from pipelines.config.inputs import FetchConfig
 from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.ledger import Ledger
 from pipelines.report.pictures import Places

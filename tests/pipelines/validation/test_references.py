@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipelines.config.schema import FetchConfig
+from pipelines.config.inputs import FetchConfig
 from pipelines.manifest.manifest import Manifest
 from pipelines.validation.problems import Findings, Problem
 from pipelines.validation.references import ReferenceCheck

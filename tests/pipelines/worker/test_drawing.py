@@ -6,7 +6,9 @@ import time
 import pytest
 import torch
 
-from pipelines.config.schema import FetchConfig, ModelConfig, OutputConfig
+from pipelines.config.inputs import FetchConfig
+from pipelines.config.model import ModelConfig
+from pipelines.config.output import OutputConfig
 from pipelines.failures import RowFailedError
 from pipelines.worker.drawing import Drawer, load_pipeline
 from pipelines.worker.stylizer import StylizerSpec

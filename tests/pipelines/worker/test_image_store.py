@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipelines.config.schema import OutputConfig
+from pipelines.config.output import OutputConfig
 from pipelines.failures import RowFailedError
 from pipelines.storage.storage import Storage
 from pipelines.worker.image_store import ImageStore, image_path

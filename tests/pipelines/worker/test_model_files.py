@@ -11,7 +11,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from pipelines.config.schema import ModelConfig
+from pipelines.config.model import ModelConfig
 from pipelines.storage.storage import StorageError
 from pipelines.worker.model_files import localize
 from tests.s3_server import S3Server
@@ -136,7 +136,7 @@ def test_urls_that_are_no_folder(url: str, tmp_path: Path, end: str, said: str) 
 
 _PULL = """
 import json, logging, sys
-from pipelines.config.schema import ModelConfig
+from pipelines.config.model import ModelConfig
 from pipelines.worker.model_files import localize
 logging.basicConfig(level=logging.INFO)
 url, cache, options = json.load(sys.stdin)

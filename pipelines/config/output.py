@@ -1,0 +1,41 @@
+"""What comes out, and how many failures are too many."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipelines.config.strict import StrictModel
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class OutputConfig(StrictModel):
+    """Where images and records go."""
+
+    path: str
+    """Folder, local or any fsspec URL."""
+    format: Literal["png", "webp", "jpeg"] = "png"
+    quality: int = Field(95, ge=1, le=100)
+    """Of JPEG and lossy WebP."""
+    lossless: bool = False
+    """Of WebP."""
+    commit_seconds: float = Field(5, gt=0)
+    commit_rows: int = Field(1000, ge=1)
+    on_change: Literal["redo", "keep", "error"] = "redo"
+    """What to do with a completed row whose inputs, parameters or model have changed since."""
+
+
+class OnErrorConfig(StrictModel):
+    """The failure budget."""
+
+    max_failed_fraction: Fraction = 0.0
+    """Failed rows, of all rows recorded, up to which the run counts as a success (exit code 0)."""
+    max_consecutive: int | None = Field(100, ge=1)
+    """Stop the run after so many failures in a row other than `invalid_request` (`null`: never)."""
+    max_recent_fraction: Fraction | None = 0.9
+    """Stop the run when more than this share of the last 1,000 rows failed other than with
+    `invalid_request` (`null`: never)."""
+    retry_failed: bool = False
+    """Try rows again that failed for a reason that is not retryable, too."""
