@@ -12,8 +12,7 @@ from uso_core.cache import ByteBoundedCache
 from uso_core.components import Components, rotary_rows
 from uso_core.encoders import TextEmbeds, encode_content, encode_style, encode_text
 from uso_core.geometry import position_ids
-from uso_core.prepare import PreparedRequest
-from uso_core.sizes import Size
+from uso_core.prepare import Form, PreparedRequest
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,8 +27,7 @@ class Conditioning:
         content: [1, m, 64].
         context_rotary: [L, 2 * head_dim], float32, as `rotary_rows` gives it.
         image_rotary: [n + m, 2 * head_dim], likewise.
-        size: of the output, in pixels.
-        num_steps: Euler steps.
+        form: of the request.
         guidance: distilled guidance scale.
         prompt_truncated: the prompt was longer than 512 T5 tokens.
     """
@@ -39,8 +37,7 @@ class Conditioning:
     content: torch.Tensor
     context_rotary: torch.Tensor
     image_rotary: torch.Tensor
-    size: Size
-    num_steps: int
+    form: Form
     guidance: float
     prompt_truncated: bool
 
@@ -52,12 +49,12 @@ def make_conditioning(
     text = _text(components, prepared.prompt, cache)
     styles = [_style(components, pixels, cache) for pixels in prepared.styles]
     context = torch.cat([*styles, text.context], dim=1)
-    sizes = [prepared.size]
+    form = prepared.form
+    sizes = [form.size] if form.content is None else [form.size, form.content]
     if prepared.content is None:
         content = text.pooled.new_empty(1, 0, components.transformer.config.in_channels)
     else:
         content = _content(components, prepared.content, cache)
-        sizes.append(Size(*prepared.content.size))
     context_ids = torch.zeros(context.shape[1], 3)
     return Conditioning(
         context=context,
@@ -65,8 +62,7 @@ def make_conditioning(
         content=content,
         context_rotary=_rotary(components, [context_ids]),
         image_rotary=_rotary(components, position_ids(sizes)),
-        size=prepared.size,
-        num_steps=prepared.num_steps,
+        form=form,
         guidance=prepared.guidance,
         prompt_truncated=text.truncated,
     )

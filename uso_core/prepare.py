@@ -13,6 +13,23 @@ from uso_core.request import Limits, StylizeRequest
 from uso_core.sizes import Size, content_size, output_size
 
 
+@dataclass(frozen=True)
+class Form:
+    """What requests must have in common to be drawn as one batch.
+
+    Attributes:
+        size: of the output, in pixels.
+        content: of the content image as it is encoded, in pixels; None: there is none.
+        styles: how many.
+        num_steps: Euler steps.
+    """
+
+    size: Size
+    content: Size | None
+    styles: int
+    num_steps: int
+
+
 @dataclass(frozen=True, eq=False)
 class PreparedRequest:
     """A request that was found valid, with its images made ready for the encoders.
@@ -32,6 +49,12 @@ class PreparedRequest:
     guidance: float
     content: Image.Image | None
     styles: tuple[torch.Tensor, ...]
+
+    @property
+    def form(self) -> Form:
+        """What it must have in common with others to be drawn with them."""
+        content = None if self.content is None else Size(*self.content.size)
+        return Form(self.size, content, len(self.styles), self.num_steps)
 
 
 def prepare(

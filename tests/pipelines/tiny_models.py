@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
@@ -26,19 +26,26 @@ class Misbehaving(USOPipeline):
 
     Attributes:
         drawn: the seed of each image that was begun.
+        batches: how many images were begun together, each time.
     """
 
     def __init__(self, before: Callable[[int], None]) -> None:
         super().__init__(tiny().components)
         self.drawn: list[int] = []
+        self.batches: list[int] = []
         self._before = before
 
-    def denoise(
-        self, conditioning: Conditioning, seed: int, on_step: OnStep | None = None
-    ) -> Latents:
-        self.drawn.append(seed)
-        self._before(seed)
-        return super().denoise(conditioning, seed, on_step)
+    def denoise_batch(
+        self,
+        conditionings: Sequence[Conditioning],
+        seeds: Sequence[int],
+        on_step: OnStep | None = None,
+    ) -> list[Latents]:
+        self.batches.append(len(seeds))
+        for seed in seeds:
+            self.drawn.append(seed)
+            self._before(seed)
+        return super().denoise_batch(conditionings, seeds, on_step)
 
 
 class OutOfMemory:
