@@ -134,22 +134,7 @@ FAULTS: dict[str, Fault] = {
     "Ray head killed": kill_head,
 }
 KILLS = frozenset(name for name in FAULTS if "killed" in name)
-_ON_NODES = ("Ray node killed", "Ray head killed")
-_WEIGHTS: dict[str, float] = {
-    "actor killed while it fetches": 4,
-    "actor killed while it draws": 4,
-    "actor killed while it stores": 4,
-    "driver killed": 3,
-    "Ray node killed": 4,
-    "Ray head killed": 0.5,
-}
-
-
-def draw_fault(world: World) -> str:
-    """One of the faults that can be done here, kills more often than others."""
-    names = [name for name in FAULTS if world.nodes is not None or name not in _ON_NODES]
-    weights = [_WEIGHTS.get(name, 1) for name in names]
-    return world.random.choices(names, weights)[0]
+ON_NODES = frozenset({"Ray node killed", "Ray head killed"})
 
 
 def _kill_at(world: World, kind: Kind) -> bool:

@@ -36,6 +36,11 @@ class RoundResult:
     violations: tuple[str, ...] = ()
 
 
+def kills_among(faults: Mapping[str, int]) -> int:
+    """How many of these faults killed a process, or a node of them."""
+    return sum(faults.get(name, 0) for name in KILLS)
+
+
 def table(results: Sequence[RoundResult]) -> str:
     """All rounds, as a Markdown table; losses count for every fault of their round."""
     lines = [
@@ -43,24 +48,27 @@ def table(results: Sequence[RoundResult]) -> str:
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name in FAULTS:
-        with_it = [result for result in results if result.faults[name]]
-        numbers = (
-            sum(result.faults[name] for result in results),
-            sum(result.lost for result in with_it),
-            sum(result.duplicated for result in with_it),
-            sum(result.redrawn[name] for result in results),
-        )
+        redrawn = sum(result.redrawn[name] for result in results)
         redone_s = sum(result.redone_s.get(name, 0.0) for result in results)
-        lines.append(f"| {name} | {' | '.join(map(str, numbers))} | {redone_s:.1f} |")
-    spoiled = sum((result.spoiled for result in results), Counter[str]())
-    for what, times in sorted(spoiled.items()):
-        lines.append(f"| S3 request: {what} | {times} | 0 | 0 | | |")
+        times = [result.faults[name] for result in results]
+        lines.append(f"| {name} | {_losses(results, times)} | {redrawn} | {redone_s:.1f} |")
+    for what in sorted({what for result in results for what in result.spoiled}):
+        times = [result.spoiled[what] for result in results]
+        lines.append(f"| S3 request: {what} | {_losses(results, times)} | | |")
     return "\n".join(lines)
+
+
+def _losses(results: Sequence[RoundResult], times: Sequence[int]) -> str:
+    """How often something was done, and what the rounds lost in which it was."""
+    with_it = [result for result, count in zip(results, times, strict=True) if count]
+    lost = sum(result.lost for result in with_it)
+    duplicated = sum(result.duplicated for result in with_it)
+    return f"{sum(times)} | {lost} | {duplicated}"
 
 
 def totals(results: Sequence[RoundResult]) -> str:
     """The promise in one line."""
-    kills = sum(result.faults[name] for result in results for name in KILLS)
+    kills = sum(kills_among(result.faults) for result in results)
     return (
         f"{len(results)} rounds, {sum(result.runs for result in results)} runs, {kills} kills: "
         f"{sum(result.lost for result in results)} rows lost, "

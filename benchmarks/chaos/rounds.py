@@ -14,10 +14,11 @@ from pathlib import Path
 
 from benchmarks.chaos.check import Findings, check_output
 from benchmarks.chaos.cluster import Nodes
-from benchmarks.chaos.faults import FAULTS, StuckError, draw_fault
+from benchmarks.chaos.deck import FaultDeck
+from benchmarks.chaos.faults import FAULTS, StuckError
 from benchmarks.chaos.inputs import KEY_VARIABLE, SECRET_VARIABLE, Inputs, configuration
 from benchmarks.chaos.proxy import CALM, ROUGH, FaultProxy
-from benchmarks.chaos.report import RoundResult
+from benchmarks.chaos.report import RoundResult, kills_among
 from benchmarks.chaos.runs import Run
 from benchmarks.chaos.world import World
 from tests.integration.harness import write_config
@@ -67,15 +68,24 @@ class Disturbance:
 
     Attributes:
         name: of its output.
-        seed: of what is done when.
+        seed: of when and to whom something is done.
+        deck: what is done.
         faults: at most so many.
+        kills: at most so many of them are kills.
         until: when the monotonic clock says that, no more.
     """
 
     name: str
     seed: str
+    deck: FaultDeck
     faults: int
+    kills: float
     until: float
+
+    def is_over(self, done: Counter[str]) -> bool:
+        """Whether that is enough."""
+        enough = done.total() >= self.faults or kills_among(done) >= self.kills
+        return enough or time.monotonic() >= self.until
 
 
 def undisturbed_run(ground: Ground, nodes: Nodes | None) -> tuple[Findings, list[str]]:
@@ -133,7 +143,7 @@ def disturbed_round(
 
 
 def _disturb(world: World, done: Counter[str], disturbance: Disturbance) -> None:
-    while done.total() < disturbance.faults and time.monotonic() < disturbance.until:
+    while not disturbance.is_over(done):
         if not world.alive:
             if world.runs and world.runs[-1].process.returncode == 0:
                 return  # nothing is left to do
@@ -143,13 +153,14 @@ def _disturb(world: World, done: Counter[str], disturbance: Disturbance) -> None
         time.sleep(world.random.uniform(0, 2))
         if not world.alive:
             continue
-        name = draw_fault(world)
+        name = disturbance.deck.draw(on_nodes=world.nodes is not None)
         logger.info("fault %s", name)
         before, world.last_fault = world.last_fault, name
         if FAULTS[name](world):
             done[name] += 1
         else:
             world.last_fault = before
+            disturbance.deck.put_back(name)
 
 
 def _calm_run(world: World) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -14,9 +15,10 @@ from urllib.parse import urlsplit
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when Ray is imported
 
 from benchmarks.chaos.cluster import Nodes, nodes
+from benchmarks.chaos.deck import FaultDeck
 from benchmarks.chaos.inputs import write_inputs
 from benchmarks.chaos.proxy import FaultProxy
-from benchmarks.chaos.report import RoundResult
+from benchmarks.chaos.report import RoundResult, kills_among
 from benchmarks.chaos.rounds import Disturbance, Ground, disturbed_round, undisturbed_run
 from tests.pipelines import http_origin
 from tests.s3_server import serve_s3
@@ -36,6 +38,7 @@ class Plan:
         seed: of everything that is drawn at random.
         alone_every: one round in so many has no cluster: each of its runs starts a Ray of its own;
             1: all rounds, 0: none.
+        kills: after so many of them, in all rounds together, nothing is disturbed any more.
     """
 
     rounds: int
@@ -44,6 +47,7 @@ class Plan:
     seconds: float
     seed: int
     alone_every: int = 4
+    kills: float = math.inf
 
     def is_alone(self, number: int) -> bool:
         """Whether a round has no cluster."""
@@ -82,13 +86,21 @@ def _rounds(
     plan: Plan, ground: Ground, undisturbed: Mapping[str, tuple[str, ...]], cluster: Nodes | None
 ) -> Iterator[RoundResult]:
     until = time.monotonic() + plan.seconds
+    deck = FaultDeck(plan.seed)
+    kills = 0
     for number in range(plan.rounds):
-        if time.monotonic() >= until:
+        if time.monotonic() >= until or kills >= plan.kills:
             return
         disturbance = Disturbance(
-            name=f"round-{number}", seed=f"{plan.seed}/{number}", faults=plan.faults, until=until
+            name=f"round-{number}",
+            seed=f"{plan.seed}/{number}",
+            deck=deck,
+            faults=plan.faults,
+            kills=plan.kills - kills,
+            until=until,
         )
         nodes_of_round = None if plan.is_alone(number) else cluster
         result = disturbed_round(ground, disturbance, undisturbed, nodes_of_round)
+        kills += kills_among(result.faults)
         logger.info("round %d: %s %s", number, dict(result.faults), result.violations)
         yield result

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.chaos.check import check_output
+from benchmarks.chaos.deck import FaultDeck
+from benchmarks.chaos.faults import FAULTS, ON_NODES
 from benchmarks.chaos.inputs import Inputs
+from benchmarks.chaos.report import RoundResult, table
+from benchmarks.chaos.rounds import Disturbance
 from benchmarks.chaos.session import Plan, run_rounds
 
 INPUTS = Inputs("s3://b/m.parquet", "b", ("a", "b", "c"), {"c": "uri_not_found"})
@@ -80,3 +86,59 @@ def test_the_check_sees_what_is_wrong(
     tmp_path: Path, records: list[dict[str, Any]], images: tuple[str, ...], said: str
 ) -> None:
     assert any(said in violation for violation in violations(tmp_path, records, images))
+
+
+DECK = 33  # cards
+
+
+def test_faults_come_evenly_and_in_an_order_of_the_seed() -> None:
+    deck, same, other = FaultDeck(1), FaultDeck(1), FaultDeck(2)
+    drawn = [deck.draw(on_nodes=True) for _ in range(2 * DECK)]
+    assert drawn == [same.draw(on_nodes=True) for _ in range(2 * DECK)]
+    assert drawn != [other.draw(on_nodes=True) for _ in range(2 * DECK)]
+    times = Counter(drawn[DECK:])
+    assert set(times) == set(FAULTS)
+    assert times["actor paused"] == times["actor hangs"] == 2
+    assert times["actor killed while it draws"] == times["Ray node killed"] == 4
+
+
+def test_a_fault_that_needs_a_cluster_waits_for_one() -> None:
+    deck = FaultDeck(1)
+    alone = {deck.draw(on_nodes=False) for _ in range(200)}
+    assert alone == set(FAULTS) - ON_NODES
+    assert deck.draw(on_nodes=True) in ON_NODES
+
+
+def test_a_fault_that_did_not_come_to_pass_is_dealt_again() -> None:
+    deck, undisturbed = FaultDeck(1), FaultDeck(1)
+    first = deck.draw(on_nodes=True)
+    deck.put_back(first)
+    drawn = Counter(deck.draw(on_nodes=True) for _ in range(DECK))
+    assert drawn == Counter(undisturbed.draw(on_nodes=True) for _ in range(DECK))
+
+
+@pytest.mark.parametrize(
+    ("done", "over"),
+    [
+        ({"driver killed": 1, "actor paused": 3}, False),
+        ({"driver killed": 2}, True),
+        ({"actor paused": 5}, True),
+    ],
+)
+def test_enough_kills_or_faults_end_the_disturbance(done: dict[str, int], over: bool) -> None:
+    until = time.monotonic() + 60
+    disturbance = Disturbance("round-0", "1/0", FaultDeck(1), faults=5, kills=2, until=until)
+    assert disturbance.is_over(Counter(done)) is over
+
+
+def test_what_a_round_lost_counts_for_all_that_was_done_in_it() -> None:
+    spoiled, fine = Counter({"answer cut": 3}), Counter({"answer lost": 4})
+    results = [
+        RoundResult(Counter({"driver killed": 2}), runs=3, lost=1, spoiled=spoiled),
+        RoundResult(Counter({"actor hangs": 1}), runs=1, spoiled=fine),
+    ]
+    lines = table(results).splitlines()
+    assert "| driver killed | 2 | 1 | 0 | 0 | 0.0 |" in lines
+    assert "| actor hangs | 1 | 0 | 0 | 0 | 0.0 |" in lines
+    assert "| S3 request: answer cut | 3 | 1 | 0 | | |" in lines
+    assert "| S3 request: answer lost | 4 | 0 | 0 | | |" in lines
