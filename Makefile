@@ -40,7 +40,8 @@ types: $(INSTALLED)
 
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not ray and not gpu and not weights and not browser'
-	$(BIN)/python -m pytest -m ray
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'ray and not alone'
+	$(BIN)/python -m pytest -m alone
 
 # The report in a real browser, which pip does not install; on Debian: apt-get install -y chromium
 test-browser: $(INSTALLED)

@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.pipeline import NoWork
 from pipelines.config.schema import RunConfig
+from pipelines.driver.heap import keep_heap_compact
 from pipelines.driver.run import Snapshot, run
 from pipelines.ledger.compaction import MAX_ROWS
 from pipelines.ledger.parts import list_parts, write_part
@@ -180,6 +181,7 @@ def resume(folder: Path, recorded: int, left: int) -> dict[str, Any]:
     parts = list_parts(Storage.at(config.output.path))
     phases = Phases()
     cpu = time.process_time()
+    keep_heap_compact()  # as `uso run` does
     summary = run(config, listener=phases, make_worker=NoWork)
     cpu_s = time.process_time() - cpu
     assert (summary.skipped, summary.completed) == (recorded, left), summary

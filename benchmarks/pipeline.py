@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.config.schema import RunConfig
+from pipelines.driver.heap import keep_heap_compact
 from pipelines.driver.run import run
 from pipelines.rows import ManifestRow, Outcome, Timings
 from pipelines.worker.stylizer import Activity, StylizerSpec, WorkerInfo
@@ -98,6 +99,7 @@ def measure_memory(rows: int, folder: Path) -> dict[str, Any]:
     config = RunConfig.model_validate(
         run_config(str(manifest), str(folder / "out"), stylize={"max_rows_in_flight": 32})
     )
+    keep_heap_compact()  # as `uso run` does
     watch = MemoryWatch()
     began, cpu = time.monotonic(), time.process_time()
     summary = run(config, make_worker=NoWork)
