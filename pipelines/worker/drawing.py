@@ -1,4 +1,4 @@
-"""The device of one worker: draws one request at a time, survives running out of memory.
+"""The device of one worker: threads take turns on it, and running out of memory is survived.
 
 Imported when a worker is built, so that the driver's process never loads torch.
 """
@@ -6,11 +6,12 @@ Imported when a worker is built, so that the driver's process never loads torch.
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,31 +21,16 @@ from pipelines.failures import Failure, RowFailedError
 from pipelines.worker.exit import exit_gpu_lost
 from pipelines.worker.gpu_memory import await_free_memory
 from pipelines.worker.model_files import localize
+from pipelines.worker.waiting import Drawing, Waiting, WaitingRoom
+from uso_core.conditioning import Conditioning
 from uso_core.memory import weights_bytes
 from uso_core.pipeline import USOPipeline
-from uso_core.prepare import PreparedRequest
+from uso_core.prepare import Form, PreparedRequest
 
 if TYPE_CHECKING:
     from pipelines.worker.stylizer import StylizerSpec
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
-    """The images of one request, and the device time they took.
-
-    Attributes:
-        images: RGB, one per seed, in order.
-        prompt_truncated: the prompt was longer than 512 T5 tokens.
-        condition_ms: milliseconds on the device, without waiting for it.
-        inference_ms: likewise, of all images.
-        decode_ms: likewise, of all images.
-    """
-
-    images: tuple[Image.Image, ...]
-    prompt_truncated: bool
-    condition_ms: float
-    inference_ms: float
-    decode_ms: float
+logger = logging.getLogger(__name__)
 
 
 def load_pipeline(spec: StylizerSpec) -> USOPipeline:
@@ -73,23 +59,34 @@ def load_pipeline(spec: StylizerSpec) -> USOPipeline:
 
 
 class Drawer:
-    """Draws with one pipeline; safe to call from several threads, which then take turns."""
+    """Draws with one pipeline; safe to call from several threads, which then take turns.
+
+    Where it may, a turn also draws what other threads wait for, if it is small and of the same
+    form. Then the last bits of a picture depend on what it was drawn with.
+
+    Attributes:
+        waiting: requests that wait for their turn.
+    """
 
     def __init__(
         self,
         pipeline: USOPipeline,
         *,
+        batch_images: int = 1,
         on_gpu_lost: Callable[[BaseException], None] = exit_gpu_lost,
     ) -> None:
         """Draw with `pipeline`.
 
         Args:
             pipeline: used by this object alone.
+            batch_images: most images that are drawn together; 1: each is drawn alone.
             on_gpu_lost: called when the device fails for good; ends the process.
         """
         self._pipeline = pipeline
         self._on_gpu_lost = on_gpu_lost
-        self._lock = threading.Lock()
+        self._device_lock = threading.Lock()
+        self.waiting = WaitingRoom(batch_images)
+        self._most_that_fit: dict[Form, int] = {}
 
     @property
     def pipeline(self) -> USOPipeline:
@@ -108,45 +105,106 @@ class Drawer:
         Raises:
             RowFailedError: `out_of_memory`, also after everything that can be freed was.
         """
-        with self._lock:
-            try:
-                return self._draw_in_memory(prepared, seeds)
-            except torch.AcceleratorError as error:
-                self._on_gpu_lost(error)
-                raise
+        request = Waiting(prepared, seeds)
+        self.waiting.enter(request)
+        with self._device_lock:
+            if request.drawing is None:  # else another thread's turn has served this one
+                try:
+                    self._take_turn(request)
+                except torch.AcceleratorError as error:
+                    self._on_gpu_lost(error)
+                    raise
+        assert request.drawing is not None
+        return request.drawing
 
-    def _draw_in_memory(self, prepared: PreparedRequest, seeds: range) -> Drawing:
-        for _ in range(2):
-            with suppress(torch.OutOfMemoryError):
-                return self._draw(prepared, seeds)
+    def _take_turn(self, request: Waiting) -> None:
+        called = self.waiting.call(request)
+        if len(called) > 1 and not self._drawn_together(called):
+            for other in called:  # each in its own turn, so that none pays for another
+                other.alone = True
+        if request.drawing is None:
+            request.drawing = self._drawn_alone(request)
+
+    def _drawn_together(self, requests: list[Waiting]) -> bool:
+        """Draw several requests, in smaller batches when memory is short; whether it worked."""
+        form = requests[0].form
+        while (most := self._most_images(form)) > 1:
+            try:
+                drawings = self._draw(requests, most)
+            except torch.OutOfMemoryError:
+                logger.warning("batch_out_of_memory images=%d size=%s", most, form.size)
+            except torch.AcceleratorError:
+                raise
+            except Exception:  # one of them is at fault, and meets it again when it is alone
+                logger.exception("batch_failed requests=%d", len(requests))
+                return False
+            else:
+                for request, drawing in zip(requests, drawings, strict=True):
+                    request.drawing = drawing
+                return True
             # Outside of any handler: the error's traceback kept the tensors alive.
             _free_memory()
-        size = prepared.size
+            self._most_that_fit[form] = most // 2
+        return False
+
+    def _drawn_alone(self, request: Waiting) -> Drawing:
+        for most in (self._most_images(request.form), 1):
+            with suppress(torch.OutOfMemoryError):
+                return self._draw([request], most)[0]
+            _free_memory()
+        size = request.form.size
         raise RowFailedError(
             Failure(
                 "out_of_memory",
                 f"{self.device_name} has too little memory for {size.width}x{size.height} with "
-                f"{len(prepared.styles)} styles; ask for a smaller size, or use a larger device",
+                f"{request.form.styles} styles; ask for a smaller size, or use a larger device",
             )
         )
 
-    def _draw(self, prepared: PreparedRequest, seeds: range) -> Drawing:
+    def _most_images(self, form: Form) -> int:
+        return self._most_that_fit.get(form, self.waiting.most_images(form))
+
+    def _draw(self, requests: list[Waiting], most: int) -> list[Drawing]:
+        """Draw requests of one form, `most` images at a time."""
         clock = _DeviceClock(self._pipeline.device)
-        conditioning = self._pipeline.condition(prepared)
-        condition_ms = clock.lap_ms()
-        images: list[Image.Image] = []
-        inference_ms = decode_ms = 0.0
-        for seed in seeds:
-            latents = self._pipeline.denoise(conditioning, seed)
-            inference_ms += clock.lap_ms()
-            images.append(self._pipeline.decode(latents))
-            decode_ms += clock.lap_ms()
+        sheets = [self._begin(request, clock) for request in requests]
+        images = [(sheet, seed) for sheet in sheets for seed in sheet.seeds]
+        for start in range(0, len(images), most):
+            batch = images[start : start + most]
+            latents = self._pipeline.denoise_batch(
+                [sheet.conditioning for sheet, _ in batch], [seed for _, seed in batch]
+            )
+            share_ms = clock.lap_ms() / len(batch)
+            for (sheet, _), each in zip(batch, latents, strict=True):
+                sheet.inference_ms += share_ms
+                sheet.images.append(self._pipeline.decode(each))
+                sheet.decode_ms += clock.lap_ms()
+        return [sheet.drawing for sheet in sheets]
+
+    def _begin(self, request: Waiting, clock: _DeviceClock) -> _Sheet:
+        conditioning = self._pipeline.condition(request.prepared)
+        return _Sheet(request.seeds, conditioning, condition_ms=clock.lap_ms())
+
+
+@dataclass(eq=False)
+class _Sheet:
+    """What there is of a request's drawing so far."""
+
+    seeds: range
+    conditioning: Conditioning
+    condition_ms: float
+    inference_ms: float = 0
+    decode_ms: float = 0
+    images: list[Image.Image] = field(default_factory=list)
+
+    @property
+    def drawing(self) -> Drawing:
         return Drawing(
-            images=tuple(images),
-            prompt_truncated=conditioning.prompt_truncated,
-            condition_ms=condition_ms,
-            inference_ms=inference_ms,
-            decode_ms=decode_ms,
+            images=tuple(self.images),
+            prompt_truncated=self.conditioning.prompt_truncated,
+            condition_ms=self.condition_ms,
+            inference_ms=self.inference_ms,
+            decode_ms=self.decode_ms,
         )
 
 

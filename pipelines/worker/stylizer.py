@@ -31,7 +31,7 @@ from uso_core.errors import InvalidRequestError
 from uso_core.request import Parameters, StylizeRequest
 
 if TYPE_CHECKING:
-    from pipelines.worker.drawing import Drawing
+    from pipelines.worker.waiting import Drawing
     from uso_core.pipeline import USOPipeline
 
 Work = Literal["fetching", "drawing", "storing"]

@@ -1,0 +1,94 @@
+"""Requests that wait for their turn on a device, and which of them are drawn together."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from uso_core.prepare import Form, PreparedRequest
+
+BATCHED_PIXELS = 640 * 640
+"""Outputs up to this size are drawn together: one alone does not keep a large GPU busy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """The images of one request, and the device time they took.
+
+    Attributes:
+        images: RGB, one per seed, in order.
+        prompt_truncated: the prompt was longer than 512 T5 tokens.
+        condition_ms: milliseconds on the device, without waiting for it.
+        inference_ms: likewise, of all images; of what was drawn together, its share.
+        decode_ms: likewise, of all images.
+    """
+
+    images: tuple[Image.Image, ...]
+    prompt_truncated: bool
+    condition_ms: float
+    inference_ms: float
+    decode_ms: float
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """One request that is to be drawn.
+
+    Attributes:
+        seeds: one for each image.
+        drawing: once it is drawn.
+        alone: whether it is to be drawn without others.
+    """
+
+    prepared: PreparedRequest
+    seeds: range
+    drawing: Drawing | None = None
+    alone: bool = False
+
+    @property
+    def form(self) -> Form:
+        """What it has in common with those that can be drawn with it."""
+        return self.prepared.form
+
+
+class WaitingRoom:
+    """Where requests wait. Safe to use from several threads.
+
+    Args:
+        most_images: that are drawn together; 1: none.
+    """
+
+    def __init__(self, most_images: int) -> None:
+        self._most_images = most_images
+        self._lock = threading.Lock()
+        self._waiting: list[Waiting] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def enter(self, request: Waiting) -> None:
+        """Let a request wait."""
+        with self._lock:
+            self._waiting.append(request)
+
+    def most_images(self, form: Form) -> int:
+        """How many images of a form are drawn together."""
+        small = form.size.width * form.size.height <= BATCHED_PIXELS
+        return self._most_images if small else 1
+
+    def call(self, request: Waiting) -> list[Waiting]:
+        """Take a request out, and those that can be drawn with it, the first to come first."""
+        room = self.most_images(request.form) - len(request.seeds)
+        called = [request]
+        with self._lock:
+            for other in self._waiting:
+                fits = len(other.seeds) <= room and other.form == request.form
+                if fits and other is not request and not (request.alone or other.alone):
+                    called.append(other)
+                    room -= len(other.seeds)
+            self._waiting = [other for other in self._waiting if other not in called]
+        return called
