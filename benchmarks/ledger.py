@@ -33,7 +33,6 @@ import pyarrow.parquet as pq
 
 from benchmarks.pipeline import NoWork
 from pipelines.config.schema import RunConfig
-from pipelines.driver.heap import keep_heap_compact
 from pipelines.driver.run import Snapshot, run
 from pipelines.ledger.compaction import MAX_ROWS
 from pipelines.ledger.parts import list_parts, write_part
@@ -181,7 +180,6 @@ def resume(folder: Path, recorded: int, left: int) -> dict[str, Any]:
     parts = list_parts(Storage.at(config.output.path))
     phases = Phases()
     cpu = time.process_time()
-    keep_heap_compact()  # as `uso run` does
     summary = run(config, listener=phases, make_worker=NoWork)
     cpu_s = time.process_time() - cpu
     assert (summary.skipped, summary.completed) == (recorded, left), summary
@@ -245,9 +243,10 @@ def main() -> None:
 
 def _run_step(step: str, folder: Path, arguments: argparse.Namespace) -> None:
     """In a process of its own, so that its memory is measured alone."""
-    command = [sys.executable, "-m", "benchmarks.ledger", "--step", step, "--folder", str(folder)]
+    as_driver = [sys.executable, "-m", "benchmarks.as_driver"]
+    command = ["benchmarks.ledger", "--step", step, "--folder", str(folder)]
     sizes = ["--recorded", str(arguments.recorded), "--left", str(arguments.left)]
-    subprocess.run([*command, *sizes], check=True)
+    subprocess.run([*as_driver, *command, *sizes], check=True)
 
 
 def _show(result: dict[str, Any]) -> None:

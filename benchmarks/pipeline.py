@@ -16,6 +16,8 @@ import json
 import os
 import platform
 import resource
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -27,7 +29,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.config.schema import RunConfig
-from pipelines.driver.heap import keep_heap_compact
 from pipelines.driver.run import run
 from pipelines.rows import ManifestRow, Outcome, Timings
 from pipelines.worker.stylizer import Activity, StylizerSpec, WorkerInfo
@@ -99,7 +100,6 @@ def measure_memory(rows: int, folder: Path) -> dict[str, Any]:
     config = RunConfig.model_validate(
         run_config(str(manifest), str(folder / "out"), stylize={"max_rows_in_flight": 32})
     )
-    keep_heap_compact()  # as `uso run` does
     watch = MemoryWatch()
     began, cpu = time.monotonic(), time.process_time()
     summary = run(config, make_worker=NoWork)
@@ -145,11 +145,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=400, help="rows for the tiny model")
     parser.add_argument("--memory", type=int, help="measure driver memory over so many rows")
+    parser.add_argument("--memory-here", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.memory:
+        here = ["benchmarks.pipeline", "--memory-here", str(arguments.memory)]
+        subprocess.run([sys.executable, "-m", "benchmarks.as_driver", *here], check=True)
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if arguments.memory:
-            result = measure_memory(arguments.memory, folder)
+        if arguments.memory_here:
+            result = measure_memory(arguments.memory_here, folder)
         else:
             result = measure_rows_per_s(arguments.rows, folder)
     print(json.dumps({**result, "cpus": os.cpu_count(), "python": platform.python_version()}))

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from jobs import cli_manifest, cli_model, cli_run, screen
+from pipelines.driver.heap import keep_heap_compact
 
 app = typer.Typer(
     name="uso",
@@ -51,6 +52,7 @@ for command in (
 
 def main() -> None:
     """Run the command line; the console script's entry point."""
+    keep_heap_compact()
     app()
 
 

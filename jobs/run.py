@@ -44,10 +44,8 @@ def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -
     with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT), _cut_short(progress_console):
         config = RunConfig.from_yaml(config_path, overrides)
         # Imported late: Ray takes seconds, and a wrong configuration is told before.
-        from pipelines.driver.heap import keep_heap_compact  # noqa: PLC0415
         from pipelines.driver.run import run  # noqa: PLC0415
 
-        keep_heap_compact()
         with (
             exits.exit_on(RunError, code=exits.RUN_FAILED),
             display_for(progress_console) as display,
