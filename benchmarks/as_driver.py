@@ -1,0 +1,16 @@
+"""Runs a module in a process that is set up as `uso run`'s.
+
+python -m benchmarks.as_driver benchmarks.ledger --step resume ...
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+from pipelines.driver.heap import keep_heap_compact
+
+if __name__ == "__main__":
+    keep_heap_compact()
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
