@@ -1,7 +1,8 @@
 """The `uso` command line.
 
-What a command takes is said in `cli_run`, `cli_manifest` and `cli_model`; the module that does it
-is imported when it runs: torch and Ray take seconds, and `uso --help` must answer at once.
+What a command takes is said in `cli_run`, `cli_manifest`, `cli_cluster` and `cli_model`; the module
+that does it is imported when it runs: torch and Ray take seconds, and `uso --help` must answer at
+once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import cli_manifest, cli_model, cli_run, screen
+from jobs import cli_cluster, cli_manifest, cli_model, cli_run, screen
 from pipelines.driver.heap import keep_heap_compact
 
 app = typer.Typer(
@@ -45,6 +46,7 @@ def _options(
 for command in (
     *(cli_run.run, cli_run.describe, cli_run.plan, cli_run.status, cli_run.report),
     *(cli_manifest.manifest, cli_manifest.validate),
+    *(cli_cluster.submit, cli_cluster.jobs, cli_cluster.logs, cli_cluster.stop),
     *(cli_model.generate, cli_model.tiny),
 ):
     app.command()(command)

@@ -39,12 +39,13 @@ def _redacted(path: KeyPath, value: Any) -> Any:  # noqa: ANN401 (any JSON value
         return [_redacted((*path, index), inner) for index, inner in enumerate(value)]
     if value is None or isinstance(value, bool):
         return value
-    if is_secret(path) and not _is_harmless(path, value):
+    if is_secret(path) and not is_harmless(path, value):
         return MASK
     return shown_reference(public_uri(value)) if isinstance(value, str) else value
 
 
-def _is_harmless(path: KeyPath, value: object) -> bool:
+def is_harmless(path: KeyPath, value: object) -> bool:
+    """Whether a value in a section that may hold secrets is none: by its key, or as `${NAME}`."""
     if isinstance(value, str) and _PLACEHOLDER.fullmatch(value):
         return True
     name = next(part for part in reversed(path) if isinstance(part, str))

@@ -38,6 +38,10 @@ def test_the_command_line_is_light() -> None:
         ["describe"],
         ["status"],
         ["report"],
+        ["submit"],
+        ["jobs"],
+        ["logs"],
+        ["stop"],
         ["generate"],
         ["tiny"],
     ],
@@ -64,7 +68,7 @@ def test_version() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nonsense"], ["run"], ["run", "x.yaml", "--limit", "0"], ["status"], ["generate"]],
+    [["nonsense"], ["run"], ["run", "x.yaml", "--limit", "0"], ["status"], ["generate"], ["logs"]],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2

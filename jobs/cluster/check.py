@@ -1,0 +1,98 @@
+"""What is looked at before anything is submitted."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs.cluster.paths import local_paths
+from pipelines.config.file import ConfigError
+from pipelines.config.plain_secrets import plain_secrets
+from pipelines.config.schema import RunConfig
+from pipelines.manifest.manifest import Manifest, ManifestError
+from pipelines.planning.model import look_at_model
+from pipelines.storage.faults import fault_of
+from pipelines.storage.storage import StorageError, public_uri, resolve_secrets
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+def refuse_secrets(config: RunConfig) -> None:
+    """Raise `ConfigError` if a secret stands in the configuration as text."""
+    keys = plain_secrets(config)
+    if keys:
+        raise ConfigError(
+            f"{', '.join(keys)}: a secret would be packed as text. Write ${{NAME}} instead, and "
+            "set NAME on the cluster (or pass it with --env NAME); leave credentials out of URLs"
+        )
+
+
+def passed_env(names: Sequence[str]) -> dict[str, str]:
+    """The environment variables that go with the job, with their values of here.
+
+    Raises:
+        ConfigError: one is not set here.
+    """
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise ConfigError(f"--env {missing[0]}: this environment variable is not set here")
+    return {name: os.environ[name] for name in names}
+
+
+def unset_on_cluster(config: RunConfig, passed: Sequence[str]) -> list[str]:
+    """The variables that `${NAME}` asks for, and that do not go with the job."""
+    text = str(config.model_dump())
+    return sorted(set(_VARIABLE.findall(text)) - set(passed))
+
+
+def refuse_relative_paths(config: RunConfig) -> None:
+    """Raise `ConfigError` if a path means something in this folder only."""
+    relative = [path for path in local_paths(config) if path.relative]
+    if relative:
+        first = relative[0]
+        raise ConfigError(
+            f"{first.key}: {first.path!r} is relative to this folder, and the cluster is another "
+            "machine; give a URL (s3://…), or the absolute path of a folder that every node sees"
+        )
+
+
+def check_manifest(config: RunConfig, *, on_this_machine: bool) -> str:
+    """Look at the manifest's files and columns, where they can be seen from here.
+
+    Args:
+        config: with absolute paths.
+        on_this_machine: whether the cluster sees this machine's files.
+
+    Returns:
+        What was found, or why nothing could be looked at.
+
+    Raises:
+        ManifestError: the manifest cannot be used.
+    """
+    try:
+        resolve_secrets(config.storage)
+    except ValueError as error:
+        return f"not looked at from here: {error}"
+    paths = config.manifest.path
+    first = paths if isinstance(paths, str) else paths[0]
+    if first.startswith("/") and not on_this_machine and not Path(first).exists():
+        return "not looked at: it is not on this machine"
+    try:
+        manifest = Manifest.open(config, look_at_model(config.model).card)
+    except ManifestError as error:
+        if not _out_of_reach(error):
+            raise
+        return f"not looked at from here: {error}"
+    rows = manifest.total_rows
+    count = "rows: known when read" if rows is None else f"{rows:,} rows"
+    return f"{public_uri(first)}: {count}"
+
+
+def _out_of_reach(error: ManifestError) -> bool:
+    """Whether the cluster may well see what this machine does not."""
+    cause = error.__cause__
+    if isinstance(cause, StorageError):
+        return cause.fault in ("denied", "unavailable")
+    return cause is not None and fault_of(cause) in ("denied", "unavailable")

@@ -1,0 +1,115 @@
+"""One job of a cluster, as its server tells of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Literal
+
+from jobs import exits
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobDetails
+
+JobState = Literal["pending", "running", "succeeded", "failed", "stopped"]
+
+OUTPUT_KEY = "uso_output"
+CONFIG_KEY = "uso_config"
+"""Names in a job's metadata."""
+
+STOP_WAIT_KEY = "RAY_JOB_STOP_WAIT_TIME_S"
+"""Environment variable: seconds between Ray's SIGTERM and its SIGKILL when a job is stopped."""
+
+_RAYS_STOP_WAIT_S = 3
+# Beside the rows on the actors: what has ended is recorded, on a store that may be slow to answer.
+_COMMIT_S = 180
+
+_STATES: dict[str, JobState] = {
+    "PENDING": "pending",
+    "RUNNING": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "STOPPED": "stopped",
+}
+_FAILURES = {
+    exits.WRONG_INPUT: "wrong configuration",
+    exits.OVER_BUDGET: "over budget",
+    exits.INTERRUPTED: "interrupted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job.
+
+    Attributes:
+        id: as given when it was submitted.
+        state: the server's.
+        exit_code: of its command, once that has ended by itself.
+        message: the server's, about the state.
+        started_at: when it was taken up.
+        ended_at: when it ended.
+        output_uri: where its run writes; empty: not submitted by `uso submit`.
+        config_name: of the file that was submitted.
+        stop_wait_s: seconds that it gets to stop in good order.
+    """
+
+    id: str
+    state: JobState
+    exit_code: int | None
+    message: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    output_uri: str
+    config_name: str
+    stop_wait_s: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in ("succeeded", "failed", "stopped")
+
+    @property
+    def outcome(self) -> str:
+        """The state in the words of `uso run`'s exit codes."""
+        if self.state == "failed" and self.exit_code in _FAILURES:
+            return _FAILURES[self.exit_code]
+        return "done" if self.state == "succeeded" else self.state
+
+    @property
+    def command_exit_code(self) -> int:
+        """What a command that waited for the job exits with: what `uso run` would have."""
+        if self.state == "succeeded":
+            return exits.DONE
+        if self.state == "stopped":
+            return exits.INTERRUPTED
+        return self.exit_code if self.exit_code in _FAILURES else exits.RUN_FAILED
+
+
+def job_of(details: JobDetails) -> Job:
+    """A job from what Ray's client returns."""
+    metadata = details.metadata or {}
+    env = (details.runtime_env or {}).get("env_vars") or {}
+    return Job(
+        id=details.submission_id or "",
+        state=_STATES[details.status.value],
+        exit_code=details.driver_exit_code,
+        message=details.message or "",
+        started_at=_time(details.start_time),
+        ended_at=_time(details.end_time),
+        output_uri=metadata.get(OUTPUT_KEY, ""),
+        config_name=metadata.get(CONFIG_KEY, ""),
+        stop_wait_s=int(env.get(STOP_WAIT_KEY, _RAYS_STOP_WAIT_S)),
+    )
+
+
+def stop_wait_s(stop_grace_s: float) -> int:
+    """Seconds that a job needs to stop in good order: rows end, and are recorded."""
+    return math.ceil(stop_grace_s) + _COMMIT_S
+
+
+def _time(milliseconds: int | None) -> datetime | None:
+    if not milliseconds:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)

@@ -1,0 +1,70 @@
+"""`uso jobs`: the jobs of a cluster, and what their outputs hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from jobs import exits, screen
+from jobs.cluster.job import Job
+from jobs.cluster.recorded import rows_recorded, storage_options
+from jobs.cluster.server import JobServer, JobServerError
+from jobs.progress import duration
+from pipelines.config.file import ConfigError
+from pipelines.storage.storage import Options
+
+_MOST_OUTPUTS = 10  # reading an output's records takes seconds where there are millions
+
+
+def jobs_command(address: str, config_path: Path | None) -> int:
+    """Print the cluster's jobs, the last one at the end, and return the exit code."""
+    with (
+        exits.exit_on(ConfigError, code=exits.WRONG_INPUT),
+        exits.exit_on(JobServerError, code=exits.RUN_FAILED),
+    ):
+        options = storage_options(config_path)
+        jobs = [job for job in JobServer(address).jobs() if job.output_uri]
+    console = screen.out()
+    if jobs:
+        console.print(_table(jobs, _rows(jobs, options)))
+    else:
+        console.print("No jobs that uso submitted.")
+    return exits.DONE
+
+
+def _rows(jobs: Sequence[Job], options: Options) -> dict[str, str]:
+    """By job id, what its output holds now: for the last job of each of the last outputs."""
+    newest = {job.output_uri: job for job in jobs}
+    shown = sorted(newest.values(), key=jobs.index)[-_MOST_OUTPUTS:]
+    found = {job.id: rows_recorded(job.output_uri, options) for job in shown}
+    return {
+        job_id: "not readable" if rows is None else f"{rows.completed:,}, {rows.failed:,} failed"
+        for job_id, rows in found.items()
+    }
+
+
+def _table(jobs: Sequence[Job], rows: dict[str, str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("job", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("started", no_wrap=True)
+    table.add_column("took", justify="right", no_wrap=True)
+    table.add_column("recorded", justify="right", no_wrap=True)
+    table.add_column("output", overflow="fold")
+    for job in jobs:
+        began = "" if job.started_at is None else f"{job.started_at:%Y-%m-%d %H:%M:%S}"
+        cells = (job.id, job.outcome, began, _took(job), rows.get(job.id, ""), job.output_uri)
+        table.add_row(*(Text(screen.one_line(cell)) for cell in cells))
+    return table
+
+
+def _took(job: Job) -> str:
+    if job.started_at is None:
+        return ""
+    end = job.ended_at or datetime.now(timezone.utc)
+    return duration((end - job.started_at).total_seconds())

@@ -1,0 +1,113 @@
+"""What travels to the cluster: the three packages and the configuration, as one zip file."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+
+from pipelines.config.schema import RunConfig
+
+PACKAGES = ("uso_core", "pipelines", "jobs")
+CONFIG_FILE = "run.yaml"
+
+_DISTRIBUTION = "uso-batch"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal content makes equal bytes, which Ray uploads once
+_NOT_FROM_PIP = frozenset({"ray"})  # a cluster runs one version of it, its own
+_EXTRA_OF = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "az": "azure"}
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A packed run.
+
+    Attributes:
+        path: the zip file.
+        num_files: in it.
+    """
+
+    path: Path
+    num_files: int
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the zip file."""
+        return self.path.stat().st_size
+
+
+def pack(config: RunConfig, folder: Path) -> Package:
+    """Write a zip file with `uso_core`, `pipelines`, `jobs` and `run.yaml`, and nothing else.
+
+    The configuration is written as it was validated: `--set` is in it, comments of the file that
+    it came from are not.
+
+    Args:
+        config: free of secrets (see `pipelines.config.plain_secrets`).
+        folder: where the zip file is put.
+    """
+    contents = dict(_sources())
+    contents[CONFIG_FILE] = _yaml(config)
+    contents |= _identity()
+    path = folder / "uso-run.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(contents):
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, contents[name], zipfile.ZIP_DEFLATED)
+    return Package(path, len(contents))
+
+
+def requirements(uris: list[str]) -> tuple[str, ...]:
+    """What pip has to install on a node that has Ray, and the extras that `uris` need.
+
+    Raises:
+        PackageNotFoundError: this is a checkout that was never installed.
+    """
+    extras = {_EXTRA_OF.get(uri.partition("://")[0], "") for uri in uris} | {""}
+    found = []
+    for line in requires(_DISTRIBUTION) or ():
+        requirement = Requirement(line)
+        if requirement.name in _NOT_FROM_PIP:
+            continue
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
+            requirement.marker = None
+            found.append(str(requirement))
+    return tuple(found)
+
+
+def _sources() -> Iterator[tuple[str, bytes]]:
+    for package in PACKAGES:
+        spec = find_spec(package)
+        assert spec is not None
+        assert spec.submodule_search_locations is not None
+        root = Path(next(iter(spec.submodule_search_locations)))
+        for path in sorted(root.rglob("*")):
+            relative = path.relative_to(root)
+            if path.is_file() and not any(map(_is_left_out, relative.parts)):
+                yield f"{package}/{relative.as_posix()}", path.read_bytes()
+
+
+def _is_left_out(part: str) -> bool:
+    return part.startswith(".") or part == "__pycache__" or part.endswith(".pyc")
+
+
+def _yaml(config: RunConfig) -> bytes:
+    data = config.model_dump(mode="json", exclude_unset=True)
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True).encode()
+
+
+def _identity() -> dict[str, bytes]:
+    """What lets `importlib.metadata` find the version where the package is not installed."""
+    try:
+        number = version(_DISTRIBUTION)
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return {}
+    text = f"Metadata-Version: 2.1\nName: {_DISTRIBUTION}\nVersion: {number}\n"
+    return {f"uso_batch-{number}.dist-info/METADATA": text.encode()}

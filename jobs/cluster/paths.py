@@ -1,0 +1,96 @@
+"""Paths of a configuration: what they mean on a cluster, whose nodes have disks of their own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.config.schema import RunConfig
+from pipelines.manifest.references import is_uri
+
+_MODEL_KEYS = ("base", "uso", "siglip")
+_PATH_BEGINNINGS = ("/", "./", "../", "~")
+_FILE = "file://"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPath:
+    """A path on some machine's own disk, or on a filesystem that is mounted there.
+
+    Attributes:
+        key: where it stands in the configuration.
+        path: as it is written there.
+    """
+
+    key: str
+    path: str
+
+    @property
+    def relative(self) -> bool:
+        """Whether it depends on where the command is run."""
+        return not os.path.isabs(os.path.expanduser(self.path.removeprefix(_FILE)))
+
+
+def local_paths(config: RunConfig) -> list[LocalPath]:
+    """The paths in a configuration that the nodes of a cluster would have to see, too."""
+    found: list[LocalPath] = []
+
+    def note(key: str, location: str) -> str:
+        found.append(LocalPath(key, location))
+        return location
+
+    _map_paths(config, note)
+    return found
+
+
+def with_absolute_paths(config: RunConfig) -> RunConfig:
+    """`config` with every local path made absolute, since a job runs in a folder of its own."""
+    return _map_paths(config, lambda _key, location: _absolute(location))
+
+
+def _absolute(location: str) -> str:
+    return os.path.abspath(os.path.expanduser(location.removeprefix(_FILE)))
+
+
+def _map_paths(config: RunConfig, change: Callable[[str, str], str]) -> RunConfig:
+    """`config` with `change(key, path)` in place of each local path."""
+
+    def changed(key: str, location: str) -> str:
+        return change(key, location) if _is_path(location) else location
+
+    manifest, fetch = config.manifest, config.fetch
+    paths = [manifest.path] if isinstance(manifest.path, str) else manifest.path
+    new_paths = [changed("manifest.path", path) for path in paths]
+    manifest_update: dict[str, object] = {
+        "path": new_paths[0] if isinstance(manifest.path, str) else new_paths
+    }
+    if manifest.base_uri is not None:
+        manifest_update["base_uri"] = changed("manifest.base_uri", manifest.base_uri)
+    sections: dict[str, object] = {
+        "manifest": manifest.model_copy(update=manifest_update),
+        "output": config.output.model_copy(
+            update={"path": changed("output.path", config.output.path)}
+        ),
+    }
+    model_update = dict(_model_paths(config, change))
+    if model_update:
+        sections["model"] = config.model.model_copy(update=model_update)
+    if fetch.local_roots:
+        roots = [changed("fetch.local_roots", root) for root in fetch.local_roots]
+        sections["fetch"] = fetch.model_copy(update={"local_roots": roots})
+    return config.model_copy(update=sections)
+
+
+def _model_paths(config: RunConfig, change: Callable[[str, str], str]) -> Iterator[tuple[str, str]]:
+    """A name that is no path is a hub id; `tiny` stays what it is. `cache_dir` is each node's."""
+    for name in _MODEL_KEYS:
+        location: str = getattr(config.model, name)
+        written = location.startswith((_FILE, *_PATH_BEGINNINGS))
+        if written or (not is_uri(location) and Path(location).exists()):
+            yield name, change(f"model.{name}", location)
+
+
+def _is_path(location: str) -> bool:
+    return location.startswith(_FILE) or not is_uri(location)

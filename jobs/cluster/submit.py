@@ -1,0 +1,164 @@
+"""`uso submit`: a run as a job of a Ray cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import shlex
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+from rich.console import Console
+
+from jobs import exits, screen
+from jobs.cluster.check import (
+    check_manifest,
+    passed_env,
+    refuse_relative_paths,
+    refuse_secrets,
+    unset_on_cluster,
+)
+from jobs.cluster.job import CONFIG_KEY, OUTPUT_KEY, STOP_WAIT_KEY, stop_wait_s
+from jobs.cluster.logs import follow_to_end
+from jobs.cluster.package import CONFIG_FILE, Package, pack, requirements
+from jobs.cluster.paths import local_paths, with_absolute_paths
+from jobs.cluster.server import JobServer, JobServerError, Submission
+from pipelines.config.file import ConfigError
+from pipelines.config.schema import RunConfig
+from pipelines.manifest.manifest import ManifestError
+from pipelines.storage.storage import StorageError, public_uri
+
+_ENTRYPOINT = f"exec python -m jobs.cli run {CONFIG_FILE}"
+_NOT_IN_ID = re.compile(r"[^A-Za-z0-9_-]+")
+_MOST_OF_NAME = 40
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitOptions:
+    """How a run becomes a job.
+
+    Attributes:
+        address: of the job server.
+        env: names of environment variables that go with the job.
+        pip: whether the package's requirements are installed on the nodes.
+        check: whether the manifest is looked at first.
+        follow: whether to wait, and print what the job prints.
+    """
+
+    address: str
+    env: Sequence[str] = ()
+    pip: bool = False
+    check: bool = True
+    follow: bool = False
+
+
+def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitOptions) -> int:
+    """Check, pack and submit a run, and return the exit code.
+
+    Nothing is submitted where something is wrong. Safe to repeat: two jobs on one output do not
+    work at the same time, and a second one draws only what is missing.
+    """
+    console = screen.out()
+    with (
+        exits.exit_on(ConfigError, ManifestError, StorageError, code=exits.WRONG_INPUT),
+        exits.exit_on(JobServerError, code=exits.RUN_FAILED),
+    ):
+        config = RunConfig.from_yaml(config_path, overrides)
+        refuse_secrets(config)
+        env = passed_env(options.env)
+        server = JobServer(options.address)
+        sent = _for_cluster(config, server, console)
+        _say_unset(sent, options.env, console)
+        if options.check:
+            here = server.on_this_machine()
+            _fact(console, "manifest", check_manifest(sent, on_this_machine=here))
+        pip = _requirements(sent) if options.pip else ()
+        with tempfile.TemporaryDirectory(prefix="uso-submit-") as folder:
+            package = pack(sent, Path(folder))
+            _say_packed(package, pip, console)
+            submission = _submission(config_path, sent, package, env, pip)
+            server.submit(submission)
+        _say_submitted(server, submission, console)
+        reach = ("--config", str(config_path)) if sent.storage else ()
+        status = ["uso", "status", submission.metadata[OUTPUT_KEY], *reach]
+        _fact(console, "rows", shlex.join(status))
+        if options.follow:
+            return asyncio.run(follow_to_end(server, submission.job_id))
+    return exits.DONE
+
+
+def _for_cluster(config: RunConfig, server: JobServer, console: Console) -> RunConfig:
+    """The configuration as it is sent: it joins the cluster that it runs on."""
+    paths = local_paths(config)
+    if paths and not server.on_this_machine():
+        refuse_relative_paths(config)
+        names = ", ".join(dict.fromkeys(path.key for path in paths))
+        _fact(console, "paths", f"every node of the cluster must see the folders of {names}")
+    if config.ray.address != "auto":
+        _fact(console, "ray", f"address auto, the job's own cluster, not {config.ray.address}")
+    ray = config.ray.model_copy(update={"address": "auto"})
+    return with_absolute_paths(config).model_copy(update={"ray": ray})
+
+
+def _submission(
+    config_path: Path,
+    config: RunConfig,
+    package: Package,
+    env: dict[str, str],
+    pip: tuple[str, ...],
+) -> Submission:
+    now = datetime.now(timezone.utc)
+    name = _NOT_IN_ID.sub("-", config_path.stem).strip("-")[:_MOST_OF_NAME] or "run"
+    return Submission(
+        job_id=f"{name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        entrypoint=_ENTRYPOINT,
+        package=package.path,
+        env={
+            "RAY_USAGE_STATS_ENABLED": "0",
+            STOP_WAIT_KEY: str(stop_wait_s(config.ray.stop_grace_s)),
+            **env,
+        },
+        pip=pip,
+        metadata={OUTPUT_KEY: public_uri(config.output.path), CONFIG_KEY: config_path.name},
+    )
+
+
+def _requirements(config: RunConfig) -> tuple[str, ...]:
+    paths = config.manifest.path
+    uris = [paths] if isinstance(paths, str) else paths
+    model = config.model
+    try:
+        return requirements([*uris, config.output.path, model.base, model.uso, model.siglip])
+    except PackageNotFoundError as error:
+        raise ConfigError("--pip: install the package here first (pip install -e .)") from error
+
+
+def _say_unset(config: RunConfig, passed: Sequence[str], console: Console) -> None:
+    names = unset_on_cluster(config, passed)
+    if names:
+        wanted = ", ".join(names)
+        _fact(console, "secrets", f"the cluster's own environment has to set {wanted} (or --env)")
+
+
+def _say_packed(package: Package, pip: tuple[str, ...], console: Console) -> None:
+    size = f"{package.num_files} files, {package.num_bytes / 1e6:.1f} MB"
+    _fact(console, "packed", f"{size}: uso_core, pipelines, jobs and {CONFIG_FILE}")
+    if pip:
+        _fact(console, "pip", f"{len(pip)} requirements are installed on the nodes, where missing")
+
+
+def _say_submitted(server: JobServer, submission: Submission, console: Console) -> None:
+    reach = f"--address {shlex.quote(public_uri(server.address))}"
+    _fact(console, "submitted", submission.job_id)
+    _fact(console, "follow", f"uso logs -f {submission.job_id} {reach}")
+    _fact(console, "stop", f"uso stop {submission.job_id} {reach}")
+    _fact(console, "all jobs", f"uso jobs {reach}")
+
+
+def _fact(console: Console, label: str, text: str) -> None:
+    console.print(f"{label:<11}{screen.one_line(text)}", soft_wrap=True)

@@ -1,0 +1,49 @@
+"""Values of a configuration that must not leave this machine as they are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pipelines.config.error import KeyPath, is_secret, key_name
+from pipelines.config.redaction import is_harmless
+from pipelines.config.schema import RunConfig
+from pipelines.storage.urls import public_uri
+
+_PLACEHOLDER = re.compile(r"\$\{\w+\}")
+_SECRET_WORDS = frozenset(
+    {"KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PWD", "CREDENTIAL", "CREDENTIALS", "SAS"}
+)
+_ENV: KeyPath = ("ray", "env")
+
+
+def plain_secrets(config: RunConfig) -> list[str]:
+    """The keys under which a secret stands as text rather than as `${NAME}`.
+
+    In sections that may hold secrets every text counts that is not under a key such as an endpoint
+    or a region; in `ray.env`, those whose name says so (`…_TOKEN`); elsewhere, URLs with a password
+    or a signature in them.
+    """
+    return [key_name(path) for path, value in _texts((), config.model_dump()) if _is(path, value)]
+
+
+def _texts(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, str]]:  # noqa: ANN401 (any value)
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts((*path, key), inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _texts((*path, index), inner)
+    elif isinstance(value, str):
+        yield path, value
+
+
+def _is(path: KeyPath, value: str) -> bool:
+    if public_uri(value) != value:
+        return True
+    if not is_secret(path) or _PLACEHOLDER.search(value):
+        return False
+    if path[: len(_ENV)] == _ENV:
+        return bool(_SECRET_WORDS & set(str(path[-1]).upper().split("_")))
+    return not is_harmless(path, value)

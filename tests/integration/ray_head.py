@@ -1,0 +1,109 @@
+"""A Ray head with a job server, as a user would start it, on ports of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import psutil
+
+_START_S = 120
+_CPUS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RayHead:
+    """A running head.
+
+    Attributes:
+        address: of its job server.
+        env: what a client's environment has to hold to be let in.
+    """
+
+    address: str
+    env: dict[str, str]
+
+
+@contextmanager
+def ray_head(folder: Path, token: str) -> Iterator[RayHead]:
+    """A head for the time of the block; with `token` empty, everyone is let in.
+
+    Args:
+        folder: a short path: unix sockets are made below it.
+        token: what clients have to know.
+    """
+    auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {}
+    port, *others = _free_ports(4)
+    with subprocess.Popen(
+        [sys.executable, "-m", "ray.scripts.scripts", *_arguments(folder, port, others)],
+        env={**os.environ, "RAY_AUTH_MODE": "disabled", **auth, "RAY_USAGE_STATS_ENABLED": "0"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            head = RayHead(f"http://127.0.0.1:{port}", auth)
+            _wait_until_up(process, head)
+            yield head
+        finally:
+            _end(process)
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as held:
+        return [
+            held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+            for _ in range(count)
+        ]
+
+
+def _arguments(folder: Path, port: int, others: list[int]) -> list[str]:
+    gcs_port, agent_port, client_port = others
+    return [
+        "start",
+        "--head",
+        "--block",
+        "--node-ip-address=127.0.0.1",
+        f"--port={gcs_port}",
+        "--dashboard-host=127.0.0.1",
+        f"--dashboard-port={port}",
+        f"--dashboard-agent-listen-port={agent_port}",
+        f"--ray-client-server-port={client_port}",
+        f"--num-cpus={_CPUS}",
+        f"--object-store-memory={100 * 10**6}",
+        f"--temp-dir={folder}",
+    ]
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], head: RayHead) -> None:
+    headers = {"Authorization": f"Bearer {head.env.get('RAY_AUTH_TOKEN', '')}"}
+    ends_at = time.monotonic() + _START_S
+    while time.monotonic() < ends_at:
+        assert process.poll() is None, "ray start has ended"
+        with suppress(httpx2.TransportError):
+            if httpx2.get(f"{head.address}/api/jobs/", headers=headers).status_code == 200:
+                return
+        time.sleep(0.3)
+    raise AssertionError(f"no job server at {head.address} after {_START_S} s")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, which Ray passes on to its processes; what is left after that is killed."""
+    below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    _, alive = psutil.wait_procs(below, timeout=3)
+    for child in alive:
+        child.kill()

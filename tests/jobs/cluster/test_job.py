@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ray.job_submission import JobDetails, JobType
+
+from jobs import exits
+from jobs.cluster.job import job_of, stop_wait_s
+
+
+def details(**fields: Any) -> JobDetails:
+    return JobDetails(type=JobType.SUBMISSION, entrypoint="x", submission_id="wave-1", **fields)
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_code", "outcome", "code"),
+    [
+        ("SUCCEEDED", 0, "done", exits.DONE),
+        ("STOPPED", None, "stopped", exits.INTERRUPTED),
+        ("FAILED", 1, "failed", exits.RUN_FAILED),
+        ("FAILED", 2, "wrong configuration", exits.WRONG_INPUT),
+        ("FAILED", 3, "over budget", exits.OVER_BUDGET),
+        ("FAILED", 130, "interrupted", exits.INTERRUPTED),
+        ("FAILED", -9, "failed", exits.RUN_FAILED),
+        ("FAILED", None, "failed", exits.RUN_FAILED),
+    ],
+)
+def test_a_job_that_has_ended(status: str, exit_code: int | None, outcome: str, code: int) -> None:
+    job = job_of(details(status=status, driver_exit_code=exit_code))
+    assert job.ended
+    assert (job.outcome, job.command_exit_code) == (outcome, code)
+
+
+@pytest.mark.parametrize("status", ["PENDING", "RUNNING"])
+def test_a_job_that_has_not(status: str) -> None:
+    job = job_of(details(status=status))
+    assert not job.ended
+    assert job.outcome == status.lower()
+
+
+def test_what_was_submitted_comes_back() -> None:
+    job = job_of(
+        details(
+            status="RUNNING",
+            start_time=1_795_200_109_085,
+            metadata={"uso_output": "s3://bucket/out", "uso_config": "wave.yaml"},
+            runtime_env={"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "240"}},
+        )
+    )
+    assert (job.id, job.output_uri, job.config_name) == ("wave-1", "s3://bucket/out", "wave.yaml")
+    assert job.stop_wait_s == 240
+    assert f"{job.started_at:%Y-%m-%d %H:%M:%S}" == "2026-11-20 18:41:49"
+
+
+def test_a_job_of_somebody_else() -> None:
+    job = job_of(details(status="RUNNING"))
+    assert (job.output_uri, job.stop_wait_s) == ("", 3)
+
+
+def test_the_time_to_stop_holds_the_grace_and_the_commit() -> None:
+    assert stop_wait_s(59.5) == 60 + 180

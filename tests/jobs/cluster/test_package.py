@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from jobs.cluster.package import pack, requirements
+from pipelines.config.schema import RunConfig
+
+ROOT = Path(__file__).parents[3]
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def tracked(package: str) -> set[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", package],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+
+
+def test_the_three_packages_and_the_configuration_and_nothing_else(tmp_path: Path) -> None:
+    package = pack(RunConfig.from_yaml(CONFIGS[0]), tmp_path)
+    names = set(contents(package.path))
+    own = {f"uso_batch-{version('uso-batch')}.dist-info/METADATA", "run.yaml"}
+    assert names == tracked("uso_core") | tracked("pipelines") | tracked("jobs") | own
+    assert package.num_files == len(names)
+    assert package.num_bytes < 2_000_000
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_packed_configuration_is_the_one_that_was_read(path: Path, tmp_path: Path) -> None:
+    config = RunConfig.from_yaml(path, ["stylize.actors=3", "defaults.prompt=ein Käfer, 100 %"])
+    packed = tmp_path / "run.yaml"
+    packed.write_bytes(contents(pack(config, tmp_path).path)["run.yaml"])
+    assert RunConfig.from_yaml(packed) == config
+
+
+def test_equal_content_makes_equal_bytes(tmp_path: Path) -> None:
+    config = RunConfig.from_yaml(CONFIGS[0])
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    assert pack(config, first).path.read_bytes() == pack(config, second).path.read_bytes()
+
+
+def test_neither_comments_nor_values_of_variables_are_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S3_SECRET", "the-value-of-the-secret")
+    written = tmp_path / "mine.yaml"
+    written.write_text(
+        "# old key: the-value-of-the-comment\n"
+        "manifest: {path: s3://bucket/m.parquet}\n"
+        "output: {path: s3://bucket/out}\n"
+        'storage: {s3: {secret: "${S3_SECRET}"}}\n'
+    )
+    packed = contents(pack(RunConfig.from_yaml(written), tmp_path).path)
+    everything = b"\n".join(packed.values())
+    assert b"${S3_SECRET}" in packed["run.yaml"]
+    assert b"the-value-of-the-secret" not in everything
+    assert b"the-value-of-the-comment" not in everything
+
+
+def test_the_package_runs_where_it_was_unpacked(tmp_path: Path) -> None:
+    package = pack(RunConfig.from_yaml(CONFIGS[0]), tmp_path)
+    there = tmp_path / "there"
+    with zipfile.ZipFile(package.path) as archive:
+        archive.extractall(there)
+    code = "import jobs.cli, uso_core, pipelines; print(jobs.cli.__file__); jobs.cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"],
+        cwd=there,
+        env={"PYTHONPATH": str(there)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    where, said = done.stdout.splitlines()
+    assert Path(where) == there / "jobs" / "cli.py"
+    assert said == f"uso-batch {version('uso-batch')}"
+
+
+def test_requirements_leave_out_ray_and_extras_that_are_not_needed() -> None:
+    names = {line.split(">")[0] for line in requirements(["/data/m.parquet"])}
+    assert {"torch", "diffusers", "pyarrow"} <= names
+    assert {"ray", "s3fs", "gcsfs", "adlfs", "pytest"} & names == set()
+
+
+def test_requirements_of_object_stores() -> None:
+    names = {line.split(">")[0] for line in requirements(["s3://bucket/m", "abfs://container/m"])}
+    assert {"s3fs", "adlfs"} <= names
+    assert "gcsfs" not in names
