@@ -29,6 +29,8 @@ class Components:
         transformer: with the LoRA merged, and without its embedders (see `hoist_embedders`).
         context_embedder: [B, L, 4096] text to [B, L, 3072], taken out of `transformer`.
         pos_embed: ids [L, 3] to the rotary (cos, sin), taken out of `transformer`.
+        time_text_embed: times [N], where `is_guided` guidance [N], and pooled text [N, 768] to
+            [N, 3072], taken out of `transformer`.
         vae: its config holds the shift and scale of the latents.
         style_projector: SigLIP features to tokens of the transformer's width.
         text_encoder: CLIP; only its pooled output is used.
@@ -44,6 +46,7 @@ class Components:
     transformer: FluxTransformer2DModel
     context_embedder: nn.Linear
     pos_embed: FluxPosEmbed
+    time_text_embed: nn.Module
     vae: AutoencoderKL
     style_projector: StyleProjector
     text_encoder: CLIPTextModel
@@ -64,26 +67,64 @@ class Components:
         """The device that the models are on."""
         return self.context_embedder.weight.device
 
+    @property
+    def is_guided(self) -> bool:
+        """Whether the transformer takes a guidance scale: FLUX.1-dev does, schnell does not."""
+        return bool(self.transformer.config.guidance_embeds)
 
-def hoist_embedders(transformer: FluxTransformer2DModel) -> tuple[nn.Linear, FluxPosEmbed]:
-    """Take out of `transformer` the two embedders whose result is the same at every timestep.
+
+def hoist_embedders(
+    transformer: FluxTransformer2DModel,
+) -> tuple[nn.Linear, FluxPosEmbed, nn.Module]:
+    """Take out of `transformer` the embedders whose results can be made before the first step.
 
     Afterwards its forward, which is diffusers' own, takes embedded tokens as
-    `encoder_hidden_states` and rows of `rotary_rows` as `txt_ids` and `img_ids`. Both can then be
-    made once for a request, and style tokens can stand among the embedded text tokens.
+    `encoder_hidden_states`, rows of `rotary_rows` as `txt_ids` and `img_ids`, and a row of
+    `step_embeddings` as `pooled_projections`; `guidance` is to be None. All can then be made once
+    for a request, and style tokens can stand among the embedded text tokens.
 
     Returns:
-        The context embedder and the position embedder.
+        `context_embedder`, `pos_embed` and `time_text_embed`.
 
     Raises:
         TypeError: they were taken out before.
     """
-    context_embedder, pos_embed = transformer.context_embedder, transformer.pos_embed
-    if isinstance(context_embedder, nn.Identity):
+    embedders = (
+        transformer.context_embedder,
+        transformer.pos_embed,
+        transformer.time_text_embed,
+    )
+    if isinstance(transformer.context_embedder, nn.Identity):
         raise TypeError("the embedders of this transformer were taken out before")
     transformer.context_embedder = nn.Identity()
     transformer.pos_embed = _SplitRotary()
-    return context_embedder, pos_embed
+    transformer.time_text_embed = _ReadyEmbedding()
+    return embedders
+
+
+def step_embeddings(
+    time_text_embed: nn.Module,
+    sigmas: torch.Tensor,
+    guidance: torch.Tensor | None,
+    pooled: torch.Tensor,
+) -> torch.Tensor:
+    """What modulates the blocks, for all steps at once.
+
+    Args:
+        time_text_embed: as `hoist_embedders` returned it.
+        sigmas: [N], float32, from 1 to 0.
+        guidance: [B], float32: distilled guidance scales; None: the model takes none.
+        pooled: [B, 768].
+
+    Returns:
+        [N, B, 3072].
+    """
+    N, B, dtype = len(sigmas), len(pooled), pooled.dtype
+    inputs = [(sigmas.to(dtype) * 1000).repeat_interleave(B)]
+    if guidance is not None:
+        inputs.append((guidance.to(dtype) * 1000).repeat(N))
+    embeddings: torch.Tensor = time_text_embed(*inputs, pooled.repeat(N, 1))
+    return embeddings.reshape(N, B, -1)
 
 
 def rotary_rows(pos_embed: FluxPosEmbed, ids: torch.Tensor) -> torch.Tensor:
@@ -105,3 +146,10 @@ class _SplitRotary(nn.Module):
     def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         cos, sin = rows.chunk(2, dim=-1)
         return cos, sin
+
+
+class _ReadyEmbedding(nn.Module):
+    """Stands where the transformer embeds time and text: here the embedding comes in ready-made."""
+
+    def forward(self, _timestep: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+        return embedding

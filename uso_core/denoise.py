@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 from diffusers import FluxTransformer2DModel
 
+from uso_core.components import Components, step_embeddings
 from uso_core.conditioning import Conditioning
 from uso_core.geometry import pack
 from uso_core.schedule import make_scheduler
 from uso_core.sizes import Size
+from uso_core.step_cache import one_drawing
 
 OnStep = Callable[[int, int], None]
 """Called after each step with how many are done, and of how many."""
@@ -43,18 +45,21 @@ def draw_noise(
 
 
 def denoise(
-    transformer: FluxTransformer2DModel,
+    components: Components,
     conditionings: Sequence[Conditioning],
     seeds: Sequence[int],
     on_step: OnStep | None = None,
 ) -> list[Latents]:
-    """Draw images of one form together, with Euler steps. Nothing in the loop waits for the device.
+    """Draw images of one form together, with Euler steps.
+
+    Nothing in the loop waits for the device, except that a step cache looks at one number.
 
     An image that is drawn with others differs from the same one drawn alone by no more than what
     the order of additions does to the last bits: the device multiplies larger matrices otherwise.
+    With a step cache, all images take the same steps whole, and so may differ by more.
 
     Args:
-        transformer: without its embedders (see `hoist_embedders`).
+        components: of which the transformer and its embedders are used.
         conditionings: of each image's request.
         seeds: of each image's noise.
         on_step: called when a step was given to the device.
@@ -65,26 +70,31 @@ def denoise(
     form = conditionings[0].form
     if any(conditioning.form != form for conditioning in conditionings):
         raise ValueError("only requests of the same form are drawn together")
+    transformer = components.transformer
     context = torch.cat([conditioning.context for conditioning in conditionings])
-    pooled = torch.cat([conditioning.pooled for conditioning in conditionings])
     content = torch.cat([conditioning.content for conditioning in conditionings])
     tokens = _noise(transformer, form.size, seeds, context)
     scheduler = make_scheduler(form.num_steps, form.size, context.device)
-    guidance = _guidance(transformer, conditionings)
-    for step, timestep in enumerate(scheduler.timesteps):
-        velocity = transformer(
-            hidden_states=torch.cat([tokens, content], dim=1),
-            encoder_hidden_states=context,
-            pooled_projections=pooled,
-            timestep=scheduler.sigmas[step].expand(len(seeds)),
-            guidance=guidance,
-            txt_ids=conditionings[0].context_rotary,
-            img_ids=conditionings[0].image_rotary,
-            return_dict=False,
-        )[0][:, : tokens.shape[1]]
-        tokens = scheduler.step(velocity, timestep, tokens, return_dict=False)[0]
-        if on_step is not None:
-            on_step(step + 1, form.num_steps)
+    embeddings = step_embeddings(
+        components.time_text_embed,
+        scheduler.sigmas[:-1],
+        _guidance(conditionings) if components.is_guided else None,
+        torch.cat([conditioning.pooled for conditioning in conditionings]),
+    )
+    with one_drawing(transformer):
+        for step, timestep in enumerate(scheduler.timesteps):
+            velocity = transformer(
+                hidden_states=torch.cat([tokens, content], dim=1),
+                encoder_hidden_states=context,
+                pooled_projections=embeddings[step],
+                timestep=scheduler.sigmas[step].expand(len(seeds)),
+                txt_ids=conditionings[0].context_rotary,
+                img_ids=conditionings[0].image_rotary,
+                return_dict=False,
+            )[0][:, : tokens.shape[1]]
+            tokens = scheduler.step(velocity, timestep, tokens, return_dict=False)[0]
+            if on_step is not None:
+                on_step(step + 1, form.num_steps)
     return [Latents(image, form.size) for image in tokens[:, None]]
 
 
@@ -99,11 +109,8 @@ def _noise(
     return pack(torch.cat(noises))
 
 
-def _guidance(
-    transformer: FluxTransformer2DModel, conditionings: Sequence[Conditioning]
-) -> torch.Tensor | None:
-    if not transformer.config.guidance_embeds:
-        return None
+def _guidance(conditionings: Sequence[Conditioning]) -> torch.Tensor:
+    """Each image's guidance scale, [B], float32."""
     # Not one tensor from a list, which the host would have to wait for.
     device = conditionings[0].context.device
     return torch.cat([torch.full((1,), each.guidance, device=device) for each in conditionings])

@@ -1,8 +1,9 @@
 """The errors that `uso_core` raises on purpose; anything else that escapes it is a bug.
 
     UsoError
-    ├── InvalidRequestError   a request asks for what the model does not accept
-    └── CheckpointError       a weight file is missing, unreadable, or does not match the model
+    ├── InvalidRequestError     a request asks for what the model does not accept
+    ├── CheckpointError         a weight file is missing, unreadable, or does not match the model
+    └── UnsupportedPresetError  the device cannot run a preset
 
 Every one survives `pickle`, because Ray carries exceptions between processes.
 """
@@ -48,3 +49,20 @@ class CheckpointError(UsoError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+class UnsupportedPresetError(UsoError):
+    """A preset cannot be run here.
+
+    Attributes:
+        preset: its name.
+        reason: what it needs, what there is, and what to use instead.
+    """
+
+    def __init__(self, preset: str, reason: str) -> None:
+        super().__init__(preset, reason)
+        self.preset = preset
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the preset {self.preset} {self.reason}"

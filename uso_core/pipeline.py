@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from PIL import Image
 
 from uso_core.cache import ByteBoundedCache
 from uso_core.checkpoint import ModelSource
+from uso_core.compiling import compile_blocks
 from uso_core.components import Components
 from uso_core.conditioning import Conditioning, make_conditioning
 from uso_core.decode import decode
 from uso_core.denoise import Latents, OnStep, denoise
 from uso_core.prepare import PreparedRequest, prepare
+from uso_core.presets import EXACT, Preset
 from uso_core.request import Limits, StylizedImage, StylizeRequest
+from uso_core.step_cache import enable_step_cache
 from uso_core.weights import load_components
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
@@ -28,16 +32,29 @@ class USOPipeline:
 
     Args:
         components: the loaded models.
+        preset: the one that was applied to them.
         cache_bytes: device memory for prompts, styles and content images that repeat; 0: none.
     """
 
-    def __init__(self, components: Components, *, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        components: Components,
+        *,
+        preset: Preset = EXACT,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> None:
         self.components = components
+        self.preset = preset
         self._cache = ByteBoundedCache(cache_bytes)
 
     @classmethod
     def load(
-        cls, source: ModelSource, *, dtype: torch.dtype, device: torch.device | str
+        cls,
+        source: ModelSource,
+        *,
+        dtype: torch.dtype,
+        device: torch.device | str,
+        preset: Preset = EXACT,
     ) -> USOPipeline:
         """Load what `source` describes.
 
@@ -45,11 +62,15 @@ class USOPipeline:
             source: where the files are.
             dtype: of the transformer and the text encoders; the VAE and SigLIP stay in float32.
             device: to draw on.
+            preset: one of `uso_core.presets.PRESETS`.
 
         Raises:
             CheckpointError: a file is missing or does not match the model.
+            UnsupportedPresetError: the device cannot run the preset.
         """
-        return cls(load_components(source, dtype=dtype, device=torch.device(device)))
+        device = torch.device(device)
+        components = load_components(source, dtype=dtype, device=device, preset=preset)
+        return cls(components, preset=preset)
 
     @classmethod
     def from_pretrained(
@@ -111,7 +132,8 @@ class USOPipeline:
             InvalidRequestError: a request is outside `limits`.
         """
         prepared = [self.prepare(request) for request in requests]
-        total = sum(request.num_steps * request.num_images for request in requests)
+        steps = [ready.num_steps for ready in prepared]
+        total = sum(n * request.num_images for n, request in zip(steps, requests, strict=True))
         done = 0
         images = []
         for request, ready in zip(requests, prepared, strict=True):
@@ -124,7 +146,7 @@ class USOPipeline:
                         image=image, seed=seed, prompt_truncated=conditioning.prompt_truncated
                     )
                 )
-                done += request.num_steps
+                done += ready.num_steps
         return images
 
     def prepare(self, request: StylizeRequest) -> PreparedRequest:
@@ -133,7 +155,8 @@ class USOPipeline:
         Raises:
             InvalidRequestError: the request is outside `limits`.
         """
-        return prepare(request, self.limits, self.components.image_processor)
+        prepared = prepare(request, self.limits, self.components.image_processor)
+        return replace(prepared, num_steps=self.preset.steps(prepared.num_steps))
 
     @torch.no_grad()
     def condition(self, request: StylizeRequest | PreparedRequest) -> Conditioning:
@@ -172,7 +195,7 @@ class USOPipeline:
         Raises:
             ValueError: the requests have different forms.
         """
-        return denoise(self.components.transformer, conditionings, seeds, on_step)
+        return denoise(self.components, conditionings, seeds, on_step)
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Image.Image:
@@ -180,12 +203,14 @@ class USOPipeline:
         return decode(self.components.vae, latents)
 
     def compile(self) -> None:
-        """Compile the transformer's blocks; the first image of the process then takes longer.
-
-        For all shapes at once: compiled for each shape apart, an image's last bits would depend on
-        which shapes were drawn before it.
-        """
-        self.components.transformer.compile_repeated_blocks(fullgraph=True, dynamic=True)
+        """Compile the transformer's blocks; the first image of the process then takes longer."""
+        transformer, threshold = self.components.transformer, self.preset.cache_threshold
+        if threshold is None:
+            compile_blocks(transformer)
+            return
+        transformer.disable_cache()
+        compile_blocks(transformer)
+        enable_step_cache(transformer, threshold)
 
     @property
     def limits(self) -> Limits:

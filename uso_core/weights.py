@@ -10,8 +10,10 @@ from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, FluxTransformer2DModel
 from transformers import SiglipVisionModel
 
+from uso_core.apply_preset import apply_preset, loading_device
 from uso_core.checkpoint import FoundModel, ModelSource, find_model, limits_of, tiny_seed
 from uso_core.components import Components, hoist_embedders
+from uso_core.devices import check_preset
 from uso_core.encoder_weights import (
     load_clip,
     load_clip_tokenizer,
@@ -24,6 +26,7 @@ from uso_core.key_mapping import Rule, transformer_rules, vae_rules
 from uso_core.layouts import Part
 from uso_core.lora import read_lora
 from uso_core.model_configs import transformer_config, vae_config
+from uso_core.presets import EXACT, Preset
 from uso_core.strict_load import (
     Placement,
     check_keys,
@@ -39,41 +42,55 @@ from uso_core.tiny import write_tiny_checkpoint
 _SIZING_KEY = "feature_embedder.high_embedding_linear.0.weight"
 
 
-def load_components(source: ModelSource, *, dtype: torch.dtype, device: torch.device) -> Components:
+def load_components(
+    source: ModelSource, *, dtype: torch.dtype, device: torch.device, preset: Preset = EXACT
+) -> Components:
     """Load a model; what is at the Hub is downloaded first.
 
-    Weights are read, merged and converted one tensor at a time, straight to the device: the peak is
-    the loaded model and one tensor in float32.
+    Weights are read, merged and converted one tensor at a time, straight to where they are kept:
+    the peak is the loaded model and one tensor in float32.
 
     Args:
         source: what to load.
         dtype: of the transformer and the text encoders. The VAE, SigLIP and the style projector
             stay in float32: they are small, and run once per image.
-        device: where all modules go.
+        device: what is drawn on.
+        preset: applied to the modules.
 
     Raises:
         CheckpointError: a file is missing, cannot be read, or does not match the model.
+        UnsupportedPresetError: the device cannot run the preset.
     """
+    check_preset(preset, device)
     seed = tiny_seed(source.base)
     if seed is None:
-        return _load(find_model(source).downloaded(), Placement(dtype, device))
-    with tempfile.TemporaryDirectory(prefix="uso-tiny-") as folder:
-        write_tiny_checkpoint(Path(folder), seed=seed)
-        return _load(find_model(ModelSource(folder)), Placement(dtype, device))
+        components = _load(find_model(source).downloaded(), dtype, device, preset)
+    else:
+        with tempfile.TemporaryDirectory(prefix="uso-tiny-") as folder:
+            write_tiny_checkpoint(Path(folder), seed=seed)
+            components = _load(find_model(ModelSource(folder)), dtype, device, preset)
+    apply_preset(components, preset, device)
+    return components
 
 
-def _load(model: FoundModel, place: Placement) -> Components:
+def _load(
+    model: FoundModel, dtype: torch.dtype, device: torch.device, preset: Preset
+) -> Components:
     parts = model.parts
-    exact = Placement(torch.float32, place.device)
-    transformer = _load_transformer(model, place)
+    home = loading_device(preset, device, of_encoders=True)
+    place, exact = Placement(dtype, home), Placement(torch.float32, home)
+    transformer = _load_transformer(
+        model, Placement(dtype, loading_device(preset, device, of_encoders=False))
+    )
     image_encoder = load_siglip(parts["image_encoder"], exact)
     projector = _load_projector(parts["projector"], image_encoder, transformer, exact)
-    context_embedder, pos_embed = hoist_embedders(transformer)
+    context_embedder, pos_embed, time_text_embed = hoist_embedders(transformer)
     tokenizer = load_clip_tokenizer(parts["tokenizer"])
     return Components(
         transformer=transformer,
         context_embedder=context_embedder,
         pos_embed=pos_embed,
+        time_text_embed=time_text_embed,
         vae=_load_vae(model, exact),
         style_projector=projector,
         text_encoder=load_clip(parts["text_encoder"], tokenizer, place),

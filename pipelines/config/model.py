@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field, model_validator
+
 from pipelines.config.strict import StrictModel
+from uso_core.presets import PRESETS, Preset, PresetName
 
 
 class ModelConfig(StrictModel):
@@ -23,8 +26,28 @@ class ModelConfig(StrictModel):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto`: bfloat16 on CUDA, float32 on the CPU."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    preset: Literal["exact"] = "exact"
+    preset: PresetName = "exact"
+    """How pictures are traded for speed or memory: see docs/presets.md."""
+    cache_threshold: float | None = Field(default=None, gt=0, lt=1)
+    """Of `fp8+cache` and `draft`, whose own it replaces: more is faster and further from exact."""
     compile: bool = False
     """torch.compile of the transformer's repeated blocks: a slow first image, faster ones after."""
     cache_dir: str | None = None
     """Node-local folder for weights pulled from an fsspec URL; absent: the user's cache folder."""
+
+    @property
+    def chosen_preset(self) -> Preset:
+        """The preset, with its options."""
+        preset = PRESETS[self.preset]
+        if self.cache_threshold is None:
+            return preset
+        return preset.with_threshold(self.cache_threshold)
+
+    @model_validator(mode="after")
+    def _runnable(self) -> ModelConfig:
+        preset = self.chosen_preset
+        if preset.needs_gpu and self.device == "cpu":
+            raise ValueError(f"preset {self.preset} needs a GPU; device is cpu")
+        if self.compile and "host" in (preset.transformer, preset.encoders):
+            raise ValueError(f"preset {self.preset} cannot be compiled: leave compile out")
+        return self

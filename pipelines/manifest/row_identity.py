@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
+from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.config.schema import RunConfig
 from pipelines.rows import Reference, shown_reference
@@ -114,9 +115,16 @@ def run_facts(config: RunConfig, model_fingerprint: str) -> dict[str, object]:
         "version": 1,
         "model": model_fingerprint,
         "preset": config.model.preset,
+        **_preset_options(config.model),
         "exif_rotate": config.fetch.exif_rotate,
         **_file_facts(config.output),
     }
+
+
+def _preset_options(model: ModelConfig) -> dict[str, object]:
+    """Those that are given: a preset's own values belong to its name."""
+    given = model.cache_threshold
+    return {} if given is None else {"cache_threshold": given}
 
 
 def _file_facts(output: OutputConfig) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipelines.config.inputs import DefaultsConfig
@@ -73,6 +73,7 @@ class RowParser:
     def __init__(self, config: RunConfig, model: ModelCard, columns: Mapping[str, str]) -> None:
         self._limits = model.limits
         self._seed = config.stylize.seed
+        self._preset = config.model.chosen_preset
         self._fingerprints = Fingerprints(config, model.fingerprint)
         self._columns = columns
         self._defaults = _given(config.defaults)
@@ -158,7 +159,7 @@ class RowParser:
             raise InvalidRequestError("seed", seed, f"-1, or 0 to {MAX_SEED}")
         parameters = Parameters(**numbers)
         parameters.check(self._limits)
-        return parameters
+        return replace(parameters, num_steps=self._preset.steps(parameters.num_steps))
 
     def _label(self, field: str) -> str:
         """The column of a field, under the name that the user knows it by."""

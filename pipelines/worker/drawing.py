@@ -23,6 +23,7 @@ from pipelines.worker.gpu_memory import await_free_memory
 from pipelines.worker.model_files import localize
 from pipelines.worker.waiting import Drawing, Waiting, WaitingRoom
 from uso_core.conditioning import Conditioning
+from uso_core.devices import check_preset
 from uso_core.memory import weights_bytes
 from uso_core.pipeline import USOPipeline
 from uso_core.prepare import Form, PreparedRequest
@@ -50,9 +51,11 @@ def load_pipeline(spec: StylizerSpec) -> USOPipeline:
     else:
         dtype = torch.bfloat16 if spec.model.dtype == "bfloat16" else torch.float32
     source, device = localize(spec.model, spec.storage), torch.device(name)
+    preset = spec.model.chosen_preset
+    check_preset(preset, device)
     if device.type == "cuda":
         await_free_memory(device, weights_bytes(source, dtype))
-    pipeline = USOPipeline.load(source, dtype=dtype, device=device)
+    pipeline = USOPipeline.load(source, dtype=dtype, device=device, preset=preset)
     if spec.model.compile:
         pipeline.compile()
     return pipeline
@@ -85,7 +88,9 @@ class Drawer:
         self._pipeline = pipeline
         self._on_gpu_lost = on_gpu_lost
         self._device_lock = threading.Lock()
-        self.waiting = WaitingRoom(batch_images)
+        # A step cache decides for a whole batch: a picture would depend on its neighbours.
+        has_step_cache = pipeline.preset.cache_threshold is not None
+        self.waiting = WaitingRoom(1 if has_step_cache else batch_images)
         self._most_that_fit: dict[Form, int] = {}
 
     @property

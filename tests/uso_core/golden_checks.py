@@ -88,8 +88,10 @@ def check_schedule(case: Case, trace: Trace) -> None:
     steps = trace.calls.kwargs["transformer"]
     given = torch.cat([kwargs["timestep"] for kwargs in steps])
     _near("step_timesteps", given, case.tensors["step_timesteps"], SIGMAS)
-    for kwargs in steps:
-        _near("guidance", kwargs["guidance"], case.tensors["guidance"], EXACT)
+    times, guidance, _ = trace.calls.args["time_text_embed"][0]
+    _near("times", times / 1000, given, SIGMAS)
+    for scale in guidance / 1000:
+        _near("guidance", scale[None], case.tensors["guidance"], EXACT)
 
 
 def check_steps(case: Case, trace: Trace) -> None:

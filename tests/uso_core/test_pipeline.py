@@ -144,6 +144,7 @@ def test_what_repeats_is_encoded_once_and_each_step_draws(golden_pipeline: USOPi
         "siglip": 3,
         "projector": 3,
         "vae_encoder": 1,
+        "time_text_embed": 2,
         "transformer": 4,
         "vae_decoder": 2,
     }
@@ -211,18 +212,19 @@ def test_a_base_without_guidance_is_given_none(golden_components: Components) ->
         guidance_embeds=False,
         axes_dims_rope=(4, 6, 6),
     ).eval()
-    context_embedder, pos_embed = hoist_embedders(transformer)
+    context_embedder, pos_embed, time_text_embed = hoist_embedders(transformer)
     pipeline = USOPipeline(
         replace(
             golden_components,
             transformer=transformer,
             context_embedder=context_embedder,
             pos_embed=pos_embed,
+            time_text_embed=time_text_embed,
         )
     )
     with record_calls(pipeline) as calls:
         pipeline([make_request(1)])
-    assert calls.kwargs["transformer"][0]["guidance"] is None
+    assert len(calls.args["time_text_embed"][0]) == 2  # the time and the text
 
 
 def test_compiling_reaches_every_block(alone: list[str], golden_components: Components) -> None:
@@ -230,6 +232,6 @@ def test_compiling_reaches_every_block(alone: list[str], golden_components: Comp
     pipeline = USOPipeline(replace(golden_components, transformer=transformer))
     pipeline.compile()
     blocks = [*transformer.transformer_blocks, *transformer.single_transformer_blocks]
-    assert all(block._compiled_call_impl is not None for block in blocks)
+    assert all(hasattr(block.forward, "_torchdynamo_orig_callable") for block in blocks)
     with torch.compiler.set_stance("force_eager"):  # the compiler itself takes a minute
         assert draw(pipeline, [make_request(1)]) == [alone[1]]

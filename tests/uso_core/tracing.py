@@ -63,6 +63,7 @@ def record_calls(pipeline: USOPipeline) -> Iterator[Calls]:
         "siglip": parts.image_encoder,
         "projector": parts.style_projector,
         "vae_encoder": parts.vae.encoder,
+        "time_text_embed": parts.time_text_embed,
         "transformer": parts.transformer,
         "vae_decoder": parts.vae.decoder,
     }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.config.error import ConfigError
+from pipelines.config.model import ModelConfig
 from pipelines.config.schema import RunConfig
+from uso_core.presets import PRESETS
 
 MINIMAL = "manifest: {path: m.parquet}\noutput: {path: out}\n"
 
@@ -234,3 +237,26 @@ def test_any_file_gives_a_configuration_or_one_kind_of_error(
     except ConfigError:
         return
     assert RunConfig.model_validate(config.model_dump()) == config
+
+
+# presets
+
+
+def test_a_preset_takes_its_options() -> None:
+    config = ModelConfig(preset="fp8+cache", cache_threshold=0.2)
+    assert config.chosen_preset == replace(PRESETS["fp8+cache"], cache_threshold=0.2)
+    assert ModelConfig(preset="draft").chosen_preset == PRESETS["draft"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("cache_threshold: 0.1", "exact has no cache"),
+        ("preset: fp8, device: cpu", "fp8 needs a GPU; device is cpu"),
+        ("preset: tiny_vram, device: cpu", "tiny_vram needs a GPU"),
+        ("preset: low_vram, compile: true", "low_vram cannot be compiled"),
+        ("preset: fp8+cash", "fp8+cache"),
+    ],
+)
+def test_options_that_do_not_go_together(file: Path, options: str, reason: str) -> None:
+    assert reason in problems(file, f"{MINIMAL}model: {{{options}}}\n")[0]

@@ -17,7 +17,9 @@ from pipelines.worker.drawing import Drawer
 from pipelines.worker.waiting import BATCHED_PIXELS, Drawing, Waiting, WaitingRoom
 from tests.pipelines.pictures import picture
 from tests.pipelines.tiny_models import Gate, Misbehaving, tiny
+from uso_core.pipeline import USOPipeline
 from uso_core.prepare import PreparedRequest
+from uso_core.presets import PRESETS
 from uso_core.request import StylizeRequest
 from uso_core.sizes import Size
 
@@ -213,3 +215,9 @@ def test_threads_that_draw_at_random_all_get_their_own() -> None:
         drawings = list(threads.map(draw, rows))
     for drawing, row in zip(drawings, rows, strict=True):
         assert levels_off(drawing.images[0], alone(row)[0]) <= 1
+
+
+def test_with_a_step_cache_each_image_is_drawn_alone() -> None:
+    drafts = USOPipeline(tiny().components, preset=PRESETS["draft"])
+    assert Drawer(drafts, batch_images=4).waiting.most_images(one_form(1)[0][0].form) == 1
+    assert Drawer(tiny(), batch_images=4).waiting.most_images(one_form(1)[0][0].form) == 4
