@@ -75,6 +75,8 @@ def _counts(summary: RunSummary) -> Table:
         table.add_row("changed", f"{summary.changed:,}", "since an earlier run recorded them")
     speed = f"{summary.images_per_s:.2f} images/s"
     table.add_row("time", duration(summary.elapsed_s), speed)
+    if summary.undelivered_events:
+        table.add_row("notify", f"{summary.undelivered_events:,}", "events were not delivered")
     return table
 
 

@@ -128,6 +128,14 @@ class Timings:
     decode: float | None = None
     store: float | None = None
 
+    @property
+    def device_s(self) -> float | None:
+        """Seconds on the device; None where the row did not get through it."""
+        stages = (self.condition, self.inference, self.decode)
+        if any(stage is None for stage in stages):
+            return None
+        return sum(stage for stage in stages if stage is not None) / 1e3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:

@@ -13,7 +13,12 @@ from pipelines.shown import shown_value
 
 KeyPath = tuple[str | int, ...]
 
-SECRET_SECTIONS: tuple[KeyPath, ...] = (("storage",), ("ray", "env"))
+SECRET_SECTIONS: tuple[KeyPath, ...] = (
+    ("storage",),
+    ("ray", "env"),
+    ("notify", "url"),
+    ("notify", "secret"),
+)
 """Where `${NAME}` is replaced, and values are never shown."""
 
 _BOUNDS = {

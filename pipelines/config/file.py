@@ -10,7 +10,14 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pipelines.config.error import ConfigError, KeyPath, is_secret, key_name, problems_of
+from pipelines.config.error import (
+    SECRET_SECTIONS,
+    ConfigError,
+    KeyPath,
+    is_secret,
+    key_name,
+    problems_of,
+)
 from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
 from pipelines.shown import shown_value
@@ -18,6 +25,7 @@ from pipelines.shown import shown_value
 __all__ = ["ConfigError", "load_config", "redacted"]
 
 _VARIABLE = re.compile(r"\$\{\w+\}")
+_REPLACED = ", ".join(map(key_name, SECRET_SECTIONS))
 _MAX_VALUES = 10_000
 _MAX_DEPTH = 20
 
@@ -137,7 +145,7 @@ def _misplaced(source: str, data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, 
         if isinstance(value, str) and _VARIABLE.search(value) and not is_secret(path):
             yield (
                 path,
-                f"{shown_value(value)}: ${{NAME}} is replaced in storage and ray.env only; "
+                f"{shown_value(value)}: ${{NAME}} is replaced in {_REPLACED} only; "
                 f"write the value itself, or use --set {key_name(path)}=…",
             )
 

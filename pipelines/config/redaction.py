@@ -23,9 +23,9 @@ _HARMLESS = re.compile(
 def redacted(config: RunConfig) -> dict[str, Any]:
     """`config` as JSON values, without secrets.
 
-    In `storage` and `ray.env`, every value is masked that is neither a `${NAME}` nor under a key
-    such as an endpoint or a region. Everywhere, credentials and signatures are taken out of URLs,
-    and images given as `data:` URIs are shown as their hash.
+    Where secrets may be (`SECRET_SECTIONS`), every value is masked that is neither a `${NAME}` nor
+    under a key such as an endpoint or a region. Everywhere, credentials and signatures are taken
+    out of URLs, and images given as `data:` URIs are shown as their hash.
     """
     shown = _redacted((), config.model_dump(mode="json"))
     assert isinstance(shown, dict)

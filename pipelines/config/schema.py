@@ -13,6 +13,7 @@ from pipelines.config.inputs import DefaultsConfig, FetchConfig, ManifestConfig
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OnErrorConfig, OutputConfig
 from pipelines.config.strict import StrictModel
+from pipelines.config.watching import NotifyConfig
 
 
 class RunConfig(StrictModel):
@@ -26,6 +27,7 @@ class RunConfig(StrictModel):
     stylize: StylizeConfig = StylizeConfig()
     on_error: OnErrorConfig = OnErrorConfig()
     ray: RayConfig = RayConfig()
+    notify: NotifyConfig = NotifyConfig()
     storage: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """fsspec options by protocol, e.g. `s3: {endpoint_url: …, key: "${NAME}"}`, for manifest,
     references, weights and output alike. `${NAME}` stays as it is written until it is used, so that

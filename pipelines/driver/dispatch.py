@@ -100,6 +100,16 @@ class Dispatcher:
         return sum(len(worker.in_flight) for worker in self._workers.values())
 
     @property
+    def not_given_out(self) -> int:
+        """Rows that were taken from the source and have not been on a worker yet."""
+        return len(self._fresh)
+
+    @property
+    def to_retry(self) -> int:
+        """Rows that wait for another try."""
+        return len(self._retries) + len(self._suspects)
+
+    @property
     def done(self) -> bool:
         """True when nothing is left to wait for."""
         if self.in_flight:

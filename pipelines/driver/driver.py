@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from pipelines.driver.board import Board
+from pipelines.driver.board import Board, Workforce
 from pipelines.driver.budget import check_budget
 from pipelines.driver.dispatch import Dispatcher
 from pipelines.driver.errors import ClusterError, LeaseLostError
@@ -16,11 +16,12 @@ from pipelines.driver.prepare import Job
 from pipelines.driver.recorder import Recorder
 from pipelines.driver.selection import RowSelection
 from pipelines.driver.signals import StopRequest
-from pipelines.driver.stats import RunStats
+from pipelines.driver.stats import Queues, RunStats
 from pipelines.driver.tasks import DispatchPolicy, Settled
 from pipelines.driver.workers import WatchedPool
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
+from pipelines.worker.stylizer import Activity
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class Driver:
         if isinstance(row, ManifestRow):
             self._job.stopwatch.settled(row, outcome, self._stats.elapsed_s)
         if outcome.failure is None:
-            self._stats.add_completed(len(outcome.outputs))
+            self._stats.add_completed(len(outcome.outputs), outcome.timings.device_s or 0)
         else:
             self._stats.add_failed(outcome.row_id, outcome.failure)
         self._recorder.add(settled.entry, outcome, settled.attempt)
@@ -132,31 +133,41 @@ class Driver:
             )
         check_budget(self._stats, self._job.config.on_error)
 
-    def _show(self, waiting_for: str, *, ready: int = 0, in_flight: int = 0) -> None:
+    def _show(self, waiting_for: str) -> None:
         if self._board.due:
-            actors = self._job.config.stylize.max_actors
-            self._board.show(waiting_for, ready=ready, actors=actors, in_flight=in_flight)
+            self._board.show(waiting_for, Workforce(total=self._job.config.stylize.max_actors))
 
     def _show_work(self, dispatcher: Dispatcher, pool: WatchedPool) -> None:
         if not self._board.due:
             return
+        queues = self._queues(dispatcher, pool.poll_activity())
         if self._stop.requested:
             waiting_for = "stopping: finishing the rows on the actors"
         elif not dispatcher.workers_ready:
             waiting_for = "loading the model" if pool.placed else self._before_loading
         else:
-            waiting_for = _busiest_stage(pool)
-        ready, in_flight = dispatcher.workers_ready, dispatcher.in_flight
-        self._show(waiting_for, ready=ready, in_flight=in_flight)
+            waiting_for = _busiest_stage(queues)
+        total = self._job.config.stylize.max_actors
+        workforce = Workforce(dispatcher.workers_ready, total, dispatcher.in_flight)
+        self._board.show(waiting_for, workforce, queues)
+
+    def _queues(self, dispatcher: Dispatcher, activities: Sequence[Activity]) -> Queues:
+        return Queues(
+            read_ahead=self._feeder.waiting + dispatcher.not_given_out,
+            retry=dispatcher.to_retry,
+            fetching=sum(activity.fetching for activity in activities),
+            drawing=sum(activity.drawing for activity in activities),
+            storing=sum(activity.storing for activity in activities),
+            commit=self._recorder.waiting,
+        )
 
 
-def _busiest_stage(pool: WatchedPool) -> str:
-    activities = pool.poll_activity()
-    if any(activity.drawing for activity in activities):
+def _busiest_stage(queues: Queues) -> str:
+    if queues.drawing:
         return "drawing"
-    if any(activity.fetching for activity in activities):
+    if queues.fetching:
         return "fetching"
-    return "storing" if any(activity.storing for activity in activities) else ""
+    return "storing" if queues.storing else ""
 
 
 class ValidRows:

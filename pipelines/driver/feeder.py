@@ -45,6 +45,12 @@ class RowFeeder:
         with self._changed:
             return self._ended and not self._waiting and self._error is None
 
+    @property
+    def waiting(self) -> int:
+        """Rows that are at hand."""
+        with self._changed:
+            return len(self._waiting)
+
     def take(self, most: int) -> list[ManifestEntry]:
         """Up to `most` rows that are at hand; empty where none is, yet or any more."""
         taken: list[ManifestEntry] = []

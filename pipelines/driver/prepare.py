@@ -20,6 +20,8 @@ from pipelines.planning.calibration import Settings
 from pipelines.planning.stopwatch import Stopwatch
 from pipelines.rows import RunFacts, record_schema
 from pipelines.storage.storage import Storage, resolve_secrets
+from pipelines.storage.urls import resolve_variables
+from pipelines.watch.webhook import Receiver
 from pipelines.worker.model_files import localize
 from pipelines.worker.stylizer import StylizerSpec
 from uso_core.checkpoint import ModelSource, describe_model, pin_revisions
@@ -33,6 +35,7 @@ class Job:
     Attributes:
         stopwatch: sees rows settle.
         worker_env: environment variables of the actors.
+        receiver: is told how the run goes; None: nobody is.
     """
 
     config: RunConfig
@@ -45,6 +48,7 @@ class Job:
     spec: StylizerSpec
     stopwatch: Stopwatch
     worker_env: WorkerEnv
+    receiver: Receiver | None
 
 
 @contextmanager
@@ -62,6 +66,7 @@ def prepare(config: RunConfig) -> Iterator[Job]:
     try:
         options = resolve_secrets(config.storage)
         worker_env = _worker_env(config.ray.env)
+        receiver = Receiver.from_config(config.notify)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     source = pin_revisions(localize(config.model, options))
@@ -83,12 +88,13 @@ def prepare(config: RunConfig) -> Iterator[Job]:
             spec=StylizerSpec.from_config(config),
             stopwatch=Stopwatch(Settings.of(dimensions_of(source), config.model), card.limits),
             worker_env=worker_env,
+            receiver=receiver,
         )
 
 
 def _worker_env(env: Mapping[str, str]) -> WorkerEnv:
     """What is taken from the environment counts as secret."""
-    resolved = resolve_secrets({"env": env})["env"]
+    resolved = resolve_variables(env, "ray.env")
     secret = {name: value for name, value in resolved.items() if value != env[name]}
     plain = {name: value for name, value in resolved.items() if name not in secret}
     return WorkerEnv(plain, secret)

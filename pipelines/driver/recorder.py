@@ -36,6 +36,11 @@ class Recorder:
         self._commit: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
 
+    @property
+    def waiting(self) -> int:
+        """Records that no commit has taken up yet."""
+        return len(self._waiting)
+
     def add(self, entry: ManifestEntry, outcome: Outcome, attempt: int) -> None:
         """Take one row's outcome; it is committed soon."""
         if not self._waiting:

@@ -6,25 +6,21 @@ lost is drawn again, onto the same names.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 
 from pipelines.config.schema import RunConfig
+from pipelines.driver.announcer import Announcer
 from pipelines.driver.board import Board
 from pipelines.driver.driver import Driver
-from pipelines.driver.errors import BrokenOffError, RunError
+from pipelines.driver.errors import RunError
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.ray_actors import RayPool, RowWorker, ray_session
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import Listener, RunStats, RunSummary, Snapshot
-from pipelines.ledger.ledger import LedgerError
-from pipelines.manifest.error import ManifestError
 from pipelines.planning.calibration import save_calibration
-from pipelines.storage.storage import StorageError
 from pipelines.worker.stylizer import Stylizer, StylizerSpec
-
-logger = logging.getLogger(__name__)
 
 __all__ = ["Listener", "RunError", "RunSummary", "Snapshot", "run"]
 
@@ -60,8 +56,9 @@ def run(
         job = stack.enter_context(prepare(config))
         board.total = job.manifest.total_rows
         stop.let_rows_end()
+        announcer = stack.enter_context(Announcer(job, stats, board))
         cluster = stack.enter_context(ExitStack())
-        with _told_in_run_file(job, stats):
+        with announcer.telling_of_faults():
             driver = Driver(job, stats, board, stop)
             stack.callback(driver.close)
             if driver.find_work():
@@ -76,34 +73,13 @@ def run(
                 board.show("compacting the records")
                 job.ledger.compact()
         save_calibration(job.output, job.stopwatch.machines())
-        job.run_file.write("completed" if driver.reached_end else "interrupted", stats)
-        return _summary(job, stats, interrupted=not driver.reached_end)
+        summary = summarize(job, stats, interrupted=not driver.reached_end)
+        undelivered = announcer.ended(summary)
+        return replace(summary, undelivered_events=undelivered)
 
 
-@contextmanager
-def _told_in_run_file(job: Job, stats: RunStats) -> Iterator[None]:
-    """The run file says `running` from here on, and why the run failed if it does."""
-    job.run_file.write("running", stats)
-    try:
-        yield
-    except Exception as error:
-        _tell_failed(job, stats, reason=f"{type(error).__name__}: {error}")
-        if isinstance(error, StorageError | ManifestError | LedgerError):
-            raise BrokenOffError(str(error)) from error
-        raise
-    except (KeyboardInterrupt, SystemExit):  # Ray answers a SIGTERM while it starts with the latter
-        job.run_file.write("interrupted", stats)
-        raise
-
-
-def _tell_failed(job: Job, stats: RunStats, reason: str) -> None:
-    try:
-        job.run_file.write("failed", stats, reason=reason)
-    except StorageError as fault:  # must not hide why the run failed
-        logger.warning("run_file_not_written error=%s", fault)
-
-
-def _summary(job: Job, stats: RunStats, *, interrupted: bool) -> RunSummary:
+def summarize(job: Job, stats: RunStats, *, interrupted: bool) -> RunSummary:
+    """How the run ended, with the output's records taken into account."""
     counts = job.ledger.counts()
     recorded = counts.completed + counts.failed
     failed_fraction = counts.failed / recorded if recorded else 0.0

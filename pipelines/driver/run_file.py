@@ -47,13 +47,20 @@ class RunFile:
             "config": redacted(config),
         }
 
-    def write(self, state: RunState, stats: RunStats, reason: str = "") -> None:
+    def write(self, state: RunState, stats: RunStats, total: int | None, reason: str = "") -> None:
         """Say how far the run is.
+
+        Args:
+            state: of the run.
+            stats: what it has done so far.
+            total: rows of the manifest, where that is known.
+            reason: why it failed.
 
         Raises:
             StorageError: it cannot be written.
         """
         counts = {
+            "total": total,
             "completed": stats.completed,
             "failed": stats.failed,
             "skipped": stats.skipped,

@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipelines.failures import Failure, FailureCode
 
-_RATE_WINDOW_S = 60.0
 RECENT_ROWS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queues:
+    """Where the rows are that have been read and are not recorded yet.
+
+    Attributes:
+        read_ahead: given to no worker yet.
+        retry: waiting for another try.
+        fetching: on the workers, their references on the way.
+        drawing: on the workers' devices, or next in line for them.
+        storing: on the workers, their images being encoded and written.
+        commit: settled; their records wait to be written.
+    """
+
+    read_ahead: int = 0
+    retry: int = 0
+    fetching: int = 0
+    drawing: int = 0
+    storing: int = 0
+    commit: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,25 +42,31 @@ class Snapshot:
         total: rows of the manifest; None where that is not known in advance.
         completed: rows recorded or about to be, by this run.
         failed: likewise.
+        failed_by_code: rows by failure code.
         skipped: rows that were recorded before.
         images: drawn by this run.
         elapsed_s: since the run began.
         images_per_s: over the last minute.
         eta_s: seconds until the end at that rate; None while it can't be told.
+        device_busy: share of the ready actors' time that went into drawing, over the last minute, 0
+            to 1; rows count when they settle. None: no actor is ready.
         waiting_for: what holds the run up most, in words; empty: it is drawing.
     """
 
     total: int | None = None
     completed: int = 0
     failed: int = 0
+    failed_by_code: Mapping[FailureCode, int] = field(default_factory=dict)
     skipped: int = 0
     images: int = 0
     elapsed_s: float = 0
     images_per_s: float = 0
     eta_s: float | None = None
+    device_busy: float | None = None
     actors_ready: int = 0
     actors_total: int = 0
     in_flight: int = 0
+    queues: Queues = Queues()
     waiting_for: str = ""
 
 
@@ -75,6 +101,7 @@ class RunSummary:
         within_budget: `failed_fraction` is at most `on_error.max_failed_fraction`.
         interrupted: the run was asked to stop before its end; the same command goes on.
         first_image_s: from the run's begin to its first completed row; None: there was none.
+        undelivered_events: of those that `notify` asks for.
     """
 
     run_id: str
@@ -91,6 +118,7 @@ class RunSummary:
     failed_fraction: float
     within_budget: bool
     interrupted: bool
+    undelivered_events: int = 0
 
 
 @dataclass(slots=True)
@@ -103,13 +131,13 @@ class RunStats:
     skipped: int = 0
     changed: int = 0
     images: int = 0
+    drawing_s: float = 0
     consecutive_failed: int = 0
     first_image_s: float | None = None
     failures: Counter[FailureCode] = field(default_factory=Counter)
     recent_failed: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT_ROWS))
     _streak: Counter[FailureCode] = field(default_factory=Counter)
     _examples: dict[FailureCode, tuple[str, str]] = field(default_factory=dict)
-    _recent: deque[tuple[float, int, int]] = field(default_factory=deque)
     _began: float = 0
 
     def __post_init__(self) -> None:
@@ -120,10 +148,11 @@ class RunStats:
         """Seconds since the run began."""
         return self.clock() - self._began
 
-    def add_completed(self, images: int) -> None:
-        """Count a completed row."""
+    def add_completed(self, images: int, drawing_s: float = 0) -> None:
+        """Count a completed row, of so many images, that was on its device for so long."""
         self.completed += 1
         self.images += images
+        self.drawing_s += drawing_s
         self.consecutive_failed = 0
         self._streak.clear()
         self.recent_failed.append(False)
@@ -158,17 +187,3 @@ class RunStats:
             FailureExample(code, count, *self._examples[code])
             for code, count in self.failures.most_common()
         )
-
-    def rates(self, total: int | None) -> tuple[float, float | None]:
-        """Images per second over the last minute, and the seconds left at that pace."""
-        now, rows = self.elapsed_s, self.completed + self.failed
-        self._recent.append((now, rows, self.images))
-        while len(self._recent) > 2 and now - self._recent[0][0] > _RATE_WINDOW_S:
-            self._recent.popleft()
-        then, rows_then, images_then = self._recent[0]
-        if now - then < 1e-3:
-            return 0.0, None
-        rows_per_s = (rows - rows_then) / (now - then)
-        left = None if total is None else max(0, total - self.skipped - rows)
-        eta_s = left / rows_per_s if left is not None and rows_per_s > 0 else None
-        return (self.images - images_then) / (now - then), eta_s

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pipelines.planning.calibration import Machine, Settings, ShapeTime, utc_now
 from pipelines.planning.shapes import Shape
-from pipelines.rows import ManifestRow, Outcome, Timings
+from pipelines.rows import ManifestRow, Outcome
 from uso_core.request import Limits
 
 
@@ -43,7 +43,7 @@ class Stopwatch:
 
     def settled(self, row: ManifestRow, outcome: Outcome, at_s: float) -> None:
         """Take in a row that has come to its end, `at_s` seconds after the run began."""
-        seconds = _drawing_s(outcome.timings)
+        seconds = outcome.timings.device_s
         if outcome.failure is not None or seconds is None:
             return
         if outcome.worker is None or outcome.device is None:
@@ -87,11 +87,3 @@ class Stopwatch:
                 for shape, (rows, total) in sorted(times.items())
             ),
         )
-
-
-def _drawing_s(timings: Timings) -> float | None:
-    """Seconds on the device; None where the row did not get through it."""
-    stages = (timings.condition, timings.inference, timings.decode)
-    if any(stage is None for stage in stages):
-        return None
-    return sum(stage for stage in stages if stage is not None) / 1e3

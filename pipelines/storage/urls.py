@@ -31,17 +31,27 @@ def resolve_secrets(options: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[
     """
     return {
         protocol: {
-            name: _resolved(value, f"storage.{protocol}.{name}") for name, value in own.items()
+            name: resolve_variables(value, f"storage.{protocol}.{name}")
+            for name, value in own.items()
         }
         for protocol, own in options.items()
     }
 
 
-def _resolved(value: Any, key: str) -> Any:  # noqa: ANN401 (options are whatever fsspec takes)
+def resolve_variables(value: Any, key: str) -> Any:  # noqa: ANN401 (whatever a key may hold)
+    """`value` with each `${NAME}` in its strings replaced by that environment variable.
+
+    Args:
+        value: of a key of the configuration.
+        key: its name, for the message.
+
+    Raises:
+        ValueError: a variable is not set; the message names it and the key that wants it.
+    """
     if isinstance(value, Mapping):
-        return {name: _resolved(inner, f"{key}.{name}") for name, inner in value.items()}
+        return {name: resolve_variables(inner, f"{key}.{name}") for name, inner in value.items()}
     if isinstance(value, list):
-        return [_resolved(inner, f"{key}[{index}]") for index, inner in enumerate(value)]
+        return [resolve_variables(inner, f"{key}[{index}]") for index, inner in enumerate(value)]
     if not isinstance(value, str):
         return value
 

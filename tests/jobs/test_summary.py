@@ -50,6 +50,14 @@ def test_exit_code(summary: RunSummary, code: int) -> None:
     assert exit_code(summary) == code
 
 
+def test_summary_tells_of_events_that_were_not_delivered() -> None:
+    assert "not delivered" not in printed(SUMMARY)
+    lines = printed(replace(SUMMARY, undelivered_events=2)).splitlines()
+    assert [line.split() for line in lines if line.startswith("notify")] == [
+        ["notify", "2", "events", "were", "not", "delivered"]
+    ]
+
+
 def test_summary_counts_and_says_where_to_look() -> None:
     text = printed(SUMMARY)
     words = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}

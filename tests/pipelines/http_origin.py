@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import socketserver
 import struct
@@ -20,11 +21,13 @@ class Origin:
     Attributes:
         hits: requests so far, by path.
         requests: the head of each request, as it came.
+        bodies: the body of each request.
     """
 
     def __init__(self) -> None:
         self.hits: Counter[str] = Counter()
         self.requests: list[str] = []
+        self.bodies: list[bytes] = []
         self._answers: dict[str, list[Answer]] = {}
         self._lock = threading.Lock()
         self.port = 0
@@ -44,13 +47,30 @@ class Origin:
             if not received:
                 return
             head += received
+        head, end, body = head.partition(b"\r\n\r\n")
+        head += end
+        body += _rest_of_body(connection, head, len(body))
         path = head.split(b" ", 2)[1].decode()
         with self._lock:
             self.requests.append(head.decode())
+            self.bodies.append(body)
             answers = self._answers.get(path, [status(404)])
             answer = answers[min(self.hits[path], len(answers) - 1)]
             self.hits[path] += 1
         answer(connection)
+
+
+def _rest_of_body(connection: socket.socket, head: bytes, num_read: int) -> bytes:
+    """What is missing of a body with a Content-Length."""
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    missing = int(length[1]) - num_read if length else 0
+    rest = b""
+    while len(rest) < missing:
+        received = connection.recv(missing - len(rest))
+        if not received:
+            break
+        rest += received
+    return rest
 
 
 @contextmanager

@@ -126,8 +126,11 @@ def test_overrides_that_are_not_accepted(file: Path, override: str, message: str
         ("fetch: {local_roots: [1]}", "fetch.local_roots.0: 1 is not accepted; give text"),
         (
             'defaults: {prompt: "${X}"}',
-            "defaults.prompt: '${X}': ${NAME} is replaced in storage and",
+            "defaults.prompt: '${X}': ${NAME} is replaced in storage, ray.env, notify.url, notify.",
         ),
+        ("notify: {url: 'ftp://sesame'}", "notify.url: is no http:// or https:// URL"),
+        ("notify: {secret: sesame}", "notify.secret: is not written here; name an environment"),
+        ("notify: {events: []}", "notify.events: [] is not accepted; give a list of start or"),
         ("on: 5", "True: this key is no text; put it in quotes"),
     ],
 )

@@ -34,6 +34,7 @@ CONFIG = RunConfig.model_validate(
                 "TOKEN": "${TOKEN}",
             }
         },
+        "notify": {"url": "https://hooks.example/hidden", "secret": "${KEY}"},
     }
 )
 
@@ -65,6 +66,7 @@ def test_what_is_harmless_stays() -> None:
         "HF_TOKEN": MASK,
         "TOKEN": "${TOKEN}",
     }
+    assert (shown["notify"]["url"], shown["notify"]["secret"]) == (MASK, "${KEY}")
 
 
 def test_without_secrets_nothing_changes() -> None:

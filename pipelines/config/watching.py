@@ -1,0 +1,61 @@
+"""How a run is watched: the web server that is told how it goes."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from pipelines.config.strict import StrictModel
+
+EventKind = Literal["start", "progress", "end", "failure"]
+
+_VARIABLE = re.compile(r"\$\{\w+\}")
+_HTTP = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
+
+
+class NotifyConfig(StrictModel):
+    """A web server that is told how the run goes."""
+
+    url: str | None = None
+    """Gets a POST for each event; absent: nothing is sent. `${NAME}` is taken from the environment,
+    for a URL that is a secret itself."""
+    secret: str | None = None
+    """`${NAME}`: the environment variable with the key that events are signed with; absent: they
+    are not signed."""
+    events: list[EventKind] = Field(["start", "progress", "end", "failure"], min_length=1)
+    """What is told: the run's `start`, its `progress`, its `end` (interrupted ones too), and a
+    `failure` that ended it."""
+    every_percent: float = Field(10, gt=0, le=100)
+    """Rows, in percent of the manifest, from one `progress` to the next."""
+    timeout_s: float = Field(10, gt=0)
+    """Seconds that one attempt gets."""
+    attempts: int = Field(5, ge=1)
+    """Times that one event is tried."""
+    flush_s: float = Field(30, ge=0)
+    """Seconds that the last events get at the end of the run; it does not wait for longer."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, url: str | None) -> str | None:
+        if url is not None and not _VARIABLE.fullmatch(url):
+            check_webhook_url(url)
+        return url
+
+    @field_validator("secret")
+    @classmethod
+    def _is_variable(cls, secret: str | None) -> str | None:
+        if secret is not None and not _VARIABLE.fullmatch(secret):
+            raise ValueError("is not written here; name an environment variable, as ${NAME}")
+        return secret
+
+
+def check_webhook_url(url: str) -> None:
+    """Accept the URL of a web server.
+
+    Raises:
+        ValueError: it is none; the message does not show it.
+    """
+    if not _HTTP.match(url):
+        raise ValueError("is no http:// or https:// URL")
