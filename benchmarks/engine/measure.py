@@ -1,0 +1,189 @@
+"""Seconds, memory and distance of one way to draw."""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.profiler import ProfilerActivity, profile
+
+from uso_core.denoise import Latents
+from uso_core.dimensions import Dimensions
+from uso_core.pipeline import USOPipeline
+from uso_core.prepare import Form, PreparedRequest
+from uso_core.request import StylizeRequest
+from uso_core.sizes import GRID
+
+
+class Way(Protocol):
+    """How an image is drawn; a `USOPipeline` is one."""
+
+    def prepare(self, request: StylizeRequest, /) -> PreparedRequest:
+        """Its images, made ready for the encoders."""
+
+    def condition(self, request: PreparedRequest, /) -> Any:  # noqa: ANN401 - each has its own
+        """What is computed once for an image."""
+
+    def denoise(self, conditioning: Any, seed: int, /) -> Latents:  # noqa: ANN401
+        """The steps."""
+
+    def decode(self, latents: Latents, /) -> Image.Image:
+        """The picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One way, one case.
+
+    Attributes:
+        image_s: seconds per image: conditioned, denoised and decoded.
+        denoise_s: of it, the steps.
+        tflops: 10¹² floating-point operations of the steps, per second.
+        peak_gib: most memory of the device, the models included; None: on a CPU.
+        pictures: what was drawn.
+    """
+
+    image_s: float
+    denoise_s: float
+    tflops: float
+    peak_gib: float | None
+    pictures: tuple[Image.Image, ...]
+
+
+class Device:
+    """The device that is measured."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    @property
+    def name(self) -> str:
+        """The GPU's, or `CPU`."""
+        return torch.cuda.get_device_name(self.device) if self.is_gpu else "CPU"
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether it is one."""
+        return self.device.type == "cuda"
+
+    def now(self) -> float:
+        """Seconds, when all that was given to the device is done."""
+        if self.is_gpu:
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def empty(self) -> None:
+        """Give memory back that nothing uses."""
+        gc.collect()
+        if self.is_gpu:
+            torch.cuda.empty_cache()
+
+    def forget_peak(self) -> None:
+        """Measure the most memory anew."""
+        if self.is_gpu:
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+    @property
+    def peak_gib(self) -> float | None:
+        """The most memory since then; None: on a CPU."""
+        if not self.is_gpu:
+            return None
+        return torch.cuda.max_memory_allocated(self.device) / 2**30
+
+
+def matmul_tflops(device: Device, dtype: torch.dtype, size: int, *, seconds: float = 1) -> float:
+    """The rate at which two square matrices are multiplied: the ceiling of everything here."""
+    left, right = (torch.randn(size, size, device=device.device, dtype=dtype) for _ in range(2))
+    left @ right
+    began, rounds = device.now(), 0
+    while device.now() - began < seconds:
+        for _ in range(10):
+            left @ right
+        rounds += 10
+    return rounds * 2 * size**3 / (device.now() - began) / 1e12
+
+
+def measure(
+    way: Way,
+    requests: Sequence[StylizeRequest],
+    device: Device,
+    model: Dimensions,
+    *,
+    images: int = 3,
+) -> Measured:
+    """Draw one image of each request, together where there are several; first once for nothing.
+
+    Args:
+        way: how.
+        requests: of one form.
+        device: that `way` draws on.
+        model: what is drawn with.
+        images: times, of which the median counts.
+    """
+    prepared = [way.prepare(request) for request in requests]
+    device.forget_peak()
+    times = []
+    for _ in range(images + 1):
+        start = device.now()
+        inputs = [way.condition(each) for each in prepared]
+        conditioned = device.now()
+        latents = _denoised(way, inputs)
+        denoised = device.now()
+        pictures = tuple(way.decode(each) for each in latents)
+        times.append((device.now() - start, denoised - conditioned))
+    image_s, denoise_s = (sorted(column)[images // 2] for column in zip(*times[1:], strict=True))
+    form, count = prepared[0].form, len(prepared)
+    return Measured(
+        image_s=image_s / count,
+        denoise_s=denoise_s / count,
+        tflops=count * form.num_steps * model.step_flops(tokens(form, model)) / denoise_s / 1e12,
+        peak_gib=device.peak_gib,
+        pictures=pictures,
+    )
+
+
+def tokens(form: Form, model: Dimensions) -> int:
+    """The length of the transformer's sequence."""
+    sizes = [form.size] if form.content is None else [form.size, form.content]
+    pixels = sum(size.width * size.height for size in sizes)
+    return model.text_tokens + form.styles * model.style_tokens + pixels // GRID**2
+
+
+def _denoised(way: Way, inputs: Sequence[Any]) -> list[Latents]:
+    if isinstance(way, USOPipeline):
+        return way.denoise_batch(inputs, range(len(inputs)))
+    return [way.denoise(each, seed) for seed, each in enumerate(inputs)]
+
+
+def distance(ours: Sequence[Image.Image], exact: Sequence[Image.Image]) -> tuple[float, int]:
+    """PSNR in dB (inf: equal), and the largest difference in levels of 255."""
+    off = [
+        np.asarray(a, np.float64) - np.asarray(b, np.float64)
+        for a, b in zip(ours, exact, strict=True)
+    ]
+    squares = float(np.mean(np.square(off)))
+    psnr = 10 * math.log10(255**2 / squares) if squares else math.inf
+    return psnr, int(np.abs(off).max())
+
+
+def largest_costs(way: Way, request: StylizeRequest, device: Device) -> list[tuple[str, float]]:
+    """The five operators or kernels that take most of one step, with their share of all."""
+    inputs = way.condition(way.prepare(replace(request, num_steps=1)))
+    way.denoise(inputs, 0)
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.is_gpu else [])]
+    with profile(activities=activities) as profiler:
+        way.denoise(inputs, 0)
+        device.now()
+    times = [
+        (event.key, event.self_device_time_total if device.is_gpu else event.self_cpu_time_total)
+        for event in profiler.key_averages()
+    ]
+    total = sum(time_us for _, time_us in times)
+    return [(name, us / total) for name, us in sorted(times, key=lambda item: -item[1])[:5]]

@@ -1,0 +1,65 @@
+"""The engine's benchmark on the tiny model: it runs, and it compares what it says it compares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from benchmarks.engine.__main__ import main
+from benchmarks.engine.cases import TINY
+from benchmarks.engine.measure import distance
+from benchmarks.engine.models import random_model
+from benchmarks.engine.original import OriginalWay
+from benchmarks.engine.ways import assembled, make_way
+from uso_core.pipeline import USOPipeline
+
+CPU = torch.device("cpu")
+REQUEST = TINY[0].request(steps=2)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Tiny models are slower on more threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def latents(way: OriginalWay | USOPipeline) -> torch.Tensor:
+    inputs = way.condition(way.prepare(REQUEST))  # type: ignore[arg-type]  # each takes its own
+    return way.denoise(inputs, 3).tokens
+
+
+def test_the_original_way_and_ours_draw_the_same() -> None:
+    original = make_way("original", full=False, device=CPU, dtype=torch.float32)
+    exact = make_way("exact", full=False, device=CPU, dtype=torch.float32)
+    assert isinstance(original, OriginalWay)
+    assert isinstance(exact, USOPipeline)
+    theirs, ours = latents(original), latents(exact)
+    assert (theirs - ours).abs().max() < 1e-4
+    model = random_model(full=False, device=CPU, dtype=torch.float32)
+    without_lora = latents(USOPipeline(assembled(model), cache_bytes=0))
+    assert (without_lora - ours).abs().max() > 1e-2
+
+
+def test_it_prints_its_tables_and_that_this_is_no_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--device", "cpu", "--steps", "1", "--images", "1", "--matmul-seconds", "0.01"]
+    main([*small, "--ways", "original", "exact"])
+    printed = capsys.readouterr().out
+    assert "no GPU: the tiny model" in printed
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| 32x32")]
+    ways = {(row[0], row[1]) for row in rows}
+    assert ("| 32x32, content + style", "original") in ways
+    assert ("| 32x32, content + style, 4 together", "exact") in ways
+    assert len([line for line in printed.splitlines() if line.startswith("| `aten::")]) == 5
+
+
+def test_distance_is_in_decibels_and_levels() -> None:
+    image = TINY[0].request(steps=1).style_images[0]
+    assert distance([image], [image]) == (float("inf"), 0)
+    off_by_one = image.point([max(level - 1, 0) for level in range(256)] * 3)
+    psnr, most = distance([off_by_one], [image])
+    assert (round(psnr), most) == (48, 1)
