@@ -9,9 +9,8 @@ import torch
 
 from benchmarks.engine.__main__ import main
 from benchmarks.engine.cases import TINY
-from benchmarks.engine.measure import distance
+from benchmarks.engine.measure import Way, distance
 from benchmarks.engine.models import random_model
-from benchmarks.engine.original import OriginalWay
 from benchmarks.engine.ways import assembled, make_way
 from uso_core.pipeline import USOPipeline
 
@@ -28,16 +27,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def latents(way: OriginalWay | USOPipeline) -> torch.Tensor:
-    inputs = way.condition(way.prepare(REQUEST))  # type: ignore[arg-type]  # each takes its own
-    return way.denoise(inputs, 3).tokens
+def latents(way: Way) -> torch.Tensor:
+    return way.denoise(way.condition(way.prepare(REQUEST)), 3).tokens
 
 
 def test_the_original_way_and_ours_draw_the_same() -> None:
     original = make_way("original", full=False, device=CPU, dtype=torch.float32)
     exact = make_way("exact", full=False, device=CPU, dtype=torch.float32)
-    assert isinstance(original, OriginalWay)
-    assert isinstance(exact, USOPipeline)
     theirs, ours = latents(original), latents(exact)
     assert (theirs - ours).abs().max() < 1e-4
     model = random_model(full=False, device=CPU, dtype=torch.float32)

@@ -1,0 +1,215 @@
+"""What the pipeline costs around the model: CPU per row of the driver and of an actor, by stage.
+
+    python -m benchmarks.overhead                  # 50,000 rows without Ray, 20,000 with it
+    python -m benchmarks.overhead --rows 5000 --ray-rows 5000
+
+The driver's stages are the real ones on a real manifest and a real ledger, on this machine's disk.
+The workers answer at once: first within this process, then as two Ray actors, which shows what the
+calls cost. An actor's stages run in one thread on a photograph of 1024 by 1024 pixels. Prints a
+table as it stands in docs/benchmarks.md; times are CPU, of all threads of the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from PIL import Image
+from transformers import SiglipImageProcessorPil
+
+from benchmarks.driver_cpu import CpuWatch
+from benchmarks.pipeline import NoWork, write_rows
+from pipelines.config.inputs import FetchConfig
+from pipelines.config.output import OutputConfig
+from pipelines.config.schema import RunConfig
+from pipelines.driver.board import Board
+from pipelines.driver.dispatch import Dispatcher
+from pipelines.driver.driver import Driver
+from pipelines.driver.prepare import Job, prepare
+from pipelines.driver.recorder import Recorder
+from pipelines.driver.run import run
+from pipelines.driver.selection import RowSelection
+from pipelines.driver.signals import StopRequest
+from pipelines.driver.stats import RunStats
+from pipelines.driver.tasks import DispatchPolicy, Settled
+from pipelines.driver.workers import Event, Finished, Ready
+from pipelines.fetch.fetcher import Fetcher
+from pipelines.rows import ManifestEntry, ManifestRow
+from pipelines.storage.storage import Storage
+from pipelines.worker.image_store import ImageStore
+from pipelines.worker.stylizer import Activity, StylizerSpec
+from tests.integration.harness import run_config
+from uso_core import prepare as requests
+from uso_core.request import Limits, StylizeRequest
+
+_PHOTO = Path(__file__).parents[1] / "examples" / "demo" / "photos" / "cat.jpg"
+_SIDE = 1024
+_ROUNDS = 20
+Cost = tuple[str, float]  # a stage, and CPU seconds per row
+
+
+class InstantPool:
+    """Two workers in this process that answer at once; a `WatchedPool`."""
+
+    placed = 2
+    head_lost = False
+
+    def __init__(self, spec: StylizerSpec) -> None:
+        self._worker = NoWork(spec)
+        self._events: deque[Event] = deque(Ready(f"w{n}", "none") for n in range(self.placed))
+
+    def submit(self, worker: str, row: ManifestRow) -> None:
+        """Take a row, which is done."""
+        self._events.append(Finished(worker, self._worker.stylize(row)))
+
+    def wait(self, _timeout_s: float) -> list[Event]:
+        """All that happened."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def kill(self, worker: str) -> None:
+        """Never asked for."""
+
+    def poll_activity(self) -> list[Activity]:
+        """Nothing is ever under way."""
+        return []
+
+
+class Entries:
+    """Rows that were read before; a `RowSource`."""
+
+    def __init__(self, entries: list[ManifestEntry]) -> None:
+        self._left = deque(entries)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all were taken."""
+        return not self._left
+
+    def take(self, most: int) -> list[ManifestEntry]:
+        """The next ones."""
+        return [self._left.popleft() for _ in range(min(most, len(self._left)))]
+
+
+def driver_costs(folder: Path, rows: int) -> Iterator[Cost]:
+    """The driver's stages one by one, then its whole loop, all without Ray."""
+    manifest = folder / "manifest.parquet"
+    write_rows(manifest, rows)
+    with prepare(_config(manifest, folder / "by-stage")) as job:
+        entries: list[ManifestEntry] = []
+        yield "read, parse, look up", timed(lambda: entries.extend(_pending(job))) / rows
+        settled: list[Settled] = []
+        yield "dispatch", timed(lambda: settled.extend(_dispatched(job, entries))) / rows
+        at_the_end = job.config.output.model_copy(update={"commit_rows": rows + 1})
+        recorder = Recorder(job.ledger, job.facts, at_the_end, clock=lambda: 0)
+        yield "make records", timed(lambda: _record(recorder, settled)) / rows
+        yield "commit them", timed(recorder.flush) / rows
+        recorder.close()
+    with prepare(_config(manifest, folder / "whole")) as job:
+        yield "the driver's whole loop", timed(lambda: _work(job)) / rows
+
+
+def ray_cost(folder: Path, rows: int) -> float:
+    """CPU seconds of the driver per row of a whole run with two Ray actors."""
+    manifest = folder / "for-ray.parquet"
+    write_rows(manifest, rows)
+    watch = CpuWatch()
+    run(_config(manifest, folder / "with-ray"), listener=watch, make_worker=NoWork)
+    first, last = watch.at_work
+    return (last.driver_s - first.driver_s) / (last.rows - first.rows)
+
+
+def actor_costs(folder: Path) -> Iterator[Cost]:
+    """An actor's stages around the model, in one thread."""
+    photo = folder / "photo.jpg"
+    picture = _picture()
+    picture.save(photo, quality=92)
+    fetcher = Fetcher(FetchConfig(local_roots=[str(folder)]))
+    yield "read and decode a reference (JPEG)", _each(lambda: fetcher.fetch(str(photo)))
+    processor = SiglipImageProcessorPil(size={"height": 384, "width": 384}, resample=3)
+    request = StylizeRequest(content_image=picture, style_images=[picture])
+    prepared = _each(lambda: requests.prepare(request, Limits(), processor))
+    yield "prepare a content and a style image", prepared
+    encoded = _each(lambda: picture.save(io.BytesIO(), "PNG", compress_level=1))
+    yield "encode the image (PNG)", encoded
+    store = ImageStore(Storage.at(str(folder)), OutputConfig(path=str(folder)))
+    yield "hash it and write it to disk", _each(lambda: store.save("row", [picture])) - encoded
+    fetcher.close()
+
+
+def timed(work: Callable[[], object]) -> float:
+    """CPU seconds of this process."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def _each(work: Callable[[], object]) -> float:
+    work()
+    return timed(lambda: [work() for _ in range(_ROUNDS)]) / _ROUNDS
+
+
+def _config(manifest: Path, output: Path) -> RunConfig:
+    stylize = {"max_rows_in_flight": 32}
+    return RunConfig.model_validate(run_config(str(manifest), str(output), stylize=stylize))
+
+
+def _pending(job: Job) -> Iterator[ManifestEntry]:
+    config = job.config
+    selection = RowSelection(job.ledger, config.output, config.on_error, RunStats())
+    for batch in selection.pending(job.manifest):
+        yield from batch
+
+
+def _dispatched(job: Job, entries: list[ManifestEntry]) -> Iterator[Settled]:
+    policy = DispatchPolicy.from_config(job.config.stylize)
+    dispatcher = Dispatcher(InstantPool(job.spec), Entries(entries), policy)
+    while not dispatcher.done:
+        yield from dispatcher.step(0)
+
+
+def _record(recorder: Recorder, settled: list[Settled]) -> None:
+    for each in settled:
+        recorder.add(each.entry, each.outcome, each.attempt)
+
+
+def _work(job: Job) -> None:
+    stats = RunStats()
+    driver = Driver(job, stats, Board(None, stats), StopRequest())
+    driver.find_work()
+    driver.work(InstantPool(job.spec))
+    driver.close()
+
+
+def _picture() -> Image.Image:
+    """A photograph, enlarged: what is drawn has as few details at this size."""
+    with Image.open(_PHOTO) as image:
+        return image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=50_000, help="without Ray")
+    parser.add_argument("--ray-rows", type=int, default=20_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        print("| driver | µs of CPU per row |\n|---|---|")
+        costs = list(driver_costs(folder, arguments.rows))
+        with_ray = ray_cost(folder, arguments.ray_rows)
+        costs += [("the same, with the calls of two Ray actors", with_ray)]
+        for stage, cost_s in costs:
+            print(f"| {stage} | {1e6 * cost_s:.0f} |")
+        print("\n| actor | ms of CPU per row |\n|---|---|")
+        for stage, cost_s in actor_costs(folder):
+            print(f"| {stage} | {1e3 * cost_s:.1f} |")
+
+
+if __name__ == "__main__":
+    main()
