@@ -24,12 +24,11 @@ from pipelines.ledger.parts import (
     LedgerError,
     Part,
     PartVanishedError,
-    conformed,
-    kept_batches,
     list_parts,
     unified_schema,
     write_part,
 )
+from pipelines.ledger.records import Records
 from pipelines.ledger.row_state import Recorded, is_completed, states_of
 from pipelines.ledger.scan import Scan, scan_ledger, scan_parts
 from pipelines.storage.storage import Storage
@@ -193,22 +192,7 @@ def iter_records(
             records meanwhile.
         StorageError: the records cannot be read.
     """
-    scan = scan_ledger(storage)
-    schema = unified_schema(storage, scan.origins)
-    if columns is not None:
-        missing = [name for name in columns if name not in schema.names]
-        if missing:
-            reason = f"no column {missing[0]!r}; there are {', '.join(schema.names)}"
-            raise LedgerError(storage.uri(FOLDER), reason)
-        schema = pa.schema([schema.field(name) for name in columns])
-    try:
-        for part, keep in scan.by_part():
-            for batch in kept_batches(storage, part, keep, columns, batch_rows):
-                if batch.num_rows:
-                    yield conformed(batch, schema)
-    except PartVanishedError as error:
-        reason = "compacted by a run while it was read; read the records again"
-        raise LedgerError(storage.uri(str(error)), reason) from error
+    yield from Records(storage).batches(columns, batch_rows=batch_rows)
 
 
 def count_records(storage: Storage) -> LedgerCounts:

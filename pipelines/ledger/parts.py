@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.rows import RECORD_FIELDS, RECORD_NAMES
+from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.storage import Storage, StorageError
 
 FOLDER = "records"
@@ -84,10 +85,10 @@ def open_part(storage: Storage, part: Part) -> pq.ParquetFile:
         PartVanishedError: it is not there any more.
     """
     with readable(storage, part):
-        source: io.BytesIO | _PartReader = (
+        source: io.BytesIO | RangedFile = (
             io.BytesIO(storage.read(part.path))
             if part.num_bytes <= _WHOLE_BYTES
-            else _PartReader(storage, part)
+            else RangedFile(storage, part.path, part.num_bytes)
         )
         file = pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True)
     missing = RECORD_NAMES - _ADDED_LATER - set(file.schema_arrow.names)
@@ -213,34 +214,3 @@ def _stamps(batch: pa.RecordBatch) -> Iterator[bytes]:
     times = batch.column("created_at").cast(pa.int64()).to_pylist()
     for row_id, time in zip(ids, times, strict=True):
         yield f"{len(row_id)}:{row_id}@{time}\n".encode()
-
-
-class _PartReader(io.RawIOBase):
-    """A part that is read in ranges: a few columns of a large part are a few requests."""
-
-    def __init__(self, storage: Storage, part: Part) -> None:
-        self._storage = storage
-        self._part = part
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._part.num_bytes}[whence]
-        self._at = base + offset
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        end = self._part.num_bytes if size < 0 else min(self._at + size, self._part.num_bytes)
-        if end <= self._at:
-            return b""
-        data = self._storage.read_range(self._part.path, self._at, end)
-        self._at += len(data)
-        return data

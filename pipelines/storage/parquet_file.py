@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.storage.new_file import new_file
 from pipelines.storage.storage import Options, Storage
 
 
@@ -30,8 +29,8 @@ def new_parquet(storage: Storage, path: str, schema: pa.Schema) -> Iterator[pq.P
     Raises:
         StorageError: it cannot be written; what was at `path` before is still there.
     """
-    with tempfile.TemporaryDirectory(prefix="uso-parquet-") as folder:
-        local = Path(folder) / "new.parquet"
-        with pq.ParquetWriter(local, schema, compression="zstd") as writer:
-            yield writer
-        storage.write_from(path, local)
+    with (
+        new_file(storage, path) as local,
+        pq.ParquetWriter(local, schema, compression="zstd") as writer,
+    ):
+        yield writer

@@ -1,0 +1,72 @@
+"""All records of an output as they are at one moment; needs no cluster and no driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from pipelines.ledger.counts import LedgerCounts
+from pipelines.ledger.parts import (
+    FOLDER,
+    LedgerError,
+    PartVanishedError,
+    conformed,
+    kept_batches,
+    unified_schema,
+)
+from pipelines.ledger.scan import scan_ledger
+from pipelines.storage.storage import Storage
+
+
+class Records:
+    """The records that there were when this was made, one per id.
+
+    Attributes:
+        schema: of all of them: the fixed columns, then the users' own.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        """Look at all parts.
+
+        Raises:
+            LedgerError: a part is damaged, or a column has two types.
+            StorageError: the records cannot be read.
+        """
+        self._storage = storage
+        self._scan = scan_ledger(storage)
+        self.schema = unified_schema(storage, self._scan.origins)
+
+    def counts(self) -> LedgerCounts:
+        """How many there are of each kind."""
+        return self._scan.tally()
+
+    def batches(
+        self, columns: Sequence[str] | None = None, *, batch_rows: int = 8192
+    ) -> Iterator[pa.RecordBatch]:
+        """The records, a batch at a time; the same ones at each call.
+
+        Args:
+            columns: those wanted, in this order; None: all.
+            batch_rows: most rows of a batch.
+
+        Raises:
+            LedgerError: there is no such column, or a run has compacted the records meanwhile.
+            StorageError: the records cannot be read.
+        """
+        schema = self.schema if columns is None else self._with_columns(columns)
+        try:
+            for part, keep in self._scan.by_part():
+                for batch in kept_batches(self._storage, part, keep, columns, batch_rows):
+                    if batch.num_rows:
+                        yield conformed(batch, schema)
+        except PartVanishedError as error:
+            reason = "compacted by a run while it was read; read the records again"
+            raise LedgerError(self._storage.uri(str(error)), reason) from error
+
+    def _with_columns(self, columns: Sequence[str]) -> pa.Schema:
+        missing = [name for name in columns if name not in self.schema.names]
+        if missing:
+            reason = f"no column {missing[0]!r}; there are {', '.join(self.schema.names)}"
+            raise LedgerError(self._storage.uri(FOLDER), reason)
+        return pa.schema([self.schema.field(name) for name in columns])
