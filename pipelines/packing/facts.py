@@ -1,0 +1,79 @@
+"""What a dataset card says of the records, counted in one pass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+COLUMNS = ("outputs", "model", "preset", "width", "height", "num_steps", "guidance")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The least and the greatest of some numbers."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        low, high = f"{self.low:g}", f"{self.high:g}"
+        return low if low == high else f"{low} to {high}"
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnFacts:
+    """Of completed rows.
+
+    Attributes:
+        models: rows by the model's name and the preset.
+        sizes: rows by width and height, in pixels.
+        spans: of `num_steps` and `guidance`.
+        extensions: of the image files.
+    """
+
+    models: Mapping[tuple[str, str], int]
+    sizes: Mapping[tuple[int, int], int]
+    spans: Mapping[str, Span]
+    extensions: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class FactsTally:
+    """Collects `DrawnFacts`."""
+
+    _models: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    _spans: dict[str, Span] = field(default_factory=dict)
+    _extensions: set[str] = field(default_factory=set)
+
+    def add(self, records: pa.RecordBatch) -> None:
+        """Take in completed rows with `COLUMNS`."""
+        if not records.num_rows:
+            return
+        self._models.update(_pairs(records, "model", "preset"))
+        self._sizes.update(_pairs(records, "width", "height"))
+        outputs = pc.list_flatten(records["outputs"])
+        endings = pc.extract_regex(outputs, r"\.(?P<ending>[^./]+)$").field("ending")
+        self._extensions.update(pc.unique(endings).drop_null().to_pylist())
+        for name in ("num_steps", "guidance"):
+            found = pc.min_max(records[name]).as_py()
+            known = self._spans.get(name, Span(found["min"], found["max"]))
+            low, high = min(known.low, found["min"]), max(known.high, found["max"])
+            self._spans[name] = Span(low, high)
+
+    def facts(self) -> DrawnFacts:
+        """All that was counted, the most frequent first."""
+        return DrawnFacts(
+            dict(self._models.most_common()),
+            dict(self._sizes.most_common()),
+            dict(self._spans),
+            tuple(sorted(self._extensions)),
+        )
+
+
+def _pairs(records: pa.RecordBatch, first: str, second: str) -> list[tuple[object, object]]:
+    return list(zip(records[first].to_pylist(), records[second].to_pylist(), strict=True))

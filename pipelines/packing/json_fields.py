@@ -1,0 +1,68 @@
+"""A sample's fields as JSON, and what `datasets` has to know of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+_TYPES = pa.types
+
+
+def json_line(fields: dict[str, Any]) -> bytes:
+    """One JSON object in UTF-8.
+
+    Moments are ISO 8601, durations seconds, bytes base64, numbers that JSON lacks null.
+    """
+    plain = {name: _plain(value) for name, value in fields.items()}
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def json_features(schema: pa.Schema) -> list[dict[str, Any]]:
+    """The fields of `json_line` in the words of a dataset card's `features`."""
+    return [{"name": field.name, **_feature(field.type)} for field in schema]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (any cell)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return _text(value)
+
+
+def _text(value: Any) -> str | float:  # noqa: ANN401 (any cell)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    return str(value)
+
+
+def _feature(kind: pa.DataType) -> dict[str, Any]:
+    if _TYPES.is_dictionary(kind):
+        return _feature(kind.value_type)
+    if _TYPES.is_struct(kind):
+        return {"struct": [{"name": field.name, **_feature(field.type)} for field in kind]}
+    if _TYPES.is_list(kind) or _TYPES.is_large_list(kind) or _TYPES.is_fixed_size_list(kind):
+        inner = _feature(kind.value_type)
+        return {"list": inner.get("dtype", inner.get("struct", inner))}
+    return {"dtype": _dtype(kind)}
+
+
+def _dtype(kind: pa.DataType) -> str:
+    if _TYPES.is_boolean(kind):
+        return "bool"
+    if _TYPES.is_floating(kind) or _TYPES.is_duration(kind):
+        return "float64"
+    return str(kind) if _TYPES.is_integer(kind) else "string"

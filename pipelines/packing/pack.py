@@ -1,0 +1,176 @@
+"""An output's completed rows as one dataset in shards, brought up to date with the records.
+
+The records are the truth: which row is in which shard follows from them alone, and each shard says
+itself what it holds. So whatever is cut off at any point, packing again writes what is missing or
+out of date, and leaves the rest. Each shard is one atomic write, in the place of the one before; a
+row is never in two shards of the same number of shards. Where that number changes, the new shards
+are written beside the old ones, the index and the card change over, and then the old ones go.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pipelines.ledger.records import Records
+from pipelines.packing.card import Card, write_card
+from pipelines.packing.error import PackError
+from pipelines.packing.facts import COLUMNS, DrawnFacts, FactsTally
+from pipelines.packing.in_order import in_order
+from pipelines.packing.plan import Planner, ShardPlan
+from pipelines.packing.samples import sample_schema
+from pipelines.packing.shard import (
+    FOLDER,
+    Layout,
+    ShardTask,
+    is_shard,
+    shard_contents,
+    shard_path,
+    write_in_threads,
+)
+from pipelines.packing.split import completed, completed_by_shard
+from pipelines.storage.storage import Storage
+
+__all__ = ["Layout", "PackError", "PackFacts", "PackRequest", "pack"]
+
+logger = logging.getLogger(__name__)
+
+INDEX_PATH = "index.json"
+_READERS = 16
+
+WriteShards = Callable[[Iterator[ShardTask]], Iterator[str]]
+"""Does `write_shard` for each task, and gives the paths as they are written."""
+Progress = Callable[[int, int], None]
+"""Is told how many shards are written, and how many there are to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackRequest:
+    """What is to be packed.
+
+    Attributes:
+        output: of a run.
+        dest: the dataset's folder; nothing in it but its shards, index and card is touched.
+        layout: of the shards.
+        shard_images: images per shard, about.
+    """
+
+    output: Storage
+    dest: Storage
+    layout: Layout
+    shard_images: int
+
+
+@dataclass(frozen=True, slots=True)
+class PackFacts:
+    """What the dataset is now.
+
+    Attributes:
+        uri: of its folder.
+        rows: in it.
+        images: in it.
+        shards: of it.
+        written: shards that were missing or out of date.
+        has_card: False where a README.md of somebody else's was left as it is.
+    """
+
+    uri: str
+    rows: int
+    images: int
+    shards: int
+    written: int
+    has_card: bool
+
+
+def pack(
+    request: PackRequest,
+    write_shards: WriteShards = write_in_threads,
+    progress: Progress = lambda _done, _total: None,
+) -> PackFacts:
+    """Bring the dataset at `dest` up to date with the records; safe to interrupt and to repeat.
+
+    Pixels go through `write_shards` only. Memory here: about 100 bytes a record.
+
+    Raises:
+        PackError: an image is not as recorded, or a shard at `dest` is none of ours.
+        LedgerError: the records cannot be used.
+        StorageError: something cannot be read or written.
+    """
+    records = Records(request.output)
+    plan, facts = _planned(records, request.shard_images)
+    stored = _Stored.at(request.dest)
+    paths = [shard_path(request.layout, number, len(plan)) for number in range(len(plan))]
+    wanted = [
+        number
+        for number, path in enumerate(paths)
+        if stored.contents.get(path) != plan.contents[number]
+    ]
+    logger.info("packing shards=%d of=%d rows=%d", len(wanted), len(plan), sum(plan.rows))
+    progress(0, len(wanted))
+    with completed_by_shard(records, plan, wanted) as by_shard:
+        tasks = (
+            ShardTask(request.layout, paths[number], request.output, request.dest, rows)
+            for number, rows in by_shard
+        )
+        for done, _ in enumerate(write_shards(tasks), 1):
+            progress(done, len(wanted))
+    _write_index(request, plan, paths)
+    samples = sample_schema(records.schema)
+    card = Card(request.layout, samples, plan, records.counts(), facts)
+    has_card = write_card(request.dest, card)
+    for path in stored.contents.keys() - set(paths):
+        request.dest.delete(path)
+    return PackFacts(
+        uri=request.dest.uri(),
+        rows=sum(plan.rows),
+        images=sum(plan.images),
+        shards=len(plan),
+        written=len(wanted),
+        has_card=has_card,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The shards that are there, and what each says that it holds."""
+
+    contents: Mapping[str, str]
+
+    @classmethod
+    def at(cls, dest: Storage) -> _Stored:
+        dest.remove_leftovers(FOLDER)
+        shards = [(path, size) for path, size in dest.sizes(FOLDER).items() if is_shard(path)]
+        found = in_order(lambda shard: shard_contents(dest, *shard), shards, _READERS)
+        contents: dict[str, str] = {}
+        for (path, _), content in zip(shards, found, strict=True):
+            if content is None:
+                raise PackError(
+                    f"{dest.uri(path)}: not made by uso; move it away, or pack into another folder"
+                )
+            contents[path] = content
+        return cls(contents)
+
+
+def _planned(records: Records, shard_images: int) -> tuple[ShardPlan, DrawnFacts]:
+    planner, tally = Planner(records.schema), FactsTally()
+    for batch in records.batches(("id", "status", "created_at", *COLUMNS)):
+        rows = completed(batch)
+        planner.add(rows)
+        tally.add(rows)
+    return planner.plan(shard_images), tally.facts()
+
+
+def _write_index(request: PackRequest, plan: ShardPlan, paths: list[str]) -> None:
+    shards = [
+        {"path": path, "rows": rows, "images": images}
+        for path, rows, images in zip(paths, plan.rows, plan.images, strict=True)
+    ]
+    index = {
+        "layout": request.layout,
+        "rows": sum(plan.rows),
+        "images": sum(plan.images),
+        "shards": shards,
+    }
+    request.dest.write(INDEX_PATH, json.dumps(index, indent=1).encode())

@@ -1,0 +1,83 @@
+"""A shard as Parquet with the images inside, which `datasets` opens as `Image`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.packing.samples import IMAGE, ImageFile
+from pipelines.storage.ranged_file import RangedFile
+from pipelines.storage.storage import Storage
+
+_CONTENTS = b"uso-batch.contents"
+_IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_FEATURES = {"info": {"features": {IMAGE: {"_type": "Image"}}}}
+_GROUP_IMAGES = 100
+_GROUP_BYTES = 64 * 2**20  # of images: what a reader needs in memory at a time
+
+
+def write_parquet(
+    path: Path,
+    samples: pa.Table,
+    files: Sequence[ImageFile],
+    images: Iterable[bytes],
+    contents: str,
+) -> None:
+    """Write one row per sample, in row groups of up to 100; the same input, the same bytes.
+
+    Args:
+        path: of the local file.
+        samples: its columns, beside `image`.
+        files: of each sample.
+        images: of each sample.
+        contents: stands in the file's metadata.
+    """
+    schema = parquet_schema(samples.schema).with_metadata(
+        {b"huggingface": json.dumps(_FEATURES).encode(), _CONTENTS: contents.encode()}
+    )
+    start = 0
+    with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
+        for group in _groups(images):
+            names = [file.name for file in files[start : start + len(group)]]
+            image = pa.StructArray.from_arrays(
+                [pa.array(group, pa.binary()), pa.array(names, pa.string())],
+                fields=list(_IMAGE_TYPE),
+            )
+            rows = samples.slice(start, len(group)).add_column(0, schema.field(IMAGE), image)
+            writer.write_table(rows.replace_schema_metadata(schema.metadata), len(group))
+            start += len(group)
+
+
+def parquet_schema(samples: pa.Schema) -> pa.Schema:
+    """The columns of a shard: `image`, then those of the samples."""
+    return pa.schema([pa.field(IMAGE, _IMAGE_TYPE), *samples])
+
+
+def parquet_contents(storage: Storage, path: str, num_bytes: int) -> str | None:
+    """The `contents` that a shard was written with; None: the file is not one of ours.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        metadata = pq.read_metadata(RangedFile(storage, path, num_bytes)).metadata or {}
+    except pa.ArrowInvalid:
+        return None
+    return metadata[_CONTENTS].decode() if _CONTENTS in metadata else None
+
+
+def _groups(images: Iterable[bytes]) -> Iterator[list[bytes]]:
+    group: list[bytes] = []
+    num_bytes = 0
+    for image in images:
+        group.append(image)
+        num_bytes += len(image)
+        if len(group) == _GROUP_IMAGES or num_bytes >= _GROUP_BYTES:
+            yield group
+            group, num_bytes = [], 0
+    if group:
+        yield group

@@ -1,0 +1,128 @@
+"""Which row is in which shard: a function of the records alone.
+
+The number of shards is a power of two, and a row's shard is given by the first bits of its id's
+key. So the same records give the same shards whoever packs them; a row that is drawn anew stays in
+its shard, and few new rows touch few shards. Ids are hashed, so that shards are of similar size and
+each is a random sample.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.ledger.column import Column
+from pipelines.ledger.key_index import UInt64, halves_of, row_keys
+from pipelines.packing.samples import sample_schema
+
+_FORMAT = b"uso-batch shard 1"  # changes with what is written for the same records
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """The shards that the records of one moment make.
+
+    Attributes:
+        rows: `[shards]`, rows of each.
+        images: `[shards]`, images of each.
+        contents: `[shards]`, see `contents_of`.
+    """
+
+    rows: tuple[int, ...]
+    images: tuple[int, ...]
+    contents: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def shard_of(self, row_ids: pa.Array) -> npt.NDArray[np.int64]:
+        """The number of the shard of each row, `[n]`."""
+        return _shards(_halves(row_ids)[0], len(self))
+
+
+@dataclass(slots=True)
+class Planner:
+    """Sees all completed rows, and plans; 28 bytes a row."""
+
+    schema: pa.Schema
+    _high: Column = field(default_factory=lambda: Column(np.uint64))
+    _low: Column = field(default_factory=lambda: Column(np.uint64))
+    _made_at: Column = field(default_factory=lambda: Column(np.int64))
+    _images: Column = field(default_factory=lambda: Column(np.int32))
+
+    def add(self, records: pa.RecordBatch) -> None:
+        """Take in completed rows: their id, created_at and outputs."""
+        high, low = _halves(records["id"])
+        self._high.extend(high)
+        self._low.extend(low)
+        self._made_at.extend(_times(records["created_at"]))
+        self._images.extend(pc.list_value_length(records["outputs"]).to_numpy())
+
+    def plan(self, shard_images: int) -> ShardPlan:
+        """The shards of the rows seen, of about `shard_images` images, or up to half fewer."""
+        high, images = self._high.values, self._images.values
+        order = np.lexsort((self._low.values, high))
+        high, images = high[order], images[order]
+        low, made_at = self._low.values[order], self._made_at.values[order]
+        count = _number_of_shards(high, int(images.sum()), shard_images)
+        ends = np.searchsorted(_shards(high, count), np.arange(count), side="right")
+        spans = [slice(start, end) for start, end in zip([0, *ends][:-1], ends, strict=True)]
+        return ShardPlan(
+            rows=tuple(int(span.stop - span.start) for span in spans),
+            images=tuple(int(images[span].sum()) for span in spans),
+            contents=tuple(
+                _digest(self.schema, high[span], low[span], made_at[span]) for span in spans
+            ),
+        )
+
+
+def contents_of(records: pa.Table) -> str:
+    """Says what a shard of these completed rows holds: their ids, their versions, their columns.
+
+    A record that replaces another has another `created_at`, so equal contents mean equal shards.
+    """
+    high, low = _halves(records["id"])
+    order = np.lexsort((low, high))
+    made_at = _times(records["created_at"])[order]
+    return _digest(records.schema, high[order], low[order], made_at)
+
+
+def _number_of_shards(high: UInt64, images: int, shard_images: int) -> int:
+    """A power of two; 0 for no rows. No shard is empty."""
+    if not len(high):
+        return 0
+    count = 1
+    while count * shard_images < images:
+        count *= 2
+    while len(np.unique(_shards(high, count))) < count:
+        count //= 2
+    return count
+
+
+def _shards(high: UInt64, count: int) -> npt.NDArray[np.int64]:
+    bits = count.bit_length() - 1
+    if not bits:
+        return np.zeros(len(high), np.int64)
+    return (high >> np.uint64(64 - bits)).astype(np.int64)
+
+
+def _digest(records: pa.Schema, high: UInt64, low: UInt64, made_at: npt.NDArray[np.int64]) -> str:
+    digest = hashlib.blake2b(_FORMAT, digest_size=16)
+    for column in sample_schema(records):
+        digest.update(f"{column.name!r}: {column.type}\n".encode())
+    for values in (high, low, made_at):
+        digest.update(np.ascontiguousarray(values).astype("<u8").tobytes())
+    return digest.hexdigest()
+
+
+def _halves(row_ids: pa.Array | pa.ChunkedArray) -> tuple[UInt64, UInt64]:
+    return halves_of(row_keys(row_ids.cast(pa.binary()).to_pylist()))
+
+
+def _times(created_at: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    return np.asarray(created_at.cast(pa.int64()).to_numpy())

@@ -1,0 +1,138 @@
+"""Records of completed rows → samples: one per image, with what its record says."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.packing.error import PackError
+from pipelines.report.links import path_in_output
+from pipelines.rows import RECORD_NAMES
+
+IMAGE = "image"
+
+_INDEX = "image_index"
+_NSFW = "has_nsfw_content"
+_TAKEN = {IMAGE, _INDEX, _NSFW}
+# Alike for all completed rows, of use to a run alone, or said by the image itself.
+_LEFT_OUT = {"status", "error", "source_digest", "outputs"}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """The image of a sample, as it lies in the output.
+
+    Attributes:
+        row_id: whose it is.
+        path: relative to the output.
+        sha256: of the file, in hex.
+        key: the sample's name: unique, plain, and without a dot.
+        extension: of the file, without its dot.
+    """
+
+    row_id: str
+    path: str
+    sha256: str
+    key: str
+    extension: str
+
+    @property
+    def name(self) -> str:
+        """The file's name in a shard."""
+        return f"{self.key}.{self.extension}"
+
+
+def sample_schema(records: pa.Schema) -> pa.Schema:
+    """What a sample has beside its image.
+
+    The columns of the record without `status`, `error`, `source_digest` and `outputs`; `sha256` and
+    `has_nsfw_content` are those of the one image, `image_index` is its place in the row, and `seed`
+    is the one that it was drawn with. A user's own column that has the name of one of ours gets an
+    underscore at its end.
+    """
+    fields = [records.field("id"), pa.field(_INDEX, pa.int32())]
+    own: list[pa.Field] = []
+    for field in records:
+        if field.name not in RECORD_NAMES:
+            own.append(field.with_name(_free_name(field.name, records.names)))
+        elif field.name == "sha256":
+            fields.append(pa.field("sha256", pa.string()))
+        elif field.name == "has_nsfw_contents":
+            fields.append(pa.field(_NSFW, pa.bool_()))
+        elif field.name != "id" and field.name not in _LEFT_OUT:
+            fields.append(field)
+    return pa.schema([field.with_nullable(True).remove_metadata() for field in [*fields, *own]])
+
+
+def samples_of(records: pa.Table) -> tuple[pa.Table, list[ImageFile]]:
+    """The samples of completed rows, in the rows' order.
+
+    Returns:
+        A table of `sample_schema`, and the image of each of its rows.
+
+    Raises:
+        PackError: a record names what is not an image of an output.
+    """
+    row = _joined(pc.list_parent_indices(records["outputs"]))
+    index = _places(row.to_numpy())
+    whole = records.take(row)
+    sha256 = _joined(pc.list_flatten(records["sha256"]))
+    computed = {
+        _INDEX: pa.array(index, pa.int32()),
+        "sha256": sha256,
+        _NSFW: _joined(pc.list_flatten(records["has_nsfw_contents"])),
+        "seed": pc.add(whole["seed"], pa.array(index, pa.int64())),
+    }
+    schema = sample_schema(records.schema)
+    own = iter([name for name in records.schema.names if name not in RECORD_NAMES])
+    columns = [
+        computed[name] if name in computed else whole[name if name in RECORD_NAMES else next(own)]
+        for name in schema.names
+    ]
+    table = pa.Table.from_arrays(columns, schema=schema)
+    uris = _joined(pc.list_flatten(records["outputs"])).to_pylist()
+    files = map(_image_file, whole["id"].to_pylist(), uris, sha256.to_pylist())
+    return table, list(files)
+
+
+def _free_name(name: str, names: list[str]) -> str:
+    if name not in _TAKEN:
+        return name
+    name += "_"
+    while name in names:
+        name += "_"
+    return name
+
+
+def _places(parents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Of each image within its row, from 0; `parents` is sorted."""
+    return np.arange(len(parents)) - np.searchsorted(parents, parents)
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _image_file(row_id: str, uri: str, sha256: str) -> ImageFile:
+    path = path_in_output(uri)
+    if path is None:
+        raise PackError(f"row {row_id!r}: {uri} is not the name of an image of an output")
+    name = PurePosixPath(path)
+    return ImageFile(row_id, path, sha256, _key(name.stem), name.suffix.removeprefix("."))
+
+
+def _key(stem: str) -> str:
+    """A dot would end the key for readers of WebDataset, so such a name gets a hash instead.
+
+    Names of images that end in such a hash are of ids that are not plain; none is given twice.
+    """
+    if "." not in stem:
+        return stem
+    digest = hashlib.sha256(stem.encode()).hexdigest()
+    return f"{stem.replace('.', '_')[:48]}-{digest[:24]}"

@@ -1,0 +1,68 @@
+"""The records of each shard, one shard at a time: they are put in order on the local disk."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from pipelines.ledger.records import Records
+from pipelines.packing.plan import ShardPlan
+
+_SHARD = "__shard__"
+_ROWS_PER_BATCH = 64  # of one shard, before it goes to the disk: bounds the memory
+
+
+@contextmanager
+def completed_by_shard(
+    records: Records, plan: ShardPlan, wanted: Collection[int]
+) -> Iterator[Iterator[tuple[int, pa.Table]]]:
+    """The completed records of each wanted shard, with its number.
+
+    Raises:
+        LedgerError, StorageError: the records cannot be read.
+    """
+    schema = records.schema.append(pa.field(_SHARD, pa.int64()))
+    batches = _marked(records, plan, np.array(sorted(wanted)), schema)
+    with tempfile.TemporaryDirectory(prefix="uso-split-") as folder:
+        ds.write_dataset(
+            pa.RecordBatchReader.from_batches(schema, batches),
+            folder,
+            format="feather",
+            partitioning=ds.partitioning(pa.schema([schema.field(_SHARD)])),
+            max_partitions=len(plan) + 1,
+            min_rows_per_group=_ROWS_PER_BATCH,
+            max_rows_per_group=8 * _ROWS_PER_BATCH,
+        )
+        yield (
+            (shard, _table(Path(folder) / str(shard), records.schema)) for shard in sorted(wanted)
+        )
+
+
+def completed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The completed records of a batch."""
+    return batch.filter(pc.equal(batch["status"], "completed"))
+
+
+def _marked(
+    records: Records,
+    plan: ShardPlan,
+    wanted: np.ndarray[tuple[int], np.dtype[np.int64]],
+    schema: pa.Schema,
+) -> Iterator[pa.RecordBatch]:
+    for batch in records.batches():
+        rows = completed(batch)
+        shards = plan.shard_of(rows["id"])
+        columns = [*rows.columns, pa.array(shards)]
+        marked = pa.RecordBatch.from_arrays(columns, schema=schema)
+        yield marked.filter(pa.array(np.isin(shards, wanted)))
+
+
+def _table(folder: Path, schema: pa.Schema) -> pa.Table:
+    return ds.dataset(folder, schema=schema, format="feather").to_table()

@@ -1,0 +1,61 @@
+"""A shard as WebDataset's readers want it: an uncompressed tar with two files per sample."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipelines.packing.json_fields import json_line
+from pipelines.packing.samples import ImageFile
+from pipelines.storage.storage import Storage
+
+_COMMENT = "uso-batch contents "
+_HEAD_BYTES = 4096  # a tar has at least 10,240
+
+
+def write_tar(
+    path: Path,
+    samples: pa.Table,
+    files: Sequence[ImageFile],
+    images: Iterable[bytes],
+    contents: str,
+) -> None:
+    """Write `<key>.<extension>` and `<key>.json` for each sample; the same input, the same bytes.
+
+    Args:
+        path: of the local file.
+        samples: what goes into the JSON files.
+        files: of each sample.
+        images: of each sample.
+        contents: stands in the file's head, as a comment.
+    """
+    comment = {"comment": _COMMENT + contents}
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT, pax_headers=comment) as tar:
+        for sample, file, image in zip(samples.to_pylist(), files, images, strict=True):
+            _add(tar, file.name, image)
+            _add(tar, f"{file.key}.json", json_line(sample))
+
+
+def tar_contents(storage: Storage, path: str, num_bytes: int) -> str | None:
+    """The `contents` that a shard was written with; None: the file is not one of ours.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    head = storage.read_range(path, 0, min(num_bytes, _HEAD_BYTES))
+    try:
+        with tarfile.open(fileobj=io.BytesIO(head), mode="r:") as tar:
+            comment = tar.pax_headers.get("comment", "")
+    except tarfile.TarError:
+        return None
+    return comment.removeprefix(_COMMENT) if comment.startswith(_COMMENT) else None
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)  # its time is 0, its owner nobody
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))

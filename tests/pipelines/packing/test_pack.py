@@ -1,0 +1,259 @@
+"""Packing: what is in the shards follows from the records, whatever happened before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from pipelines.ledger.ledger import Ledger
+from pipelines.packing.pack import INDEX_PATH, Layout, PackError, pack
+from pipelines.packing.shard import ShardTask, write_shard
+from pipelines.rows import record_schema
+from pipelines.storage.storage import Storage, StorageError
+from tests.pipelines.packing.outputs import (
+    LAYOUTS,
+    digests,
+    drawn,
+    expected_digests,
+    request,
+    samples,
+    shards,
+)
+from tests.pipelines.report.outputs import commit, failed
+
+
+@pytest.fixture
+def root() -> Iterator[str]:
+    """In memory, where nothing waits for a disk."""
+    yield "memory://packing"
+    MemoryFileSystem().rm("/packing", recursive=True)
+
+
+@pytest.fixture
+def output(root: str) -> Storage:
+    return Storage.at(f"{root}/out")
+
+
+@pytest.fixture
+def dest(root: str) -> Storage:
+    return Storage.at(f"{root}/packed")
+
+
+def some_rows(output: Storage, count: int, **own: Any) -> list[dict[str, Any]]:
+    return [drawn(output, f"row-{n}", seed=n, **own) for n in range(count)]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_completed_row_is_there_once_with_its_images(
+    output: Storage, dest: Storage, layout: Layout
+) -> None:
+    rows = [
+        *some_rows(output, 20, score=0.5, note="ä | b"),
+        drawn(output, "A dotted.id", images=3, seed=21),
+        drawn(output, "a.b", images=2, seed=22),
+    ]
+    commit(output, *rows[:9])
+    commit(output, *rows[9:], failed("bad"))
+    facts = pack(request(output, dest, layout))
+    assert digests(dest) == expected_digests(*rows)
+    assert (facts.rows, facts.images, facts.written) == (22, 25, facts.shards)
+    assert facts.shards > 2
+    fields = {(each["id"], each["image_index"]): each for each, _ in samples(dest)}
+    assert fields["row-3", 0]["score"] == 0.5
+    assert fields["row-3", 0]["note"] == "ä | b"
+    assert [fields["a.b", j]["seed"] for j in (0, 1)] == [1, 2]
+    index = json.loads(dest.read(INDEX_PATH))
+    assert [shard["path"] for shard in index["shards"]] == dest.list("data")
+    assert (index["rows"], index["images"]) == (22, 25)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_packing_again_writes_nothing_and_anew_the_same_bytes(
+    output: Storage, dest: Storage, root: str, layout: Layout
+) -> None:
+    commit(output, *some_rows(output, 12))
+    assert pack(request(output, dest, layout)).written > 1
+    before = shards(dest)
+    assert pack(request(output, dest, layout)).written == 0
+    other = Storage.at(f"{root}/other")
+    pack(request(output, other, layout))
+    assert before == shards(dest) == shards(other)
+    assert dest.read("README.md") == other.read("README.md")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_row_that_was_drawn_anew_replaces_its_stale_image(
+    output: Storage, dest: Storage, layout: Layout
+) -> None:
+    rows = some_rows(output, 12)
+    commit(output, *rows)
+    shard_count = pack(request(output, dest, layout)).shards
+    rows[5] = drawn(output, "row-5", seed=99, at=10)
+    commit(output, rows[5])
+    facts = pack(request(output, dest, layout))
+    assert (facts.written, facts.shards) == (1, shard_count)
+    assert digests(dest) == expected_digests(*rows)
+
+
+def test_a_row_that_failed_when_it_was_drawn_anew_is_gone(output: Storage, dest: Storage) -> None:
+    rows = some_rows(output, 6)
+    commit(output, *rows)
+    pack(request(output, dest))
+    commit(output, failed("row-2", at=10))
+    pack(request(output, dest))
+    assert digests(dest) == expected_digests(*rows[:2], *rows[3:])
+
+
+def test_more_rows_make_more_shards_and_the_old_ones_go(output: Storage, dest: Storage) -> None:
+    rows = some_rows(output, 30)
+    commit(output, *rows[:3])
+    assert pack(request(output, dest)).shards == 1
+    commit(output, *rows[3:])
+    facts = pack(request(output, dest))
+    assert facts.shards > 1
+    assert len(dest.list("data")) == facts.shards
+    assert digests(dest) == expected_digests(*rows)
+
+
+def test_another_column_is_in_every_shard(output: Storage, dest: Storage) -> None:
+    commit(output, *some_rows(output, 8))
+    pack(request(output, dest, "parquet"))
+    wider = record_schema(pa.schema([("image", pa.string()), ("image_", pa.int64())]))
+    row = {**drawn(output, "later", at=9), "image": "mine.jpg", "image_": 7}
+    Ledger.open(output, wider).append([{n: row[n] for n in wider.names}])
+    facts = pack(request(output, dest, "parquet"))
+    assert facts.written == facts.shards
+    own = {fields["id"]: (fields["image__"], fields["image_"]) for fields, _ in samples(dest)}
+    assert own["later"] == ("mine.jpg", 7)
+    assert own["row-1"] == (None, None)
+
+
+def test_no_completed_row_is_no_shard(output: Storage, dest: Storage) -> None:
+    commit(output, drawn(output, "a"))
+    pack(request(output, dest))
+    commit(output, failed("a", at=5))
+    facts = pack(request(output, dest))
+    assert (facts.rows, facts.shards, dest.list("data")) == (0, 0, [])
+    assert "configs" not in dest.read("README.md").decode()
+
+
+def test_an_output_without_records_is_packed_as_nothing(output: Storage, dest: Storage) -> None:
+    assert pack(request(output, dest)).rows == 0
+
+
+@pytest.mark.parametrize("harm", ["change", "remove"])
+def test_an_image_that_is_not_as_recorded_is_named(
+    output: Storage, dest: Storage, harm: str
+) -> None:
+    rows = some_rows(output, 6)
+    commit(output, *rows)
+    path = rows[4]["outputs"][0].removeprefix(f"{output.uri()}/")
+    if harm == "change":
+        output.write(path, b"something else")
+    else:
+        output.delete(path)
+    with pytest.raises(PackError, match=r"row 'row-4': its image .*row-4\.png is not") as caught:
+        pack(request(output, dest))
+    assert "restore the file" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["train-00000-of-00004.tar", "train-00000-of-00004.parquet"])
+def test_shards_of_somebody_else_are_left_alone(output: Storage, dest: Storage, name: str) -> None:
+    dest.write(f"data/{name}", b"not ours, and no archive at all")
+    commit(output, *some_rows(output, 3))
+    with pytest.raises(PackError, match="not made by uso"):
+        pack(request(output, dest))
+    assert list(shards(dest).values()) == [b"not ours, and no archive at all"]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing is caught or cleaned up by the code under test."""
+
+
+class DyingStorage(Storage):
+    """Dies before, or right after, its n-th change."""
+
+    changes_left = 0
+    after = False
+
+    def write(self, path: str, data: bytes | memoryview) -> str:
+        with_it = self._count()
+        uri = super().write(path, data)
+        if with_it:
+            raise Killed
+        return uri
+
+    def write_from(self, path: str, source: Path) -> str:
+        with_it = self._count()
+        uri = super().write_from(path, source)
+        if with_it:
+            raise Killed
+        return uri
+
+    def delete(self, path: str) -> None:
+        with_it = self._count()
+        super().delete(path)
+        if with_it:
+            raise Killed
+
+    def _count(self) -> bool:
+        self.changes_left -= 1
+        if self.changes_left == 0 and not self.after:
+            raise Killed
+        return self.changes_left == 0
+
+
+def one_by_one(tasks: Iterator[ShardTask]) -> Iterator[str]:
+    return map(write_shard, tasks)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("change", range(1, 9))
+def test_killed_at_any_change_the_next_packing_completes_the_dataset(
+    output: Storage, root: str, change: int, after: bool
+) -> None:
+    """Shards, index, card, removal of old shards: 8 changes, killed before and after each."""
+    rows = some_rows(output, 12)
+    commit(output, *rows[:4])
+    dest = DyingStorage.at(f"{root}/packed")
+    assert isinstance(dest, DyingStorage)
+    assert pack(request(output, dest), one_by_one).shards == 1
+    rows[0] = drawn(output, "row-0", seed=50, at=9)
+    commit(output, rows[0], *rows[4:])
+    dest.changes_left, dest.after = change, after
+    killed = False
+    try:
+        facts = pack(request(output, dest), one_by_one)
+        assert facts.written + 3 < change
+    except Killed:
+        killed = True
+    index = json.loads(dest.read(INDEX_PATH))
+    stored = set(dest.list("data"))
+    assert {shard["path"] for shard in index["shards"]} <= stored, "the index names whole shards"
+    dest.changes_left = 0
+    again = pack(request(output, dest), one_by_one)
+    assert killed or again.written == 0
+    assert again.written <= again.shards - (change - 1 if change <= again.shards else 0)
+    assert digests(dest) == expected_digests(*rows)
+    assert len(dest.list("data")) == again.shards
+
+
+class FullStorage(Storage):
+    """Has no room for a shard."""
+
+    def write_from(self, path: str, source: Path) -> str:
+        raise StorageError(self.uri(path), "full", "full")
+
+
+def test_a_shard_that_cannot_be_stored_ends_it(output: Storage, root: str) -> None:
+    commit(output, *some_rows(output, 6))
+    dest = FullStorage.at(f"{root}/packed")
+    with pytest.raises(StorageError, match="full"):
+        pack(request(output, dest))
+    assert dest.list("") == []
