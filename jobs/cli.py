@@ -44,7 +44,7 @@ def _options(
 
 
 for command in (
-    *(cli_run.run, cli_run.describe, cli_run.plan, cli_run.status, cli_run.report),
+    *(cli_run.run, cli_run.describe, cli_run.plan, cli_run.status, cli_run.report, cli_run.pack),
     *(cli_manifest.manifest, cli_manifest.validate),
     *(cli_cluster.submit, cli_cluster.jobs, cli_cluster.logs, cli_cluster.stop),
     *(cli_model.generate, cli_model.tiny),

@@ -1,16 +1,24 @@
-"""What `uso run`, `describe`, `plan`, `status` and `report` take.
+"""What `uso run`, `describe`, `plan`, `status`, `report` and `pack` take.
 
 A command's module is imported when it runs: `uso --help` must answer at once.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jobs.options import ConfigFile, Limit, Output, Overrides, with_limit
+
+
+class PackedLayout(str, Enum):
+    """Choices of --layout."""
+
+    WEBDATASET = "webdataset"
+    PARQUET = "parquet"
 
 
 def run(
@@ -104,3 +112,30 @@ def report(
     from jobs.report import ReportRequest, report_command
 
     raise typer.Exit(report_command(ReportRequest(output, against, out, thumbnails, config)))
+
+
+def pack(
+    output: Output,
+    layout: Annotated[
+        PackedLayout,
+        typer.Option(help="Tar shards for WebDataset, or Parquet with the images inside."),
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Where to: a folder or URL.", show_default="LAYOUT/ in OUTPUT"
+        ),
+    ] = None,
+    shard_images: Annotated[int, typer.Option(min=1, help="Images per shard, about.")] = 500,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Take the storage options of this file.", show_default=False),
+    ] = None,
+) -> None:
+    """Put a run's images and records into shards that other loaders open. Needs no cluster.
+
+    Run it again to bring the shards up to date: only those that have changed are written.
+    """
+    from jobs.pack import PackCommand, pack_command
+
+    raise typer.Exit(pack_command(PackCommand(output, layout.value, to, shard_images, config)))

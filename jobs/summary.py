@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, screen
+from jobs.pack import print_dataset
 from jobs.progress import duration
 from jobs.tables import FailureRow, failure_table
 
@@ -43,6 +44,8 @@ def print_summary(
     console.print(_counts(summary))
     if summary.failures:
         console.print(failure_table(_failures(summary)))
+    if summary.dataset is not None:
+        print_dataset(summary.dataset, console)
     for label, text in _where(summary.output_uri, status_options):
         console.print(f"{label:<9}{text}", soft_wrap=True)
     if summary.interrupted:

@@ -25,6 +25,11 @@ class OutputConfig(StrictModel):
     commit_rows: int = Field(1000, ge=1)
     on_change: Literal["redo", "keep", "error"] = "redo"
     """What to do with a completed row whose inputs, parameters or model have changed since."""
+    layout: Literal["images", "webdataset", "parquet"] = "images"
+    """`webdataset`, `parquet`: at the end of the run the images are put into shards, too, in a
+    folder of that name."""
+    shard_images: int = Field(500, ge=1)
+    """Images per shard, about; up to half fewer."""
 
 
 class OnErrorConfig(StrictModel):

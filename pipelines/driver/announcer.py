@@ -14,6 +14,7 @@ from pipelines.driver.run_file import RunState
 from pipelines.driver.stats import RunStats, RunSummary
 from pipelines.ledger.ledger import LedgerError
 from pipelines.manifest.error import ManifestError
+from pipelines.packing.error import PackError
 from pipelines.storage.storage import StorageError
 from pipelines.watch.notifier import Notifier
 from pipelines.watch.webhook import Event, Webhook
@@ -63,7 +64,7 @@ class Announcer:
             yield
         except Exception as error:
             self._failed(f"{type(error).__name__}: {error}")
-            if isinstance(error, StorageError | ManifestError | LedgerError):
+            if isinstance(error, StorageError | ManifestError | LedgerError | PackError):
                 raise BrokenOffError(str(error)) from error
             raise
         except (KeyboardInterrupt, SystemExit):  # Ray answers a SIGTERM while it starts with these

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pipelines.driver.board import Board, Workforce
 from pipelines.driver.budget import check_budget
 from pipelines.driver.dispatch import Dispatcher
-from pipelines.driver.errors import ClusterError, LeaseLostError
+from pipelines.driver.errors import ClusterError
 from pipelines.driver.feeder import RowFeeder
 from pipelines.driver.output_guard import OutputGuard
 from pipelines.driver.prepare import Job
@@ -126,11 +126,7 @@ class Driver:
                 "the Ray head does not answer any more, so the cluster is lost; what had ended is "
                 "recorded. Once there is a cluster again, run the same command: it goes on"
             )
-        if self._job.lease.lost:
-            raise LeaseLostError(
-                f"{self._job.output.uri('')}: another driver has taken this output over, because "
-                "nothing was heard of this one for a while; let the other one finish"
-            )
+        self._job.check_lease()
         check_budget(self._stats, self._job.config.on_error)
 
     def _show(self, waiting_for: str) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
+from pipelines.driver.errors import LeaseLostError
 from pipelines.driver.run_file import RunFile
 from pipelines.driver.workers import WorkerEnv
 from pipelines.ledger.lease import Lease
@@ -49,6 +50,18 @@ class Job:
     stopwatch: Stopwatch
     worker_env: WorkerEnv
     receiver: Receiver | None
+
+    def check_lease(self) -> None:
+        """Make sure that no other driver has taken the output over.
+
+        Raises:
+            LeaseLostError: one has.
+        """
+        if self.lease.lost:
+            raise LeaseLostError(
+                f"{self.output.uri('')}: another driver has taken this output over, because "
+                "nothing was heard of this one for a while; let the other one finish"
+            )
 
 
 @contextmanager

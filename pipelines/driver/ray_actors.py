@@ -1,4 +1,4 @@
-"""The only module of the pipeline that knows Ray: Stylizer actors as a `WorkerPool`.
+"""Stylizer actors of Ray as a `WorkerPool`, and the cluster that they are on.
 
 A dead actor is replaced by a new one rather than restarted by Ray (`max_restarts=0`): with
 restarts left to Ray, a constructor that crashes is run again for ever without a sign to the driver

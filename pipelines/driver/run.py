@@ -7,7 +7,7 @@ lost is drawn again, onto the same names.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from pipelines.config.schema import RunConfig
@@ -15,10 +15,12 @@ from pipelines.driver.announcer import Announcer
 from pipelines.driver.board import Board
 from pipelines.driver.driver import Driver
 from pipelines.driver.errors import RunError
+from pipelines.driver.packing import pack_dataset
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.ray_actors import RayPool, RowWorker, ray_session
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import Listener, RunStats, RunSummary, Snapshot
+from pipelines.packing.pack import PackFacts
 from pipelines.planning.calibration import save_calibration
 from pipelines.worker.stylizer import Stylizer, StylizerSpec
 
@@ -58,24 +60,30 @@ def run(
         stop.let_rows_end()
         announcer = stack.enter_context(Announcer(job, stats, board))
         cluster = stack.enter_context(ExitStack())
+        dataset: PackFacts | None = None
+
+        def join() -> None:
+            board.show("starting Ray")
+            cluster.enter_context(ray_session(config.ray, config.stylize))
+            stop.install()  # Ray has taken SIGTERM for itself
+
         with announcer.telling_of_faults():
             driver = Driver(job, stats, board, stop)
             stack.callback(driver.close)
             if driver.find_work():
-                board.show("starting Ray")
-                cluster.enter_context(ray_session(config.ray, config.stylize))
-                stop.install()  # Ray has taken SIGTERM for itself
+                join()
                 pool = RayPool(job.spec, config.stylize, job.worker_env, make_worker)
-                cluster.callback(pool.close)
-                driver.work(pool)
-                cluster.close()  # compaction needs no GPU
+                with closing(pool):  # what follows needs no GPU
+                    driver.work(pool)
             if driver.reached_end:  # else there is a next run, and little time
+                dataset = pack_dataset(job, board, stop, join)
+                cluster.close()
                 board.show("compacting the records")
                 job.ledger.compact()
         save_calibration(job.output, job.stopwatch.machines())
         summary = summarize(job, stats, interrupted=not driver.reached_end)
         undelivered = announcer.ended(summary)
-        return replace(summary, undelivered_events=undelivered)
+        return replace(summary, dataset=dataset, undelivered_events=undelivered)
 
 
 def summarize(job: Job, stats: RunStats, *, interrupted: bool) -> RunSummary:

@@ -39,6 +39,12 @@ class StopRequest:
         """There is something to finish and commit from now on, so that a signal is a request."""
         self._orderly = True
 
+    def interrupt_at_once(self) -> None:
+        """Nothing needs to be finished any more: a signal raises, also one that came before."""
+        self._orderly = False
+        if self.requested:
+            raise KeyboardInterrupt
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipelines.failures import Failure, FailureCode
+from pipelines.packing.pack import PackFacts
 
 RECENT_ROWS = 1000
 
@@ -102,6 +103,7 @@ class RunSummary:
         interrupted: the run was asked to stop before its end; the same command goes on.
         first_image_s: from the run's begin to its first completed row; None: there was none.
         undelivered_events: of those that `notify` asks for.
+        dataset: into which the images were packed; None: `output.layout` asks for none.
     """
 
     run_id: str
@@ -119,6 +121,7 @@ class RunSummary:
     within_budget: bool
     interrupted: bool
     undelivered_events: int = 0
+    dataset: PackFacts | None = None
 
 
 @dataclass(slots=True)

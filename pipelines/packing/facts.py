@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -75,5 +76,5 @@ class FactsTally:
         )
 
 
-def _pairs(records: pa.RecordBatch, first: str, second: str) -> list[tuple[object, object]]:
+def _pairs(records: pa.RecordBatch, first: str, second: str) -> list[tuple[Any, Any]]:
     return list(zip(records[first].to_pylist(), records[second].to_pylist(), strict=True))

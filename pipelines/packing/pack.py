@@ -116,10 +116,12 @@ def pack(
         )
         for done, _ in enumerate(write_shards(tasks), 1):
             progress(done, len(wanted))
-    _write_index(request, plan, paths)
-    samples = sample_schema(records.schema)
-    card = Card(request.layout, samples, plan, records.counts(), facts)
-    has_card = write_card(request.dest, card)
+    has_card = False
+    if plan or stored.contents:
+        _write_index(request, plan, paths)
+        samples = sample_schema(records.schema)
+        card = Card(request.layout, samples, plan, records.counts(), facts)
+        has_card = write_card(request.dest, card)
     for path in stored.contents.keys() - set(paths):
         request.dest.delete(path)
     return PackFacts(

@@ -80,7 +80,7 @@ def write_manifest(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def run_config(manifest: str, output: str, **sections: dict[str, Any]) -> dict[str, Any]:
+def run_config(manifest: str, output: str, /, **sections: dict[str, Any]) -> dict[str, Any]:
     """A configuration for the tiny model on two small CPU actors."""
     config: dict[str, Any] = {
         "manifest": {"path": manifest},

@@ -144,7 +144,8 @@ def test_no_completed_row_is_no_shard(output: Storage, dest: Storage) -> None:
 
 
 def test_an_output_without_records_is_packed_as_nothing(output: Storage, dest: Storage) -> None:
-    assert pack(request(output, dest)).rows == 0
+    facts = pack(request(output, dest))
+    assert (facts.rows, facts.shards, dest.list("")) == (0, 0, [])
 
 
 @pytest.mark.parametrize("harm", ["change", "remove"])

@@ -1,0 +1,53 @@
+"""The end of a run whose output is to be packed: the dataset is brought up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pipelines.driver.board import Board
+from pipelines.driver.prepare import Job
+from pipelines.driver.ray_shards import write_on_ray
+from pipelines.driver.signals import StopRequest
+from pipelines.packing.pack import PackFacts, PackRequest, pack
+from pipelines.storage.storage import Storage
+
+
+def pack_dataset(
+    job: Job, board: Board, stop: StopRequest, join: Callable[[], None]
+) -> PackFacts | None:
+    """Pack what `output.layout` asks for; what is cut off is gone on with by the next run.
+
+    Args:
+        job: all its rows are recorded.
+        board: is told how many shards are written.
+        stop: a signal interrupts at once meanwhile.
+        join: connects to the Ray cluster; called only where there is a shard to write.
+
+    Returns:
+        What the dataset is now; None: `output.layout` asks for none.
+
+    Raises:
+        PackError, LedgerError, StorageError: see `pack`.
+        ClusterError, LeaseLostError: the run cannot go on.
+        KeyboardInterrupt: the run is asked to stop.
+    """
+    config, spec = job.config.output, job.spec
+    if config.layout == "images":
+        return None
+    folder = spec.output.path.rstrip("/")
+    request = PackRequest(
+        output=Storage.at(folder, spec.storage),
+        dest=Storage.at(f"{folder}/{config.layout}", spec.storage),
+        layout=config.layout,
+        shard_images=config.shard_images,
+    )
+
+    def progress(done: int, total: int) -> None:
+        job.check_lease()
+        board.show(f"packing: {done:,} of {total:,} shards")
+
+    stop.interrupt_at_once()
+    try:
+        return pack(request, lambda tasks: write_on_ray(tasks, join), progress)
+    finally:
+        stop.let_rows_end()
