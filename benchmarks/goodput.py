@@ -58,11 +58,7 @@ def main() -> None:
     for name in [arguments.only] if arguments.only else SYSTEMS:
         with tempfile.TemporaryDirectory() as folder:
             manifest = Path(folder) / "manifest.parquet"
-            ids = [f"row-{n:06d}" for n in range(len(works))]
-            steps = [round(work / STEP_S) for work in works]
-            prompts = [""] * len(works)
-            table = pa.table({"id": ids, "prompt": prompts, "num_steps": steps})
-            pq.write_table(table, manifest)
+            write_works(manifest, works)
             called_at = time.time()
             spans = SYSTEMS[name](manifest, Path(folder) / "out", arguments.actors)
         print(
@@ -87,6 +83,14 @@ def row_works(work_s: float, total_s: float, *, skew: bool) -> list[float]:
     return works
 
 
+def write_works(manifest: Path, works: Sequence[float]) -> None:
+    """A manifest of rows that take so many seconds each."""
+    ids = [f"row-{n:06d}" for n in range(len(works))]
+    steps = [round(work / STEP_S) for work in works]
+    table = pa.table({"id": ids, "prompt": [""] * len(works), "num_steps": steps})
+    pq.write_table(table, manifest)
+
+
 def report(
     spans: Sequence[Span], works: Sequence[float], actors: int, called_at: float
 ) -> dict[str, Any]:
@@ -109,7 +113,7 @@ def ours(manifest: Path, output: Path, actors: int) -> list[Span]:
     stylize = {"actors": actors, "max_rows_in_flight": 16}
     config = RunConfig.model_validate(run_config(str(manifest), str(output), stylize=stylize))
     run(config, make_worker=SleepingWorker)
-    return [_span(record["device"]) for record in read_records(str(output))]
+    return [span(record["device"]) for record in read_records(str(output))]
 
 
 def bare_loop(manifest: Path, _output: Path, actors: int) -> list[Span]:
@@ -128,7 +132,7 @@ def bare_loop(manifest: Path, _output: Path, actors: int) -> list[Span]:
     while waiting:
         done, _ = ray.wait(list(waiting), num_returns=1)
         actor = waiting.pop(done[0])
-        spans.append(_span(ray.get(done[0]).device))
+        spans.append(span(ray.get(done[0]).device))
         if rows:
             waiting[actor.stylize.remote(rows.pop())] = actor
     for actor in pool:
@@ -174,14 +178,15 @@ def ray_data_tuned(manifest: Path, output: Path, actors: int) -> list[Span]:
 
 def _written(dataset: Any, output: Path) -> list[Span]:  # noqa: ANN401 - Ray Data is untyped
     dataset.write_parquet(str(output))
-    return [_span(text) for text in pq.read_table(output)["span"].to_pylist()]
+    return [span(text) for text in pq.read_table(output)["span"].to_pylist()]
 
 
 def _manifest_row(row_id: str, num_steps: int) -> ManifestRow:
     return ManifestRow(row_id, "", None, (), Parameters(num_steps=num_steps), "none")
 
 
-def _span(text: str) -> Span:
+def span(text: str) -> Span:
+    """Start and end, as a `SleepingWorker` gives them."""
     start, end = text.split()
     return float(start), float(end)
 
