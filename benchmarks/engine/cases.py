@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
 
 from uso_core.request import StylizeRequest
 
-WayName = Literal["original", "exact", "exact, compiled", "fp8, compiled", "fp8+cache, compiled"]
-WAYS: tuple[WayName, ...] = (
+WayName = Literal[
     "original",
     "exact",
     "exact, compiled",
     "fp8, compiled",
     "fp8+cache, compiled",
-)
+    "draft",
+    "draft, compiled",
+    "low_vram",
+    "tiny_vram",
+]
+"""The original's way, and the presets of `uso_core.presets`, compiled or not."""
+WAYS: tuple[WayName, ...] = get_args(WayName)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Measured:
     Attributes:
         image_s: seconds per image: conditioned, denoised and decoded.
         denoise_s: of it, the steps.
-        tflops: 10¹² floating-point operations of the steps, per second.
+        tflops: 10¹² floating-point operations of whole steps, per second; a cache leaves some out.
         peak_gib: most memory of the device, the models included; None: on a CPU.
         pictures: what was drawn.
     """

@@ -10,33 +10,58 @@ from benchmarks.engine.cases import WAYS, WayName
 from benchmarks.engine.measure import Way
 from benchmarks.engine.models import RandomModel, merge_lora, random_model
 from benchmarks.engine.original import OriginalWay
+from uso_core.apply_preset import apply_preset, loading_device
 from uso_core.components import Components, hoist_embedders
+from uso_core.devices import check_preset
 from uso_core.pipeline import USOPipeline
+from uso_core.presets import PRESETS, Preset
+
+_COMPILED = ", compiled"
 
 
 def ways_on(device: str) -> list[WayName]:
     """Those that a kind of device can draw in; compiling for a CPU takes longer than it saves."""
-    return list(WAYS) if device == "cuda" else ["original", "exact"]
+    return list(WAYS) if device == "cuda" else ["original", "exact", "draft"]
 
 
 def make_way(name: WayName, *, full: bool, device: torch.device, dtype: torch.dtype) -> Way:
-    """Make a way; the same weights for each, so that pictures can be compared."""
-    model = random_model(full=full, device=device, dtype=dtype)
+    """Make a way; the same weights for each, so that pictures can be compared.
+
+    Raises:
+        UnsupportedPresetError: the device cannot run it.
+    """
     if name == "original":
-        return OriginalWay(model)
+        return OriginalWay(random_model(full=full, device=device, dtype=dtype))
+    preset = next(p for p in PRESETS.values() if p.name == name.removesuffix(_COMPILED))
+    check_preset(preset, device)
+    model = random_model(full=full, device=device, dtype=dtype)
     merge_lora(model)
-    pipeline = USOPipeline(assembled(model), cache_bytes=0)
-    if name.endswith("compiled"):
+    components = assembled(model)
+    _move_to_start(components, preset, device)
+    apply_preset(components, preset, device)
+    pipeline = USOPipeline(components, preset=preset, cache_bytes=0)
+    if name.endswith(_COMPILED):
         pipeline.compile()
     return pipeline
 
 
 def assembled(model: RandomModel) -> Components:
     """All models of a pipeline; the LoRA is in there if it was merged before."""
-    context_embedder, pos_embed = hoist_embedders(model.transformer)
+    context_embedder, pos_embed, time_text_embed = hoist_embedders(model.transformer)
     return replace(
         model.others,
         transformer=model.transformer,
         context_embedder=context_embedder,
         pos_embed=pos_embed,
+        time_text_embed=time_text_embed,
     )
+
+
+def _move_to_start(components: Components, preset: Preset, device: torch.device) -> None:
+    """Put the models where loading would have put them."""
+    home = loading_device(preset, device, of_encoders=True)
+    components.transformer.to(loading_device(preset, device, of_encoders=False))
+    components.text_encoder.to(home)
+    components.text_encoder_2.to(home)
+    components.image_encoder.to(home)
+    components.vae.to(home)
