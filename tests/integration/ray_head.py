@@ -27,10 +27,12 @@ class RayHead:
     Attributes:
         address: of its job server.
         env: what a client's environment has to hold to be let in.
+        folder: holds all that Ray writes.
     """
 
     address: str
     env: dict[str, str]
+    folder: Path
 
 
 @contextmanager
@@ -51,7 +53,7 @@ def ray_head(folder: Path, token: str) -> Iterator[RayHead]:
         start_new_session=True,
     ) as process:
         try:
-            head = RayHead(f"http://127.0.0.1:{port}", auth)
+            head = RayHead(f"http://127.0.0.1:{port}", auth, folder)
             _wait_until_up(process, head)
             yield head
         finally:

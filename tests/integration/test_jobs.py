@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -25,6 +28,7 @@ from tests.integration.harness import (
     write_references,
 )
 from tests.integration.ray_head import RayHead, ray_head
+from tests.pipelines.http_origin import ok, serving
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 
@@ -52,55 +56,98 @@ def job_id(said: str) -> str:
     return found[1]
 
 
-def working_folder(job_command: str) -> str:
-    """Where the process with this at the end of its command line runs."""
+def listed(head: RayHead) -> dict[str, str]:
+    """The lines of `uso jobs`, by their first word."""
+    code, said = run_uso("jobs", "--address", head.address, env={**head.env, "COLUMNS": "300"})
+    assert code == exits.DONE, said
+    return {line.split()[0]: line for line in said.splitlines() if line.strip()}
+
+
+def working_folders(folder: Path, command: str) -> list[str]:
+    """Where the processes with `command` in their command line run, of those below `folder`."""
+    found = []
     for process in psutil.process_iter(["cmdline", "cwd"]):
-        if " ".join(process.info["cmdline"] or []).endswith(job_command):
-            return str(process.info["cwd"])
-    raise AssertionError(f"no process runs {job_command}")
+        where = str(process.info["cwd"])
+        if command in " ".join(process.info["cmdline"] or []) and where.startswith(str(folder)):
+            found.append(where)
+    return found
+
+
+@contextmanager
+def held_back(image: bytes) -> Iterator[tuple[str, threading.Event]]:
+    """The URL of an image that is not sent before the event is set."""
+    released = threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        released.wait()
+        ok(image)(connection)
+
+    with serving() as origin:
+        try:
+            yield origin.on("/held.png", answer), released
+        finally:
+            released.set()
+
+
+def write_run(folder: Path, held_url: str) -> tuple[str, list[str]]:
+    """A configuration, and the ids of its 40 rows: 20 quick ones, then 20 that wait for a URL."""
+    references = write_references(folder / "refs", 3)
+    rows = manifest_rows(40, [f"refs/{name}" for name in references])
+    for row in rows[20:]:
+        row["style_images"] = [held_url]
+    manifest = write_manifest(folder / "manifest.parquet", rows)
+    config = run_config(
+        str(manifest),
+        str(folder / "out"),
+        stylize={"rows_in_flight": 2},
+        fetch={"allow_private_networks": True, "timeout_s": 300},
+        ray={"stop_grace_s": 120},
+    )
+    return str(write_config(folder / "wave.yaml", config)), [row["id"] for row in rows]
 
 
 def test_submit_follow_stop_half_way_submit_again_complete(tmp_path: Path, head: RayHead) -> None:
-    references = write_references(tmp_path / "refs", 3)
-    rows = manifest_rows(80, [f"refs/{name}" for name in references])
-    manifest = write_manifest(tmp_path / "manifest.parquet", rows)
-    output = str(tmp_path / "out")
-    config = str(write_config(tmp_path / "wave.yaml", run_config(str(manifest), output)))
-    reach = ("--address", head.address)
-
-    code, said = run_uso("submit", config, *reach, env=head.env)
-    assert code == exits.DONE, said
-    assert "address auto" in said
-    assert "80 rows" in said
-    first = job_id(said)
-    assert re.fullmatch(r"wave-\d{8}-\d{6}-[0-9a-f]{4}", first)
-    assert TOKEN not in said
-
-    with started_uso("logs", "-f", first, *reach, env=head.env) as following:
-        wait_for_parts(following, output)
-        assert "_ray_pkg_" in working_folder("jobs.cli run run.yaml")  # what was sent is what runs
-        code, said = run_uso("stop", first, *reach, env=head.env)
+    output, reach = str(tmp_path / "out"), ("--address", head.address)
+    write_references(tmp_path, 1)
+    with held_back((tmp_path / "ref0.png").read_bytes()) as (url, released):
+        config, ids = write_run(tmp_path, url)
+        code, said = run_uso("submit", config, *reach, env=head.env)
         assert code == exits.DONE, said
-        assert "what it drew is recorded" in said
-        log, _ = following.communicate(timeout=60)
-    assert following.returncode == exits.INTERRUPTED, log
-    assert "Interrupted. What was recorded stays." in log
-    recorded = {record["id"] for record in read_records(output)}
-    assert 0 < len(recorded) < 80
-    check_ledger(output, sorted(recorded))  # no image of a row that was not recorded
+        assert "address auto" in said
+        assert "40 rows" in said
+        assert TOKEN not in said
+        first = job_id(said)
+        assert re.fullmatch(r"wave-\d{8}-\d{6}-[0-9a-f]{4}", first)
 
-    code, said = run_uso("submit", config, "--follow", *reach, env=head.env)
+        with started_uso("logs", "-f", first, *reach, env=head.env) as following:
+            wait_for_parts(following, output)
+            (driver,) = working_folders(head.folder, "jobs.cli run run.yaml")
+            assert "_ray_pkg_" in driver  # what was sent is what runs
+            # The name that configs/kuberay/rayjob.yaml waits for.
+            assert set(working_folders(head.folder, "ray::_Actor")) == {driver}
+            with started_uso("stop", first, *reach, env=head.env) as stopping:
+                assert stopping.stdout is not None
+                assert "rows on the actors end" in stopping.stdout.readline()
+                before = len(read_records(output))
+                released.set()
+                said, _ = stopping.communicate(timeout=120)
+            assert stopping.returncode == exits.DONE, said
+            assert "what it drew is recorded" in said
+            log, _ = following.communicate(timeout=120)
+        assert following.returncode == exits.INTERRUPTED, log
+        assert "Interrupted. What was recorded stays." in log
+        recorded = {record["id"] for record in read_records(output)}
+        assert before < len(recorded) < 40  # the rows that were at work when it was stopped
+        check_ledger(output, sorted(recorded))  # no image of a row that was not recorded
+
+        code, said = run_uso("submit", config, "--follow", *reach, env=head.env)
     assert code == exits.DONE, said
-    second = job_id(said)
-    records = check_ledger(output, [row["id"] for row in rows])
+    records = check_ledger(output, ids)
     assert len({record["run_id"] for record in records.values()}) == 2
-
-    code, said = run_uso("jobs", *reach, env={**head.env, "COLUMNS": "300"})
-    assert code == exits.DONE, said
-    lines = {line.split()[0]: line for line in said.splitlines() if line.strip()}
+    lines = listed(head)
     assert " stopped " in lines[first]
-    assert " done " in lines[second]
-    assert "80, 0 failed" in lines[second]
+    assert " done " in lines[job_id(said)]
+    assert "40, 0 failed" in lines[job_id(said)]
 
 
 def test_a_job_with_a_wrong_manifest_says_so(tmp_path: Path, head: RayHead) -> None:
