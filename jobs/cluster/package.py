@@ -63,20 +63,30 @@ def pack(config: RunConfig, folder: Path) -> Package:
     return Package(path, len(contents))
 
 
-def requirements(uris: list[str]) -> tuple[str, ...]:
-    """What pip has to install on a node that has Ray, and the extras that `uris` need.
+def extras(config: RunConfig) -> set[str]:
+    """The extras of this package that a run needs: of its stores, and of its preset."""
+    paths, model = config.manifest.path, config.model
+    uris = [paths] if isinstance(paths, str) else paths
+    used = (*uris, config.output.path, model.base, model.uso, model.siglip)
+    schemes = {uri.partition("://")[0] for uri in used}
+    found = {extra for scheme, extra in _EXTRA_OF.items() if scheme in schemes}
+    return found | ({"fp8"} if model.chosen_preset.linears == "float8" else set())
+
+
+def requirements(config: RunConfig) -> tuple[str, ...]:
+    """What pip has to install for this run on a node that has Ray and nothing else.
 
     Raises:
         PackageNotFoundError: this is a checkout that was never installed.
     """
-    extras = {_EXTRA_OF.get(uri.partition("://")[0], "") for uri in uris} | {""}
+    wanted = {"", *extras(config)}
     found = []
     for line in requires(_DISTRIBUTION) or ():
         requirement = Requirement(line)
         if requirement.name in _NOT_FROM_PIP:
             continue
         marker = requirement.marker
-        if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in wanted):
             requirement.marker = None
             found.append(str(requirement))
     return tuple(found)

@@ -129,11 +129,8 @@ def _submission(
 
 
 def _requirements(config: RunConfig) -> tuple[str, ...]:
-    paths = config.manifest.path
-    uris = [paths] if isinstance(paths, str) else paths
-    model = config.model
     try:
-        return requirements([*uris, config.output.path, model.base, model.uso, model.siglip])
+        return requirements(config)
     except PackageNotFoundError as error:
         raise ConfigError("--pip: install the package here first (pip install -e .)") from error
 

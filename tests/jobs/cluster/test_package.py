@@ -7,8 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
-from jobs.cluster.package import pack, requirements
+from jobs.cluster.package import extras, pack, requirements
 from pipelines.config.schema import RunConfig
 
 ROOT = Path(__file__).parents[3]
@@ -93,13 +94,31 @@ def test_the_package_runs_where_it_was_unpacked(tmp_path: Path) -> None:
     assert said == f"uso-batch {version('uso-batch')}"
 
 
-def test_requirements_leave_out_ray_and_extras_that_are_not_needed() -> None:
-    names = {line.split(">")[0] for line in requirements(["/data/m.parquet"])}
-    assert {"torch", "diffusers", "pyarrow"} <= names
-    assert {"ray", "s3fs", "gcsfs", "adlfs", "pytest"} & names == set()
+def run_of(manifest: str, output: str, preset: str = "exact") -> RunConfig:
+    return RunConfig.model_validate(
+        {"manifest": {"path": manifest}, "output": {"path": output}, "model": {"preset": preset}}
+    )
+
+
+def names(config: RunConfig) -> set[str]:
+    """Of what pip would install."""
+    return {Requirement(line).name for line in requirements(config)}
+
+
+def test_requirements_leave_out_ray_and_what_is_for_development() -> None:
+    found = names(run_of("/data/m.parquet", "/data/out"))
+    assert {"torch", "diffusers", "pyarrow"} <= found
+    assert {"ray", "s3fs", "gcsfs", "adlfs", "pytest"} & found == set()
 
 
 def test_requirements_of_object_stores() -> None:
-    names = {line.split(">")[0] for line in requirements(["s3://bucket/m", "abfs://container/m"])}
-    assert {"s3fs", "adlfs"} <= names
-    assert "gcsfs" not in names
+    found = names(run_of("s3://bucket/m.parquet", "abfs://container/out"))
+    assert {"s3fs", "adlfs"} <= found
+    assert "gcsfs" not in found
+
+
+def test_extras_are_those_of_the_stores_and_the_preset() -> None:
+    assert extras(run_of("/data/m.parquet", "/data/out")) == set()
+    assert extras(run_of("gs://bucket/m.parquet", "az://container/out")) == {"gcs", "azure"}
+    assert extras(run_of("m.parquet", "out", "fp8")) == {"fp8"}
+    assert extras(run_of("m.parquet", "out", "low_vram")) == set()
