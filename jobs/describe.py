@@ -111,7 +111,9 @@ def _stages(config: RunConfig) -> Table:
             f"a part every {output.commit_seconds:g} s or {output.commit_rows:,} rows",
         ),
     )
-    return _table("Stages", ("stage", "on", "in → out", ""), rows)
+    packed = f"images, records → {output.layout}", f"about {output.shard_images:,} images each"
+    more = () if output.layout == "images" else (("pack", "Ray task", *packed),)
+    return _table("Stages", ("stage", "on", "in → out", ""), (*rows, *more))
 
 
 def _resources(config: RunConfig, console: Console) -> None:

@@ -150,7 +150,8 @@ def _print_time(
         elif price is not None:
             _fact(console, "price", "no GPU is asked for (stylize.gpus_per_actor is 0)")
     images, records = _scaled(plan.image_bytes), _scaled(plan.record_bytes)
-    _fact(console, "storage", f"about {images}B of images, {records}B of records")
+    shards = "" if config.output.layout == "images" else f", {images}B of shards"
+    _fact(console, "storage", f"about {images}B of images, {records}B of records{shards}")
 
 
 def _speed_line(speed: Speed) -> str:

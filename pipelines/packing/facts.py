@@ -62,6 +62,8 @@ class FactsTally:
         self._extensions.update(pc.unique(endings).drop_null().to_pylist())
         for name in ("num_steps", "guidance"):
             found = pc.min_max(records[name]).as_py()
+            if found["min"] is None:
+                continue
             known = self._spans.get(name, Span(found["min"], found["max"]))
             low, high = min(known.low, found["min"]), max(known.high, found["max"])
             self._spans[name] = Span(low, high)

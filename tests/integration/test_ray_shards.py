@@ -1,0 +1,42 @@
+"""Shards written by Ray tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.driver.ray_shards import write_on_ray
+from pipelines.packing.error import PackError
+from pipelines.packing.pack import pack
+from pipelines.packing.shard import ShardTask
+from pipelines.storage.storage import Storage
+from tests.pipelines.packing.outputs import digests, drawn, expected_digests, request
+from tests.pipelines.report.outputs import commit
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+
+
+def on_ray(tasks: Iterator[ShardTask]) -> Iterator[str]:
+    return write_on_ray(tasks, lambda: None)
+
+
+def test_tasks_write_the_shards(tmp_path: Path) -> None:
+    output, dest = Storage.at(str(tmp_path / "out")), Storage.at(str(tmp_path / "packed"))
+    rows = [drawn(output, f"row-{n}", seed=n) for n in range(24)]
+    commit(output, *rows)
+    seen: list[tuple[int, int]] = []
+    facts = pack(request(output, dest), on_ray, lambda done, total: seen.append((done, total)))
+    assert seen == [(done, facts.shards) for done in range(facts.shards + 1)]
+    assert digests(dest) == expected_digests(*rows)
+
+
+def test_what_a_task_raises_is_raised_here(tmp_path: Path) -> None:
+    output, dest = Storage.at(str(tmp_path / "out")), Storage.at(str(tmp_path / "packed"))
+    rows = [drawn(output, f"row-{n}", seed=n) for n in range(6)]
+    commit(output, *rows)
+    Path(rows[3]["outputs"][0]).write_bytes(b"damaged")
+    with pytest.raises(PackError, match="row 'row-3': its image"):
+        pack(request(output, dest), on_ray)
+    assert not dest.exists("index.json")

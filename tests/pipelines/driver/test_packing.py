@@ -1,0 +1,88 @@
+"""What a run does about its layout, where no shard needs a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.config.schema import RunConfig
+from pipelines.driver.board import Board
+from pipelines.driver.errors import LeaseLostError
+from pipelines.driver.packing import pack_dataset
+from pipelines.driver.prepare import Job, prepare
+from pipelines.driver.signals import StopRequest
+from pipelines.driver.stats import RunStats
+from pipelines.packing.pack import pack
+from pipelines.storage.storage import Storage
+from tests.pipelines.manifests import write
+from tests.pipelines.packing.outputs import drawn, request
+from tests.pipelines.report.outputs import commit
+
+
+@contextmanager
+def job_of(folder: Path, **output: Any) -> Iterator[tuple[Job, Storage]]:
+    """A job on an output with two completed rows."""
+    write(folder / "m.parquet", {"id": ["a", "b"], "prompt": ["x", "y"]})
+    config = RunConfig.model_validate(
+        {
+            "manifest": {"path": str(folder / "m.parquet")},
+            "output": {"path": str(folder / "out"), **output},
+            "model": {"base": "tiny"},
+            "stylize": {"gpus_per_actor": 0},
+        }
+    )
+    storage = Storage.at(str(folder / "out"))
+    commit(storage, drawn(storage, "a"), drawn(storage, "b", seed=1))
+    with prepare(config) as job:
+        yield job, storage
+
+
+def board() -> Board:
+    return Board(None, RunStats())
+
+
+def never() -> None:
+    raise AssertionError("no cluster is needed")
+
+
+def test_loose_images_are_not_packed(tmp_path: Path) -> None:
+    with job_of(tmp_path) as (job, storage):
+        assert pack_dataset(job, board(), StopRequest(), never) is None
+    assert not storage.exists("webdataset")
+
+
+def test_a_dataset_that_is_up_to_date_needs_no_cluster(tmp_path: Path) -> None:
+    with job_of(tmp_path, layout="parquet") as (job, storage):
+        dest = Storage.at(storage.uri("parquet"))
+        pack(request(storage, dest, "parquet", shard_images=500))
+        facts = pack_dataset(job, board(), StopRequest(), never)
+    assert facts is not None
+    assert (facts.uri, facts.images, facts.written) == (dest.uri(), 2, 0)
+
+
+def test_a_shard_to_write_needs_the_cluster(tmp_path: Path) -> None:
+    with (
+        job_of(tmp_path, layout="webdataset") as (job, _),
+        pytest.raises(AssertionError, match="no cluster is needed"),
+    ):
+        pack_dataset(job, board(), StopRequest(), never)
+
+
+def test_a_stop_that_was_asked_for_before_comes_first(tmp_path: Path) -> None:
+    stop = StopRequest()
+    stop.requested = True
+    with job_of(tmp_path, layout="webdataset") as (job, storage):
+        with pytest.raises(KeyboardInterrupt):
+            pack_dataset(job, board(), stop, never)
+        assert not storage.exists("webdataset")
+
+
+def test_a_lost_lease_ends_it(tmp_path: Path) -> None:
+    with job_of(tmp_path, layout="webdataset") as (job, _):
+        job.lease._lost.set()
+        with pytest.raises(LeaseLostError, match="another driver"):
+            pack_dataset(job, board(), StopRequest(), never)

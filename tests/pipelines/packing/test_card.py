@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from pipelines.ledger.counts import LedgerCounts
+from pipelines.packing.card import Card, render, write_card
+from pipelines.packing.facts import DrawnFacts, Span
+from pipelines.packing.plan import ShardPlan
+from pipelines.storage.storage import Storage
+
+FACTS = DrawnFacts(
+    models={("tiny:0 | <b>[x](y)", "exact"): 30},
+    sizes={(1024, 1024): 20, (512, 512): 10},
+    spans={"num_steps": Span(25, 25), "guidance": Span(1, 4.5)},
+    extensions=("png", "webp"),
+)
+CARD = Card(
+    layout="webdataset",
+    samples=pa.schema([("id", pa.string()), ("a | b", pa.int64())]),
+    plan=ShardPlan(rows=(10, 20), images=(700, 800), contents=("a", "b")),
+    counts=LedgerCounts(30, 3, {"uri_timeout": 2, "image_corrupt": 1}, {}),
+    facts=FACTS,
+)
+
+
+def front_matter(text: str) -> dict[str, Any]:
+    front: dict[str, Any] = yaml.safe_load(text.split("---\n")[1])
+    return front
+
+
+def test_it_says_what_was_drawn_how_and_what_failed() -> None:
+    text = render(CARD)
+    assert "1,500 images of 30 rows" in text
+    assert "- 1024x1024 pixels: 20 rows" in text
+    assert "- `guidance`: 1 to 4.5" in text
+    assert "3 rows have no image:\n\n- `uri_timeout`: 2\n- `image_corrupt`: 1" in text
+    assert "data/train-{00000..00001}-of-00002.tar" in text
+    assert "None is set" in text
+    assert "Non-Commercial" in text
+
+
+def test_what_is_given_is_no_markup() -> None:
+    text = render(CARD)
+    assert "- tiny:0    b  x (y), preset exact: 30 rows" in text
+    assert "| a   b | int64 |" in text
+
+
+def test_loaders_find_the_shards_by_it() -> None:
+    front = front_matter(render(CARD))
+    assert front["size_categories"] == ["1K<n<10K"]
+    (config,) = front["configs"]
+    assert config["data_files"] == [{"split": "train", "path": "data/train-*-of-00002.tar"}]
+    names = [feature["name"] for feature in front["dataset_info"]["features"]]
+    assert names == ["png", "webp", "json", "__key__", "__url__"]
+    assert "license" not in front
+
+
+def test_a_file_of_the_users_own_is_not_overwritten() -> None:
+    dest = Storage.at("memory://card")
+    assert write_card(dest, CARD)
+    made = dest.read("README.md").decode()
+    assert write_card(dest, CARD)
+    own = "\n".join(line for line in made.splitlines() if not line.startswith("# Made by uso"))
+    dest.write("README.md", own.encode())
+    assert not write_card(dest, CARD)
+    assert dest.read("README.md").decode() == own

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pytest
+
+from pipelines.packing.json_fields import json_features, json_line
+
+UTC = timezone.utc
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "written", "feature"),
+    [
+        (pa.int8(), -3, -3, {"dtype": "int8"}),
+        (pa.uint64(), 2**63, 2**63, {"dtype": "uint64"}),
+        (pa.float32(), 0.5, 0.5, {"dtype": "float64"}),
+        (pa.float64(), float("nan"), None, {"dtype": "float64"}),
+        (pa.float64(), float("-inf"), None, {"dtype": "float64"}),
+        (pa.bool_(), True, True, {"dtype": "bool"}),
+        (pa.string(), 'ä"\n', 'ä"\n', {"dtype": "string"}),
+        (pa.large_string(), "a", "a", {"dtype": "string"}),
+        (pa.binary(), b"\xff", "/w==", {"dtype": "string"}),
+        (pa.date32(), date(2026, 1, 2), "2026-01-02", {"dtype": "string"}),
+        (pa.duration("ms"), timedelta(seconds=1.5), 1.5, {"dtype": "float64"}),
+        (pa.decimal128(5, 2), Decimal("1.50"), "1.50", {"dtype": "string"}),
+        (pa.null(), None, None, {"dtype": "string"}),
+        (pa.list_(pa.int64()), [1, None], [1, None], {"list": "int64"}),
+        (pa.list_(pa.list_(pa.string())), [["a"]], [["a"]], {"list": {"list": "string"}}),
+        (
+            pa.struct([("a", pa.float64())]),
+            {"a": 1.0},
+            {"a": 1.0},
+            {"struct": [{"name": "a", "dtype": "float64"}]},
+        ),
+        (
+            pa.list_(pa.struct([("a", pa.int64())])),
+            [{"a": 1}],
+            [{"a": 1}],
+            {"list": [{"name": "a", "dtype": "int64"}]},
+        ),
+        (
+            pa.timestamp("us", tz="UTC"),
+            datetime(2026, 1, 2, 3, tzinfo=UTC),
+            "2026-01-02T03:00:00+00:00",
+            {"dtype": "string"},
+        ),
+        (
+            pa.dictionary(pa.int32(), pa.string()),
+            "a",
+            "a",
+            {"dtype": "string"},
+        ),
+    ],
+    ids=str,
+)
+def test_each_type_of_a_column(
+    kind: pa.DataType, value: Any, written: Any, feature: dict[str, Any]
+) -> None:
+    cell = pa.table({"c": pa.array([value], kind)}).to_pylist()[0]
+    assert json.loads(json_line(cell)) == {"c": written}
+    features = json_features(pa.schema([("c", kind)]))
+    assert features == [{"name": "c", **feature}]
+    known = datasets.Features._from_yaml_list(features)
+    assert known.encode_example({"c": written}) == {"c": written}
