@@ -78,6 +78,9 @@ def log_to(console: Console, *, verbose: bool) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for package in ("pipelines", "uso_core", "jobs"):
         logging.getLogger(package).setLevel(level)
+    # When a store cuts connections, its client leaves tasks behind, each with a traceback that says
+    # less than what `storage_unavailable` says of the same.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 class _SafeFormatter(logging.Formatter):

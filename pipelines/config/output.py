@@ -23,6 +23,8 @@ class OutputConfig(StrictModel):
     """Of WebP."""
     commit_seconds: float = Field(5, gt=0)
     commit_rows: int = Field(1000, ge=1)
+    give_up_after_s: float = Field(120, gt=0)
+    """Seconds for which the output may be away (no answer, 5xx, slow down) before the run ends."""
     on_change: Literal["redo", "keep", "error"] = "redo"
     """What to do with a completed row whose inputs, parameters or model have changed since."""
     layout: Literal["images", "webdataset", "parquet"] = "images"

@@ -68,7 +68,7 @@ class Announcer:
                 raise BrokenOffError(str(error)) from error
             raise
         except (KeyboardInterrupt, SystemExit):  # Ray answers a SIGTERM while it starts with these
-            self._write("interrupted")
+            self._write_if_possible("interrupted")
             self._notifier.ended(self._board.snapshot(), interrupted=True)
             raise
 
@@ -90,11 +90,14 @@ class Announcer:
         return self._close()
 
     def _failed(self, reason: str) -> None:
-        try:
-            self._write("failed", reason)
-        except StorageError as fault:  # must not hide why the run failed
-            logger.warning("run_file_not_written error=%s", fault)
+        self._write_if_possible("failed", reason)
         self._notifier.failed(self._board.snapshot(), reason)
+
+    def _write_if_possible(self, state: RunState, reason: str = "") -> None:
+        try:
+            self._write(state, reason)
+        except StorageError as fault:  # must not hide why the run ended
+            logger.warning("run_file_not_written error=%s", fault)
 
     def _write(self, state: RunState, reason: str = "") -> None:
         self._job.run_file.write(state, self._stats, self._board.total, reason)

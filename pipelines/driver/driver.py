@@ -51,7 +51,11 @@ class Driver:
             ahead=max(_MIN_AHEAD, 2 * stylize.max_actors * stylize.max_rows_in_flight),
         )
         self._source = ValidRows(self._feeder, self._reject)
-        output = Storage.at(job.config.output.path, job.spec.storage, patience_s=_GUARD_PATIENCE_S)
+        output = Storage.at(
+            job.config.output.path,
+            job.spec.storage,
+            patience_s=min(_GUARD_PATIENCE_S, job.config.output.give_up_after_s),
+        )
         self._output_guard = OutputGuard(output)
         on_one_machine = job.config.ray.address == "local"
         self._before_loading = (

@@ -86,7 +86,7 @@ def prepare(config: RunConfig) -> Iterator[Job]:
     config = _with_revisions(config, source)
     card = describe_model(source)
     manifest = Manifest.open(config, card)
-    output = Storage.at(config.output.path, options)
+    output = Storage.at(config.output.path, options, patience_s=config.output.give_up_after_s)
     output.check_writable()
     facts = RunFacts(run_id=_new_run_id(), model=card.name, preset=config.model.preset)
     with Lease(output, facts.run_id) as lease:

@@ -80,9 +80,9 @@ def run(
                 cluster.close()
                 board.show("compacting the records")
                 job.ledger.compact()
-        save_calibration(job.output, job.stopwatch.machines())
-        summary = summarize(job, stats, interrupted=not driver.reached_end)
-        undelivered = announcer.ended(summary)
+            save_calibration(job.output, job.stopwatch.machines())
+            summary = summarize(job, stats, interrupted=not driver.reached_end)
+            undelivered = announcer.ended(summary)
         return replace(summary, dataset=dataset, undelivered_events=undelivered)
 
 

@@ -146,6 +146,9 @@ class Lease:
         """Give the lease back, if it can be; one that is left behind goes stale."""
         self._ended.set()
         self._thread.join(timeout=self._heartbeat_s)
+        if self._thread.is_alive():
+            logger.warning("lease_left_behind error='the last heartbeat is still under way'")
+            return
         try:
             holder = self._read()
             if holder is not None and holder.driver == self._mine.driver:

@@ -57,7 +57,7 @@ def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:
 
 def _find(url: str, config: ManifestConfig, options: Options) -> Sequence[ManifestFile]:
     try:
-        fs, path = open_filesystem(url, options)
+        fs, path = open_filesystem(url, options, client_retries=False)
     except StorageError as error:
         raise ManifestError(error.uri, error.reason) from error
     if url.startswith(("http://", "https://")):

@@ -51,6 +51,8 @@ _NO_CREDENTIALS = frozenset(
         "google.auth.exceptions.RefreshError",
     }
 )
+# Carries a status of its own making: the answer broke off, or is not HTTP.
+_GARBLED_ANSWER = "aiohttp.http_exceptions.HttpProcessingError"
 _WAITABLE_ERRNOS = frozenset(
     getattr(errno, name)
     for name in ("EAGAIN", "EBUSY", "EINTR", "EREMOTEIO", "ESTALE", "ENETDOWN", "ENETUNREACH")
@@ -120,6 +122,8 @@ def _names(error: BaseException) -> frozenset[str]:
 
 def _fault_of_answer(error: BaseException) -> Fault | None:
     """From what the server said: its error code, then the HTTP status."""
+    if _GARBLED_ANSWER in _names(error):
+        return None
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         code = response.get("Error", {}).get("Code")

@@ -17,12 +17,17 @@ Options = Mapping[str, Mapping[str, Any]]
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "az": "azure"}
 
 
-def open_filesystem(url: str, options: Options) -> tuple[AbstractFileSystem, str]:
+def open_filesystem(
+    url: str, options: Options, *, client_retries: bool = True
+) -> tuple[AbstractFileSystem, str]:
     """The filesystem of a URL and the URL's path on it; listings are never cached.
 
     Args:
         url: a local path or any fsspec URL.
         options: fsspec options by protocol, secrets already resolved.
+        client_retries: whether a client that retries at two levels, as S3's does, uses both; on a
+            server that is silent one request then takes 25 time-outs of 15 s to fail. Not where the
+            caller waits faults out itself.
 
     Raises:
         StorageError: the protocol is unknown, its extra is not installed, or the options are
@@ -40,7 +45,7 @@ def open_filesystem(url: str, options: Options) -> tuple[AbstractFileSystem, str
     names = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
     own = next((dict(options[name]) for name in (protocol, *names) if name in options), {})
     try:
-        fs, path = fsspec.core.url_to_fs(url, **_with_defaults(cls, own))
+        fs, path = fsspec.core.url_to_fs(url, **_with_defaults(cls, own, client_retries))
         if "s3" in cls.protocol:
             fs.connect()  # s3fs looks at most of its options only when it is first used
     except (TypeError, ValueError) as error:
@@ -49,12 +54,16 @@ def open_filesystem(url: str, options: Options) -> tuple[AbstractFileSystem, str
     return fs, path
 
 
-def _with_defaults(cls: type[AbstractFileSystem], own: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(
+    cls: type[AbstractFileSystem], own: dict[str, Any], client_retries: bool
+) -> dict[str, Any]:
     options = {"use_listings_cache": False, **own}
     if "s3" in cls.protocol:
         # Some stores answer a range with the checksum of the whole object, which then looks wrong.
-        lenient = {"response_checksum_validation": "when_required"}
-        options["config_kwargs"] = lenient | own.get("config_kwargs", {})
+        defaults: dict[str, Any] = {"response_checksum_validation": "when_required"}
+        if not client_retries:
+            defaults["retries"] = {"total_max_attempts": 1}
+        options["config_kwargs"] = defaults | own.get("config_kwargs", {})
     return options
 
 

@@ -2,13 +2,15 @@
 
 Every operation here is idempotent, so faults that pass (a slow-down, a cut connection, a server
 that is away for a minute) are waited out in this one place, with jittered backoff. What remains is
-a `StorageError`, whose message names the URI without credentials and says what to do.
+a `StorageError`, whose message names the URI without credentials and says what to do. A store that
+is away for good is waited for once, not by each operation anew.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -20,6 +22,7 @@ from pipelines.storage.error import StorageError
 from pipelines.storage.faults import Fault, error_code, fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.local_files import copy_file, is_leftover, write_file
+from pipelines.storage.outage import Outage
 from pipelines.storage.urls import public_uri, resolve_secrets
 
 __all__ = ["Options", "Storage", "StorageError", "open_filesystem", "public_uri", "resolve_secrets"]
@@ -51,7 +54,8 @@ class Storage:
         self._url = url
         self._options = options
         self._patience_s = patience_s
-        self._fs, root = open_filesystem(url, options)
+        self._outage = Outage(patience_s)
+        self._fs, root = open_filesystem(url, options, client_retries=False)
         self._root = root.rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
         self._public = self._root if self._local else public_uri(url).rstrip("/")
@@ -63,7 +67,8 @@ class Storage:
         Args:
             url: a local path or any fsspec URL.
             options: fsspec options by protocol, secrets already resolved.
-            patience_s: seconds for which faults that may pass are waited out.
+            patience_s: seconds for which faults that may pass are waited out: by one operation, and
+                by all of them together while none works.
 
         Raises:
             StorageError: the URL's filesystem cannot be used (see `open_filesystem`).
@@ -192,8 +197,9 @@ class Storage:
         self._fs.pipe_file(self._full(path), bytes(data), **chunk)
 
     def _call(self, path: str, operation: Callable[[], T]) -> T:
+        over = stop_after_delay(self._patience_s)
         retrying = Retrying(
-            stop=stop_after_delay(self._patience_s),
+            stop=lambda state: over(state) or self._outage.over_patience,
             wait=wait_random_exponential(multiplier=0.2, max=10),
             retry=retry_if_exception(_may_pass),
             reraise=True,
@@ -202,18 +208,27 @@ class Storage:
         return result
 
     def _translated(self, path: str, operation: Callable[[], T]) -> T:
+        if self._outage.given_up:
+            reason = f"unavailable for {self._patience_s:g} s; {_WHAT_TO_DO['unavailable']}"
+            raise StorageError(self.uri(path), reason, "unavailable")
+        started = time.monotonic()
         try:
-            return operation()
+            result = operation()
         except Exception as error:
             fault = fault_of(error)
             if fault is None:
                 raise
             shown = StorageError(self.uri(path), self._reason(fault, error), fault)
             if fault == "unavailable":
+                self._outage.failed(started)
                 logger.warning(
                     "storage_unavailable uri=%s error=%s", shown.uri, type(error).__name__
                 )
+            else:
+                self._outage.worked()
             raise shown from error
+        self._outage.worked()
+        return result
 
     def _reason(self, fault: Fault, error: Exception) -> str:
         code = error_code(error)

@@ -137,7 +137,8 @@ class Stylizer:
 
         self._drawer = Drawer((build or load_pipeline)(spec))
         self._fetcher = Fetcher(spec.fetch, spec.storage)
-        self._store = ImageStore(Storage.at(spec.output.path, spec.storage), spec.output)
+        output = Storage.at(spec.output.path, spec.storage, patience_s=spec.output.give_up_after_s)
+        self._store = ImageStore(output, spec.output)
         self._pool = ThreadPoolExecutor(spec.fetch.concurrency, thread_name_prefix="fetch")
         self._tally = _Tally()
         node, pid = platform.node(), os.getpid()

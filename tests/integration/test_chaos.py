@@ -27,7 +27,7 @@ INPUTS = Inputs("s3://b/m.parquet", "b", ("a", "b", "c"), {"c": "uri_not_found"}
 @pytest.mark.s3
 @pytest.mark.timeout(900)
 def test_what_is_killed_loses_nothing(tmp_path: Path) -> None:
-    plan = Plan(rounds=1, rows=24, faults=2, seconds=60, seed=5, alone_every=1)
+    plan = Plan(rounds=1, rows=24, faults=2, seconds=240, seed=5, alone_every=1)
     (result,) = run_rounds(plan, tmp_path)
     assert result.violations == ()
     assert result.faults.total() >= 1

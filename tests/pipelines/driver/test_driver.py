@@ -221,6 +221,32 @@ def test_a_manifest_that_vanishes_during_the_run_is_said_and_what_was_done_stays
     assert set(states.values()) == {"completed"}
 
 
+def test_records_that_cannot_be_written_end_the_run_and_the_next_one_goes_on(
+    tmp_path: Path,
+) -> None:
+    write_rows(tmp_path, names(2000))
+    records, aside = tmp_path / "out" / "records", tmp_path / "aside"
+    tried: list[str] = []
+
+    def work(row: ManifestRow) -> Outcome:
+        tried.append(row.id)
+        if row.id == "r300" and not aside.exists():
+            records.rename(aside)
+            records.write_text("in the way")
+        return ok(row)
+
+    settings = config(tmp_path, output={"commit_rows": 50})
+    with pytest.raises(StorageError, match="out/records"):
+        run(settings, work)
+    assert len(tried) < 2000
+    records.unlink()
+    aside.rename(records)
+    committed = len(recorded(tmp_path))
+    assert 50 <= committed < 2000
+    stats, _ = run(settings, ok)
+    assert (stats.skipped, stats.completed) == (committed, 2000 - committed)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -7,7 +7,9 @@ import resource
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,64 @@ def test_a_store_that_fails_for_longer_than_its_client_tries_is_waited_for(origi
     origin.on("/bucket/out/a", *[slow_down] * 7, http.ok(BODY))
     assert at(origin).read_range("a", 0, len(BODY)) == BODY
     assert origin.hits["/bucket/out/a"] == 8
+
+
+def test_an_answer_that_is_cut_more_often_than_its_client_tries_is_waited_for(
+    origin: Origin,
+) -> None:
+    cut = http.ok(BODY[:1000], length=len(BODY))
+    origin.on("/bucket/out/a", *[cut] * 6, http.ok(BODY))
+    assert at(origin).read_range("a", 0, len(BODY)) == BODY
+    assert origin.hits["/bucket/out/a"] == 7
+
+
+def test_a_store_that_is_away_for_good_is_waited_for_once(origin: Origin) -> None:
+    origin.on("/bucket/out/a", http.status(500))
+    storage = at(origin, patience_s=0.3)
+    with pytest.raises(StorageError, match="check the endpoint"):
+        storage.read_range("a", 0, 10)
+    asked = origin.hits["/bucket/out/a"]
+    assert asked >= 2
+    with pytest.raises(StorageError, match=r"unavailable for 0\.3 s; check the endpoint") as caught:
+        storage.read_range("a", 0, 10)
+    assert caught.value.fault == "unavailable"
+    assert origin.hits["/bucket/out/a"] == asked
+
+
+def test_one_that_comes_late_does_not_begin_to_wait_anew(origin: Origin) -> None:
+    origin.on("/bucket/out/a", http.status(500))
+    storage = at(origin, patience_s=1)
+
+    def seconds_until_told() -> float:
+        started = time.monotonic()
+        with pytest.raises(StorageError, match="check the endpoint"):
+            storage.read_range("a", 0, 10)
+        return time.monotonic() - started
+
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(seconds_until_told)
+        time.sleep(0.7)
+        assert seconds_until_told() < 0.9
+    assert first.result() > 0.9
+
+
+def test_the_client_of_s3_leaves_retries_to_the_storage(origin: Origin) -> None:
+    origin.on("/bucket/out/a", http.status(500))
+    own = {"endpoint_url": origin.url(""), "key": "k", "secret": "hush-hush-hush"}
+    storage = Storage.at("s3://bucket/out", {"s3": own}, patience_s=0.001)
+    with pytest.raises(StorageError, match="check the endpoint"):
+        storage.read_range("a", 0, 10)
+    assert origin.hits["/bucket/out/a"] == 1
+
+
+def test_an_answer_of_any_kind_ends_an_outage(origin: Origin) -> None:
+    origin.on("/bucket/out/a", http.status(500), http.status(404))
+    origin.on("/bucket/out/b", http.status(500), http.ok(BODY))
+    storage = at(origin, patience_s=0.5)
+    with pytest.raises(StorageError, match="not found"):
+        storage.read_range("a", 0, 10)
+    time.sleep(0.5)  # so that the next failure comes after the patience with the first one
+    assert storage.read_range("b", 0, len(BODY)) == BODY
 
 
 def test_credentials_that_have_expired_are_told_at_once(origin: Origin) -> None:
