@@ -78,9 +78,18 @@ def _counts(summary: RunSummary) -> Table:
         table.add_row("changed", f"{summary.changed:,}", "since an earlier run recorded them")
     speed = f"{summary.images_per_s:.2f} images/s"
     table.add_row("time", duration(summary.elapsed_s), speed)
+    if reused := ", ".join(_reused(summary)):
+        table.add_row("reused", "", reused)
     if summary.undelivered_events:
         table.add_row("notify", f"{summary.undelivered_events:,}", "events were not delivered")
     return table
+
+
+def _reused(summary: RunSummary) -> Iterator[str]:
+    """How much of each kind was found in memory."""
+    for kind, found in summary.caches.items():
+        if found.count:
+            yield f"{kind} {found.hits / found.count:.0%}"
 
 
 def _failures(summary: RunSummary) -> Iterator[FailureRow]:

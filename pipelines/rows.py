@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pipelines.failures import Failure
+from uso_core.cache import Lookups
 from uso_core.request import Parameters
 
 Reference = str | bytes  # an absolute URI (or `data:` URI), or the image's own bytes
@@ -150,6 +151,7 @@ class Outcome:
         height: likewise.
         worker: which worker drew it; None: no worker did.
         device: what it was drawn on.
+        caches: what the worker had looked up in memory by then, since its start, by kind.
     """
 
     row_id: str
@@ -162,6 +164,7 @@ class Outcome:
     timings: Timings = field(default_factory=Timings)
     worker: str | None = None
     device: str | None = None
+    caches: Mapping[str, Lookups] = field(default_factory=dict)
 
     @property
     def status(self) -> Status:

@@ -69,18 +69,18 @@ def make_conditioning(
 
 
 def _text(components: Components, prompt: str, cache: ByteBoundedCache) -> TextEmbeds:
-    return cache.get_or_make(("text", prompt), lambda: encode_text(components, prompt))
+    return cache.get_or_make("prompts", prompt, lambda: encode_text(components, prompt))
 
 
 def _style(components: Components, pixels: torch.Tensor, cache: ByteBoundedCache) -> torch.Tensor:
     digest = hashlib.sha256(pixels.numpy().tobytes()).digest()
-    return cache.get_or_make(("style", digest), lambda: encode_style(components, pixels))
+    return cache.get_or_make("styles", digest, lambda: encode_style(components, pixels))
 
 
 def _content(components: Components, image: Image.Image, cache: ByteBoundedCache) -> torch.Tensor:
     digest = hashlib.sha256(image.tobytes()).digest()
-    key = ("content", image.size, digest)
-    return cache.get_or_make(key, lambda: encode_content(components, image))
+    key = (image.size, digest)
+    return cache.get_or_make("content images", key, lambda: encode_content(components, image))
 
 
 def _rotary(components: Components, ids: list[torch.Tensor]) -> torch.Tensor:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from PIL import Image
 
-from uso_core.cache import ByteBoundedCache
+from uso_core.cache import ByteBoundedCache, Lookups
 from uso_core.checkpoint import ModelSource
 from uso_core.compiling import compile_blocks
 from uso_core.components import Components
@@ -216,6 +216,11 @@ class USOPipeline:
     def limits(self) -> Limits:
         """The ranges that the checkpoint accepts."""
         return self.components.limits
+
+    @property
+    def cache_lookups(self) -> dict[str, Lookups]:
+        """How often prompts, styles and content images were found encoded so far."""
+        return self._cache.lookups
 
     @property
     def device(self) -> torch.device:

@@ -62,6 +62,15 @@ class Preset:
         return drawn != (EXACT.linears, EXACT.cache_threshold, EXACT.max_steps)
 
     @property
+    def allows_batches(self) -> bool:
+        """Whether images may be drawn together, though the last bits then depend on the others.
+
+        Not where the promise is the exact picture; nor with a cache, which looks at all images of a
+        batch at once, so that one would decide about the steps of another.
+        """
+        return self.changes_pictures and self.cache_threshold is None
+
+    @property
     def needs_gpu(self) -> bool:
         """Whether it is of no use, or does not run, on a CPU."""
         return self.linears == "float8" or "host" in (self.transformer, self.encoders)

@@ -34,6 +34,11 @@ class StylizeConfig(StrictModel):
     the measured times, up to `max_rows_in_flight`."""
     max_rows_in_flight: int = Field(8, ge=1, le=64)
     """Bound of `auto`; with it the memory in flight per actor is bounded too."""
+    batch_images: int = Field(1, ge=1, le=16)
+    """Most images of up to 640x640 px that an actor draws together, where rows of one shape wait.
+    Faster where one alone does not keep the GPU busy; the last bits of a picture then depend on the
+    others, so it is for `model.preset` `fp8` and `low_vram` alone. `auto` rows in flight grow with
+    it: raise `max_rows_in_flight` to more than twice this number."""
     attempts: int = Field(3, ge=1)
     """Times a row is tried in one run when its failure is a retryable one."""
     row_timeout_s: float = Field(1800, gt=0)

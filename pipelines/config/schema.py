@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.config.cluster import RayConfig, StylizeConfig
 from pipelines.config.inputs import DefaultsConfig, FetchConfig, ManifestConfig
@@ -14,6 +14,7 @@ from pipelines.config.model import ModelConfig
 from pipelines.config.output import OnErrorConfig, OutputConfig
 from pipelines.config.strict import StrictModel
 from pipelines.config.watching import NotifyConfig
+from uso_core.presets import PRESETS
 
 
 class RunConfig(StrictModel):
@@ -32,6 +33,17 @@ class RunConfig(StrictModel):
     """fsspec options by protocol, e.g. `s3: {endpoint_url: …, key: "${NAME}"}`, for manifest,
     references, weights and output alike. `${NAME}` stays as it is written until it is used, so that
     a secret never gets into the run file."""
+
+    @model_validator(mode="after")
+    def _batches_where_allowed(self) -> RunConfig:
+        allowed = [name for name, preset in PRESETS.items() if preset.allows_batches]
+        if self.stylize.batch_images > 1 and self.model.preset not in allowed:
+            raise ValueError(
+                f"stylize.batch_images is {self.stylize.batch_images}, and model.preset "
+                f"{self.model.preset} draws each image alone, so that it depends on its row alone; "
+                f"leave batch_images out, or set model.preset to {' or '.join(allowed)}"
+            )
+        return self
 
     @classmethod
     def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:

@@ -80,7 +80,11 @@ class Dispatcher:
         self._policy = policy
         self._clock = clock
         self._on_failure = on_failure
-        self._flow = FlowControl(fixed=policy.rows_in_flight, most=policy.max_rows_in_flight)
+        self._flow = FlowControl(
+            fixed=policy.rows_in_flight,
+            most=policy.max_rows_in_flight,
+            together=policy.batch_images,
+        )
         self._workers: dict[str, _Worker] = {}  # the ready ones
         self._fresh: deque[Task] = deque()
         self._retries: deque[Task] = deque()

@@ -119,6 +119,7 @@ class Driver:
             self._stats.add_completed(len(outcome.outputs), outcome.timings.device_s or 0)
         else:
             self._stats.add_failed(outcome.row_id, outcome.failure)
+        self._stats.caches.note(outcome)
         self._recorder.add(settled.entry, outcome, settled.attempt)
 
     def _reject(self, entry: ManifestEntry, row: RejectedRow) -> None:

@@ -8,7 +8,6 @@ from collections import deque
 from pipelines.rows import Timings
 
 _WINDOW = 64  # rows remembered: enough for quantiles, few enough to follow a change of load
-_START = 3  # rows held before anything was measured: one drawn, one fetched, one stored
 
 
 class FlowControl:
@@ -16,7 +15,8 @@ class FlowControl:
 
     While one row is drawn, others must be fetched or stored. With quick rows drawn in `d` and slow
     references and stores that take `f` and `s`, a device stays busy when `1 + (f + s) / d` rows are
-    there; one more is kept as slack. Quick and slow are the 20th and 80th percentile of the last
+    there; one more is kept as slack. Where rows are drawn together, that many are drawn while that
+    many wait. Quick and slow are the 20th and 80th percentile of the last
     rows, so that a run of short rows does not starve the device.
 
     Attributes:
@@ -25,13 +25,20 @@ class FlowControl:
             be drawn on another: no more than hide behind each other in full.
     """
 
-    def __init__(self, *, fixed: int | None, most: int) -> None:
-        """Hold `fixed` rows, or, where that is None, follow the times up to `most`."""
+    def __init__(self, *, fixed: int | None, most: int, together: int = 1) -> None:
+        """Hold `fixed` rows, or, where that is None, follow the times up to `most`.
+
+        Args:
+            fixed: rows.
+            most: rows.
+            together: rows that are drawn at once.
+        """
         self._fixed = fixed
         self._most = most
+        self._together = together
         self._drawing_ms: deque[float] = deque(maxlen=_WINDOW)
         self._around_ms: deque[float] = deque(maxlen=_WINDOW)
-        self.limit = min(_START, most) if fixed is None else fixed
+        self.limit = min(2 * together + 1, most) if fixed is None else fixed
         self.last_limit = 1
 
     def observe(self, timings: Timings) -> None:
@@ -43,7 +50,7 @@ class FlowControl:
         self._around_ms.append((timings.fetch or 0) + (timings.store or 0))
         quick = _quantile(self._drawing_ms, 0.2)
         slow = _quantile(self._around_ms, 0.8)
-        self.limit = min(2 + math.ceil(slow / quick), self._most)
+        self.limit = min(2 * self._together + math.ceil(slow / quick), self._most)
         self.last_limit = min(1 + int(slow / _quantile(self._drawing_ms, 0.5)), self._most)
 
 

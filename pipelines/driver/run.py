@@ -107,4 +107,5 @@ def summarize(job: Job, stats: RunStats, *, interrupted: bool) -> RunSummary:
         failed_fraction=failed_fraction,
         within_budget=failed_fraction <= job.config.on_error.max_failed_fraction,
         interrupted=interrupted,
+        caches=stats.caches.total,
     )

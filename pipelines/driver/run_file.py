@@ -76,6 +76,7 @@ class RunFile:
             "updated_at": _now(),
             "counts": counts,
             "timings": timings,
+            "caches": {kind: asdict(found) for kind, found in stats.caches.total.items()},
         }
         self._output.write(self._path, json.dumps(document, indent=2).encode())
 

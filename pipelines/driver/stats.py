@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pipelines.driver.cache_use import CacheUse
 from pipelines.failures import Failure, FailureCode
 from pipelines.packing.pack import PackFacts
+from uso_core.cache import Lookups
 
 RECENT_ROWS = 1000
 
@@ -103,6 +105,7 @@ class RunSummary:
         interrupted: the run was asked to stop before its end; the same command goes on.
         first_image_s: from the run's begin to its first completed row; None: there was none.
         undelivered_events: of those that `notify` asks for.
+        caches: what workers had to make or fetch, and what they found in memory, by kind.
         dataset: into which the images were packed; None: `output.layout` asks for none.
     """
 
@@ -121,6 +124,7 @@ class RunSummary:
     within_budget: bool
     interrupted: bool
     undelivered_events: int = 0
+    caches: Mapping[str, Lookups] = field(default_factory=dict)
     dataset: PackFacts | None = None
 
 
@@ -138,6 +142,7 @@ class RunStats:
     consecutive_failed: int = 0
     first_image_s: float | None = None
     failures: Counter[FailureCode] = field(default_factory=Counter)
+    caches: CacheUse = field(default_factory=CacheUse)
     recent_failed: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT_ROWS))
     _streak: Counter[FailureCode] = field(default_factory=Counter)
     _examples: dict[FailureCode, tuple[str, str]] = field(default_factory=dict)

@@ -22,6 +22,7 @@ class DispatchPolicy:
     placement_timeout_s: float = 1800
     rows_in_flight: int | None = None
     max_rows_in_flight: int = 8
+    batch_images: int = 1
     retry_delay_s: float = 1.0
 
     @classmethod
@@ -36,6 +37,7 @@ class DispatchPolicy:
             placement_timeout_s=config.placement_timeout_s,
             rows_in_flight=fixed,
             max_rows_in_flight=config.max_rows_in_flight,
+            batch_images=config.batch_images,
         )
 
 

@@ -27,6 +27,7 @@ from pipelines.manifest.references import is_uri
 from pipelines.rows import ManifestRow, Outcome, Timings
 from pipelines.storage.storage import Storage, resolve_secrets
 from pipelines.worker.image_store import ImageStore
+from uso_core.cache import Lookups
 from uso_core.errors import InvalidRequestError
 from uso_core.request import Parameters, StylizeRequest
 
@@ -48,6 +49,7 @@ class StylizerSpec:
         output: where images go, and in which format.
         storage: fsspec options by protocol, secrets resolved; a pickle of this holds them.
         torch_threads: for the parts of the model that run on the CPU.
+        batch_images: most images that are drawn together.
     """
 
     model: ModelConfig
@@ -55,6 +57,7 @@ class StylizerSpec:
     output: OutputConfig
     storage: Mapping[str, Mapping[str, Any]] = field(repr=False)
     torch_threads: int = 1
+    batch_images: int = 1
 
     @classmethod
     def from_config(cls, config: RunConfig) -> StylizerSpec:
@@ -74,6 +77,7 @@ class StylizerSpec:
             output=output.model_copy(update={"path": _absolute(output.path, may_be_new=True)}),
             storage=resolve_secrets(config.storage),
             torch_threads=max(1, int(config.stylize.cpus_per_actor)),
+            batch_images=config.stylize.batch_images,
         )
 
 
@@ -135,7 +139,7 @@ class Stylizer:
         """
         from pipelines.worker.drawing import Drawer, load_pipeline  # noqa: PLC0415 - see its docstring
 
-        self._drawer = Drawer((build or load_pipeline)(spec))
+        self._drawer = Drawer((build or load_pipeline)(spec), batch_images=spec.batch_images)
         self._fetcher = Fetcher(spec.fetch, spec.storage)
         output = Storage.at(spec.output.path, spec.storage, patience_s=spec.output.give_up_after_s)
         self._store = ImageStore(output, spec.output)
@@ -238,7 +242,13 @@ class Stylizer:
             timings=Timings(**timings),
             worker=self._info.worker,
             device=self._info.device,
+            caches=self._caches(),
         )
+
+    def _caches(self) -> dict[str, Lookups]:
+        counts = self._fetcher.cache_counts
+        references = Lookups(counts.hits, counts.misses)
+        return {"references": references, **self._drawer.pipeline.cache_lookups}
 
 
 def _absolute(location: str, *, may_be_new: bool = False) -> str:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from jobs.summary import exit_code, print_summary
 from pipelines.driver.stats import FailureExample, RunSummary
+from uso_core.cache import Lookups
 
 SUMMARY = RunSummary(
     run_id="r1",
@@ -68,6 +69,15 @@ def test_summary_counts_and_says_where_to_look() -> None:
     assert words["time"][:2] == ["0:01:01", "0.21"]
     assert "uso status /data/out --rows 20" in text
     assert "duckdb -c \"FROM '/data/out/records/*.parquet' SELECT" in text
+
+
+def test_summary_says_how_much_was_found_in_memory() -> None:
+    caches = {"references": Lookups(), "prompts": Lookups(3, 1), "styles": Lookups(0, 2)}
+    assert "reused" not in printed(SUMMARY)
+    line = next(
+        line for line in printed(replace(SUMMARY, caches=caches)).splitlines() if "reu" in line
+    )
+    assert line.split() == ["reused", "prompts", "75%,", "styles", "0%"]
 
 
 @pytest.mark.parametrize("output", ['/data/it\'s/o"u"t', "/data/$HOME", "/data/a b"])

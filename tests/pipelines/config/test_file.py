@@ -263,3 +263,17 @@ def test_a_preset_takes_its_options() -> None:
 )
 def test_options_that_do_not_go_together(file: Path, options: str, reason: str) -> None:
     assert reason in problems(file, f"{MINIMAL}model: {{{options}}}\n")[0]
+
+
+# batches
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_images_are_drawn_together_only_where_the_preset_allows_it(preset: str, file: Path) -> None:
+    overrides = ["stylize.batch_images=4", f"model.preset={preset}"]
+    if preset in {"fp8", "low_vram"}:
+        assert RunConfig.from_yaml(file, overrides).stylize.batch_images == 4
+    else:
+        (said,) = problems(file, MINIMAL, *overrides)
+        assert "stylize.batch_images is 4" in said
+        assert "fp8 or low_vram" in said

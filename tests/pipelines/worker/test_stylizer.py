@@ -23,6 +23,7 @@ from pipelines.worker.stylizer import Activity, Stylizer, StylizerSpec
 from tests.pipelines import http_origin as http
 from tests.pipelines.pictures import encode, picture
 from tests.pipelines.tiny_models import Gate, Misbehaving, OutOfMemory, tiny
+from uso_core.cache import Lookups
 from uso_core.pipeline import USOPipeline
 from uso_core.request import Parameters, StylizeRequest
 
@@ -233,6 +234,36 @@ def test_many_rows_in_threads_give_what_they_give_alone(make: Make) -> None:
     stylizer = make()
     with ThreadPoolExecutor(6) as pool:
         assert [outcome.sha256 for outcome in pool.map(stylizer.stylize, rows)] == alone
+
+
+def test_small_rows_that_wait_are_drawn_together_where_the_preset_allows_it(make: Make) -> None:
+    gate = Gate()
+    pipeline = Misbehaving(lambda seed: gate(seed) if seed == 0 else None)
+    model = {"base": "tiny", "preset": "fp8"}  # the models that are drawn with stay as they are
+    together = {"gpus_per_actor": 0, "batch_images": 3}
+    stylizer = make(pipeline, model=model, stylize=together)
+    rows = [make_row(f"r{seed}", seed=seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = [pool.submit(stylizer.stylize, rows[0])]
+        assert gate.reached.wait(30)
+        outcomes += [pool.submit(stylizer.stylize, row) for row in rows[1:]]
+        while stylizer.activity().drawing < 4:
+            time.sleep(0.001)
+        time.sleep(0.05)  # from there to the queue is a line or two
+        gate.open()
+        assert [len(stored(outcome.result(30))) for outcome in outcomes] == [1] * 4
+    assert pipeline.batches == [1, 3]
+
+
+def test_outcomes_tell_what_was_found_in_memory(make: Make) -> None:
+    stylizer = make(Misbehaving(lambda _: None))
+    with http.serving() as origin:
+        url = origin.on("/x", http.ok(encode(picture())))
+        rows = [make_row("a", content=url), make_row("b", content=url)]
+        first, second = (stylizer.stylize(row).caches for row in rows)
+    kinds = {"references", "prompts", "content images"}
+    assert {kind for kind, found in first.items() if found == Lookups(0, 1)} == kinds
+    assert {kind for kind, found in second.items() if found == Lookups(1, 1)} == kinds
 
 
 # --- what it is built from ----------------------------------------------------------------------
