@@ -26,7 +26,7 @@ def open_filesystem(
         url: a local path or any fsspec URL.
         options: fsspec options by protocol, secrets already resolved.
         client_retries: whether a client that retries at two levels, as S3's does, uses both; on a
-            server that is silent one request then takes 25 time-outs of 15 s to fail. Not where the
+            server that does not answer one read then takes 25 time-outs of 15 s. Not where the
             caller waits faults out itself.
 
     Raises:

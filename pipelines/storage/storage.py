@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _PUT_BYTES = 512 * 2**20
+_PUT_S = 60
+_SLOWEST_PUT = 2**20  # bytes per second
 _MOST_SHOWN = 300
 
 _WHAT_TO_DO: dict[Fault, str] = {
@@ -193,8 +195,11 @@ class Storage:
         return {name: info for name, info in found.items() if name.startswith(folder)}
 
     def _put(self, path: str, data: bytes | memoryview) -> None:
-        chunk = {"chunksize": _PUT_BYTES} if "s3" in self._fs.protocol else {}
-        self._fs.pipe_file(self._full(path), bytes(data), **chunk)
+        options: dict[str, Any] = {"chunksize": _PUT_BYTES} if "s3" in self._fs.protocol else {}
+        if self._fs.async_impl:
+            # A client that waits for the server's leave to send (100-continue) waits for ever.
+            options["timeout"] = min(_PUT_S, self._patience_s) + len(data) / _SLOWEST_PUT
+        self._fs.pipe_file(self._full(path), bytes(data), **options)
 
     def _call(self, path: str, operation: Callable[[], T]) -> T:
         over = stop_after_delay(self._patience_s)

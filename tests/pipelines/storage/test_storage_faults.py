@@ -92,6 +92,12 @@ def test_a_store_that_is_away_for_good_is_waited_for_once(origin: Origin) -> Non
     assert origin.hits["/bucket/out/a"] == asked
 
 
+def test_a_store_that_takes_the_connection_and_says_nothing_is_given_up(origin: Origin) -> None:
+    origin.on("/bucket/out/a", http.hang)
+    with pytest.raises(StorageError, match="check the endpoint"):
+        at(origin, patience_s=0.3).write("a", BODY)
+
+
 def test_one_that_comes_late_does_not_begin_to_wait_anew(origin: Origin) -> None:
     origin.on("/bucket/out/a", http.status(500))
     storage = at(origin, patience_s=1)
