@@ -21,7 +21,12 @@ Address = Annotated[
     ),
 ]
 JobId = Annotated[
-    str, typer.Argument(metavar="JOB", help="As printed by uso submit.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="JOB",
+        help="As printed by uso submit, or as much of its beginning as names one job.",
+        show_default=False,
+    ),
 ]
 StorageConfig = Annotated[
     Path | None,

@@ -62,7 +62,8 @@ def validate_command(
         console.print(_table(found))
     if problems is not None:
         console.print(f"written to  {screen.one_line(problems)}", soft_wrap=True)
-    console.print(f"{found.errors:,} problems" if found.errors else "Nothing is wrong.")
+    problems_found = "1 problem" if found.errors == 1 else f"{found.errors:,} problems"
+    console.print(problems_found if found.errors else "Nothing is wrong.")
     return exits.WRONG_INPUT if found.errors else exits.DONE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
@@ -102,6 +103,22 @@ def job_of(details: JobDetails) -> Job:
         config_name=metadata.get(CONFIG_KEY, ""),
         stop_wait_s=int(env.get(STOP_WAIT_KEY, _RAYS_STOP_WAIT_S)),
     )
+
+
+def jobs_named(jobs: Sequence[Job], name: str) -> list[Job]:
+    """The jobs that a user may mean by `name`.
+
+    The one with this id; else, of those of `uso submit` whose ids begin with it, all that have not
+    ended; else the last of them.
+
+    Args:
+        jobs: oldest first.
+        name: an id or the beginning of one.
+    """
+    exact = [job for job in jobs if job.id == name]
+    ours = [job for job in jobs if job.output_uri] if name else []  # "$JOB" may be empty
+    alike = [job for job in ours if job.id.startswith(name)]
+    return exact or [job for job in alike if not job.ended] or alike[-1:]
 
 
 def stop_wait_s(stop_grace_s: float) -> int:

@@ -9,13 +9,13 @@ from jobs import exits, screen
 from jobs.cluster.server import JobServer, JobServerError
 
 
-def logs_command(job_id: str, address: str, *, follow: bool) -> int:
+def logs_command(name: str, address: str, *, follow: bool) -> int:
     """Print a job's log, and return the exit code: with `follow`, what `uso run` would have."""
     with exits.exit_on(JobServerError, code=exits.RUN_FAILED):
         server = JobServer(address)
-        job = server.job(job_id)
+        job = server.job(name)
         if follow:
-            return asyncio.run(follow_to_end(server, job_id))
+            return asyncio.run(follow_to_end(server, job.id))
         _print(server.log(job.id))
     return exits.DONE
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import psutil
 
-from jobs.cluster.job import Job, job_of
+from jobs.cluster.job import Job, job_of, jobs_named
 from pipelines.driver.head_watch import knock
 from pipelines.storage.storage import public_uri
 
@@ -110,18 +110,23 @@ class JobServer:
         jobs = [job_of(details) for details in found if details.type == JobType.SUBMISSION]
         return sorted(jobs, key=lambda job: (job.started_at is None, job.started_at, job.id))
 
-    def job(self, job_id: str) -> Job:
-        """One job.
+    def job(self, name: str) -> Job:
+        """One job, by its id or the beginning of it (see `jobs_named`).
 
         Raises:
-            JobServerError: there is no such job, or the server does not answer.
+            JobServerError: there is no such job, or more than one; or the server does not answer.
         """
         jobs = self.jobs()
-        for job in jobs:
-            if job.id == job_id:
-                return job
-        known = ", ".join(job.id for job in jobs[-5:]) or "none"
-        raise JobServerError(f"{self._shown}: there is no job {job_id!r}; the last ones: {known}")
+        found = jobs_named(jobs, name)
+        if len(found) == 1:
+            return found[0]
+        ids = ", ".join(job.id for job in (found or jobs)[-5:]) or "none"
+        if found:
+            raise JobServerError(
+                f"{self._shown}: several jobs that have not ended begin with {name!r}: {ids}; give "
+                "more of the name"
+            )
+        raise JobServerError(f"{self._shown}: there is no job {name!r}; the last ones: {ids}")
 
     def stop(self, job_id: str) -> None:
         """Ask a job to end: SIGTERM now, SIGKILL when its time to stop is over; does not wait.

@@ -19,7 +19,7 @@ _POLL_S = 0.5
 _LINE_EVERY_S = 15
 
 
-def stop_command(job_id: str, address: str, config_path: Path | None) -> int:
+def stop_command(name: str, address: str, config_path: Path | None) -> int:
     """Ask a job to end, wait until it has, and return the exit code.
 
     0: what had ended is recorded. 1: it was killed before it could say so; what was recorded
@@ -32,7 +32,8 @@ def stop_command(job_id: str, address: str, config_path: Path | None) -> int:
     ):
         options = storage_options(config_path)
         server = JobServer(address)
-        job = server.job(job_id)
+        job = server.job(name)
+        job_id = job.id
         if job.ended:
             console.print(f"job {job_id} has ended before: {job.outcome}", soft_wrap=True)
             return exits.DONE

@@ -115,13 +115,13 @@ class _Distinct:
         self.prompts = KeySet()
 
     def add(self, table: pa.Table) -> None:
-        self._note(self.prompts, table, "prompt")
+        self._note(self.prompts, table, "prompt", empty_counts=True)
         self._note(self.contents, table, "content_image")
         for name in _STYLE_COLUMNS:
             self._note(self.styles, table, name)
 
     @staticmethod
-    def _note(known: KeySet, table: pa.Table, name: str) -> None:
+    def _note(known: KeySet, table: pa.Table, name: str, *, empty_counts: bool = False) -> None:
         if name not in table.schema.names:
             return
         column = table.column(name)
@@ -130,6 +130,7 @@ class _Distinct:
         if not pa.types.is_string(column.type):
             return
         values = pc.unique(column).drop_null()
-        values = values.filter(pc.not_equal(values, ""))
+        if not empty_counts:
+            values = values.filter(pc.not_equal(values, ""))
         keys = row_keys(values.cast(pa.binary()).to_pylist())
         known.add([keys[at : at + _KEY_BYTES] for at in range(0, len(keys), _KEY_BYTES)])

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from ray.job_submission import JobDetails, JobType
 
 from jobs import exits
-from jobs.cluster.job import job_of, stop_wait_s
+from jobs.cluster.job import Job, job_of, jobs_named, stop_wait_s
 
 
 def details(**fields: Any) -> JobDetails:
@@ -60,3 +61,34 @@ def test_a_job_of_somebody_else() -> None:
 
 def test_the_time_to_stop_holds_the_grace_and_the_commit() -> None:
     assert stop_wait_s(59.5) == 60 + 180
+
+
+def named(job_id: str, state: str) -> Job:
+    ours = {"uso_output": "s3://bucket/out"} if job_id != "wave-of-others" else {}
+    made = job_of(details(status=state, metadata=ours))
+    return replace(made, id=job_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("wave-1", ["wave-1"]),
+        ("wave-2", ["wave-2"]),
+        ("wave-2-b", ["wave-2-b"]),
+        ("wave", ["wave-2", "wave-2-b"]),
+        ("old", ["old-2"]),
+        ("", []),
+        ("wave-of", []),
+        ("wave-of-others", ["wave-of-others"]),
+    ],
+)
+def test_a_job_is_named_by_as_much_of_its_id_as_is_needed(name: str, meant: list[str]) -> None:
+    jobs = [
+        named("old-1", "SUCCEEDED"),
+        named("old-2", "FAILED"),
+        named("wave-1", "STOPPED"),
+        named("wave-2", "RUNNING"),
+        named("wave-2-b", "PENDING"),
+        named("wave-of-others", "RUNNING"),
+    ]
+    assert [job.id for job in jobs_named(jobs, name)] == meant

@@ -18,7 +18,7 @@ INGREDIENTS = Ingredients(("/c/a.jpg", "/c/b.jpg"), ("/s/x.png",), ("", "p"))
 def test_it_says_what_it_wrote(tmp_path: Path) -> None:
     written = write_manifest(grid(INGREDIENTS), f"{tmp_path}/new/m.parquet", {})
     assert written.uri == f"{tmp_path}/new/m.parquet"
-    assert (written.rows, written.contents, written.styles, written.prompts) == (4, 2, 1, 1)
+    assert (written.rows, written.contents, written.styles, written.prompts) == (4, 2, 1, 2)
     assert written.columns == ("id", "content_image", "style_image", "prompt")
 
 
