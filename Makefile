@@ -1,7 +1,8 @@
 # From a fresh clone, with Python 3.10 to 3.13:
 #
-#   make demo    install into .venv, run configs/demo.yaml, show its records
-#   make test    install into .venv, lint, check types, run the tests
+#   make demo        install into .venv, run configs/demo.yaml, show its records
+#   make tutorial    the commands of docs/tutorial.md, with checks
+#   make test        install into .venv, lint, check types, run the tests
 #
 # Another interpreter: make PYTHON=python3.12 demo
 
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: install demo test lint types unit test-browser coverage chaos fuzz wheel constraints clean
+.PHONY: install demo tutorial test lint types unit test-browser coverage chaos fuzz wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -28,6 +29,9 @@ demo: $(INSTALLED)
 	$(BIN)/uso run configs/demo.yaml
 	$(BIN)/uso status out/demo --rows 100
 	$(BIN)/uso report out/demo
+
+tutorial: $(INSTALLED)
+	examples/stylize_folder.sh
 
 test: lint types unit
 

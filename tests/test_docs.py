@@ -1,4 +1,4 @@
-"""What the documentation says about keys, columns, codes and files is complete."""
+"""The documentation of keys, columns, codes and files is complete, and its links lead somewhere."""
 
 from __future__ import annotations
 
@@ -68,7 +68,26 @@ def test_every_failure_code_is_documented_as_it_is() -> None:
         )
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_links_to_files_lead_somewhere(path: Path) -> None:
-    targets = re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8"))
-    assert [target for target in targets if not (path.parent / target).exists()] == []
+def anchors(path: Path) -> set[str]:
+    """What the headings of a page are called in links, as GitHub does it."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\((?!\w+:)([^)#]*)#?([^)]*)\)", path.read_text(encoding="utf-8"))
+    dead = []
+    for name, anchor in links:
+        target = path.parent / name if name else path
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(f"{name}#{anchor}")
+    assert dead == []
+
+
+@pytest.mark.parametrize("index", ["README.md", "docs/README.md"])
+def test_every_page_is_in_the_index(index: str) -> None:
+    text = (ROOT / index).read_text(encoding="utf-8")
+    linked = {Path(target).name for target in re.findall(r"\]\(([^)#:]+)", text)}
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages - linked == set()
