@@ -63,7 +63,7 @@ wait_until() {
 
 cluster_is_up() {
   kill -0 "$RAY" || fail "Ray did not start: $(tail -n 5 out/tutorial/ray.log)"
-  python -c "import urllib.request as r; r.urlopen('$RAY_API_SERVER_ADDRESS/api/jobs/')" 2>/dev/null
+  uso jobs >/dev/null 2>&1
 }
 
 more_than_four_rows_are_recorded() {
