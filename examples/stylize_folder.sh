@@ -86,6 +86,11 @@ check_report() {
   [ -s out/tutorial/report.png ] || fail "the report was not drawn"
 }
 
+check_cluster_is_gone() {
+  if kill -0 "$RAY" 2>/dev/null; then fail "Ray goes on"; fi
+  echo "Everything is as docs/tutorial.md says."
+}
+
 # --- The tutorial ---
 
 # 1. Install
@@ -186,4 +191,4 @@ check_said "num_rows: 50"
 # 12. Tidy up
 kill "$RAY"
 wait "$RAY" || true
-check_said "num_rows: 50"
+check_cluster_is_gone
