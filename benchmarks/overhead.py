@@ -49,7 +49,6 @@ from uso_core.request import Limits, StylizeRequest
 
 _PHOTO = Path(__file__).parents[1] / "examples" / "demo" / "photos" / "cat.jpg"
 _SIDE = 1024
-_ROUNDS = 20
 Cost = tuple[str, float]  # a stage, and CPU seconds per row
 
 
@@ -125,21 +124,24 @@ def ray_cost(folder: Path, rows: int) -> float:
     return (last.driver_s - first.driver_s) / (last.rows - first.rows)
 
 
-def actor_costs(folder: Path) -> Iterator[Cost]:
+def actor_costs(folder: Path, rounds: int = 20) -> Iterator[Cost]:
     """An actor's stages around the model, in one thread."""
     photo = folder / "photo.jpg"
     picture = _picture()
     picture.save(photo, quality=92)
     fetcher = Fetcher(FetchConfig(local_roots=[str(folder)]))
-    yield "read and decode a reference (JPEG)", _each(lambda: fetcher.fetch(str(photo)))
+    yield "read and decode a reference (JPEG)", _each(rounds, lambda: fetcher.fetch(str(photo)))
     processor = SiglipImageProcessorPil(size={"height": 384, "width": 384}, resample=3)
     request = StylizeRequest(content_image=picture, style_images=[picture])
-    prepared = _each(lambda: requests.prepare(request, Limits(), processor))
+    prepared = _each(rounds, lambda: requests.prepare(request, Limits(), processor))
     yield "prepare a content and a style image", prepared
-    encoded = _each(lambda: picture.save(io.BytesIO(), "PNG", compress_level=1))
+    encoded = _each(rounds, lambda: picture.save(io.BytesIO(), "PNG", compress_level=1))
     yield "encode the image (PNG)", encoded
     store = ImageStore(Storage.at(str(folder)), OutputConfig(path=str(folder)))
-    yield "hash it and write it to disk", _each(lambda: store.save("row", [picture])) - encoded
+    yield (
+        "hash it and write it to disk",
+        _each(rounds, lambda: store.save("row", [picture])) - encoded,
+    )
     fetcher.close()
 
 
@@ -150,9 +152,9 @@ def timed(work: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def _each(work: Callable[[], object]) -> float:
+def _each(rounds: int, work: Callable[[], object]) -> float:
     work()
-    return timed(lambda: [work() for _ in range(_ROUNDS)]) / _ROUNDS
+    return timed(lambda: [work() for _ in range(rounds)]) / rounds
 
 
 def _config(manifest: Path, output: Path) -> RunConfig:
