@@ -12,7 +12,7 @@ CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 
 
 def test_the_promised_configurations_are_there() -> None:
-    assert {path.stem for path in CONFIGS} >= {"demo", "h200", "s3", "cluster"}
+    assert {path.stem for path in CONFIGS} >= {"demo", "h200", "fp8", "low_vram", "s3", "cluster"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -7,7 +7,8 @@ from diffusers import FluxTransformer2DModel
 from diffusers.hooks import apply_layerwise_casting_hook
 from torch import nn
 
-_BLOCKS = ("transformer_blocks.", "single_transformer_blocks.")
+BLOCKS = ("transformer_blocks.", "single_transformer_blocks.")
+"""What the names of a transformer's blocks and their layers begin with."""
 
 
 def compute_in_float8(transformer: FluxTransformer2DModel) -> None:
@@ -35,7 +36,7 @@ def is_float8_linear(module: nn.Module, name: str) -> bool:
     All linear layers of the blocks but the modulations: these see one token, so they take next to
     no time, and everything that follows is multiplied with what they give.
     """
-    return isinstance(module, nn.Linear) and name.startswith(_BLOCKS) and "norm" not in name
+    return isinstance(module, nn.Linear) and name.startswith(BLOCKS) and "norm" not in name
 
 
 def store_in_float8(transformer: FluxTransformer2DModel) -> None:

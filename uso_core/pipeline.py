@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from PIL import Image
 
+from uso_core.attention import use_attention
 from uso_core.cache import ByteBoundedCache, Lookups
 from uso_core.checkpoint import ModelSource
 from uso_core.compiling import compile_blocks
@@ -16,7 +17,7 @@ from uso_core.conditioning import Conditioning, make_conditioning
 from uso_core.decode import decode
 from uso_core.denoise import Latents, OnStep, denoise
 from uso_core.prepare import PreparedRequest, prepare
-from uso_core.presets import EXACT, Preset
+from uso_core.presets import EXACT, Attention, Preset
 from uso_core.request import Limits, StylizedImage, StylizeRequest
 from uso_core.step_cache import enable_step_cache
 from uso_core.weights import load_components
@@ -55,6 +56,7 @@ class USOPipeline:
         dtype: torch.dtype,
         device: torch.device | str,
         preset: Preset = EXACT,
+        attention: Attention = "auto",
     ) -> USOPipeline:
         """Load what `source` describes.
 
@@ -63,13 +65,16 @@ class USOPipeline:
             dtype: of the transformer and the text encoders; the VAE and SigLIP stay in float32.
             device: to draw on.
             preset: one of `uso_core.presets.PRESETS`.
+            attention: its kernel.
 
         Raises:
             CheckpointError: a file is missing or does not match the model.
             UnsupportedPresetError: the device cannot run the preset.
+            RuntimeError: the package that `flash_3` needs is missing or too old.
         """
         device = torch.device(device)
         components = load_components(source, dtype=dtype, device=device, preset=preset)
+        use_attention(components.transformer, attention, device)
         return cls(components, preset=preset)
 
     @classmethod

@@ -18,6 +18,11 @@ Linears = Literal["as_loaded", "float8", "float8_storage"]
 row, those of the inputs taken from the inputs. `float8_storage`: weights are kept in float8 and
 cast to the model's dtype each time they are used."""
 
+Attention = Literal["auto", "sdpa", "cudnn", "flash_3"]
+"""The kernel of the transformer's attention, with any preset. `sdpa`: what torch chooses; `cudnn`:
+cuDNN's, through torch; `flash_3`: FlashAttention 3, which the package `kernels` downloads from the
+Hub and runs; `auto`: `cudnn` on Hopper and later, in bfloat16, else `sdpa`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
@@ -86,4 +91,6 @@ _PRESETS = (
     Preset(name="tiny_vram", transformer="host", encoders="host"),
 )
 PRESETS: dict[PresetName, Preset] = {preset.name: preset for preset in _PRESETS}
+SMALL_PRESETS: tuple[PresetName, ...] = ("low_vram", "tiny_vram")
+"""Those for small GPUs, the one that needs the most first."""
 assert tuple(PRESETS) == get_args(PresetName)

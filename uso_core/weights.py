@@ -103,14 +103,25 @@ def _load(
     )
 
 
-def _load_transformer(model: FoundModel, place: Placement) -> FluxTransformer2DModel:
-    """The transformer with the LoRA merged."""
+def empty_transformer(model: FoundModel) -> FluxTransformer2DModel:
+    """The transformer without its weights, on the meta device.
+
+    Args:
+        model: downloaded.
+
+    Raises:
+        CheckpointError: its file or its settings cannot be read.
+    """
     files = open_tensor_files(model.parts["transformer"].weight_paths)
     guidance = any(key.startswith("guidance_in.") for key in files.shapes)
     with init_empty_weights(include_buffers=False):
-        transformer = FluxTransformer2DModel.from_config(
-            transformer_config(model, guidance=guidance)
-        )
+        return FluxTransformer2DModel.from_config(transformer_config(model, guidance=guidance))
+
+
+def _load_transformer(model: FoundModel, place: Placement) -> FluxTransformer2DModel:
+    """The transformer with the LoRA merged."""
+    files = open_tensor_files(model.parts["transformer"].weight_paths)
+    transformer = empty_transformer(model)
     rules, shapes = _transformer_rules(model, transformer), shapes_of(transformer)
     check_keys(files, file_shapes(rules, shapes))  # first: a LoRA is right or wrong for a base
     lora = read_lora(open_tensor_files(model.parts["lora"].weight_paths), shapes)

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pipelines.config.strict import StrictModel
-from uso_core.presets import PRESETS, Preset, PresetName
+from uso_core.presets import PRESETS, Attention, Preset, PresetName
 
 
 class ModelConfig(StrictModel):
@@ -30,6 +30,9 @@ class ModelConfig(StrictModel):
     """How pictures are traded for speed or memory: see docs/presets.md."""
     cache_threshold: float | None = Field(default=None, gt=0, lt=1)
     """Of `fp8+cache` and `draft`, whose own it replaces: more is faster and further from exact."""
+    attention: Attention = "auto"
+    """The kernel of the transformer's attention. `auto`: cuDNN's on Hopper and later, else what
+    torch chooses (`sdpa`). `flash_3` needs the package `kernels`, which downloads it."""
     compile: bool = False
     """torch.compile of the transformer's repeated blocks: a slow first image, faster ones after."""
     cache_dir: str | None = None

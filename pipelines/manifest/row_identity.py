@@ -122,9 +122,10 @@ def run_facts(config: RunConfig, model_fingerprint: str) -> dict[str, object]:
 
 
 def _preset_options(model: ModelConfig) -> dict[str, object]:
-    """Those that are given: a preset's own values belong to its name."""
-    given = model.cache_threshold
-    return {} if given is None else {"cache_threshold": given}
+    """Those that are not the usual ones: a preset's own values belong to its name."""
+    threshold = {"cache_threshold": model.cache_threshold} if model.cache_threshold else {}
+    attention = {"attention": model.attention} if model.attention != "auto" else {}
+    return {**threshold, **attention}
 
 
 def _file_facts(output: OutputConfig) -> dict[str, object]:

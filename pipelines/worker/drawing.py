@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,13 +21,14 @@ from PIL import Image
 from pipelines.failures import Failure, RowFailedError
 from pipelines.worker.exit import exit_gpu_lost
 from pipelines.worker.gpu_memory import await_free_memory
-from pipelines.worker.model_files import localize
+from pipelines.worker.model_files import cache_folder, localize
 from pipelines.worker.waiting import Drawing, Waiting, WaitingRoom
 from uso_core.conditioning import Conditioning
 from uso_core.devices import check_preset
-from uso_core.memory import weights_bytes
+from uso_core.memory import memory_needed
 from uso_core.pipeline import USOPipeline
 from uso_core.prepare import Form, PreparedRequest
+from uso_core.presets import PRESETS, SMALL_PRESETS
 
 if TYPE_CHECKING:
     from pipelines.worker.stylizer import StylizerSpec
@@ -40,7 +42,8 @@ def load_pipeline(spec: StylizerSpec) -> USOPipeline:
     Raises:
         CheckpointError: a weight file is missing or does not match the model.
         StorageError: weights could not be pulled from their URL.
-        GpuFullError: something else is on the GPU.
+        GpuFullError: the GPU is too small, or something else is on it.
+        UnsupportedPresetError: the device cannot run the preset.
     """
     torch.set_num_threads(spec.torch_threads)
     name = spec.model.device
@@ -54,9 +57,17 @@ def load_pipeline(spec: StylizerSpec) -> USOPipeline:
     preset = spec.model.chosen_preset
     check_preset(preset, device)
     if device.type == "cuda":
-        await_free_memory(device, weights_bytes(source, dtype))
-    pipeline = USOPipeline.load(source, dtype=dtype, device=device, preset=preset)
+        needs: dict[str, int] = {
+            name: memory_needed(source, dtype, PRESETS[name]) for name in SMALL_PRESETS
+        }
+        await_free_memory(device, memory_needed(source, dtype, preset), presets=needs)
+    attention = spec.model.attention
+    pipeline = USOPipeline.load(
+        source, dtype=dtype, device=device, preset=preset, attention=attention
+    )
     if spec.model.compile:
+        # Where torch would put it by itself is emptied when the machine starts.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder(spec.model) / "compiled"))
         pipeline.compile()
     return pipeline
 

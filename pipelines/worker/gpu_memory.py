@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
 
@@ -26,28 +27,38 @@ class GpuFullError(Exception):
         device: which GPU.
         free: bytes that are free.
         total: bytes that it has.
-        needed: bytes of the model's weights.
+        needed: bytes that the model needs.
+        instead: a preset that would fit, if any, and the bytes that it needs.
     """
 
-    def __init__(self, device: str, free: int, total: int, needed: int) -> None:
-        super().__init__(device, free, total, needed)
+    def __init__(
+        self, device: str, free: int, total: int, needed: int, instead: tuple[str, int] | None
+    ) -> None:
+        super().__init__(device, free, total, needed, instead)
         self.device = device
         self.free = free
         self.total = total
         self.needed = needed
+        self.instead = instead
 
     def __str__(self) -> str:
-        return (
-            f"{self.device} has {self.free / 1e9:.1f} GB free of {self.total / 1e9:.1f} GB, and "
-            f"the model's weights need {self.needed / 1e9:.1f} GB; see with nvidia-smi what "
-            "else is on it, or use a larger GPU"
+        found = (
+            f"the model needs {_gib(self.needed)} GiB, and {self.device} has {_gib(self.free)} "
+            f"free of {_gib(self.total)}"
         )
+        if self.needed <= self.total:
+            found += "; see with nvidia-smi what else is on it"
+        if self.instead is None:
+            return f"{found}; use a larger GPU"
+        name, needed = self.instead
+        return f"{found}; with model.preset: {name} it needs {_gib(needed)} (configs/low_vram.yaml)"
 
 
 def await_free_memory(
     device: torch.device,
     needed: int,
     *,
+    presets: Mapping[str, int] = MappingProxyType({}),
     measure: Callable[[torch.device], tuple[int, int]] = torch.cuda.mem_get_info,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -56,6 +67,7 @@ def await_free_memory(
     Args:
         device: the GPU.
         needed: bytes.
+        presets: what other presets need, in bytes; the first that fits is named in the error.
         measure: gives a GPU's free bytes, and all it has.
         sleep: waits so many seconds.
 
@@ -71,4 +83,9 @@ def await_free_memory(
         if waited == 0:
             logger.warning("gpu_memory_awaited device=%s free=%d needed=%d", device, free, needed)
         sleep(_POLL_S)
-    raise GpuFullError(str(device), free, total, needed)
+    instead = next(((name, size) for name, size in presets.items() if size <= free), None)
+    raise GpuFullError(str(device), free, total, needed, instead)
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f}"

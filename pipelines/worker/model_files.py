@@ -54,7 +54,7 @@ def localize(config: ModelConfig, options: Options) -> ModelSource:
         StorageError: there is nothing at a URL, or it could not be read.
         CheckpointError: a file that the model needs is not at the URL.
     """
-    cache = Path(config.cache_dir).expanduser() if config.cache_dir else _user_cache()
+    cache = cache_folder(config)
 
     def local(location: str, find: Find) -> str:
         if location.startswith("file://"):
@@ -73,7 +73,10 @@ def localize(config: ModelConfig, options: Options) -> ModelSource:
     )
 
 
-def _user_cache() -> Path:
+def cache_folder(config: ModelConfig) -> Path:
+    """Where this node keeps what the model needs: the configured folder, else the user's cache."""
+    if config.cache_dir:
+        return Path(config.cache_dir).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "uso-batch"
 
 

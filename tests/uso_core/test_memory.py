@@ -1,37 +1,85 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from math import prod
 from pathlib import Path
 
+import pytest
 import torch
+from diffusers import FluxTransformer2DModel
+from torch import nn
 
+from tests.uso_core.test_key_mapping import real_keys
 from uso_core.checkpoint import ModelSource
 from uso_core.components import Components
-from uso_core.memory import weights_bytes
+from uso_core.memory import WORKING_BYTES, memory_needed, transformer_bytes, weights_bytes
+from uso_core.model_configs import FLUX_DEV, transformer_arguments
+from uso_core.presets import EXACT, PRESETS, PresetName
 from uso_core.tiny import write_tiny_checkpoint
 from uso_core.weights import load_components
 
 
-def loaded_bytes(components: Components) -> int:
+def loaded_bytes(components: Components, *names: str) -> int:
     modules = [
-        components.transformer,
-        components.context_embedder,
-        components.vae,
-        components.style_projector,
-        components.text_encoder,
-        components.text_encoder_2,
-        components.image_encoder,
+        module
+        for name, module in vars(components).items()
+        if isinstance(module, nn.Module) and (name in names or not names)
     ]
     return sum(p.numel() * p.element_size() for module in modules for p in module.parameters())
 
 
-def test_it_is_what_the_loaded_weights_take(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["exact", "low_vram"])
+def test_it_is_what_the_loaded_weights_take(tmp_path: Path, name: PresetName) -> None:
     dtype = torch.bfloat16
     write_tiny_checkpoint(tmp_path, seed=0)
-    source = ModelSource(str(tmp_path))
-    found = weights_bytes(source, dtype)
-    loaded = loaded_bytes(load_components(source, dtype=dtype, device=torch.device("cpu")))
+    source, preset = ModelSource(str(tmp_path)), replace(PRESETS[name], encoders="device")
+    found = weights_bytes(source, dtype, preset)
+    components = load_components(source, dtype=dtype, device=torch.device("cpu"), preset=preset)
+    loaded = loaded_bytes(components)
     assert loaded <= found <= 1.2 * loaded
+    assert memory_needed(source, dtype, preset) == found + WORKING_BYTES
+
+
+def test_encoders_on_the_host_count_nothing(tmp_path: Path) -> None:
+    write_tiny_checkpoint(tmp_path, seed=0)
+    source, dtype = ModelSource(str(tmp_path)), torch.bfloat16
+    components = load_components(source, dtype=dtype, device=torch.device("cpu"))
+    encoders = loaded_bytes(components, "text_encoder", "text_encoder_2", "vae", "image_encoder")
+    streamed = replace(EXACT, encoders="host")
+    saved = weights_bytes(source, dtype) - weights_bytes(source, dtype, streamed)
+    assert encoders <= saved <= 1.2 * encoders
+
+
+def test_float8_is_made_of_weights_that_are_all_there(tmp_path: Path) -> None:
+    write_tiny_checkpoint(tmp_path, seed=0)
+    source, dtype = ModelSource(str(tmp_path)), torch.bfloat16
+    fp8, loaded = weights_bytes(source, dtype, PRESETS["fp8"]), weights_bytes(source, dtype)
+    assert fp8 < loaded
+    assert memory_needed(source, dtype, PRESETS["fp8"]) == max(fp8 + WORKING_BYTES, loaded)
 
 
 def test_a_tiny_model_fits_anywhere() -> None:
-    assert weights_bytes(ModelSource("tiny:3"), torch.bfloat16) == 0
+    assert memory_needed(ModelSource("tiny:3"), torch.bfloat16) == 0
+
+
+GIB = 2**30
+TRANSFORMER_GIB = {
+    "exact": 22.2,
+    "fp8": 14.2,
+    "fp8+cache": 14.2,
+    "draft": 22.2,
+    "low_vram": 14.2,
+    "tiny_vram": 1.4,
+}
+"""As docs/presets.md has them."""
+
+
+@pytest.mark.parametrize("name", TRANSFORMER_GIB)
+def test_the_real_transformer_takes_what_the_documentation_says(name: PresetName) -> None:
+    with torch.device("meta"):
+        flux = {**FLUX_DEV["flux_params"], "guidance_embed": True}
+        transformer = FluxTransformer2DModel(**transformer_arguments(flux))
+    numbers = sum(map(prod, real_keys("transformer").values()))
+    assert sum(p.numel() for p in transformer.parameters()) == numbers
+    size = transformer_bytes(transformer, torch.bfloat16, PRESETS[name])
+    assert size / GIB == pytest.approx(TRANSFORMER_GIB[name], abs=0.05)

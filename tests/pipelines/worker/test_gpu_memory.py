@@ -8,7 +8,7 @@ import torch
 from pipelines.worker.gpu_memory import GpuFullError, await_free_memory
 
 GPU = torch.device("cuda", 0)
-GB = 10**9
+GB = 2**30
 
 
 class Gpu:
@@ -24,8 +24,11 @@ class Gpu:
         self.looks += 1
         return free * GB, 80 * GB
 
-    def wait(self, needed_gb: int) -> None:
-        await_free_memory(GPU, needed_gb * GB, measure=self.measure, sleep=self.slept.append)
+    def wait(self, needed_gb: int, **presets_gb: int) -> None:
+        presets = {name: size * GB for name, size in presets_gb.items()}
+        await_free_memory(
+            GPU, needed_gb * GB, presets=presets, measure=self.measure, sleep=self.slept.append
+        )
 
 
 def test_where_there_is_room_nothing_is_waited_for() -> None:
@@ -42,7 +45,10 @@ def test_memory_of_a_process_that_is_ending_is_waited_for() -> None:
 
 def test_a_gpu_that_stays_full_is_told_with_figures() -> None:
     gpu = Gpu(5)
-    with pytest.raises(GpuFullError, match=r"cuda:0 has 5\.0 GB free of 80\.0 GB.*need 40\.0 GB"):
+    with pytest.raises(
+        GpuFullError,
+        match=r"needs 40\.0 GiB, and cuda:0 has 5\.0 free of 80\.0; see with nvidia-smi",
+    ):
         gpu.wait(40)
     assert sum(gpu.slept) == pytest.approx(61)
 
@@ -54,6 +60,12 @@ def test_a_gpu_that_is_too_small_is_told_at_once() -> None:
     assert gpu.slept == []
 
 
+@pytest.mark.parametrize(("free_gb", "name"), [(22, "low_vram"), (15, "tiny_vram")])
+def test_the_first_preset_that_fits_is_named(free_gb: int, name: str) -> None:
+    with pytest.raises(GpuFullError, match=rf"with model\.preset: {name} it needs"):
+        Gpu(free_gb).wait(100, low_vram=19, tiny_vram=6)
+
+
 def test_the_error_survives_pickle() -> None:
-    error = GpuFullError("cuda:0", 1, 2, 3)
+    error = GpuFullError("cuda:0", 1, 2, 3, ("low_vram", 1))
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
