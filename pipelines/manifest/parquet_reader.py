@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -80,14 +80,17 @@ def _batch_rows(parquet: pq.ParquetFile, columns: list[str]) -> int:
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:
+    kinds = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return _holds(kind, lambda part: any(is_kind(part) for is_kind in kinds))
+
+
+def _holds(kind: pa.DataType, wanted: Callable[[pa.DataType], bool]) -> bool:
+    """Whether the type, or one inside it, is wanted."""
     if pa.types.is_dictionary(kind):
-        return _holds_bytes(kind.value_type)
+        return _holds(kind.value_type, wanted)
     if pa.types.is_nested(kind):
-        return any(_holds_bytes(kind.field(index).type) for index in range(kind.num_fields))
-    return any(
-        is_kind(kind)
-        for is_kind in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
-    )
+        return any(_holds(kind.field(index).type, wanted) for index in range(kind.num_fields))
+    return wanted(kind)
 
 
 def _input_rows(batch: pa.RecordBatch, plan: ColumnPlan) -> Iterator[RawRow]:
@@ -143,10 +146,11 @@ def _extra_cells(
                 f"its column {source!r} does not go into {field.type}, which the other files "
                 f"need ({_first_line(error)}); leave it out of manifest.keep_columns",
             ) from error
-    try:
-        return column.to_pylist()  # type: ignore[no-any-return]  # pyarrow is untyped
-    except (ValueError, OverflowError):
-        return [scalar if scalar.is_valid else None for scalar in column]
+    # Python's times have no nanoseconds, and where pandas is installed they are dropped unsaid.
+    if not _holds(field.type, lambda part: bool(part == pa.time64("ns"))):
+        with suppress(ValueError, OverflowError):
+            return column.to_pylist()  # type: ignore[no-any-return]  # pyarrow is untyped
+    return [scalar if scalar.is_valid else None for scalar in column]
 
 
 def _first_line(error: Exception) -> str:
