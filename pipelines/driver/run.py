@@ -59,24 +59,18 @@ def run(
         board.total = job.manifest.total_rows
         stop.let_rows_end()
         announcer = stack.enter_context(Announcer(job, stats, board))
-        cluster = stack.enter_context(ExitStack())
+        cluster = stack.enter_context(_Cluster(config, board, stop))
         dataset: PackFacts | None = None
-
-        def join() -> None:
-            board.show("starting Ray")
-            cluster.enter_context(ray_session(config.ray, config.stylize))
-            stop.install()  # Ray has taken SIGTERM for itself
-
         with announcer.telling_of_faults():
             driver = Driver(job, stats, board, stop)
             stack.callback(driver.close)
             if driver.find_work():
-                join()
+                cluster.join()
                 pool = RayPool(job.spec, config.stylize, job.worker_env, make_worker)
                 with closing(pool):  # what follows needs no GPU
                     driver.work(pool)
             if driver.reached_end:  # else there is a next run, and little time
-                dataset = pack_dataset(job, board, stop, join)
+                dataset = pack_dataset(job, board, stop, cluster.join)
                 cluster.close()
                 board.show("compacting the records")
                 job.ledger.compact()
@@ -84,6 +78,26 @@ def run(
             summary = summarize(job, stats, interrupted=not driver.reached_end)
             undelivered = announcer.ended(summary)
         return replace(summary, dataset=dataset, undelivered_events=undelivered)
+
+
+class _Cluster(ExitStack):
+    """The Ray cluster of a run, joined when something needs it."""
+
+    def __init__(self, config: RunConfig, board: Board, stop: StopRequest) -> None:
+        super().__init__()
+        self._config = config
+        self._board = board
+        self._stop = stop
+
+    def join(self) -> None:
+        """Connect to it, if that was not done before.
+
+        Raises:
+            ClusterError: see `ray_session`.
+        """
+        self._board.show("starting Ray")
+        self.enter_context(ray_session(self._config.ray, self._config.stylize))
+        self._stop.install()  # Ray has taken SIGTERM for itself
 
 
 def summarize(job: Job, stats: RunStats, *, interrupted: bool) -> RunSummary:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.ledger.records import Records
@@ -100,29 +100,15 @@ def pack(
     """
     records = Records(request.output)
     plan, facts = _planned(records, request.shard_images)
-    stored = _Stored.at(request.dest)
-    paths = [shard_path(request.layout, number, len(plan)) for number in range(len(plan))]
-    wanted = [
-        number
-        for number, path in enumerate(paths)
-        if stored.contents.get(path) != plan.contents[number]
-    ]
+    packing = _Packing(request, records, plan)
+    stored = _contents_of_shards(request.dest)
+    wanted = packing.missing_in(stored)
     logger.info("packing shards=%d of=%d rows=%d", len(wanted), len(plan), sum(plan.rows))
     progress(0, len(wanted))
-    with completed_by_shard(records, plan, wanted) as by_shard:
-        tasks = (
-            ShardTask(request.layout, paths[number], request.output, request.dest, rows)
-            for number, rows in by_shard
-        )
-        for done, _ in enumerate(write_shards(tasks), 1):
-            progress(done, len(wanted))
-    has_card = False
-    if plan or stored.contents:
-        _write_index(request, plan, paths)
-        samples = sample_schema(records.schema)
-        card = Card(request.layout, samples, plan, records.counts(), facts)
-        has_card = write_card(request.dest, card)
-    for path in stored.contents.keys() - set(paths):
+    for done, _ in enumerate(packing.write(wanted, write_shards), 1):
+        progress(done, len(wanted))
+    has_card = packing.publish(facts) if len(plan) or stored else False
+    for path in stored.keys() - set(packing.paths):
         request.dest.delete(path)
     return PackFacts(
         uri=request.dest.uri(),
@@ -134,25 +120,66 @@ def pack(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """The shards that are there, and what each says that it holds."""
+class _Packing:
+    """The dataset that the records of one moment make.
 
-    contents: Mapping[str, str]
+    Attributes:
+        paths: of its shards.
+    """
 
-    @classmethod
-    def at(cls, dest: Storage) -> _Stored:
-        dest.remove_leftovers(FOLDER)
-        shards = [(path, size) for path, size in dest.sizes(FOLDER).items() if is_shard(path)]
-        found = in_order(lambda shard: shard_contents(dest, *shard), shards, _READERS)
-        contents: dict[str, str] = {}
-        for (path, _), content in zip(shards, found, strict=True):
-            if content is None:
-                raise PackError(
-                    f"{dest.uri(path)}: not made by uso; move it away, or pack into another folder"
-                )
-            contents[path] = content
-        return cls(contents)
+    def __init__(self, request: PackRequest, records: Records, plan: ShardPlan) -> None:
+        self._request = request
+        self._records = records
+        self._plan = plan
+        count = len(plan)
+        self.paths = [shard_path(request.layout, number, count) for number in range(count)]
+
+    def missing_in(self, stored: Mapping[str, str]) -> list[int]:
+        """The shards that are not stored, or hold something else; `stored` is path → contents."""
+        expected = enumerate(zip(self.paths, self._plan.contents, strict=True))
+        return [number for number, (path, holds) in expected if stored.get(path) != holds]
+
+    def write(self, wanted: Sequence[int], write_shards: WriteShards) -> Iterator[str]:
+        """Write these shards; gives the path of each one that is stored."""
+        request = self._request
+        with completed_by_shard(self._records, self._plan, wanted) as by_shard:
+            yield from write_shards(
+                ShardTask(request.layout, self.paths[number], request.output, request.dest, rows)
+                for number, rows in by_shard
+            )
+
+    def publish(self, facts: DrawnFacts) -> bool:
+        """Name the shards in the index and the card; returns whether there is a card of ours."""
+        plan, request = self._plan, self._request
+        shards = [
+            {"path": path, "rows": rows, "images": images}
+            for path, rows, images in zip(self.paths, plan.rows, plan.images, strict=True)
+        ]
+        index = {
+            "layout": request.layout,
+            "rows": sum(plan.rows),
+            "images": sum(plan.images),
+            "shards": shards,
+        }
+        request.dest.write(INDEX_PATH, json.dumps(index, indent=1).encode())
+        samples = sample_schema(self._records.schema)
+        card = Card(request.layout, samples, plan, self._records.counts(), facts)
+        return write_card(request.dest, card)
+
+
+def _contents_of_shards(dest: Storage) -> dict[str, str]:
+    """Path → what it says that it holds, of each shard that is there."""
+    dest.remove_leftovers(FOLDER)
+    shards = [(path, size) for path, size in dest.sizes(FOLDER).items() if is_shard(path)]
+    found = in_order(lambda shard: shard_contents(dest, *shard), shards, _READERS)
+    contents: dict[str, str] = {}
+    for (path, _), holds in zip(shards, found, strict=True):
+        if holds is None:
+            raise PackError(
+                f"{dest.uri(path)}: not made by uso; move it away, or pack into another folder"
+            )
+        contents[path] = holds
+    return contents
 
 
 def _planned(records: Records, shard_images: int) -> tuple[ShardPlan, DrawnFacts]:
@@ -162,17 +189,3 @@ def _planned(records: Records, shard_images: int) -> tuple[ShardPlan, DrawnFacts
         planner.add(rows)
         tally.add(rows)
     return planner.plan(shard_images), tally.facts()
-
-
-def _write_index(request: PackRequest, plan: ShardPlan, paths: list[str]) -> None:
-    shards = [
-        {"path": path, "rows": rows, "images": images}
-        for path, rows, images in zip(paths, plan.rows, plan.images, strict=True)
-    ]
-    index = {
-        "layout": request.layout,
-        "rows": sum(plan.rows),
-        "images": sum(plan.images),
-        "shards": shards,
-    }
-    request.dest.write(INDEX_PATH, json.dumps(index, indent=1).encode())
