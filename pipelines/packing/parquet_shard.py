@@ -40,7 +40,9 @@ def write_parquet(
         {b"huggingface": json.dumps(_FEATURES).encode(), _CONTENTS: contents.encode()}
     )
     start = 0
-    with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", use_dictionary=False, write_page_checksum=True
+    ) as writer:
         for group in _groups(images):
             names = [file.name for file in files[start : start + len(group)]]
             image = pa.StructArray.from_arrays(
