@@ -34,10 +34,10 @@ def pack_dataset(
     config, spec = job.config.output, job.spec
     if config.layout == "images":
         return None
-    folder = spec.output.path.rstrip("/")
+    folder, patience_s = spec.output.path.rstrip("/"), config.give_up_after_s
     request = PackRequest(
-        output=Storage.at(folder, spec.storage),
-        dest=Storage.at(f"{folder}/{config.layout}", spec.storage),
+        output=Storage.at(folder, spec.storage, patience_s=patience_s),
+        dest=Storage.at(f"{folder}/{config.layout}", spec.storage, patience_s=patience_s),
         layout=config.layout,
         shard_images=config.shard_images,
     )

@@ -24,7 +24,7 @@ _MARK = "# Made by uso. Remove this line, and the file is yours: it is not writt
 _SIZES = (("n<1K", 10**3), ("1K<n<10K", 10**4), ("10K<n<100K", 10**5), ("100K<n<1M", 10**6))
 _MORE_SIZES = (("1M<n<10M", 10**7), ("10M<n<100M", 10**8))
 _MOST_SHOWN = 10
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f|`\\<>\[\]]")
+_ENDS_CODE = re.compile(r"[\x00-\x1f\x7f-\x9f|`]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,8 @@ def _body(card: Card) -> Iterator[str]:
     yield from _columns(card)
     yield "## Licence\n"
     yield (
-        "None is set: set `license:` at the top of this file. What the images may be used for "
+        "None is set: set `license:` at the top of this file, and remove the line there that says "
+        "who made it. What the images may be used for "
         "depends on the model that drew them (FLUX.1 [dev] is under a Non-Commercial License; the "
         "USO weights are under Apache-2.0) and on the rights in the references."
     )
@@ -139,7 +140,7 @@ def _how_to_load(card: Card) -> Iterator[str]:
 def _how_they_were_drawn(card: Card) -> Iterator[str]:
     yield "## How they were drawn\n"
     for (model, preset), rows in _first(card.facts.models):
-        yield f"- {_safe(model)}, preset {_safe(preset)}: {rows:,} rows"
+        yield f"- {_code(model)}, preset {_code(preset)}: {rows:,} rows"
     for (width, height), rows in _first(card.facts.sizes):
         yield f"- {width}x{height} pixels: {rows:,} rows"
     if len(card.facts.sizes) > _MOST_SHOWN:
@@ -155,7 +156,7 @@ def _failures(counts: LedgerCounts) -> Iterator[str]:
     yield "## Rows that failed\n"
     yield f"{counts.failed:,} rows have no image:\n"
     for code, rows in counts.failed_by_code.items():
-        yield f"- `{_safe(code)}`: {rows:,}"
+        yield f"- {_code(code)}: {rows:,}"
     yield ""
 
 
@@ -165,7 +166,7 @@ def _columns(card: Card) -> Iterator[str]:
     yield "## Columns\n" if parquet else "## Fields of the JSON files\n"
     yield "| name | type |\n|---|---|"
     for column in schema:
-        yield f"| {_safe(column.name)} | {_safe(str(column.type))} |"
+        yield f"| {_code(column.name)} | {_code(column.type)} |"
     yield ""
 
 
@@ -173,6 +174,6 @@ def _first(counts: Mapping[Any, int]) -> list[tuple[Any, int]]:
     return list(counts.items())[:_MOST_SHOWN]
 
 
-def _safe(text: object) -> str:
-    """Text of the user's, with nothing in it that Markdown takes for markup."""
-    return _UNSAFE.sub(" ", str(text))
+def _code(text: object) -> str:
+    """Text of the user's as code, within which nothing is markup."""
+    return f"`{_ENDS_CODE.sub(' ', str(text))}`"

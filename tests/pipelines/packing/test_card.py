@@ -44,8 +44,8 @@ def test_it_says_what_was_drawn_how_and_what_failed() -> None:
 
 def test_what_is_given_is_no_markup() -> None:
     text = render(CARD)
-    assert "- tiny:0    b  x (y), preset exact: 30 rows" in text
-    assert "| a   b | int64 |" in text
+    assert "- `tiny:0   <b>[x](y)`, preset `exact`: 30 rows" in text
+    assert "| `a   b` | `int64` |" in text
 
 
 def test_loaders_find_the_shards_by_it() -> None:
