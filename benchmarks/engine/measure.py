@@ -80,7 +80,8 @@ class Device:
         return time.perf_counter()
 
     def empty(self) -> None:
-        """Give memory back that nothing uses."""
+        """Give memory back that nothing uses, and forget what was compiled, which holds models."""
+        torch.compiler.reset()
         gc.collect()
         if self.is_gpu:
             torch.cuda.empty_cache()
