@@ -72,14 +72,29 @@ def status(
     rows: Annotated[
         int, typer.Option(min=0, metavar="N", help="Print the first N records, too.")
     ] = 0,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on until the run has ended, and exit as it does.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="How often --watch looks.")
+    ] = 5,
     config: Annotated[
         Path | None,
         typer.Option(help="Take the storage options of this file.", show_default=False),
     ] = None,
 ) -> None:
-    """Count an output's records. Needs no cluster, and works while a run goes on."""
-    from jobs.status import status_command
+    """Count an output's records. Needs no cluster, and works while a run goes on.
 
+    Exit codes of --watch: 0 the run is completed, 1 it failed or its driver was killed, 130 it was
+    interrupted.
+    """
+    from jobs.status import status_command
+    from jobs.watch import watch_command
+
+    if watch and (as_json or rows):
+        raise typer.BadParameter("--watch goes with neither --json nor --rows")
+    if watch:
+        raise typer.Exit(watch_command(output, every_s=every, config_path=config))
     raise typer.Exit(status_command(output, as_json=as_json, rows=rows, config_path=config))
 
 

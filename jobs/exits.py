@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
@@ -18,19 +18,6 @@ INTERRUPTED = 130
 _MOST_LINES = 20
 
 
-@contextmanager
-def exit_on(*errors: type[Exception], code: int) -> Iterator[None]:
-    """End the command with `code` and the error's own words where one of `errors` is raised.
-
-    Any other exception is a bug: it goes on, and shows its traceback.
-    """
-    try:
-        yield
-    except errors as error:
-        say_error(str(error))
-        raise typer.Exit(code) from error
-
-
 def say_error(message: str) -> None:
     """Print what is wrong, on stderr; a long list is cut to one screen."""
     all_lines = screen.lines(message.strip()).split("\n")
@@ -40,3 +27,18 @@ def say_error(message: str) -> None:
     console = screen.err()
     console.print("error: ", style="bold red", end="")
     console.print("\n".join(shown), soft_wrap=True)
+
+
+@contextmanager
+def exit_on(
+    *errors: type[Exception], code: int, say: Callable[[str], None] = say_error
+) -> Iterator[None]:
+    """End the command with `code` and the error's own words where one of `errors` is raised.
+
+    Any other exception is a bug: it goes on, and shows its traceback.
+    """
+    try:
+        yield
+    except errors as error:
+        say(str(error))
+        raise typer.Exit(code) from error

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,8 +16,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.config.watching import LoggingConfig
+
 if TYPE_CHECKING:
     from pipelines.driver.stats import Snapshot
+
+logger = logging.getLogger(__name__)
 
 _EVERY_S = 30.0
 _BAR_WIDTH = 24
@@ -37,9 +43,11 @@ class Display(Protocol):
         """Take in how far the run is."""
 
 
-def display_for(console: Console) -> Display:
-    """The display that fits where `console` writes to."""
-    return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
+def display_for(console: Console, config: LoggingConfig) -> Display:
+    """The display that fits where `console` writes to, and the log that goes there, too."""
+    if console.is_terminal:
+        return LiveDisplay(console)
+    return PeriodicDisplay(partial(print_line, console) if config.format == "text" else log_line)
 
 
 class LiveDisplay:
@@ -70,16 +78,18 @@ class LiveDisplay:
         self._live.update(Group(first, second), refresh=True)
 
 
-class PlainDisplay:
-    """Plain lines: one at the start, one every 30 s, one at the end."""
+class PeriodicDisplay:
+    """Says how far the run is at its start, every 30 s, and at its end."""
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console = console
+    def __init__(
+        self, say: Callable[[Snapshot], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._say = say
         self._clock = clock
-        self._printed_at: float | None = None
-        self._unprinted: Snapshot | None = None
+        self._said_at: float | None = None
+        self._unsaid: Snapshot | None = None
 
-    def __enter__(self) -> PlainDisplay:
+    def __enter__(self) -> PeriodicDisplay:
         return self
 
     def __exit__(
@@ -88,23 +98,35 @@ class PlainDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._unprinted is not None:
-            self._print(self._unprinted)
+        if self._unsaid is not None:
+            self._say(self._unsaid)
 
     def update(self, snapshot: Snapshot) -> None:
-        """Print `snapshot` if it is time to, or keep it in case it is the last one."""
+        """Say `snapshot` if it is time to, or keep it in case it is the last one."""
         now = self._clock()
-        if self._printed_at is None or now - self._printed_at >= _EVERY_S:
-            self._printed_at = now
-            self._print(snapshot)
+        if self._said_at is None or now - self._said_at >= _EVERY_S:
+            self._said_at, self._unsaid = now, None
+            self._say(snapshot)
         else:
-            self._unprinted = snapshot
+            self._unsaid = snapshot
 
-    def _print(self, snapshot: Snapshot) -> None:
-        self._unprinted = None
-        elapsed = duration(snapshot.elapsed_s)
-        parts = (f"[{elapsed}] {rows_line(snapshot)}", workers_line(snapshot))
-        self._console.print(" · ".join(part for part in parts if part), soft_wrap=True)
+
+def print_line(console: Console, snapshot: Snapshot) -> None:
+    """Print a snapshot as a line of text."""
+    elapsed = duration(snapshot.elapsed_s)
+    parts = (f"[{elapsed}] {rows_line(snapshot)}", workers_line(snapshot))
+    console.print(" · ".join(part for part in parts if part), soft_wrap=True)
+
+
+def log_line(snapshot: Snapshot) -> None:
+    """Log a snapshot."""
+    logger.info(
+        "run_progress total=%s completed=%d failed=%d skipped=%d images=%d images_per_s=%.3f"
+        " eta_s=%s actors_ready=%d in_flight=%d waiting_for=%s",
+        snapshot.total, snapshot.completed, snapshot.failed, snapshot.skipped, snapshot.images,
+        snapshot.images_per_s, snapshot.eta_s, snapshot.actors_ready, snapshot.in_flight,
+        snapshot.waiting_for,
+    )  # fmt: skip
 
 
 def rows_done(snapshot: Snapshot) -> int:

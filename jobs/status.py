@@ -31,9 +31,9 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
     Reads while a run goes on, too: it sees what is committed.
     """
     with exits.exit_on(ConfigError, StorageError, LedgerError, code=exits.WRONG_INPUT):
-        storage = _open(output, config_path)
+        storage = open_output(output, config_path)
         counts = count_records(storage)
-        last_run = _last_run(storage)
+        last_run = read_last_run(storage)
         shown = _first_records(storage, rows) if counts.completed or counts.failed else []
     if not (counts.completed or counts.failed or last_run):
         exits.say_error(f"{public_uri(output)}: no records and no runs; check the path")
@@ -43,13 +43,19 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
         # Plain print: no console may wrap it. Escapes everything but ASCII.
         console.file.write(json.dumps(_as_dict(storage, counts, last_run), indent=2) + "\n")
     else:
-        _print(storage, counts, last_run, console)
+        print_counts(storage, counts, last_run, console)
         if shown:
             console.print(_record_table(storage, shown))
     return exits.DONE
 
 
-def _open(output: str, config_path: Path | None) -> Storage:
+def open_output(output: str, config_path: Path | None) -> Storage:
+    """The output folder, with the storage options of a configuration where one is given.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+        StorageError: the URL cannot be used.
+    """
     if config_path is None:
         return Storage.at(output)
     options = RunConfig.from_yaml(config_path).storage
@@ -66,8 +72,12 @@ def _first_records(storage: Storage, most: int) -> list[dict[str, Any]]:
     return list(islice(chain.from_iterable(batch.to_pylist() for batch in batches), most))
 
 
-def _last_run(storage: Storage) -> dict[str, Any] | None:
-    """What the newest run file says; run ids sort by time."""
+def read_last_run(storage: Storage) -> dict[str, Any] | None:
+    """What the newest run file says; run ids sort by time.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
     files = [path for path in storage.list("run") if path.endswith(".json") and path != LEASE_PATH]
     if not files:
         return None
@@ -77,7 +87,8 @@ def _last_run(storage: Storage) -> dict[str, Any] | None:
     except ValueError:  # it is for people to read; the counts are those of the records
         document = {"run_id": newest, "state": "unknown", "reason": "its run file is damaged"}
     names = ("run_id", "state", "reason", "started_at", "updated_at")
-    return {name: document.get(name) for name in names}
+    total = document.get("counts", {}).get("total")
+    return {**{name: document.get(name) for name in names}, "total": total}
 
 
 def _as_dict(
@@ -96,9 +107,10 @@ def _as_dict(
     }
 
 
-def _print(
+def print_counts(
     storage: Storage, counts: LedgerCounts, last_run: Mapping[str, Any] | None, console: Console
 ) -> None:
+    """Print what an output holds, and how its last run ended."""
     console.print(f"output     {screen.one_line(storage.uri())}", soft_wrap=True)
     if last_run is not None:
         console.print(f"last run   {_run_line(last_run)}", soft_wrap=True)

@@ -7,10 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pipelines.watch.metrics import METRICS, Metric
 from pipelines.watch.notifier import STATUS_NUMBERS
 from pipelines.watch.webhook import signature
 
-PAGE = (Path(__file__).parent.parent / "docs" / "watching.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "watching.md").read_text(encoding="utf-8")
 
 
 def snippet(language: str, containing: str) -> str:
@@ -37,3 +41,24 @@ def test_the_snippet_verifies_signatures() -> None:
 
 def test_every_state_is_documented_with_its_number() -> None:
     assert [name for name, n in STATUS_NUMBERS.items() if f"{n} `{name}`" not in PAGE] == []
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_every_metric_is_documented_as_it_is(metric: Metric) -> None:
+    (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{metric.exported_name}` ")]
+    _, _, kind, labels, text, _ = (cell.strip() for cell in row.split("|"))
+    assert (kind, text) == (metric.kind, metric.help)
+    assert re.findall(r"`(\w+)`:", labels) == list(metric.labels)
+
+
+def test_no_other_metric_is_documented() -> None:
+    documented = set(re.findall(r"^\| `(ray_uso_\w+)`", PAGE, re.MULTILINE))
+    assert documented == {metric.exported_name for metric in METRICS}
+
+
+def test_every_event_of_the_log_that_is_documented_is_logged() -> None:
+    table = PAGE.partition("| event | level | |")[2].partition("\n\n")[0]
+    events = re.findall(r"`(\w+_\w+)`", table)
+    source = "".join(path.read_text() for path in (ROOT / "pipelines").rglob("*.py"))
+    assert len(events) > 8
+    assert [event for event in events if f'"{event} ' not in source] == []

@@ -73,6 +73,9 @@ class RayConfig(StrictModel):
     """CPUs of a `local` cluster; absent: what the machine has, or what the actors need if more."""
     object_store_mb: int = Field(200, ge=80)
     """Object store of a `local` cluster: only rows and outcomes pass through it."""
+    metrics_port: int | None = Field(None, ge=1, le=65535)
+    """Port at which a `local` cluster serves its metrics, for Prometheus; absent: any free one,
+    which the log tells."""
     env: dict[str, str] = Field(default_factory=dict)
     """Environment variables of the actors, e.g. AWS_ENDPOINT_URL; `${NAME}` takes the driver's."""
     stop_grace_s: float = Field(60, ge=0)

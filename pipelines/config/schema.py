@@ -13,7 +13,7 @@ from pipelines.config.inputs import DefaultsConfig, FetchConfig, ManifestConfig
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OnErrorConfig, OutputConfig
 from pipelines.config.strict import StrictModel
-from pipelines.config.watching import NotifyConfig
+from pipelines.config.watching import LoggingConfig, NotifyConfig
 from uso_core.presets import PRESETS
 
 
@@ -28,6 +28,7 @@ class RunConfig(StrictModel):
     stylize: StylizeConfig = StylizeConfig()
     on_error: OnErrorConfig = OnErrorConfig()
     ray: RayConfig = RayConfig()
+    logging: LoggingConfig = LoggingConfig()
     notify: NotifyConfig = NotifyConfig()
     storage: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """fsspec options by protocol, e.g. `s3: {endpoint_url: …, key: "${NAME}"}`, for manifest,

@@ -1,4 +1,4 @@
-"""How a run is watched: the web server that is told how it goes."""
+"""How a run is watched: its log, and the web server that is told how it goes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ EventKind = Literal["start", "progress", "end", "failure"]
 
 _VARIABLE = re.compile(r"\$\{\w+\}")
 _HTTP = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
+
+
+class LoggingConfig(StrictModel):
+    """The log of the driver, on stderr, and of the actors, in Ray's session folder."""
+
+    format: Literal["text", "json"] = "text"
+    """`json`: one object a line. Where stderr is no terminal, progress is among them."""
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+    """Of the driver; `uso run --verbose` is `info`. The actors log `info` and above at least."""
 
 
 class NotifyConfig(StrictModel):

@@ -174,7 +174,7 @@ class Dispatcher:
         if failure is None:
             self._flow.observe(event.outcome.timings)
         elif failure.retryable and task.attempt < self._policy.attempts and not self._draining:
-            logger.info("row_retry id=%s code=%s", task.row.id, failure.code)
+            logger.info("row_retry row_id=%s code=%s", task.row.id, failure.code)
             self._retry_later(task)
             return
         yield Settled(task.entry, event.outcome, task.attempt)
@@ -184,7 +184,7 @@ class Dispatcher:
         if task is None:
             return
         task.attempt += 1
-        logger.error("row_raised id=%s worker=%s\n%s", event.row_id, event.worker, event.error)
+        logger.error("row_raised row_id=%s worker=%s\n%s", event.row_id, event.worker, event.error)
         if task.attempt < min(2, self._policy.attempts) and not self._draining:
             self._retry_later(task)
             return

@@ -120,6 +120,7 @@ class Driver:
         else:
             self._stats.add_failed(outcome.row_id, outcome.failure)
         self._stats.caches.note(outcome)
+        _log(settled)
         self._recorder.add(settled.entry, outcome, settled.attempt)
 
     def _reject(self, entry: ManifestEntry, row: RejectedRow) -> None:
@@ -161,6 +162,20 @@ class Driver:
             storing=sum(activity.storing for activity in activities),
             commit=self._recorder.waiting,
         )
+
+
+def _log(settled: Settled) -> None:
+    outcome, failure = settled.outcome, settled.outcome.failure
+    if failure is None:
+        logger.debug(
+            "row_completed row_id=%s attempt=%d worker=%s",
+            outcome.row_id, settled.attempt, outcome.worker,
+        )  # fmt: skip
+    else:
+        logger.info(
+            "row_failed row_id=%s code=%s attempt=%d worker=%s reason=%s",
+            outcome.row_id, failure.code, settled.attempt, outcome.worker, failure.message,
+        )  # fmt: skip
 
 
 def _busiest_stage(queues: Queues) -> str:

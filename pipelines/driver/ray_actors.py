@@ -1,4 +1,4 @@
-"""Stylizer actors of Ray as a `WorkerPool`, and the cluster that they are on.
+"""Stylizer actors of Ray as a `WorkerPool`.
 
 A dead actor is replaced by a new one rather than restarted by Ray (`max_restarts=0`): with
 restarts left to Ray, a constructor that crashes is run again for ever without a sign to the driver
@@ -13,15 +13,23 @@ import os
 import queue
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pipelines.config.cluster import RayConfig, StylizeConfig
-from pipelines.driver.errors import ClusterError
-from pipelines.driver.head_watch import HeadWatch, knock
-from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed, WorkerEnv
+from pipelines.config.cluster import StylizeConfig
+from pipelines.driver.head_watch import HeadWatch
+from pipelines.driver.workers import (
+    Event,
+    Finished,
+    Lost,
+    Raised,
+    Ready,
+    StartFailed,
+    Watching,
+    WorkerEnv,
+)
 from pipelines.rows import ManifestRow, Outcome
+from pipelines.watch.logs import log_of_worker, row_in_log
 from pipelines.worker.stylizer import Activity, Stylizer, StylizerSpec, WorkerInfo
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
@@ -29,11 +37,12 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is import
 import ray
 from ray.exceptions import OutOfMemoryError, RayTaskError
 
+from pipelines.watch.ray_metrics import WorkerMetrics
+
 logger = logging.getLogger(__name__)
 
 _ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # in Ray's tracebacks
-_HOST_AND_PORT = re.compile(r"[^/]+:\d+")  # and not e.g. `auto`
-_KNOCK_S = 10
+_UNWATCHED = Watching()
 _SPARE_THREADS = 1  # of an actor, beside one per row: `info` is answered while rows are worked on
 
 
@@ -57,73 +66,27 @@ class _Actor:
     told from one that waits for a node.
     """
 
-    def __init__(self, secrets: Mapping[str, str]) -> None:
+    def __init__(self, secrets: Mapping[str, str], watching: Watching) -> None:
         os.environ.update(secrets)
-        logging.basicConfig(level=logging.INFO)
+        log_of_worker(watching.logging, watching.run_id)
+        self._run_id = watching.run_id
 
     def place(self) -> None:
         """Answers as soon as there is a process."""
 
     def load(self, make: Callable[[StylizerSpec], RowWorker], spec: StylizerSpec) -> WorkerInfo:
         self._worker = make(spec)
+        self._metrics = WorkerMetrics(self._run_id)
         return self._worker.info()
 
     def stylize(self, row: ManifestRow) -> Outcome:
-        return self._worker.stylize(row)
+        with row_in_log(row.id):
+            outcome = self._worker.stylize(row)
+        self._metrics.observe(outcome, self._worker.activity())
+        return outcome
 
     def activity(self) -> Activity:
         return self._worker.activity()
-
-
-@contextmanager
-def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
-    """Join the cluster at `config.address`, or start one for the time of the run.
-
-    A connection that exists already (tests, a notebook) is used and left open.
-
-    Raises:
-        ClusterError: Ray does not start, or cannot be joined; or this machine alone, which nobody
-            joins later, is too small for an actor.
-    """
-    if ray.is_initialized():
-        yield
-        return
-    options: dict[str, Any] = {"address": config.address, "log_to_driver": False}
-    if config.address == "local":
-        needed = int(stylize.max_actors * stylize.cpus_per_actor + 1)
-        options |= {
-            "num_cpus": config.num_cpus or max(needed, os.cpu_count() or 1),
-            "include_dashboard": False,
-            "object_store_memory": config.object_store_mb * 10**6,
-        }
-    try:
-        if _HOST_AND_PORT.fullmatch(config.address):
-            knock(config.address, _KNOCK_S)  # Ray itself asks an absent head for many minutes
-        ray.init(logging_level=logging.ERROR, **options)
-    except Exception as error:  # Ray raises that class itself, e.g. when its processes are slow
-        reason = str(error).rstrip(".")
-        raise ClusterError(
-            f"there is no Ray at ray.address {config.address!r}: {reason}. Check with "
-            "`ray status`, or try again; what is recorded stays"
-        ) from error
-    try:
-        if config.address == "local":
-            _check_room(stylize)
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_room(stylize: StylizeConfig) -> None:
-    has = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    needs = {"GPU": stylize.gpus_per_actor, "CPU": stylize.cpus_per_actor}
-    for what, needed in needs.items():
-        if has.get(what, 0) < needed:
-            raise ClusterError(
-                f"an actor needs {needed:g} {what}s (stylize.{what.lower()}s_per_actor), and this "
-                f"machine has {has.get(what, 0):g}; on a machine without a GPU, for a tiny model, "
-                "set stylize.gpus_per_actor to 0"
-            )
 
 
 @dataclass(slots=True)
@@ -150,9 +113,11 @@ class RayPool:
         config: StylizeConfig,
         env: WorkerEnv,
         make: Callable[[StylizerSpec], RowWorker] = Stylizer,
+        watching: Watching = _UNWATCHED,
     ) -> None:
         self._spec = spec
         self._secrets = env.secret
+        self._watching = watching
         self._make = make
         self._events: queue.SimpleQueue[tuple[str, int, Event]] = queue.SimpleQueue()
         rows = (
@@ -169,7 +134,7 @@ class RayPool:
         self._slots: dict[str, _Slot] = {}
         for number in range(config.max_actors):
             name = f"stylizer-{number}"
-            self._slots[name] = _Slot(self._actor_class.remote(self._secrets))
+            self._slots[name] = _Slot(self._new_actor())
             self._load(name)
         self._head = HeadWatch(ray.get_runtime_context().gcs_address)
 
@@ -237,11 +202,14 @@ class RayPool:
         if isinstance(event, Lost | StartFailed):
             ray.kill(slot.actor, no_restart=True)  # it may be unreachable rather than dead
             slot.generation += 1
-            slot.actor, slot.placed = self._actor_class.remote(self._secrets), False
+            slot.actor, slot.placed = self._new_actor(), False
             yield event
             self._load(worker)
         else:
             yield event
+
+    def _new_actor(self) -> Any:  # noqa: ANN401 - Ray's handle of an actor
+        return self._actor_class.remote(self._secrets, self._watching)
 
     @staticmethod
     def _ask_activity(slot: _Slot) -> None:

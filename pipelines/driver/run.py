@@ -17,11 +17,15 @@ from pipelines.driver.driver import Driver
 from pipelines.driver.errors import RunError
 from pipelines.driver.packing import pack_dataset
 from pipelines.driver.prepare import Job, prepare
-from pipelines.driver.ray_actors import RayPool, RowWorker, ray_session
+from pipelines.driver.ray_actors import RayPool, RowWorker
+from pipelines.driver.ray_session import ray_session
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import Listener, RunStats, RunSummary, Snapshot
+from pipelines.driver.workers import Watching
 from pipelines.packing.pack import PackFacts
 from pipelines.planning.calibration import save_calibration
+from pipelines.watch.logs import run_in_log
+from pipelines.watch.ray_metrics import run_metrics
 from pipelines.worker.stylizer import Stylizer, StylizerSpec
 
 __all__ = ["Listener", "RunError", "RunSummary", "Snapshot", "run"]
@@ -56,6 +60,7 @@ def run(
         stop = stack.enter_context(StopRequest())
         board.show("reading the manifest and the records")
         job = stack.enter_context(prepare(config))
+        stack.enter_context(run_in_log(job.facts.run_id))
         board.total = job.manifest.total_rows
         stop.let_rows_end()
         announcer = stack.enter_context(Announcer(job, stats, board))
@@ -66,8 +71,10 @@ def run(
             stack.callback(driver.close)
             if driver.find_work():
                 cluster.join()
-                pool = RayPool(job.spec, config.stylize, job.worker_env, make_worker)
-                with closing(pool):  # what follows needs no GPU
+                watching = Watching(job.facts.run_id, config.logging)
+                pool = RayPool(job.spec, config.stylize, job.worker_env, make_worker, watching)
+                # The pool is closed first: what follows needs no GPU.
+                with run_metrics(job.facts.run_id, board), closing(pool):
                     driver.work(pool)
             if driver.reached_end:  # else there is a next run, and little time
                 dataset = pack_dataset(job, board, stop, cluster.join)

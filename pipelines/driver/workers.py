@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pipelines.config.watching import LoggingConfig
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.stylizer import Activity
 
@@ -21,6 +22,19 @@ class WorkerEnv:
 
     plain: Mapping[str, str] = field(default_factory=dict)
     secret: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """How the workers are watched.
+
+    Attributes:
+        run_id: in their metrics and their log.
+        logging: how they log.
+    """
+
+    run_id: str = ""
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,13 @@ class FetchCache:
     Attributes:
         hits: lookups answered without a fetch of their own.
         misses: lookups that fetched.
+        fetched_bytes: of what they fetched.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self.hits = 0
         self.misses = 0
+        self.fetched_bytes = 0
         self._lock = threading.Lock()
         self._kept: LRUCache[str, Fetched] = LRUCache(max_bytes, getsizeof=_size)
         self._under_way: dict[str, Future[Fetched]] = {}
@@ -61,6 +63,7 @@ class FetchCache:
             raise
         with self._lock:
             del self._under_way[uri]
+            self.fetched_bytes += _size(fetched)
             if _size(fetched) <= self._kept.maxsize:
                 self._kept[uri] = fetched
         flight.set_result(fetched)

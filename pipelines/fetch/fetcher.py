@@ -32,10 +32,14 @@ _STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 @dataclass(frozen=True, slots=True)
 class CacheCounts:
-    """Lookups in the cache so far: answered from memory, and fetched."""
+    """Lookups in the cache so far: answered from memory, and fetched; and the bytes of the latter.
+
+    Only what comes over the network goes through the cache.
+    """
 
     hits: int
     misses: int
+    fetched_bytes: int
 
 
 class Fetcher:
@@ -70,7 +74,7 @@ class Fetcher:
     @property
     def cache_counts(self) -> CacheCounts:
         """How the cache has done so far."""
-        return CacheCounts(self._cache.hits, self._cache.misses)
+        return CacheCounts(self._cache.hits, self._cache.misses, self._cache.fetched_bytes)
 
     def fetch(self, reference: Reference) -> Image.Image:
         """The image at a reference: loaded, in its own mode, upright if `exif_rotate`.

@@ -108,21 +108,28 @@ def scan_parts(storage: Storage, parts: Sequence[Part]) -> Scan:
         LedgerError: one of them is damaged, or is none of ours.
     """
     found = _Pass()
-    for read in _read_ahead(storage, parts):
+    for read in read_ahead(storage, parts):
         found.add(read)
     scan, first_rows = found.finish(parts)
     return replace(scan, examples=_examples(storage, scan, first_rows))
 
 
-class _Read(NamedTuple):
+class PartColumns(NamedTuple):
+    """A few columns of a part: the row's id, its state, and when it was recorded."""
+
     uri: str
     schema: pa.Schema
     columns: pa.RecordBatch
 
 
-def _read_ahead(storage: Storage, parts: Sequence[Part]) -> Iterator[_Read]:
-    """The columns of each part, in order; threads read, so that storage is not waited for."""
-    waiting: deque[tuple[int, Future[_Read]]] = deque()
+def read_ahead(storage: Storage, parts: Sequence[Part]) -> Iterator[PartColumns]:
+    """The columns of each part, in order; threads read, so that storage is not waited for.
+
+    Raises:
+        PartVanishedError: a part is not there any more.
+        LedgerError: a part is damaged, or is none of ours.
+    """
+    waiting: deque[tuple[int, Future[PartColumns]]] = deque()
     with ThreadPoolExecutor(_READERS, thread_name_prefix="ledger") as threads:
         try:
             for part in parts:
@@ -139,13 +146,13 @@ def _read_ahead(storage: Storage, parts: Sequence[Part]) -> Iterator[_Read]:
                 future.cancel()
 
 
-def _read(storage: Storage, part: Part) -> _Read:
+def _read(storage: Storage, part: Part) -> PartColumns:
     file = open_part(storage, part)
     with readable(storage, part):
         table = file.read(columns=list(_COLUMNS), use_threads=False)
     columns = [table[name].combine_chunks() for name in table.column_names]
     batch = pa.RecordBatch.from_arrays(columns, table.column_names)
-    return _Read(storage.uri(part.path), file.schema_arrow, batch)
+    return PartColumns(storage.uri(part.path), file.schema_arrow, batch)
 
 
 @dataclass(slots=True)
@@ -160,7 +167,7 @@ class _Pass:
     created_at: Column = field(default_factory=lambda: Column(np.int64))
     states: Column = field(default_factory=lambda: Column(STATE_DTYPE))
 
-    def add(self, read: _Read) -> None:
+    def add(self, read: PartColumns) -> None:
         """Take the rows of the next part."""
         columns = read.columns
         if not any(read.schema.equals(known) for _, known in self.origins):

@@ -6,6 +6,7 @@ the device, and encodes and stores while the next one draws.
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import threading
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +35,8 @@ from uso_core.request import Parameters, StylizeRequest
 if TYPE_CHECKING:
     from pipelines.worker.waiting import Drawing
     from uso_core.pipeline import USOPipeline
+
+logger = logging.getLogger(__name__)
 
 Work = Literal["fetching", "drawing", "storing"]
 
@@ -100,7 +103,7 @@ class WorkerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What the rows on a worker are doing now, and how its cache of references has done so far.
+    """What the rows on a worker are doing now, and what it has done so far.
 
     Attributes:
         fetching: rows whose references are on the way.
@@ -108,6 +111,8 @@ class Activity:
         storing: rows whose images are being encoded and written.
         cache_hits: references answered from memory, since the start.
         cache_misses: references fetched, since the start.
+        fetched_bytes: of references fetched over the network, since the start.
+        stored_bytes: of images stored, since the start.
     """
 
     fetching: int
@@ -115,6 +120,8 @@ class Activity:
     storing: int
     cache_hits: int
     cache_misses: int
+    fetched_bytes: int = 0
+    stored_bytes: int = 0
 
 
 class Stylizer:
@@ -155,7 +162,13 @@ class Stylizer:
     def activity(self) -> Activity:
         """What it is doing now; cheap."""
         counts = self._fetcher.cache_counts
-        return Activity(**self._tally.now(), cache_hits=counts.hits, cache_misses=counts.misses)
+        return Activity(
+            **self._tally.now(),
+            cache_hits=counts.hits,
+            cache_misses=counts.misses,
+            fetched_bytes=counts.fetched_bytes,
+            stored_bytes=self._tally.stored_bytes,
+        )
 
     def stylize(self, row: ManifestRow) -> Outcome:
         """Fetch, draw and store one row.
@@ -166,6 +179,19 @@ class Stylizer:
         Returns:
             The outcome; where the row is at fault, with a failure. Bugs raise.
         """
+        outcome = self._outcome_of(row)
+        logger.debug(
+            "row_done row_id=%s status=%s timings_ms=%s",
+            row.id, outcome.status, asdict(outcome.timings),
+        )  # fmt: skip
+        return outcome
+
+    def close(self) -> None:
+        """Let go of threads and connections; rows under way fail."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._fetcher.close()
+
+    def _outcome_of(self, row: ManifestRow) -> Outcome:
         timings: dict[str, float] = {}
         try:
             return self._completed(row, timings)
@@ -174,11 +200,6 @@ class Stylizer:
         except InvalidRequestError as error:
             failure = Failure("invalid_request", str(error))
         return self._outcome(row, timings, failure=failure)
-
-    def close(self) -> None:
-        """Let go of threads and connections; rows under way fail."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._fetcher.close()
 
     def _completed(self, row: ManifestRow, timings: dict[str, float]) -> Outcome:
         with self._tally.counted("fetching"), _timed(timings, "fetch"):
@@ -193,6 +214,7 @@ class Stylizer:
         }
         with self._tally.counted("storing"), _timed(timings, "store"):
             stored = self._store.save(row.id, drawing.images)
+        self._tally.add_stored(sum(image.num_bytes for image in stored))
         return self._outcome(
             row,
             timings,
@@ -260,9 +282,10 @@ def _absolute(location: str, *, may_be_new: bool = False) -> str:
 
 
 class _Tally:
-    """How many rows do what."""
+    """How many rows do what, and how many bytes they have stored."""
 
     def __init__(self) -> None:
+        self.stored_bytes = 0
         self._lock = threading.Lock()
         self._counts: dict[Work, int] = {"fetching": 0, "drawing": 0, "storing": 0}
 
@@ -275,6 +298,10 @@ class _Tally:
         finally:
             with self._lock:
                 self._counts[work] -= 1
+
+    def add_stored(self, num_bytes: int) -> None:
+        with self._lock:
+            self.stored_bytes += num_bytes
 
     def now(self) -> dict[Work, int]:
         with self._lock:

@@ -20,6 +20,7 @@ def ray_cluster() -> Iterator[None]:
             include_dashboard=False,
             object_store_memory=200 * 10**6,
             log_to_driver=False,
+            _system_config={"metrics_report_interval_ms": 500},  # instead of 10 s
             _temp_dir=folder,  # short: unix socket paths have a limit
         )
         yield

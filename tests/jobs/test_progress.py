@@ -1,20 +1,25 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from rich.console import Console
 
 from jobs.progress import (
     LiveDisplay,
-    PlainDisplay,
+    PeriodicDisplay,
     display_for,
     duration,
+    print_line,
     rows_line,
     workers_line,
 )
+from pipelines.config.watching import LoggingConfig
 from pipelines.driver.stats import Snapshot
+from pipelines.watch.logs import JsonFormatter
 
 RUNNING = Snapshot(
     total=1200,
@@ -75,7 +80,7 @@ def test_duration() -> None:
 
 def test_plain_lines_come_at_the_start_every_thirty_seconds_and_at_the_end() -> None:
     clock, stream = Clock(), io.StringIO()
-    with PlainDisplay(Console(file=stream, width=60), clock) as display:
+    with PeriodicDisplay(partial(print_line, Console(file=stream, width=60)), clock) as display:
         for second in range(75):
             clock.now = 50.0 + second
             display.update(replace(RUNNING, elapsed_s=second))
@@ -91,14 +96,26 @@ def test_plain_lines_come_at_the_start_every_thirty_seconds_and_at_the_end() -> 
 
 def test_the_last_plain_line_is_not_repeated() -> None:
     stream = io.StringIO()
-    with PlainDisplay(Console(file=stream), Clock()) as display:
+    with PeriodicDisplay(partial(print_line, Console(file=stream)), Clock()) as display:
         display.update(RUNNING)
     assert len(stream.getvalue().splitlines()) == 1
 
 
 def test_a_terminal_gets_the_live_display_and_a_file_does_not() -> None:
-    assert isinstance(display_for(Console(file=io.StringIO(), force_terminal=True)), LiveDisplay)
-    assert isinstance(display_for(Console(file=io.StringIO())), PlainDisplay)
+    terminal, file = Console(file=io.StringIO(), force_terminal=True), Console(file=io.StringIO())
+    assert isinstance(display_for(terminal, LoggingConfig()), LiveDisplay)
+    assert isinstance(display_for(file, LoggingConfig()), PeriodicDisplay)
+
+
+def test_progress_in_a_json_log_is_events(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    stream = io.StringIO()
+    with display_for(Console(file=stream), LoggingConfig(format="json")) as display:
+        display.update(RUNNING)
+    line = json.loads(JsonFormatter().format(caplog.records[0]))
+    assert (line["event"], line["total"], line["completed"]) == ("run_progress", 1200, 300)
+    assert (line["eta_s"], line["waiting_for"]) == (266.4, "fetching")
+    assert stream.getvalue() == ""
 
 
 @pytest.mark.parametrize("total", [1200, None])

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from jobs.cli import app
-from jobs.run import log_to
 from tests.jobs.test_cli import loaded_after
 
 CONFIG = "manifest: {path: FOLDER/rows.jsonl}\noutput: {path: FOLDER/out}\nmodel: {base: tiny}\n"
@@ -73,18 +70,3 @@ def test_control_characters_in_a_configuration_stay_harmless(tmp_path: Path) -> 
 
 def test_a_wrong_configuration_is_told_before_ray_is_loaded() -> None:
     assert loaded_after("import jobs.run").isdisjoint({"torch", "ray", "diffusers"})
-
-
-@pytest.mark.parametrize("terminal", [True, False])
-def test_log_events_cannot_steer_the_terminal(
-    terminal: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
-    stream = io.StringIO()
-    console = Console(file=stream, force_terminal=terminal, color_system=None, width=200)
-    log_to(console, verbose=True)
-    logging.getLogger("pipelines.x").info("row id=%s", "\x1b[2Jevil")
-    logging.getLogger("other").info("not ours")
-    text = stream.getvalue() + capsys.readouterr().err
-    assert r"row id=\x1b[2Jevil" in text
-    assert "\x1b[2J" not in text
-    assert "not ours" not in text

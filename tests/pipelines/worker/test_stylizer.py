@@ -212,7 +212,15 @@ def test_while_one_row_is_drawn_the_next_is_fetched(make: Make) -> None:
         outcomes = [first.result(10), second.result(10), third.result(10)]
     assert (seen.fetching, seen.drawing, seen.storing) == (1, 2, 0)
     assert [outcome.status for outcome in outcomes] == ["completed", "completed", "failed"]
-    assert stylizer.activity() == Activity(0, 0, 0, cache_hits=0, cache_misses=2)
+    stored_bytes = sum(Path(uri).stat().st_size for outcome in outcomes for uri in outcome.outputs)
+    assert stored_bytes
+    assert stylizer.activity() == Activity(
+        *(0, 0, 0),
+        cache_hits=0,
+        cache_misses=2,
+        fetched_bytes=len(encode(picture())),
+        stored_bytes=stored_bytes,
+    )
 
 
 def test_references_of_a_row_are_fetched_side_by_side(make: Make) -> None:

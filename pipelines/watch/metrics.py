@@ -1,0 +1,85 @@
+"""All metrics of a run: what they are called, what they count, in which unit, by what.
+
+They are exported by Ray, which puts `ray_` before each name and `_total` behind that of a counter,
+and adds labels of its own (the node, the worker process).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: without what Ray adds.
+        kind: a counter only grows; a gauge is what it was last set to.
+        help: what it counts, and in which unit.
+        labels: beside `run`, which all have. Their values are few: never ids, never URIs.
+        boundaries: of a histogram's buckets.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    boundaries: tuple[float, ...] = ()
+
+    @property
+    def exported_name(self) -> str:
+        """As it is scraped."""
+        return f"ray_{self.name}_total" if self.kind == "counter" else f"ray_{self.name}"
+
+
+RUN_LABEL = "run"
+
+# The driver's.
+ROWS = Metric(
+    "uso_rows", "counter", "Rows that settled, or were recorded before (skipped).", ("state",)
+)
+FAILURES = Metric("uso_row_failures", "counter", "Rows that failed.", ("code",))
+IMAGES = Metric("uso_images", "counter", "Images drawn, of rows that were completed.")
+MANIFEST_ROWS = Metric("uso_manifest_rows", "gauge", "Rows of the manifest, where that is known.")
+IMAGES_PER_SECOND = Metric("uso_images_per_second", "gauge", "Over the last minute.")
+ETA_SECONDS = Metric("uso_eta_seconds", "gauge", "Until the end at the last minute's pace.")
+DEVICE_BUSY = Metric(
+    "uso_device_busy_ratio",
+    "gauge",
+    "Share of the ready actors' time that went into drawing, over the last minute, 0 to 1.",
+)
+ACTORS = Metric("uso_actors", "gauge", "Actors: ready, and wanted.", ("state",))
+QUEUED_ROWS = Metric(
+    "uso_queued_rows",
+    "gauge",
+    "Rows that were read and are not recorded yet, by what they wait for or undergo.",
+    ("queue",),
+)
+
+# Each actor's.
+STAGE_SECONDS = Metric(
+    "uso_stage_seconds",
+    "histogram",
+    "What a row spent in each stage, in seconds; the sum is estimated from the buckets.",
+    ("stage",),
+    (0.01, 0.03, 0.1, 0.3, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600),
+)
+DEVICE_SECONDS = Metric(
+    "uso_device_seconds", "counter", "Seconds in which the actor's device drew rows to their end."
+)
+REFERENCES = Metric(
+    "uso_references", "counter", "References, by whether they were in the cache.", ("cache",)
+)
+BYTES = Metric(
+    "uso_bytes", "counter", "Bytes of references fetched and of images stored.", ("direction",)
+)
+
+METRICS: tuple[Metric, ...] = (
+    *(ROWS, FAILURES, IMAGES, MANIFEST_ROWS, IMAGES_PER_SECOND, ETA_SECONDS, DEVICE_BUSY),
+    *(ACTORS, QUEUED_ROWS),
+    *(STAGE_SECONDS, DEVICE_SECONDS, REFERENCES, BYTES),
+)

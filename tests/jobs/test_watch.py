@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner, Result
+
+from jobs.cli import app
+from jobs.watch import View, Watcher, line
+from pipelines.failures import Failure
+from pipelines.ledger.counts import LedgerCounts
+from pipelines.ledger.lease import LEASE_PATH
+from pipelines.ledger.ledger import Ledger
+from pipelines.rows import record_schema
+from pipelines.storage.storage import Storage
+from tests.jobs.test_cli import loaded_after
+from tests.jobs.test_status import record
+
+RUN = "20260103T000000-1"
+FAILURE = Failure("uri_not_found", "nothing there")
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def tell(output: Storage, state: str, reason: str = "") -> None:
+    document = {"run_id": RUN, "state": state, "reason": reason, "counts": {"total": 4}}
+    output.write(f"run/{RUN}.json", json.dumps(document).encode())
+
+
+def beat(output: Storage, number: int) -> None:
+    output.write(LEASE_PATH, json.dumps({"beat": number}).encode())
+
+
+@pytest.fixture
+def ledger(storage: Storage) -> Ledger:
+    return Ledger.open(storage, record_schema(pa.schema([])))
+
+
+@pytest.fixture
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Storage:
+    return Storage.at(str(tmp_path_factory.mktemp("out")))
+
+
+def watch(storage: Storage, *arguments: str, meanwhile: Callable[[], None]) -> Result:
+    """`uso status --watch`, while a thread does something."""
+    thread = threading.Thread(target=meanwhile)
+    thread.start()
+    result = CliRunner().invoke(
+        app, ["status", storage.uri(), "--watch", "--every", "0.1", *arguments]
+    )
+    thread.join()
+    return result
+
+
+@pytest.mark.parametrize(("state", "code"), [("completed", 0), ("failed", 1), ("interrupted", 130)])
+def test_it_shows_the_run_go_on_and_ends_with_it(
+    storage: Storage, ledger: Ledger, state: str, code: int
+) -> None:
+    tell(storage, "running")
+    beat(storage, 1)
+    ledger.append([record("a")])
+
+    def go_on() -> None:
+        time.sleep(0.3)
+        ledger.append([record("b"), record("c", FAILURE)])
+        time.sleep(0.3)
+        ledger.append([record("d")])
+        tell(storage, state, reason="why")
+
+    result = watch(storage, meanwhile=go_on)
+    assert result.exit_code == code, result.output
+    assert "1 of 4 rows recorded · 0 failed" in result.stdout
+    assert "3 of 4 rows recorded · 1 failed" in result.stdout
+    assert f"{RUN}: {state}: why" in result.stdout
+    assert "recorded   4 rows" in result.stdout
+
+
+def test_a_driver_that_is_silent_for_a_minute_is_told(storage: Storage, ledger: Ledger) -> None:
+    tell(storage, "running")
+    clock = Clock()
+    watcher = Watcher(storage, clock)
+    silences = []
+    for second in range(0, 160, 10):
+        clock.now = 50.0 + second
+        if second <= 80:
+            beat(storage, second)
+        view = watcher.look()
+        assert view is not None
+        silences.append(view.silent_s)
+    assert silences[:9] == [0] * 9
+    assert silences[-1] == 70
+
+
+def test_the_rate_is_that_of_the_last_minute(storage: Storage, ledger: Ledger) -> None:
+    tell(storage, "running")
+    clock = Clock()
+    watcher = Watcher(storage, clock)
+    first = watcher.look()
+    assert first is not None
+    assert (first.rows_per_s, first.eta_s) == (0, None)
+    ledger.append([record("a"), record("b")])
+    clock.now += 8
+    second = watcher.look()
+    assert second is not None
+    assert (second.rows_per_s, second.eta_s) == (0.25, 8)
+    clock.now += 100
+    assert watcher.look() is not None
+    clock.now += 10
+    last = watcher.look()
+    assert last is not None
+    assert last.rows_per_s == 0
+
+
+def test_a_line_without_a_known_number_of_rows() -> None:
+    counts = LedgerCounts(1200, 3, {"internal": 3}, {})
+    view = View(counts, {"state": "running", "run_id": RUN, "total": None}, 2.5, 0)
+    assert line(view) == "1,203 rows recorded · 3 failed · 2.50 rows/s"
+
+
+def test_an_output_without_runs_is_told(storage: Storage) -> None:
+    result = CliRunner().invoke(app, ["status", storage.uri(), "--watch"])
+    assert result.exit_code == 2
+    assert "no run" in result.stderr
+
+
+def test_it_does_not_go_with_json(storage: Storage) -> None:
+    result = CliRunner().invoke(app, ["status", storage.uri(), "--watch", "--json"])
+    assert result.exit_code == 2
+
+
+def test_watching_needs_no_ray() -> None:
+    assert loaded_after("import jobs.watch").isdisjoint({"ray", "torch"})
