@@ -59,6 +59,7 @@ def _model(config: RunConfig, console: Console, problems: list[Exception]) -> Mo
         base_revision=model.base_revision,
         uso_revision=model.uso_revision,
         siglip_revision=model.siglip_revision,
+        loras=model.lora_files,
     )
     try:
         card = describe_model(source)

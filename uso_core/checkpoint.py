@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from uso_core import layouts
 from uso_core.errors import CheckpointError
-from uso_core.fingerprint import fingerprint
+from uso_core.fingerprint import file_digest, fingerprint
 from uso_core.layouts import Part, PartName, Tree
 from uso_core.request import Limits
 from uso_core.trees import download_tree, hub_commit, open_tree
@@ -20,6 +20,19 @@ TINY_VERSION = 1
 """To be raised with every change to what `uso_core.tiny` writes: it is part of the fingerprint."""
 TINY_LIMITS = Limits(min_size=16, max_size=256, default_size=64)
 """For tiny checkpoints, and for settings (config.json) that give no `limits` of their own."""
+
+
+@dataclass(frozen=True)
+class LoraFile:
+    """A LoRA of the user's own, which is merged beside USO's.
+
+    Attributes:
+        path: a local `.safetensors` file, of any key layout that diffusers reads.
+        weight: what its updates are multiplied with.
+    """
+
+    path: str
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,7 @@ class ModelSource:
         base_revision: branch, tag or commit of a Hub id (None: its main branch); unused otherwise.
         uso_revision: likewise.
         siglip_revision: likewise.
+        loras: in the order in which they are merged.
     """
 
     base: str
@@ -44,6 +58,7 @@ class ModelSource:
     base_revision: str | None = None
     uso_revision: str | None = None
     siglip_revision: str | None = None
+    loras: tuple[LoraFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,11 +86,13 @@ class FoundModel:
         name: as in `ModelCard`.
         layout: as in `ModelCard`.
         parts: where each part's files are; they may still be at the Hub.
+        loras: of the user's own.
     """
 
     name: str
     layout: Literal["original", "diffusers"]
     parts: Mapping[PartName, Part]
+    loras: tuple[LoraFile, ...] = ()
 
     def downloaded(self) -> FoundModel:
         """The same, with every file on disk: those at the Hub go to its cache.
@@ -104,9 +121,10 @@ def describe_model(source: ModelSource) -> ModelCard:
     seed = tiny_seed(source.base)
     if seed is not None:
         digest = hashlib.sha256(f"tiny {TINY_VERSION} {seed}".encode()).hexdigest()
-        return ModelCard(f"tiny:{seed}", "tiny", TINY_LIMITS, digest)
+        return ModelCard(f"tiny:{seed}", "tiny", TINY_LIMITS, _with_loras(digest, source.loras))
     model = find_model(source)
-    return ModelCard(model.name, model.layout, limits_of(model), fingerprint(model.parts))
+    digest = _with_loras(fingerprint(model.parts), source.loras)
+    return ModelCard(model.name, model.layout, limits_of(model), digest)
 
 
 def pin_revisions(source: ModelSource) -> ModelSource:
@@ -146,7 +164,7 @@ def find_model(source: ModelSource) -> FoundModel:
         parts |= layouts.siglip_parts(base, "siglip")
     else:
         parts |= layouts.siglip_parts(open_tree(source.siglip, source.siglip_revision))
-    return FoundModel(layouts.model_name(base, parts), layout, parts)
+    return FoundModel(layouts.model_name(base, parts), layout, parts, source.loras)
 
 
 def tiny_seed(base: str) -> int | None:
@@ -183,6 +201,14 @@ def limits_of(model: FoundModel) -> Limits:
         return Limits(**given)
     except TypeError as error:
         raise CheckpointError(str(path), f"limits: {error}") from error
+
+
+def _with_loras(digest: str, loras: tuple[LoraFile, ...]) -> str:
+    """A model's fingerprint with LoRAs merged; without any, its own."""
+    if not loras:
+        return digest
+    facts = [digest, *(f"{file_digest(Path(lora.path))} {lora.weight!r}" for lora in loras)]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -72,6 +72,11 @@ class Components:
         """Whether the transformer takes a guidance scale: FLUX.1-dev does, schnell does not."""
         return bool(self.transformer.config.guidance_embeds)
 
+    @property
+    def text_tokens(self) -> int:
+        """T5 tokens of a prompt, padded: FLUX.1-dev was trained with 512, schnell with 256."""
+        return 512 if self.is_guided else 256
+
 
 def hoist_embedders(
     transformer: FluxTransformer2DModel,

@@ -74,7 +74,9 @@ def denoise(
     context = torch.cat([conditioning.context for conditioning in conditionings])
     content = torch.cat([conditioning.content for conditioning in conditionings])
     tokens = _noise(transformer, form.size, seeds, context)
-    scheduler = make_scheduler(form.num_steps, form.size, context.device)
+    scheduler = make_scheduler(
+        form.num_steps, form.size, context.device, is_shifted=components.is_guided
+    )
     embeddings = step_embeddings(
         components.time_text_embed,
         scheduler.sigmas[:-1],

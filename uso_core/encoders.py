@@ -12,7 +12,7 @@ from uso_core.components import Components
 from uso_core.geometry import pack
 from uso_core.images import image_to_tensor
 
-T5_TOKENS = 512
+T5_TOKENS = 512  # of FLUX.1-dev; see `Components.text_tokens`
 CLIP_TOKENS = 77
 
 
@@ -78,7 +78,7 @@ def _t5_ids(components: Components, prompt: str) -> tuple[torch.Tensor, bool]:
     encoding = components.tokenizer_2(
         prompt,
         padding="max_length",
-        max_length=T5_TOKENS,
+        max_length=components.text_tokens,
         truncation=True,
         return_overflowing_tokens=True,
         return_tensors="pt",

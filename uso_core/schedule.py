@@ -25,14 +25,21 @@ def shift_mu(size: Size) -> float:
 
 
 def make_scheduler(
-    num_steps: int, size: Size, device: torch.device
+    num_steps: int, size: Size, device: torch.device, *, is_shifted: bool = True
 ) -> FlowMatchEulerDiscreteScheduler:
     """A fresh Euler scheduler, ready for the first of `num_steps` steps.
 
     Its `sigmas`, [num_steps + 1] float32 on `device`, go from 1 to 0.
+
+    Args:
+        num_steps: Euler steps.
+        size: of the output, in pixels.
+        device: of the sigmas.
+        is_shifted: False leaves the sigmas evenly spaced, as schnell takes them.
     """
     scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
     sigmas = np.linspace(1, 1 / num_steps, num_steps)
-    scheduler.set_timesteps(sigmas=sigmas, mu=shift_mu(size), device=device)
+    mu = shift_mu(size) if is_shifted else 0.0
+    scheduler.set_timesteps(sigmas=sigmas, mu=mu, device=device)
     scheduler.set_begin_index(0)  # else the first step looks its index up, and waits for the GPU
     return scheduler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import reduce
 from pathlib import Path
 
 import torch
@@ -38,6 +39,7 @@ from uso_core.strict_load import (
 from uso_core.style_projector import StyleProjector
 from uso_core.tensor_files import open_tensor_files
 from uso_core.tiny import write_tiny_checkpoint
+from uso_core.user_lora import read_user_lora
 
 _SIZING_KEY = "feature_embedder.high_embedding_linear.0.weight"
 
@@ -68,7 +70,8 @@ def load_components(
     else:
         with tempfile.TemporaryDirectory(prefix="uso-tiny-") as folder:
             write_tiny_checkpoint(Path(folder), seed=seed)
-            components = _load(find_model(ModelSource(folder)), dtype, device, preset)
+            tiny = find_model(ModelSource(folder, loras=source.loras))
+            components = _load(tiny, dtype, device, preset)
     apply_preset(components, preset, device)
     return components
 
@@ -119,13 +122,21 @@ def empty_transformer(model: FoundModel) -> FluxTransformer2DModel:
 
 
 def _load_transformer(model: FoundModel, place: Placement) -> FluxTransformer2DModel:
-    """The transformer with the LoRA merged."""
+    """The transformer with USO's LoRA, and those of the user, merged."""
     files = open_tensor_files(model.parts["transformer"].weight_paths)
     transformer = empty_transformer(model)
     rules, shapes = _transformer_rules(model, transformer), shapes_of(transformer)
     check_keys(files, file_shapes(rules, shapes))  # first: a LoRA is right or wrong for a base
-    lora = read_lora(open_tensor_files(model.parts["lora"].weight_paths), shapes)
-    load_strictly(transformer, files, rules, place, merge=lora.merged)
+    loras = [read_lora(open_tensor_files(model.parts["lora"].weight_paths), shapes)]
+    loras += [
+        read_user_lora(open_tensor_files([Path(lora.path)]), shapes, lora.weight)
+        for lora in model.loras
+    ]
+
+    def merged(name: str, weight: torch.Tensor) -> torch.Tensor:
+        return reduce(lambda sum_, lora: lora.merged(name, sum_), loras, weight)
+
+    load_strictly(transformer, files, rules, place, merge=merged)
     return transformer
 
 

@@ -7,7 +7,16 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pipelines.config.strict import StrictModel
+from uso_core.checkpoint import LoraFile
 from uso_core.presets import PRESETS, Attention, Preset, PresetName
+
+
+class LoraConfig(StrictModel):
+    """A LoRA of your own."""
+
+    path: str
+    """A `.safetensors` file, at the same place on every node."""
+    weight: float = Field(default=1.0, ge=-4, le=4)
 
 
 class ModelConfig(StrictModel):
@@ -23,6 +32,8 @@ class ModelConfig(StrictModel):
     siglip: str = "google/siglip-so400m-patch14-384"
     """The SigLIP vision model (likewise)."""
     siglip_revision: str | None = None
+    loras: list[LoraConfig] = Field(default_factory=list)
+    """LoRAs of FLUX, each `{path, weight}`, that are merged beside USO's."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """`auto`: bfloat16 on CUDA, float32 on the CPU."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -45,6 +56,11 @@ class ModelConfig(StrictModel):
         if self.cache_threshold is None:
             return preset
         return preset.with_threshold(self.cache_threshold)
+
+    @property
+    def lora_files(self) -> tuple[LoraFile, ...]:
+        """As the model's source has them."""
+        return tuple(LoraFile(lora.path, lora.weight) for lora in self.loras)
 
     @model_validator(mode="after")
     def _runnable(self) -> ModelConfig:

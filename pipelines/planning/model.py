@@ -36,6 +36,7 @@ def look_at_model(config: ModelConfig) -> LookedAt:
         base_revision=config.base_revision,
         uso_revision=config.uso_revision,
         siglip_revision=config.siglip_revision,
+        loras=config.lora_files,
     )
     stand_in = ModelCard(public_uri(config.base), "original", Limits(), "")
     if any(is_uri(location) for location in (config.base, config.uso, config.siglip)):

@@ -70,6 +70,7 @@ def localize(config: ModelConfig, options: Options) -> ModelSource:
         base_revision=config.base_revision,
         uso_revision=config.uso_revision,
         siglip_revision=config.siglip_revision,
+        loras=config.lora_files,
     )
 
 

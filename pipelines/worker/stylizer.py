@@ -70,7 +70,12 @@ class StylizerSpec:
             ValueError: an environment variable that the storage options name is not set.
         """
         model, fetch, output = config.model, config.fetch, config.output
-        here = {name: _absolute(getattr(model, name)) for name in ("base", "uso", "siglip")}
+        here: dict[str, object] = {
+            name: _absolute(getattr(model, name)) for name in ("base", "uso", "siglip")
+        }
+        here["loras"] = [
+            lora.model_copy(update={"path": _absolute(lora.path)}) for lora in model.loras
+        ]
         if model.device == "auto" and config.stylize.gpus_per_actor == 0:
             here["device"] = "cpu"
         roots = [str(Path(root).expanduser().resolve()) for root in fetch.local_roots]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from uso_core.checkpoint import (
 from uso_core.errors import CheckpointError
 from uso_core.request import Limits
 
-FLAT = {"uso": "nobody/uso", "siglip": "nobody/siglip"}
+FLAT: dict[str, Any] = {"uso": "nobody/uso", "siglip": "nobody/siglip"}
 """Hub ids that must not be looked up, because the base holds these files."""
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from uso_core.components import Components
 from uso_core.errors import CheckpointError
 from uso_core.key_mapping import transformer_rules
 
-GOLDEN_USO = {"uso": str(CHECKPOINT), "siglip": str(CHECKPOINT / "siglip")}
+GOLDEN_USO: dict[str, Any] = {"uso": str(CHECKPOINT), "siglip": str(CHECKPOINT / "siglip")}
 
 
 def unmerged(transformer: torch.nn.Module) -> dict[str, torch.Tensor]:

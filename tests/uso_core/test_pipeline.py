@@ -225,6 +225,7 @@ def test_a_base_without_guidance_is_given_none(golden_components: Components) ->
     with record_calls(pipeline) as calls:
         pipeline([make_request(1)])
     assert len(calls.args["time_text_embed"][0]) == 2  # the time and the text
+    assert calls.kwargs["t5"][0]["input_ids"].shape == (1, 256)
 
 
 def test_compiling_reaches_every_block(alone: list[str], golden_components: Components) -> None:

@@ -50,3 +50,8 @@ def test_noise_is_the_originals(row: dict[str, Any]) -> None:
     assert row["bf16_equals_rounded_float32"]
     half = draw_noise(row["seed"], size, 16, dtype=torch.bfloat16, device=CPU)
     assert torch.equal(half, noise.to(torch.bfloat16))
+
+
+def test_schnells_steps_are_evenly_spaced() -> None:
+    sigmas = make_scheduler(4, Size(1024, 1024), CPU, is_shifted=False).sigmas
+    torch.testing.assert_close(sigmas, torch.tensor([1, 0.75, 0.5, 0.25, 0]))
