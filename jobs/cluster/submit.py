@@ -72,10 +72,10 @@ def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitO
         refuse_secrets(config)
         env = passed_env(options.env)
         server = JobServer(options.address)
-        sent = _for_cluster(config, server, console)
+        here = server.on_this_machine()
+        sent = _for_cluster(config, console, on_this_machine=here)
         _say_unset(sent, options.env, console)
         if options.check:
-            here = server.on_this_machine()
             _fact(console, "manifest", check_manifest(sent, on_this_machine=here))
         pip = _requirements(sent) if options.pip else ()
         with tempfile.TemporaryDirectory(prefix="uso-submit-") as folder:
@@ -92,10 +92,10 @@ def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitO
     return exits.DONE
 
 
-def _for_cluster(config: RunConfig, server: JobServer, console: Console) -> RunConfig:
+def _for_cluster(config: RunConfig, console: Console, *, on_this_machine: bool) -> RunConfig:
     """The configuration as it is sent: it joins the cluster that it runs on."""
     paths = local_paths(config)
-    if paths and not server.on_this_machine():
+    if paths and not on_this_machine:
         refuse_relative_paths(config)
         names = ", ".join(dict.fromkeys(path.key for path in paths))
         _fact(console, "paths", f"every node of the cluster must see the folders of {names}")

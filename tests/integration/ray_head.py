@@ -25,14 +25,19 @@ class RayHead:
     """A running head.
 
     Attributes:
-        address: of its job server.
+        port: of its job server, on 127.0.0.1.
         env: what a client's environment has to hold to be let in.
         folder: holds all that Ray writes.
     """
 
-    address: str
+    port: int
     env: dict[str, str]
     folder: Path
+
+    @property
+    def address(self) -> str:
+        """The URL of its job server."""
+        return f"http://127.0.0.1:{self.port}"
 
 
 @contextmanager
@@ -53,7 +58,7 @@ def ray_head(folder: Path, token: str) -> Iterator[RayHead]:
         start_new_session=True,
     ) as process:
         try:
-            head = RayHead(f"http://127.0.0.1:{port}", auth, folder)
+            head = RayHead(port, auth, folder)
             _wait_until_up(process, head)
             yield head
         finally:
@@ -87,7 +92,8 @@ def _arguments(folder: Path, port: int, others: list[int]) -> list[str]:
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], head: RayHead) -> None:
-    headers = {"Authorization": f"Bearer {head.env.get('RAY_AUTH_TOKEN', '')}"}
+    token = head.env.get("RAY_AUTH_TOKEN")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     ends_at = time.monotonic() + _START_S
     while time.monotonic() < ends_at:
         assert process.poll() is None, "ray start has ended"

@@ -29,6 +29,7 @@ from tests.integration.harness import (
 )
 from tests.integration.ray_head import RayHead, ray_head
 from tests.pipelines.http_origin import ok, serving
+from tests.tcp_forwarder import forwarding
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 
@@ -106,10 +107,30 @@ def write_run(folder: Path, held_url: str) -> tuple[str, list[str]]:
     return str(write_config(folder / "wave.yaml", config)), [row["id"] for row in rows]
 
 
+def stop_while_rows_are_held(
+    job: str, head: RayHead, output: str, released: threading.Event
+) -> None:
+    """Stop a job, and let the rows at work end only after it has been told to."""
+    with started_uso("stop", job, "--address", head.address, env=head.env) as stopping:
+        assert stopping.stdout is not None
+        assert "rows on the actors end" in stopping.stdout.readline()
+        before = len(read_records(output))
+        released.set()
+        said, _ = stopping.communicate(timeout=120)
+    assert stopping.returncode == exits.DONE, said
+    assert "what it drew is recorded" in said
+    recorded = {record["id"] for record in read_records(output)}
+    assert before < len(recorded) < 40
+    check_ledger(output, sorted(recorded))  # no image of a row that was not recorded
+
+
 def test_submit_follow_stop_half_way_submit_again_complete(tmp_path: Path, head: RayHead) -> None:
     output, reach = str(tmp_path / "out"), ("--address", head.address)
     write_references(tmp_path, 1)
-    with held_back((tmp_path / "ref0.png").read_bytes()) as (url, released):
+    with (
+        held_back((tmp_path / "ref0.png").read_bytes()) as (url, released),
+        forwarding(("127.0.0.1", head.port)) as tunnel,
+    ):
         config, ids = write_run(tmp_path, url)
         code, said = run_uso("submit", config, *reach, env=head.env)
         assert code == exits.DONE, said
@@ -119,26 +140,19 @@ def test_submit_follow_stop_half_way_submit_again_complete(tmp_path: Path, head:
         first = job_id(said)
         assert re.fullmatch(r"wave-\d{8}-\d{6}-[0-9a-f]{4}", first)
 
-        with started_uso("logs", "-f", first, *reach, env=head.env) as following:
+        through = ("--address", f"http://127.0.0.1:{tunnel.port}")
+        with started_uso("logs", "-f", first, *through, env=head.env) as following:
             wait_for_parts(following, output)
             (driver,) = working_folders(head.folder, "jobs.cli run run.yaml")
             assert "_ray_pkg_" in driver  # what was sent is what runs
             # The name that configs/kuberay/rayjob.yaml waits for.
             assert set(working_folders(head.folder, "ray::_Actor")) == {driver}
-            with started_uso("stop", first, *reach, env=head.env) as stopping:
-                assert stopping.stdout is not None
-                assert "rows on the actors end" in stopping.stdout.readline()
-                before = len(read_records(output))
-                released.set()
-                said, _ = stopping.communicate(timeout=120)
-            assert stopping.returncode == exits.DONE, said
-            assert "what it drew is recorded" in said
+            assert tunnel.cut() > 0
+            stop_while_rows_are_held(first, head, output, released)
             log, _ = following.communicate(timeout=120)
         assert following.returncode == exits.INTERRUPTED, log
-        assert "Interrupted. What was recorded stays." in log
-        recorded = {record["id"] for record in read_records(output)}
-        assert before < len(recorded) < 40  # the rows that were at work when it was stopped
-        check_ledger(output, sorted(recorded))  # no image of a row that was not recorded
+        assert log.count("Running entrypoint for job") == 1
+        assert log.count("Interrupted. What was recorded stays.") == 1
 
         code, said = run_uso("submit", config, "--follow", *reach, env=head.env)
     assert code == exits.DONE, said
@@ -174,6 +188,16 @@ def test_without_the_token(command: tuple[str, ...], head: RayHead, home: dict[s
     assert code == exits.RUN_FAILED
     assert "set RAY_AUTH_TOKEN" in said
     assert "Traceback" not in said
+
+
+def test_a_cluster_without_a_token(home: dict[str, str]) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="uso", ignore_cleanup_errors=True) as folder,
+        ray_head(Path(folder), token="") as open_head,
+    ):
+        code, said = run_uso("jobs", "--address", open_head.address, env=home)
+    assert code == exits.DONE, said
+    assert "No jobs that uso submitted." in said
 
 
 def test_a_job_that_is_not_there(head: RayHead) -> None:
