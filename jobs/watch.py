@@ -22,7 +22,7 @@ from pipelines.config.file import ConfigError
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.follow import LedgerFollower
 from pipelines.ledger.lease import LEASE_PATH
-from pipelines.ledger.ledger import LedgerError
+from pipelines.ledger.ledger import LedgerError, count_records
 from pipelines.storage.storage import Storage, StorageError, public_uri
 
 _WINDOW_S = 60.0
@@ -119,12 +119,13 @@ def watch_command(output: str, *, every_s: float, config_path: Path | None) -> i
         with exits.exit_on(ConfigError, StorageError, LedgerError, code=exits.WRONG_INPUT):
             storage = open_output(output, config_path)
             view = _watch(Watcher(storage), console, every_s)
+            counts = count_records(storage)  # once more, for an example of each failure
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     if view is None:
         exits.say_error(f"{public_uri(output)}: no run; check the path")
         return exits.WRONG_INPUT
-    print_counts(storage, view.counts, view.run, console)
+    print_counts(storage, counts, view.run, console)
     if view.run["state"] in _CODES:
         return _CODES[view.run["state"]]
     exits.say_error(

@@ -85,6 +85,7 @@ def test_it_shows_the_run_go_on_and_ends_with_it(
     assert "3 of 4 rows recorded · 1 failed" in result.stdout
     assert f"{RUN}: {state}: why" in result.stdout
     assert "recorded   4 rows" in result.stdout
+    assert "c: nothing there" in result.stdout
 
 
 def test_a_driver_that_is_silent_for_a_minute_is_told(storage: Storage, ledger: Ledger) -> None:
