@@ -46,6 +46,14 @@ class RunConfig(StrictModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_gpus_for_the_preset(self) -> RunConfig:
+        if self.model.chosen_preset.needs_gpu and self.stylize.gpus_per_actor == 0:
+            raise ValueError(
+                f"model.preset {self.model.preset} needs a GPU, and stylize.gpus_per_actor is 0"
+            )
+        return self
+
     @classmethod
     def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         """The configuration in a YAML file.

@@ -277,3 +277,8 @@ def test_images_are_drawn_together_only_where_the_preset_allows_it(preset: str, 
         (said,) = problems(file, MINIMAL, *overrides)
         assert "stylize.batch_images is 4" in said
         assert "fp8 or low_vram" in said
+
+
+def test_a_preset_for_gpus_needs_actors_with_gpus(file: Path) -> None:
+    text = f"{MINIMAL}model: {{preset: tiny_vram}}\nstylize: {{gpus_per_actor: 0}}\n"
+    assert "tiny_vram needs a GPU, and stylize.gpus_per_actor is 0" in problems(file, text)[0]
