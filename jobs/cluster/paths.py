@@ -74,7 +74,12 @@ def _map_paths(config: RunConfig, change: Callable[[str, str], str]) -> RunConfi
             update={"path": changed("output.path", config.output.path)}
         ),
     }
-    model_update = dict(_model_paths(config, change))
+    model_update: dict[str, object] = dict(_model_paths(config, change))
+    if config.model.loras:
+        model_update["loras"] = [
+            lora.model_copy(update={"path": changed("model.loras", lora.path)})
+            for lora in config.model.loras
+        ]
     if model_update:
         sections["model"] = config.model.model_copy(update=model_update)
     if fetch.local_roots:

@@ -25,7 +25,12 @@ def test_every_local_path_is_found(folder: Path) -> None:
     found = local_paths(
         config(
             manifest={"path": ["a.parquet", "s3://bucket/b.parquet"], "base_uri": "photos"},
-            model={"base": "weights", "uso": "/models/USO", "siglip": "google/siglip"},
+            model={
+                "base": "weights",
+                "uso": "/models/USO",
+                "siglip": "google/siglip",
+                "loras": [{"path": "/models/ink.safetensors"}],
+            },
             fetch={"local_roots": ["~/photos"]},
         )
     )
@@ -35,6 +40,7 @@ def test_every_local_path_is_found(folder: Path) -> None:
         "output.path": "out",
         "model.base": "weights",
         "model.uso": "/models/USO",
+        "model.loras": "/models/ink.safetensors",
         "fetch.local_roots": "~/photos",
     }
     assert {path.key for path in found if path.relative} == {
