@@ -97,7 +97,7 @@ class StageTime:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Everything that the first screen says."""
+    """Everything that the first screen says; `workers` are those of the last run."""
 
     completed: int
     failed: int
@@ -122,7 +122,8 @@ class Tally:
         self._images = 0
         self._codes: Counter[str] = Counter()
         self._examples: dict[str, list[Example]] = defaultdict(list)
-        self._names: dict[str, set[str]] = {name: set() for name in ("model", "device", "worker")}
+        self._names: dict[str, set[str]] = {name: set() for name in ("model", "device")}
+        self._workers: dict[str, set[str]] = defaultdict(set)
         self._runs: dict[str, int] = {}
         self._run: list[npt.NDArray[np.int32]] = []
         self._failed: list[npt.NDArray[np.bool_]] = []
@@ -138,6 +139,7 @@ class Tally:
         self._run.append(self._run_numbers(batch["run_id"]))
         for name, seen in self._names.items():
             seen.update(value for value in pc.unique(batch[name]).to_pylist() if value)
+        self._add_workers(batch)
         self._add_timings(batch["timings"])
         self._add_failures(batch.select(["id", "error"]).filter(failed))
 
@@ -150,11 +152,16 @@ class Tally:
             images=self._images,
             models=tuple(map(visible, sorted(self._names["model"]))),
             devices=tuple(map(visible, sorted(self._names["device"]))),
-            workers=len(self._names["worker"]),
+            workers=len(self._workers[max(self._workers)]) if self._workers else 0,
             failures=tuple(self._groups()),
             rates=tuple(self._rates()),
             stages=tuple(self._stages()),
         )
+
+    def _add_workers(self, batch: pa.RecordBatch) -> None:
+        pairs = pa.table(batch.select(["run_id", "worker"])).group_by(["run_id", "worker"])
+        for pair in pairs.aggregate([]).to_pylist():
+            self._workers[pair["run_id"]] |= {pair["worker"]} - {None}
 
     def _run_numbers(self, run_ids: pa.Array) -> npt.NDArray[np.int32]:
         coded = run_ids.dictionary_encode()

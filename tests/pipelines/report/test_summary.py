@@ -47,6 +47,11 @@ def test_totals_and_failures_with_examples() -> None:
     assert (second.code, second.rows, second.stage) == ("internal", 1, "worker")
 
 
+def test_workers_are_those_of_the_last_run() -> None:
+    earlier = [completed(name) | {"run_id": "20251231T235959-r"} for name in "abc"]
+    assert summary_of(earlier, [completed("d"), failed("e")]).workers == 1
+
+
 def test_the_rate_counts_every_row_once_in_its_span() -> None:
     rows = [completed(f"r{n}", at=n * 10) for n in range(100)]
     (rate,) = summary_of([*rows, failed("bad", at=995)]).rates
