@@ -71,6 +71,10 @@ more_than_four_rows_are_recorded() {
   [ "${rows% *}" -gt 4 ]
 }
 
+the_new_run_is_known() { # the one before it was interrupted
+  uso status out/tutorial/out | grep -qE "^last run .*: (running|completed) at"
+}
+
 check_report() {
   page=$PWD/out/tutorial/out/report/index.html
   browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
@@ -168,9 +172,9 @@ check_half_way
 
 # 9. Go on
 uso submit out/tutorial/stylize.yaml
-uso logs -f stylize
-uso status out/tutorial/out
-check_said ": done"
+wait_until the_new_run_is_known
+uso status out/tutorial/out --watch
+uso logs stylize
 check_recorded 50
 
 # 10. Look at it
