@@ -25,7 +25,7 @@ from transformers import (
 
 from uso_core.errors import CheckpointError
 from uso_core.key_mapping import Rule
-from uso_core.layouts import Part
+from uso_core.layouts import Part, PartName
 from uso_core.model_configs import encoder_config
 from uso_core.strict_load import Placement, load_strictly
 from uso_core.tensor_files import TensorFiles, leave_out, open_tensor_files
@@ -44,7 +44,27 @@ _BESIDE_SIGLIP_VISION = (
     "vision_model.embeddings.position_ids",
 )
 _BESIDE_T5_ENCODER = ("decoder.", "lm_head.")
+_BESIDE: dict[PartName, tuple[str, ...]] = {
+    "text_encoder": _BESIDE_CLIP_TEXT,
+    "text_encoder_2": _BESIDE_T5_ENCODER,
+    "image_encoder": _BESIDE_SIGLIP_VISION,
+}
 _T5_TABLE, _T5_TABLE_AGAIN = "shared.weight", "encoder.embed_tokens.weight"
+
+
+def encoder_files(name: PartName, part: Part) -> TensorFiles:
+    """The tensors of an encoder's files that are loaded.
+
+    Args:
+        name: `text_encoder`, `text_encoder_2` or `image_encoder`.
+        part: on disk.
+
+    Raises:
+        CheckpointError: a file cannot be read.
+    """
+    files = open_tensor_files(part.weight_paths)
+    twice = (_T5_TABLE_AGAIN,) if _T5_TABLE in files.shapes else ()
+    return leave_out(files, _BESIDE[name] + twice)
 
 
 def load_clip(part: Part, tokenizer: CLIPTokenizer, place: Placement) -> CLIPTextModel:
@@ -63,7 +83,7 @@ def load_clip(part: Part, tokenizer: CLIPTokenizer, place: Placement) -> CLIPTex
     config = CLIPTextConfig.from_dict(values | {"eos_token_id": tokenizer.eos_token_id})
     with init_empty_weights(include_buffers=False):
         module = CLIPTextModel(config)
-    files = leave_out(open_tensor_files(part.weight_paths), _BESIDE_CLIP_TEXT)
+    files = encoder_files("text_encoder", part)
     load_strictly(module, files, _tower_rules(module, files, "text_model."), place)
     return module
 
@@ -79,7 +99,7 @@ def load_siglip(part: Part, place: Placement) -> SiglipVisionModel:
         module = SiglipVisionModel(SiglipVisionConfig.from_dict(values))
     # As the original runs it; the fused kernels' rounding alone puts style tokens 1e-5 off.
     module.set_attn_implementation("eager")
-    files = leave_out(open_tensor_files(part.weight_paths), _BESIDE_SIGLIP_VISION)
+    files = encoder_files("image_encoder", part)
     load_strictly(module, files, _tower_rules(module, files, "vision_model."), place)
     return module
 
@@ -93,13 +113,12 @@ def load_t5(part: Part, place: Placement) -> T5EncoderModel:
     values = encoder_config(part.config_path, ("t5",), "")
     with init_empty_weights(include_buffers=False):
         module = T5EncoderModel(T5Config.from_dict(values))
-    files = open_tensor_files(part.weight_paths)
+    files = encoder_files("text_encoder_2", part)
     table = _T5_TABLE if _T5_TABLE in files.shapes else _T5_TABLE_AGAIN
-    unused = (*_BESIDE_T5_ENCODER, _T5_TABLE_AGAIN) if table == _T5_TABLE else _BESIDE_T5_ENCODER
     rules = [Rule(name, (name,)) for name in module.state_dict() if not _is_t5_table(name)]
     rules.append(Rule(table, (_T5_TABLE,)))
     tied = {_T5_TABLE_AGAIN: _T5_TABLE}
-    load_strictly(module, leave_out(files, unused), rules, place, tied=tied)
+    load_strictly(module, files, rules, place, tied=tied)
     module.tie_weights()
     return module
 

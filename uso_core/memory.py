@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from uso_core.checkpoint import FoundModel, ModelSource, find_model, tiny_seed
+from uso_core.encoder_weights import encoder_files
 from uso_core.float8 import BLOCKS, is_float8_linear
-from uso_core.layouts import PartName
 from uso_core.presets import EXACT, Preset
-from uso_core.tensor_files import open_tensor_files
+from uso_core.tensor_files import TensorFiles, open_tensor_files
 from uso_core.weights import empty_transformer
 
 WORKING_BYTES = 4 * 2**30
@@ -42,8 +42,8 @@ def memory_needed(source: ModelSource, dtype: torch.dtype, preset: Preset = EXAC
 def weights_bytes(source: ModelSource, dtype: torch.dtype, preset: Preset = EXACT) -> int:
     """Bytes of weights that are on the device while an image is drawn; 0 for a tiny model.
 
-    LoRAs count nothing, because they are merged. Files that also hold what is not loaded (SigLIP's
-    text model) count as a whole.
+    LoRAs count nothing, because they are merged; nor does what files hold and is not loaded (T5's
+    decoder, SigLIP's text model).
 
     Raises:
         CheckpointError: a file is missing or cannot be read.
@@ -52,11 +52,10 @@ def weights_bytes(source: ModelSource, dtype: torch.dtype, preset: Preset = EXAC
         return 0
     model = find_model(source).downloaded()
     flux = transformer_bytes(empty_transformer(model), dtype, preset)
-    projector = _file_bytes(model, ("projector",), torch.float32)
+    projector = _bytes(open_tensor_files(model.parts["projector"].weight_paths), torch.float32)
     if preset.encoders == "host":
         return flux + projector
-    text = _file_bytes(model, ("text_encoder", "text_encoder_2"), dtype)
-    return flux + projector + text + _file_bytes(model, ("vae", "image_encoder"), torch.float32)
+    return flux + projector + _encoder_bytes(model, dtype)
 
 
 def transformer_bytes(transformer: nn.Module, dtype: torch.dtype, preset: Preset) -> int:
@@ -74,8 +73,15 @@ def transformer_bytes(transformer: nn.Module, dtype: torch.dtype, preset: Preset
     return rest + _BLOCKS_AT_A_TIME * max(sizes.values())
 
 
-def _file_bytes(model: FoundModel, parts: tuple[PartName, ...], dtype: torch.dtype) -> int:
-    return dtype.itemsize * sum(
-        sum(map(prod, open_tensor_files(model.parts[name].weight_paths).shapes.values()))
-        for name in parts
+def _encoder_bytes(model: FoundModel, dtype: torch.dtype) -> int:
+    parts = model.parts
+    return (
+        _bytes(encoder_files("text_encoder", parts["text_encoder"]), dtype)
+        + _bytes(encoder_files("text_encoder_2", parts["text_encoder_2"]), dtype)
+        + _bytes(encoder_files("image_encoder", parts["image_encoder"]), torch.float32)
+        + _bytes(open_tensor_files(parts["vae"].weight_paths), torch.float32)
     )
+
+
+def _bytes(files: TensorFiles, dtype: torch.dtype) -> int:
+    return dtype.itemsize * sum(map(prod, files.shapes.values()))
