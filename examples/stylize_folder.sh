@@ -54,11 +54,11 @@ check_half_way() {
 }
 
 wait_until() {
-  for _ in $(seq 240); do
-    if "$@"; then return; fi
+  local ends_at=$((SECONDS + 180))
+  until "$@"; do
+    [ "$SECONDS" -lt "$ends_at" ] || fail "waited 3 minutes for: $*"
     sleep 0.5
   done
-  fail "waited 2 minutes for: $*"
 }
 
 cluster_is_up() {
