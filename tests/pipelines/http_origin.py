@@ -103,6 +103,7 @@ def serving() -> Iterator[Origin]:
 def head(status_line: str, **headers: str) -> bytes:
     lines = [
         f"HTTP/1.1 {status_line}",
+        "Connection: close",
         *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items()),
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()

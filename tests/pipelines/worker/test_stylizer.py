@@ -248,8 +248,7 @@ def test_small_rows_that_wait_are_drawn_together_where_the_preset_allows_it(make
     gate = Gate()
     pipeline = Misbehaving(lambda seed: gate(seed) if seed == 0 else None)
     model = {"base": "tiny", "preset": "fp8"}  # the models that are drawn with stay as they are
-    together = {"gpus_per_actor": 0, "batch_images": 3}
-    stylizer = make(pipeline, model=model, stylize=together)
+    stylizer = make(pipeline, model=model, stylize={"batch_images": 3})
     rows = [make_row(f"r{seed}", seed=seed) for seed in range(4)]
     with ThreadPoolExecutor(4) as pool:
         outcomes = [pool.submit(stylizer.stylize, rows[0])]
