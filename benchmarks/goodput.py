@@ -32,7 +32,7 @@ from benchmarks.sleeping import STEP_S, SleepingWorker
 from pipelines.config.schema import RunConfig
 from pipelines.driver.run import run
 from pipelines.rows import ManifestRow
-from pipelines.worker.stylizer import StylizerSpec
+from pipelines.worker.spec import StylizerSpec
 from tests.integration.harness import read_records, run_config
 from uso_core.request import Parameters
 

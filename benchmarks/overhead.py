@@ -41,8 +41,9 @@ from pipelines.driver.workers import Event, Finished, Ready
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.rows import ManifestEntry, ManifestRow
 from pipelines.storage.storage import Storage
+from pipelines.worker.activity import Activity
 from pipelines.worker.image_store import ImageStore
-from pipelines.worker.stylizer import Activity, StylizerSpec
+from pipelines.worker.spec import StylizerSpec
 from tests.integration.harness import run_config
 from uso_core import prepare as requests
 from uso_core.request import Limits, StylizeRequest

@@ -31,7 +31,8 @@ import pyarrow.parquet as pq
 from pipelines.config.schema import RunConfig
 from pipelines.driver.run import run
 from pipelines.rows import ManifestRow, Outcome, Timings
-from pipelines.worker.stylizer import Activity, StylizerSpec, WorkerInfo
+from pipelines.worker.activity import Activity, WorkerInfo
+from pipelines.worker.spec import StylizerSpec
 from tests.integration.harness import manifest_rows, run_config, write_manifest, write_references
 
 _NOTHING = Timings(fetch=0.1, condition=0.1, inference=0.1, decode=0.1, store=0.1)

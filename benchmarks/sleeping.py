@@ -12,7 +12,8 @@ import threading
 import time
 
 from pipelines.rows import ManifestRow, Outcome, Timings
-from pipelines.worker.stylizer import Activity, StylizerSpec, WorkerInfo
+from pipelines.worker.activity import Activity, WorkerInfo
+from pipelines.worker.spec import StylizerSpec
 
 STEP_S = 0.1
 FETCH_S = 0.2

@@ -21,7 +21,7 @@ from pipelines.driver.tasks import DispatchPolicy, Settled
 from pipelines.driver.workers import WatchedPool
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
-from pipelines.worker.stylizer import Activity
+from pipelines.worker.activity import Activity
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from pipelines.storage.storage import Storage, resolve_secrets
 from pipelines.storage.urls import resolve_variables
 from pipelines.watch.webhook import Receiver
 from pipelines.worker.model_files import localize
-from pipelines.worker.stylizer import StylizerSpec
+from pipelines.worker.spec import StylizerSpec
 from uso_core.checkpoint import ModelSource, describe_model, pin_revisions
 from uso_core.dimensions import dimensions_of
 

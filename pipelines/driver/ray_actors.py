@@ -30,7 +30,9 @@ from pipelines.driver.workers import (
 )
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.watch.logs import log_of_worker, row_in_log
-from pipelines.worker.stylizer import Activity, Stylizer, StylizerSpec, WorkerInfo
+from pipelines.worker.activity import Activity, WorkerInfo
+from pipelines.worker.spec import StylizerSpec
+from pipelines.worker.stylizer import Stylizer
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
 

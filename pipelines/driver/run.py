@@ -26,7 +26,8 @@ from pipelines.packing.pack import PackFacts
 from pipelines.planning.calibration import save_calibration
 from pipelines.watch.logs import run_in_log
 from pipelines.watch.ray_metrics import run_metrics
-from pipelines.worker.stylizer import Stylizer, StylizerSpec
+from pipelines.worker.spec import StylizerSpec
+from pipelines.worker.stylizer import Stylizer
 
 __all__ = ["Listener", "RunError", "RunSummary", "Snapshot", "run"]
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pipelines.config.watching import LoggingConfig
 from pipelines.rows import ManifestRow, Outcome
-from pipelines.worker.stylizer import Activity
+from pipelines.worker.activity import Activity
 
 
 @dataclass(frozen=True, slots=True)

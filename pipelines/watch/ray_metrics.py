@@ -21,7 +21,7 @@ from pipelines.driver.stats import Snapshot
 from pipelines.rows import Outcome
 from pipelines.watch import metrics
 from pipelines.watch.metrics import Metric
-from pipelines.worker.stylizer import Activity
+from pipelines.worker.activity import Activity
 
 R = TypeVar("R", bound=RayMetric)
 

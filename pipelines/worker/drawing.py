@@ -31,7 +31,7 @@ from uso_core.prepare import Form, PreparedRequest
 from uso_core.presets import PRESETS, SMALL_PRESETS
 
 if TYPE_CHECKING:
-    from pipelines.worker.stylizer import StylizerSpec
+    from pipelines.worker.spec import StylizerSpec
 
 logger = logging.getLogger(__name__)
 

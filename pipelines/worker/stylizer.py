@@ -9,25 +9,20 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING
 
-from pipelines.config.inputs import FetchConfig
-from pipelines.config.model import ModelConfig
-from pipelines.config.output import OutputConfig
-from pipelines.config.schema import RunConfig
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
-from pipelines.manifest.references import is_uri
 from pipelines.rows import ManifestRow, Outcome, Timings
-from pipelines.storage.storage import Storage, resolve_secrets
+from pipelines.storage.storage import Storage
+from pipelines.worker.activity import Activity, Tally, WorkerInfo
 from pipelines.worker.image_store import ImageStore
+from pipelines.worker.spec import StylizerSpec
 from uso_core.cache import Lookups
 from uso_core.errors import InvalidRequestError
 from uso_core.request import Parameters, StylizeRequest
@@ -37,96 +32,6 @@ if TYPE_CHECKING:
     from uso_core.pipeline import USOPipeline
 
 logger = logging.getLogger(__name__)
-
-Work = Literal["fetching", "drawing", "storing"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StylizerSpec:
-    """All that a worker is built from; picklable.
-
-    Attributes:
-        model: with its device settled where no GPU is asked for. Local paths, here and below, are
-            absolute: a worker may start in another folder.
-        fetch: how references are fetched.
-        output: where images go, and in which format.
-        storage: fsspec options by protocol, secrets resolved; a pickle of this holds them.
-        torch_threads: for the parts of the model that run on the CPU.
-        batch_images: most images that are drawn together.
-    """
-
-    model: ModelConfig
-    fetch: FetchConfig
-    output: OutputConfig
-    storage: Mapping[str, Mapping[str, Any]] = field(repr=False)
-    torch_threads: int = 1
-    batch_images: int = 1
-
-    @classmethod
-    def from_config(cls, config: RunConfig) -> StylizerSpec:
-        """What the workers of a run need; resolves secrets in this process's environment.
-
-        Raises:
-            ValueError: an environment variable that the storage options name is not set.
-        """
-        model, fetch, output = config.model, config.fetch, config.output
-        here: dict[str, object] = {
-            name: _absolute(getattr(model, name)) for name in ("base", "uso", "siglip")
-        }
-        here["loras"] = [
-            lora.model_copy(update={"path": _absolute(lora.path)}) for lora in model.loras
-        ]
-        if model.device == "auto" and config.stylize.gpus_per_actor == 0:
-            here["device"] = "cpu"
-        roots = [str(Path(root).expanduser().resolve()) for root in fetch.local_roots]
-        return cls(
-            model=model.model_copy(update=here),
-            fetch=fetch.model_copy(update={"local_roots": roots}),
-            output=output.model_copy(update={"path": _absolute(output.path, may_be_new=True)}),
-            storage=resolve_secrets(config.storage),
-            torch_threads=max(1, int(config.stylize.cpus_per_actor)),
-            batch_images=config.stylize.batch_images,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerInfo:
-    """Where a worker runs.
-
-    Attributes:
-        worker: unique in a run: node and process.
-        device: `cpu`, or the GPU's model name.
-        node: host name.
-        pid: process id.
-    """
-
-    worker: str
-    device: str
-    node: str
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """What the rows on a worker are doing now, and what it has done so far.
-
-    Attributes:
-        fetching: rows whose references are on the way.
-        drawing: rows on the device, or next in line for it.
-        storing: rows whose images are being encoded and written.
-        cache_hits: references answered from memory, since the start.
-        cache_misses: references fetched, since the start.
-        fetched_bytes: of references fetched over the network, since the start.
-        stored_bytes: of images stored, since the start.
-    """
-
-    fetching: int
-    drawing: int
-    storing: int
-    cache_hits: int
-    cache_misses: int
-    fetched_bytes: int = 0
-    stored_bytes: int = 0
 
 
 class Stylizer:
@@ -156,7 +61,7 @@ class Stylizer:
         output = Storage.at(spec.output.path, spec.storage, patience_s=spec.output.give_up_after_s)
         self._store = ImageStore(output, spec.output)
         self._pool = ThreadPoolExecutor(spec.fetch.concurrency, thread_name_prefix="fetch")
-        self._tally = _Tally()
+        self._tally = Tally()
         node, pid = platform.node(), os.getpid()
         self._info = WorkerInfo(f"{node}:{pid}", self._drawer.device_name, node, pid)
 
@@ -276,41 +181,6 @@ class Stylizer:
         counts = self._fetcher.cache_counts
         references = Lookups(counts.hits, counts.misses)
         return {"references": references, **self._drawer.pipeline.cache_lookups}
-
-
-def _absolute(location: str, *, may_be_new: bool = False) -> str:
-    """A local path as an absolute one; URLs, and what is no path (Hub ids), as they are."""
-    path = Path(location).expanduser()
-    return (
-        str(path.absolute()) if path.exists() or (may_be_new and not is_uri(location)) else location
-    )
-
-
-class _Tally:
-    """How many rows do what, and how many bytes they have stored."""
-
-    def __init__(self) -> None:
-        self.stored_bytes = 0
-        self._lock = threading.Lock()
-        self._counts: dict[Work, int] = {"fetching": 0, "drawing": 0, "storing": 0}
-
-    @contextmanager
-    def counted(self, work: Work) -> Iterator[None]:
-        with self._lock:
-            self._counts[work] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._counts[work] -= 1
-
-    def add_stored(self, num_bytes: int) -> None:
-        with self._lock:
-            self.stored_bytes += num_bytes
-
-    def now(self) -> dict[Work, int]:
-        with self._lock:
-            return dict(self._counts)
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.rows import ManifestRow, Outcome
-from pipelines.worker.stylizer import Activity, StylizerSpec, WorkerInfo
+from pipelines.worker.activity import Activity, WorkerInfo
+from pipelines.worker.spec import StylizerSpec
 from uso_core.request import Parameters
 
 

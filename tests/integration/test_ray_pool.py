@@ -19,7 +19,7 @@ from pipelines.driver.ray_actors import RayPool, RowWorker, row_event
 from pipelines.driver.tasks import DispatchPolicy, Settled
 from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, WorkerEnv
 from pipelines.rows import ManifestEntry, ManifestRow
-from pipelines.worker.stylizer import StylizerSpec
+from pipelines.worker.spec import StylizerSpec
 from tests.integration.scripted_worker import (
     CannotLoadWorker,
     CrashesAtStartWorker,

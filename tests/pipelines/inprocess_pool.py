@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed
 from pipelines.rows import ManifestRow, Outcome
-from pipelines.worker.stylizer import Activity
+from pipelines.worker.activity import Activity
 
 
 class DiesError(Exception):

@@ -11,7 +11,7 @@ from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.failures import RowFailedError
 from pipelines.worker.drawing import Drawer, load_pipeline
-from pipelines.worker.stylizer import StylizerSpec
+from pipelines.worker.spec import StylizerSpec
 from tests.pipelines.pictures import picture
 from tests.pipelines.tiny_models import Misbehaving, OutOfMemory, tiny
 from uso_core.prepare import PreparedRequest

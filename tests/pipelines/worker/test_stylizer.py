@@ -19,7 +19,9 @@ from PIL import Image
 
 from pipelines.config.schema import RunConfig
 from pipelines.rows import ManifestRow, Outcome, Reference
-from pipelines.worker.stylizer import Activity, Stylizer, StylizerSpec
+from pipelines.worker.activity import Activity
+from pipelines.worker.spec import StylizerSpec
+from pipelines.worker.stylizer import Stylizer
 from tests.pipelines import http_origin as http
 from tests.pipelines.pictures import encode, picture
 from tests.pipelines.tiny_models import Gate, Misbehaving, OutOfMemory, tiny
