@@ -3,6 +3,7 @@
 #   make demo        install into .venv, run configs/demo.yaml, show its records
 #   make tutorial    the commands of docs/tutorial.md, with checks
 #   make test        install into .venv, lint, check types, run the tests
+#   make test-slow   the tests of whole runs that take long
 #
 # Another interpreter: make PYTHON=python3.12 demo
 
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: install demo tutorial test lint types unit test-browser coverage chaos fuzz wheel constraints clean
+.PHONY: install demo tutorial test lint types unit test-slow test-browser coverage chaos fuzz wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -44,8 +45,11 @@ types: $(INSTALLED)
 
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not ray and not gpu and not weights and not browser'
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'ray and not alone'
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m 'ray and not slow'
+
+# More kills and outages on whole runs; nothing here measures time.
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 # The report in a real browser, which pip does not install; on Debian: apt-get install -y chromium
 test-browser: $(INSTALLED)

@@ -17,6 +17,10 @@ import httpx2
 import psutil
 
 _START_S = 120
+_ACTIVATED = {  # jobs run the `python` of the shell that started the head
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 _CPUS = 4
 
 
@@ -52,7 +56,7 @@ def ray_head(folder: Path, token: str) -> Iterator[RayHead]:
     port, *others = _free_ports(4)
     with subprocess.Popen(
         [sys.executable, "-m", "ray.scripts.scripts", *_arguments(folder, port, others)],
-        env={**os.environ, "RAY_AUTH_MODE": "disabled", **auth, "RAY_USAGE_STATS_ENABLED": "0"},
+        env={**os.environ, **_ACTIVATED, "RAY_AUTH_MODE": "disabled", **auth},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

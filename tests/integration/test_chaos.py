@@ -24,6 +24,7 @@ INPUTS = Inputs("s3://b/m.parquet", "b", ("a", "b", "c"), {"c": "uri_not_found"}
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 @pytest.mark.s3
 @pytest.mark.timeout(900)
 def test_what_is_killed_loses_nothing(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from tests.integration.harness import (
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_stop_commit_and_go_on(tmp_path: Path, number: signal.Signals) -> None:
     references = write_references(tmp_path / "refs", 3)
     rows = manifest_rows(150, [f"refs/{name}" for name in references])

@@ -190,6 +190,7 @@ def test_without_the_token(command: tuple[str, ...], head: RayHead, home: dict[s
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_cluster_without_a_token(home: dict[str, str]) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="uso", ignore_cleanup_errors=True) as folder,

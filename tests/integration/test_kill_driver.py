@@ -67,6 +67,7 @@ def test_on_local_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.s3
+@pytest.mark.slow
 def test_on_an_object_store(tmp_path: Path, s3_server: S3Server) -> None:
     """Manifest, references, images and records all on S3; keys from the environment."""
     bucket = s3_server.new_bucket()

@@ -23,7 +23,7 @@ from tests.integration.harness import (
     write_references,
 )
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(200)]
 
 ROWS = 40
 

@@ -26,6 +26,7 @@ from tests.integration.harness import (
 from tests.s3_server import S3Server
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.ray,
     pytest.mark.s3,
     pytest.mark.usefixtures("ray_cluster"),

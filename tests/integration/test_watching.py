@@ -98,6 +98,8 @@ def check_metrics(summary: RunSummary, output: str) -> None:
     scraped = scraped_when(
         lambda text: (
             of(metrics.ROWS, text=text).get(("completed",)) == len(completed)
+            and of(metrics.FAILURES, text=text) != {}
+            and set(of(metrics.QUEUED_ROWS, text=text).values()) == {0}
             and of(metrics.BYTES, text=text).get(("stored",), 0) >= stored_bytes(completed)
         )
     )
