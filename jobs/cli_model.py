@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from uso_core.presets import PresetName
+
 
 class Device(str, Enum):
     """Choices of --device."""
@@ -34,6 +36,9 @@ def generate(
         str, typer.Option(help="The SigLIP encoder, likewise.")
     ] = "google/siglip-so400m-patch14-384",
     device: Annotated[Device, typer.Option(help="What to draw on.")] = Device.AUTO,
+    preset: Annotated[
+        PresetName, typer.Option(help="How pictures are traded for speed or memory.")
+    ] = "exact",
     prompt: Annotated[str, typer.Option(help="Empty keeps the content image's layout.")] = "",
     content: Annotated[
         str | None, typer.Option(help="The content image: a path or URI.", show_default=False)
@@ -59,6 +64,8 @@ def generate(
     ] = 512,
 ) -> None:
     """Draw one image, without Ray and without a manifest."""
+    from pydantic import ValidationError
+
     from jobs.generate import References, generate_command
     from pipelines.config.model import ModelConfig
     from uso_core.request import Parameters
@@ -73,7 +80,13 @@ def generate(
         content_long_size=content_long_size,
     )
     references = References(prompt=prompt, content=content, styles=tuple(style or ()))
-    weights = ModelConfig(base=model, uso=uso, siglip=siglip, device=device.value)
+    try:
+        weights = ModelConfig(
+            base=model, uso=uso, siglip=siglip, device=device.value, preset=preset
+        )
+    except ValidationError as error:  # of a preset and a device that do not go together
+        reasons = [str(detail["ctx"]["error"]) for detail in error.errors()]
+        raise typer.BadParameter("; ".join(reasons), param_hint="--preset") from error
     raise typer.Exit(generate_command(weights, references, parameters, out))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -18,12 +18,17 @@ from pipelines.failures import RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.storage.local_files import write_file
 from pipelines.storage.storage import StorageError
+from pipelines.worker.image_store import encode_image
 from uso_core.errors import UsoError
 from uso_core.request import Parameters, StylizedImage, StylizeRequest
 
 _WRONG_INPUT = (RowFailedError, UsoError, StorageError, OSError)
-_FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
-_QUALITY = 95  # of JPEG and WebP; PNG has none
+_FORMATS: dict[str, Literal["png", "webp", "jpeg"]] = {
+    ".png": "png",
+    ".webp": "webp",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +102,8 @@ def _draw(model: ModelConfig, request: StylizeRequest, console: Console) -> Styl
 
 
 def _write(image: StylizedImage, out: Path) -> None:
-    buffer = io.BytesIO()
-    image.image.save(buffer, _FORMATS[out.suffix.lower()], quality=_QUALITY)
-    write_file(out, buffer.getvalue())
+    config = OutputConfig(path=str(out.parent), format=_FORMATS[out.suffix.lower()])
+    write_file(out, encode_image(image.image, config))
 
 
 def _uri(reference: str) -> str:

@@ -47,9 +47,8 @@ class ImageStore:
 
     def __init__(self, storage: Storage, config: OutputConfig) -> None:
         self._storage = storage
+        self._config = config
         self._extension = _EXTENSIONS[config.format]
-        self._format = config.format.upper()
-        self._options = _encoder_options(config)
 
     def save(self, row_id: str, images: Sequence[Image.Image]) -> list[Stored]:
         """Write all images of one row; they are encoded before the first one is written.
@@ -57,19 +56,11 @@ class ImageStore:
         Raises:
             RowFailedError: `storage_write`, after storage has been given time to recover.
         """
-        files = [self._encode(image) for image in images]
+        files = [encode_image(image, self._config) for image in images]
         return [
             self._write(image_path(row_id, index, len(files), self._extension), data)
             for index, data in enumerate(files)
         ]
-
-    def _encode(self, image: Image.Image) -> bytes:
-        buffer = io.BytesIO()
-        # Of `info`, encoders write what they know into the file.
-        bare = image.copy()
-        bare.info.clear()
-        bare.save(buffer, self._format, **self._options)
-        return buffer.getvalue()
 
     def _write(self, path: str, data: bytes) -> Stored:
         try:
@@ -78,6 +69,16 @@ class ImageStore:
             failure = Failure("storage_write", str(error), uri=error.uri)
             raise RowFailedError(failure) from error
         return Stored(uri, hashlib.sha256(data).hexdigest(), len(data))
+
+
+def encode_image(image: Image.Image, config: OutputConfig) -> bytes:
+    """The file of an image, in the format and quality that `config` asks for."""
+    buffer = io.BytesIO()
+    # Of `info`, encoders write what they know into the file.
+    bare = image.copy()
+    bare.info.clear()
+    bare.save(buffer, config.format.upper(), **_encoder_options(config))
+    return buffer.getvalue()
 
 
 def image_path(row_id: str, index: int, count: int, ext: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import get_sampling
 from typer.testing import CliRunner, Result
 
 from jobs.cli import app
@@ -25,6 +26,7 @@ def test_it_writes_one_image(tmp_path: Path) -> None:
     assert f"wrote {out}: 64x32, seed 0" in result.stdout
     with Image.open(out) as image:
         assert (image.size, image.format, image.mode) == ((64, 32), "JPEG", "RGB")
+        assert get_sampling(image) == 0  # 4:4:4, as a run writes it
 
 
 def test_references_and_seed_count(tmp_path: Path) -> None:
@@ -68,3 +70,15 @@ def test_an_unwritable_place_is_told(tmp_path: Path) -> None:
     result = generate(tmp_path / "file" / "x.png", "--width", "32", "--height", "32")
     assert result.exit_code == 2
     assert "file" in result.stderr
+
+
+def test_a_preset_that_the_device_cannot_run_is_told(tmp_path: Path) -> None:
+    result = generate(tmp_path / "x.png", "--preset", "fp8", "--device", "cpu")
+    assert result.exit_code == 2
+    assert "fp8" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_draft_is_drawn(tmp_path: Path) -> None:
+    result = generate(tmp_path / "x.png", "--preset", "draft", "--width", "64", "--height", "32")
+    assert result.exit_code == 0, result.stderr
