@@ -95,16 +95,48 @@ def manifest(
             help="With --failed: only rows with this failure code. Repeatable.", show_default=False
         ),
     ] = None,
+    low_scoring: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CONFIG",
+            help="Instead: the rows with a low score in the run of this YAML file, with new seeds.",
+            show_default=False,
+        ),
+    ] = None,
+    score: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="With --low-scoring: the column of the records, or of --scores, with the score.",
+            show_default=False,
+        ),
+    ] = None,
+    below: Annotated[
+        float | None,
+        typer.Option(
+            help="With --low-scoring: rows with a score less than this.", show_default=False
+        ),
+    ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TABLE",
+            help="With --low-scoring: a table with the columns id and COLUMN: Parquet, CSV or JSON "
+            "Lines, local or at a URL.",
+            show_default="the records",
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(help="Take the storage options of this file.", show_default=False),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Make a manifest from images, styles and prompts, from a table, or from failed rows."""
+    """Make a manifest from images, styles and prompts, from a table, or from a run's rows."""
     from jobs.manifest import (
         Combination,
         FailedSource,
+        LowScoreSource,
         Source,
         TableSource,
         Target,
@@ -113,18 +145,22 @@ def manifest(
     from pipelines.compose.pairing import RandomStyles
 
     parts = bool(content or style or prompt or prompts)
-    if parts + bool(table) + bool(failed) != 1:
+    if parts + bool(table) + bool(failed) + bool(low_scoring) != 1:
         raise typer.BadParameter(
-            "give images, styles or prompts, or --from, or --failed: one of the three"
+            "give images, styles or prompts, or --from, or --failed, or --low-scoring: one of these"
         )
     if failed is not None:
         source: Source = FailedSource(failed, code or ())
+    elif low_scoring is not None:
+        if score is None or below is None:
+            raise typer.BadParameter("--low-scoring needs --score COLUMN and --below NUMBER")
+        source = LowScoreSource(low_scoring, score, below, scores)
     elif table:
         source = TableSource(table, column or (), base_uri)
     else:
         choice = RandomStyles(styles_per_content, seed)
         source = Combination(content or (), style or (), prompt or (), prompts, pair.value, choice)
-    raise typer.Exit(manifest_command(source, Target(out, force, config or failed)))
+    raise typer.Exit(manifest_command(source, Target(out, force, config or failed or low_scoring)))
 
 
 def validate(

@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from jobs import exits, screen
+from pipelines.compose.chosen import ChosenRows
 from pipelines.compose.error import ComposeError
-from pipelines.compose.failed import FailedRows
+from pipelines.compose.failed import Failed, failed_rows
 from pipelines.compose.images import find_images
+from pipelines.compose.low_scores import LowScores, low_scores
 from pipelines.compose.pairing import (
     Ingredients,
     Pairing,
@@ -25,6 +27,7 @@ from pipelines.compose.pairing import (
     random_styles,
     zipped,
 )
+from pipelines.compose.score_table import ScoreTable
 from pipelines.compose.table import table_rows
 from pipelines.compose.write import Written, write_manifest
 from pipelines.config.file import ConfigError
@@ -87,7 +90,24 @@ class FailedSource:
     codes: Sequence[str]
 
 
-Source = Combination | TableSource | FailedSource
+@dataclass(frozen=True, slots=True)
+class LowScoreSource:
+    """What a run drew with a low score.
+
+    Attributes:
+        config: the run's YAML file.
+        score: name of the score's column.
+        below: rows with a lower score are taken.
+        table: where the scores are, with the columns `id` and `score`; None: in the records.
+    """
+
+    config: Path
+    score: str
+    below: float
+    table: str | None
+
+
+Source = Combination | TableSource | FailedSource | LowScoreSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +132,14 @@ def manifest_command(source: Source, target: Target) -> int:
     """
     with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT), ExitStack() as stack:
         options = _options(target.config)
-        failed: FailedRows | None = None
+        again: _Again | None = None
         if isinstance(source, Combination):
             rows = _combined(source, options)
         elif isinstance(source, TableSource):
             rows = table_rows(_table_config(source, target))
         else:
-            rows, failed = _failed(source)
+            again = _again(source)
+            rows = again.rows
         progress = stack.enter_context(_progress())
         task = progress.add_task("rows", total=rows.count if rows.count >= 0 else None)
         written = write_manifest(
@@ -130,8 +151,8 @@ def manifest_command(source: Source, target: Target) -> int:
         )
     console = screen.out()
     _print(written, console)
-    if failed is not None:
-        _print_failed(failed, console)
+    if again is not None:
+        _print_again(again, console)
     return exits.DONE
 
 
@@ -183,12 +204,28 @@ def _table_config(source: TableSource, target: Target) -> RunConfig:
     )
 
 
-def _failed(source: FailedSource) -> tuple[Rows, FailedRows]:
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """Rows of a run, and why they were chosen."""
+
+    rows: Rows
+    chosen: ChosenRows
+    why: Failed | LowScores
+
+
+def _again(source: FailedSource | LowScoreSource) -> _Again:
     config = RunConfig.from_yaml(source.config)
     options = _resolved(config)
-    failed = FailedRows(Storage.at(config.output.path, options), frozenset(source.codes))
+    output = Storage.at(config.output.path, options)
+    why: Failed | LowScores
+    if isinstance(source, FailedSource):
+        why = failed_rows(output, frozenset(source.codes))
+    else:
+        table = None if source.table is None else ScoreTable(source.table, source.score, options)
+        why = low_scores(output, source.score, source.below, table)
+    chosen = ChosenRows(why.ids, new_seeds=isinstance(why, LowScores))
     manifest = Manifest.open(config, look_at_model(config.model).card)
-    return failed.rows(manifest), failed
+    return _Again(chosen.rows(manifest), chosen, why)
 
 
 def _progress() -> Progress:
@@ -215,11 +252,18 @@ def _print(written: Written, console: Console) -> None:
     console.print(f"next       uso validate CONFIG --fetch 100 --set {setting}", soft_wrap=True)
 
 
-def _print_failed(failed: FailedRows, console: Console) -> None:
-    codes = ", ".join(f"{count:,} {code}" for code, count in failed.by_code.most_common())
-    console.print(f"failed     {codes}")
-    if failed.not_accepted:
+def _print_again(again: _Again, console: Console) -> None:
+    why = again.why
+    if isinstance(why, Failed):
+        codes = ", ".join(f"{count:,} {code}" for code, count in why.by_code.items())
+        console.print(f"failed     {codes}")
+    else:
+        console.print(f"low        {len(why.ids):,} of {why.scored:,} completed rows with a score")
+        if why.unscored:
+            console.print(f"left out   {why.unscored:,} completed rows without a score")
+        console.print("seeds      new ones, so that the pictures are others")
+    if again.chosen.not_accepted:
         console.print(
-            f"left out   {failed.not_accepted:,} that are not accepted as they are written "
+            f"left out   {again.chosen.not_accepted:,} that are not accepted as they are written "
             "(invalid_request): mend them in the run's own manifest"
         )

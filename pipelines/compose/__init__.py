@@ -1,1 +1,1 @@
-"""Makes manifests: from images, styles and prompts, from other tables, from what a run failed."""
+"""Makes manifests: from images, styles and prompts, from other tables, from rows of a run."""

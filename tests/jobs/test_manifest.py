@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -7,7 +8,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from jobs.cli import app
+from pipelines.ledger.ledger import Ledger
+from pipelines.rows import Outcome, RunFacts, make_record, record_schema
+from pipelines.storage.storage import Storage
 from tests.jobs.test_cli import loaded_after
+from tests.pipelines.manifests import opened
 from tests.pipelines.pictures import encode, picture
 
 
@@ -89,6 +94,40 @@ def test_a_run_without_failed_rows_has_none_to_write(folder: Path) -> None:
     result = manifest(folder / "again.parquet", "--failed", config)
     assert result.exit_code == 2
     assert "no row failed" in result.stderr
+
+
+def test_rows_with_a_low_score(folder: Path) -> None:
+    out, config = folder / "m.parquet", folder / "run.yaml"
+    manifest(out, "--prompt", "a", "--prompt", "b", "--prompt", "c")
+    config.write_text(
+        f"manifest: {{path: {out}}}\noutput: {{path: {folder}/out}}\nmodel: {{base: tiny}}\n"
+    )
+    source = opened(out)
+    facts = RunFacts(run_id="r", model="m", preset="exact")
+    now = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    records = [
+        make_record(entry, Outcome(row_id=entry.row.id), facts, attempt=1, created_at=now)
+        for entry in source.entries()
+    ]
+    storage = Storage.at(str(folder / "out"))
+    Ledger.open(storage, record_schema(source.extra_schema)).append(records)
+    (folder / "scores.csv").write_text(f"id,clip\n{records[0]['id']},1\n{records[2]['id']},9\n")
+    again = folder / "again.parquet"
+    low = ("--low-scoring", config, "--score", "clip", "--below", 5)
+    result = manifest(again, *low, "--scores", folder / "scores.csv")
+    assert result.exit_code == 0, result.output
+    assert "low 1 of 2 completed rows with a score" in " ".join(result.stdout.split())
+    assert "left out 1 completed rows without a score" in " ".join(result.stdout.split())
+    assert pq.read_table(again)["id"].to_pylist() == [records[0]["id"]]
+    without = manifest(folder / "n.parquet", *low)
+    assert without.exit_code == 2
+    assert "no column 'clip'" in without.stderr
+
+
+def test_a_low_score_needs_a_column_and_a_bound(tmp_path: Path) -> None:
+    result = manifest(tmp_path / "m.parquet", "--low-scoring", "run.yaml", "--score", "clip")
+    assert result.exit_code == 2
+    assert "--below" in result.stderr
 
 
 def test_neither_torch_nor_ray_is_loaded() -> None:

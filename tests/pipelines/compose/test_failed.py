@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from pipelines.compose.chosen import ChosenRows
 from pipelines.compose.error import ComposeError
-from pipelines.compose.failed import FailedRows
+from pipelines.compose.failed import failed_rows
 from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.ledger import Ledger
 from pipelines.rows import Outcome, RunFacts, make_record, record_schema
@@ -50,19 +51,21 @@ def finished_run(folder: Path) -> tuple[Path, Storage]:
 
 def test_failed_rows_come_back_whole(tmp_path: Path) -> None:
     path, storage = finished_run(tmp_path)
-    failed = FailedRows(storage, ())
-    rows = failed.rows(opened(path))
+    failed = failed_rows(storage, ())
+    chosen = ChosenRows(failed.ids, new_seeds=False)
+    rows = chosen.rows(opened(path))
     found = [row for batch in rows.batches for row in batch.to_pylist()]
     assert [row["id"] for row in found] == ["row-0", "row-2", "row-4"]
     assert found[0]["content_image"] == f"{tmp_path}/in/a.jpg"
     assert [row["note"] for row in found] == [0, 2, 4]
     assert failed.by_code == {"uri_timeout": 2, "out_of_memory": 1, "invalid_request": 1}
-    assert failed.not_accepted == 1
+    assert chosen.not_accepted == 1
 
 
 def test_a_run_of_them_draws_the_same(tmp_path: Path) -> None:
     path, storage = finished_run(tmp_path)
-    rows = FailedRows(storage, ()).rows(opened(path))
+    ids = failed_rows(storage, ()).ids
+    rows = ChosenRows(ids, new_seeds=False).rows(opened(path))
     table = [row for batch in rows.batches for row in batch.to_pylist()]
     again = write(
         tmp_path / "again.parquet", {name: [row[name] for row in table] for name in table[0]}
@@ -72,9 +75,7 @@ def test_a_run_of_them_draws_the_same(tmp_path: Path) -> None:
 
 
 def test_one_code_can_be_asked_for(tmp_path: Path) -> None:
-    path, storage = finished_run(tmp_path)
-    rows = FailedRows(storage, ["uri_timeout"]).rows(opened(path))
-    ids = [row_id for batch in rows.batches for row_id in batch["id"].to_pylist()]
-    assert ids == ["row-0", "row-4"]
+    _, storage = finished_run(tmp_path)
+    assert failed_rows(storage, ["uri_timeout"]).ids == {"row-0", "row-4"}
     with pytest.raises(ComposeError, match="no row failed with image_corrupt"):
-        FailedRows(storage, ["image_corrupt"])
+        failed_rows(storage, ["image_corrupt"])
