@@ -21,11 +21,12 @@ from pipelines.manifest.manifest import Manifest, ManifestError
 from pipelines.planning.calibration import Settings, read_calibration
 from pipelines.planning.model import LookedAt, look_at_model
 from pipelines.planning.plan import Plan, ShapePlan, make_plan, survey
-from pipelines.planning.speed import H200_MATMUL_FLOPS, STATED_EFFICIENCY, Speed
+from pipelines.planning.speed import H200_FLOAT8_FLOPS, H200_MATMUL_FLOPS, STATED_EFFICIENCY, Speed
 from pipelines.rows import record_schema
 from pipelines.storage.storage import Storage, StorageError, resolve_secrets
 from uso_core.dimensions import Dimensions, dimensions_of
 from uso_core.errors import CheckpointError
+from uso_core.presets import PRESETS
 
 WRONG_INPUT = (ConfigError, ManifestError, StorageError, LedgerError, RowsChangedError)
 
@@ -75,7 +76,7 @@ def _speed(config: RunConfig, looked: LookedAt, output: Storage) -> Speed:
         except CheckpointError as error:
             raise ConfigError(str(error)) from error
     machine = read_calibration(output).latest(Settings.of(model, config.model))
-    return Speed(model, machine, config.model.compile)
+    return Speed(model, machine, config.model.compile, PRESETS[config.model.preset])
 
 
 def _print_work(plan: Plan, looked: LookedAt, console: Console) -> None:
@@ -140,6 +141,14 @@ def _print_time(
         _fact(console, "time", "not known: a CPU is measured by its first run (try --limit 20)")
     else:
         _fact(console, "speed", _speed_line(speed))
+        if speed.machine is None and speed.stated_as is not None:
+            preset = speed.preset.name
+            _fact(
+                console,
+                "",
+                f"not known for {preset} until a first run has measured it: "
+                f"stated as {speed.stated_as}",
+            )
         _fact(console, "drawing", f"{duration(plan.drawing_s)} on all devices together")
         start = "start-up not included" if plan.startup_s is None else "with start-up"
         actors = f"{stylize.max_actors} actors, busy {speed.busy:.0%} of the time"
@@ -158,9 +167,11 @@ def _speed_line(speed: Speed) -> str:
     machine = speed.machine
     if machine is None:
         efficiency = STATED_EFFICIENCY[speed.compiled]
+        float8 = H200_FLOAT8_FLOPS / 1e12
         return (
             f"estimate, not measured: an H200 at {efficiency:.0%} of "
             f"{H200_MATMUL_FLOPS / 1e12:.0f} TFLOP/s"
+            + (f", of {float8:.0f} in the float8 layers" if speed.linears_in_float8 else "")
         )
     return f"measured on {machine.device}: {machine.rows:,} rows, last at {machine.updated_at}"
 

@@ -35,15 +35,21 @@ class Dimensions:
     text_tokens: int = TEXT_TOKENS
 
     def step_flops(self, tokens: int) -> float:
-        """Floating-point operations of one step over a sequence of `tokens` tokens.
+        """Floating-point operations of one step over a sequence of `tokens` tokens."""
+        return self.linear_flops(tokens) + self.attention_flops(tokens)
+
+    def linear_flops(self, tokens: int) -> float:
+        """Those of a step's linear layers.
 
         A double block and a single block have the same matrices per token: 12 times `hidden`²
         (queries, keys, values and their output, and a feed-forward layer four times as wide), each
-        a multiplication and an addition. Attention multiplies the tokens with each other twice.
+        a multiplication and an addition.
         """
-        linear = 24 * self.hidden**2 * self.blocks
-        attention = 4 * self.hidden * self.blocks
-        return float(linear * tokens + attention * tokens**2)
+        return float(24 * self.hidden**2 * self.blocks * tokens)
+
+    def attention_flops(self, tokens: int) -> float:
+        """Those of a step's attention, which multiplies the tokens with each other twice."""
+        return float(4 * self.hidden * self.blocks * tokens**2)
 
 
 def dimensions_of(source: ModelSource) -> Dimensions:

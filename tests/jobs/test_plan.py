@@ -39,6 +39,12 @@ def test_what_there_is_to_do(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_preset_that_was_not_measured_is_said(tmp_path: Path) -> None:
+    text = plan(tmp_path, "--set", "stylize.gpus_per_actor=1", "--set", "model.preset=fp8+cache")
+    assert "50% of 790 TFLOP/s, of 1450 in the float8 layers" in text
+    assert "not known for fp8+cache until a first run has measured it: stated as fp8" in text
+
+
 def test_measured_seconds(tmp_path: Path) -> None:
     model = dimensions_of(ModelSource(base="tiny"))
     machine = Machine(

@@ -17,6 +17,7 @@ from pipelines.storage.storage import Storage
 from tests.pipelines.manifests import CARD, config, opened, write
 from tests.pipelines.records import completed
 from uso_core.dimensions import Dimensions
+from uso_core.presets import PRESETS, PresetName
 
 FULL = Shape(1024, 1024, 512, 1, 25, 1)
 HALF = Shape(1024, 1024, 512, 1, 50, 1)
@@ -65,6 +66,32 @@ def test_without_a_measurement_an_h200_is_assumed() -> None:
     assert plan.startup_s is None
     fast = make_plan(run_config(), work(1), Speed(Dimensions(), None, compiled=True))
     assert fast.shapes[0].seconds == pytest.approx(2474 / (790 * 0.7), rel=1e-3)
+
+
+def test_float8_makes_the_linear_layers_faster_and_not_attention() -> None:
+    seconds, basis = Speed(Dimensions(), None, preset=PRESETS["fp8"]).seconds(FULL)
+    assert seconds == pytest.approx(2.05 / 0.5, rel=1e-2)
+    assert basis == "stated"
+
+
+@pytest.mark.parametrize(
+    ("preset", "stated_as"),
+    [
+        ("exact", None),
+        ("fp8", None),
+        ("fp8+cache", "fp8"),
+        ("draft", "exact"),
+        ("low_vram", "exact"),
+        ("tiny_vram", "exact"),
+    ],
+)
+def test_a_preset_whose_speed_is_not_known_is_stated_as_another(
+    preset: PresetName, stated_as: PresetName | None
+) -> None:
+    speed = Speed(Dimensions(), None, preset=PRESETS[preset])
+    assert speed.stated_as == stated_as
+    same_as = Speed(Dimensions(), None, preset=PRESETS[stated_as or preset])
+    assert speed.seconds(FULL) == same_as.seconds(FULL)
 
 
 def test_a_cpu_that_was_not_measured_is_not_guessed_at() -> None:
