@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.compose.error import ComposeError
 from pipelines.compose.score_table import ScoreTable, is_number
-from pipelines.ledger.records import Records
+from pipelines.ledger.records import Records, completed
 from pipelines.storage.storage import Storage
 
 Scores = npt.NDArray[np.float64]
@@ -77,16 +76,12 @@ def _recorded(output: Storage, records: Records, column: str) -> Iterator[tuple[
             f"{advice}"
         )
     for batch in records.batches(("id", "status", column)):
-        done = _completed(batch)
+        done = completed(batch)
         scores = done[column].cast(pa.float64(), safe=False).fill_null(float("nan"))
         yield done["id"].to_pylist(), scores.to_numpy(zero_copy_only=False)
 
 
 def _looked_up(records: Records, table: ScoreTable) -> Iterator[tuple[list[str], Scores]]:
     for batch in records.batches(("id", "status")):
-        row_ids = _completed(batch)["id"].to_pylist()
+        row_ids = completed(batch)["id"].to_pylist()
         yield row_ids, table.of(row_ids)
-
-
-def _completed(batch: pa.RecordBatch) -> pa.RecordBatch:
-    return batch.filter(pc.equal(batch["status"], "completed"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.parts import (
@@ -70,3 +71,8 @@ class Records:
             reason = f"no column {missing[0]!r}; there are {', '.join(self.schema.names)}"
             raise LedgerError(self._storage.uri(FOLDER), reason)
         return pa.schema([self.schema.field(name) for name in columns])
+
+
+def completed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The completed records of a batch."""
+    return batch.filter(pc.equal(batch["status"], "completed"))

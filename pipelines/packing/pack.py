@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipelines.ledger.records import Records
+from pipelines.ledger.records import Records, completed
 from pipelines.packing.card import Card, write_card
 from pipelines.packing.error import PackError
 from pipelines.packing.facts import COLUMNS, DrawnFacts, FactsTally
@@ -30,7 +30,7 @@ from pipelines.packing.shard import (
     shard_path,
     write_in_threads,
 )
-from pipelines.packing.split import completed, completed_by_shard
+from pipelines.packing.split import completed_by_shard
 from pipelines.storage.storage import Storage
 
 __all__ = ["Layout", "PackError", "PackFacts", "PackRequest", "pack"]

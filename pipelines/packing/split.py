@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from pipelines.ledger.records import Records
+from pipelines.ledger.records import Records, completed
 from pipelines.packing.plan import ShardPlan
 
 _SHARD = "__shard__"
@@ -43,11 +42,6 @@ def completed_by_shard(
         yield (
             (shard, _table(Path(folder) / str(shard), records.schema)) for shard in sorted(wanted)
         )
-
-
-def completed(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The completed records of a batch."""
-    return batch.filter(pc.equal(batch["status"], "completed"))
 
 
 def _marked(
