@@ -5,12 +5,11 @@ A command's module is imported when it runs: `uso --help` must answer at once.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jobs.options import ConfigFile, Limit, Overrides, with_limit
+from jobs.options import ConfigFile, Limit, Overrides, StorageConfig, with_limit
 
 _ADDRESS = "http://127.0.0.1:8265"
 
@@ -26,12 +25,6 @@ JobId = Annotated[
         metavar="JOB",
         help="As printed by uso submit, or as much of its beginning as names one job.",
         show_default=False,
-    ),
-]
-StorageConfig = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", help="Read outputs with the storage options of this file.", show_default=False
     ),
 ]
 

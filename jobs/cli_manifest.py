@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.options import ConfigFile, Limit, Overrides, with_limit
+from jobs.options import ConfigFile, Limit, Overrides, StorageConfig, with_limit
 
 
 class Pair(str, Enum):
@@ -126,10 +126,7 @@ def manifest(
             show_default="the records",
         ),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="Take the storage options of this file.", show_default=False),
-    ] = None,
+    config: StorageConfig = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Make a manifest from images, styles and prompts, from a table, or from a run's rows."""

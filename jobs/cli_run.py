@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.options import ConfigFile, Limit, Output, Overrides, with_limit
+from jobs.options import ConfigFile, Limit, Output, Overrides, StorageConfig, with_limit
 
 
 class PackedLayout(str, Enum):
@@ -78,10 +78,7 @@ def status(
     every: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="How often --watch looks.")
     ] = 5,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="Take the storage options of this file.", show_default=False),
-    ] = None,
+    config: StorageConfig = None,
 ) -> None:
     """Count an output's records. Needs no cluster, and works while a run goes on.
 
@@ -142,10 +139,7 @@ def pack(
         ),
     ] = None,
     shard_images: Annotated[int, typer.Option(min=1, help="Images per shard, about.")] = 500,
-    config: Annotated[
-        Path | None,
-        typer.Option(help="Take the storage options of this file.", show_default=False),
-    ] = None,
+    config: StorageConfig = None,
 ) -> None:
     """Put a run's images and records into shards that other loaders open. Needs no cluster.
 

@@ -27,6 +27,10 @@ Output = Annotated[
     str,
     typer.Argument(metavar="OUTPUT", help="The output folder or URL of a run.", show_default=False),
 ]
+StorageConfig = Annotated[
+    Path | None,
+    typer.Option("--config", help="Take the storage options of this file.", show_default=False),
+]
 
 
 def with_limit(overrides: list[str] | None, limit: int | None) -> list[str]:

@@ -10,12 +10,12 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs import exits, screen
+from jobs.outputs import storage_options
 from jobs.progress import duration
 from pipelines.config.file import ConfigError
-from pipelines.config.schema import RunConfig
 from pipelines.ledger.ledger import LedgerError
 from pipelines.packing.pack import Layout, PackError, PackFacts, PackRequest, pack
-from pipelines.storage.storage import Options, Storage, StorageError, resolve_secrets
+from pipelines.storage.storage import Storage, StorageError
 
 _EVERY_S = 5.0
 
@@ -44,7 +44,7 @@ def pack_command(command: PackCommand) -> int:
     began = time.monotonic()
     wrong = (ConfigError, StorageError, LedgerError, PackError)
     with exits.exit_on(*wrong, code=exits.WRONG_INPUT):
-        options = _options(command.config_path)
+        options = storage_options(command.config_path)
         dest = command.to or f"{command.output.rstrip('/')}/{command.layout}"
         request = PackRequest(
             output=Storage.at(command.output, options),
@@ -68,15 +68,6 @@ def print_dataset(facts: PackFacts, console: Console) -> None:
     console.print(f"         {facts.images:,} images of {facts.rows:,} rows in {shards}")
     if not facts.has_card:
         console.print("         README.md is not made by uso, and was left as it is")
-
-
-def _options(config_path: Path | None) -> Options:
-    if config_path is None:
-        return {}
-    try:
-        return resolve_secrets(RunConfig.from_yaml(config_path).storage)
-    except ValueError as error:
-        raise ConfigError(f"{config_path}: {error}") from error
 
 
 def _progress(console: Console) -> Callable[[int, int], None]:

@@ -14,13 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, screen
+from jobs.outputs import newest_run_file, storage_options
 from jobs.tables import FailureRow, failure_table
 from pipelines.config.file import ConfigError
-from pipelines.config.schema import RunConfig
 from pipelines.ledger.counts import LedgerCounts
-from pipelines.ledger.lease import LEASE_PATH
 from pipelines.ledger.ledger import LedgerError, count_records, iter_records
-from pipelines.storage.storage import Storage, StorageError, public_uri, resolve_secrets
+from pipelines.storage.storage import Storage, StorageError, public_uri
 
 _COLUMNS = ("id", "status", "outputs", "width", "height", "error")
 
@@ -56,13 +55,7 @@ def open_output(output: str, config_path: Path | None) -> Storage:
         ConfigError: the configuration is wrong.
         StorageError: the URL cannot be used.
     """
-    if config_path is None:
-        return Storage.at(output)
-    options = RunConfig.from_yaml(config_path).storage
-    try:
-        return Storage.at(output, resolve_secrets(options))
-    except ValueError as error:
-        raise ConfigError(f"{config_path}: {error}") from error
+    return Storage.at(output, storage_options(config_path))
 
 
 def _first_records(storage: Storage, most: int) -> list[dict[str, Any]]:
@@ -73,15 +66,14 @@ def _first_records(storage: Storage, most: int) -> list[dict[str, Any]]:
 
 
 def read_last_run(storage: Storage) -> dict[str, Any] | None:
-    """What the newest run file says; run ids sort by time.
+    """What the newest run file says.
 
     Raises:
         StorageError: it cannot be read.
     """
-    files = [path for path in storage.list("run") if path.endswith(".json") and path != LEASE_PATH]
-    if not files:
+    newest = newest_run_file(storage)
+    if newest is None:
         return None
-    newest = max(files)
     try:
         document = json.loads(storage.read(newest))
     except ValueError:  # it is for people to read; the counts are those of the records

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from jobs import exits, screen
 from jobs.cluster.job import Job
-from jobs.cluster.recorded import rows_recorded, storage_options
+from jobs.cluster.recorded import rows_recorded
 from jobs.cluster.server import JobServer, JobServerError
+from jobs.outputs import storage_options
 from jobs.progress import duration
 from pipelines.config.file import ConfigError
 from pipelines.storage.storage import Options

@@ -6,15 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from jobs.cluster.job import Job
-from pipelines.config.file import ConfigError
-from pipelines.config.schema import RunConfig
-from pipelines.ledger.lease import LEASE_PATH
+from jobs.outputs import newest_run_file
 from pipelines.ledger.ledger import LedgerError, count_records
-from pipelines.storage.storage import Options, Storage, StorageError, resolve_secrets
+from pipelines.storage.storage import Options, Storage, StorageError
 
 _PATIENCE_S = 10
 
@@ -30,20 +27,6 @@ class Recorded:
 
     completed: int
     failed: int
-
-
-def storage_options(config_path: Path | None) -> Options:
-    """The storage options of a configuration, secrets resolved; none without one.
-
-    Raises:
-        ConfigError: the file is wrong, or a variable that it names is not set.
-    """
-    if config_path is None:
-        return {}
-    try:
-        return resolve_secrets(RunConfig.from_yaml(config_path).storage)
-    except ValueError as error:
-        raise ConfigError(f"{config_path}: {error}") from error
 
 
 def rows_recorded(output_uri: str, options: Options) -> Recorded | None:
@@ -64,10 +47,8 @@ def state_of_run(job: Job, options: Options) -> str | None:
         return None
     try:
         storage = Storage.at(job.output_uri, options, patience_s=_PATIENCE_S)
-        files = [
-            path for path in storage.list("run") if path.endswith(".json") and path != LEASE_PATH
-        ]
-        document = json.loads(storage.read(max(files))) if files else {}
+        newest = newest_run_file(storage)
+        document = {} if newest is None else json.loads(storage.read(newest))
     except (StorageError, ValueError):  # out of reach, or damaged
         return None
     return _state_since(document, job.started_at)

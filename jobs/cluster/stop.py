@@ -9,8 +9,9 @@ from pathlib import Path
 
 from jobs import exits, screen
 from jobs.cluster.job import Job
-from jobs.cluster.recorded import rows_recorded, state_of_run, storage_options
+from jobs.cluster.recorded import rows_recorded, state_of_run
 from jobs.cluster.server import JobServer, JobServerError
+from jobs.outputs import storage_options
 from jobs.progress import duration
 from pipelines.config.file import ConfigError
 from pipelines.storage.storage import Options

@@ -1,0 +1,34 @@
+"""Outputs of runs, as commands reach and read them without a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipelines.config.file import ConfigError
+from pipelines.config.schema import RunConfig
+from pipelines.ledger.lease import LEASE_PATH
+from pipelines.storage.storage import Options, Storage, resolve_secrets
+
+
+def storage_options(config_path: Path | None) -> Options:
+    """The storage options of a configuration, secrets resolved; none without one.
+
+    Raises:
+        ConfigError: the file is wrong, or a variable that it names is not set.
+    """
+    if config_path is None:
+        return {}
+    try:
+        return resolve_secrets(RunConfig.from_yaml(config_path).storage)
+    except ValueError as error:
+        raise ConfigError(f"{config_path}: {error}") from error
+
+
+def newest_run_file(storage: Storage) -> str | None:
+    """The path of an output's newest run file; run ids sort by time.
+
+    Raises:
+        StorageError: the output cannot be read.
+    """
+    files = [path for path in storage.list("run") if path.endswith(".json") and path != LEASE_PATH]
+    return max(files, default=None)
