@@ -13,6 +13,7 @@ from uso_core.components import Components, rotary_rows
 from uso_core.encoders import TextEmbeds, encode_content, encode_style, encode_text
 from uso_core.geometry import position_ids
 from uso_core.prepare import Form, PreparedRequest
+from uso_core.transfer import to_device
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -84,4 +85,4 @@ def _content(components: Components, image: Image.Image, cache: ByteBoundedCache
 
 
 def _rotary(components: Components, ids: list[torch.Tensor]) -> torch.Tensor:
-    return rotary_rows(components.pos_embed, torch.cat(ids).to(components.device))
+    return rotary_rows(components.pos_embed, to_device(torch.cat(ids), components.device))

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from diffusers import AutoencoderKL
-from PIL import Image
 
 from uso_core.denoise import Latents
 from uso_core.geometry import unpack
-from uso_core.images import tensor_to_image
+from uso_core.images import Pixels, tensor_to_pixels
 
 
-def decode(vae: AutoencoderKL, latents: Latents) -> Image.Image:
-    """Decode in the VAE's own dtype, which is float32 unless it was loaded otherwise.
-
-    Raises:
-        FloatingPointError: the result holds NaN.
-    """
+def decode(vae: AutoencoderKL, latents: Latents) -> Pixels:
+    """Decode in the VAE's own dtype, which is float32 unless it was loaded otherwise."""
     scaled = unpack(latents.tokens, latents.size).to(vae.dtype) / vae.config.scaling_factor
     pixels = vae.decode(scaled + vae.config.shift_factor, return_dict=False)[0]
-    return tensor_to_image(pixels.float())
+    return tensor_to_pixels(pixels.float())

@@ -52,7 +52,7 @@ def denoise(
 ) -> list[Latents]:
     """Draw images of one form together, with Euler steps.
 
-    Nothing in the loop waits for the device, except that a step cache looks at one number.
+    Nothing here waits for the device, except that a step cache looks at one number at each step.
 
     An image that is drawn with others differs from the same one drawn alone by no more than what
     the order of additions does to the last bits: the device multiplies larger matrices otherwise.

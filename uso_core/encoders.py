@@ -11,6 +11,7 @@ from PIL import Image
 from uso_core.components import Components
 from uso_core.geometry import pack
 from uso_core.images import image_to_tensor
+from uso_core.transfer import to_device
 
 T5_TOKENS = 512  # of FLUX.1-dev; see `Components.text_tokens`
 CLIP_TOKENS = 77
@@ -55,7 +56,8 @@ def encode_text(components: Components, prompt: str) -> TextEmbeds:
 def encode_style(components: Components, pixels: torch.Tensor) -> torch.Tensor:
     """One style's tokens, [1, 192, 3072], from SigLIP's input, [1, 3, S, S]."""
     encoder, projector = components.image_encoder, components.style_projector
-    outputs = encoder(pixels.to(components.device, encoder.dtype), output_hidden_states=True)
+    on_device = to_device(pixels, components.device).to(encoder.dtype)
+    outputs = encoder(on_device, output_hidden_states=True)
     hidden_states = tuple(states.to(projector.dtype) for states in outputs.hidden_states)
     tokens: torch.Tensor = projector(hidden_states)
     return tokens.to(components.dtype)
@@ -68,7 +70,7 @@ def encode_content(components: Components, image: Image.Image) -> torch.Tensor:
     request alone.
     """
     vae = components.vae
-    pixels = image_to_tensor(image).to(components.device, vae.dtype)
+    pixels = to_device(image_to_tensor(image), components.device).to(vae.dtype)
     mean = vae.encode(pixels).latent_dist.mean.float()
     latents = (mean - vae.config.shift_factor) * vae.config.scaling_factor
     return pack(latents).to(components.dtype)
@@ -84,7 +86,7 @@ def _t5_ids(components: Components, prompt: str) -> tuple[torch.Tensor, bool]:
         return_tensors="pt",
     )
     rows = encoding.input_ids
-    return rows[:1].to(components.device), len(rows) > 1
+    return to_device(rows[:1], components.device), len(rows) > 1
 
 
 def _clip_ids(components: Components, prompt: str) -> torch.Tensor:
@@ -97,4 +99,4 @@ def _clip_ids(components: Components, prompt: str) -> torch.Tensor:
         return_tensors="pt",
     )
     ids: torch.Tensor = encoding.input_ids
-    return ids.to(components.device)
+    return to_device(ids, components.device)

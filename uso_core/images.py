@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from PIL import Image, ImageCms
 
 from uso_core.sizes import Size, floor_to, scaled_size
+from uso_core.transfer import to_host
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -53,15 +55,37 @@ def image_to_tensor(image: Image.Image) -> torch.Tensor:
     return (pixels.permute(2, 0, 1).unsqueeze(0) / 255) * 2 - 1
 
 
-def tensor_to_image(pixels: torch.Tensor) -> Image.Image:
-    """[1, 3, H, W] of -1 to 1 as an RGB image; values outside are clamped.
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """A picture in a device's memory, which nobody has waited for yet.
 
-    Raises:
-        FloatingPointError: a value is NaN; the model's result is not an image.
+    Attributes:
+        levels: [H, W, 3], uint8.
+        has_nan: [], bool: a value was NaN; what the model gave is not an image.
     """
-    if pixels.isnan().any():
-        raise FloatingPointError("the decoder gave NaN: the weights or the device are at fault")
-    return Image.fromarray(quantize(pixels)[0].permute(1, 2, 0).cpu().numpy())
+
+    levels: torch.Tensor
+    has_nan: torch.Tensor
+
+    def to_host(self) -> Pixels:
+        """Copies on the host, to be read when the current stream has come so far."""
+        return Pixels(to_host(self.levels), to_host(self.has_nan))
+
+    def image(self) -> Image.Image:
+        """The RGB image; waits for the device where the pixels are still there.
+
+        Raises:
+            FloatingPointError: it has NaN.
+        """
+        if self.has_nan:
+            raise FloatingPointError("the decoder gave NaN: the weights or the device are at fault")
+        return Image.fromarray(self.levels.cpu().numpy())
+
+
+def tensor_to_pixels(values: torch.Tensor) -> Pixels:
+    """[1, 3, H, W] of -1 to 1 as pixels, on the same device; values outside are clamped."""
+    levels = quantize(values)[0].permute(1, 2, 0).contiguous()
+    return Pixels(levels, values.isnan().any())
 
 
 def quantize(pixels: torch.Tensor) -> torch.Tensor:

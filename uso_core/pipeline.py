@@ -16,6 +16,7 @@ from uso_core.components import Components
 from uso_core.conditioning import Conditioning, make_conditioning
 from uso_core.decode import decode
 from uso_core.denoise import Latents, OnStep, denoise
+from uso_core.images import Pixels
 from uso_core.prepare import PreparedRequest, prepare
 from uso_core.presets import EXACT, Attention, Preset
 from uso_core.request import Limits, StylizedImage, StylizeRequest
@@ -202,9 +203,17 @@ class USOPipeline:
         """
         return denoise(self.components, conditionings, seeds, on_step)
 
-    @torch.no_grad()
     def decode(self, latents: Latents) -> Image.Image:
-        """Decode latents to an RGB image."""
+        """Decode latents to an RGB image.
+
+        Raises:
+            FloatingPointError: the result holds NaN.
+        """
+        return self.decode_pixels(latents).image()
+
+    @torch.no_grad()
+    def decode_pixels(self, latents: Latents) -> Pixels:
+        """Decode latents on the device, without waiting for it."""
         return decode(self.components.vae, latents)
 
     def compile(self) -> None:

@@ -7,6 +7,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
 from uso_core.sizes import Size
+from uso_core.transfer import to_device
 
 BASE_SEQ_LEN, MAX_SEQ_LEN = 256, 4096
 BASE_SHIFT, MAX_SHIFT = 0.5, 1.15
@@ -29,7 +30,8 @@ def make_scheduler(
 ) -> FlowMatchEulerDiscreteScheduler:
     """A fresh Euler scheduler, ready for the first of `num_steps` steps.
 
-    Its `sigmas`, [num_steps + 1] float32 on `device`, go from 1 to 0.
+    Its `sigmas`, [num_steps + 1] float32 on `device`, go from 1 to 0. Its `timesteps` stay on the
+    host: a step is counted, and not looked up.
 
     Args:
         num_steps: Euler steps.
@@ -40,6 +42,7 @@ def make_scheduler(
     scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
     sigmas = np.linspace(1, 1 / num_steps, num_steps)
     mu = shift_mu(size) if is_shifted else 0.0
-    scheduler.set_timesteps(sigmas=sigmas, mu=mu, device=device)
+    scheduler.set_timesteps(sigmas=sigmas, mu=mu)
+    scheduler.sigmas = to_device(scheduler.sigmas, device)
     scheduler.set_begin_index(0)  # else the first step looks its index up, and waits for the GPU
     return scheduler

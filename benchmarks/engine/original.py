@@ -111,7 +111,7 @@ class OriginalWay:
     @torch.no_grad()
     def decode(self, latents: Latents) -> Image.Image:
         """Decode with the VAE, as ours does."""
-        return decode(self._others.vae, latents)
+        return decode(self._others.vae, latents).image()
 
     def _ids(self, tokenizer: PreTrainedTokenizerBase, prompt: str, length: int) -> torch.Tensor:
         encoding = tokenizer(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +15,7 @@ from tests.uso_core.test_pipeline import draw, make_request
 from uso_core.checkpoint import ModelSource
 from uso_core.pipeline import USOPipeline
 from uso_core.presets import PRESETS, PresetName
+from uso_core.transfer import to_device, to_host
 
 pytestmark = pytest.mark.gpu
 
@@ -23,17 +26,35 @@ def cuda_pipeline() -> USOPipeline:
     return USOPipeline(replace(pipeline.components, limits=LIMITS))
 
 
-def test_no_step_waits_for_the_device(cuda_pipeline: USOPipeline) -> None:
-    def forbid_waiting(done: int, total: int) -> None:
-        torch.cuda.set_sync_debug_mode("default" if done == total else "error")
-
-    request = replace(make_request(3), num_steps=4)
-    conditioning = cuda_pipeline.condition(request)
+@contextmanager
+def nothing_waits() -> Iterator[None]:
+    """Raises where torch waits for the device."""
+    torch.cuda.set_sync_debug_mode("error")
     try:
-        latents = cuda_pipeline.denoise(conditioning, 0, forbid_waiting)
+        yield
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert latents.tokens.isfinite().all()
+
+
+def test_no_stage_waits_for_the_device(cuda_pipeline: USOPipeline) -> None:
+    cuda_pipeline([make_request(2)])  # libraries set themselves up at their first call
+    prepared = cuda_pipeline.prepare(replace(make_request(3), num_steps=4))
+    with nothing_waits():
+        conditioning = cuda_pipeline.condition(prepared)
+        latents = cuda_pipeline.denoise(conditioning, 0)
+        pixels = cuda_pipeline.decode_pixels(latents).to_host()
+    torch.cuda.synchronize()
+    assert pixels.levels.is_pinned()
+    assert pixels.image().tobytes() == cuda_pipeline.decode(latents).tobytes()
+
+
+def test_copies_arrive_as_they_were_sent() -> None:
+    sent = torch.arange(2**20)
+    there = to_device(sent, torch.device("cuda"))
+    sent.zero_()  # what is copied is another copy
+    back = to_host(there)
+    torch.cuda.synchronize()
+    assert torch.equal(back, torch.arange(2**20))
 
 
 def test_other_requests_change_nothing(cuda_pipeline: USOPipeline) -> None:

@@ -14,7 +14,7 @@ from tests.uso_core.goldens import CHECKPOINT, unit_rows, unit_tensors
 from tests.uso_core.icc import grey_cmyk_profile
 from tests.uso_core.synth import image_sha256, synth_image
 from uso_core.errors import InvalidRequestError
-from uso_core.images import fit_content, image_to_tensor, quantize, tensor_to_image, to_rgb
+from uso_core.images import fit_content, image_to_tensor, quantize, tensor_to_pixels, to_rgb
 from uso_core.sizes import Size, content_size
 
 CONTENT_ROWS = unit_rows("preprocess_ref")
@@ -86,7 +86,7 @@ def test_tensor_and_image_are_inverse_but_for_truncation() -> None:
     assert pixels.shape == (1, 3, 16, 32)
     assert pixels.min() >= -1
     assert pixels.max() <= 1
-    back = np.asarray(tensor_to_image(pixels)).astype(int)
+    back = np.asarray(tensor_to_pixels(pixels).image()).astype(int)
     assert ((np.asarray(image) - back) <= 1).all()
 
 
@@ -94,7 +94,7 @@ def test_nan_is_not_an_image() -> None:
     pixels = torch.zeros(1, 3, 16, 16)
     pixels[0, 1, 2, 3] = float("nan")
     with pytest.raises(FloatingPointError, match="NaN"):
-        tensor_to_image(pixels)
+        tensor_to_pixels(pixels).to_host().image()
 
 
 GREY_MODES = ["1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"]
