@@ -37,7 +37,7 @@ from pipelines.driver.run import Snapshot, run
 from pipelines.ledger.compaction import MAX_ROWS
 from pipelines.ledger.parts import list_parts, write_part
 from pipelines.manifest.source_digest import Digests, SourceDigests
-from pipelines.rows import SCHEMA_VERSION, record_schema
+from pipelines.record import SCHEMA_VERSION, record_schema
 from pipelines.storage.storage import Storage
 from tests.integration.harness import run_config
 from uso_core.checkpoint import ModelSource, describe_model

@@ -17,7 +17,7 @@ from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest, ManifestError
 from pipelines.manifest.references import is_uri
 from pipelines.manifest.row_parser import ALIASES
-from pipelines.rows import record_schema
+from pipelines.record import record_schema
 from pipelines.storage.storage import StorageError, public_uri
 from uso_core.checkpoint import ModelCard, ModelSource, describe_model
 from uso_core.errors import CheckpointError

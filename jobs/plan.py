@@ -22,7 +22,7 @@ from pipelines.planning.calibration import Settings, read_calibration
 from pipelines.planning.model import LookedAt, look_at_model
 from pipelines.planning.plan import Plan, ShapePlan, make_plan, survey
 from pipelines.planning.speed import H200_FLOAT8_FLOPS, H200_MATMUL_FLOPS, STATED_EFFICIENCY, Speed
-from pipelines.rows import record_schema
+from pipelines.record import record_schema
 from pipelines.storage.storage import Storage, StorageError, resolve_secrets
 from uso_core.dimensions import Dimensions, dimensions_of
 from uso_core.errors import CheckpointError

@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from pipelines.config.schema import RunConfig
 from pipelines.failures import CODES
 from pipelines.manifest.row_parser import INPUT_NAMES
-from pipelines.rows import RECORD_NAMES
+from pipelines.record import RECORD_NAMES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]

@@ -1,4 +1,7 @@
-"""The files below a folder or in a Hub repository, as one type."""
+"""The files below a folder or in a Hub repository, as one type.
+
+The Hub's client takes a quarter of a second to import, so it waits for the first Hub id.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from uso_core import hub
 from uso_core.errors import CheckpointError
 from uso_core.layouts import DIFFUSERS_MARK, FLUX_FOLDERS, Tree, transformer_names
 
@@ -34,6 +36,8 @@ def open_tree(location: str, revision: str | None) -> Tree:
         return _tree_around(path)
     if not _is_repo_id(location):
         raise CheckpointError(location, "there is no such folder, and it is not a Hub id")
+    from uso_core import hub  # noqa: PLC0415 - see the module's docstring
+
     commit = hub.resolve_commit(location, revision)
     names, folder = hub.list_files(location, commit)
     return Tree(location, names, folder, commit)
@@ -47,6 +51,8 @@ def hub_commit(location: str, revision: str | None) -> str | None:
     """
     if Path(location).expanduser().exists() or not _is_repo_id(location):
         return revision
+    from uso_core import hub  # noqa: PLC0415 - see the module's docstring
+
     return hub.resolve_commit(location, revision)
 
 
@@ -58,6 +64,8 @@ def download_tree(tree: Tree, names: Iterable[str]) -> Tree:
     """
     if tree.folder is not None or tree.commit is None:
         return tree
+    from uso_core import hub  # noqa: PLC0415 - see the module's docstring
+
     return replace(tree, folder=hub.download(tree.where, tree.commit, names))
 
 

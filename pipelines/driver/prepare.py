@@ -19,7 +19,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
 from pipelines.planning.calibration import Settings
 from pipelines.planning.stopwatch import Stopwatch
-from pipelines.rows import RunFacts, record_schema
+from pipelines.record import RunFacts, record_schema
 from pipelines.storage.storage import Storage, resolve_secrets
 from pipelines.storage.urls import resolve_variables
 from pipelines.watch.webhook import Receiver

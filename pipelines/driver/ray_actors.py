@@ -4,6 +4,8 @@ A dead actor is replaced by a new one rather than restarted by Ray (`max_restart
 restarts left to Ray, a constructor that crashes is run again for ever without a sign to the driver
 (seen with Ray 2.60: 24 times in 12 s), and after a kill a call can still be answered by the old
 process.
+
+An actor's process loads this module first of all, so it imports little.
 """
 
 from __future__ import annotations
@@ -14,9 +16,8 @@ import queue
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pipelines.config.cluster import StylizeConfig
 from pipelines.driver.head_watch import HeadWatch
 from pipelines.driver.workers import (
     Event,
@@ -31,8 +32,6 @@ from pipelines.driver.workers import (
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.watch.logs import log_of_worker, row_in_log
 from pipelines.worker.activity import Activity, WorkerInfo
-from pipelines.worker.spec import StylizerSpec
-from pipelines.worker.stylizer import Stylizer
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
 
@@ -40,6 +39,10 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayTaskError
 
 from pipelines.watch.ray_metrics import WorkerMetrics
+
+if TYPE_CHECKING:
+    from pipelines.config.cluster import StylizeConfig
+    from pipelines.worker.spec import StylizerSpec
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +117,7 @@ class RayPool:
         spec: StylizerSpec,
         config: StylizeConfig,
         env: WorkerEnv,
-        make: Callable[[StylizerSpec], RowWorker] = Stylizer,
+        make: Callable[[StylizerSpec], RowWorker],
         watching: Watching = _UNWATCHED,
     ) -> None:
         self._spec = spec
@@ -131,7 +134,9 @@ class RayPool:
             max_restarts=0,
             max_task_retries=0,
             max_concurrency=rows + _SPARE_THREADS,
-            runtime_env={"env_vars": {"RAY_USAGE_STATS_ENABLED": "0", **env.plain}},
+            # Without one, Ray starts a process in half the time: it has some at hand, and starts
+            # the others at once rather than through another Python.
+            runtime_env={"env_vars": dict(env.plain)} if env.plain else None,
         )
         self._slots: dict[str, _Slot] = {}
         for number in range(config.max_actors):

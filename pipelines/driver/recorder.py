@@ -10,7 +10,8 @@ from typing import Any
 
 from pipelines.config.output import OutputConfig
 from pipelines.ledger.ledger import Ledger
-from pipelines.rows import ManifestEntry, Outcome, RunFacts, make_record
+from pipelines.record import RunFacts, make_record
+from pipelines.rows import ManifestEntry, Outcome
 
 
 class Recorder:

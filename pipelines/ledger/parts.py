@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.rows import RECORD_FIELDS, RECORD_NAMES
+from pipelines.record import RECORD_FIELDS, RECORD_NAMES
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.storage import Storage, StorageError
 

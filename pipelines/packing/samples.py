@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.packing.error import PackError
+from pipelines.record import RECORD_NAMES
 from pipelines.report.links import path_in_output
-from pipelines.rows import RECORD_NAMES
 
 IMAGE = "image"
 

@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.ledger.ledger import iter_records
+from pipelines.record import RECORD_NAMES
 from pipelines.report.row_table import RowRecord, RowTable
 from pipelines.report.summary import Tally
 from pipelines.report.values import number, shown, visible
-from pipelines.rows import RECORD_NAMES
 from pipelines.storage.storage import Storage
 
 _MOST_NUMBERS = 8

@@ -11,17 +11,19 @@ from collections import Counter as Counts
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ray.util.metrics import Counter, Gauge, Histogram
 from ray.util.metrics import Metric as RayMetric
 
-from pipelines.driver.board import Board
-from pipelines.driver.stats import Snapshot
 from pipelines.rows import Outcome
 from pipelines.watch import metrics
 from pipelines.watch.metrics import Metric
 from pipelines.worker.activity import Activity
+
+if TYPE_CHECKING:  # the driver's: an actor would load all of them for nothing
+    from pipelines.driver.board import Board
+    from pipelines.driver.stats import Snapshot
 
 R = TypeVar("R", bound=RayMetric)
 

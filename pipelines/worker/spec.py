@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
-from pipelines.config.schema import RunConfig
 from pipelines.manifest.references import is_uri
-from pipelines.storage.storage import resolve_secrets
+from pipelines.storage.urls import resolve_secrets
+
+if TYPE_CHECKING:
+    from pipelines.config.schema import RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)

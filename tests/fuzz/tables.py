@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from pipelines.manifest.row_parser import ALIASES, INPUT_NAMES
-from pipelines.rows import RECORD_NAMES
+from pipelines.record import RECORD_NAMES
 
 ODD_TEXT = st.one_of(
     st.text(max_size=30),

@@ -16,14 +16,8 @@ from hypothesis import strategies as st
 from pipelines.failures import Failure
 from pipelines.ledger.ledger import Ledger, iter_records
 from pipelines.manifest.manifest import Manifest, ManifestError
-from pipelines.rows import (
-    ManifestEntry,
-    Outcome,
-    RejectedRow,
-    RunFacts,
-    make_record,
-    record_schema,
-)
+from pipelines.record import RunFacts, make_record, record_schema
+from pipelines.rows import ManifestEntry, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
 from pipelines.worker.image_store import image_path
 from tests.fuzz.fuzzed import fuzzed

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jobs.screen import lines, one_line
 from pipelines.ledger.lease import LEASE_PATH, Lease
 from pipelines.ledger.ledger import Ledger, LedgerError, iter_records
-from pipelines.rows import record_schema
+from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
 from pipelines.worker.image_store import image_path
 from tests.fuzz.fuzzed import fuzzed

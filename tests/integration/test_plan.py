@@ -15,7 +15,7 @@ from pipelines.planning.calibration import Settings, read_calibration
 from pipelines.planning.model import look_at_model
 from pipelines.planning.plan import Plan, make_plan, survey
 from pipelines.planning.speed import Speed
-from pipelines.rows import record_schema
+from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
 from tests.integration.harness import (
     manifest_rows,

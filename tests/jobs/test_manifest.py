@@ -9,7 +9,8 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 from pipelines.ledger.ledger import Ledger
-from pipelines.rows import Outcome, RunFacts, make_record, record_schema
+from pipelines.record import RunFacts, make_record, record_schema
+from pipelines.rows import Outcome
 from pipelines.storage.storage import Storage
 from tests.jobs.test_cli import loaded_after
 from tests.pipelines.manifests import opened

@@ -12,14 +12,8 @@ from jobs.cli import app
 from pipelines.failures import Failure
 from pipelines.ledger.lease import LEASE_PATH, Lease
 from pipelines.ledger.ledger import Ledger
-from pipelines.rows import (
-    ManifestEntry,
-    ManifestRow,
-    Outcome,
-    RunFacts,
-    make_record,
-    record_schema,
-)
+from pipelines.record import RunFacts, make_record, record_schema
+from pipelines.rows import ManifestEntry, ManifestRow, Outcome
 from pipelines.storage.storage import Storage
 from uso_core.request import Parameters
 

@@ -15,7 +15,7 @@ from pipelines.failures import Failure
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.lease import LEASE_PATH
 from pipelines.ledger.ledger import Ledger
-from pipelines.rows import record_schema
+from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
 from tests.jobs.test_cli import loaded_after
 from tests.jobs.test_status import record

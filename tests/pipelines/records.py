@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.ledger.ledger import iter_records
-from pipelines.rows import record_schema
+from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
 
 SCHEMA = record_schema(pa.schema([("note", pa.string())]))

@@ -22,6 +22,12 @@ def test_a_configuration_loads_neither_ray_nor_torch() -> None:
     assert python(f"{code}; print({{'ray', 'torch'}} & set(sys.modules))") == "set()\n"
 
 
+def test_an_actor_loads_what_it_draws_with_only_when_it_is_told_to() -> None:
+    heavy = "{'torch', 'pyarrow', 'pandas', 'fsspec', 'httpx2', 'huggingface_hub'}"
+    code = "import sys, pipelines.driver.ray_actors, pipelines.worker.spec"
+    assert python(f"{code}; print({heavy} & set(sys.modules))") == "set()\n"
+
+
 def test_run_is_the_function() -> None:
     code = "from pipelines import RunConfig, run; print(callable(run), RunConfig.__name__)"
     assert python(code) == "True RunConfig\n"

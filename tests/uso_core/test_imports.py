@@ -28,7 +28,7 @@ def test_names_without_models_are_light(statement: str) -> None:
 
 def test_checkpoints_are_described_without_torch() -> None:
     assert loaded_after("from uso_core import ModelSource, describe_model").isdisjoint(
-        {"torch", "transformers", "diffusers", "ray"}
+        {"torch", "transformers", "diffusers", "ray", "huggingface_hub"}
     )
 
 

@@ -11,7 +11,8 @@ from pipelines.compose.error import ComposeError
 from pipelines.compose.failed import failed_rows
 from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.ledger import Ledger
-from pipelines.rows import Outcome, RunFacts, make_record, record_schema
+from pipelines.record import RunFacts, make_record, record_schema
+from pipelines.rows import Outcome
 from pipelines.storage.storage import Storage
 from tests.pipelines.manifests import entries, opened, write
 

@@ -12,7 +12,8 @@ from pipelines.compose.low_scores import low_scores
 from pipelines.compose.score_table import ScoreTable
 from pipelines.failures import Failure
 from pipelines.ledger.ledger import Ledger
-from pipelines.rows import Outcome, RunFacts, make_record, record_schema
+from pipelines.record import RunFacts, make_record, record_schema
+from pipelines.rows import Outcome
 from pipelines.storage.storage import Storage
 from tests.pipelines.manifests import entries, opened, valid, write
 

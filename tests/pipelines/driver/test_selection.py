@@ -23,7 +23,8 @@ from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.done_rows import DoneRows
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Batch, Manifest
-from pipelines.rows import ManifestEntry, Outcome, RejectedRow, RunFacts, make_record, record_schema
+from pipelines.record import RunFacts, make_record, record_schema
+from pipelines.rows import ManifestEntry, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
 from tests.pipelines.manifests import CARD, config
 from uso_core.checkpoint import ModelCard

@@ -14,7 +14,7 @@ from pipelines.ledger import ledger as ledger_module
 from pipelines.ledger.ledger import Ledger, count_records
 from pipelines.ledger.parts import list_parts
 from pipelines.ledger.scan import scan_ledger
-from pipelines.rows import record_schema
+from pipelines.record import record_schema
 from pipelines.storage.storage import Options, Storage
 from tests.pipelines.records import SCHEMA, completed, failed, stored
 

@@ -10,7 +10,8 @@ from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.follow import LedgerFollower
 from pipelines.ledger.ledger import Ledger, LedgerError, count_records
 from pipelines.ledger.parts import list_parts
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RunFacts, make_record, record_schema
+from pipelines.record import RunFacts, make_record, record_schema
+from pipelines.rows import ManifestEntry, ManifestRow, Outcome
 from pipelines.storage.storage import Storage
 from uso_core.request import Parameters
 

@@ -20,7 +20,7 @@ from pipelines.ledger.ledger import (
     count_records,
     iter_records,
 )
-from pipelines.rows import RECORD_FIELDS, record_schema
+from pipelines.record import RECORD_FIELDS, record_schema
 from pipelines.storage.storage import Storage, StorageError
 from tests.pipelines.records import SCHEMA, completed, failed, fingerprint, stored
 

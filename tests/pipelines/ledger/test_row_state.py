@@ -11,7 +11,7 @@ from pipelines.ledger.row_state import (
     fingerprint_numbers,
     is_completed,
 )
-from pipelines.rows import RECORD_FIELDS
+from pipelines.record import RECORD_FIELDS
 from tests.pipelines.records import completed, failed
 
 ERROR = next(f.type for f in RECORD_FIELDS if f.name == "error")

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.manifest.manifest import ManifestError
-from pipelines.rows import ManifestRow, Outcome, RunFacts, make_record, record_schema
+from pipelines.record import RunFacts, make_record, record_schema
+from pipelines.rows import ManifestRow, Outcome
 from tests.pipelines.manifests import entries, opened, valid, write
 
 # Columns

@@ -14,7 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from pipelines.ledger.ledger import Ledger
 from pipelines.packing.pack import INDEX_PATH, Layout, PackError, pack
 from pipelines.packing.shard import ShardTask, write_shard
-from pipelines.rows import record_schema
+from pipelines.record import record_schema
 from pipelines.storage.storage import Storage, StorageError
 from tests.pipelines.packing.outputs import (
     LAYOUTS,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pyarrow as pa
 
 from pipelines.packing.plan import Planner, ShardPlan, contents_of
-from pipelines.rows import record_schema
+from pipelines.record import record_schema
 
 SCHEMA = record_schema(pa.schema([("note", pa.string())]))
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)

@@ -12,7 +12,8 @@ from pipelines.planning.calibration import Machine, Settings, ShapeTime
 from pipelines.planning.plan import Uniques, Workload, make_plan, survey
 from pipelines.planning.shapes import Shape
 from pipelines.planning.speed import Speed
-from pipelines.rows import Outcome, RunFacts, make_record, record_schema
+from pipelines.record import RunFacts, make_record, record_schema
+from pipelines.rows import Outcome
 from pipelines.storage.storage import Storage
 from tests.pipelines.manifests import CARD, config, opened, write
 from tests.pipelines.records import completed

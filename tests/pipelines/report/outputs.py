@@ -13,17 +13,10 @@ import pyarrow as pa
 from pipelines.config.inputs import FetchConfig
 from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.ledger import Ledger
+from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.report.pictures import Places
 from pipelines.report.report import ReportFacts, ReportOptions, write_report
-from pipelines.rows import (
-    ManifestEntry,
-    ManifestRow,
-    Outcome,
-    RunFacts,
-    Timings,
-    make_record,
-    record_schema,
-)
+from pipelines.rows import ManifestEntry, ManifestRow, Outcome, Timings
 from pipelines.storage.storage import Storage
 from pipelines.worker.image_store import image_path
 from tests.pipelines.pictures import encode, picture

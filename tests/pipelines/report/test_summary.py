@@ -6,8 +6,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from pipelines.record import record_schema
 from pipelines.report.summary import Bar, Summary, Tally
-from pipelines.rows import Outcome, Timings, record_schema
+from pipelines.rows import Outcome, Timings
 from tests.pipelines.report.outputs import BEGAN, EXTRA, failed, record
 
 

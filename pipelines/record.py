@@ -1,0 +1,127 @@
+"""The record of one row, which is what a run leaves of it: its Arrow schema, and how it is made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.failures import Failure
+from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow, shown_reference
+from uso_core.request import Parameters
+
+SCHEMA_VERSION = 1
+
+_ERROR = pa.struct(
+    [
+        ("code", pa.string()),
+        ("message", pa.string()),
+        ("stage", pa.string()),
+        ("retryable", pa.bool_()),
+        ("uri", pa.string()),
+    ]
+)
+_TIMINGS = pa.struct(
+    [(name, pa.float64()) for name in ("fetch", "condition", "inference", "decode", "store")]
+)
+
+RECORD_FIELDS: tuple[pa.Field, ...] = (
+    pa.field("id", pa.string(), nullable=False),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("outputs", pa.list_(pa.string())),
+    pa.field("sha256", pa.list_(pa.string())),
+    pa.field("has_nsfw_contents", pa.list_(pa.bool_())),
+    pa.field("error", _ERROR),
+    pa.field("prompt", pa.string()),
+    pa.field("prompt_truncated", pa.bool_()),
+    pa.field("content_image", pa.string()),
+    pa.field("style_images", pa.list_(pa.string())),
+    pa.field("width", pa.int32()),
+    pa.field("height", pa.int32()),
+    pa.field("num_steps", pa.int32()),
+    pa.field("guidance", pa.float64()),
+    pa.field("seed", pa.int64()),
+    pa.field("model", pa.string()),
+    pa.field("preset", pa.string()),
+    pa.field("fingerprint", pa.string(), nullable=False),
+    pa.field("source_digest", pa.int64()),
+    pa.field("created_at", pa.timestamp("us", tz="UTC"), nullable=False),
+    pa.field("timings", _TIMINGS),
+    pa.field("attempt", pa.int32(), nullable=False),
+    pa.field("run_id", pa.string(), nullable=False),
+    pa.field("worker", pa.string()),
+    pa.field("device", pa.string()),
+    pa.field("schema_version", pa.int32(), nullable=False),
+)
+RECORD_NAMES = frozenset(f.name for f in RECORD_FIELDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What the records of one run have in common."""
+
+    run_id: str
+    model: str
+    preset: str
+
+
+def record_schema(extra: pa.Schema) -> pa.Schema:
+    """The schema of the records: the fixed columns, then the user's own, with their own types."""
+    return pa.schema([*RECORD_FIELDS, *extra])
+
+
+def make_record(
+    entry: ManifestEntry, outcome: Outcome, run: RunFacts, *, attempt: int, created_at: datetime
+) -> dict[str, Any]:
+    """The record of one row, as a dict in the shape of `record_schema`."""
+    failed = outcome.failure is not None
+    return {
+        "id": entry.row.id,
+        "status": outcome.status,
+        "outputs": None if failed else list(outcome.outputs),
+        "sha256": None if failed else list(outcome.sha256),
+        "has_nsfw_contents": None if failed else [None] * len(outcome.outputs),
+        "error": _error(outcome.failure),
+        **_inputs(entry.row),
+        **({} if outcome.width is None else {"width": outcome.width, "height": outcome.height}),
+        "prompt_truncated": outcome.prompt_truncated,
+        "model": run.model,
+        "preset": run.preset,
+        "fingerprint": entry.row.fingerprint,
+        "source_digest": entry.source_digest,
+        "created_at": created_at,
+        "timings": asdict(outcome.timings),
+        "attempt": attempt,
+        "run_id": run.run_id,
+        "worker": outcome.worker,
+        "device": outcome.device,
+        "schema_version": SCHEMA_VERSION,
+        **entry.extra,
+    }
+
+
+def _error(failure: Failure | None) -> dict[str, Any] | None:
+    if failure is None:
+        return None
+    return {
+        "code": failure.code,
+        "message": failure.message,
+        "stage": failure.stage,
+        "retryable": failure.retryable,
+        "uri": failure.uri,
+    }
+
+
+def _inputs(row: ManifestRow | RejectedRow) -> dict[str, Any]:
+    if isinstance(row, RejectedRow):
+        return {"prompt": row.prompt}
+    content = row.content_image
+    numbers = {f.name: getattr(row.parameters, f.name) for f in fields(Parameters)}
+    return {
+        "prompt": row.prompt,
+        "content_image": None if content is None else shown_reference(content),
+        "style_images": [shown_reference(style) for style in row.style_images],
+        **{name: value for name, value in numbers.items() if name in RECORD_NAMES},
+    }
