@@ -19,15 +19,17 @@ from typing import Protocol
 from pipelines.driver.flow import FlowControl
 from pipelines.driver.start_watch import StartWatch
 from pipelines.driver.tasks import DispatchPolicy, Settled, Task
+from pipelines.driver.turns import Turns, work_in
 from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, WorkerPool
 from pipelines.failures import Failure
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome
+from pipelines.rows import ManifestEntry, ManifestRow, Outcome, Timings
 
 logger = logging.getLogger(__name__)
 
 _DEATHS_ALONE = 2  # of workers that held nothing but this row
 _ISOLATING_SHARE = 4  # at most one worker in so many tries suspects, so that the others go on
 _STARVING_S = 0.02  # how soon to look for rows again when the source had none
+_NO_TIMINGS = Timings()
 _AHEAD = 4  # rows known in advance, as a multiple of what the workers hold
 
 
@@ -50,6 +52,7 @@ def _ignore(_failure: Failure) -> None:
 class _Worker:
     device: str
     in_flight: dict[str, tuple[Task, float]] = field(default_factory=dict)  # until its deadline
+    turns: Turns = field(default_factory=Turns)
     isolating: bool = False
     has_worked: bool = False
 
@@ -163,7 +166,7 @@ class Dispatcher:
             self._start_failed(event.worker, event.reason)
 
     def _finished(self, event: Finished) -> Iterator[Settled]:
-        task = self._take_back(event.worker, event.outcome.row_id)
+        task = self._take_back(event.worker, event.outcome.row_id, event.outcome.timings)
         if task is None:
             return
         self._starts.worked(event.worker)
@@ -224,10 +227,11 @@ class Dispatcher:
                 }
                 self._pool.kill(name)
 
-    def _take_back(self, name: str, row_id: str) -> Task | None:
+    def _take_back(self, name: str, row_id: str, timings: Timings = _NO_TIMINGS) -> Task | None:
         worker = self._workers.get(name)
         if worker is None or row_id not in worker.in_flight:
             return None
+        worker.turns.ended(row_id, timings, self._clock())
         return worker.in_flight.pop(row_id)[0]
 
     def _retry_later(self, task: Task) -> None:
@@ -245,26 +249,28 @@ class Dispatcher:
             return
         self._assign_isolation()
         self._read_ahead()
-        limit = self._limit()
+        limit, share = self._flow.limit, self._share()
         # Emptiest first, a row each in turn, so that no worker starts with more than its share.
         open_workers = [
             (name, worker) for name, worker in self._workers.items() if not worker.isolating
         ]
         for held in range(limit):
             for name, worker in open_workers:
-                if len(worker.in_flight) == held:
+                if len(worker.in_flight) == held and (held < share or self._frees_soon(worker)):
                     task = self._next_task()
                     if task is None:
                         return
                     self._give(name, worker, task)
 
-    def _limit(self) -> int:
-        """Rows per worker now; it falls near the end, so that none hoards the last rows."""
-        limit = self._flow.limit
+    def _share(self) -> int:
+        """Rows for each worker; it falls near the end, so that none hoards the last rows."""
         if not self._source.exhausted:
-            return limit
-        share = 1 + len(self._fresh) // len(self._workers)
-        return min(limit, max(share, self._flow.last_limit))
+            return self._flow.limit
+        return 1 + len(self._fresh) // len(self._workers)
+
+    def _frees_soon(self, worker: _Worker) -> bool:
+        """Whether it is time to fetch what a worker draws next, even if few rows are left."""
+        return worker.turns.left_s(self._clock()) <= self._flow.ahead_s
 
     def _read_ahead(self) -> None:
         """Know enough rows to see the end coming, and then take the long ones first."""
@@ -274,7 +280,9 @@ class Dispatcher:
             assert isinstance(entry.row, ManifestRow)
             self._fresh.append(Task(entry, entry.row))
         if self._source.exhausted and not self._sorted:
-            self._fresh = deque(sorted(self._fresh, key=_cost, reverse=True))
+            self._fresh = deque(
+                sorted(self._fresh, key=lambda task: work_in(task.row), reverse=True)
+            )
             self._sorted = True
 
     def _next_task(self) -> Task | None:
@@ -303,13 +311,8 @@ class Dispatcher:
     def _give(self, name: str, worker: _Worker, task: Task) -> None:
         # Rows take turns on the device: those that are there may all go first.
         turns = len(worker.in_flight) + 1
-        deadline = self._clock() + turns * self._policy.row_timeout_s
-        worker.in_flight[task.row.id] = (task, deadline)
+        now = self._clock()
+        worker.in_flight[task.row.id] = (task, now + turns * self._policy.row_timeout_s)
+        worker.turns.given(task.row, now)
         worker.has_worked = True
         self._pool.submit(name, task.row)
-
-
-def _cost(task: Task) -> float:
-    """Work in a row, roughly; one whose size is not known yet counts as a square of 1024."""
-    p = task.row.parameters
-    return p.num_steps * (p.width or 1024) * (p.height or 1024) * p.num_images

@@ -8,6 +8,7 @@ from collections import deque
 from pipelines.rows import Timings
 
 _WINDOW = 64  # rows remembered: enough for quantiles, few enough to follow a change of load
+_SLACK_S = 0.25  # the driver looks that often at least
 
 
 class FlowControl:
@@ -21,8 +22,8 @@ class FlowControl:
 
     Attributes:
         limit: rows that one worker should hold now.
-        last_limit: the same for the last rows of a run, where a row that waits on one worker could
-            be drawn on another: no more than hide behind each other in full.
+        ahead_s: how long before its device is free a worker needs its next row, so that the row's
+            references are there.
     """
 
     def __init__(self, *, fixed: int | None, most: int, together: int = 1) -> None:
@@ -37,13 +38,18 @@ class FlowControl:
         self._most = most
         self._together = together
         self._drawing_ms: deque[float] = deque(maxlen=_WINDOW)
+        self._fetch_ms: deque[float] = deque(maxlen=_WINDOW)
         self._around_ms: deque[float] = deque(maxlen=_WINDOW)
         self.limit = min(2 * together + 1, most) if fixed is None else fixed
-        self.last_limit = 1
+        self.ahead_s = _SLACK_S
 
     def observe(self, timings: Timings) -> None:
         """Take the times of one completed row into account."""
-        if self._fixed is not None or timings.inference is None:
+        if timings.inference is None:
+            return
+        self._fetch_ms.append(timings.fetch or 0)
+        self.ahead_s = _SLACK_S + _quantile(self._fetch_ms, 0.8) / 1e3
+        if self._fixed is not None:
             return
         drawing = (timings.condition or 0) + timings.inference + (timings.decode or 0)
         self._drawing_ms.append(max(drawing, 0.1))
@@ -51,7 +57,6 @@ class FlowControl:
         quick = _quantile(self._drawing_ms, 0.2)
         slow = _quantile(self._around_ms, 0.8)
         self.limit = min(2 * self._together + math.ceil(slow / quick), self._most)
-        self.last_limit = min(1 + int(slow / _quantile(self._drawing_ms, 0.5)), self._most)
 
 
 def _quantile(values: deque[float], fraction: float) -> float:

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pipelines.driver.turns import Turns, work_in
+from pipelines.rows import ManifestRow, Timings
+from uso_core.request import Parameters
+
+
+def row(name: str, num_steps: int = 10) -> ManifestRow:
+    return ManifestRow(name, "", None, (), Parameters(num_steps=num_steps), "f")
+
+
+def drawn(seconds: float, store_s: float = 0) -> Timings:
+    return Timings(fetch=0, condition=0, inference=1e3 * seconds, decode=0, store=1e3 * store_s)
+
+
+def warm(seconds_for_ten_steps: float) -> Turns:
+    """Of a worker that has drawn a row, and was done with it at 0."""
+    turns = Turns()
+    turns.given(row("first"), now=-9)
+    turns.ended("first", drawn(seconds_for_ten_steps), now=0)
+    return turns
+
+
+def test_a_worker_that_holds_nothing_is_free() -> None:
+    assert Turns().left_s(now=0) == 0
+    assert warm(2).left_s(now=0) == 0
+
+
+def test_nothing_is_known_of_a_first_row() -> None:
+    turns = Turns()
+    turns.given(row("a"), now=0)
+    assert turns.left_s(now=100) == math.inf
+
+
+def test_rows_take_turns() -> None:
+    turns = warm(2)
+    turns.given(row("a"), now=1)
+    turns.given(row("b", num_steps=20), now=1)
+    assert turns.left_s(now=1) == pytest.approx(2 + 4)
+    assert turns.left_s(now=4) == pytest.approx(3)
+    assert turns.left_s(now=50) == 0
+
+
+def test_the_next_turn_began_before_the_row_was_stored() -> None:
+    turns = warm(2)
+    turns.given(row("a"), now=1)
+    turns.given(row("b"), now=1)
+    turns.ended("a", drawn(2, store_s=0.5), now=3.5)
+    assert turns.left_s(now=3.5) == pytest.approx(1.5)
+
+
+def test_a_slower_worker_takes_longer() -> None:
+    turns = warm(6)
+    turns.given(row("a"), now=0)
+    assert turns.left_s(now=0) == pytest.approx(6)
+
+
+def test_a_row_that_was_not_drawn_frees_its_time() -> None:
+    turns = warm(2)
+    turns.given(row("a"), now=0)
+    turns.given(row("b"), now=0)
+    turns.ended("a", Timings(fetch=100), now=0.1)
+    assert turns.left_s(now=0.1) == pytest.approx(2)
+
+
+def test_work_follows_what_is_drawn() -> None:
+    one = work_in(row("a"))
+    assert work_in(row("a", num_steps=20)) == 2 * one
+    small = ManifestRow("a", "", None, (), Parameters(num_steps=10, width=512, height=512), "f")
+    assert work_in(small) == one / 4
+    two = ManifestRow("a", "", None, (), Parameters(num_steps=10, num_images=2), "f")
+    assert work_in(two) == 2 * one
