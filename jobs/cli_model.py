@@ -47,6 +47,13 @@ def generate(
         list[str] | None,
         typer.Option(help="A style image: a path or URI. Repeatable.", show_default=False),
     ] = None,
+    style_weight: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="What a style's tokens are multiplied by, 0 to 2: once for each --style.",
+            show_default="1 for each",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     steps: Annotated[int, typer.Option(help="Euler steps.")] = 25,
     guidance: Annotated[float, typer.Option(help="Guidance scale.")] = 4.0,
@@ -79,7 +86,12 @@ def generate(
         keep_size=keep_size,
         content_long_size=content_long_size,
     )
-    references = References(prompt=prompt, content=content, styles=tuple(style or ()))
+    references = References(
+        prompt=prompt,
+        content=content,
+        styles=tuple(style or ()),
+        weights=tuple(style_weight or ()),
+    )
     try:
         weights = ModelConfig(
             base=model, uso=uso, siglip=siglip, device=device.value, preset=preset

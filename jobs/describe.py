@@ -156,6 +156,8 @@ def _accepted(limits: Limits) -> Iterator[tuple[str, str, str, str]]:
     yield "style_image", "reference", "", reference
     yield "extra_style_image", "reference", "", reference
     yield "style_images", "list of references", "", f"{limits.max_styles} styles in all"
+    weights = f"one for each style, 0 to {limits.max_style_weight:g}"
+    yield "style_weights", "list of numbers", "1 for each", weights
     yield "width", "integer", square, size
     yield "height", "integer", square, size
     yield "num_steps", "integer", str(usual.num_steps), f"1 to {limits.max_steps}"

@@ -39,11 +39,13 @@ class References:
         prompt: may be empty.
         content: a path or URI; None: there is none.
         styles: paths or URIs, in order.
+        weights: of each style; empty: 1 for each.
     """
 
     prompt: str
     content: str | None
     styles: tuple[str, ...]
+    weights: tuple[float, ...] = ()
 
 
 def generate_command(
@@ -74,6 +76,7 @@ def _request(references: References, parameters: Parameters) -> StylizeRequest:
         prompt=references.prompt,
         content_image=content,
         style_images=[fetcher.fetch(_uri(style)) for style in references.styles],
+        style_weights=references.weights or None,
         **numbers,
     )
 

@@ -38,6 +38,7 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("prompt_truncated", pa.bool_()),
     pa.field("content_image", pa.string()),
     pa.field("style_images", pa.list_(pa.string())),
+    pa.field("style_weights", pa.list_(pa.float64())),
     pa.field("width", pa.int32()),
     pa.field("height", pa.int32()),
     pa.field("num_steps", pa.int32()),
@@ -123,5 +124,6 @@ def _inputs(row: ManifestRow | RejectedRow) -> dict[str, Any]:
         "prompt": row.prompt,
         "content_image": None if content is None else shown_reference(content),
         "style_images": [shown_reference(style) for style in row.style_images],
+        "style_weights": row.style_weights,
         **{name: value for name, value in numbers.items() if name in RECORD_NAMES},
     }

@@ -26,6 +26,7 @@ class ManifestRow:
         style_images: in the order in which the model sees them.
         parameters: the seed is final; a width or height of None is inferred by the worker.
         fingerprint: hex hash of everything that changes the picture.
+        style_weights: of each style; None: none were given, which is 1 for each.
     """
 
     id: str
@@ -34,6 +35,7 @@ class ManifestRow:
     style_images: tuple[Reference, ...]
     parameters: Parameters
     fingerprint: str
+    style_weights: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

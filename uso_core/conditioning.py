@@ -23,7 +23,7 @@ class Conditioning:
     L = 192 * styles + 512 tokens of context, n tokens of output, m of content (0 without it).
 
     Attributes:
-        context: [1, L, 3072]: the styles' tokens in order, then the text's.
+        context: [1, L, 3072]: the styles' tokens in order, times their weights, then the text's.
         pooled: [1, 768].
         content: [1, m, 64].
         context_rotary: [L, 2 * head_dim], float32, as `rotary_rows` gives it.
@@ -48,7 +48,10 @@ def make_conditioning(
 ) -> Conditioning:
     """Encode a request's prompt and images, or find them in `cache`, and place their tokens."""
     text = _text(components, prepared.prompt, cache)
-    styles = [_style(components, pixels, cache) for pixels in prepared.styles]
+    styles = [
+        _weighted(_style(components, pixels, cache), weight)
+        for pixels, weight in zip(prepared.styles, prepared.style_weights, strict=True)
+    ]
     context = torch.cat([*styles, text.context], dim=1)
     form = prepared.form
     sizes = [form.size] if form.content is None else [form.size, form.content]
@@ -76,6 +79,11 @@ def _text(components: Components, prompt: str, cache: ByteBoundedCache) -> TextE
 def _style(components: Components, pixels: torch.Tensor, cache: ByteBoundedCache) -> torch.Tensor:
     digest = hashlib.sha256(pixels.numpy().tobytes()).digest()
     return cache.get_or_make("styles", digest, lambda: encode_style(components, pixels))
+
+
+def _weighted(tokens: torch.Tensor, weight: float) -> torch.Tensor:
+    """Applied to what was kept, so that a style at two weights is encoded and kept once."""
+    return tokens if weight == 1 else tokens * weight
 
 
 def _content(components: Components, image: Image.Image, cache: ByteBoundedCache) -> torch.Tensor:

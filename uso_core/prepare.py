@@ -41,6 +41,7 @@ class PreparedRequest:
         guidance: distilled guidance scale.
         content: RGB on the 16 px grid; None: there is none, or it is left out.
         styles: [1, 3, S, S] float32 on the CPU, of each style: SigLIP's input.
+        style_weights: what each style's tokens are multiplied by.
     """
 
     prompt: str
@@ -49,6 +50,7 @@ class PreparedRequest:
     guidance: float
     content: Image.Image | None
     styles: tuple[torch.Tensor, ...]
+    style_weights: tuple[float, ...]
 
     @property
     def form(self) -> Form:
@@ -78,7 +80,14 @@ def prepare(
         guidance=request.guidance,
         content=None if content is None else fit_content(to_rgb(content), long_size),
         styles=tuple(_style_pixels(style, image_processor) for style in request.style_images),
+        style_weights=_weights(request),
     )
+
+
+def _weights(request: StylizeRequest) -> tuple[float, ...]:
+    if request.style_weights is None:
+        return (1.0,) * len(request.style_images)
+    return tuple(request.style_weights)
 
 
 def _style_pixels(style: Image.Image, image_processor: SiglipImageProcessorPil) -> torch.Tensor:

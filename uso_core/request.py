@@ -30,6 +30,7 @@ class Limits:
     max_guidance: float = 5.0
     max_content_long_size: int = 1024
     max_styles: int = 4
+    max_style_weight: float = 2.0
     max_images: int = 8
 
 
@@ -87,14 +88,19 @@ class StylizeRequest(Parameters):
         prompt: empty keeps the layout of the content image; beyond 512 T5 tokens it is truncated.
         content_image: subject, identity or layout reference.
         style_images: style references, in order; any sequence is taken and kept as a tuple.
+        style_weights: one for each style, by which its tokens are multiplied; 0 leaves zeros in
+            their place, which is not the same as no style. None: 1 for each.
     """
 
     prompt: str = ""
     content_image: Image.Image | None = None
     style_images: Sequence[Image.Image] = ()
+    style_weights: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "style_images", tuple(self.style_images))
+        if self.style_weights is not None:
+            object.__setattr__(self, "style_weights", tuple(self.style_weights))
 
     def check(self, limits: Limits) -> None:
         """Raise `InvalidRequestError` for the first field outside `limits`."""
@@ -109,6 +115,8 @@ class StylizeRequest(Parameters):
             raise InvalidRequestError(
                 "style_images", len(self.style_images), f"at most {limits.max_styles} styles"
             )
+        if self.style_weights is not None:
+            check_style_weights(self.style_weights, len(self.style_images), limits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +132,16 @@ class StylizedImage:
     image: Image.Image
     seed: int
     prompt_truncated: bool
+
+
+def check_style_weights(weights: Sequence[float], num_styles: int, limits: Limits) -> None:
+    """Raise `InvalidRequestError` unless there is one weight for each style, within `limits`."""
+    if len(weights) != num_styles:
+        raise InvalidRequestError(
+            "style_weights", list(weights), f"one number for each style, {num_styles} in all"
+        )
+    for index, weight in enumerate(weights):
+        _check_range(f"style_weights[{index}]", weight, 0.0, limits.max_style_weight)
 
 
 def _check_range(field: str, value: float, low: float, high: float) -> None:

@@ -75,6 +75,7 @@ _INPUTS = (
     pa.field("prompt", pa.string()),
     pa.field("content_image", pa.string()),
     pa.field("style_images", pa.list_(pa.string())),
+    pa.field("style_weights", pa.list_(pa.float64())),
     pa.field("width", pa.int32()),
     pa.field("height", pa.int32()),
     pa.field("num_steps", pa.int32()),
@@ -94,6 +95,7 @@ def _cells(entry: ManifestEntry, row: ManifestRow) -> dict[str, Any]:
         "prompt": row.prompt,
         "content_image": None if row.content_image is None else _text(row.content_image),
         "style_images": [_text(style) for style in row.style_images],
+        "style_weights": row.style_weights,
         **asdict(row.parameters),
     }
 

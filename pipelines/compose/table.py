@@ -25,6 +25,7 @@ from pipelines.manifest.files import find_files
 from pipelines.manifest.json_types import JsonTypes
 from pipelines.manifest.parquet_reader import parquet_batches, survey_parquet
 from pipelines.manifest.references import folder_url, resolve_reference
+from pipelines.manifest.row_identity import STYLE_WEIGHTS
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import UnreadableRow
 from pipelines.manifest.source import ManifestFile
@@ -204,6 +205,8 @@ def _row_keys(columns: dict[str, pa.Array]) -> list[str]:
     parts = []
     for name in sorted(columns):
         column = columns[name]
+        if pa.types.is_list(column.type) and name == STYLE_WEIGHTS:
+            column = column.cast(pa.list_(pa.string()))
         if pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type):
             column = pc.binary_join(column, "\n")
         if any(is_kind(column.type) for is_kind in _KEYED):

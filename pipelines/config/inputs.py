@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipelines.config.strict import StrictModel
 
@@ -61,6 +62,16 @@ class DefaultsConfig(StrictModel):
     keep_size: bool | None = None
     content_long_size: int | None = None
     num_images: int | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weights_are_a_rows_own(cls, given: Any) -> Any:  # noqa: ANN401 (any YAML value)
+        if isinstance(given, Mapping) and "style_weights" in given:
+            raise ValueError(
+                "style_weights has no default, because there is one for each style that a row has; "
+                "give it as a column of the manifest"
+            )
+        return given
 
 
 class FetchConfig(StrictModel):

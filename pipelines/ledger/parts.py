@@ -22,7 +22,7 @@ FOLDER = "records"
 _PART_NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
 _WHOLE_BYTES = 8 * 2**20  # a part up to this size is read with one request
 _COMPRESSION = "zstd"
-_ADDED_LATER = {"source_digest"}  # records without these columns are read, too
+_ADDED_LATER = {"source_digest", "style_weights"}  # records without these columns are read, too
 
 
 class LedgerError(Exception):

@@ -93,6 +93,20 @@ def number(field: str, value: Any) -> float:  # noqa: ANN401 (whatever a cell ho
     return real
 
 
+def numbers(field: str, value: Any) -> list[float] | None:  # noqa: ANN401 (whatever a cell holds)
+    """A list of finite numbers; None where the cell is empty.
+
+    Text holds one number, or a JSON list of them.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = _json_list(field, value, "a JSON list of numbers, such as [1, 0.5]")
+    if not isinstance(value, list):
+        value = [value]
+    return [number(f"{field}[{index}]", item) for index, item in enumerate(value)]
+
+
 def boolean(field: str, value: Any) -> bool:  # noqa: ANN401 (whatever a cell holds)
     """True or false; also 1 and 0, and their spellings in text."""
     if type(value) is bool:
@@ -126,7 +140,7 @@ def references(field: str, value: Any) -> list[Reference]:  # noqa: ANN401 (what
     if value is None or value == "":
         return []
     if isinstance(value, str) and value.lstrip().startswith("["):
-        value = _json_list(field, value)
+        value = _json_list(field, value, 'a JSON list of URIs, such as ["a.png", "b.png"]')
     if not isinstance(value, list):
         value = [value]
     found = [reference(f"{field}[{index}]", item) for index, item in enumerate(value)]
@@ -135,8 +149,7 @@ def references(field: str, value: Any) -> list[Reference]:  # noqa: ANN401 (what
     return [item for item in found if item is not None]
 
 
-def _json_list(field: str, value: str) -> list[Any]:
-    accepted = 'a JSON list of URIs, such as ["a.png", "b.png"]'
+def _json_list(field: str, value: str, accepted: str) -> list[Any]:
     try:
         found = json.loads(value)
     except (ValueError, RecursionError) as error:

@@ -8,16 +8,21 @@ is signed anew is still the same picture.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.config.schema import RunConfig
+from pipelines.manifest import cells
 from pipelines.rows import Reference, shown_reference
 from pipelines.storage.storage import public_uri
+from uso_core.errors import InvalidRequestError
 from uso_core.request import MAX_SEED, Parameters
+
+STYLE_WEIGHTS = "style_weights"
+"""The column whose ones mean the same as no cell, wherever a row is identified."""
 
 _HASH_BYTES = 16
 encoded = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
@@ -27,7 +32,7 @@ encoded = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 def content_hash(raw: Mapping[str, object] | str) -> str:
     """The hash of a row's own input cells, as written (before defaults), 32 hex digits.
 
-    Null cells, and how a number is stored, do not change it.
+    Null cells, style weights of 1, and how a number is stored, do not change it.
 
     Args:
         raw: cells by our column names; or the text of a line that could not be read.
@@ -35,6 +40,8 @@ def content_hash(raw: Mapping[str, object] | str) -> str:
     if isinstance(raw, str):
         return _digest("line", raw)
     plain = {name: _plain(value) for name, value in raw.items() if value is not None}
+    if _is_all_ones(plain.get(STYLE_WEIGHTS)):
+        del plain[STYLE_WEIGHTS]
     return _digest("row", plain)
 
 
@@ -67,6 +74,7 @@ class Fingerprints:
         content_image: Reference | None,
         style_images: tuple[Reference, ...],
         parameters: Parameters,
+        style_weights: Sequence[float] | None = None,
     ) -> str:
         """The fingerprint of a valid row.
 
@@ -75,11 +83,12 @@ class Fingerprints:
             content_image: resolved.
             style_images: resolved.
             parameters: with the final seed.
+            style_weights: of each style; None is the same as 1 for each.
         """
         numbers = parameters
         return self._finish(
             [
-                "row",
+                _first_fact(style_weights),
                 prompt,
                 "" if content_image is None else _reference_key(content_image),
                 f"{numbers.width} {numbers.height} {numbers.num_steps} {numbers.guidance}",
@@ -119,6 +128,21 @@ def run_facts(config: RunConfig, model_fingerprint: str) -> dict[str, object]:
         "exif_rotate": config.fetch.exif_rotate,
         **_file_facts(config.output),
     }
+
+
+def _first_fact(style_weights: Sequence[float] | None) -> str:
+    """In the first fact, where it is never taken for one of the styles, as many as they are."""
+    if style_weights is None or all(weight == 1 for weight in style_weights):
+        return "row"
+    return f"row with style weights {' '.join(map(str, style_weights))}"
+
+
+def _is_all_ones(weights: Any) -> bool:  # noqa: ANN401 (whatever a cell holds)
+    try:
+        found = cells.numbers(STYLE_WEIGHTS, weights)
+    except InvalidRequestError:
+        return False
+    return found is not None and all(weight == 1 for weight in found)
 
 
 def _preset_options(model: ModelConfig) -> dict[str, object]:

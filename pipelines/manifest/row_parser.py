@@ -12,12 +12,17 @@ from pipelines.failures import Failure
 from pipelines.manifest import cells
 from pipelines.manifest.error import ManifestError
 from pipelines.manifest.references import resolve_reference
-from pipelines.manifest.row_identity import Fingerprints, content_hash, derived_seed
+from pipelines.manifest.row_identity import (
+    STYLE_WEIGHTS,
+    Fingerprints,
+    content_hash,
+    derived_seed,
+)
 from pipelines.rows import ManifestRow, Reference, RejectedRow
 from pipelines.shown import shown_value
 from uso_core.checkpoint import ModelCard
 from uso_core.errors import InvalidRequestError
-from uso_core.request import MAX_SEED, Limits, Parameters
+from uso_core.request import MAX_SEED, Limits, Parameters, check_style_weights
 
 DERIVE_SEED = -1
 
@@ -33,7 +38,15 @@ _NUMBERS: dict[str, Callable[[str, Any], Any]] = {
 }
 _STYLE_COLUMNS = ("style_image", "extra_style_image")
 
-INPUT_NAMES = ("id", "prompt", "content_image", *_STYLE_COLUMNS, "style_images", *_NUMBERS)
+INPUT_NAMES = (
+    "id",
+    "prompt",
+    "content_image",
+    *_STYLE_COLUMNS,
+    "style_images",
+    STYLE_WEIGHTS,
+    *_NUMBERS,
+)
 """Our column names."""
 ALIASES = {"reference_images": "style_images"}
 PICTURE_NAMES = ("prompt", "content_image", *_STYLE_COLUMNS, "style_images")
@@ -121,6 +134,7 @@ class RowParser:
         content = cells.reference("content_image", self._cell(raw, "content_image"))
         content = None if content is None else _resolved(content, folder)
         styles = self._styles(raw, folder)
+        weights = self._weights(raw, len(styles))
         parameters = self._parameters(raw, row_id)
         return ManifestRow(
             row_id,
@@ -128,7 +142,8 @@ class RowParser:
             content,
             styles,
             parameters,
-            self._fingerprints.of_row(prompt, content, styles, parameters),
+            self._fingerprints.of_row(prompt, content, styles, parameters, weights),
+            weights,
         )
 
     def _cell(self, raw: RawRow, name: str) -> Any:  # noqa: ANN401 (whatever a cell holds)
@@ -145,6 +160,13 @@ class RowParser:
                 "style_images", f"{len(styles)} styles", f"at most {most} styles in all"
             )
         return tuple(styles)
+
+    def _weights(self, raw: RawRow, num_styles: int) -> tuple[float, ...] | None:
+        weights = cells.numbers(STYLE_WEIGHTS, raw.get(STYLE_WEIGHTS))
+        if weights is None:
+            return None
+        check_style_weights(weights, num_styles, self._limits)
+        return tuple(weights)
 
     def _parameters(self, raw: RawRow, row_id: str) -> Parameters:
         numbers = dict(self._default_numbers)

@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 
 from pipelines.config.schema import RunConfig
 from pipelines.ledger.key_index import row_keys
-from pipelines.manifest.row_identity import encoded, run_facts
+from pipelines.manifest.row_identity import STYLE_WEIGHTS, encoded, run_facts
 from pipelines.manifest.row_parser import INPUT_NAMES
+from pipelines.manifest.weighted_rows import weighted_rows
 from uso_core.checkpoint import ModelCard
 
 Digests = npt.NDArray[np.int64]
@@ -44,12 +45,18 @@ class SourceDigests:
     """
 
     def __init__(self, config: RunConfig, model: ModelCard, inputs: Mapping[str, str]) -> None:
-        self._inputs = {name: inputs[name] for name in INPUT_NAMES if name in inputs}
+        self._inputs = {
+            name: inputs[name] for name in INPUT_NAMES if name in inputs and name != STYLE_WEIGHTS
+        }
+        self._weights = inputs.get(STYLE_WEIGHTS)
+        self._defaults = config.defaults
+        limits = asdict(model.limits)
+        self._max_weight = limits.pop("max_style_weight")
         facts = {
             **run_facts(config, model.fingerprint),
             "defaults": config.defaults.model_dump(mode="json", exclude_none=True),
             "seed": config.stylize.seed,
-            "limits": asdict(model.limits),
+            "limits": limits,
             "columns": self._inputs,
         }
         self._run = blake2b(encoded(facts).encode(), digest_size=blake2b.SALT_SIZE)
@@ -74,9 +81,24 @@ class SourceDigests:
         types = [[name, str(column.type)] for name, column in columns.items()]
         run.update(encoded([folder, types]).encode())
         salt = run.digest()
-        rows = pc.binary_join_element_wise(*map(_framed, present), _NOTHING).to_pylist()
+        frames = [*map(_framed, present)]
+        if self._weights in batch.schema.names:
+            weights = self._weights_frame(batch.column(self._weights), columns)
+            if weights is None:
+                return np.zeros(len(batch), np.int64)
+            frames.append(weights)
+        rows = pc.binary_join_element_wise(*frames, _NOTHING).to_pylist()
         digests = b"".join([blake2b(row, digest_size=_BYTES, salt=salt).digest() for row in rows])
         return np.frombuffer(digests, "<i8").astype(np.int64)
+
+    def _weights_frame(self, weights: pa.Array, columns: Mapping[str, pa.Array]) -> pa.Array | None:
+        """One more frame for rows whose weights matter; nothing for others, as for no column."""
+        text = _text(weights)
+        if text is None:
+            return None
+        facts = encoded([self._weights, str(weights.type), self._max_weight]).encode()
+        frame = _framed(pc.binary_join_element_wise(pa.scalar(facts, _LARGE), text, _NOTHING))
+        return pc.if_else(weighted_rows(weights, columns, self._defaults), frame, _NOTHING)
 
 
 def id_keys(ids: pa.Array) -> bytes | None:

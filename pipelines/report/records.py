@@ -16,7 +16,16 @@ from pipelines.storage.storage import Storage
 
 _MOST_NUMBERS = 8
 _OTHER_COLUMNS = ("id", "status", "outputs", "sha256", "error")
-_PLAIN = ("width", "height", "num_steps", "guidance", "seed", "attempt", "prompt_truncated")
+_PLAIN = (
+    "width",
+    "height",
+    "num_steps",
+    "guidance",
+    "seed",
+    "style_weights",
+    "attempt",
+    "prompt_truncated",
+)
 _TEXTS = ("model", "preset", "run_id", "worker", "device")
 
 

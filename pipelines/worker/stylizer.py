@@ -149,6 +149,7 @@ class Stylizer:
             prompt=row.prompt,
             content_image=None if content is None else images[0],
             style_images=styles,
+            style_weights=row.style_weights,
             **numbers,
         )
 

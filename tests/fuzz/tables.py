@@ -73,6 +73,7 @@ _TYPES: list[tuple[pa.DataType, st.SearchStrategy[object]]] = [
     (pa.list_(pa.string()), st.lists(ODD_TEXT, max_size=6)),
     (pa.list_(pa.binary()), st.lists(st.none() | _BYTES, max_size=5)),
     (pa.list_(pa.int64()), st.lists(_INTEGERS, max_size=3)),
+    (pa.list_(pa.float64()), st.lists(st.none() | _NUMBERS, max_size=3)),
     (pa.large_list(pa.string()), st.lists(st.none() | ODD_TEXT, max_size=5)),
     (pa.struct([("bytes", pa.binary()), ("path", pa.string())]), _IMAGES),
     (

@@ -41,7 +41,9 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ODD_TEXT, inner, max_size=3),
     max_leaves=6,
 )
-_NAMES = st.sampled_from(["id", "prompt", "content_image", "style_images", "width", "seed", "x"])
+_NAMES = st.sampled_from(
+    ["id", "prompt", "content_image", "style_images", "style_weights", "width", "seed", "x"]
+)
 _LINES = st.lists(
     st.dictionaries(_NAMES, _JSON, max_size=5).map(json.dumps)
     | _JSON.map(json.dumps)

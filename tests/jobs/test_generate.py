@@ -29,19 +29,23 @@ def test_it_writes_one_image(tmp_path: Path) -> None:
         assert get_sampling(image) == 0  # 4:4:4, as a run writes it
 
 
-def test_references_and_seed_count(tmp_path: Path) -> None:
+def test_references_weights_and_seed_count(tmp_path: Path) -> None:
     common = ("--width", "32", "--height", "32", "--content-long-size", "32", "--content", CONTENT)
     drawn = set()
-    for arguments in ((), ("--style", STYLE, "--style", STYLE), ("--seed", "7")):
+    styles = ("--style", STYLE, "--style", STYLE)
+    weights = ("--style-weight", "1", "--style-weight", "0.5")
+    for arguments in ((), styles, (*styles, *weights), ("--seed", "7")):
         out = tmp_path / "out.png"
         assert generate(out, *common, *arguments).exit_code == 0
         drawn.add(out.read_bytes())
-    assert len(drawn) == 3
+    assert len(drawn) == 4
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--style", STYLE, "--style-weight", "3"], "style_weights[0]: 3.0 is not accepted"),
+        (["--style-weight", "1"], "give one number for each style, 0 in all"),
         (["--width", "33"], "width: 33 is not accepted"),
         (["--content", "nowhere.jpg"], "nowhere.jpg"),
         (["--style", str(DEMO / "photos" / "truncated.jpg")], "image_corrupt"),

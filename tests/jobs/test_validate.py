@@ -50,6 +50,14 @@ def test_what_is_wrong(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "p.parquet")["row_id"].to_pylist() == ["3", "2"]
 
 
+def test_weights_that_do_not_fit_are_one_kind(tmp_path: Path) -> None:
+    config = write_run(
+        tmp_path, id=["1", "2", "3"], style_image=["a.png"] * 3, style_weights=[[1.0], [3.0], []]
+    )
+    text = " ".join(validate(config).stdout.split())
+    assert "invalid_request style_weights 2 2 2, 3: column style_weights[0]: 3.0" in text
+
+
 def test_images_are_fetched_only_when_asked_for(tmp_path: Path) -> None:
     config = write_run(tmp_path, id=["1"], content_image=["no.png"])
     result = validate(config)

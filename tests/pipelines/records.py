@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipelines.ledger.ledger import iter_records
 from pipelines.record import record_schema
@@ -66,3 +67,12 @@ def stored(storage: Storage, columns: Sequence[str] | None = None) -> list[dict[
     for batch in iter_records(storage, columns):
         rows.extend(batch.to_pylist())
     return sorted(rows, key=lambda row: row.get("id", ""))
+
+
+def drop_column(storage: Storage, name: str) -> None:
+    """Make every part as it was before records had this column."""
+    for path in storage.list("records"):
+        table = pq.read_table(pa.BufferReader(storage.read(path))).drop_columns(name)
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink)
+        storage.write(path, sink.getvalue().to_pybytes())

@@ -33,7 +33,8 @@ def alike(index: int) -> StylizeRequest:
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_together_or_alone_is_the_same_picture(count: int, golden_pipeline: USOPipeline) -> None:
-    conditionings = [golden_pipeline.condition(alike(i)) for i in range(count)]
+    requests = [replace(alike(i), style_weights=[0.5 * i]) for i in range(count)]
+    conditionings = [golden_pipeline.condition(request) for request in requests]
     together = golden_pipeline.denoise_batch(conditionings, range(count))
     for seed, (conditioning, latents) in enumerate(zip(conditionings, together, strict=True)):
         alone = golden_pipeline.denoise(conditioning, seed)
@@ -52,6 +53,7 @@ def test_requests_of_one_form_draw_different_pictures(golden_pipeline: USOPipeli
         {"style_images": [synth_image(40, 40, "RGB", 99)]},
         {"content_image": synth_image(64, 48, "RGB", 99)},
         {"guidance": 4.5},
+        {"style_weights": [0.5]},
     ]
     base = golden_pipeline.denoise(golden_pipeline.condition(alike(0)), 0)
     for fields in change:

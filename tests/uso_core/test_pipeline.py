@@ -16,6 +16,7 @@ from PIL import Image
 from tests.uso_core.goldens import CHECKPOINT, LIMITS
 from tests.uso_core.synth import synth_image
 from tests.uso_core.tracing import record_calls
+from uso_core.cache import Lookups
 from uso_core.components import Components, hoist_embedders
 from uso_core.errors import InvalidRequestError
 from uso_core.pipeline import USOPipeline
@@ -172,10 +173,49 @@ def test_up_to_four_styles(styles: int, golden_pipeline: USOPipeline) -> None:
     assert conditioning.context.shape == (1, styles * 24 + 512, 64)
 
 
+def test_a_weight_of_one_changes_nothing(alone: list[str], golden_pipeline: USOPipeline) -> None:
+    request = replace(make_request(3), style_weights=[1, 1.0, 1])
+    assert draw(golden_pipeline, [request]) == [alone[3]]
+
+
+def test_a_weight_multiplies_its_styles_tokens_alone(golden_pipeline: USOPipeline) -> None:
+    request = make_request(2)
+    plain = golden_pipeline.condition(request)
+    weighted = golden_pipeline.condition(replace(request, style_weights=[0.5, 1]))
+    assert torch.equal(weighted.context[:, :24], 0.5 * plain.context[:, :24])
+    assert torch.equal(weighted.context[:, 24:], plain.context[:, 24:])
+    assert weighted.form == plain.form
+
+
+def test_a_weight_of_zero_is_not_the_same_as_no_style(golden_pipeline: USOPipeline) -> None:
+    request = make_request(1)
+    zero = replace(request, style_weights=[0])
+    context = golden_pipeline.condition(zero).context
+    assert context.shape[1] == 24 + 512
+    assert not context[:, :24].any()
+    without = replace(request, style_images=[])
+    assert len(set(draw(golden_pipeline, [request, zero, without]))) == 3
+
+
+def test_a_style_at_two_weights_is_encoded_and_kept_once(golden_components: Components) -> None:
+    pipeline = USOPipeline(golden_components)
+    request = make_request(1)
+    kept = [
+        (pipeline.condition(replace(request, style_weights=weights)), pipeline._cache.nbytes)[1]
+        for weights in ([0.5], [1.5], None)
+    ]
+    assert pipeline.cache_lookups["styles"] == Lookups(hits=2, misses=1)
+    assert len(set(kept)) == 1
+    warm = pipeline.condition(request).context
+    assert torch.equal(warm, USOPipeline(golden_components).condition(request).context)
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"style_images": [synth_image(16, 16)] * 5}, "style_images"),
+        ({"style_weights": [1, 1]}, "style_weights"),
+        ({"style_weights": [2.5]}, "style_weights[0]"),
         ({"width": 65}, "width"),
         ({"width": 8}, "width"),
         ({"num_steps": 0}, "num_steps"),

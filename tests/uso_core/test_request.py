@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import math
+import re
+
 import pytest
+from PIL import Image
 
 from uso_core.errors import InvalidRequestError
 from uso_core.request import MAX_SEED, Limits, Parameters, StylizeRequest
@@ -43,3 +47,28 @@ def test_the_last_images_seed_counts() -> None:
     with pytest.raises(InvalidRequestError):
         Parameters(seed=MAX_SEED, num_images=2).check(LIMITS)
     assert list(Parameters(seed=5, num_images=3).seeds) == [5, 6, 7]
+
+
+def request_with(weights: list[float] | None, styles: int) -> StylizeRequest:
+    images = [Image.new("RGB", (16, 16))] * styles
+    return StylizeRequest(style_images=images, style_weights=weights)
+
+
+@pytest.mark.parametrize("weights", [None, [0, 2], [1.0, 0.5]])
+def test_weights_of_each_style_are_accepted(weights: list[float] | None) -> None:
+    request_with(weights, 2).check(LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ([], "style_weights: [] is not accepted; give one number for each style, 2 in all"),
+        ([1, 1, 1], "style_weights: [1, 1, 1] is not accepted; give one number for each style"),
+        ([1, -0.01], "style_weights[1]: -0.01 is not accepted; give 0.0 to 2.0"),
+        ([2.01, 1], "style_weights[0]: 2.01 is not accepted; give 0.0 to 2.0"),
+        ([math.nan, 1], "style_weights[0]: nan is not accepted; give 0.0 to 2.0"),
+    ],
+)
+def test_weights_that_are_not_accepted_are_named(weights: list[float], said: str) -> None:
+    with pytest.raises(InvalidRequestError, match=re.escape(said)):
+        request_with(weights, 2).check(LIMITS)

@@ -40,6 +40,11 @@
       uso.el("figcaption", {}, `${label}: `, uso.link(one.link, one.name)),
     );
 
+  const styleLabel = (row, index) => {
+    const weight = row.style_weights?.[index] ?? 1;
+    return weight === 1 ? "style" : `style × ${uso.number(weight)}`;
+  };
+
   const failure = (error, where) =>
     error &&
     uso.el(
@@ -90,7 +95,7 @@
           "div",
           { class: "references" },
           row.content && reference(row.content, "content"),
-          row.styles.map((style) => reference(style, "style")),
+          row.styles.map((style, index) => reference(style, styleLabel(row, index))),
         ),
         own(row),
         facts(row),

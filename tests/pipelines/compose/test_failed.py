@@ -26,6 +26,8 @@ def finished_run(folder: Path) -> tuple[Path, Storage]:
         "id": [f"row-{n}" for n in range(6)],
         "prompt": ["p"] * 6,
         "content_image": ["in/a.jpg", *[None] * 5],
+        "style_images": [["s.png"]] * 6,
+        "style_weights": [[0.5], [1.0], None, None, None, None],
         "width": [1024, 1024, 1024, 1024, 1024, 17],
         "note": list(range(6)),
     }
@@ -59,6 +61,7 @@ def test_failed_rows_come_back_whole(tmp_path: Path) -> None:
     assert [row["id"] for row in found] == ["row-0", "row-2", "row-4"]
     assert found[0]["content_image"] == f"{tmp_path}/in/a.jpg"
     assert [row["note"] for row in found] == [0, 2, 4]
+    assert [row["style_weights"] for row in found] == [[0.5], None, None]
     assert failed.by_code == {"uri_timeout": 2, "out_of_memory": 1, "invalid_request": 1}
     assert chosen.not_accepted == 1
 

@@ -101,3 +101,13 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "t.parquet", {"caption": ["a"]})
     with pytest.raises(ManifestError, match="did you mean 'caption'"):
         listed(path, columns={"prompt": "capton"})
+
+
+def test_weights_come_through_and_tell_rows_apart(tmp_path: Path) -> None:
+    weights = pa.array([[0.5], [1.5], None], pa.list_(pa.float32()))
+    columns = {"content_image": ["x.jpg"] * 3, "style_image": ["s.png"] * 3}
+    found = listed(write(tmp_path / "t.parquet", {**columns, "style_weights": weights}))
+    assert [row["style_weights"] for row in found] == [[0.5], [1.5], None]
+    ids = [row["id"] for row in found]
+    assert len(set(ids)) == 3
+    assert all(row_id.count("-") == 1 for row_id in ids)

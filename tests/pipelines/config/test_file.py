@@ -109,6 +109,7 @@ def test_overrides_that_are_not_accepted(file: Path, override: str, message: str
     ("line", "message"),
     [
         ("stylize: {actrs: 1}", "stylize.actrs: unknown key; did you mean stylize.actors?"),
+        ("defaults: {style_weights: [1]}", "defaults: style_weights has no default"),
         ("stylise: {}", "stylise: unknown key; did you mean stylize?"),
         ("stylize: {width: 512}", "stylize.width: unknown key; did you mean defaults.width?"),
         ("stylize: {xyz: 1}", "stylize.xyz: unknown key; the keys here are actors, gpus_per_actor"),

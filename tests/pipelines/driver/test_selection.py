@@ -27,6 +27,7 @@ from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import ManifestEntry, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
 from tests.pipelines.manifests import CARD, config
+from tests.pipelines.records import drop_column
 from uso_core.checkpoint import ModelCard
 
 SCHEMA = pa.schema(
@@ -35,6 +36,7 @@ SCHEMA = pa.schema(
         ("prompt", pa.string()),
         ("content_image", pa.string()),
         ("style_images", pa.list_(pa.string())),
+        ("style_weights", pa.list_(pa.float64())),
         ("width", pa.int32()),
         ("seed", pa.int64()),
         ("label", pa.string()),
@@ -300,13 +302,22 @@ def test_the_limit_counts_rows_that_are_left_out(output: Output) -> None:
 def test_records_of_before_there_were_digests_are_read(output: Output) -> None:
     output.write(rows())
     output.record()
-    (path,) = output.storage.list("records")
-    old = pq.read_table(pa.BufferReader(output.storage.read(path))).drop_columns("source_digest")
-    sink = pa.BufferOutputStream()
-    pq.write_table(old, sink)
-    output.storage.write(path, sink.getvalue().to_pybytes())
+    drop_column(output.storage, "source_digest")
     found = output.select()
     assert (pending_ids(found), found.skipped, found.left_out) == ([], 6, 0)
+
+
+def test_rows_of_before_there_were_weights_are_left_out_unread(output: Output) -> None:
+    output.write(rows(), SCHEMA.remove(SCHEMA.get_field_index("style_weights")))
+    output.record()
+    drop_column(output.storage, "style_weights")
+    ones = [{**row, "style_weights": [1.0]} for row in rows()]
+    output.write([*rows(3), *ones[3:]])
+    found = output.select()
+    assert (pending_ids(found), found.skipped, found.left_out) == ([], 6, 6)
+    output.write([*rows(3), *ones[3:5], {**ones[5], "style_weights": [0.5]}])
+    found = output.select()
+    assert (pending_ids(found), found.changed, found.left_out) == (["row-5"], 1, 5)
 
 
 @pytest.mark.parametrize(
@@ -338,6 +349,7 @@ ROWS = st.lists(
             "prompt": st.sampled_from(["p", "q", "", None]),
             "content_image": st.sampled_from(["c.png", None]),
             "style_images": st.sampled_from([["s.png"], [], [None], None, ["s.png", "t.png"]]),
+            "style_weights": st.sampled_from([None, [1.0], [1.0, 1.0], [0.5], []]),
             "width": st.sampled_from([512, None, 3]),
             "seed": st.sampled_from([1, None]),
             "label": st.sampled_from(["l", "m"]),
@@ -348,7 +360,9 @@ ROWS = st.lists(
 RUNS = st.fixed_dictionaries(
     {},
     optional={
-        "defaults": st.sampled_from([{"num_steps": 7}, {"prompt": "q"}, {"width": 512}]),
+        "defaults": st.sampled_from(
+            [{"num_steps": 7}, {"prompt": "q"}, {"width": 512}, {"style_images": ["d.png"]}]
+        ),
         "stylize": st.just({"seed": 5}),
         "manifest": st.sampled_from([{"limit": 3}, {"shard": "0/2"}, {"shard": "1/2"}]),
         "output": st.sampled_from(

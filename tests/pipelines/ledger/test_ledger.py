@@ -22,7 +22,7 @@ from pipelines.ledger.ledger import (
 )
 from pipelines.record import RECORD_FIELDS, record_schema
 from pipelines.storage.storage import Storage, StorageError
-from tests.pipelines.records import SCHEMA, completed, failed, fingerprint, stored
+from tests.pipelines.records import SCHEMA, completed, drop_column, failed, fingerprint, stored
 
 
 @pytest.fixture
@@ -215,6 +215,19 @@ def test_a_column_without_values_takes_a_type_later(storage: Storage) -> None:
     Ledger.open(storage, nothing).append([completed("a")])
     Ledger.open(storage, SCHEMA).append([completed("b", note="n")])
     assert [row["note"] for row in stored(storage)] == [None, "n"]
+
+
+@pytest.mark.parametrize("name", ["source_digest", "style_weights"])
+def test_records_without_a_column_that_was_added_later_go_on(storage: Storage, name: str) -> None:
+    Ledger.open(storage, SCHEMA).append([completed("a"), failed("b")])
+    drop_column(storage, name)
+    ledger = Ledger.open(storage, SCHEMA)
+    assert ledger.counts().completed == 1
+    ledger.append([completed("b", at=1), completed("c")])
+    ledger.compact()
+    assert count_records(storage).completed == 3
+    rows = stored(storage)
+    assert [(row["id"], row[name]) for row in rows] == [("a", None), ("b", None), ("c", None)]
 
 
 def test_a_column_of_another_type_is_an_error_at_open(storage: Storage) -> None:

@@ -65,6 +65,45 @@ def test_what_is_no_number(value: object) -> None:
 
 @pytest.mark.parametrize(
     ("value", "meant"),
+    [
+        (None, None),
+        ("", None),
+        ([], []),
+        ([1, 0.5, Decimal("0.25"), "2"], [1.0, 0.5, 0.25, 2.0]),
+        (" [1, 0.5]", [1.0, 0.5]),
+        ("[]", []),
+        (0.5, [0.5]),
+        ("0.5", [0.5]),
+    ],
+    ids=shown,
+)
+def test_lists_of_numbers(value: object, meant: list[float] | None) -> None:
+    assert cells.numbers("style_weights", value) == meant
+
+
+@pytest.mark.parametrize(
+    ("value", "field", "accepted"),
+    [
+        ("[1,", "style_weights", "a JSON list of numbers, such as [1, 0.5]"),
+        ("[" * 100_000, "style_weights", "a JSON list of numbers, such as [1, 0.5]"),
+        ([1, None], "style_weights[1]", "a number"),
+        ([True], "style_weights[0]", "a number"),
+        ("[1, NaN]", "style_weights[1]", "a finite number"),
+        ([[1]], "style_weights[0]", "a number"),
+        ({"a": 1}, "style_weights[0]", "a number"),
+        (b"1", "style_weights[0]", "a number"),
+        ("much", "style_weights[0]", "a number"),
+    ],
+    ids=shown,
+)
+def test_what_is_no_list_of_numbers(value: object, field: str, accepted: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        cells.numbers("style_weights", value)
+    assert (caught.value.field, caught.value.accepted) == (field, accepted)
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
     [(True, True), (False, False), (1, True), (0, False), ("TRUE", True), (" false", False)],
     ids=shown,
 )

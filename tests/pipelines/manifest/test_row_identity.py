@@ -42,6 +42,8 @@ def test_identities_do_not_change_between_versions() -> None:
         {"content_image": b"png"},
         {"style_images": ("s3://bucket/c.png", "s3://bucket/b.png")},
         {"style_images": ("s3://bucket/b.png",)},
+        {"style_weights": (1.0, 0.5)},
+        {"style_weights": (0.0, 0.0)},
         *[
             {"parameters": dataclasses.replace(ROW["parameters"], **change)}
             for change in (
@@ -78,6 +80,26 @@ def test_model_and_file_settings_change_the_fingerprint() -> None:
 def test_what_does_not_change_picture_or_file_leaves_the_fingerprint() -> None:
     assert fingerprint(output={"path": "/tmp/other", "quality": 50}) == fingerprint()
     assert fingerprint(fetch={"timeout_s": 5}, stylize={"actors": 3}) == fingerprint()
+
+
+def test_weights_are_told_apart_and_ones_are_as_none() -> None:
+    weights = [(0.5, 1.0), (1.0, 0.5), (0.5, 0.5), (0.0, 1.0), (1.0, 2.0)]
+    found = {fingerprint(changes={"style_weights": each}) for each in weights}
+    assert len(found) == len(weights)
+    for ones in (None, (1.0, 1.0), (1, 1)):
+        assert fingerprint(changes={"style_weights": ones}) == fingerprint()
+
+
+@pytest.mark.parametrize("ones", [None, [1.0], [1, 1], "[1, 1.0]", []])
+def test_the_content_hash_ignores_weights_of_one(ones: object) -> None:
+    plain = {"prompt": "a fox", "num_steps": 25}
+    assert content_hash({**plain, "style_weights": ones}) == content_hash(plain)
+
+
+@pytest.mark.parametrize("weights", [[0.5], [1, 0], "[1, 2]", ["x"], [True], "x", float("nan")])
+def test_the_content_hash_is_of_other_weights(weights: object) -> None:
+    plain = {"prompt": "a fox", "num_steps": 25}
+    assert content_hash({**plain, "style_weights": weights}) != content_hash(plain)
 
 
 def test_a_link_that_is_signed_anew_is_the_same_picture() -> None:

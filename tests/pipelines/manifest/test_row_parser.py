@@ -56,6 +56,7 @@ def test_every_column_reaches_the_row() -> None:
             "style_image": "/b.png",
             "extra_style_image": b"bytes",
             "style_images": ["https://h/c.png"],
+            "style_weights": [0, 1, "0.5"],
             "width": 512.0,
             "height": "1536",
             "num_steps": 50,
@@ -69,6 +70,7 @@ def test_every_column_reaches_the_row() -> None:
     assert row.prompt == "a fox"
     assert row.content_image == "s3://bucket/set/a.png"
     assert row.style_images == ("/b.png", b"bytes", "https://h/c.png")
+    assert row.style_weights == (0.0, 1.0, 0.5)
     assert row.parameters == Parameters(
         width=512,
         height=1536,
@@ -89,6 +91,10 @@ def test_every_column_reaches_the_row() -> None:
         ("style_image", b"", "0 bytes is not accepted"),
         ("style_images", ["a"] * 5, "'5 styles' is not accepted; give at most 4 styles in all"),
         ("style_images", [None], "None is not accepted"),
+        ("style_weights", [1], "[1.0] is not accepted; give one number for each style, 0 in all"),
+        ("style_weights", "[1", "give a JSON list of numbers, such as [1, 0.5]"),
+        ("style_weights", [math.nan], "[0]: nan is not accepted; give a finite number"),
+        ("style_weights", ["much"], "[0]: 'much' is not accepted; give a number"),
         ("width", 496, "496 is not accepted; give 512 to 1536"),
         ("width", 1552, "give 512 to 1536"),
         ("width", 1000, "give a multiple of 16"),
@@ -122,6 +128,35 @@ def test_a_message_names_the_users_own_column() -> None:
     found = message({"style_images": ["a", 3]}, columns=columns)
     assert found.startswith("column looks[1] (style_images): 3 is not accepted")
     assert message({"height": 1}, columns=columns).startswith("column height: 1 is not accepted")
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ([1.0], "column much (style_weights): [1.0] is not accepted; give one number for each"),
+        ([1.0, 2.5], "column much[1] (style_weights): 2.5 is not accepted; give 0.0 to 2.0"),
+        ([-1, 1], "column much[0] (style_weights): -1.0 is not accepted; give 0.0 to 2.0"),
+    ],
+)
+def test_weights_are_one_for_each_style(weights: list[float], said: str) -> None:
+    raw = {"style_image": "a.png", "style_images": ["b.png"], "style_weights": weights}
+    row = parse(raw, columns={"style_weights": "much"})
+    assert isinstance(row, RejectedRow)
+    assert row.failure.message.startswith(said)
+    assert row.column == "much"
+
+
+def test_default_styles_have_weights_too() -> None:
+    defaults = {"style_images": ["a.png", "b.png"]}
+    assert accepted({"style_weights": [0, 2]}, defaults=defaults).style_weights == (0.0, 2.0)
+    assert "2 in all" in message({"style_weights": [1]}, defaults=defaults)
+
+
+def test_weights_of_one_are_the_same_row_as_none() -> None:
+    raw = {"style_image": "a.png"}
+    ones = accepted({**raw, "style_weights": [1]})
+    assert ones.fingerprint == accepted(raw).fingerprint
+    assert ones.fingerprint != accepted({**raw, "style_weights": [0.5]}).fingerprint
 
 
 def test_a_message_holds_no_credentials() -> None:

@@ -87,6 +87,52 @@ def test_a_digest_does_not_depend_on_the_batch(column: pa.Array) -> None:
             assert digests({"prompt": column.slice(start, end - start)}) == whole[start:end]
 
 
+REALS = pa.list_(pa.float64())
+STYLED = {"prompt": ["a", "b"], "style_images": [["s.png"], ["s.png", "t.png"]]}
+
+
+@pytest.mark.parametrize(
+    "ones",
+    [
+        pa.nulls(2),
+        pa.array([[1.0], [1.0, 1.0]], REALS),
+        pa.array([[1], None], pa.large_list(pa.int8())),
+        pa.array([None, None], pa.string()),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_weights_of_one_leave_the_digest(ones: pa.Array) -> None:
+    assert digests({**STYLED, "style_weights": ones}) == digests(STYLED)
+
+
+@pytest.mark.parametrize("weights", [[0.5], [1, 1], [], [None], [float("nan")]])
+def test_other_weights_change_the_digest(weights: list[float | None]) -> None:
+    columns = {"prompt": ["a"], "style_images": [["s.png"]]}
+    weighted = digests({**columns, "style_weights": pa.array([weights], REALS)})
+    assert weighted != digests(columns)
+    assert weighted != [0]
+    as_text = pa.array([str(weights)])
+    assert digests({**columns, "style_weights": as_text}) not in (weighted, digests(columns))
+
+
+def test_weights_of_an_unknown_type_give_no_digests() -> None:
+    times = pa.array([[0]], pa.list_(pa.timestamp("s")))
+    assert digests({"prompt": ["a"], "style_weights": times}) == [0]
+
+
+def test_a_digest_of_weights_is_of_their_range_too() -> None:
+    batch = pa.record_batch(
+        {
+            "style_image": ["s", "s"],
+            "style_weights": pa.array([[0.5], None], REALS),
+        }
+    )
+    names = {name: name for name in batch.schema.names}
+    wider = replace(CARD, limits=replace(CARD.limits, max_style_weight=3.0))
+    one, other = (SourceDigests(config("m"), card, names) for card in (CARD, wider))
+    assert (one.of_batch(batch, "/") == other.of_batch(batch, "/")).tolist() == [False, True]
+
+
 def test_a_digest_is_of_the_folder_and_the_type_too() -> None:
     one = digests({"seed": pa.array([1], pa.int64())})
     assert digests({"seed": pa.array([1], pa.int64())}, "/elsewhere/") != one

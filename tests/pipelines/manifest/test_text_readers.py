@@ -104,6 +104,17 @@ def test_types_come_from_all_rows(tmp_path: Path) -> None:
     assert found.to_pylist()[-2:] == ["1", "text"]
 
 
+def test_weights_in_json_csv_and_the_originals_eval_list(tmp_path: Path) -> None:
+    jsonl = lines(tmp_path / "m.jsonl", {"style_image": "s.png", "style_weights": [0.5]})
+    csv = tmp_path / "m.csv"
+    csv.write_text('style_images,style_weights\n"[""/a"", ""/b""]","[0.5, 2]"\n/a,0.5\n/a,\n')
+    listed = tmp_path / "m.json"
+    item = {"prompt": "p", "image_paths": ["", "/a", "/b"], "style_weights": [0, 1.5]}
+    listed.write_text(json.dumps([item]))
+    found = [valid(entry).style_weights for path in (jsonl, csv, listed) for entry in entries(path)]
+    assert found == [(0.5,), (0.5, 2.0), (0.5,), None, (0.0, 1.5)]
+
+
 def test_csv(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text(

@@ -25,6 +25,7 @@ from tests.pipelines.packing.outputs import (
     samples,
     shards,
 )
+from tests.pipelines.records import drop_column
 from tests.pipelines.report.outputs import commit, failed
 from tests.s3_server import S3Server
 
@@ -74,6 +75,18 @@ def test_every_completed_row_is_there_once_with_its_images(
     index = json.loads(dest.read(INDEX_PATH))
     assert [shard["path"] for shard in index["shards"]] == dest.list("data")
     assert (index["rows"], index["images"]) == (22, 25)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_samples_have_the_weights_of_their_styles(
+    output: Storage, dest: Storage, layout: Layout
+) -> None:
+    commit(output, drawn(output, "old"))
+    drop_column(output, "style_weights")
+    commit(output, drawn(output, "new", seed=1, styles=["/a", "/b"], weights=(0.0, 1.5)))
+    pack(request(output, dest, layout))
+    found = {fields["id"]: fields["style_weights"] for fields, _ in samples(dest)}
+    assert found == {"new": [0.0, 1.5], "old": None}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

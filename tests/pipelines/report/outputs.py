@@ -58,10 +58,12 @@ def record(
     prompt: str = "a picture",
     content: str | None = None,
     styles: Sequence[str] = (),
+    weights: tuple[float, ...] | None = None,
     at: float = 0,
     **extra: Any,
 ) -> dict[str, Any]:
-    row = ManifestRow(row_id, prompt, content, tuple(styles), Parameters(seed=1), "0" * 32)
+    numbers = Parameters(seed=1)
+    row = ManifestRow(row_id, prompt, content, tuple(styles), numbers, "0" * 32, weights)
     own = {"score": None, "note": None, **extra}
     facts = RunFacts(run_id="20260101T000000-r", model="tiny:0", preset="exact")
     created_at = BEGAN + timedelta(seconds=at)

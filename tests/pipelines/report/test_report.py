@@ -15,6 +15,7 @@ from pipelines.report.facets import COMPARISONS
 from pipelines.report.page import SCRIPTS, STYLES, span
 from pipelines.report.row_files import ROWS_PER_FILE, TEXTS_PER_FILE
 from pipelines.storage.storage import Storage
+from tests.pipelines.records import drop_column
 from tests.pipelines.report.outputs import commit, data_file, drawn, failed, reported, rows_of
 
 HOSTILE = '</script><img src=x onerror="window.hacked=1">\'"&<b>\x1b[31m\u202e\u2028{{ 7*7 }}'
@@ -93,6 +94,25 @@ def test_rows_carry_what_their_records_say(tmp_path: Path) -> None:
     assert second["timings"]["inference"] == 60
     assert second["own"] == {"score": 0.5}
     assert data_file(out, "texts-0")[1] == "b\na cat\ns.png\nt.png\nc.png\n"
+
+
+def test_rows_carry_the_weights_of_their_styles(tmp_path: Path) -> None:
+    run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "run/report"))
+    commit(run, drawn(run, "a", styles=["/s.png"], weights=(0.5,)), drawn(run, "b"))
+    reported(run, out, thumbnails=0)
+    assert [row.get("style_weights") for row in rows_of(out)] == [[0.5], None]
+
+
+def test_records_of_before_there_were_weights_are_shown(tmp_path: Path) -> None:
+    run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "run/report"))
+    commit(run, drawn(run, "a", styles=["/s.png"]))
+    drop_column(run, "style_weights")
+    reported(run, out, thumbnails=0)
+    (row,) = rows_of(out)
+    assert ([style["name"] for style in row["styles"]], "style_weights" in row) == (
+        ["s.png"],
+        False,
+    )
 
 
 def test_facets_say_of_each_row_what_the_page_filters_by(tmp_path: Path) -> None:

@@ -105,6 +105,14 @@ def test_a_row_becomes_the_images_the_pipeline_draws(make: Make, tmp_path: Path)
     assert (outcome.worker, outcome.device) == (stylizer.info().worker, "cpu")
 
 
+def test_the_weights_of_a_rows_styles_count(make: Make) -> None:
+    stylizer, styles = make(), (encode(picture(seed=1)),)
+    row = make_row(styles=styles)
+    weights = (None, (1.0,), (0.5,))
+    plain, one, half = (stored(stylizer.stylize(replace(row, style_weights=w))) for w in weights)
+    assert plain == one != half
+
+
 def test_every_stage_is_timed(make: Make) -> None:
     timings = make().stylize(make_row(content=encode(picture()))).timings
     stages = (timings.fetch, timings.condition, timings.inference, timings.decode, timings.store)
