@@ -83,7 +83,7 @@ def _request(references: References, parameters: Parameters) -> StylizeRequest:
 
 def _draw(model: ModelConfig, request: StylizeRequest, console: Console) -> StylizedImage:
     # Imported late: it takes seconds, and a wrong reference is told before.
-    from pipelines.worker.drawing import load_pipeline  # noqa: PLC0415
+    from pipelines.worker.loading import load_pipeline  # noqa: PLC0415
     from pipelines.worker.spec import StylizerSpec  # noqa: PLC0415
 
     spec = StylizerSpec(

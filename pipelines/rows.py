@@ -83,14 +83,6 @@ class Timings:
     decode: float | None = None
     store: float | None = None
 
-    @property
-    def device_s(self) -> float | None:
-        """Seconds on the device; None where the row did not get through it."""
-        stages = (self.condition, self.inference, self.decode)
-        if any(stage is None for stage in stages):
-            return None
-        return sum(stage for stage in stages if stage is not None) / 1e3
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -103,6 +95,7 @@ class Outcome:
         sha256: of each image file.
         width: of the images, in pixels.
         height: likewise.
+        decoded_beside: its device drew the next rows while it was decoded.
         worker: which worker drew it; None: no worker did.
         device: what it was drawn on.
         caches: what the worker had looked up in memory by then, since its start, by kind.
@@ -116,6 +109,7 @@ class Outcome:
     height: int | None = None
     prompt_truncated: bool | None = None
     timings: Timings = field(default_factory=Timings)
+    decoded_beside: bool = False
     worker: str | None = None
     device: str | None = None
     caches: Mapping[str, Lookups] = field(default_factory=dict)
@@ -124,6 +118,25 @@ class Outcome:
     def status(self) -> Status:
         """`failed` where there is a failure."""
         return "completed" if self.failure is None else "failed"
+
+    @property
+    def device_s(self) -> float | None:
+        """Seconds for which the row kept its device from the next one; None: it never got so far.
+
+        A device that decodes beside the next row is kept for as long as it takes to condition and
+        to denoise; decoding then makes the next row's steps longer by what it takes from them.
+        """
+        times = self.timings
+        if times.condition is None or times.inference is None or times.decode is None:
+            return None
+        decode = 0 if self.decoded_beside else times.decode
+        return (times.condition + times.inference + decode) / 1e3
+
+    @property
+    def after_s(self) -> float:
+        """Seconds from when the device was free for the next row to when this one was stored."""
+        decode = (self.timings.decode or 0) if self.decoded_beside else 0
+        return (decode + (self.timings.store or 0)) / 1e3
 
 
 def shown_reference(reference: Reference) -> str:

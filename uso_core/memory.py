@@ -17,7 +17,9 @@ from uso_core.weights import empty_transformer
 
 WORKING_BYTES = 4 * 2**30
 """For what is there besides the weights while 1024x1024 is drawn. Decoding takes the most, 3.0 GiB
-of tensors; a block takes 0.6; prompts, styles and contents that are kept take 0.25."""
+of tensors. A worker decodes beside the next row, on a stream whose memory is a pool of its own: to
+it comes the most of what that row needs, 0.6 in a block and as much to encode a content image of
+512 pixels (2.5 for one of 1024). Prompts, styles and contents that are kept take 0.25."""
 
 _BLOCKS_AT_A_TIME = 2  # when they are streamed: one at work, one on its way
 

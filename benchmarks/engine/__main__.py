@@ -3,6 +3,7 @@
     python -m benchmarks.engine                  # on a GPU: FLUX.1-dev's dimensions, all ways
     python -m benchmarks.engine --ways original exact
     python -m benchmarks.engine --first-image    # cold and warm compile cache, a process each
+    python -m benchmarks.engine --queue 16 --ways exact   # decoding beside the next row
 
 Weights are random and made on the device, so nothing is downloaded; times and memory are those of
 the real ones, pictures are not. Without a GPU it runs on the tiny model and says so: that shows
@@ -30,6 +31,7 @@ from benchmarks.engine.measure import (
     matmul_tflops,
     measure,
 )
+from benchmarks.engine.queued import measure_queue, queue_table
 from benchmarks.engine.tables import costs_table, distance_table, speed_table
 from benchmarks.engine.ways import make_way, ways_on
 from uso_core.checkpoint import ModelSource
@@ -54,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(_TINY_NOTE)
     if asked.first_image:
         compare_first_images(asked)
+    elif asked.queue:
+        compare_lanes(asked, device)
     else:
         compare_ways(asked, device)
 
@@ -88,6 +92,21 @@ def measured_cases(
         if case.batch == 1 or isinstance(way, USOPipeline):
             requests = [case.request(asked.steps, number) for number in range(case.batch)]
             yield case, measure(way, requests, device, model, images=asked.images)
+
+
+def compare_lanes(asked: argparse.Namespace, device: Device) -> None:
+    """A queue of rows in each way that has two lanes, decoded on one and on two."""
+    dtype = torch.bfloat16 if device.is_gpu else torch.float32
+    case = (FULL if device.is_gpu else TINY)[0]
+    requests = [case.request(asked.steps, number) for number in range(asked.queue)]
+    results = {}
+    for name in asked.ways:
+        way = make_way(name, full=device.is_gpu, device=device.device, dtype=dtype)
+        if isinstance(way, USOPipeline) and way.preset.encoders == "device":
+            results[name] = measure_queue(way, requests, device)
+        del way
+        device.empty()
+    print("\n".join(queue_table(results, asked.queue)))
 
 
 def compare_first_images(asked: argparse.Namespace) -> None:
@@ -126,6 +145,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--images", type=int, default=3, help="times, of which the median counts")
     parser.add_argument("--matmul-seconds", type=float, default=2, help="to find the ceiling")
+    parser.add_argument("--queue", type=int, metavar="ROWS", help="decoded on one lane, and on two")
     parser.add_argument("--first-image", action="store_true", help="cold and warm compile cache")
     parser.add_argument("--time-first-image", choices=WAYS, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)

@@ -22,14 +22,13 @@ from pipelines.driver.tasks import DispatchPolicy, Settled, Task
 from pipelines.driver.turns import Turns, work_in
 from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, WorkerPool
 from pipelines.failures import Failure
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome, Timings
+from pipelines.rows import ManifestEntry, ManifestRow, Outcome
 
 logger = logging.getLogger(__name__)
 
 _DEATHS_ALONE = 2  # of workers that held nothing but this row
 _ISOLATING_SHARE = 4  # at most one worker in so many tries suspects, so that the others go on
 _STARVING_S = 0.02  # how soon to look for rows again when the source had none
-_NO_TIMINGS = Timings()
 _AHEAD = 4  # rows known in advance, as a multiple of what the workers hold
 
 
@@ -166,7 +165,7 @@ class Dispatcher:
             self._start_failed(event.worker, event.reason)
 
     def _finished(self, event: Finished) -> Iterator[Settled]:
-        task = self._take_back(event.worker, event.outcome.row_id, event.outcome.timings)
+        task = self._take_back(event.worker, event.outcome.row_id, event.outcome)
         if task is None:
             return
         self._starts.worked(event.worker)
@@ -175,7 +174,7 @@ class Dispatcher:
         if failure is not None:
             self._on_failure(failure)
         if failure is None:
-            self._flow.observe(event.outcome.timings)
+            self._flow.observe(event.outcome)
         elif failure.retryable and task.attempt < self._policy.attempts and not self._draining:
             logger.info("row_retry row_id=%s code=%s", task.row.id, failure.code)
             self._retry_later(task)
@@ -227,11 +226,11 @@ class Dispatcher:
                 }
                 self._pool.kill(name)
 
-    def _take_back(self, name: str, row_id: str, timings: Timings = _NO_TIMINGS) -> Task | None:
+    def _take_back(self, name: str, row_id: str, outcome: Outcome | None = None) -> Task | None:
         worker = self._workers.get(name)
         if worker is None or row_id not in worker.in_flight:
             return None
-        worker.turns.ended(row_id, timings, self._clock())
+        worker.turns.ended(row_id, outcome, self._clock())
         return worker.in_flight.pop(row_id)[0]
 
     def _retry_later(self, task: Task) -> None:

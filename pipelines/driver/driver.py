@@ -116,7 +116,7 @@ class Driver:
         if isinstance(row, ManifestRow):
             self._job.stopwatch.settled(row, outcome, self._stats.elapsed_s)
         if outcome.failure is None:
-            self._stats.add_completed(len(outcome.outputs), outcome.timings.device_s or 0)
+            self._stats.add_completed(len(outcome.outputs), outcome.device_s or 0)
         else:
             self._stats.add_failed(outcome.row_id, outcome.failure)
         self._stats.caches.note(outcome)

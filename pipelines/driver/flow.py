@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from pipelines.rows import Timings
+from pipelines.rows import Outcome
 
 _WINDOW = 64  # rows remembered: enough for quantiles, few enough to follow a change of load
 _SLACK_S = 0.25  # the driver looks that often at least
@@ -16,7 +16,8 @@ class FlowControl:
 
     While one row is drawn, others must be fetched or stored. With quick rows drawn in `d` and slow
     references and stores that take `f` and `s`, a device stays busy when `1 + (f + s) / d` rows are
-    there; one more is kept as slack. Where rows are drawn together, that many are drawn while that
+    there; one more is kept as slack. Decoding is part of `d` where it keeps the device from the
+    next row, else it counts with `s`. Where rows are drawn together, that many are drawn while that
     many wait. Quick and slow are the 20th and 80th percentile of the last
     rows, so that a run of short rows does not starve the device.
 
@@ -43,17 +44,17 @@ class FlowControl:
         self.limit = min(2 * together + 1, most) if fixed is None else fixed
         self.ahead_s = _SLACK_S
 
-    def observe(self, timings: Timings) -> None:
+    def observe(self, outcome: Outcome) -> None:
         """Take the times of one completed row into account."""
-        if timings.inference is None:
+        if outcome.device_s is None:
             return
-        self._fetch_ms.append(timings.fetch or 0)
+        fetch_ms = outcome.timings.fetch or 0
+        self._fetch_ms.append(fetch_ms)
         self.ahead_s = _SLACK_S + _quantile(self._fetch_ms, 0.8) / 1e3
         if self._fixed is not None:
             return
-        drawing = (timings.condition or 0) + timings.inference + (timings.decode or 0)
-        self._drawing_ms.append(max(drawing, 0.1))
-        self._around_ms.append((timings.fetch or 0) + (timings.store or 0))
+        self._drawing_ms.append(max(1e3 * outcome.device_s, 0.1))
+        self._around_ms.append(fetch_ms + 1e3 * outcome.after_s)
         quick = _quantile(self._drawing_ms, 0.2)
         slow = _quantile(self._around_ms, 0.8)
         self.limit = min(2 * self._together + math.ceil(slow / quick), self._most)

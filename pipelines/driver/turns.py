@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from pipelines.rows import ManifestRow, Timings
+from pipelines.rows import ManifestRow, Outcome
 
 
 class Turns:
@@ -25,14 +25,13 @@ class Turns:
         self._work[row.id] = work
         self._free_at = max(self._free_at, now) + self._seconds(work)
 
-    def ended(self, row_id: str, timings: Timings, now: float) -> None:
-        """A row has come back, drawn or not."""
+    def ended(self, row_id: str, outcome: Outcome | None, now: float) -> None:
+        """A row has come back, drawn or not; None: without an outcome."""
         work = self._work.pop(row_id)
-        drawing_s = timings.device_s
-        if drawing_s:
-            self._pace = drawing_s / work
+        if outcome is not None and outcome.device_s:
+            self._pace = outcome.device_s / work
         # The next one's turn began when this one was drawn, before it was stored.
-        began = now - (timings.store or 0) / 1e3
+        began = now - (0 if outcome is None else outcome.after_s)
         self._free_at = began + sum(map(self._seconds, self._work.values()))
 
     def left_s(self, now: float) -> float:

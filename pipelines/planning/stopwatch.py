@@ -43,7 +43,7 @@ class Stopwatch:
 
     def settled(self, row: ManifestRow, outcome: Outcome, at_s: float) -> None:
         """Take in a row that has come to its end, `at_s` seconds after the run began."""
-        seconds = outcome.timings.device_s
+        seconds = outcome.device_s
         if outcome.failure is not None or seconds is None:
             return
         if outcome.worker is None or outcome.device is None:

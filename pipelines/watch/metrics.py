@@ -69,7 +69,9 @@ STAGE_SECONDS = Metric(
     (0.01, 0.03, 0.1, 0.3, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600),
 )
 DEVICE_SECONDS = Metric(
-    "uso_device_seconds", "counter", "Seconds in which the actor's device drew rows to their end."
+    "uso_device_seconds",
+    "counter",
+    "Seconds for which rows kept the actor's device from the next one.",
 )
 REFERENCES = Metric(
     "uso_references", "counter", "References, by whether they were in the cache.", ("cache",)

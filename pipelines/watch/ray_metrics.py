@@ -88,8 +88,8 @@ class WorkerMetrics:
         for stage, milliseconds in asdict(outcome.timings).items():
             if milliseconds is not None:
                 self._stage_seconds.observe(milliseconds / 1e3, {"stage": stage})
-        if outcome.timings.device_s:
-            self._device_seconds.inc(outcome.timings.device_s)
+        if outcome.device_s:
+            self._device_seconds.inc(outcome.device_s)
         self._references.reach(activity.cache_hits, cache="hit")
         self._references.reach(activity.cache_misses, cache="miss")
         self._bytes.reach(activity.fetched_bytes, direction="fetched")

@@ -49,12 +49,14 @@ class Stylizer:
 
         Args:
             spec: what to load, and how to fetch and store.
-            build: makes the pipeline; absent: `pipelines.worker.drawing.load_pipeline`.
+            build: makes the pipeline; absent: `pipelines.worker.loading.load_pipeline`.
 
         Raises:
             CheckpointError, StorageError: see `load_pipeline`.
         """
-        from pipelines.worker.drawing import Drawer, load_pipeline  # noqa: PLC0415 - see its docstring
+        # Not before: see their docstrings.
+        from pipelines.worker.drawing import Drawer  # noqa: PLC0415
+        from pipelines.worker.loading import load_pipeline  # noqa: PLC0415
 
         self._drawer = Drawer((build or load_pipeline)(spec), batch_images=spec.batch_images)
         self._fetcher = Fetcher(spec.fetch, spec.storage)
@@ -172,6 +174,7 @@ class Stylizer:
             width=width,
             height=height,
             prompt_truncated=None if drawing is None else drawing.prompt_truncated,
+            decoded_beside=self._drawer.decodes_beside,
             timings=Timings(**timings),
             worker=self._info.worker,
             device=self._info.device,

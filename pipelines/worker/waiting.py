@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 if TYPE_CHECKING:
+    from pipelines.worker.denoising import Denoised
     from uso_core.prepare import Form, PreparedRequest
 
 BATCHED_PIXELS = 640 * 640
@@ -40,19 +43,50 @@ class Waiting:
 
     Attributes:
         seeds: one for each image.
-        drawing: once it is drawn.
+        denoised: what another thread's turn has made of it.
         alone: whether it is to be drawn without others.
     """
 
     prepared: PreparedRequest
     seeds: range
-    drawing: Drawing | None = None
+    denoised: Denoised | None = None
     alone: bool = False
 
     @property
     def form(self) -> Form:
         """What it has in common with those that can be drawn with it."""
         return self.prepared.form
+
+
+class Turn:
+    """The right to give work to a device, which one thread has at a time."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._is_taken = False
+
+    @contextmanager
+    def take(self, unless: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+        """Wait for the turn and have it, or wait until it is not needed any more.
+
+        Args:
+            unless: whether another thread's turn has made this one needless.
+
+        Yields:
+            Whether this thread has the turn.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: unless() or not self._is_taken)
+            is_ours = not unless()
+            if is_ours:
+                self._is_taken = True
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                with self._changed:
+                    self._is_taken = False
+                    self._changed.notify_all()
 
 
 class WaitingRoom:

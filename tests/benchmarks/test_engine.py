@@ -53,6 +53,14 @@ def test_it_prints_its_tables_and_that_this_is_no_gpu(capsys: pytest.CaptureFixt
     assert len([line for line in printed.splitlines() if line.startswith("| `aten::")]) == 5
 
 
+def test_a_queue_is_drawn_on_one_lane_and_on_two(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--device", "cpu", "--steps", "1", "--queue", "2", "--ways", "exact"])
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| exact")]
+    _, _, in_turn, beside, same_bytes, _ = row.split("|")
+    assert min(float(in_turn), float(beside)) > 0
+    assert same_bytes.strip() == "yes"
+
+
 def test_distance_is_in_decibels_and_levels() -> None:
     image = TINY[0].request(steps=1).style_images[0]
     assert distance([image], [image]) == (float("inf"), 0)

@@ -11,6 +11,7 @@ import torch
 
 from uso_core.conditioning import Conditioning
 from uso_core.denoise import Latents, OnStep
+from uso_core.images import Pixels
 from uso_core.pipeline import USOPipeline
 
 
@@ -22,18 +23,27 @@ def tiny() -> USOPipeline:
 
 
 class Misbehaving(USOPipeline):
-    """The tiny model, with something that happens before each image is denoised.
+    """The tiny model, with something that happens before each image is denoised, or decoded.
 
     Attributes:
         drawn: the seed of each image that was begun.
         batches: how many images were begun together, each time.
+        decoded: the seed of each image whose decoding was begun.
     """
 
-    def __init__(self, before: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        before: Callable[[int], None] = lambda _: None,
+        *,
+        before_decoding: Callable[[int], None] = lambda _: None,
+    ) -> None:
         super().__init__(tiny().components)
         self.drawn: list[int] = []
         self.batches: list[int] = []
+        self.decoded: list[int] = []
         self._before = before
+        self._before_decoding = before_decoding
+        self._seeds: weakref.WeakKeyDictionary[Latents, int] = weakref.WeakKeyDictionary()
 
     def denoise_batch(
         self,
@@ -45,7 +55,15 @@ class Misbehaving(USOPipeline):
         for seed in seeds:
             self.drawn.append(seed)
             self._before(seed)
-        return super().denoise_batch(conditionings, seeds, on_step)
+        latents = super().denoise_batch(conditionings, seeds, on_step)
+        self._seeds.update(zip(latents, seeds, strict=True))
+        return latents
+
+    def decode_pixels(self, latents: Latents) -> Pixels:
+        seed = self._seeds[latents]
+        self.decoded.append(seed)
+        self._before_decoding(seed)
+        return super().decode_pixels(latents)
 
 
 class OutOfMemory:

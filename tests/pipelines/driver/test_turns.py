@@ -5,7 +5,7 @@ import math
 import pytest
 
 from pipelines.driver.turns import Turns, work_in
-from pipelines.rows import ManifestRow, Timings
+from pipelines.rows import ManifestRow, Outcome, Timings
 from uso_core.request import Parameters
 
 
@@ -13,8 +13,17 @@ def row(name: str, num_steps: int = 10) -> ManifestRow:
     return ManifestRow(name, "", None, (), Parameters(num_steps=num_steps), "f")
 
 
-def drawn(seconds: float, store_s: float = 0) -> Timings:
-    return Timings(fetch=0, condition=0, inference=1e3 * seconds, decode=0, store=1e3 * store_s)
+def drawn(
+    seconds: float, *, decode_s: float = 0, store_s: float = 0, is_beside: bool = False
+) -> Outcome:
+    timings = Timings(
+        fetch=0,
+        condition=0,
+        inference=1e3 * seconds,
+        decode=1e3 * decode_s,
+        store=1e3 * store_s,
+    )
+    return Outcome(row_id="r", timings=timings, decoded_beside=is_beside)
 
 
 def warm(seconds_for_ten_steps: float) -> Turns:
@@ -53,6 +62,20 @@ def test_the_next_turn_began_before_the_row_was_stored() -> None:
     assert turns.left_s(now=3.5) == pytest.approx(1.5)
 
 
+@pytest.mark.parametrize(("is_beside", "left_s"), [(True, 1.2), (False, 1.8)])
+def test_the_next_turn_began_before_what_is_decoded_beside_it(
+    is_beside: bool, left_s: float
+) -> None:
+    turns = warm(2)
+    turns.given(row("a"), now=1)
+    turns.given(row("b"), now=1)
+    outcome = drawn(2, decode_s=0.3, store_s=0.5, is_beside=is_beside)
+    turns.ended("a", outcome, now=3.5)
+    pace = outcome.device_s  # the second row is as long
+    assert pace == pytest.approx(2 if is_beside else 2.3)
+    assert turns.left_s(now=3.5) == pytest.approx(left_s)
+
+
 def test_a_slower_worker_takes_longer() -> None:
     turns = warm(6)
     turns.given(row("a"), now=0)
@@ -63,7 +86,9 @@ def test_a_row_that_was_not_drawn_frees_its_time() -> None:
     turns = warm(2)
     turns.given(row("a"), now=0)
     turns.given(row("b"), now=0)
-    turns.ended("a", Timings(fetch=100), now=0.1)
+    turns.ended("a", Outcome(row_id="a", timings=Timings(fetch=100)), now=0.1)
+    turns.given(row("c"), now=0.1)
+    turns.ended("c", None, now=0.1)
     assert turns.left_s(now=0.1) == pytest.approx(2)
 
 

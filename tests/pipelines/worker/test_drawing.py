@@ -10,7 +10,8 @@ from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.failures import RowFailedError
-from pipelines.worker.drawing import Drawer, load_pipeline
+from pipelines.worker.drawing import Drawer
+from pipelines.worker.loading import load_pipeline
 from pipelines.worker.spec import StylizerSpec
 from tests.pipelines.pictures import picture
 from tests.pipelines.tiny_models import Misbehaving, OutOfMemory, tiny

@@ -1,0 +1,57 @@
+"""The model of one worker: weights brought to this node, loaded, compiled.
+
+Imported when a worker is built, so that the driver's process never loads torch.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import torch
+
+from pipelines.worker.gpu_memory import await_free_memory
+from pipelines.worker.model_files import cache_folder, localize
+from uso_core.devices import check_preset
+from uso_core.memory import memory_needed
+from uso_core.pipeline import USOPipeline
+from uso_core.presets import PRESETS, SMALL_PRESETS
+
+if TYPE_CHECKING:
+    from pipelines.worker.spec import StylizerSpec
+
+
+def load_pipeline(spec: StylizerSpec) -> USOPipeline:
+    """The pipeline of one worker: weights brought to this node, loaded, compiled if asked for.
+
+    Raises:
+        CheckpointError: a weight file is missing or does not match the model.
+        StorageError: weights could not be pulled from their URL.
+        GpuFullError: the GPU is too small, or something else is on it.
+        UnsupportedPresetError: the device cannot run the preset.
+    """
+    torch.set_num_threads(spec.torch_threads)
+    name = spec.model.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if spec.model.dtype == "auto":
+        dtype = torch.bfloat16 if name == "cuda" else torch.float32
+    else:
+        dtype = torch.bfloat16 if spec.model.dtype == "bfloat16" else torch.float32
+    source, device = localize(spec.model, spec.storage), torch.device(name)
+    preset = spec.model.chosen_preset
+    check_preset(preset, device)
+    if device.type == "cuda":
+        needs: dict[str, int] = {
+            name: memory_needed(source, dtype, PRESETS[name]) for name in SMALL_PRESETS
+        }
+        await_free_memory(device, memory_needed(source, dtype, preset), presets=needs)
+    attention = spec.model.attention
+    pipeline = USOPipeline.load(
+        source, dtype=dtype, device=device, preset=preset, attention=attention
+    )
+    if spec.model.compile:
+        # Where torch would put it by itself is emptied when the machine starts.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder(spec.model) / "compiled"))
+        pipeline.compile()
+    return pipeline
