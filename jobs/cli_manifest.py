@@ -5,6 +5,7 @@ A command's module is imported when it runs: `uso --help` must answer at once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -146,6 +147,10 @@ def manifest(
         raise typer.BadParameter(
             "give images, styles or prompts, or --from, or --failed, or --low-scoring: one of these"
         )
+    _only_with("--from", table, {"--column": column, "--base-uri": base_uri})
+    _only_with("--failed", failed, {"--code": code})
+    scoring = {"--score": score, "--below": below, "--scores": scores}
+    _only_with("--low-scoring", low_scoring, scoring)
     if failed is not None:
         source: Source = FailedSource(failed, code or ())
     elif low_scoring is not None:
@@ -158,6 +163,13 @@ def manifest(
         choice = RandomStyles(styles_per_content, seed)
         source = Combination(content or (), style or (), prompt or (), prompts, pair.value, choice)
     raise typer.Exit(manifest_command(source, Target(out, force, config or failed or low_scoring)))
+
+
+def _only_with(needed: str, given: object, options: Mapping[str, object]) -> None:
+    """Refuse options that would do nothing without the one that they belong to."""
+    for name, value in options.items():
+        if value is not None and not given:
+            raise typer.BadParameter(f"goes with {needed}, which is missing", param_hint=name)
 
 
 def validate(

@@ -75,7 +75,8 @@ def _speed(config: RunConfig, looked: LookedAt, output: Storage) -> Speed:
             model = dimensions_of(looked.source)
         except CheckpointError as error:
             raise ConfigError(str(error)) from error
-    machine = read_calibration(output).latest(Settings.of(model, config.model))
+    settings = Settings.of(model, config.model, config.stylize.batch_images)
+    machine = read_calibration(output).latest(settings)
     return Speed(model, machine, config.model.compile, PRESETS[config.model.preset])
 
 

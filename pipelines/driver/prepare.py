@@ -99,7 +99,10 @@ def prepare(config: RunConfig) -> Iterator[Job]:
             lease=lease,
             run_file=RunFile(output, facts.run_id, config, card),
             spec=StylizerSpec.from_config(config),
-            stopwatch=Stopwatch(Settings.of(dimensions_of(source), config.model), card.limits),
+            stopwatch=Stopwatch(
+                Settings.of(dimensions_of(source), config.model, config.stylize.batch_images),
+                card.limits,
+            ),
             worker_env=worker_env,
             receiver=receiver,
         )

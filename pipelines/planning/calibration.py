@@ -40,6 +40,7 @@ class Settings:
         dtype: as configured.
         preset: as configured.
         compile: as configured.
+        batch_images: as configured; files of before it was kept have 1.
     """
 
     hidden: int
@@ -47,11 +48,14 @@ class Settings:
     dtype: str
     preset: str
     compile: bool
+    batch_images: int = 1
 
     @classmethod
-    def of(cls, model: Dimensions, config: ModelConfig) -> Settings:
+    def of(cls, model: Dimensions, config: ModelConfig, batch_images: int = 1) -> Settings:
         """Those of a configuration."""
-        return cls(model.hidden, model.blocks, config.dtype, config.preset, config.compile)
+        return cls(
+            model.hidden, model.blocks, config.dtype, config.preset, config.compile, batch_images
+        )
 
 
 @dataclass(frozen=True, slots=True)

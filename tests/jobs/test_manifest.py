@@ -131,5 +131,27 @@ def test_a_low_score_needs_a_column_and_a_bound(tmp_path: Path) -> None:
     assert "--below" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "needed"),
+    [
+        ("--score", "clip", "--low-scoring"),
+        ("--below", "0", "--low-scoring"),
+        ("--scores", "s.csv", "--low-scoring"),
+        ("--code", "internal", "--failed"),
+        ("--column", "prompt=p", "--from"),
+        ("--base-uri", "s3://b", "--from"),
+    ],
+)
+def test_an_option_without_the_one_that_it_belongs_to_is_refused(
+    tmp_path: Path, option: str, value: str, needed: str
+) -> None:
+    result = manifest(tmp_path / "m.parquet", "--prompt", "a", option, value)
+    assert result.exit_code == 2
+    assert f"{option}: goes with {needed}, which is missing" in " ".join(
+        result.stderr.replace("│", " ").split()
+    )
+    assert not (tmp_path / "m.parquet").exists()
+
+
 def test_neither_torch_nor_ray_is_loaded() -> None:
     assert loaded_after("import jobs.manifest").isdisjoint({"torch", "ray", "diffusers"})

@@ -18,7 +18,7 @@ def weighted(weights: Any, defaults: dict[str, Any] | None = None, **columns: An
         {name: pa.array(column) for name, column in columns.items()},
         DefaultsConfig.model_validate(defaults or {}),
     )
-    return found.tolist()
+    return [bool(flag) for flag in found]
 
 
 def test_weights_other_than_one_matter() -> None:

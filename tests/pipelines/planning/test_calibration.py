@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,17 @@ def test_a_file_that_cannot_be_written_is_not_what_a_run_fails_for(
     monkeypatch.setenv("USO_CALIBRATION_FILE", f"{tmp_path}/file/below")
     save_calibration(Storage.at(f"{tmp_path}/out"), [machine(ShapeTime(SMALL, 1, 1.0))])
     assert "calibration_not_written" in caplog.text
+
+
+def test_rows_drawn_together_are_measured_apart() -> None:
+    held = Calibration((machine(),))
+    together = Settings.of(Dimensions(), ModelConfig(), batch_images=4)
+    assert held.latest(SETTINGS) is not None
+    assert held.latest(together) is None
+
+
+def test_a_file_of_before_batches_were_told_apart_is_of_single_images() -> None:
+    document = json.loads(Calibration((machine(),)).to_json())
+    for item in document["machines"]:
+        del item["settings"]["batch_images"]
+    assert Calibration.from_json(json.dumps(document).encode()) == Calibration((machine(),))

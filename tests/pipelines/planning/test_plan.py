@@ -8,6 +8,7 @@ import pytest
 from pipelines.config.model import ModelConfig
 from pipelines.config.schema import RunConfig
 from pipelines.ledger.ledger import Ledger
+from pipelines.manifest.manifest import Manifest
 from pipelines.planning.calibration import Machine, Settings, ShapeTime
 from pipelines.planning.plan import Uniques, Workload, make_plan, survey
 from pipelines.planning.shapes import Shape
@@ -147,3 +148,12 @@ def test_the_manifest_is_surveyed_as_a_run_would_read_it(tmp_path: Path) -> None
     assert (found.skipped, found.changed, found.rejected) == (1, 1, 1)
     assert found.uniques == Uniques(contents=1, styles=2, prompts=2)
     assert sum(told) == 5
+
+
+def test_a_preset_that_draws_fewer_steps_is_planned_with_them(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.parquet", {"prompt": ["a", "b"], "num_steps": [25, 8]})
+    run = config(path, model={"preset": "draft"})
+    manifest = Manifest.open(run, CARD)
+    ledger = Ledger.view(Storage.at(str(tmp_path / "out")), record_schema(manifest.extra_schema))
+    found = survey(run, manifest, CARD.limits, ledger)
+    assert {shape.steps: rows for shape, rows in found.rows_by_shape.items()} == {12: 1, 8: 1}
