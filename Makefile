@@ -43,19 +43,21 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
+# Those with Ray and with a browser are looked for where they are: to collect all takes ten seconds.
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not ray and not gpu and not weights and not browser'
-	$(BIN)/python -m pytest -m 'ray and not slow'
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'ray and not slow and not alone' tests/integration
+	$(BIN)/python -m pytest -m alone tests/integration
 
 # More kills and outages on whole runs; nothing here measures time.
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/integration
 
 # The report in a real browser, which pip does not install; on Debian: apt-get install -y chromium
 test-browser: $(INSTALLED)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	  { echo "no chromium; on Debian and Ubuntu: apt-get install -y chromium"; exit 1; }
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest -m browser tests/pipelines/report
 
 coverage: $(INSTALLED)
 	$(BIN)/python -m pytest --cov --cov-report=term-missing

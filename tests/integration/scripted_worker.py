@@ -55,6 +55,20 @@ class CrashesAtStartWorker(ScriptedWorker):
         super().__init__(spec)
 
 
+class LoadsBesideAnotherWorker(ScriptedWorker):
+    """Its loading ends when two workers are loading (as their marker files tell)."""
+
+    def __init__(self, spec: StylizerSpec) -> None:
+        folder = Path(spec.output.path)
+        (folder / f"loading-{os.getpid()}").touch()
+        give_up_at = time.monotonic() + 20
+        while len(list(folder.glob("loading-*"))) < 2:
+            if time.monotonic() > give_up_at:
+                raise TimeoutError("no other worker loads")
+            time.sleep(0.02)
+        super().__init__(spec)
+
+
 class ShowsEnvironmentWorker(ScriptedWorker):
     """`device` is the environment variable that the row is named after."""
 

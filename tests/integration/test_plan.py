@@ -26,7 +26,12 @@ from tests.integration.harness import (
 )
 from uso_core.dimensions import dimensions_of
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.alone,
+    pytest.mark.usefixtures("ray_cluster"),
+    pytest.mark.timeout(180),
+]
 
 CLOSE = 0.15
 ROWS = 30

@@ -23,6 +23,7 @@ from pipelines.worker.spec import StylizerSpec
 from tests.integration.scripted_worker import (
     CannotLoadWorker,
     CrashesAtStartWorker,
+    LoadsBesideAnotherWorker,
     ScriptedWorker,
     ShowsEnvironmentWorker,
     SlowToAnswerWorker,
@@ -84,6 +85,14 @@ def test_a_row_comes_back_from_another_process(make_pool: MakePool) -> None:
     assert finished.outcome.row_id == "a"
     assert finished.outcome.worker is not None
     assert not finished.outcome.worker.endswith(f":{os.getpid()}")
+
+
+def test_actors_load_beside_each_other(make_pool: MakePool) -> None:
+    pool = make_pool(2, LoadsBesideAnotherWorker)
+    events = wait_for(pool, Ready)
+    while len(events) < 2:
+        events += pool.wait(1)
+    assert [type(event) for event in events] == [Ready, Ready]
 
 
 def test_a_bug_is_told_with_its_traceback_and_the_actor_lives(make_pool: MakePool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 import urllib.request
 from collections import Counter, defaultdict
@@ -28,15 +29,16 @@ Samples = dict[tuple[str, ...], float]
 
 
 class Seen(NamedTuple):
-    """A run, the folder of its output, and what a web server was told of it."""
+    """A run, the folder of its output, what a web server was told of it, and the driver's log."""
 
     summary: RunSummary
     output: str
     events: list[dict[str, Any]]
+    log: list[logging.LogRecord]
 
 
 @pytest.fixture
-def seen(tmp_path: Path) -> Seen:
+def seen(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Seen:
     """A run of which one row fails and three share a reference."""
     with http.serving() as origin:
         rows = manifest_rows(12, ["unused.png"])
@@ -57,8 +59,10 @@ def seen(tmp_path: Path) -> Seen:
                 "notify": {"url": origin.on("/hook", http.status(200))},
             }
         )
-        summary = run(config)
-        return Seen(summary, config.output.path, [json.loads(b) for b in origin.bodies if b])
+        with caplog.at_level(logging.INFO, "pipelines"):
+            summary = run(config)
+        events = [json.loads(body) for body in origin.bodies if body]
+        return Seen(summary, config.output.path, events, caplog.records)
 
 
 def scrape() -> str:
@@ -153,7 +157,15 @@ def check_events(seen: Seen) -> None:
     assert (last["output"]["completed"], last["output"]["failed"]) == (11, 1)
 
 
+def check_start(seen: Seen) -> None:
+    """Nothing but the first row's own work lies between a model that is loaded and its picture."""
+    ready_at = min(r.created for r in seen.log if r.getMessage().startswith("worker_ready "))
+    drawn = [record for record in read_records(seen.output) if record["status"] == "completed"]
+    assert min(record["created_at"].timestamp() for record in drawn) - ready_at < 2
+
+
 def test_what_is_seen_from_outside_agrees_with_the_records(seen: Seen) -> None:
     check_metrics(seen.summary, seen.output)
     check_log(seen.summary)
     check_events(seen)
+    check_start(seen)

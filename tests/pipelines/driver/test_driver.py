@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pipelines.driver.driver import Driver
 from pipelines.driver.errors import RowsChangedError, RunError, TooManyFailuresError
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.signals import StopRequest
-from pipelines.driver.stats import RunStats
+from pipelines.driver.stats import RunStats, Snapshot
 from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.lease import Lease, LeaseHeldError
 from pipelines.ledger.ledger import count_records, iter_records
@@ -76,6 +76,32 @@ def recorded(folder: Path) -> dict[str, str]:
 
 def names(count: int) -> list[str]:
     return [f"r{n}" for n in range(count)]
+
+
+# --- the start -----------------------------------------------------------------------------------
+
+
+def test_rows_are_read_while_the_workers_load_up_to_a_bound(tmp_path: Path) -> None:
+    write_rows(tmp_path, names(400))
+    pool = InProcessPool(1, ok, room=False)
+    read_ahead: list[int] = []
+
+    class LetsThemLoad:
+        def update(self, snapshot: Snapshot) -> None:
+            if snapshot.actors_ready or pool.room:
+                return
+            read_ahead.append(snapshot.queues.read_ahead)
+            if read_ahead[-1]:  # the reader has had half a second by now
+                pool.find_room()
+
+    stats = RunStats()
+    with prepare(config(tmp_path)) as job, StopRequest() as stop:
+        driver = Driver(job, stats, Board(LetsThemLoad(), stats), stop)
+        with closing(driver):
+            assert driver.find_work()
+            driver.work(pool)
+    assert read_ahead[-1] == 256
+    assert stats.completed == 400
 
 
 # --- what stops a run that is broken for every row -----------------------------------------------
