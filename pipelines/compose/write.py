@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from pipelines.compose.error import ComposeError
 from pipelines.compose.pairing import Rows
-from pipelines.ledger.key_index import KeySet, row_keys
+from pipelines.ledger.key_index import row_keys
+from pipelines.ledger.key_set import KeySet
 from pipelines.storage.parquet_file import file_storage, new_parquet
 from pipelines.storage.storage import Options
 
@@ -51,7 +52,7 @@ def write_manifest(
 ) -> Written:
     """Write rows as one Parquet file: all of them or, if this raises, nothing.
 
-    Memory does not grow with the rows, but for 16 bytes per different image and prompt.
+    Memory does not grow with the rows; what is different is counted with `KeySet`s.
 
     Args:
         rows: read once.

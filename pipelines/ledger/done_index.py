@@ -1,53 +1,61 @@
-"""What is recorded of each row, by the key of its id: 33 bytes a row."""
+"""What is recorded of each row, by the key of its id: 33 bytes for a row of an earlier run."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from pipelines.ledger.done_rows import DoneRows
-from pipelines.ledger.key_index import KeyTable, row_key
-from pipelines.ledger.row_state import STATE_DTYPE, Recorded, StateCodes, States
+from pipelines.ledger.key_index import halves_of, row_keys
+from pipelines.ledger.row_state import Recorded, StateCodes, States
 from pipelines.ledger.scan import Scan
 
 
 class DoneIndex:
-    """The rows on record; made from a scan, which is used up, then told of each new record."""
+    """The rows that were on record when a scan was made; those recorded since are only counted.
+
+    It takes no memory for the latter, because a run looks a row up before it works on it, and
+    records it once: nobody asks for it again.
+    """
 
     def __init__(self, scan: Scan) -> None:
         self.codes: StateCodes = scan.codes
-        self._table = KeyTable(STATE_DTYPE)
+        self._earlier = scan.states
         self._rows_by_state = Counter(scan.rows_by_state())
-        self._table.load(scan.states)
-
-    def __len__(self) -> int:
-        return len(self._table)
 
     @property
     def rows_by_state(self) -> dict[int, int]:
-        """How many rows are in each state."""
+        """How many rows are in each state, those recorded since the scan among them."""
         return dict(self._rows_by_state)
 
     def lookup(self, row_ids: Sequence[str]) -> list[Recorded | None]:
-        """What is recorded of each row; None: nothing."""
-        known, states = self._table.get([row_key(row_id) for row_id in row_ids])
-        return [
-            self.codes.recorded(state, fingerprint) if is_known else None
-            for is_known, (fingerprint, _, state) in zip(
-                known.tolist(), states.tolist(), strict=True
-            )
-        ]
+        """What was recorded of each row when the scan was made; None: nothing."""
+        at = self._find(row_ids)
+        rows = np.flatnonzero(at >= 0)
+        found: list[Recorded | None] = [None] * len(at)
+        states = self._earlier.payload[at[rows]].tolist()
+        for row, (fingerprint, _, state) in zip(rows.tolist(), states, strict=True):
+            found[row] = self.codes.recorded(state, fingerprint)
+        return found
 
     def done_rows(self, *, retry_failed: bool) -> DoneRows:
         """For one pass over the manifest, the rows to leave out; see `DoneRows`."""
-        return DoneRows(self._table.largest, retry_failed=retry_failed)
+        return DoneRows(self._earlier, retry_failed=retry_failed)
 
-    def put(self, row_ids: Sequence[str], states: States) -> int:
-        """Take new records, `[n]`; returns how many of them replace older ones."""
-        latest = {row_key(row_id): row for row, row_id in enumerate(row_ids)}
-        keys, rows = list(latest), list(latest.values())
-        known, before = self._table.get(keys)
-        self._rows_by_state.subtract(before["state"][known].tolist())
-        self._rows_by_state.update(states["state"][rows].tolist())
-        self._table.put(keys, states[rows])
-        return int(known.sum()) + len(row_ids) - len(keys)
+    def count(self, row_ids: Sequence[str], states: States) -> int:
+        """Count new records, `[n]`, of rows that were not counted here before.
+
+        Returns:
+            How many of them replace one that was there when the scan was made.
+        """
+        at = self._find(row_ids)
+        replaced = self._earlier.payload[at[at >= 0]]
+        self._rows_by_state.subtract(replaced["state"].tolist())
+        self._rows_by_state.update(states["state"].tolist())
+        return len(replaced)
+
+    def _find(self, row_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        return self._earlier.find(*halves_of(row_keys(row_id.encode() for row_id in row_ids)))

@@ -94,7 +94,7 @@ class KeyTable:
     their sizes come near each other, so that there are few of them. A key is in one place only.
 
     Args:
-        dtype: of the payload; `np.dtype([])` where there is none.
+        dtype: of the payload.
     """
 
     def __init__(self, dtype: npt.DTypeLike) -> None:
@@ -105,20 +105,6 @@ class KeyTable:
 
     def __len__(self) -> int:
         return sum(map(len, self._levels)) + len(self._recent)
-
-    @property
-    def largest(self) -> SortedKeys:
-        """Most of the keys, as they were last sorted; `put` changes payloads there."""
-        if not self._levels:
-            self._settle_recent()
-        return self._levels[0]
-
-    def load(self, keys: SortedKeys) -> None:
-        """Add many keys at once, none of which may be here yet; they are not copied."""
-        self._levels.append(keys)
-        while len(self._levels) > 1 and len(self._levels[-2]) < _RATIO * len(self._levels[-1]):
-            last, before = self._levels.pop(), self._levels.pop()
-            self._levels.append(before.merged_with(last))
 
     def get(self, keys: Sequence[bytes]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]:
         """Which keys are here, `[n]`, and their payloads, `[n]`, zero where they are not."""
@@ -148,10 +134,10 @@ class KeyTable:
         self._recent_payload[slots[slots >= 0]] = payload[slots >= 0]
         settled |= slots >= 0
         unsettled = np.flatnonzero(~settled)
-        self.insert([keys[index] for index in unsettled.tolist()], payload[unsettled])
+        self._insert([keys[index] for index in unsettled.tolist()], payload[unsettled])
 
-    def insert(self, keys: Sequence[bytes], payload: npt.NDArray[Any]) -> None:
-        """As `put`, but quicker, for keys that are not here and do not repeat."""
+    def _insert(self, keys: Sequence[bytes], payload: npt.NDArray[Any]) -> None:
+        """Add keys that are not here and do not repeat."""
         for start in range(0, len(keys), _RECENT):
             some = keys[start : start + _RECENT]
             if len(self._recent) + len(some) > _RECENT:
@@ -167,34 +153,11 @@ class KeyTable:
         high, low = halves_of(b"".join(self._recent))
         settled = SortedKeys.sort(high, low, self._recent_payload[: len(self._recent)])
         self._recent.clear()
-        self.load(settled)
+        while self._levels and comes_near(settled, self._levels[-1]):
+            settled = self._levels.pop().merged_with(settled)
+        self._levels.append(settled)
 
 
-class KeySet:
-    """A growing set of keys, about 16 bytes each."""
-
-    def __init__(self) -> None:
-        self._table = KeyTable(np.dtype([]))
-
-    def __len__(self) -> int:
-        return len(self._table)
-
-    def __contains__(self, key: bytes) -> bool:
-        return bool(self._table.get([key])[0][0])
-
-    def has(self, keys: Sequence[bytes]) -> npt.NDArray[np.bool_]:
-        """Which of the keys are here, `[n]`."""
-        return self._table.get(keys)[0]
-
-    def add(self, keys: Sequence[bytes]) -> list[bool]:
-        """Add keys; True for each that was not here before, nor earlier among `keys`."""
-        known, _ = self._table.get(keys)
-        fresh: dict[bytes, None] = {}
-        new = []
-        for key, is_known in zip(keys, known.tolist(), strict=True):
-            is_new = not is_known and key not in fresh
-            new.append(is_new)
-            if is_new:
-                fresh[key] = None
-        self._table.insert(list(fresh), np.empty(len(fresh), np.dtype([])))
-        return new
+def comes_near(smaller: SortedKeys, larger: SortedKeys) -> bool:
+    """Whether two arrays are to be merged, so that there are few and each key moves rarely."""
+    return len(larger) < _RATIO * len(smaller)

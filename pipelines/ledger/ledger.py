@@ -60,7 +60,7 @@ class Ledger:
         self._superseded = bool((~scan.counts).any())
         sized = zip(scan.parts, scan.num_rows, strict=True)
         self._small = {part.path: part for part, rows in sized if is_small(part, rows)}
-        self._index_lock = threading.Lock()
+        self._count_lock = threading.Lock()
         self._write_lock = threading.Lock()
 
     @classmethod
@@ -85,21 +85,20 @@ class Ledger:
         """As `open`, for looking only: nothing is removed, and a run may be at work meanwhile."""
         return cls(storage, schema, scan_ledger(storage))
 
-    def __len__(self) -> int:
-        return len(self._index)
-
     def lookup(self, row_ids: Sequence[str]) -> list[Recorded | None]:
-        """What is recorded of each row; None: nothing."""
-        with self._index_lock:
-            return self._index.lookup(row_ids)
+        """What was recorded of each row when the ledger was opened; None: nothing."""
+        return self._index.lookup(row_ids)
 
     def done_rows(self, *, retry_failed: bool) -> DoneRows:
         """For one pass over the manifest, the rows that it may leave out; see `DoneRows`."""
-        with self._index_lock:
-            return self._index.done_rows(retry_failed=retry_failed)
+        return self._index.done_rows(retry_failed=retry_failed)
 
     def append(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Commit records, in the shape of the schema, as one part: all of them or none.
+
+        Args:
+            records: of rows that were not appended since the ledger was opened: a second record
+                of such a row is stored, but `counts` counts both.
 
         Raises:
             StorageError: the part cannot be written; nothing has changed.
@@ -109,14 +108,14 @@ class Ledger:
         table = pa.Table.from_pylist(list(records), schema=self._schema).combine_chunks()
         with self._write_lock:
             part = write_part(self._storage, table.to_batches(), self._schema)
-            with self._index_lock:
+            with self._count_lock:
                 self._note(table)
             if is_small(part, table.num_rows):
                 self._small[part.path] = part
 
     def counts(self) -> LedgerCounts:
         """How many rows are recorded, of earlier runs too."""
-        with self._index_lock:
+        with self._count_lock:
             return count_states(self._index.rows_by_state, self._index.codes, self._examples)
 
     @property
@@ -166,7 +165,7 @@ class Ledger:
         columns = table.to_batches()[0]
         states = states_of(columns, self._index.codes)
         row_ids = columns["id"].to_pylist()
-        if self._index.put(row_ids, states):
+        if self._index.count(row_ids, states):
             self._superseded = True
         again = set(row_ids)
         for code in [code for code, old in self._examples.items() if old.row_id in again]:

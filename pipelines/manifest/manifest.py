@@ -130,7 +130,7 @@ class Manifest:
             yield from batch.entries
 
     def batches(self, done: DoneRows | None = None) -> Iterator[Batch]:
-        """The rows, from the first; memory does not grow with them but for 16 bytes each.
+        """The rows, from the first; memory does not grow with them, see `RowIds`.
 
         Args:
             done: rows of Parquet files that are among these are left out before they are looked at
@@ -138,6 +138,7 @@ class Manifest:
 
         Raises:
             ManifestError: a file is gone, has changed since `open`, or is damaged.
+            StorageError: the temporary folder cannot hold the ids.
         """
         ids = RowIds(done)
         left = self._limit

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.ledger.done_rows import DoneRows
-from pipelines.ledger.key_index import KEY_BYTES, KeySet, KeyTable, halves_of, row_key
+from pipelines.ledger.key_index import KEY_BYTES, KeyTable, halves_of, row_key
+from pipelines.ledger.key_set import KeySet
 
 
 class RowIds:
-    """Remembers the ids given out so far: 16 bytes a row, 36 for one that repeats.
+    """Remembers the ids given out so far: 16 bytes a row on disk, 20 in memory for a repeated id.
 
     Args:
         done: the rows that may be left out, which takes 1 byte a row; None: none may.

@@ -10,7 +10,8 @@ from pipelines.config.output import OutputConfig
 from pipelines.config.schema import RunConfig
 from pipelines.driver.selection import RowSelection
 from pipelines.driver.stats import RunStats
-from pipelines.ledger.key_index import KeySet, row_key
+from pipelines.ledger.key_index import row_key
+from pipelines.ledger.key_set import KeySet
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
 from pipelines.planning.shapes import Shape
@@ -115,7 +116,7 @@ def survey(
 ) -> Workload:
     """Read the whole manifest, and see what a run would do with each row.
 
-    Memory does not grow with the rows but for about 40 bytes each, and for the different shapes.
+    Memory does not grow with the rows but for the different shapes, and the records: 33 bytes each.
 
     Args:
         config: the run's.

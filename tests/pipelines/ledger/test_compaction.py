@@ -120,17 +120,32 @@ def test_parts_that_are_fine_are_not_rewritten(storage: Storage) -> None:
 
 @pytest.mark.usefixtures("small_limits")
 def test_a_large_part_with_a_superseded_record_is_rewritten(storage: Storage) -> None:
+    Ledger.open(storage, SCHEMA).append([failed(f"a{n}", at=1) for n in range(8)])
     ledger = Ledger.open(storage, SCHEMA)
-    ledger.append([failed(f"a{n}", at=1) for n in range(8)])
     ledger.append([completed("a3", at=2)])
     ledger.compact()
     assert records_in_parts(storage) == 8
     assert [row["status"] for row in stored(storage)].count("completed") == 1
 
 
-def test_a_part_of_superseded_records_only_goes_away(storage: Storage) -> None:
+def test_a_resumed_run_that_redoes_rows_leaves_one_record_of_each(storage: Storage) -> None:
+    Ledger.open(storage, SCHEMA).append([failed(f"a{n}", at=1) for n in range(6)])
     ledger = Ledger.open(storage, SCHEMA)
-    ledger.append([failed("a", at=1)])
+    ledger.append([completed("a1", at=2), completed("b1", at=2)])
+    ledger.append([failed("a2", at=3, code="image_corrupt"), completed("a3", at=3)])
+    counts = ledger.counts()
+    assert (counts.completed, dict(counts.failed_by_code)) == (
+        3,
+        {"uri_timeout": 3, "image_corrupt": 1},
+    )
+    ledger.compact()
+    assert records_in_parts(storage) == 7
+    assert (count_records(storage), ledger.counts()) == (counts, counts)
+
+
+def test_a_part_of_superseded_records_only_goes_away(storage: Storage) -> None:
+    Ledger.open(storage, SCHEMA).append([failed("a", at=1)])
+    ledger = Ledger.open(storage, SCHEMA)
     ledger.append([completed("a", at=2)])
     ledger.compact()
     assert [row["status"] for row in stored(storage)] == ["completed"]
