@@ -32,6 +32,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.pipeline import NoWork
+from benchmarks.process_memory import memory_mb
 from pipelines.config.schema import RunConfig
 from pipelines.driver.run import Snapshot, run
 from pipelines.ledger.compaction import MAX_ROWS
@@ -190,7 +191,7 @@ def resume(folder: Path, recorded: int, left: int) -> dict[str, Any]:
         "first_row_on_actor_s": round(summary.first_image_s or 0, 1),
         "phases_begun_s": phases.begun,
         "driver_cpu_s": round(cpu_s, 1),
-        "driver_peak_mb": peak_mb(),
+        "driver_peak_mb": round(memory_mb("VmHWM")),
         "objects_listed": len(parts),
         "records_mb": round(sum(part.num_bytes for part in parts) / 1e6),
     }
@@ -212,13 +213,6 @@ def status(folder: Path) -> dict[str, Any]:
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 1),
         "peak_mb": round(usage.ru_maxrss / 1e3),
     }
-
-
-def peak_mb() -> int:
-    """The peak resident set of this process, in MB."""
-    text = Path("/proc/self/status").read_text(encoding="ascii")
-    line = next(line for line in text.splitlines() if line.startswith("VmHWM:"))
-    return round(int(line.split()[1]) * 1024 / 1e6)
 
 
 def main() -> None:

@@ -23,62 +23,27 @@ from PIL import Image
 from transformers import SiglipImageProcessorPil
 
 from benchmarks.driver_cpu import CpuWatch
+from benchmarks.instant_pool import InstantPool, drive, instant_config
 from benchmarks.pipeline import NoWork, write_rows
 from pipelines.config.inputs import FetchConfig
 from pipelines.config.output import OutputConfig
-from pipelines.config.schema import RunConfig
-from pipelines.driver.board import Board
 from pipelines.driver.dispatch import Dispatcher
-from pipelines.driver.driver import Driver
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.recorder import Recorder
 from pipelines.driver.run import run
 from pipelines.driver.selection import RowSelection
-from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import RunStats
 from pipelines.driver.tasks import DispatchPolicy, Settled
-from pipelines.driver.workers import Event, Finished, Ready
 from pipelines.fetch.fetcher import Fetcher
-from pipelines.rows import ManifestEntry, ManifestRow
+from pipelines.rows import ManifestEntry
 from pipelines.storage.storage import Storage
-from pipelines.worker.activity import Activity
 from pipelines.worker.image_store import ImageStore
-from pipelines.worker.spec import StylizerSpec
-from tests.integration.harness import run_config
 from uso_core import prepare as requests
 from uso_core.request import Limits, StylizeRequest
 
 _PHOTO = Path(__file__).parents[1] / "examples" / "demo" / "photos" / "cat.jpg"
 _SIDE = 1024
 Cost = tuple[str, float]  # a stage, and CPU seconds per row
-
-
-class InstantPool:
-    """Two workers in this process that answer at once; a `WatchedPool`."""
-
-    placed = 2
-    head_lost = False
-
-    def __init__(self, spec: StylizerSpec) -> None:
-        self._worker = NoWork(spec)
-        self._events: deque[Event] = deque(Ready(f"w{n}", "none") for n in range(self.placed))
-
-    def submit(self, worker: str, row: ManifestRow) -> None:
-        """Take a row, which is done."""
-        self._events.append(Finished(worker, self._worker.stylize(row)))
-
-    def wait(self, _timeout_s: float) -> list[Event]:
-        """All that happened."""
-        events = list(self._events)
-        self._events.clear()
-        return events
-
-    def kill(self, worker: str) -> None:
-        """Never asked for."""
-
-    def poll_activity(self) -> list[Activity]:
-        """Nothing is ever under way."""
-        return []
 
 
 class Entries:
@@ -101,7 +66,7 @@ def driver_costs(folder: Path, rows: int) -> Iterator[Cost]:
     """The driver's stages one by one, then its whole loop, all without Ray."""
     manifest = folder / "manifest.parquet"
     write_rows(manifest, rows)
-    with prepare(_config(manifest, folder / "by-stage")) as job:
+    with prepare(instant_config(manifest, folder / "by-stage")) as job:
         entries: list[ManifestEntry] = []
         yield "read, parse, look up", timed(lambda: entries.extend(_pending(job))) / rows
         settled: list[Settled] = []
@@ -111,8 +76,8 @@ def driver_costs(folder: Path, rows: int) -> Iterator[Cost]:
         yield "make records", timed(lambda: _record(recorder, settled)) / rows
         yield "commit them", timed(recorder.flush) / rows
         recorder.close()
-    with prepare(_config(manifest, folder / "whole")) as job:
-        yield "the driver's whole loop", timed(lambda: _work(job)) / rows
+    with prepare(instant_config(manifest, folder / "whole")) as job:
+        yield "the driver's whole loop", timed(lambda: drive(job, InstantPool(job.spec))) / rows
 
 
 def ray_cost(folder: Path, rows: int) -> float:
@@ -120,7 +85,7 @@ def ray_cost(folder: Path, rows: int) -> float:
     manifest = folder / "for-ray.parquet"
     write_rows(manifest, rows)
     watch = CpuWatch()
-    run(_config(manifest, folder / "with-ray"), listener=watch, make_worker=NoWork)
+    run(instant_config(manifest, folder / "with-ray"), listener=watch, make_worker=NoWork)
     first, last = watch.at_work
     return (last.driver_s - first.driver_s) / (last.rows - first.rows)
 
@@ -158,11 +123,6 @@ def _each(rounds: int, work: Callable[[], object]) -> float:
     return timed(lambda: [work() for _ in range(rounds)]) / rounds
 
 
-def _config(manifest: Path, output: Path) -> RunConfig:
-    stylize = {"max_rows_in_flight": 32}
-    return RunConfig.model_validate(run_config(str(manifest), str(output), stylize=stylize))
-
-
 def _pending(job: Job) -> Iterator[ManifestEntry]:
     config = job.config
     selection = RowSelection(job.ledger, config.output, config.on_error, RunStats())
@@ -171,7 +131,7 @@ def _pending(job: Job) -> Iterator[ManifestEntry]:
 
 
 def _dispatched(job: Job, entries: list[ManifestEntry]) -> Iterator[Settled]:
-    policy = DispatchPolicy.from_config(job.config.stylize)
+    policy = DispatchPolicy.frominstant_config(job.config.stylize)
     dispatcher = Dispatcher(InstantPool(job.spec), Entries(entries), policy)
     while not dispatcher.done:
         yield from dispatcher.step(0)
@@ -180,14 +140,6 @@ def _dispatched(job: Job, entries: list[ManifestEntry]) -> Iterator[Settled]:
 def _record(recorder: Recorder, settled: list[Settled]) -> None:
     for each in settled:
         recorder.add(each.entry, each.outcome, each.attempt)
-
-
-def _work(job: Job) -> None:
-    stats = RunStats()
-    driver = Driver(job, stats, Board(None, stats), StopRequest())
-    driver.find_work()
-    driver.work(InstantPool(job.spec))
-    driver.close()
 
 
 def _picture() -> Image.Image:

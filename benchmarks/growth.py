@@ -1,0 +1,137 @@
+"""What grows with the manifest: memory and CPU per row of the driver's whole loop.
+
+    python -m benchmarks.growth                                   # 10,000, 100,000, 1,000,000 rows
+    python -m benchmarks.growth --rows 10000000 --folder /big/disk      # half an hour, 3 GB there
+
+Every row is read, selected, given out, recorded and committed, by the driver's own code; the
+workers are in its process and answer at once, so that what is measured is the driver and not Ray.
+Each size runs in a process of its own. Prints a table as it stands in docs/benchmarks.md: CPU of
+all threads for each tenth of the rows (if it rises, something grows with the rows), what comes
+after the last row (the last commit and compaction), and memory. RssAnon is looked at each
+hundredth of the way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from benchmarks.instant_pool import InstantPool, drive, instant_config
+from benchmarks.pipeline import write_rows
+from benchmarks.process_memory import memory_mb
+from pipelines.driver.prepare import prepare
+from pipelines.rows import ManifestRow
+from pipelines.worker.spec import StylizerSpec
+
+_LOOKS = 100
+_PARTS = 10
+
+
+@dataclass(frozen=True)
+class Look:
+    """The process at one moment.
+
+    Attributes:
+        cpu_s: CPU seconds so far, all threads.
+        anonymous_mb: RssAnon.
+    """
+
+    cpu_s: float
+    anonymous_mb: float
+
+    @classmethod
+    def now(cls) -> Look:
+        """Look at this process."""
+        return cls(time.process_time(), memory_mb("RssAnon"))
+
+
+class WatchedInstantPool(InstantPool):
+    """Looks at the process each time another hundredth of the rows has been given out."""
+
+    def __init__(self, spec: StylizerSpec, rows: int) -> None:
+        super().__init__(spec)
+        self._rows = rows
+        self._given_out = 0
+        self.looks = [Look.now()]
+
+    def submit(self, worker: str, row: ManifestRow) -> None:
+        """Take a row, which is done."""
+        super().submit(worker, row)
+        self._given_out += 1
+        if self._given_out >= self._rows * len(self.looks) / _LOOKS:
+            self.looks.append(Look.now())
+
+
+def measure(rows: int, folder: Path) -> str:
+    """A run of so many rows, as a line of the table.
+
+    Raises:
+        AssertionError: a row was not completed.
+    """
+    manifest = folder / f"manifest-{rows}.parquet"
+    if not manifest.exists():
+        write_rows(manifest, rows)
+    with tempfile.TemporaryDirectory(dir=folder) as output:
+        began_s = time.monotonic()
+        with prepare(instant_config(manifest, Path(output) / "out")) as job:
+            pool = WatchedInstantPool(job.spec, rows)
+            stats = drive(job, pool)
+            job.ledger.compact()
+            counted = job.ledger.counts()
+        wall_s = time.monotonic() - began_s
+    assert stats.completed == counted.completed == rows, (stats.completed, counted)
+    return _line(rows, pool.looks, Look.now(), wall_s)
+
+
+def _line(rows: int, looks: list[Look], end: Look, wall_s: float) -> str:
+    ends = looks[:: _LOOKS // _PARTS]
+    tenths = [
+        1e6 * (after.cpu_s - before.cpu_s) / (rows / _PARTS) for before, after in pairwise(ends)
+    ]
+    anonymous = [look.anonymous_mb for look in looks]
+    cells = [
+        f"{rows:,}",
+        " ".join(f"{tenth:.0f}" for tenth in tenths),
+        f"{end.cpu_s - looks[-1].cpu_s:.1f} s",
+        f"{memory_mb('VmHWM'):.0f} MB",
+        f"{anonymous[0]:.0f} MB",
+        f"{max(anonymous):.0f} MB",
+        f"{anonymous[-1]:.0f} MB",
+        f"{wall_s:.0f} s",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--folder", type=Path, help="manifests that are made stay here")
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        if arguments.here:
+            print(measure(arguments.rows[0], folder), flush=True)
+            return
+        print(
+            "| rows | CPU per row by tenths, µs | CPU after the last row | VmHWM "
+            "| RssAnon before | most | at the last row | wall |\n|---|---|---|---|---|---|---|---|",
+            flush=True,
+        )
+        for rows in arguments.rows:
+            _in_a_process(rows, folder)
+
+
+def _in_a_process(rows: int, folder: Path) -> None:
+    as_driver = [sys.executable, "-m", "benchmarks.as_driver", "benchmarks.growth", "--here"]
+    subprocess.run([*as_driver, "--rows", str(rows), "--folder", str(folder)], check=True)
+
+
+if __name__ == "__main__":
+    main()

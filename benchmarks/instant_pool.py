@@ -1,0 +1,63 @@
+"""The driver's whole loop with workers in its own process that answer at once: no Ray, no work."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+from benchmarks.pipeline import NoWork
+from pipelines.config.schema import RunConfig
+from pipelines.driver.board import Board
+from pipelines.driver.driver import Driver
+from pipelines.driver.prepare import Job
+from pipelines.driver.signals import StopRequest
+from pipelines.driver.stats import RunStats
+from pipelines.driver.workers import Event, Finished, Ready
+from pipelines.rows import ManifestRow
+from pipelines.worker.activity import Activity
+from pipelines.worker.spec import StylizerSpec
+from tests.integration.harness import run_config
+
+
+class InstantPool:
+    """Two workers in this process that answer at once; a `WatchedPool`."""
+
+    placed = 2
+    head_lost = False
+
+    def __init__(self, spec: StylizerSpec) -> None:
+        self._worker = NoWork(spec)
+        self._events: deque[Event] = deque(Ready(f"w{n}", "none") for n in range(self.placed))
+
+    def submit(self, worker: str, row: ManifestRow) -> None:
+        """Take a row, which is done."""
+        self._events.append(Finished(worker, self._worker.stylize(row)))
+
+    def wait(self, _timeout_s: float) -> list[Event]:
+        """All that happened."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def kill(self, worker: str) -> None:
+        """Never asked for."""
+
+    def poll_activity(self) -> list[Activity]:
+        """Nothing is ever under way."""
+        return []
+
+
+def instant_config(manifest: Path, output: Path) -> RunConfig:
+    """A run whose workers hold up to 32 rows each."""
+    stylize = {"max_rows_in_flight": 32}
+    return RunConfig.model_validate(run_config(str(manifest), str(output), stylize=stylize))
+
+
+def drive(job: Job, pool: InstantPool) -> RunStats:
+    """Take all rows of a job through the driver."""
+    stats = RunStats()
+    driver = Driver(job, stats, Board(None, stats), StopRequest())
+    driver.find_work()
+    driver.work(pool)
+    driver.close()
+    return stats
