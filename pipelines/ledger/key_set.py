@@ -106,7 +106,7 @@ def _in_a_file(count: int, pieces: Iterable[tuple[UInt64, UInt64]]) -> SortedKey
             for high, low in pieces:
                 for half, start in ((high, 0), (low, count)):
                     file.seek(_HALF_BYTES * (start + written))
-                    file.write(half)
+                    file.write(half.data)
                 written += len(high)
             file.flush()
             mapped = mmap.mmap(file.fileno(), num_bytes, access=mmap.ACCESS_READ)
