@@ -210,7 +210,7 @@ class ValidRows:
     def look_ahead(self) -> bool:
         """Whether a valid row is at hand; takes none."""
         if not self._at_hand:
-            self._read(1)
+            self._read(_MIN_AHEAD)
         return bool(self._at_hand)
 
     def _read(self, most: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timezone
 from typing import Any
 
@@ -12,6 +12,9 @@ from pipelines.config.output import OutputConfig
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import RunFacts, make_record
 from pipelines.rows import ManifestEntry, Outcome
+
+_MANY_ROWS = 4096
+_PAUSE_S = 0.25
 
 
 class Recorder:
@@ -54,9 +57,14 @@ class Recorder:
     def commit_if_due(self) -> None:
         """Start a commit where enough rows, or old ones, wait; raise what the last one met.
 
+        Where many rows wait for a commit that takes its time, this waits for it, too, for a moment:
+        outcomes must not come faster for long than they are written, or they fill the memory.
+
         Raises:
             StorageError: records cannot be written.
         """
+        if self._commit is not None and len(self._waiting) >= _MANY_ROWS + self._config.commit_rows:
+            wait([self._commit], timeout=_PAUSE_S)
         if self._commit is not None and self._commit.done():
             self._commit.result()
             self._commit = None

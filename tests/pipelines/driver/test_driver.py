@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -151,6 +152,16 @@ def test_the_same_failure_for_every_row_stops_the_run_early(
 
 
 # --- between runs --------------------------------------------------------------------------------
+
+
+def test_many_rejected_rows_are_passed_quickly_on_the_way_to_the_first_valid_one(
+    tmp_path: Path,
+) -> None:
+    write_rows(tmp_path, names(1001), width=[7] * 1000 + [64])
+    began = time.monotonic()
+    stats, _ = run(config(tmp_path), ok)
+    assert time.monotonic() - began < 10  # a look at the queue for each of them took 20 s
+    assert (stats.failed, stats.completed) == (1000, 1)
 
 
 def test_where_nothing_is_left_to_do_there_is_no_work(tmp_path: Path) -> None:
