@@ -11,7 +11,8 @@ from pipelines.driver import recorder as recorder_module
 from pipelines.driver.recorder import Recorder
 from pipelines.failures import Failure
 from pipelines.ledger.ledger import Ledger, count_records
-from pipelines.rows import ManifestEntry, Outcome, RejectedRow, RunFacts
+from pipelines.record import RunFacts
+from pipelines.rows import ManifestEntry, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
 from tests.pipelines.records import SCHEMA, fingerprint
 
