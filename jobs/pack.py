@@ -11,6 +11,7 @@ from rich.console import Console
 
 from jobs import exits, screen
 from jobs.outputs import storage_options
+from jobs.pace import Pace
 from jobs.progress import duration
 from pipelines.config.file import ConfigError
 from pipelines.ledger.ledger import LedgerError
@@ -71,14 +72,12 @@ def print_dataset(facts: PackFacts, console: Console) -> None:
 
 
 def _progress(console: Console) -> Callable[[int, int], None]:
-    """A line every few seconds."""
-    said_at = time.monotonic()
+    """A line every few seconds, none about what takes no longer."""
+    pace = Pace(_EVERY_S)
+    pace.due()
 
     def say(done: int, total: int) -> None:
-        nonlocal said_at
-        now = time.monotonic()
-        if done and now - said_at >= _EVERY_S:
-            said_at = now
+        if done and pace.due():
             console.print(f"packing: {done:,} of {total:,} shards")
 
     return say

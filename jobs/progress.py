@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from jobs.pace import Pace
 from pipelines.config.watching import LoggingConfig
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class LiveDisplay:
     def update(self, snapshot: Snapshot) -> None:
         """Draw `snapshot`."""
         total = None if snapshot.total is None else float(snapshot.total)
-        bar = ProgressBar(total=total, completed=rows_done(snapshot), width=_BAR_WIDTH)
+        bar = ProgressBar(total=total, completed=snapshot.rows_done, width=_BAR_WIDTH)
         first = Table.grid(padding=(0, 1))
         first.add_row(bar, Text(rows_line(snapshot)))
         second = Text(workers_line(snapshot), style="dim")
@@ -85,8 +86,7 @@ class PeriodicDisplay:
         self, say: Callable[[Snapshot], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._say = say
-        self._clock = clock
-        self._said_at: float | None = None
+        self._pace = Pace(_EVERY_S, clock)
         self._unsaid: Snapshot | None = None
 
     def __enter__(self) -> PeriodicDisplay:
@@ -103,9 +103,8 @@ class PeriodicDisplay:
 
     def update(self, snapshot: Snapshot) -> None:
         """Say `snapshot` if it is time to, or keep it in case it is the last one."""
-        now = self._clock()
-        if self._said_at is None or now - self._said_at >= _EVERY_S:
-            self._said_at, self._unsaid = now, None
+        if self._pace.due():
+            self._unsaid = None
             self._say(snapshot)
         else:
             self._unsaid = snapshot
@@ -129,15 +128,10 @@ def log_line(snapshot: Snapshot) -> None:
     )  # fmt: skip
 
 
-def rows_done(snapshot: Snapshot) -> int:
-    """Rows that have a record, from this run or one before it."""
-    return snapshot.completed + snapshot.failed + snapshot.skipped
-
-
 def rows_line(snapshot: Snapshot) -> str:
     """How far the rows are, how fast, and how long it will take."""
     of_total = "" if snapshot.total is None else f" of {snapshot.total:,}"
-    parts = [f"{rows_done(snapshot):,}{of_total} rows", f"{snapshot.failed:,} failed"]
+    parts = [f"{snapshot.rows_done:,}{of_total} rows", f"{snapshot.failed:,} failed"]
     if snapshot.skipped:
         parts.append(f"{snapshot.skipped:,} recorded before")
     parts.append(f"{snapshot.images_per_s:.2f} images/s")

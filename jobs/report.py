@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs import exits, screen
+from jobs.pace import Pace
 from jobs.progress import duration
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
@@ -87,14 +88,13 @@ def _prepared(request: ReportRequest, rows: int | None) -> tuple[Places, ReportO
 
 def _progress(console: Console) -> Callable[[str, int, int | None], None]:
     """A line when something new begins, and one every few seconds."""
-    last_said, last_what = 0.0, ""
+    pace, last_what = Pace(_EVERY_S), ""
 
     def say(what: str, done: int, total: int | None) -> None:
-        nonlocal last_said, last_what
-        now = time.monotonic()
-        if what == last_what and now - last_said < _EVERY_S:
+        nonlocal last_what
+        if not pace.due(anyway=what != last_what):
             return
-        last_said, last_what = now, what
+        last_what = what
         of = "" if total is None else f" of {total:,}"
         console.print(f"{what}: {done:,}{of}" if done else f"{what} …", soft_wrap=True)
 

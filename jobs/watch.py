@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +18,13 @@ from jobs import exits, screen
 from jobs.progress import duration
 from jobs.status import open_output, print_counts, read_last_run
 from pipelines.config.file import ConfigError
+from pipelines.driver.last_minute import LastMinute
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.follow import LedgerFollower
 from pipelines.ledger.lease import LEASE_PATH
 from pipelines.ledger.ledger import LedgerError, count_records
 from pipelines.storage.storage import Storage, StorageError, public_uri
 
-_WINDOW_S = 60.0
 _SILENCE_S = 60.0  # a driver's heartbeat is renewed every 10 s
 _BAR_WIDTH = 24
 _CODES = {"completed": exits.DONE, "failed": exits.RUN_FAILED, "interrupted": exits.INTERRUPTED}
@@ -68,7 +67,7 @@ class Watcher:
         self._storage = storage
         self._clock = clock
         self._follower = LedgerFollower(storage)
-        self._marks: deque[tuple[float, int]] = deque()
+        self._marks = LastMinute[int]()
         self._heartbeat: bytes | None = None
         self._heard_at = clock()
 
@@ -88,10 +87,7 @@ class Watcher:
 
     def _rows_per_s(self, recorded: int) -> float:
         now = self._clock()
-        self._marks.append((now, recorded))
-        while len(self._marks) > 2 and now - self._marks[0][0] > _WINDOW_S:
-            self._marks.popleft()
-        then, recorded_then = self._marks[0]
+        then, recorded_then = self._marks.note(now, recorded)
         return (recorded - recorded_then) / (now - then) if now > then else 0.0
 
     def _silent_s(self) -> float:

@@ -12,6 +12,7 @@ from jobs.cluster.job import Job
 from jobs.cluster.recorded import rows_recorded, state_of_run
 from jobs.cluster.server import JobServer, JobServerError
 from jobs.outputs import storage_options
+from jobs.pace import Pace
 from jobs.progress import duration
 from pipelines.config.file import ConfigError
 from pipelines.storage.storage import Options
@@ -81,12 +82,10 @@ def _progress(job: Job) -> Iterator[Callable[[float], None]]:
         with console.status("") as status:
             yield lambda seconds: status.update(_line(seconds, most))
         return
-    printed_at = -float(_LINE_EVERY_S)
+    pace = Pace(_LINE_EVERY_S)
 
     def say(seconds: float) -> None:
-        nonlocal printed_at
-        if seconds - printed_at >= _LINE_EVERY_S:
-            printed_at = seconds
+        if pace.due():
             console.print(_line(seconds, most), soft_wrap=True)
 
     yield say

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from pipelines.config.error import KeyPath, is_secret, key_name
-from pipelines.config.redaction import is_harmless
+from pipelines.config.redaction import PLACEHOLDER, is_harmless
 from pipelines.config.schema import RunConfig
 from pipelines.storage.urls import public_uri
 
-_PLACEHOLDER = re.compile(r"\$\{\w+\}")
 _SECRET_WORDS = frozenset(
     {"KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PWD", "CREDENTIAL", "CREDENTIALS", "SAS"}
 )
@@ -42,7 +40,7 @@ def _texts(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, str]]:  # noqa:
 def _is(path: KeyPath, value: str) -> bool:
     if public_uri(value) != value:
         return True
-    if not is_secret(path) or _PLACEHOLDER.search(value):
+    if not is_secret(path) or PLACEHOLDER.search(value):
         return False
     if path[: len(_ENV)] == _ENV:
         return bool(_SECRET_WORDS & set(str(path[-1]).upper().split("_")))

@@ -12,7 +12,9 @@ from pipelines.storage.urls import public_uri
 
 MASK = "***"
 
-_PLACEHOLDER = re.compile(r"\$\{\w+\}")
+PLACEHOLDER = re.compile(r"\$\{\w+\}")
+"""`${NAME}`: an environment variable in the place of a secret."""
+
 _HARMLESS = re.compile(
     r"(.*_)?(endpoint(_url)?(_s3)?|region(_name)?|project|account_name"
     r"|addressing_style|signature_version|profile(_name)?|use_ssl|verify|anon)",
@@ -46,7 +48,7 @@ def _redacted(path: KeyPath, value: Any) -> Any:  # noqa: ANN401 (any JSON value
 
 def is_harmless(path: KeyPath, value: object) -> bool:
     """Whether a value in a section that may hold secrets is none: by its key, or as `${NAME}`."""
-    if isinstance(value, str) and _PLACEHOLDER.fullmatch(value):
+    if isinstance(value, str) and PLACEHOLDER.fullmatch(value):
         return True
     name = next(part for part in reversed(path) if isinstance(part, str))
     return _HARMLESS.fullmatch(name) is not None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_WINDOW_S = 60.0
+from pipelines.driver.last_minute import LastMinute
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,9 @@ class RateWindow:
     """Looks back over a minute of what it is told."""
 
     def __init__(self) -> None:
-        self._marks: deque[_Mark] = deque([_Mark(0, 0, 0, 0, 0)])
+        self._last = _Mark(0, 0, 0, 0, 0)
+        self._marks = LastMinute[_Mark]()
+        self._marks.note(0, self._last)
 
     def rates(self, at_s: float, *, rows: int, images: int, drawing_s: float, ready: int) -> Rates:
         """The rates now.
@@ -49,13 +50,11 @@ class RateWindow:
             drawing_s: seconds on devices of the rows that settled so far.
             ready: workers that are ready, since the last call.
         """
-        last = self._marks[-1]
+        last = self._last
         ready_s = last.ready_s + ready * (at_s - last.at_s)
         now = _Mark(at_s, rows, images, drawing_s, ready_s)
-        self._marks.append(now)
-        while len(self._marks) > 2 and at_s - self._marks[0].at_s > _WINDOW_S:
-            self._marks.popleft()
-        then = self._marks[0]
+        self._last = now
+        _, then = self._marks.note(at_s, now)
         seconds = now.at_s - then.at_s
         if seconds < 1e-3:
             return Rates()

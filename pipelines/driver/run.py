@@ -96,6 +96,7 @@ class _Cluster(ExitStack):
         self._config = config
         self._board = board
         self._stop = stop
+        self._joined = False
 
     def join(self) -> None:
         """Connect to it, if that was not done before.
@@ -103,8 +104,11 @@ class _Cluster(ExitStack):
         Raises:
             ClusterError: see `ray_session`.
         """
+        if self._joined:
+            return
         self._board.show("starting Ray")
         self.enter_context(ray_session(self._config.ray, self._config.stylize))
+        self._joined = True
         self._stop.install()  # Ray has taken SIGTERM for itself
 
 

@@ -72,6 +72,11 @@ class Snapshot:
     queues: Queues = Queues()
     waiting_for: str = ""
 
+    @property
+    def rows_done(self) -> int:
+        """Rows that have come to their end, in this run or before it."""
+        return self.completed + self.failed + self.skipped
+
 
 class Listener(Protocol):
     """Whoever wants to see the run go on."""

@@ -76,6 +76,12 @@ DEVICE_SECONDS = Metric(
 REFERENCES = Metric(
     "uso_references", "counter", "References, by whether they were in the cache.", ("cache",)
 )
+ENCODINGS = Metric(
+    "uso_encodings",
+    "counter",
+    "Prompts, styles and content images of rows, by whether they were in memory encoded.",
+    ("kind", "cache"),
+)
 BYTES = Metric(
     "uso_bytes", "counter", "Bytes of references fetched and of images stored.", ("direction",)
 )
@@ -83,5 +89,5 @@ BYTES = Metric(
 METRICS: tuple[Metric, ...] = (
     *(ROWS, FAILURES, IMAGES, MANIFEST_ROWS, IMAGES_PER_SECOND, ETA_SECONDS, DEVICE_BUSY),
     *(ACTORS, QUEUED_ROWS),
-    *(STAGE_SECONDS, DEVICE_SECONDS, REFERENCES, BYTES),
+    *(STAGE_SECONDS, DEVICE_SECONDS, REFERENCES, ENCODINGS, BYTES),
 )

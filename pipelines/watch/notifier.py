@@ -108,8 +108,7 @@ class Notifier:
 def _percent(snapshot: Snapshot) -> float | None:
     if not snapshot.total:
         return None
-    done = snapshot.completed + snapshot.failed + snapshot.skipped
-    return round(100 * done / snapshot.total, 3)
+    return round(100 * snapshot.rows_done / snapshot.total, 3)
 
 
 def _now() -> str:

@@ -81,6 +81,7 @@ class WorkerMetrics:
         self._stage_seconds = _histogram(metrics.STAGE_SECONDS, run_id)
         self._device_seconds = _counter(metrics.DEVICE_SECONDS, run_id)
         self._references = _Total(metrics.REFERENCES, run_id)
+        self._encodings = _Total(metrics.ENCODINGS, run_id)
         self._bytes = _Total(metrics.BYTES, run_id)
 
     def observe(self, outcome: Outcome, activity: Activity) -> None:
@@ -92,6 +93,10 @@ class WorkerMetrics:
             self._device_seconds.inc(outcome.device_s)
         self._references.reach(activity.cache_hits, cache="hit")
         self._references.reach(activity.cache_misses, cache="miss")
+        for kind, lookups in outcome.caches.items():
+            if kind != "references":  # which have a metric of their own
+                self._encodings.reach(lookups.hits, kind=kind, cache="hit")
+                self._encodings.reach(lookups.misses, kind=kind, cache="miss")
         self._bytes.reach(activity.fetched_bytes, direction="fetched")
         self._bytes.reach(activity.stored_bytes, direction="stored")
 

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.driver.board import Board
+from pipelines.driver.run import _Cluster
+from pipelines.driver.signals import StopRequest
+from pipelines.driver.stats import RunStats, Snapshot
 from tests.integration.harness import (
     manifest_rows,
     run_config,
@@ -14,8 +18,19 @@ from tests.integration.harness import (
     write_config,
     write_manifest,
 )
+from tests.pipelines.manifests import config
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
+
+
+class Heard:
+    """A listener that keeps what the run waits for."""
+
+    def __init__(self) -> None:
+        self.waiting_for: list[str] = []
+
+    def update(self, snapshot: Snapshot) -> None:
+        self.waiting_for.append(snapshot.waiting_for)
 
 
 def said_by(tmp_path: Path, *overrides: str) -> tuple[int, str]:
@@ -40,3 +55,12 @@ def test_a_machine_without_the_gpus_that_an_actor_needs(tmp_path: Path) -> None:
     code, said = said_by(tmp_path, "stylize.gpus_per_actor=64")
     assert code == 1
     assert "an actor needs 64 GPUs (stylize.gpus_per_actor)" in said
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_run_that_packs_joins_its_cluster_once() -> None:
+    heard = Heard()
+    with _Cluster(config("unused"), Board(heard, RunStats()), StopRequest()) as cluster:
+        cluster.join()
+        cluster.join()
+    assert heard.waiting_for == ["starting Ray"]

@@ -116,6 +116,7 @@ def check_metrics(summary: RunSummary, output: str) -> None:
         ("stored",): stored_bytes(completed),
     }
     assert of(metrics.REFERENCES) == {("hit",): 2, ("miss",): 2}
+    check_encodings(of(metrics.ENCODINGS), summary)
     assert of(metrics.STAGE_SECONDS, "_count")[("inference",)] == len(completed)
     drawn_s = sum(
         sum(record["timings"][s] for s in ("condition", "inference", "decode"))
@@ -127,6 +128,18 @@ def check_metrics(summary: RunSummary, output: str) -> None:
     assert set(of(metrics.QUEUED_ROWS).values()) == {0}
     unseen = {metrics.ETA_SECONDS.name}  # of so short a run
     assert {m.name for m in METRICS if not of(m) and not of(m, "_count")} <= unseen
+
+
+def check_encodings(found: Samples, summary: RunSummary) -> None:
+    """The metric tells what the summary does, of all that is encoded."""
+    told = {
+        (kind, cache): count
+        for kind, lookups in summary.caches.items()
+        if kind != "references"
+        for cache, count in (("hit", lookups.hits), ("miss", lookups.misses))
+    }
+    assert {kind for kind, _ in found} == {"prompts", "content images"}
+    assert found == {labels: count for labels, count in told.items() if count}
 
 
 def stored_bytes(completed: list[dict[str, Any]]) -> int:
