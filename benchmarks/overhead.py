@@ -131,7 +131,7 @@ def _pending(job: Job) -> Iterator[ManifestEntry]:
 
 
 def _dispatched(job: Job, entries: list[ManifestEntry]) -> Iterator[Settled]:
-    policy = DispatchPolicy.frominstant_config(job.config.stylize)
+    policy = DispatchPolicy.from_config(job.config.stylize)
     dispatcher = Dispatcher(InstantPool(job.spec), Entries(entries), policy)
     while not dispatcher.done:
         yield from dispatcher.step(0)
