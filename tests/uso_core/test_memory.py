@@ -1,21 +1,26 @@
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from diffusers import FluxTransformer2DModel
+from diffusers import AutoencoderKL, FluxTransformer2DModel
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.uso_core.checkpoints import edit_tensors
 from tests.uso_core.test_key_mapping import real_keys
 from uso_core.checkpoint import ModelSource
 from uso_core.components import Components
 from uso_core.memory import WORKING_BYTES, memory_needed, transformer_bytes, weights_bytes
-from uso_core.model_configs import FLUX_DEV, transformer_arguments
+from uso_core.model_configs import FLUX_DEV, transformer_arguments, vae_arguments
+from uso_core.pipeline import DEFAULT_CACHE_BYTES
 from uso_core.presets import EXACT, PRESETS, PresetName
 from uso_core.tiny import write_tiny_checkpoint
 from uso_core.weights import load_components
@@ -98,3 +103,51 @@ def test_the_real_transformer_takes_what_the_documentation_says(name: PresetName
     assert sum(p.numel() for p in transformer.parameters()) == numbers
     size = transformer_bytes(transformer, torch.bfloat16, PRESETS[name])
     assert size / GIB == pytest.approx(TRANSFORMER_GIB[name], abs=0.05)
+
+
+class Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's are not typed
+    """Adds up the tensors that are alive, on a device without memory of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.most = self._now = 0
+        self._sizes: dict[int, int] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        results = func(*args, **(kwargs or {}))
+        for result in results if isinstance(results, (tuple, list)) else (results,):
+            if isinstance(result, torch.Tensor):
+                self._add(result.untyped_storage())
+        return results
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self._sizes:
+            self._sizes[key] = size
+            self._now += size
+            self.most = max(self.most, self._now)
+            weakref.finalize(storage, self._drop, key)
+
+    def _drop(self, key: int) -> None:
+        self._now -= self._sizes.pop(key)
+
+
+def peak_gib(work: Callable[[], object]) -> float:
+    peak = Peak()
+    with torch.no_grad(), torch.device("meta"), peak:
+        work()
+    return peak.most / GIB
+
+
+def test_a_picture_is_decoded_beside_the_next_row_in_the_memory_that_is_asked_for() -> None:
+    with torch.device("meta"):
+        vae = AutoencoderKL(**vae_arguments(FLUX_DEV["ae_params"])).eval()
+    # Of 512 pixels: there, as with a fused kernel, the attention in the middle takes least.
+    encoding = peak_gib(lambda: vae.encode(torch.empty(1, 3, 512, 512)).latent_dist.mean)
+    decoding = 4 * peak_gib(lambda: vae.decode(torch.empty(1, 16, 64, 64)).sample)
+    assert decoding == pytest.approx(3.0, abs=0.05)
+    assert encoding == pytest.approx(0.6, abs=0.05)  # a block takes no more: see WORKING_BYTES
+    kept = DEFAULT_CACHE_BYTES / GIB
+    assert decoding + encoding + kept < WORKING_BYTES / GIB
