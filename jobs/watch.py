@@ -21,12 +21,13 @@ from pipelines.config.file import ConfigError
 from pipelines.driver.last_minute import LastMinute
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.follow import LedgerFollower
-from pipelines.ledger.lease import LEASE_PATH
+from pipelines.ledger.lease import Heartbeat, read_holder
 from pipelines.ledger.ledger import LedgerError, count_records
 from pipelines.storage.storage import Storage, StorageError, public_uri
 
 _SILENCE_S = 60.0  # a driver's heartbeat is renewed every 10 s
 _BAR_WIDTH = 24
+_AT_WORK = ("starting", "running")
 _CODES = {"completed": exits.DONE, "failed": exits.RUN_FAILED, "interrupted": exits.INTERRUPTED}
 
 
@@ -36,7 +37,7 @@ class View:
 
     Attributes:
         counts: of all records, those of earlier runs included.
-        run: what the newest run file says.
+        run: what the newest run file says; of a run that has none yet, that it is starting.
         rows_per_s: recorded, over the last minute.
         silent_s: since the run's driver was last heard of; 0 where it is not at work.
     """
@@ -59,6 +60,11 @@ class View:
             return None
         return max(0, int(total) - self.recorded) / self.rows_per_s
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether more is to be seen, if its driver is alive."""
+        return self.run["state"] in _AT_WORK
+
 
 class Watcher:
     """Looks at an output again and again; what it has read once it does not read again."""
@@ -68,7 +74,7 @@ class Watcher:
         self._clock = clock
         self._follower = LedgerFollower(storage)
         self._marks = LastMinute[int]()
-        self._heartbeat: bytes | None = None
+        self._heartbeat: Heartbeat | None = None
         self._heard_at = clock()
 
     def look(self) -> View | None:
@@ -79,10 +85,13 @@ class Watcher:
             StorageError: the output cannot be read.
         """
         run = read_last_run(self._storage)  # before the records: those of a run that ended are all
+        holder = read_holder(self._storage)
+        if holder is not None and _is_before(run, holder):
+            run = _starting(holder)
         if run is None:
             return None
         counts = self._follower.poll()
-        silent_s = self._silent_s() if run["state"] == "running" else 0.0
+        silent_s = self._silent_s(holder) if run["state"] in _AT_WORK else 0.0
         return View(counts, run, self._rows_per_s(counts.completed + counts.failed), silent_s)
 
     def _rows_per_s(self, recorded: int) -> float:
@@ -90,19 +99,20 @@ class Watcher:
         then, recorded_then = self._marks.note(now, recorded)
         return (recorded - recorded_then) / (now - then) if now > then else 0.0
 
-    def _silent_s(self) -> float:
-        heartbeat = self._read_heartbeat()
-        if heartbeat is not None and heartbeat != self._heartbeat:
-            self._heartbeat, self._heard_at = heartbeat, self._clock()
+    def _silent_s(self, holder: Heartbeat | None) -> float:
+        if holder is not None and holder != self._heartbeat:
+            self._heartbeat, self._heard_at = holder, self._clock()
         return self._clock() - self._heard_at
 
-    def _read_heartbeat(self) -> bytes | None:
-        try:
-            return self._storage.read(LEASE_PATH)
-        except StorageError as error:
-            if error.fault == "not_found":
-                return None
-            raise
+
+def _is_before(run: Mapping[str, Any] | None, holder: Heartbeat) -> bool:
+    """Whether the newest run file is of an earlier run than the holder's, which has none yet."""
+    return run is None or (run["state"] in _CODES and run["run_id"] != holder.run_id)
+
+
+def _starting(holder: Heartbeat) -> dict[str, Any]:
+    names = ("reason", "started_at", "updated_at", "total")
+    return {"run_id": holder.run_id, "state": "starting", **dict.fromkeys(names)}
 
 
 def watch_command(output: str, *, every_s: float, config_path: Path | None) -> int:
@@ -137,7 +147,7 @@ def _watch(watcher: Watcher, console: Console, every_s: float) -> View | None:
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
             view = watcher.look()
-            if view is None or view.run["state"] != "running" or view.silent_s > _SILENCE_S:
+            if view is None or not view.goes_on or view.silent_s > _SILENCE_S:
                 return view
             if console.is_terminal:
                 live.update(_drawn(view), refresh=True)
@@ -154,6 +164,8 @@ def line(view: View) -> str:
     parts.append(f"{view.rows_per_s:.2f} rows/s")
     if view.eta_s is not None:
         parts.append(f"{duration(view.eta_s)} to go")
+    if view.run["state"] == "starting":
+        parts.append("a run is starting")
     return " · ".join(parts)
 
 

@@ -130,7 +130,7 @@ class Lease:
             LeaseHeldError: it is.
             StorageError: the lease cannot be read or written.
         """
-        holder = self._read()
+        holder = read_holder(self._storage)
         if holder is not None and not holder.is_dead:
             self._watch(holder)
         self._beat()
@@ -150,7 +150,7 @@ class Lease:
             logger.warning("lease_left_behind error='the last heartbeat is still under way'")
             return
         try:
-            holder = self._read()
+            holder = read_holder(self._storage)
             if holder is not None and holder.driver == self._mine.driver:
                 self._storage.delete(LEASE_PATH)
         except StorageError as fault:
@@ -162,7 +162,7 @@ class Lease:
         give_up_at = time.monotonic() + self._stale_s
         while time.monotonic() < give_up_at:
             time.sleep(min(1, self._heartbeat_s / 2))
-            now = self._read()
+            now = read_holder(self._storage)
             if now is None:
                 return
             if now != holder:
@@ -174,7 +174,7 @@ class Lease:
 
     def _refresh_once(self) -> None:
         try:
-            holder = self._read()
+            holder = read_holder(self._storage)
             if holder is None or holder.driver == self._mine.driver:
                 self._beat()
             else:
@@ -189,20 +189,25 @@ class Lease:
         self._mine = replace(self._mine, beat=self._mine.beat + 1)
         self._storage.write(LEASE_PATH, json.dumps(asdict(self._mine), indent=1).encode())
 
-    def _read(self) -> Heartbeat | None:
-        """The lease's holder; None where it is free."""
-        try:
-            content = self._storage.read(LEASE_PATH)
-        except StorageError as fault:
-            if fault.fault == "not_found":
-                return None
-            raise
-        try:
-            said = json.loads(content)
-            return Heartbeat(**{f.name: said[f.name] for f in fields(Heartbeat)})
-        except (ValueError, TypeError, KeyError):
-            logger.warning("lease_unreadable uri=%s", self._storage.uri(LEASE_PATH))
+
+def read_holder(storage: Storage) -> Heartbeat | None:
+    """The last heartbeat of the driver that holds an output's lease; None where it is free.
+
+    Raises:
+        StorageError: the lease cannot be read.
+    """
+    try:
+        content = storage.read(LEASE_PATH)
+    except StorageError as fault:
+        if fault.fault == "not_found":
             return None
+        raise
+    try:
+        said = json.loads(content)
+        return Heartbeat(**{f.name: said[f.name] for f in fields(Heartbeat)})
+    except (ValueError, TypeError, KeyError):
+        logger.warning("lease_unreadable uri=%s", storage.uri(LEASE_PATH))
+        return None
 
 
 def _machine() -> str:

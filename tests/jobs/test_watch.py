@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 
 import pyarrow as pa
 import pytest
@@ -13,7 +14,7 @@ from jobs.cli import app
 from jobs.watch import View, Watcher, line
 from pipelines.failures import Failure
 from pipelines.ledger.counts import LedgerCounts
-from pipelines.ledger.lease import LEASE_PATH
+from pipelines.ledger.lease import LEASE_PATH, Heartbeat
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
@@ -39,8 +40,9 @@ def tell(output: Storage, state: str, reason: str = "") -> None:
     output.write(f"run/{RUN}.json", json.dumps(document).encode())
 
 
-def beat(output: Storage, number: int) -> None:
-    output.write(LEASE_PATH, json.dumps({"beat": number}).encode())
+def beat(output: Storage, number: int, run_id: str = RUN) -> None:
+    heartbeat = Heartbeat(run_id, "host", "machine", 1, 0.0, number)
+    output.write(LEASE_PATH, json.dumps(asdict(heartbeat)).encode())
 
 
 @pytest.fixture
@@ -102,6 +104,44 @@ def test_a_driver_that_is_silent_for_a_minute_is_told(storage: Storage, ledger: 
         silences.append(view.silent_s)
     assert silences[:9] == [0] * 9
     assert silences[-1] == 70
+
+
+@pytest.mark.parametrize("earlier", ["completed", "failed", "interrupted", None])
+def test_a_run_that_is_starting_is_waited_for(
+    storage: Storage, ledger: Ledger, earlier: str | None
+) -> None:
+    """Its driver has the lease, reads what is recorded, and has no run file yet."""
+    if earlier is not None:
+        tell(storage, earlier)
+    ledger.append([record("a")])
+    beat(storage, 1, "20260104T000000-2")
+    view = Watcher(storage).look()
+    assert view is not None
+    assert (view.run["run_id"], view.run["state"]) == ("20260104T000000-2", "starting")
+    assert view.goes_on
+    assert line(view) == "1 rows recorded · 0 failed · 0.00 rows/s · a run is starting"
+
+
+def test_a_driver_that_died_while_it_started_is_told(storage: Storage, ledger: Ledger) -> None:
+    tell(storage, "completed")
+    beat(storage, 1, "20260104T000000-2")
+    clock = Clock()
+    watcher = Watcher(storage, clock)
+    watcher.look()
+    clock.now += 70
+    view = watcher.look()
+    assert view is not None
+    assert (view.run["state"], view.silent_s) == ("starting", 70)
+
+
+def test_a_run_that_has_ended_and_gives_its_lease_back_has_ended(
+    storage: Storage, ledger: Ledger
+) -> None:
+    tell(storage, "completed")
+    beat(storage, 9)
+    view = Watcher(storage).look()
+    assert view is not None
+    assert (view.run["state"], view.goes_on) == ("completed", False)
 
 
 def test_the_rate_is_that_of_the_last_minute(storage: Storage, ledger: Ledger) -> None:
