@@ -62,6 +62,7 @@ def test_a_hostile_manifest(tmp_path: Path) -> None:
         str(output),
         defaults={"width": 32, "height": 32, "num_steps": 1, "content_long_size": 32},
         fetch={"local_roots": [str(home / "refs")], "timeout_s": 5},
+        stylize={"actors": 1},
         ray={"env": {"A_TOKEN": "${A_TOKEN}"}},
         storage={"s3": {"key": "${A_TOKEN}", "secret": "${A_TOKEN}"}},
     )

@@ -23,6 +23,9 @@ from tests.integration.harness import (
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
 
 
+ONE = {"actors": 1}  # of two, each start would take a core for another six seconds
+
+
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )
@@ -31,7 +34,7 @@ def test_stop_commit_and_go_on(tmp_path: Path, number: signal.Signals) -> None:
     rows = manifest_rows(150, [f"refs/{name}" for name in references])
     manifest = write_manifest(tmp_path / "manifest.parquet", rows)
     output = str(tmp_path / "out")
-    config = write_config(tmp_path / "run.yaml", run_config(str(manifest), output))
+    config = write_config(tmp_path / "run.yaml", run_config(str(manifest), output, stylize=ONE))
     with started_uso("run", str(config)) as process:
         wait_for_parts(process, output)
         process.send_signal(number)

@@ -100,7 +100,7 @@ def write_run(folder: Path, held_url: str) -> tuple[str, list[str]]:
     config = run_config(
         str(manifest),
         str(folder / "out"),
-        stylize={"rows_in_flight": 2},
+        stylize={"actors": 1, "rows_in_flight": 2},
         fetch={"allow_private_networks": True, "timeout_s": 300},
         ray={"stop_grace_s": 120},
     )

@@ -52,7 +52,10 @@ def test_killed_while_it_packs(tmp_path: Path) -> None:
     manifest = write_manifest(tmp_path / "manifest.parquet", rows)
     output = tmp_path / "out"
     settings = run_config(
-        str(manifest), str(output), output={"layout": "webdataset", "shard_images": 5}
+        str(manifest),
+        str(output),
+        output={"layout": "webdataset", "shard_images": 5},
+        stylize={"actors": 1},
     )
     config = write_config(tmp_path / "run.yaml", settings)
     dataset = output / "webdataset"
