@@ -208,14 +208,17 @@ class ValidRows:
         return taken
 
     def look_ahead(self) -> bool:
-        """Whether a valid row is at hand; takes none."""
-        if not self._at_hand:
-            self._read(_MIN_AHEAD)
+        """Whether a valid row is at hand; takes none, and passes a bounded number of others."""
+        passed = 0
+        while not self._at_hand and passed < _MIN_AHEAD and self._read(1):
+            passed += 1
         return bool(self._at_hand)
 
-    def _read(self, most: int) -> None:
-        for entry in self._feeder.take(max(most, 0)):
+    def _read(self, most: int) -> int:
+        taken = self._feeder.take(max(most, 0))
+        for entry in taken:
             if isinstance(entry.row, RejectedRow):
                 self._reject(entry, entry.row)
             else:
                 self._at_hand.append(entry)
+        return len(taken)
