@@ -76,7 +76,12 @@ def _sampled(path: Path) -> str:
         if path.suffix == ".safetensors":
             length = file.read(8)
             digest.update(length + file.read(int.from_bytes(length, "little")))
-        for i in range(SAMPLES):
-            file.seek((size - SAMPLE_BYTES) * i // (SAMPLES - 1))
+        for start in sample_starts(size):
+            file.seek(start)
             digest.update(file.read(SAMPLE_BYTES))
     return digest.hexdigest()
+
+
+def sample_starts(size: int) -> list[int]:
+    """Where the pieces of `SAMPLE_BYTES` begin that stand for a file of `size` bytes."""
+    return [(size - SAMPLE_BYTES) * i // (SAMPLES - 1) for i in range(SAMPLES)]

@@ -23,7 +23,7 @@ from pipelines.record import RunFacts, record_schema
 from pipelines.storage.storage import Storage, resolve_secrets
 from pipelines.storage.urls import resolve_variables
 from pipelines.watch.webhook import Receiver
-from pipelines.worker.model_files import localize
+from pipelines.worker.model_outline import outline
 from pipelines.worker.spec import StylizerSpec
 from uso_core.checkpoint import ModelSource, describe_model, pin_revisions
 from uso_core.dimensions import dimensions_of
@@ -82,7 +82,7 @@ def prepare(config: RunConfig) -> Iterator[Job]:
         receiver = Receiver.from_config(config.notify)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    source = pin_revisions(localize(config.model, options))
+    source = pin_revisions(outline(config.model, options))
     config = _with_revisions(config, source)
     card = describe_model(source)
     manifest = Manifest.open(config, card)

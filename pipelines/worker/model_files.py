@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from filelock import FileLock
+from fsspec import AbstractFileSystem
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from pipelines.config.model import ModelConfig
@@ -38,6 +39,13 @@ _VERSION_KEYS = (
 )
 
 
+class Fetch(Protocol):
+    """Brings one file here."""
+
+    def __call__(self, fs: AbstractFileSystem, remote: str, size: int, target: Path) -> None:
+        """Make `target`, of `size` bytes, out of `remote` on `fs`."""
+
+
 def localize(config: ModelConfig, options: Options) -> ModelSource:
     """The model's source with every fsspec URL replaced by a local folder that holds its files.
 
@@ -54,14 +62,18 @@ def localize(config: ModelConfig, options: Options) -> ModelSource:
         StorageError: there is nothing at a URL, or it could not be read.
         CheckpointError: a file that the model needs is not at the URL.
     """
-    cache = cache_folder(config)
+    return localize_with(fetch_whole, config, options, cache_folder(config))
+
+
+def localize_with(fetch: Fetch, config: ModelConfig, options: Options, cache: Path) -> ModelSource:
+    """As `localize`, with folders below `cache` whose files `fetch` has made."""
 
     def local(location: str, find: Find) -> str:
         if location.startswith("file://"):
             return location.removeprefix("file://")
         if Path(location).exists() or not is_uri(location):
             return location
-        return str(_pull(location, find, cache, options))
+        return str(_pull(location, find, cache, options, fetch))
 
     return ModelSource(
         base=local(config.base, _base_parts),
@@ -90,13 +102,30 @@ def _base_parts(tree: Tree) -> Mapping[PartName, Part]:
     return parts
 
 
-def _pull(url: str, find: Find, cache: Path, options: Options) -> Path:
+def fetch_whole(fs: AbstractFileSystem, remote: str, size: int, target: Path) -> None:
+    """Copy a file, all of it."""
+    logger.info("weights_pull uri=%s bytes=%d", public_uri(fs.unstrip_protocol(remote)), size)
+    patiently(lambda: fs.get_file(remote, str(target)))
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """The result of `call`, tried again where its fault may pass."""
+    retrying = Retrying(
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.5, max=20),
+        retry=retry_if_exception(lambda error: fault_of(error) == "unavailable"),
+        reraise=True,
+    )
+    return retrying(call)
+
+
+def _pull(url: str, find: Find, cache: Path, options: Options, fetch: Fetch) -> Path:
     """Bring the folder at `url` below `cache`; returns where it is, under its own name."""
     home = cache / hashlib.sha256(url.encode()).hexdigest()[:16]
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / "lock"):
         try:
-            return _Pull(url, home, options).run(find)
+            return _Pull(url, home, options, fetch).run(find)
         except Exception as error:
             fault = fault_of(error)
             if fault is None:
@@ -108,8 +137,9 @@ def _pull(url: str, find: Find, cache: Path, options: Options) -> Path:
 class _Pull:
     """One pull of one URL, made while the lock is held."""
 
-    def __init__(self, url: str, home: Path, options: Options) -> None:
+    def __init__(self, url: str, home: Path, options: Options, fetch: Fetch) -> None:
         self._url = public_uri(url)
+        self._fetch = fetch
         self._fs, path = open_filesystem(url, options)
         self._root = PurePosixPath(path.rstrip("/"))
         self._folder = home / self._root.name
@@ -131,7 +161,7 @@ class _Pull:
 
     def _files(self) -> dict[str, Mapping[str, Any]]:
         """Relative name → fsspec's facts of each file at the URL."""
-        found: dict[str, Mapping[str, Any]] = _patiently(
+        found: dict[str, Mapping[str, Any]] = patiently(
             lambda: self._fs.find(str(self._root), detail=True)
         )
         if not found:
@@ -150,10 +180,9 @@ class _Pull:
         version = _version(info)
         if self._versions.get(name) == version and _size(target) == info["size"]:
             return
-        logger.info("weights_pull uri=%s/%s bytes=%d", self._url, name, info["size"])
         target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f"{target.name}.half")
-        _patiently(lambda: self._fs.get_file(str(self._root / name), str(half)))
+        self._fetch(self._fs, str(self._root / name), info["size"], half)
         if _size(half) != info["size"]:
             reason = f"{name}: {_size(half)} bytes came of {info['size']}; try again"
             raise StorageError(self._url, reason, "unavailable")
@@ -170,13 +199,3 @@ def _version(info: Mapping[str, Any]) -> str:
 
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.exists() else None
-
-
-def _patiently(call: Callable[[], T]) -> T:
-    retrying = Retrying(
-        stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_random_exponential(multiplier=0.5, max=20),
-        retry=retry_if_exception(lambda error: fault_of(error) == "unavailable"),
-        reraise=True,
-    )
-    return retrying(call)
