@@ -28,16 +28,13 @@ def apply_preset(components: Components, preset: Preset, device: torch.device) -
         stream_blocks(transformer, device)
     else:
         transformer.to(device)
-    for encoder in (
-        components.text_encoder,
-        components.text_encoder_2,
-        components.image_encoder,
-        components.vae,
-    ):
-        if preset.encoders == "host":
-            stream_layers(encoder, device)
-        else:
-            encoder.to(device)
+    if preset.encoders == "host":
+        _stream_encoders(components, device)
+    else:
+        components.text_encoder.to(device)
+        components.text_encoder_2.to(device)
+        components.image_encoder.to(device)
+        components.vae.to(device)
     for small in (
         components.context_embedder,
         components.time_text_embed,
@@ -46,6 +43,15 @@ def apply_preset(components: Components, preset: Preset, device: torch.device) -
         small.to(device)
     if preset.cache_threshold is not None:
         enable_step_cache(transformer, preset.cache_threshold)
+
+
+def _stream_encoders(components: Components, device: torch.device) -> None:
+    """Stream what is called as a whole: only then the order of the layers becomes known."""
+    stream_layers(components.text_encoder, device)
+    stream_layers(components.text_encoder_2.encoder, device)
+    stream_layers(components.image_encoder, device)
+    stream_layers(components.vae.encoder, device)
+    stream_layers(components.vae.decoder, device)
 
 
 def loading_device(preset: Preset, device: torch.device, *, of_encoders: bool) -> torch.device:

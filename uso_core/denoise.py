@@ -35,13 +35,14 @@ class Latents:
 def draw_noise(
     seed: int, size: Size, channels: int, *, dtype: torch.dtype, device: torch.device
 ) -> torch.Tensor:
-    """The noise that `seed` stands for, [1, channels, H/8, W/8], drawn on `device` in `dtype`.
+    """The noise that `seed` stands for, [1, channels, H/8, W/8], drawn on `device`.
 
     A seed gives other noise on another kind of device.
     """
     generator = torch.Generator(device).manual_seed(seed)
     shape = (1, channels, size.height // 8, size.width // 8)
-    return torch.randn(shape, generator=generator, dtype=dtype, device=device)
+    # Drawn in bfloat16, it would be the same on a GPU, but on a CPU depend on torch's version.
+    return torch.randn(shape, generator=generator, device=device).to(dtype)
 
 
 def denoise(

@@ -42,6 +42,8 @@ _BESIDE_SIGLIP_VISION = (
     "logit_scale",
     "logit_bias",
     "vision_model.embeddings.position_ids",
+    "vision_model.head.",  # pools what styles are not made of
+    "head.",
 )
 _BESIDE_T5_ENCODER = ("decoder.", "lm_head.")
 _BESIDE: dict[PartName, tuple[str, ...]] = {
@@ -89,14 +91,16 @@ def load_clip(part: Part, tokenizer: CLIPTokenizer, place: Placement) -> CLIPTex
 
 
 def load_siglip(part: Part, place: Placement) -> SiglipVisionModel:
-    """SigLIP's vision tower.
+    """SigLIP's vision tower without its head: styles are made of the layers' states.
 
     Raises:
         CheckpointError: the files do not hold this model.
     """
     values = encoder_config(part.config_path, ("siglip", "siglip_vision_model"), "vision_config")
     with init_empty_weights(include_buffers=False):
-        module = SiglipVisionModel(SiglipVisionConfig.from_dict(values))
+        module = SiglipVisionModel(
+            SiglipVisionConfig.from_dict(values | {"vision_use_head": False})
+        )
     # As the original runs it; the fused kernels' rounding alone puts style tokens 1e-5 off.
     module.set_attn_implementation("eager")
     files = encoder_files("image_encoder", part)

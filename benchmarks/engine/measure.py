@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
+from torch.autograd import DeviceType
+from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile
 
 from uso_core.denoise import Latents
@@ -182,9 +184,24 @@ def largest_costs(way: Way, request: StylizeRequest, device: Device) -> list[tup
     with profile(activities=activities) as profiler:
         way.denoise(inputs, 0)
         device.now()
-    times = [
-        (event.key, event.self_device_time_total if device.is_gpu else event.self_cpu_time_total)
-        for event in profiler.key_averages()
-    ]
+    return shares(profiler.key_averages(), on_gpu=device.is_gpu)[:5]
+
+
+def shares(events: Iterable[FunctionEventAvg], *, on_gpu: bool) -> list[tuple[str, float]]:
+    """Names and shares of the time of all, the largest first.
+
+    Args:
+        events: a profile. A GPU's time is in it twice, for a kernel and for the operator that
+            called it; kernels alone count.
+        on_gpu: whether the GPU's time counts, else the CPU's.
+    """
+    if on_gpu:
+        times = [
+            (event.key, event.self_device_time_total)
+            for event in events
+            if event.device_type == DeviceType.CUDA
+        ]
+    else:
+        times = [(event.key, event.self_cpu_time_total) for event in events]
     total = sum(time_us for _, time_us in times)
-    return [(name, us / total) for name, us in sorted(times, key=lambda item: -item[1])[:5]]
+    return [(name, us / total) for name, us in sorted(times, key=lambda item: -item[1])]

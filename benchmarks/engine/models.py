@@ -60,6 +60,7 @@ _SIGLIP_SO400M: dict[str, Any] = {
     "num_attention_heads": 16,
     "image_size": 384,
     "patch_size": 14,
+    "vision_use_head": False,  # as loading leaves it
 }
 _PROCESSOR: dict[str, Any] = {
     "size": {"height": 384, "width": 384},

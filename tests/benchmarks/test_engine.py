@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from torch.autograd import DeviceType  # type: ignore[attr-defined]  # it is public
+from torch.autograd.profiler_util import FunctionEventAvg
 
 from benchmarks.engine.__main__ import main
 from benchmarks.engine.cases import TINY
-from benchmarks.engine.measure import Way, distance
+from benchmarks.engine.measure import Way, distance, shares
 from benchmarks.engine.models import random_model
 from benchmarks.engine.ways import assembled, make_way
 from uso_core.pipeline import USOPipeline
@@ -59,6 +61,21 @@ def test_a_queue_is_drawn_on_one_lane_and_on_two(capsys: pytest.CaptureFixture[s
     _, _, in_turn, beside, same_bytes, _ = row.split("|")
     assert min(float(in_turn), float(beside)) > 0
     assert same_bytes.strip() == "yes"
+
+
+def test_on_a_gpu_time_is_that_of_kernels_not_of_their_callers_again() -> None:
+    def event(key: str, us: int, kind: DeviceType) -> FunctionEventAvg:
+        average = FunctionEventAvg()
+        average.key, average.device_type = key, kind
+        average.self_device_time_total = us
+        return average
+
+    profile = [
+        event("aten::mm", 30, DeviceType.CPU),
+        event("nvjet", 30, DeviceType.CUDA),
+        event("elementwise", 10, DeviceType.CUDA),
+    ]
+    assert shares(profile, on_gpu=True) == [("nvjet", 0.75), ("elementwise", 0.25)]
 
 
 def test_distance_is_in_decibels_and_levels() -> None:
