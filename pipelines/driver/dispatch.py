@@ -1,25 +1,25 @@
 """Which row goes to which worker, when; and what becomes of a row whose worker died.
 
 Every row that is taken from the source settles exactly once. Rows are pulled: a worker gets its
-next row when it has room. When a worker dies, each row that was on it is a suspect, and suspects
-are tried alone on a worker that holds nothing else: a row that kills two workers alone is recorded
-as `worker_lost`, and its neighbours pay no more than another try. Knows nothing of Ray.
+next row when it has room; of those at hand, `pipelines.driver.affinity` chooses it. When a worker
+dies, each row that was on it is a suspect, and suspects are tried alone on a worker that holds
+nothing else: a row that kills two workers alone is recorded as `worker_lost`, and its neighbours
+pay no more than another try. Knows nothing of Ray.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from pipelines.driver.affinity import RowQueue
+from pipelines.driver.crew import Crew, Member
 from pipelines.driver.flow import FlowControl
 from pipelines.driver.start_watch import StartWatch
 from pipelines.driver.tasks import DispatchPolicy, Settled, Task
-from pipelines.driver.turns import Turns, work_in
 from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, WorkerPool
 from pipelines.failures import Failure
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome
@@ -45,15 +45,6 @@ class RowSource(Protocol):
 
 def _ignore(_failure: Failure) -> None:
     """Do nothing about a failure."""
-
-
-@dataclass(slots=True)
-class _Worker:
-    device: str
-    in_flight: dict[str, tuple[Task, float]] = field(default_factory=dict)  # until its deadline
-    turns: Turns = field(default_factory=Turns)
-    isolating: bool = False
-    has_worked: bool = False
 
 
 class Dispatcher:
@@ -87,23 +78,22 @@ class Dispatcher:
             most=policy.max_rows_in_flight,
             together=policy.batch_images,
         )
-        self._workers: dict[str, _Worker] = {}  # the ready ones
-        self._fresh: deque[Task] = deque()
+        self._crew = Crew(policy.row_timeout_s, clock)
+        self._fresh = RowQueue(batched=policy.batch_images > 1)
         self._retries: deque[Task] = deque()
         self._suspects: deque[Task] = deque()
-        self._sorted = False
         self._starts = StartWatch(policy, clock)
         self._draining = False
 
     @property
     def workers_ready(self) -> int:
         """Workers that hold a model now."""
-        return len(self._workers)
+        return len(self._crew)
 
     @property
     def in_flight(self) -> int:
         """Rows that are on workers now."""
-        return sum(len(worker.in_flight) for worker in self._workers.values())
+        return self._crew.in_flight
 
     @property
     def not_given_out(self) -> int:
@@ -118,14 +108,16 @@ class Dispatcher:
     @property
     def done(self) -> bool:
         """True when nothing is left to wait for."""
-        if self.in_flight:
-            return False
-        return self._draining or self.complete
+        return self._crew.idle and (self._draining or self._nothing_waits)
 
     @property
     def complete(self) -> bool:
         """True when every row of the source has settled."""
-        waiting = self._fresh or self._retries or self._suspects or self.in_flight
+        return self._crew.idle and self._nothing_waits
+
+    @property
+    def _nothing_waits(self) -> bool:
+        waiting = self._fresh or self._retries or self._suspects
         return self._source.exhausted and not waiting
 
     def drain(self) -> None:
@@ -142,7 +134,7 @@ class Dispatcher:
                 at work, or too few found a place to run for `placement_timeout_s`.
         """
         self._fill()
-        starving = self._workers and not self._fresh and not self._source.exhausted
+        starving = len(self._crew) and not self._fresh and not self._source.exhausted
         for event in self._pool.wait(min(timeout_s, _STARVING_S) if starving else timeout_s):
             yield from self._handle(event)
         self._cut_overdue()
@@ -159,13 +151,13 @@ class Dispatcher:
         elif isinstance(event, Lost):
             yield from self._lost(event)
         elif isinstance(event, Ready):
-            self._workers[event.worker] = _Worker(event.device)
+            self._crew.join(event.worker)
             logger.info("worker_ready worker=%s device=%s", event.worker, event.device)
         else:
             self._start_failed(event.worker, event.reason)
 
     def _finished(self, event: Finished) -> Iterator[Settled]:
-        task = self._take_back(event.worker, event.outcome.row_id, event.outcome)
+        task = self._crew.take_back(event.worker, event.outcome.row_id, event.outcome)
         if task is None:
             return
         self._starts.worked(event.worker)
@@ -182,7 +174,7 @@ class Dispatcher:
         yield Settled(task.entry, event.outcome, task.attempt)
 
     def _raised(self, event: Raised) -> Iterator[Settled]:
-        task = self._take_back(event.worker, event.row_id)
+        task = self._crew.take_back(event.worker, event.row_id)
         if task is None:
             return
         task.attempt += 1
@@ -194,9 +186,10 @@ class Dispatcher:
         yield self._failed(task, Failure("internal", f"the worker's code raised: {last_line}"))
 
     def _lost(self, event: Lost) -> Iterator[Settled]:
-        worker = self._workers.pop(event.worker, None)
+        worker = self._crew.leave(event.worker)
         if worker is None:
             return
+        self._fresh.forget(event.worker)
         tasks = [task for task, _ in worker.in_flight.values()]
         logger.warning(
             "worker_lost worker=%s rows=%d reason=%s", event.worker, len(tasks), event.reason
@@ -214,24 +207,12 @@ class Dispatcher:
             yield self._failed(task, Failure("worker_lost", message))
 
     def _start_failed(self, worker: str, reason: str) -> None:
-        self._starts.failed(worker, reason, others_ready=bool(self._workers))
+        self._starts.failed(worker, reason, others_ready=len(self._crew) > 0)
 
     def _cut_overdue(self) -> None:
-        now = self._clock()
-        for name, worker in self._workers.items():
-            if any(deadline < now for _, deadline in worker.in_flight.values()):
-                logger.warning("worker_overdue worker=%s rows=%d", name, len(worker.in_flight))
-                worker.in_flight = {  # so that it is killed once, not at every step
-                    row_id: (task, math.inf) for row_id, (task, _) in worker.in_flight.items()
-                }
-                self._pool.kill(name)
-
-    def _take_back(self, name: str, row_id: str, outcome: Outcome | None = None) -> Task | None:
-        worker = self._workers.get(name)
-        if worker is None or row_id not in worker.in_flight:
-            return None
-        worker.turns.ended(row_id, outcome, self._clock())
-        return worker.in_flight.pop(row_id)[0]
+        for worker in self._crew.overdue():
+            logger.warning("worker_overdue worker=%s rows=%d", worker.name, len(worker.in_flight))
+            self._pool.kill(worker.name)
 
     def _retry_later(self, task: Task) -> None:
         task.not_before = self._clock() + self._policy.retry_delay_s * 2 ** (task.attempt - 1)
@@ -244,74 +225,61 @@ class Dispatcher:
     # What goes where
 
     def _fill(self) -> None:
-        if self._draining or not self._workers:
+        if self._draining or not len(self._crew):
             return
         self._assign_isolation()
         self._read_ahead()
-        limit, share = self._flow.limit, self._share()
-        # Emptiest first, a row each in turn, so that no worker starts with more than its share.
-        open_workers = [
-            (name, worker) for name, worker in self._workers.items() if not worker.isolating
-        ]
-        for held in range(limit):
-            for name, worker in open_workers:
-                if len(worker.in_flight) == held and (held < share or self._frees_soon(worker)):
-                    task = self._next_task()
-                    if task is None:
-                        return
-                    self._give(name, worker, task)
+        share, now = self._share(), self._clock()
+        for worker in self._crew.with_room(self._flow.limit):
+            # Even if few rows are left, it is time to fetch what a device draws next.
+            frees_soon = worker.turns.left_s(now) <= self._flow.ahead_s
+            if len(worker.in_flight) >= share and not frees_soon:
+                continue
+            task = self._next_task(worker.name)
+            if task is None:
+                return
+            self._give(worker, task)
 
     def _share(self) -> int:
         """Rows for each worker; it falls near the end, so that none hoards the last rows."""
         if not self._source.exhausted:
             return self._flow.limit
-        return 1 + len(self._fresh) // len(self._workers)
-
-    def _frees_soon(self, worker: _Worker) -> bool:
-        """Whether it is time to fetch what a worker draws next, even if few rows are left."""
-        return worker.turns.left_s(self._clock()) <= self._flow.ahead_s
+        return 1 + len(self._fresh) // len(self._crew)
 
     def _read_ahead(self) -> None:
         """Know enough rows to see the end coming, and then take the long ones first."""
-        wanted = _AHEAD * self._flow.limit * len(self._workers) - len(self._fresh)
+        wanted = _AHEAD * self._flow.limit * len(self._crew) - len(self._fresh)
         taken = self._source.take(wanted) if wanted > 0 else []
         for entry in taken:
             assert isinstance(entry.row, ManifestRow)
-            self._fresh.append(Task(entry, entry.row))
-        if self._source.exhausted and not self._sorted:
-            self._fresh = deque(
-                sorted(self._fresh, key=lambda task: work_in(task.row), reverse=True)
-            )
-            self._sorted = True
+            self._fresh.add(Task(entry, entry.row))
+        if self._source.exhausted:
+            self._fresh.sort_longest_first()
 
-    def _next_task(self) -> Task | None:
+    def _next_task(self, worker: str) -> Task | None:
         now = self._clock()
         due = next((task for task in self._retries if task.not_before <= now), None)
         if due is not None:
             self._retries.remove(due)
             return due
-        return self._fresh.popleft() if self._fresh else None
+        return self._fresh.next_for(worker)
 
     def _assign_isolation(self) -> None:
         """Set workers aside for suspects, and give each empty one of them a suspect."""
-        aside = [worker for worker in self._workers.values() if worker.isolating]
-        most = max(1, len(self._workers) // _ISOLATING_SHARE)
+        aside = [worker for worker in self._crew if worker.isolating]
+        most = max(1, len(self._crew) // _ISOLATING_SHARE)
         if self._suspects and len(aside) < most:
-            others = [worker for worker in self._workers.values() if not worker.isolating]
+            others = [worker for worker in self._crew if not worker.isolating]
             if others:
-                min(others, key=lambda worker: len(worker.in_flight)).isolating = True
-        for name, worker in self._workers.items():
-            if worker.isolating and not worker.in_flight:
-                if self._suspects:
-                    self._give(name, worker, self._suspects.popleft())
-                else:
-                    worker.isolating = False
+                chosen = min(others, key=lambda worker: len(worker.in_flight))
+                chosen.isolating = True
+                aside.append(chosen)
+        for worker in aside:
+            if not worker.in_flight and self._suspects:
+                self._give(worker, self._suspects.popleft())
+            elif not worker.in_flight:
+                worker.isolating = False
 
-    def _give(self, name: str, worker: _Worker, task: Task) -> None:
-        # Rows take turns on the device: those that are there may all go first.
-        turns = len(worker.in_flight) + 1
-        now = self._clock()
-        worker.in_flight[task.row.id] = (task, now + turns * self._policy.row_timeout_s)
-        worker.turns.given(task.row, now)
-        worker.has_worked = True
-        self._pool.submit(name, task.row)
+    def _give(self, worker: Member, task: Task) -> None:
+        self._crew.give(worker, task)
+        self._pool.submit(worker.name, task.row)

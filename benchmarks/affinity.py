@@ -1,0 +1,115 @@
+"""What it saves to give rows that share something to the same worker: hits of the workers' caches.
+
+    python -m benchmarks.affinity                          # 8 workers that keep 64 things of a kind
+    python -m benchmarks.affinity --workers 64 --entries 256
+
+The real dispatcher, in simulated time: rows of a second, give or take a fifth, three on a worker at
+a time. "First in, first out" is the same run with rows whose names say nothing of what they share.
+Prints a table as it stands in docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from pipelines.driver.tasks import DispatchPolicy
+from pipelines.rows import ManifestRow, Reference
+from tests.pipelines.simulated_pool import Given, SimulatedPool, hit_rate, run_all
+from uso_core.request import Parameters
+
+_IN_FLIGHT = 3
+
+KINDS: dict[str, Callable[[ManifestRow], Sequence[Reference]]] = {
+    "contents": lambda row: [row.content_image] if row.content_image else [],
+    "styles": lambda row: row.style_images,
+    "prompts": lambda row: [row.prompt],
+}
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Shares of look-ups that were hits, by kind: first in, first out, and by affinity."""
+
+    before: dict[str, float]
+    after: dict[str, float]
+
+    def __str__(self) -> str:
+        return " | ".join(f"{self.before[kind]:.1%} → {self.after[kind]:.1%}" for kind in KINDS)
+
+
+def row(number: int, content: int, style: int, prompt: str = "") -> ManifestRow:
+    """A row of a manifest."""
+    images = f"s3://photos/{content}.jpg", (f"s3://styles/{style}.jpg",)
+    return ManifestRow(f"r{number:05d}", prompt, *images, Parameters(), "f")
+
+
+def grid(contents: int, styles: int) -> list[ManifestRow]:
+    """As `uso manifest` writes it: all styles of a content image, then the next one."""
+    pairs = product(range(contents), range(styles))
+    return [row(n, content, style) for n, (content, style) in enumerate(pairs)]
+
+
+def grid_by_style(contents: int, styles: int) -> list[ManifestRow]:
+    """All content images of a style, then the next one."""
+    pairs = product(range(styles), range(contents))
+    return [row(n, content, style) for n, (style, content) in enumerate(pairs)]
+
+
+def manifests() -> dict[str, list[ManifestRow]]:
+    """The usual ones, by name."""
+    chance = random.Random(0)
+    captioned = [replace(row, prompt=f"of {row.content_image}") for row in grid(200, 6)]
+    picks = [(c, s) for c in range(400) for s in chance.sample(range(50), 3)]
+    return {
+        "60 contents x 20 styles, as `uso manifest` writes it": grid(60, 20),
+        "20 styles x 60 contents": grid_by_style(60, 20),
+        "the same, shuffled": chance.sample(grid(60, 20), 1200),
+        "200 contents with a prompt each x 6 styles": captioned,
+        "400 contents, each with 3 of 50 styles": [row(n, *pick) for n, pick in enumerate(picks)],
+        "1,200 contents with one style": [row(n, n, 0) for n in range(1200)],
+        "every row different": [row(n, n, n, f"number {n}") for n in range(1200)],
+    }
+
+
+def nameless(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
+    """The same rows under names of their own: what they share cannot be seen."""
+    return [
+        replace(row, prompt=row.id, content_image=f"{row.id}-c", style_images=(f"{row.id}-s",))
+        for row in rows
+    ]
+
+
+def given_out(rows: Sequence[ManifestRow], workers: int) -> list[Given]:
+    """Which worker is given which row, when."""
+    pool = SimulatedPool(workers)
+    run_all(pool, rows, DispatchPolicy(rows_in_flight=_IN_FLIGHT))
+    return pool.given
+
+
+def measure(rows: Sequence[ManifestRow], workers: int, entries: int) -> Hits:
+    """Hit rates of caches of so many entries for each kind."""
+    before, after = given_out(nameless(rows), workers), given_out(rows, workers)
+    needs = {kind: {row.id: of(row) for row in rows} for kind, of in KINDS.items()}
+    return Hits(
+        {kind: hit_rate(before, needs[kind], entries) for kind in KINDS},
+        {kind: hit_rate(after, needs[kind], entries) for kind in KINDS},
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--entries", type=int, default=64, help="of each kind, in a worker's cache")
+    arguments = parser.parse_args()
+    print(f"| manifest | rows | {' | '.join(KINDS)} |\n|---|---|---|---|---|")
+    for name, rows in manifests().items():
+        hits = measure(rows, arguments.workers, arguments.entries)
+        print(f"| {name} | {len(rows):,} | {hits} |")
+
+
+if __name__ == "__main__":
+    main()
