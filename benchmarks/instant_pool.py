@@ -20,14 +20,14 @@ from tests.integration.harness import run_config
 
 
 class InstantPool:
-    """Two workers in this process that answer at once; a `WatchedPool`."""
+    """Workers in this process that answer at once; a `WatchedPool`."""
 
-    placed = 2
     head_lost = False
 
-    def __init__(self, spec: StylizerSpec) -> None:
+    def __init__(self, spec: StylizerSpec, workers: int = 2) -> None:
+        self.placed = workers
         self._worker = NoWork(spec)
-        self._events: deque[Event] = deque(Ready(f"w{n}", "none") for n in range(self.placed))
+        self._events: deque[Event] = deque(Ready(f"w{n}", "none") for n in range(workers))
 
     def submit(self, worker: str, row: ManifestRow) -> None:
         """Take a row, which is done."""

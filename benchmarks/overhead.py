@@ -12,6 +12,7 @@ table as it stands in docs/benchmarks.md; times are CPU, of all threads of the p
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import tempfile
 import time
@@ -43,6 +44,7 @@ from uso_core.request import Limits, StylizeRequest
 
 _PHOTO = Path(__file__).parents[1] / "examples" / "demo" / "photos" / "cat.jpg"
 _SIDE = 1024
+_MANY = 256
 Cost = tuple[str, float]  # a stage, and CPU seconds per row
 
 
@@ -70,7 +72,9 @@ def driver_costs(folder: Path, rows: int) -> Iterator[Cost]:
         entries: list[ManifestEntry] = []
         yield "read, parse, look up", timed(lambda: entries.extend(_pending(job))) / rows
         settled: list[Settled] = []
-        yield "dispatch", timed(lambda: settled.extend(_dispatched(job, entries))) / rows
+        yield "dispatch", timed(lambda: settled.extend(_dispatched(job, entries, 2))) / rows
+        to_many = timed(lambda: deque(_dispatched(job, entries, _MANY), maxlen=0))
+        yield f"dispatch, {_MANY} workers", to_many / rows
         at_the_end = job.config.output.model_copy(update={"commit_rows": rows + 1})
         recorder = Recorder(job.ledger, job.facts, at_the_end, clock=lambda: 0)
         yield "make records", timed(lambda: _record(recorder, settled)) / rows
@@ -130,9 +134,9 @@ def _pending(job: Job) -> Iterator[ManifestEntry]:
         yield from batch
 
 
-def _dispatched(job: Job, entries: list[ManifestEntry]) -> Iterator[Settled]:
+def _dispatched(job: Job, entries: list[ManifestEntry], workers: int) -> Iterator[Settled]:
     policy = DispatchPolicy.from_config(job.config.stylize)
-    dispatcher = Dispatcher(InstantPool(job.spec), Entries(entries), policy)
+    dispatcher = Dispatcher(InstantPool(job.spec, workers), Entries(entries), policy)
     while not dispatcher.done:
         yield from dispatcher.step(0)
 
@@ -155,6 +159,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        gc.freeze()  # a driver has no torch, which would be looked through again and again
         print("| driver | µs of CPU per row |\n|---|---|")
         costs = list(driver_costs(folder, arguments.rows))
         with_ray = ray_cost(folder, arguments.ray_rows)

@@ -37,8 +37,11 @@ def next_row(queue: RowQueue, worker: str = "w0") -> ManifestRow:
     return task.row
 
 
-def with_numbers(number: int, **numbers: int) -> ManifestRow:
-    return replace(row(number, number, number), parameters=Parameters(**numbers))
+def with_numbers(
+    number: int, *, width: int | None = None, height: int | None = None, num_steps: int = 25
+) -> ManifestRow:
+    numbers = Parameters(width=width, height=height, num_steps=num_steps)
+    return replace(row(number, number, number), parameters=numbers)
 
 
 def test_rows_that_share_nothing_go_first_in_first_out() -> None:
@@ -51,7 +54,7 @@ def test_rows_that_share_nothing_go_first_in_first_out() -> None:
 
 
 def test_each_worker_stays_with_its_content_image_and_then_begins_a_new_one() -> None:
-    queue = queue_of(grid(6, 4))
+    queue = queue_of(row(n, content=n // 4, style=n) for n in range(24))
     given = [(worker, next_row(queue, worker)) for _ in range(8) for worker in ("w0", "w1")]
     contents = [
         [row.content_image for name, row in given if name == worker][part]
