@@ -8,7 +8,7 @@ the original, on diffusers' transformer.
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from diffusers import FluxTransformer2DModel
@@ -55,11 +55,13 @@ class OriginalWay:
 
     def __init__(self, model: RandomModel) -> None:
         """Take `model` over; its transformer is changed."""
-        self._others = model.others
+        # Their device and dtype are those of the embedder, which is else the tiny model's.
+        embedder = model.transformer.context_embedder
+        self._others = replace(model.others, context_embedder=embedder)
         self._transformer = model.transformer
         self._dtype, self._device = model.transformer.dtype, model.transformer.device
         _add_lora_layers(model.transformer, model.lora)
-        self._context = _StyledContext(model.transformer.context_embedder, model.others)
+        self._context = _StyledContext(embedder, model.others)
         model.transformer.context_embedder = self._context
 
     def prepare(self, request: StylizeRequest) -> PreparedRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,10 @@ from benchmarks.engine.__main__ import main
 from benchmarks.engine.cases import TINY
 from benchmarks.engine.measure import Way, distance, shares
 from benchmarks.engine.models import random_model
+from benchmarks.engine.original import OriginalWay
 from benchmarks.engine.ways import assembled, make_way
+from tests.uso_core.fake_gpu import GPU, fake_gpu
+from uso_core.lora import Lora
 from uso_core.pipeline import USOPipeline
 
 CPU = torch.device("cpu")
@@ -41,6 +45,24 @@ def test_the_original_way_and_ours_draw_the_same() -> None:
     model = random_model(full=False, device=CPU, dtype=torch.float32)
     without_lora = latents(USOPipeline(assembled(model), cache_bytes=0))
     assert (without_lora - ours).abs().max() > 1e-2
+
+
+def test_the_original_way_draws_on_the_device_of_its_transformer() -> None:
+    want = latents(make_way("original", full=False, device=CPU, dtype=torch.float32))
+    model = random_model(full=False, device=CPU, dtype=torch.float32)
+    with fake_gpu():
+        model.transformer.to(GPU)
+        for encoder in (
+            "text_encoder",
+            "text_encoder_2",
+            "image_encoder",
+            "style_projector",
+            "vae",
+        ):
+            getattr(model.others, encoder).to(GPU)
+        pairs = {name: (up.to(GPU), down.to(GPU)) for name, (up, down) in model.lora.pairs.items()}
+        drawn = latents(OriginalWay(replace(model, lora=Lora(pairs)))).cpu()
+    assert (drawn - want).abs().max() < 1e-4
 
 
 def test_it_prints_its_tables_and_that_this_is_no_gpu(capsys: pytest.CaptureFixture[str]) -> None:
