@@ -92,7 +92,7 @@ def test_rows_are_read_while_the_workers_load_up_to_a_bound(tmp_path: Path) -> N
             if snapshot.actors_ready or pool.room:
                 return
             read_ahead.append(snapshot.queues.read_ahead)
-            if read_ahead[-1]:  # the reader has had half a second by now
+            if read_ahead[-1] and read_ahead[-2:] == read_ahead[-1:] * 2:  # it reads no further
                 pool.find_room()
 
     stats = RunStats()
