@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pipelines.driver.dispatch import Dispatcher
 from pipelines.driver.tasks import DispatchPolicy, Settled
-from pipelines.driver.workers import Event, Finished, Ready
+from pipelines.driver.workers import Event, Finished, Lost, Ready
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome
 
 Work = Callable[[str, ManifestRow], None]
@@ -69,7 +69,10 @@ class SimulatedPool:
         return [event]
 
     def kill(self, worker: str) -> None:
-        raise AssertionError(f"{worker} is never late")
+        """It dies at once, and none comes in its place."""
+        self._events = [event for event in self._events if event[2].worker != worker]
+        heapq.heapify(self._events)
+        heapq.heappush(self._events, (self.now, 0, Lost(worker, "killed")))
 
 
 class ListSource:

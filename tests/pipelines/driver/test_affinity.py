@@ -11,10 +11,11 @@ import pytest
 
 from benchmarks.affinity import KINDS, grid, manifests, measure, nameless, row
 from pipelines.driver.affinity import PASSES_PER_WORKER, RowQueue
+from pipelines.driver.dispatch import Dispatcher
 from pipelines.driver.tasks import DispatchPolicy, Task
 from pipelines.rows import ManifestEntry, ManifestRow
 from tests.pipelines.pictures import picture
-from tests.pipelines.simulated_pool import Given, SimulatedPool, hit_rate, run_all
+from tests.pipelines.simulated_pool import Given, ListSource, SimulatedPool, hit_rate, run_all
 from tests.pipelines.tiny_models import tiny
 from uso_core.pipeline import USOPipeline
 from uso_core.request import Parameters, StylizeRequest
@@ -91,6 +92,18 @@ def test_what_a_dead_worker_had_binds_no_row() -> None:
     assert next_row(queue, "w1").id == "r00002"
 
 
+def test_a_worker_that_dies_is_forgotten() -> None:
+    pool = SimulatedPool(2)
+    policy = DispatchPolicy(rows_in_flight=1)
+    dispatcher = Dispatcher(pool, ListSource(grid(20, 4)), policy, clock=lambda: pool.now)
+    while len(pool.given) < 10:
+        list(dispatcher.step(10))
+    assert set(dispatcher._fresh._memories) == {"w0", "w1"}
+    pool.kill("w0")
+    list(dispatcher.step(10))
+    assert set(dispatcher._fresh._memories) == {"w1"}
+
+
 def test_a_row_that_suits_none_is_passed_over_so_often_and_no_more() -> None:
     queue = queue_of([row(0, 0, 0, "a"), row(1, 1, 1, "b")])
     next_row(queue, "w1")
@@ -116,7 +129,8 @@ def test_no_row_is_passed_over_more_often_than_that(seed: int) -> None:
 
 
 def test_near_the_end_the_longest_row_goes_first_whoever_asks() -> None:
-    queue = queue_of(with_numbers(n, num_steps=1 + n % 5) for n in range(20))
+    rows = [with_numbers(n, num_steps=1 + n % 5) for n in range(20)]
+    queue = queue_of(replace(each, prompt=f"number {n % 4}") for n, each in enumerate(rows))
     next_row(queue)
     queue.sort_longest_first()
     steps = [next_row(queue, f"w{n % 2}").parameters.num_steps for n in range(19)]
