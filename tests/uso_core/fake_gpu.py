@@ -137,6 +137,8 @@ class _Stream:
 @contextmanager
 def fake_gpu() -> Iterator[FakeGpu]:
     """Within, `cuda:0` is a fake GPU of compute capability 9.0."""
+    # A build with CUDA would ask its driver, also on a machine without a GPU.
+    torch._C._ensureCUDADeviceGuardSet()
     generator, stream, gpu = torch.Generator, _Stream(), FakeGpu()
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch, gpu:  # autograd asks CUDA
         patch.setattr(torch, "Generator", lambda device: generator("cpu"))
