@@ -38,6 +38,17 @@ def test_reads_whole_tensors_and_rows(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_tensor_is_read_from_the_file_when_it_is_asked_for(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, TENSORS)
+    files = open_tensor_files([path])
+    later = TENSORS["a"] + 1
+    with path.open("r+b") as file:
+        file.seek(path.read_bytes().index(TENSORS["a"].numpy().tobytes()))
+        file.write(later.numpy().tobytes())
+    assert torch.equal(files.read("a"), later)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
 def test_shards_are_one(tmp_path: Path, name: str) -> None:
     stem, suffix = name.split(".")
     paths = [
