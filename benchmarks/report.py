@@ -1,6 +1,7 @@
 """How long `uso report` takes, on generated records.
 
     .venv/bin/python -m benchmarks.report --rows 100000 --thumbnails 1000
+    .venv/bin/python -m benchmarks.report --rows 200 --thumbnails 200 --against
 
 Few real images are drawn; the rows share them, so that only the thumbnails' number counts.
 """
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--thumbnails", type=int, default=0)
     parser.add_argument("--size", type=int, default=1024, help="of the images, in pixels")
+    parser.add_argument("--against", action="store_true", help="compare it with another run")
     parser.add_argument("--out", type=Path, help="keep the output here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -46,7 +48,10 @@ def main() -> None:
         began = time.perf_counter()
         generate(output, options.rows, options.size)
         print(f"generated  {options.rows:,} rows in {time.perf_counter() - began:.1f} s")
-        measure(output, options.thumbnails)
+        other = output / "other" if options.against else None
+        if other is not None:
+            generate(other, options.rows, options.size, seed=1)
+        measure(output, options.thumbnails, other)
 
 
 def generate(output: Path, rows: int, size: int, seed: int = 0) -> None:
@@ -60,7 +65,9 @@ def generate(output: Path, rows: int, size: int, seed: int = 0) -> None:
         write_picture(output / f"images/{n % 256:02x}/result-{n}.png", size, rng)
     ledger = Ledger.open(Storage.at(str(output)), record_schema(EXTRA))
     for first in range(0, rows, PART_ROWS):
-        ledger.append([record(output, n, rng) for n in range(first, min(first + PART_ROWS, rows))])
+        ledger.append(
+            [record(output, n, rng, seed) for n in range(first, min(first + PART_ROWS, rows))]
+        )
 
 
 def write_picture(path: Path, size: int, rng: np.random.Generator) -> None:
@@ -71,7 +78,7 @@ def write_picture(path: Path, size: int, rng: np.random.Generator) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def record(output: Path, n: int, rng: np.random.Generator) -> dict[str, object]:
+def record(output: Path, n: int, rng: np.random.Generator, seed: int) -> dict[str, object]:
     content = f"{output}/inputs/photo-{n // STYLES % RESULTS}.png"
     style = f"{output}/inputs/painting-{n % STYLES}.png"
     prompt = " ".join(WORDS[i] for i in rng.integers(0, len(WORDS), 9))
@@ -82,7 +89,7 @@ def record(output: Path, n: int, rng: np.random.Generator) -> dict[str, object]:
         row_id=row.id,
         failure=failure,
         outputs=() if failure else (f"{output}/images/{n % RESULTS:02x}/result-{n % RESULTS}.png",),
-        sha256=() if failure else (f"{n:064x}",),
+        sha256=() if failure else (f"{seed:032x}{n:032x}",),
         width=1024,
         height=1024,
         timings=Timings(
@@ -101,9 +108,10 @@ def record(output: Path, n: int, rng: np.random.Generator) -> dict[str, object]:
     )
 
 
-def measure(output: Path, thumbnails: int) -> None:
-    run = Storage.at(str(output))
-    places = Places(run, Storage.at(f"{output}/report"))
+def measure(output: Path, thumbnails: int, other: Path | None) -> None:
+    run, there = Storage.at(str(output)), None if other is None else Storage.at(str(other))
+    places = Places(run, Storage.at(f"{output}/report"), there)
+    cpu = time.process_time()
     began, last, stages = time.perf_counter(), "", []
 
     def progress(what: str, _done: int, _total: int | None) -> None:
@@ -118,7 +126,9 @@ def measure(output: Path, thumbnails: int) -> None:
         print(f"{what:<16} began at {at:6.1f} s")
     size = sum(path.stat().st_size for path in (output / "report").rglob("*") if path.is_file())
     first = (output / "report/index.html").stat().st_size
-    print(f"report     {whole:.1f} s, {size / 1e6:.1f} MB; index.html {first / 1e3:.0f} kB")
+    print(
+        f"report     {whole:.1f} s, {time.process_time() - cpu:.1f} s of CPU time, {size / 1e6:.1f} MB; index.html {first / 1e3:.0f} kB"
+    )
     print(f"memory     {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB at most")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from array import array
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,18 @@ from pipelines.storage.storage import public_uri
 
 SECONDS = "seconds on the worker"
 COMPARISONS = ("same", "different", "only_this", "only_other", "neither", "absent")
+
+
+class NumberColumn(NamedTuple):
+    """A column that the page filters and orders by.
+
+    Attributes:
+        facts: its name, and the least and the greatest number.
+        values: of all rows, encoded.
+    """
+
+    facts: dict[str, Any]
+    values: str
 
 
 def comparison(row: Row) -> str:
@@ -90,20 +102,25 @@ class Facets:
             values["comparison"] = _encoded(self._comparison, "u1")
         return values
 
-    def numbers(self) -> list[tuple[dict[str, Any], str]]:
-        """Of each column of numbers that has any: what it is, and its values (NaN: none)."""
-        found = []
-        for name, column in zip([*self._names, SECONDS], self._numbers, strict=True):
-            values = np.asarray(column)
-            present = values[~np.isnan(values)]
-            if len(present):
-                facts = {
-                    "name": visible(name, 200),
-                    "min": float(present.min()),
-                    "max": float(present.max()),
-                }
-                found.append((facts, _encoded(column, "<f8")))
-        return found
+    def numbers(self) -> list[NumberColumn]:
+        """The columns of numbers that have any."""
+        names = [*self._names, SECONDS]
+        columns = map(number_column, names, self._numbers)
+        return [column for column in columns if column is not None]
+
+
+def number_column(name: str, values: array[float]) -> NumberColumn | None:
+    """One number per row, NaN where a row has none; None: no row has one."""
+    numbers = np.asarray(values)
+    present = numbers[~np.isnan(numbers)]
+    if not len(present):
+        return None
+    facts = {
+        "name": visible(name, 200),
+        "min": float(present.min()),
+        "max": float(present.max()),
+    }
+    return NumberColumn(facts, _encoded(values, "<f8"))
 
 
 def _encoded(values: array[Any], dtype: str) -> str:

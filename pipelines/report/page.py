@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipelines.report.distances import DistanceSummary
 from pipelines.report.summary import RunRate, Summary
 from pipelines.report.values import to_json
 
@@ -37,12 +38,14 @@ class Comparison:
         rows: how many rows it has.
         counts: rows by `pipelines.report.facets.COMPARISONS`.
         only_there: rows that this run does not have.
+        distances: of the pictures of rows that both have completed.
     """
 
     output: str
     rows: int
     counts: Mapping[str, int]
     only_there: int
+    distances: DistanceSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,13 @@ def render(page: Page) -> bytes:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        count=_count, percent=_percent, span=span, ms=_milliseconds, moment=_moment, json=_json
+        count=_count,
+        percent=_percent,
+        decibels=_decibels,
+        span=span,
+        ms=_milliseconds,
+        moment=_moment,
+        json=_json,
     )
     template = environment.get_template("index.html.j2")
     chart = {rate.run_id: _chart(rate) for rate in page.summary.rates}
@@ -130,6 +139,10 @@ def _percent(value: float) -> str:
     if value in (0, 1):
         return f"{value:.0%}"
     return "< 0.1 %" if value < 0.001 else f"{100 * min(value, 0.999):.1f} %"
+
+
+def _decibels(value: float) -> str:
+    return f"{value:.1f} dB"
 
 
 def _milliseconds(value: float) -> str:

@@ -10,12 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pipelines.config.inputs import FetchConfig
 from pipelines.report.bounded_pool import BoundedPool
+from pipelines.report.distances import Distances, PicturePair, pairs_of
 from pipelines.report.error import ReportError
 from pipelines.report.facets import Facets
 from pipelines.report.matrix import Matrix, choose, first_pictures, write_matrix
@@ -81,7 +81,8 @@ def write_report(places: Places, options: ReportOptions, progress: Progress) -> 
 
     The page is written last and names its own data files, so what a browser has open stays whole
     until then. Thumbnails that are there already are kept. Memory: one batch of records, one data
-    file, four images, and some 100 bytes a row for the filters; the rest waits in a temporary file.
+    file, four images (eight where two runs are compared), and some 100 bytes a row for the
+    filters; the rest waits in a temporary file.
 
     Raises:
         ReportError: there are no records.
@@ -107,6 +108,7 @@ class _Report:
         self._gallery = Gallery(places, table)
         self._build = secrets.token_hex(4)
         self._other_rows = 0
+        self._distances = None if places.other is None else Distances(table)
 
     def write(self) -> ReportFacts:
         summary, numbers = self._load()
@@ -144,11 +146,12 @@ class _Report:
                 lambda done: self._progress("thumbnails", done, None),
             )
 
-    def _wanted(self, matrix: Matrix) -> Iterator[Picture]:
-        rows = self._table.rows(self._options.thumbnails)
-        return chain(
-            chain.from_iterable(map(pictures_of, rows)), first_pictures(matrix, self._table)
-        )
+    def _wanted(self, matrix: Matrix) -> Iterator[Picture | PicturePair]:
+        for row in self._table.rows(self._options.thumbnails):
+            # Pairs first, so that each of their pictures is read once, for its thumbnail too.
+            yield from (pair for pair in pairs_of(row) if not pair.same_file)
+            yield from pictures_of(row)
+        yield from first_pictures(matrix, self._table)
 
     def _data(self, numbers: list[str], matrix: Matrix) -> tuple[Facets, dict[str, Any]]:
         total = len(self._table)
@@ -157,13 +160,15 @@ class _Report:
         )
         with BoundedPool[str](_WRITERS, lambda _: None) as pool:
             write = self._writer(pool)
-            RowFiles(self._gallery, write).add_all(
+            RowFiles(self._gallery, write, self._distances).add_all(
                 self._table.rows(), facets, lambda done: self._progress("rows", done, total)
             )
             write("facets", facets.as_json())
             columns = facets.numbers()
-            for index, (_, values) in enumerate(columns):
-                write(f"numbers-{index}", values)
+            if self._distances is not None:
+                columns += self._distances.columns()
+            for index, column in enumerate(columns):
+                write(f"numbers-{index}", column.values)
             write_matrix(matrix, self._table, self._gallery, write)
         boot = {
             "data": f"{_DATA}/{self._build}",
@@ -171,7 +176,7 @@ class _Report:
             "rowsPerFile": ROWS_PER_FILE,
             "textsPerFile": TEXTS_PER_FILE,
             "thumbnails": self._options.thumbnails,
-            "numbers": [facts for facts, _ in columns],
+            "numbers": [column.facts for column in columns],
             "matrixPages": matrix.pages,
         }
         return facets, boot
@@ -185,12 +190,13 @@ class _Report:
 
     def _page(self, summary: Summary, facets: Facets, boot: dict[str, Any]) -> str:
         other, comparison = self._places.other, None
-        if other is not None:
+        if other is not None and self._distances is not None:
             comparison = Comparison(
                 output=visible(other.uri()),
                 rows=self._other_rows,
                 counts=facets.comparisons(),
                 only_there=self._table.only_in_other(),
+                distances=self._distances.summary(),
             )
             boot = {**boot, "against": comparison.output, "comparisons": comparison.counts}
         boot = {**boot, "codes": [[group.code, group.rows] for group in summary.failures]}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from pipelines.report.distances import Distances
 from pipelines.report.facets import Facets, comparison
 from pipelines.report.pictures import Gallery, reference, results
+from pipelines.report.psnr import Distance
 from pipelines.report.row_table import Row
 
 ROWS_PER_FILE = 200
@@ -19,9 +21,11 @@ Write = Callable[[str, object], None]
 class RowFiles:
     """Cuts the rows into files as they come; holds one file's rows and texts at a time."""
 
-    def __init__(self, gallery: Gallery, write: Write) -> None:
+    def __init__(self, gallery: Gallery, write: Write, distances: Distances | None) -> None:
+        """Write through `write`; `distances` is given where there is a run to compare with."""
         self._gallery = gallery
         self._write = write
+        self._distances = distances
         self._rows: list[dict[str, Any]] = []
         self._references = References(gallery)
         self._texts: list[str] = []
@@ -53,11 +57,21 @@ class RowFiles:
         if record.content is not None:
             values["content"] = self._references.index(record.content)
         values["styles"] = [self._references.index(style) for style in record.styles]
+        distances = [] if self._distances is None else self._distances.take(row)
         if row.against is not None:
-            theirs = [self._gallery.shown(one) for one in results(row.against, "other")]
-            values["against"] = {"images": theirs, "state": comparison(row)}
-            if "error" in row.against:
-                values["against"]["error"] = row.against["error"]
+            values["against"] = self._against(row, row.against, distances)
+        return values
+
+    def _against(
+        self, row: Row, other: dict[str, Any], distances: list[Distance | None]
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = {
+            "images": [self._gallery.shown(one) for one in results(other, "other")],
+            "state": comparison(row),
+            "distances": [round(one, 2) if isinstance(one, float) else one for one in distances],
+        }
+        if "error" in other:
+            values["error"] = other["error"]
         return values
 
     def _text(self, shown: dict[str, Any]) -> str:

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipelines.report.psnr import Distance
+
 _SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE incoming (id TEXT, code TEXT, content TEXT, styles TEXT, shown TEXT);
 CREATE TABLE other (id TEXT PRIMARY KEY, shown TEXT) WITHOUT ROWID;
 CREATE TABLE pictures (key TEXT PRIMARY KEY, why TEXT) WITHOUT ROWID;
+CREATE TABLE distances (here TEXT, there TEXT, value, PRIMARY KEY (here, there)) WITHOUT ROWID;
 """
 _SORT = """
 CREATE TABLE rows AS
@@ -167,6 +170,22 @@ class RowTable:
         """Whether there is such a thumbnail, and why not; None: none was asked for."""
         found = self._db.execute("SELECT why FROM pictures WHERE key = ?", [key]).fetchone()
         return (False, None) if found is None else (found[0] is None, found[0])
+
+    def claim_distance(self, here: str, there: str) -> bool:
+        """Whether nobody has claimed to compare the pictures with these keys yet."""
+        query = "INSERT OR IGNORE INTO distances VALUES (?, ?, NULL)"
+        return self._db.execute(query, [here, there]).rowcount == 1
+
+    def note_distance(self, here: str, there: str, value: Distance) -> None:
+        """Say how far apart two pictures are."""
+        query = "INSERT OR REPLACE INTO distances VALUES (?, ?, ?)"
+        self._db.execute(query, [here, there, value])
+
+    def distance(self, here: str, there: str) -> Distance | None:
+        """How far apart two pictures are; None: nobody has said so."""
+        query = "SELECT value FROM distances WHERE here = ? AND there = ?"
+        found: tuple[Distance | None] | None = self._db.execute(query, [here, there]).fetchone()
+        return None if found is None else found[0]
 
     def _insert(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
         self._db.execute("BEGIN")

@@ -1,11 +1,16 @@
-"""Small copies of pictures: made in threads, a few at a time; those that are there are kept."""
+"""What full pictures are read for: small copies, and how far apart those of two runs are.
+
+In threads, a few at a time; each file once for both. Small copies that are there are kept.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from pipelines.config.inputs import FetchConfig
@@ -14,8 +19,10 @@ from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image
 from pipelines.report.bounded_pool import BoundedPool
+from pipelines.report.distances import PicturePair
 from pipelines.report.links import path_in_output
 from pipelines.report.pictures import THUMBNAILS, Picture, Places, thumbnail_path
+from pipelines.report.psnr import Distance, Pixels, distance
 from pipelines.report.row_table import RowTable
 from pipelines.report.values import visible
 from pipelines.storage.storage import Options, StorageError
@@ -32,10 +39,24 @@ class Made(NamedTuple):
     why: str | None
 
 
+class Unread(NamedTuple):
+    """A picture that could not be read."""
+
+    why: str
+
+
+class Seen(NamedTuple):
+    """What came of one picture, or of a pair: the thumbnails asked for, and the distance."""
+
+    made: list[Made]
+    compared: tuple[PicturePair, Distance] | None = None
+
+
 class Thumbnailer:
     """Makes thumbnails of a run's pictures and of its references, as far as policy allows.
 
-    Memory: for each of four threads one file and its image, within the caps of `fetch`.
+    Memory: for each of four threads one file and its image, or the two of a pair, within the caps
+    of `fetch`.
     """
 
     def __init__(self, places: Places, fetch: FetchConfig, options: Options | None = None) -> None:
@@ -56,9 +77,17 @@ class Thumbnailer:
         self._fetcher.close()
 
     def make_all(
-        self, pictures: Iterable[Picture], table: RowTable, progress: Callable[[int], None]
+        self,
+        wanted: Iterable[Picture | PicturePair],
+        table: RowTable,
+        progress: Callable[[int], None],
     ) -> int:
-        """Make those that nobody has made; notes in `table` what became of each.
+        """Make the thumbnails that nobody has made; notes in `table` what became of each.
+
+        Args:
+            wanted: pictures, and pairs to compare; a pair comes before its pictures, if they do.
+            table: knows what was made before, and is told how far apart the pairs are.
+            progress: hears for how many pictures there is a thumbnail, or a reason for none.
 
         Returns:
             How many pictures could not be read.
@@ -68,32 +97,51 @@ class Thumbnailer:
         """
         missing = done = 0
 
-        def note(made: Made) -> None:
+        def note(seen: Seen) -> None:
             nonlocal missing, done
-            table.note_picture(made.key, made.why)
-            missing += made.why is not None
-            done += 1
+            for made in seen.made:
+                table.note_picture(made.key, made.why)
+                missing += made.why is not None
+                done += 1
+            if seen.compared is not None:
+                pair, value = seen.compared
+                table.note_distance(pair.here.key, pair.there.key, value)
             progress(done)
 
-        with BoundedPool[Made](_THREADS, note) as pool:
-            for picture in pictures:
-                if not table.claim_picture(picture.key):
-                    continue
-                if thumbnail_path(picture.key) in self._there:
-                    note(Made(picture.key, None))
-                else:
-                    pool.submit(lambda picture=picture: self._make(picture))  # type: ignore[misc]
+        with BoundedPool[Seen](_THREADS, note) as pool:
+            for one in wanted:
+                if isinstance(one, PicturePair):
+                    if table.claim_distance(one.here.key, one.there.key):
+                        claimed = [picture for picture in one if table.claim_picture(picture.key)]
+                        pool.submit(partial(self._compare, one, claimed))
+                elif table.claim_picture(one.key):
+                    pool.submit(partial(self._make, one))
         return missing
 
-    def _make(self, picture: Picture) -> Made:
-        try:
-            image = self._read(picture)
-        except RowFailedError as error:
-            return Made(picture.key, visible(str(error), 400))
-        except StorageError as error:
-            return Made(picture.key, visible(str(error), 400))
-        self._places.out.write(thumbnail_path(picture.key), thumbnail(image))
+    def _make(self, picture: Picture) -> Seen:
+        if thumbnail_path(picture.key) in self._there:
+            return Seen([Made(picture.key, None)])
+        return Seen([self._small(picture, self._image(picture))])
+
+    def _compare(self, pair: PicturePair, claimed: list[Picture]) -> Seen:
+        here, there = self._image(pair.here), self._image(pair.there)
+        images = {pair.here.key: here, pair.there.key: there}
+        made = [self._small(picture, images[picture.key]) for picture in claimed]
+        return Seen(made, (pair, _distance(here, there)))
+
+    def _small(self, picture: Picture, image: Image.Image | Unread) -> Made:
+        path = thumbnail_path(picture.key)
+        if path not in self._there:
+            if isinstance(image, Unread):
+                return Made(picture.key, image.why)
+            self._places.out.write(path, thumbnail(image))
         return Made(picture.key, None)
+
+    def _image(self, picture: Picture) -> Image.Image | Unread:
+        try:
+            return self._read(picture)
+        except (RowFailedError, StorageError) as error:
+            return Unread(visible(str(error), 400))
 
     def _read(self, picture: Picture) -> Image.Image:
         if picture.owner == "reference":
@@ -126,6 +174,16 @@ def thumbnail(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=_QUALITY, method=2)
     return buffer.getvalue()
+
+
+def _distance(here: Image.Image | Unread, there: Image.Image | Unread) -> Distance:
+    if isinstance(here, Unread) or isinstance(there, Unread):
+        return "not read"
+    return distance(_pixels(here), _pixels(there))
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _is_deep(image: Image.Image) -> bool:

@@ -47,7 +47,8 @@
       const there = row.against
         ? drawn(row.against.images, row.against.error, `the other result of ${row.id}`)
         : nothing("no such row");
-      tiles.push(tile("result", "there", there));
+      const distances = (row.against?.distances ?? []).slice(0, 4).map(uso.distance);
+      tiles.push(tile("result", ["there", ...distances.filter(Boolean)].join(" · "), there));
     }
     return uso.el("div", { class: `strip tiles-${tiles.length}` }, tiles);
   };

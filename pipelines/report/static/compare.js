@@ -1,5 +1,8 @@
-/* Two pictures over each other, with a slider between them. */
+/* Two pictures: how far apart they are, and over each other with a slider between them. */
 "use strict";
+
+/** The distance of two pictures in words; undefined: it was not measured. */
+uso.distance = (value) => (typeof value === "number" ? `${value.toFixed(1)} dB` : value ?? undefined);
 
 /** A comparison of two lists of sources; the slider takes arrow keys, and the picture dragging. */
 uso.slider = (here, there, alt) => {

@@ -13,13 +13,16 @@
 
   const sources = (image) => [image.full, image.thumb];
 
+  const distance = (value) =>
+    uso.el("p", { class: "note distance" }, `PSNR: ${uso.distance(value) ?? "not measured"}`);
+
   const results = (row) => {
     const there = row.against?.images ?? [];
-    return row.images.map((image, index) => {
+    return row.images.flatMap((image, index) => {
       const alt = `result of ${row.id}`;
       const other = there[index];
       const comparable = other && (other.full || other.thumb) && (image.full || image.thumb);
-      if (comparable) return uso.slider(sources(image), sources(other), alt);
+      if (comparable) return [uso.slider(sources(image), sources(other), alt), distance(row.against.distances[index])];
       const picture = whole(image, alt);
       return image.full ? uso.el("a", { href: image.full, class: "whole", target: "_blank", rel: "noopener" }, picture) : picture;
     });

@@ -27,9 +27,11 @@ BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 TIMES = Timings(fetch=10, condition=20, inference=60, decode=5, store=5)
 
 
-def drawn(storage: Storage, row_id: str, *, seed: int = 0, **columns: Any) -> dict[str, Any]:
-    """Store an image, and return the record of its row."""
-    data = encode(picture(48, 32, seed=seed), "PNG")
+def drawn(
+    storage: Storage, row_id: str, *, seed: int = 0, data: bytes | None = None, **columns: Any
+) -> dict[str, Any]:
+    """Store an image, or `data` in its place, and return the record of its row."""
+    data = data or encode(picture(48, 32, seed=seed), "PNG")
     uri = storage.write(image_path(row_id, 0, 1, "png"), data)
     outcome = Outcome(
         row_id=row_id,

@@ -146,7 +146,26 @@ def test_pictures_are_shown_side_by_side(page: Page) -> None:
     images = card.locator("img")
     expect(images).to_have_count(4)
     assert [image.evaluate("i => i.decode().then(() => i.naturalWidth)") for image in images.all()]
-    assert card.locator("figcaption").all_inner_texts() == ["content", "style", "here", "there"]
+    assert card.locator("figcaption").all_inner_texts() == [
+        "content",
+        "style",
+        "here",
+        "there · identical",
+    ]
+
+
+def test_pairs_that_differ_are_found_from_the_summary(page: Page) -> None:
+    table = page.locator("#distances")
+    expect(table.locator("tr", has_text="identical").locator("td").first).to_have_text("20")
+    expect(table.locator("tr", has_text="differ").locator("td").first).to_have_text("18")
+    median = table.locator("tr", has_text="median").locator("td").first.inner_text()
+    table.get_by_text("show, lowest PSNR first").click()
+    expect(page.locator("#cards .open").first).to_have_text("row-01")
+    caption = page.locator(".card", has_text="row-01").locator("figcaption").last
+    assert caption.inner_text() == f"there · {median}"
+    table.locator("td.id a").nth(1).click()
+    expect(page.locator("#detail-title")).to_have_text("row-03")
+    expect(page.locator("#detail .distance")).to_have_text(f"PSNR: {median}")
 
 
 def test_filters_find_what_they_say_and_are_in_the_address(page: Page) -> None:
