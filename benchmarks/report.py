@@ -121,14 +121,13 @@ def measure(output: Path, thumbnails: int, other: Path | None) -> None:
             last = what
 
     write_report(places, ReportOptions(thumbnails=thumbnails), progress)
-    whole = time.perf_counter() - began
+    whole, cpu = time.perf_counter() - began, time.process_time() - cpu
     for what, at in stages:
         print(f"{what:<16} began at {at:6.1f} s")
     size = sum(path.stat().st_size for path in (output / "report").rglob("*") if path.is_file())
     first = (output / "report/index.html").stat().st_size
-    print(
-        f"report     {whole:.1f} s, {time.process_time() - cpu:.1f} s of CPU time, {size / 1e6:.1f} MB; index.html {first / 1e3:.0f} kB"
-    )
+    print(f"report     {whole:.1f} s, {cpu:.1f} s of CPU time")
+    print(f"files      {size / 1e6:.1f} MB; index.html {first / 1e3:.0f} kB")
     print(f"memory     {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB at most")
 
 
