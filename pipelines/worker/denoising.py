@@ -37,6 +37,7 @@ class Denoiser:
         self._pipeline = pipeline
         self._stream = stream
         self._begun: Mark | None = None
+        self._ended: Mark | None = None
 
     def await_room(self) -> None:
         """Wait until the steps of the last request have begun.
@@ -46,6 +47,11 @@ class Denoiser:
         """
         if self._begun is not None:
             self._begun.wait()
+
+    def await_end(self) -> None:
+        """Wait until the device has nothing to denoise."""
+        if self._ended is not None:
+            self._ended.wait()
 
     def denoise(
         self, requests: Sequence[tuple[PreparedRequest, range]], most: int
@@ -73,6 +79,7 @@ class Denoiser:
                 for (n, _), each in zip(batch, latents, strict=True):
                     begun[n][1].latents.append(each)
                     begun[n][1].steps.append(steps)
+                self._ended = steps.end
         return [denoised for _, denoised in begun]
 
     def _condition(self, prepared: PreparedRequest) -> tuple[Conditioning, Denoised]:

@@ -1,8 +1,8 @@
 """The device of one worker: threads take turns on it, and running out of memory is survived.
 
-A turn ends when a request was given to the device, not when it is drawn: the next one is given
-while the device is at work, and the thread whose turn it was decodes beside it, where the device
-has a lane for that.
+Where the device has a lane to decode on, a turn ends when a request was given to the device, not
+when it is drawn: the next one is given while the device is at work, and the thread whose turn it
+was decodes beside it.
 
 Imported when a worker is built, so that the driver's process never loads torch.
 """
@@ -99,26 +99,50 @@ class Drawer:
             raise
 
     def _drawn(self, request: Waiting) -> Drawing:
-        with self._turn.take(unless=lambda: request.denoised is not None) as is_ours:
+        with self._turn.take(unless=lambda: self._is_served(request)) as is_ours:
             if is_ours:
-                self._denoise(request)
-                if not self._decoder.is_beside:
-                    return self._decoded_in_turn(request)
-        if self._decoder.is_beside:
-            with suppress(torch.OutOfMemoryError):
-                return self._decoder.decode(_denoised(request))
+                self._take_turn(request)
+        if request.drawing is not None:
+            return request.drawing
+        with suppress(torch.OutOfMemoryError):
+            return self._decoder.decode(_denoised(request))
         with self._turn.take():
             return self._decoded_in_turn(request)
 
-    def _denoise(self, request: Waiting) -> None:
-        """Take a turn: give the device a request, and what can be denoised with it."""
+    def _is_served(self, request: Waiting) -> bool:
+        """Whether other threads' turns have done for a request all that is done in turns."""
+        return (request.denoised if self._decoder.is_beside else request.drawing) is not None
+
+    def _take_turn(self, request: Waiting) -> None:
+        called = [request] if request.denoised is not None else self._denoise(request)
+        if not self._decoder.is_beside:
+            request.drawing = self._decoded_in_turn(request)
+            # In turns of their own, the others would come between rows that can be drawn together.
+            for other in called:
+                if other is not request and other.denoised is not None:
+                    self._decode_other(other)
+
+    def _denoise(self, request: Waiting) -> list[Waiting]:
+        """Give the device a request, and what can be denoised with it; returns them all."""
         self._denoiser.await_room()
+        if self.waiting.images_with(request) < self._most_images(request.form):
+            # Given ahead, it would miss those that come while the device is at work.
+            self._denoiser.await_end()
         called = self.waiting.call(request)
         if len(called) > 1 and not self._denoise_together(called):
             for other in called:  # each in its own turn, so that none pays for another
                 other.alone = True
         if request.denoised is None:
             request.denoised = self._denoised_alone(request)
+        return called
+
+    def _decode_other(self, request: Waiting) -> None:
+        try:
+            request.drawing = self._decoded_in_turn(request)
+        except torch.AcceleratorError:
+            raise
+        except Exception:  # it meets it again in its own turn
+            logger.exception("decoding_failed")
 
     def _denoise_together(self, requests: list[Waiting]) -> bool:
         """Denoise several requests, in smaller batches when memory is short; whether it worked."""

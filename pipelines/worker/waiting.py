@@ -43,13 +43,15 @@ class Waiting:
 
     Attributes:
         seeds: one for each image.
-        denoised: what another thread's turn has made of it.
+        denoised: what a turn, its own or another thread's, has made of it.
+        drawing: likewise, where it is decoded in turns.
         alone: whether it is to be drawn without others.
     """
 
     prepared: PreparedRequest
     seeds: range
     denoised: Denoised | None = None
+    drawing: Drawing | None = None
     alone: bool = False
 
     @property
@@ -114,15 +116,24 @@ class WaitingRoom:
         small = form.size.width * form.size.height <= BATCHED_PIXELS
         return self._most_images if small else 1
 
+    def images_with(self, request: Waiting) -> int:
+        """How many images would be drawn if a request was called now, its own among them."""
+        with self._lock:
+            return sum(len(each.seeds) for each in self._fitting(request))
+
     def call(self, request: Waiting) -> list[Waiting]:
         """Take a request out, and those that can be drawn with it, the first to come first."""
-        room = self.most_images(request.form) - len(request.seeds)
-        called = [request]
         with self._lock:
-            for other in self._waiting:
-                fits = len(other.seeds) <= room and other.form == request.form
-                if fits and other is not request and not (request.alone or other.alone):
-                    called.append(other)
-                    room -= len(other.seeds)
+            called = self._fitting(request)
             self._waiting = [other for other in self._waiting if other not in called]
         return called
+
+    def _fitting(self, request: Waiting) -> list[Waiting]:
+        room = self.most_images(request.form) - len(request.seeds)
+        fitting = [request]
+        for other in self._waiting:
+            fits = len(other.seeds) <= room and other.form == request.form
+            if fits and other is not request and not (request.alone or other.alone):
+                fitting.append(other)
+                room -= len(other.seeds)
+        return fitting

@@ -208,13 +208,14 @@ def test_short_memory_while_denoising_waits_for_what_is_decoded_beside() -> None
     assert pipeline.drawn == [0, 1, 1]
 
 
-def test_a_row_that_cannot_be_decoded_costs_its_batch_nothing() -> None:
+@pytest.mark.parametrize("lanes", [TWO_LANES, Lanes(HostStream())], ids=["two", "one"])
+def test_a_row_that_cannot_be_decoded_costs_its_batch_nothing(lanes: Lanes) -> None:
     def bug(_: int) -> None:
         raise ZeroDivisionError
 
     gate = Gate()
     pipeline = Misbehaving(at(0, gate), before_decoding=at(2, bug))
-    drawer = Drawer(pipeline, batch_images=3, lanes=TWO_LANES)
+    drawer = Drawer(pipeline, batch_images=3, lanes=lanes)
     with rows(drawer) as draw:
         futures = [draw(0)]
         assert gate.reached.wait(WAIT_S)
