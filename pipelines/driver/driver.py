@@ -202,23 +202,26 @@ class ValidRows:
         return self._feeder.exhausted and not self._at_hand
 
     def take(self, most: int) -> list[ManifestEntry]:
-        """Up to `most` valid rows that are at hand."""
-        self._read(most - len(self._at_hand))
+        """Up to `most` valid rows that are at hand; where none is, passes some others."""
+        self._look_for(most - len(self._at_hand))
         taken, self._at_hand = self._at_hand[:most], self._at_hand[most:]
         return taken
 
     def look_ahead(self) -> bool:
         """Whether a valid row is at hand; takes none, and passes a bounded number of others."""
-        passed = 0
-        while not self._at_hand and passed < _MIN_AHEAD and self._read(1):
-            passed += 1
+        if not self._at_hand:
+            self._look_for(1)
         return bool(self._at_hand)
 
-    def _read(self, most: int) -> int:
-        taken = self._feeder.take(max(most, 0))
-        for entry in taken:
-            if isinstance(entry.row, RejectedRow):
-                self._reject(entry, entry.row)
-            else:
-                self._at_hand.append(entry)
-        return len(taken)
+    def _look_for(self, most: int) -> None:
+        passed = 0
+        while most > 0 and passed < _MIN_AHEAD:
+            entries = self._feeder.take(most)
+            passed += len(entries)
+            for entry in entries:
+                if isinstance(entry.row, RejectedRow):
+                    self._reject(entry, entry.row)
+                else:
+                    self._at_hand.append(entry)
+            if self._at_hand or not entries:
+                return
