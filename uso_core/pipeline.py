@@ -29,8 +29,8 @@ DEFAULT_CACHE_BYTES = 256 * 2**20
 class USOPipeline:
     """Draws images with USO. An image depends on its request alone, not on those before it.
 
-    One call at a time: the models are shared. Only `prepare` may be called from other threads
-    meanwhile.
+    One call at a time: the models are shared. Meanwhile other threads may call `prepare`, and,
+    unless the preset keeps the VAE on the host, one of them `decode_pixels`.
 
     Args:
         components: the loaded models.
