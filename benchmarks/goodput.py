@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="seconds of work per actor")
     parser.add_argument("--actors", type=int, default=8)
     parser.add_argument("--skew", action="store_true", help="rows of 1 to 8 times --work")
-    parser.add_argument("--only", choices=sorted(SYSTEMS), help="one system alone")
+    parser.add_argument("--only", choices=sorted(SYSTEMS), nargs="+", help="these systems alone")
     arguments = parser.parse_args()
     works = row_works(arguments.work, arguments.seconds * arguments.actors, skew=arguments.skew)
     ray.init(
@@ -55,7 +55,7 @@ def main() -> None:
         object_store_memory=300 * 10**6,
         log_to_driver=False,
     )
-    for name in [arguments.only] if arguments.only else SYSTEMS:
+    for name in arguments.only or SYSTEMS:
         with tempfile.TemporaryDirectory() as folder:
             manifest = Path(folder) / "manifest.parquet"
             write_works(manifest, works)
@@ -166,13 +166,13 @@ def ray_data_tuned(manifest: Path, output: Path, actors: int) -> list[Span]:
     """Small blocks, one row a batch, several calls at a time in each actor."""
     rows = pq.read_metadata(manifest).num_rows
     dataset = ray.data.read_parquet(str(manifest)).repartition(max(4 * actors, rows // 4))
-    dataset = dataset.map_batches(
-        RayDataUDF,
-        batch_size=1,
-        compute=ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=8),
-        num_cpus=1,
-        max_concurrency=5,
+    pool = ray.data.ActorPoolStrategy(
+        size=actors,
+        max_tasks_in_flight_per_actor=8,
+        max_concurrent_calls_per_actor=5,
+        enable_true_multi_threading=True,  # else calls of one actor wait for each other
     )
+    dataset = dataset.map_batches(RayDataUDF, batch_size=1, compute=pool, num_cpus=1)
     return _written(dataset, output)
 
 
