@@ -159,7 +159,7 @@ def test_pairs_that_differ_are_found_from_the_summary(page: Page) -> None:
     expect(table.locator("tr", has_text="identical").locator("td").first).to_have_text("20")
     expect(table.locator("tr", has_text="differ").locator("td").first).to_have_text("18")
     median = table.locator("tr", has_text="median").locator("td").first.inner_text()
-    table.get_by_text("show, lowest PSNR first").click()
+    table.get_by_text("show, lowest first").click()
     expect(page.locator("#cards .open").first).to_have_text("row-01")
     caption = page.locator(".card", has_text="row-01").locator("figcaption").last
     assert caption.inner_text() == f"there · {median}"
@@ -326,6 +326,9 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser, report: Path) -> 
     )
     overflow = "document.documentElement.scrollWidth - innerWidth"
     assert page.evaluate(overflow) <= 0
+    label = page.locator("#distances caption").bounding_box()
+    assert label is not None
+    assert label["x"] + label["width"] <= 360
     page.locator("#cards .open").nth(3).click()
     expect(page.locator("#detail")).to_be_visible()
     dialog = page.locator("#detail")
