@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from pipelines.driver.feeder import entry_bytes
 from pipelines.driver.tasks import Task
 from pipelines.driver.traits import FORM_WORTH, Traits, traits_of
 from pipelines.driver.turns import work_in
@@ -30,6 +31,7 @@ class _Waiting:
     number: int  # of those that came before
     task: Task
     traits: Traits
+    num_bytes: int
     given: bool = False
 
 
@@ -63,15 +65,23 @@ class RowQueue:
         self._holders: dict[int, int] = {}  # how many workers remember a thing
         self._added = 0
         self._given = 0
+        self._num_bytes = 0
         self._longest_first = False
 
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the values of the rows at hand: they may hold whole images."""
+        return self._num_bytes
+
     def add(self, task: Task) -> None:
         """Take in a row, behind the others."""
-        row = _Waiting(self._added, task, traits_of(task.row, batched=self._batched))
+        traits = traits_of(task.row, batched=self._batched)
+        row = _Waiting(self._added, task, traits, entry_bytes(task.entry))
         self._added += 1
+        self._num_bytes += row.num_bytes
         self._rows[row.number] = row
         for thing, worth in row.traits.things.items():
             if thing not in self._having and thing not in self._holders:
@@ -156,6 +166,7 @@ class RowQueue:
         del self._rows[row.number]
         row.given = True
         self._given += 1
+        self._num_bytes -= row.num_bytes
         for thing in row.traits.things:
             self._drop_given(thing)
         if row.traits.form is not None:

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from pipelines.driver.affinity import RowQueue
 from pipelines.driver.crew import Crew, Member
+from pipelines.driver.feeder import AHEAD_BYTES
 from pipelines.driver.flow import FlowControl
 from pipelines.driver.start_watch import StartWatch
 from pipelines.driver.tasks import DispatchPolicy, Settled, Task
@@ -249,7 +250,8 @@ class Dispatcher:
     def _read_ahead(self) -> None:
         """Know enough rows to see the end coming, and then take the long ones first."""
         wanted = _AHEAD * self._flow.limit * len(self._crew) - len(self._fresh)
-        taken = self._source.take(wanted) if wanted > 0 else []
+        has_room = wanted > 0 and self._fresh.num_bytes < AHEAD_BYTES
+        taken = self._source.take(wanted) if has_room else []
         for entry in taken:
             assert isinstance(entry.row, ManifestRow)
             self._fresh.add(Task(entry, entry.row))
