@@ -19,7 +19,7 @@ from pipelines.manifest.references import is_uri
 from pipelines.manifest.row_parser import ALIASES
 from pipelines.record import record_schema
 from pipelines.storage.storage import StorageError, public_uri
-from uso_core.checkpoint import ModelCard, ModelSource, describe_model
+from uso_core.checkpoint import ModelCard, describe_model
 from uso_core.errors import CheckpointError
 from uso_core.request import MAX_SEED, Limits, Parameters
 
@@ -47,22 +47,12 @@ def describe_command(config_path: Path, overrides: Sequence[str]) -> int:
 
 def _model(config: RunConfig, console: Console, problems: list[Exception]) -> ModelCard | None:
     model = config.model
-    remote = [name for name in (model.base, model.uso, model.siglip) if is_uri(name)]
     base = screen.one_line(public_uri(model.base))
-    if remote:
+    if any(map(is_uri, model.locations)):
         _fact(console, "model", f"{base}: its files are pulled, and looked at, when a run starts")
         return None
-    source = ModelSource(
-        base=model.base,
-        uso=model.uso,
-        siglip=model.siglip,
-        base_revision=model.base_revision,
-        uso_revision=model.uso_revision,
-        siglip_revision=model.siglip_revision,
-        loras=model.lora_files,
-    )
     try:
-        card = describe_model(source)
+        card = describe_model(model.source)
     except CheckpointError as error:
         _problem(console, "model", error, problems)
         return None

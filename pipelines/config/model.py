@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pipelines.config.strict import StrictModel
-from uso_core.checkpoint import LoraFile
+from uso_core.checkpoint import LoraFile, ModelSource
 from uso_core.presets import PRESETS, Attention, Preset, PresetName
 
 
@@ -15,7 +15,7 @@ class LoraConfig(StrictModel):
     """A LoRA of your own."""
 
     path: str
-    """A `.safetensors` file, at the same place on every node."""
+    """A `.safetensors` file: a path, the same on every node, or an fsspec URL."""
     weight: float = Field(default=1.0, ge=-4, le=4)
 
 
@@ -58,9 +58,22 @@ class ModelConfig(StrictModel):
         return preset.with_threshold(self.cache_threshold)
 
     @property
-    def lora_files(self) -> tuple[LoraFile, ...]:
-        """As the model's source has them."""
-        return tuple(LoraFile(lora.path, lora.weight) for lora in self.loras)
+    def source(self) -> ModelSource:
+        """Where the weights are, as it is written here: what is at a URL is not pulled."""
+        return ModelSource(
+            base=self.base,
+            uso=self.uso,
+            siglip=self.siglip,
+            base_revision=self.base_revision,
+            uso_revision=self.uso_revision,
+            siglip_revision=self.siglip_revision,
+            loras=tuple(LoraFile(lora.path, lora.weight) for lora in self.loras),
+        )
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """Of all weights."""
+        return (self.base, self.uso, self.siglip, *(lora.path for lora in self.loras))
 
     @model_validator(mode="after")
     def _runnable(self) -> ModelConfig:

@@ -29,17 +29,9 @@ class LookedAt:
 
 def look_at_model(config: ModelConfig) -> LookedAt:
     """The model's card, from its small files; nothing is pulled and nothing raised."""
-    source = ModelSource(
-        base=config.base,
-        uso=config.uso,
-        siglip=config.siglip,
-        base_revision=config.base_revision,
-        uso_revision=config.uso_revision,
-        siglip_revision=config.siglip_revision,
-        loras=config.lora_files,
-    )
+    source = config.source
     stand_in = ModelCard(public_uri(config.base), "original", Limits(), "")
-    if any(is_uri(location) for location in (config.base, config.uso, config.siglip)):
+    if any(map(is_uri, config.locations)):
         return LookedAt(stand_in, source, "its files are pulled, and looked at, when a run starts")
     try:
         return LookedAt(describe_model(source), source)

@@ -1,4 +1,4 @@
-"""Weights behind an fsspec URL → a folder on this node, pulled once however many ask for it."""
+"""Weights at an fsspec URL → a copy on this node, pulled once however many ask for it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
@@ -22,7 +23,7 @@ from pipelines.storage.faults import fault_of
 from pipelines.storage.local_files import write_file
 from pipelines.storage.storage import Options, StorageError, open_filesystem, public_uri
 from uso_core import layouts
-from uso_core.checkpoint import ModelSource
+from uso_core.checkpoint import LoraFile, ModelSource
 from uso_core.layouts import Part, PartName, Tree
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class Fetch(Protocol):
 
 
 def localize(config: ModelConfig, options: Options) -> ModelSource:
-    """The model's source with every fsspec URL replaced by a local folder that holds its files.
+    """The model's source with a local copy in place of every fsspec URL.
 
     Hub ids, `tiny` and local paths stay as they are. Of a folder at a URL, only the weights that
     the model needs are pulled. Safe to call from many processes of a node at once: one pulls, the
@@ -68,21 +69,23 @@ def localize(config: ModelConfig, options: Options) -> ModelSource:
 def localize_with(fetch: Fetch, config: ModelConfig, options: Options, cache: Path) -> ModelSource:
     """As `localize`, with folders below `cache` whose files `fetch` has made."""
 
-    def local(location: str, find: Find) -> str:
+    def local(location: str, take: Callable[[_Pull], Path]) -> str:
         if location.startswith("file://"):
             return location.removeprefix("file://")
         if Path(location).exists() or not is_uri(location):
             return location
-        return str(_pull(location, find, cache, options, fetch))
+        return str(_pulled(location, take, cache, options, fetch))
 
-    return ModelSource(
-        base=local(config.base, _base_parts),
-        uso=local(config.uso, layouts.uso_parts),
-        siglip=local(config.siglip, layouts.siglip_parts),
-        base_revision=config.base_revision,
-        uso_revision=config.uso_revision,
-        siglip_revision=config.siglip_revision,
-        loras=config.lora_files,
+    def lora(file: LoraFile) -> LoraFile:
+        return replace(file, path=local(file.path, _Pull.file))
+
+    source = config.source
+    return replace(
+        source,
+        base=local(source.base, lambda pull: pull.folder(_base_parts)),
+        uso=local(source.uso, lambda pull: pull.folder(layouts.uso_parts)),
+        siglip=local(source.siglip, lambda pull: pull.folder(layouts.siglip_parts)),
+        loras=tuple(map(lora, source.loras)),
     )
 
 
@@ -119,13 +122,15 @@ def patiently(call: Callable[[], T]) -> T:
     return retrying(call)
 
 
-def _pull(url: str, find: Find, cache: Path, options: Options, fetch: Fetch) -> Path:
-    """Bring the folder at `url` below `cache`; returns where it is, under its own name."""
+def _pulled(
+    url: str, take: Callable[[_Pull], Path], cache: Path, options: Options, fetch: Fetch
+) -> Path:
+    """Where what is at `url` is below `cache`, under its own name, once `take` has brought it."""
     home = cache / hashlib.sha256(url.encode()).hexdigest()[:16]
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / "lock"):
         try:
-            return _Pull(url, home, options, fetch).run(find)
+            return take(_Pull(url, home, options, fetch))
         except Exception as error:
             fault = fault_of(error)
             if fault is None:
@@ -142,22 +147,30 @@ class _Pull:
         self._fetch = fetch
         self._fs, path = open_filesystem(url, options)
         self._root = PurePosixPath(path.rstrip("/"))
-        self._folder = home / self._root.name
+        self._here = home / self._root.name
         self._versions_file = home / "versions.json"
         self._versions: dict[str, str] = {}
         if self._versions_file.exists():
             self._versions = json.loads(self._versions_file.read_text(encoding="utf-8"))
         self._noting = threading.Lock()
 
-    def run(self, find: Find) -> Path:
-        """Pull what is missing or has changed."""
+    def file(self) -> Path:
+        """Pull the file at the URL, if it is missing or has changed."""
+        info = patiently(lambda: self._fs.info(str(self._root)))
+        if info["type"] == "directory":
+            raise StorageError(self._url, "this is a folder; give the file")
+        self._bring(self._root.name, self._root, info, self._here)
+        return self._here
+
+    def folder(self, find: Find) -> Path:
+        """Pull what is missing or has changed of the folder at the URL."""
         infos = self._files()
         parts = find(Tree(self._url, frozenset(infos))).values()
         needed = {name for part in parts for name in part.names}
         wanted = [name for name in infos if name in needed or infos[name]["size"] <= _SMALL_BYTES]
         with ThreadPoolExecutor(_STREAMS) as pool:
             list(pool.map(lambda name: self._pull_file(name, infos[name]), wanted))
-        return self._folder
+        return self._here
 
     def _files(self) -> dict[str, Mapping[str, Any]]:
         """Relative name → fsspec's facts of each file at the URL."""
@@ -174,15 +187,20 @@ class _Pull:
         }
 
     def _pull_file(self, name: str, info: Mapping[str, Any]) -> None:
-        target = self._folder / name
-        if not target.resolve().is_relative_to(self._folder.resolve()):
+        target = self._here / name
+        if not target.resolve().is_relative_to(self._here.resolve()):
             raise StorageError(self._url, f"{name!r} would lead out of the cache folder")
+        self._bring(name, self._root / name, info, target)
+
+    def _bring(
+        self, name: str, remote: PurePosixPath, info: Mapping[str, Any], target: Path
+    ) -> None:
         version = _version(info)
         if self._versions.get(name) == version and _size(target) == info["size"]:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f"{target.name}.half")
-        self._fetch(self._fs, str(self._root / name), info["size"], half)
+        self._fetch(self._fs, str(remote), info["size"], half)
         if _size(half) != info["size"]:
             reason = f"{name}: {_size(half)} bytes came of {info['size']}; try again"
             raise StorageError(self._url, reason, "unavailable")
