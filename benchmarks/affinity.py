@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from pipelines.driver.tasks import DispatchPolicy
+from pipelines.dispatch.tasks import DispatchPolicy
 from pipelines.rows import ManifestRow, Reference
 from tests.pipelines.simulated_pool import Given, SimulatedPool, hit_rate, run_all
 from uso_core.request import Parameters

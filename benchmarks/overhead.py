@@ -28,13 +28,13 @@ from benchmarks.instant_pool import InstantPool, drive, instant_config
 from benchmarks.pipeline import NoWork, write_rows
 from pipelines.config.inputs import FetchConfig
 from pipelines.config.output import OutputConfig
-from pipelines.driver.dispatch import Dispatcher
+from pipelines.dispatch.dispatcher import Dispatcher
+from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.recorder import Recorder
 from pipelines.driver.run import run
 from pipelines.driver.selection import RowSelection
 from pipelines.driver.stats import RunStats
-from pipelines.driver.tasks import DispatchPolicy, Settled
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.rows import ManifestEntry
 from pipelines.storage.storage import Storage

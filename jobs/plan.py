@@ -15,7 +15,7 @@ from jobs import exits, screen
 from jobs.progress import duration
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
-from pipelines.driver.errors import RowsChangedError
+from pipelines.errors import RowsChangedError
 from pipelines.ledger.ledger import Ledger, LedgerError
 from pipelines.manifest.manifest import Manifest, ManifestError
 from pipelines.planning.calibration import Settings, read_calibration

@@ -17,7 +17,7 @@ from jobs.summary import exit_code, print_summary
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.config.watching import LoggingConfig
-from pipelines.driver.errors import RunError
+from pipelines.errors import RunError
 from pipelines.ledger.lease import LeaseHeldError
 from pipelines.ledger.ledger import LedgerError
 from pipelines.manifest.manifest import ManifestError

@@ -1,1 +1,1 @@
-"""One run: rows to the workers, outcomes to the ledger. Only `ray_actors` knows Ray."""
+"""One run: rows to the workers, outcomes to the ledger. Only the modules `ray_*` know Ray."""

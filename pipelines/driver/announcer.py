@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
 from pipelines.driver.board import Board
-from pipelines.driver.errors import BrokenOffError
 from pipelines.driver.prepare import Job
 from pipelines.driver.run_file import RunState
 from pipelines.driver.stats import RunStats, RunSummary
+from pipelines.errors import BrokenOffError
 from pipelines.ledger.ledger import LedgerError
 from pipelines.manifest.error import ManifestError
 from pipelines.packing.error import PackError

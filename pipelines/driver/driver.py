@@ -6,19 +6,19 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from pipelines.dispatch.dispatcher import Dispatcher
+from pipelines.dispatch.feeder import RowFeeder
+from pipelines.dispatch.tasks import DispatchPolicy, Settled
+from pipelines.dispatch.workers import WatchedPool
 from pipelines.driver.board import Board, Workforce
 from pipelines.driver.budget import check_budget
-from pipelines.driver.dispatch import Dispatcher
-from pipelines.driver.errors import ClusterError
-from pipelines.driver.feeder import RowFeeder
 from pipelines.driver.output_guard import OutputGuard
 from pipelines.driver.prepare import Job
 from pipelines.driver.recorder import Recorder
 from pipelines.driver.selection import RowSelection
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import Queues, RunStats
-from pipelines.driver.tasks import DispatchPolicy, Settled
-from pipelines.driver.workers import WatchedPool
+from pipelines.errors import ClusterError
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
 from pipelines.worker.activity import Activity

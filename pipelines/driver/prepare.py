@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
-from pipelines.driver.errors import LeaseLostError
+from pipelines.dispatch.workers import WorkerEnv
 from pipelines.driver.run_file import RunFile
-from pipelines.driver.workers import WorkerEnv
+from pipelines.errors import LeaseLostError
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest

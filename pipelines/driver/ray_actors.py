@@ -18,8 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipelines.driver.head_watch import HeadWatch
-from pipelines.driver.workers import (
+from pipelines.dispatch.workers import (
     Event,
     Finished,
     Lost,
@@ -29,6 +28,7 @@ from pipelines.driver.workers import (
     Watching,
     WorkerEnv,
 )
+from pipelines.driver.head_watch import HeadWatch
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.watch.logs import log_of_worker, row_in_log
 from pipelines.worker.activity import Activity, WorkerInfo

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipelines.config.cluster import RayConfig, StylizeConfig
-from pipelines.driver.errors import ClusterError
 from pipelines.driver.head_watch import knock
+from pipelines.errors import ClusterError
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
 

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from pipelines.driver.errors import ClusterError
 from pipelines.driver.head_watch import HeadWatch
+from pipelines.errors import ClusterError
 from pipelines.packing.shard import ShardTask, write_shard
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported

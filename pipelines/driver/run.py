@@ -11,17 +11,17 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from pipelines.config.schema import RunConfig
+from pipelines.dispatch.workers import Watching
 from pipelines.driver.announcer import Announcer
 from pipelines.driver.board import Board
 from pipelines.driver.driver import Driver
-from pipelines.driver.errors import RunError
 from pipelines.driver.packing import pack_dataset
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.ray_actors import RayPool, RowWorker
 from pipelines.driver.ray_session import ray_session
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import Listener, RunStats, RunSummary, Snapshot
-from pipelines.driver.workers import Watching
+from pipelines.errors import RunError
 from pipelines.packing.pack import PackFacts
 from pipelines.planning.calibration import save_calibration
 from pipelines.watch.logs import run_in_log

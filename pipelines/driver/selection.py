@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from pipelines.config.output import OnErrorConfig, OutputConfig
-from pipelines.driver.errors import RowsChangedError
 from pipelines.driver.stats import RunStats
+from pipelines.errors import RowsChangedError
 from pipelines.ledger.done_rows import DoneRows
 from pipelines.ledger.ledger import Ledger, Recorded
 from pipelines.manifest.manifest import Batch

@@ -13,11 +13,11 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError
 
 from pipelines.config.cluster import StylizeConfig
 from pipelines.config.schema import RunConfig
-from pipelines.driver.dispatch import Dispatcher
-from pipelines.driver.errors import WorkersFailedError
+from pipelines.dispatch.dispatcher import Dispatcher
+from pipelines.dispatch.tasks import DispatchPolicy, Settled
+from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, WorkerEnv
 from pipelines.driver.ray_actors import RayPool, RowWorker, row_event
-from pipelines.driver.tasks import DispatchPolicy, Settled
-from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, WorkerEnv
+from pipelines.errors import WorkersFailedError
 from pipelines.rows import ManifestEntry, ManifestRow
 from pipelines.worker.spec import StylizerSpec
 from tests.integration.scripted_worker import (
@@ -29,7 +29,7 @@ from tests.integration.scripted_worker import (
     SlowToAnswerWorker,
     scripted_row,
 )
-from tests.pipelines.driver.test_dispatch import ListSource, codes
+from tests.pipelines.dispatch.test_dispatcher import ListSource, codes
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(120)]
 

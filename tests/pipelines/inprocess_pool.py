@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, StartFailed
+from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, StartFailed
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.activity import Activity
 

@@ -12,9 +12,9 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipelines.driver.dispatch import Dispatcher
-from pipelines.driver.tasks import DispatchPolicy, Settled
-from pipelines.driver.workers import Event, Finished, Lost, Ready
+from pipelines.dispatch.dispatcher import Dispatcher
+from pipelines.dispatch.tasks import DispatchPolicy, Settled
+from pipelines.dispatch.workers import Event, Finished, Lost, Ready
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome
 
 Work = Callable[[str, ManifestRow], None]

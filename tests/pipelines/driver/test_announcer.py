@@ -16,11 +16,11 @@ from pipelines.config.schema import RunConfig
 from pipelines.driver.announcer import Announcer
 from pipelines.driver.board import Board
 from pipelines.driver.driver import Driver
-from pipelines.driver.errors import BrokenOffError, TooManyFailuresError
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.run import summarize
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import RunStats
+from pipelines.errors import BrokenOffError, TooManyFailuresError
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.storage.storage import StorageError
 from tests.pipelines import http_origin as http

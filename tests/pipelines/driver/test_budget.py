@@ -4,8 +4,8 @@ import pytest
 
 from pipelines.config.output import OnErrorConfig
 from pipelines.driver.budget import check_budget
-from pipelines.driver.errors import TooManyFailuresError
 from pipelines.driver.stats import RECENT_ROWS, RunStats
+from pipelines.errors import TooManyFailuresError
 from pipelines.failures import Failure, FailureCode
 
 

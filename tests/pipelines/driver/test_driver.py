@@ -13,10 +13,10 @@ import pytest
 from pipelines.config.schema import RunConfig
 from pipelines.driver.board import Board
 from pipelines.driver.driver import Driver
-from pipelines.driver.errors import RowsChangedError, RunError, TooManyFailuresError
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import RunStats, Snapshot
+from pipelines.errors import RowsChangedError, RunError, TooManyFailuresError
 from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.lease import Lease, LeaseHeldError
 from pipelines.ledger.ledger import count_records, iter_records

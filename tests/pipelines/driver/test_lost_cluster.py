@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.driver.errors import ClusterError
+from pipelines.errors import ClusterError
 from tests.pipelines.driver.test_driver import config, driver_of, names, ok, recorded, write_rows
 from tests.pipelines.inprocess_pool import InProcessPool
 

@@ -11,11 +11,11 @@ import pytest
 
 from pipelines.config.schema import RunConfig
 from pipelines.driver.board import Board
-from pipelines.driver.errors import LeaseLostError
 from pipelines.driver.packing import pack_dataset
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.stats import RunStats
+from pipelines.errors import LeaseLostError
 from pipelines.packing.pack import pack
 from pipelines.storage.storage import Storage
 from tests.pipelines.manifests import write

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.config.schema import RunConfig
-from pipelines.driver.errors import RowsChangedError
 from pipelines.driver.selection import RowSelection
 from pipelines.driver.stats import RunStats
+from pipelines.errors import RowsChangedError
 from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.done_rows import DoneRows
 from pipelines.ledger.ledger import Ledger

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from pipelines.driver.dispatch import Dispatcher
-from pipelines.driver.errors import WorkersFailedError
-from pipelines.driver.tasks import DispatchPolicy, Settled
+from pipelines.dispatch.dispatcher import Dispatcher
+from pipelines.dispatch.tasks import DispatchPolicy, Settled
+from pipelines.errors import WorkersFailedError
 from pipelines.failures import Failure
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, Timings
 from tests.pipelines.inprocess_pool import DiesError, HangsError, InProcessPool

@@ -6,8 +6,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
-from pipelines.driver.errors import WorkersFailedError
-from pipelines.driver.tasks import DispatchPolicy
+from pipelines.dispatch.tasks import DispatchPolicy
+from pipelines.errors import WorkersFailedError
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Which row goes to which worker, when; and what becomes of a row whose worker died.
 
 Every row that is taken from the source settles exactly once. Rows are pulled: a worker gets its
-next row when it has room; of those at hand, `pipelines.driver.affinity` chooses it. When a worker
+next row when it has room; of those at hand, `pipelines.dispatch.affinity` chooses it. When a worker
 dies, each row that was on it is a suspect, and suspects are tried alone on a worker that holds
 nothing else: a row that kills two workers alone is recorded as `worker_lost`, and its neighbours
 pay no more than another try. Knows nothing of Ray.
@@ -15,13 +15,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from pipelines.driver.affinity import RowQueue
-from pipelines.driver.crew import Crew, Member
-from pipelines.driver.feeder import AHEAD_BYTES
-from pipelines.driver.flow import FlowControl
-from pipelines.driver.start_watch import StartWatch
-from pipelines.driver.tasks import DispatchPolicy, Settled, Task
-from pipelines.driver.workers import Event, Finished, Lost, Raised, Ready, WorkerPool
+from pipelines.dispatch.affinity import RowQueue
+from pipelines.dispatch.crew import Crew, Member
+from pipelines.dispatch.feeder import AHEAD_BYTES
+from pipelines.dispatch.flow import FlowControl
+from pipelines.dispatch.start_watch import StartWatch
+from pipelines.dispatch.tasks import DispatchPolicy, Settled, Task
+from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, WorkerPool
 from pipelines.failures import Failure
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome
 
@@ -34,7 +34,7 @@ _AHEAD = 4  # rows known in advance, as a multiple of what the workers hold
 
 
 class RowSource(Protocol):
-    """Where rows come from; see `pipelines.driver.feeder.RowFeeder`."""
+    """Where rows come from; see `pipelines.dispatch.feeder.RowFeeder`."""
 
     @property
     def exhausted(self) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines.driver.dispatch import Dispatcher
-from pipelines.driver.feeder import AHEAD_BYTES
-from pipelines.driver.tasks import DispatchPolicy
+from pipelines.dispatch.dispatcher import Dispatcher
+from pipelines.dispatch.feeder import AHEAD_BYTES
+from pipelines.dispatch.tasks import DispatchPolicy
 from pipelines.rows import ManifestEntry, ManifestRow
 from tests.pipelines.simulated_pool import ListSource, SimulatedPool
 from uso_core.request import Parameters

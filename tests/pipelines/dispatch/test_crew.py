@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from pipelines.driver.crew import Crew
-from pipelines.driver.tasks import Task
+from pipelines.dispatch.crew import Crew
+from pipelines.dispatch.tasks import Task
 from pipelines.rows import ManifestEntry, ManifestRow
 from uso_core.request import Parameters
 

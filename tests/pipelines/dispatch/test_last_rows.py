@@ -10,9 +10,9 @@ from itertools import count, pairwise
 
 import pytest
 
-from pipelines.driver.dispatch import Dispatcher
-from pipelines.driver.tasks import DispatchPolicy
-from pipelines.driver.workers import Event, Finished, Ready
+from pipelines.dispatch.dispatcher import Dispatcher
+from pipelines.dispatch.tasks import DispatchPolicy
+from pipelines.dispatch.workers import Event, Finished, Ready
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, Timings
 from uso_core.request import Parameters
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from pipelines.driver.tasks import Task
-from pipelines.driver.turns import Turns
+from pipelines.dispatch.tasks import Task
+from pipelines.dispatch.turns import Turns
 from pipelines.rows import Outcome
 
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.affinity import KINDS, grid, manifests, measure, nameless, row
-from pipelines.driver.affinity import PASSES_PER_WORKER, RowQueue
-from pipelines.driver.dispatch import Dispatcher
-from pipelines.driver.tasks import DispatchPolicy, Task
+from pipelines.dispatch.affinity import PASSES_PER_WORKER, RowQueue
+from pipelines.dispatch.dispatcher import Dispatcher
+from pipelines.dispatch.tasks import DispatchPolicy, Task
 from pipelines.rows import ManifestEntry, ManifestRow
 from tests.pipelines.pictures import picture
 from tests.pipelines.simulated_pool import Given, ListSource, SimulatedPool, hit_rate, run_all

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.driver.flow import FlowControl
+from pipelines.dispatch.flow import FlowControl
 from pipelines.rows import Outcome, Timings
 
 TIMES = Timings(fetch=100, condition=10, inference=80, decode=60, store=200)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pipelines.driver.feeder import RowFeeder, entry_bytes
+from pipelines.dispatch.feeder import RowFeeder, entry_bytes
 from pipelines.failures import Failure
 from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
 from uso_core.request import Parameters

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pipelines.driver.turns import Turns, work_in
+from pipelines.dispatch.turns import Turns, work_in
 from pipelines.rows import ManifestRow, Outcome, Timings
 from uso_core.request import Parameters
 
