@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from PIL import Image
-from torch.autograd import DeviceType
+from torch.autograd import DeviceType  # type: ignore[attr-defined]  # there, but not in its __all__
 from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile
 
@@ -197,11 +197,11 @@ def shares(events: Iterable[FunctionEventAvg], *, on_gpu: bool) -> list[tuple[st
     """
     if on_gpu:
         times = [
-            (event.key, event.self_device_time_total)
+            (event.key or "", event.self_device_time_total)
             for event in events
             if event.device_type == DeviceType.CUDA
         ]
     else:
-        times = [(event.key, event.self_cpu_time_total) for event in events]
+        times = [(event.key or "", event.self_cpu_time_total) for event in events]
     total = sum(time_us for _, time_us in times)
     return [(name, us / total) for name, us in sorted(times, key=lambda item: -item[1])]
