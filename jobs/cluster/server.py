@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import psutil
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from jobs.cluster.job import Job, job_of, jobs_named
 from pipelines.driver.head_watch import knock
@@ -29,6 +30,8 @@ from ray.util.state.exception import RayStateApiException
 
 _KNOCK_S = 10
 _RECONNECT_S = 1
+_NODES_S = 5
+_NODES_EVERY_S = 0.25
 _CHATTY = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk")
 _PORTS = {"http": 80, "https": 443}
 
@@ -173,15 +176,26 @@ class JobServer:
         False where that cannot be told. An address such as localhost says nothing: it may be a
         port that is forwarded.
         """
+        # A cluster that is just up takes jobs a moment before it tells its nodes.
+        until_told = Retrying(
+            retry=retry_if_result(lambda nodes: not nodes),
+            wait=wait_fixed(_NODES_EVERY_S),
+            stop=stop_after_delay(_NODES_S),
+            retry_error_callback=lambda _: set[str](),
+        )
+        nodes: set[str] = until_told(self._nodes)
+        own = {address.address for of in psutil.net_if_addrs().values() for address in of}
+        return bool(nodes) and nodes <= own
+
+    def _nodes(self) -> set[str]:
+        """The addresses of the nodes that are alive; empty where that cannot be told."""
         client = StateApiClient(address=self.address, headers=dict(self._headers))
         options = ListApiOptions(filters=[("state", "=", "ALIVE")])
         try:
             found = client.list(StateResource.NODES, options, raise_on_missing_output=False)
         except (RayStateApiException, OSError):
-            return False
-        nodes = {node.node_ip for node in found if isinstance(node, NodeState)}
-        own = {address.address for of in psutil.net_if_addrs().values() for address in of}
-        return bool(nodes) and nodes <= own
+            return set()
+        return {node.node_ip for node in found if isinstance(node, NodeState)}
 
     @property
     def _shown(self) -> str:

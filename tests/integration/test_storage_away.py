@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,16 +48,19 @@ def proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
 
 
 class CutsOff:
-    """A listener that takes the store away as soon as so many rows are completed."""
+    """A listener that takes the store away as soon as so many rows are on record."""
 
-    def __init__(self, proxy: FaultProxy, after_rows: int, seconds: float) -> None:
+    def __init__(
+        self, proxy: FaultProxy, recorded: Callable[[], int], after_rows: int, seconds: float
+    ) -> None:
         self._proxy = proxy
+        self._recorded = recorded
         self._after_rows = after_rows
         self._seconds = seconds
         self.at: float | None = None
 
     def update(self, snapshot: Snapshot) -> None:
-        if self.at is None and snapshot.completed >= self._after_rows:
+        if self.at is None and snapshot.completed and self._recorded() >= self._after_rows:
             self.at = time.monotonic()
             self._proxy.go_away(self._seconds)
 
@@ -74,18 +77,21 @@ def test_a_store_that_goes_for_good_ends_the_run_and_one_that_comes_back_does_no
     settings["stylize"]["actors"] = 1
     config = RunConfig.model_validate(settings)
 
-    for_good = CutsOff(proxy, after_rows=3, seconds=FOR_GOOD)
+    def recorded() -> int:
+        return len(read_records(output, s3))
+
+    for_good = CutsOff(proxy, recorded, after_rows=3, seconds=FOR_GOOD)
     with pytest.raises(BrokenOffError, match="check the endpoint and the network"):
         run(config, listener=for_good)
     assert for_good.at is not None
     assert PATIENCE_S < time.monotonic() - for_good.at < 3.5 * PATIENCE_S
-    committed = len(read_records(output, s3))
-    assert 0 < committed < ROWS
+    committed = recorded()
+    assert 3 <= committed < ROWS
 
     # The lease could not be given back; from a process of its own it is known to be nobody's.
     Storage.at(output, s3_server.options).delete("run/lease.json")
     proxy.go_away(0)
-    for_a_while = CutsOff(proxy, after_rows=3, seconds=PATIENCE_S / 2)
+    for_a_while = CutsOff(proxy, recorded, after_rows=committed + 3, seconds=PATIENCE_S / 2)
     summary = run(config, listener=for_a_while)
     assert for_a_while.at is not None
     assert (summary.completed, summary.skipped) == (ROWS - committed, committed)
