@@ -3,7 +3,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
 
 import pytest
 
@@ -11,26 +10,12 @@ from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.errors import WorkersFailedError
 from pipelines.failures import Failure
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome, Timings
+from pipelines.rows import ManifestRow, Outcome, Timings
 from tests.pipelines.inprocess_pool import DiesError, HangsError, InProcessPool
+from tests.pipelines.simulated_pool import ListSource
 from uso_core.request import Parameters
 
 FAST = DispatchPolicy(retry_delay_s=0.01)
-
-
-class ListSource:
-    """Rows from memory, all at hand."""
-
-    def __init__(self, entries: Iterable[ManifestEntry]) -> None:
-        self._left = list(entries)
-
-    @property
-    def exhausted(self) -> bool:
-        return not self._left
-
-    def take(self, most: int) -> list[ManifestEntry]:
-        taken, self._left = self._left[:most], self._left[most:]
-        return taken
 
 
 def row(name: str, num_steps: int = 1) -> ManifestRow:
@@ -48,7 +33,7 @@ def ok(manifest_row: ManifestRow) -> Outcome:
 def settle_all(
     pool: InProcessPool, todo: list[ManifestRow], policy: DispatchPolicy | None = None
 ) -> list[Settled]:
-    source = ListSource(ManifestEntry(r) for r in todo)
+    source = ListSource(todo)
     dispatcher = Dispatcher(pool, source, policy or FAST)
     settled: list[Settled] = []
     deadline = time.monotonic() + 20
@@ -191,7 +176,7 @@ def slow_last_row(r: ManifestRow) -> Outcome:
 
 def settle_all_but(pool: InProcessPool, todo: list[ManifestRow]) -> tuple[Dispatcher, int]:
     """A dispatcher that waits for r0, on a worker of its own, and how many rows have settled."""
-    dispatcher = Dispatcher(pool, ListSource(ManifestEntry(r) for r in todo), FAST)
+    dispatcher = Dispatcher(pool, ListSource(todo), FAST)
     settled = 0
     while settled < len(todo) - 1:
         settled += len(list(dispatcher.step(0.05)))
@@ -223,7 +208,7 @@ def test_draining_lets_rows_end_and_gives_out_no_more() -> None:
         time.sleep(0.05)
         return ok(r)
 
-    source = ListSource(ManifestEntry(r) for r in rows(50))
+    source = ListSource(rows(50))
     dispatcher = Dispatcher(InProcessPool(1, work), source, DispatchPolicy(rows_in_flight=2))
     settled = list(dispatcher.step(0.5))
     while not dispatcher.in_flight:
@@ -268,7 +253,7 @@ def test_no_room_for_any_worker_ends_the_run_after_a_while() -> None:
 
 def test_workers_that_are_placed_late_do_their_work() -> None:
     pool = InProcessPool(2, ok, room=False)
-    source = ListSource(ManifestEntry(r) for r in rows(6))
+    source = ListSource(rows(6))
     dispatcher = Dispatcher(pool, source, DispatchPolicy(placement_timeout_s=5))
     assert list(dispatcher.step(0.01)) == []
     pool.find_room()
@@ -312,7 +297,7 @@ def test_what_has_settled_comes_before_what_ends_the_run() -> None:
             return Outcome(row_id=r.id, failure=Failure("storage_write", "full"))
         return ok(r)
 
-    source = ListSource(ManifestEntry(r) for r in rows(4))
+    source = ListSource(rows(4))
     pool = InProcessPool(1, work)
     policy = DispatchPolicy(rows_in_flight=4)
     dispatcher = Dispatcher(pool, source, policy, on_failure=stop_at_failure)

@@ -13,7 +13,8 @@ import pytest
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import DispatchPolicy
 from pipelines.dispatch.workers import Event, Finished, Ready
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome, Timings
+from pipelines.rows import ManifestRow, Outcome, Timings
+from tests.pipelines.simulated_pool import ListSource
 from uso_core.request import Parameters
 
 STEP_S = 0.25
@@ -68,27 +69,17 @@ class SimulatedPool:
         heapq.heappush(self._events, (when, next(self._order), event))
 
 
-class Rows:
-    """A source that has all rows at hand."""
-
-    def __init__(self, steps: Sequence[int]) -> None:
-        self._left = [
-            ManifestEntry(ManifestRow(f"r{n}", "", None, (), Parameters(num_steps=num_steps), "f"))
-            for n, num_steps in enumerate(steps)
-        ]
-
-    @property
-    def exhausted(self) -> bool:
-        return not self._left
-
-    def take(self, most: int) -> list[ManifestEntry]:
-        taken, self._left = self._left[:most], self._left[most:]
-        return taken
+def rows_of(steps: Sequence[int]) -> ListSource:
+    """Rows that are all at hand, each with its number of steps."""
+    return ListSource(
+        ManifestRow(f"r{n}", "", None, (), Parameters(num_steps=num_steps), "f")
+        for n, num_steps in enumerate(steps)
+    )
 
 
 def work_off(pool: SimulatedPool, steps: Sequence[int]) -> None:
     policy = DispatchPolicy(max_rows_in_flight=16)
-    dispatcher = Dispatcher(pool, Rows(steps), policy, clock=lambda: pool.now)
+    dispatcher = Dispatcher(pool, rows_of(steps), policy, clock=lambda: pool.now)
     settled = 0
     while not dispatcher.done:
         settled += len(list(dispatcher.step(STEP_S)))
