@@ -18,7 +18,7 @@ from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, WorkerEnv
 from pipelines.driver.ray_actors import RayPool, RowWorker, row_event
 from pipelines.errors import WorkersFailedError
-from pipelines.rows import ManifestEntry, ManifestRow
+from pipelines.rows import ManifestRow
 from pipelines.worker.spec import StylizerSpec
 from tests.integration.scripted_worker import (
     CannotLoadWorker,
@@ -29,7 +29,8 @@ from tests.integration.scripted_worker import (
     SlowToAnswerWorker,
     scripted_row,
 )
-from tests.pipelines.dispatch.test_dispatcher import ListSource, codes
+from tests.pipelines.dispatch.test_dispatcher import codes
+from tests.pipelines.simulated_pool import ListSource
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(120)]
 
@@ -69,7 +70,7 @@ def wait_for(pool: RayPool, kind: type[Event], timeout_s: float = 30) -> list[Ev
 
 
 def settle(pool: RayPool, rows: list[ManifestRow], policy: DispatchPolicy) -> list[Settled]:
-    dispatcher = Dispatcher(pool, ListSource(ManifestEntry(row) for row in rows), policy)
+    dispatcher = Dispatcher(pool, ListSource(rows), policy)
     settled: list[Settled] = []
     while not dispatcher.done:
         settled += dispatcher.step(0.2)
