@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import secrets
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 _PREFIX, _SUFFIX = ".uso-", ".tmp"
+# Some network filesystems and some in user space sync files, and no folders.
+_NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
 
 
 def write_file(path: Path, data: bytes | memoryview) -> None:
@@ -28,7 +33,7 @@ def write_file(path: Path, data: bytes | memoryview) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -39,6 +44,30 @@ def copy_file(source: Path, target: Path) -> None:
         memoryview(mapped) as data,
     ):
         write_file(target, data)
+
+
+def files_below(folder: str) -> Iterator[tuple[str, int]]:
+    """Path and bytes of each file below a folder, and of what links to one; none if it is not there.
+
+    Raises:
+        OSError: the folder cannot be listed, or a link leads nowhere. It is not taken for empty.
+    """
+
+    def cannot_list(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for parent, _, names in os.walk(folder, onerror=cannot_list):
+        for name in names:
+            path = os.path.join(parent, name)
+            try:
+                found = os.stat(path)
+            except FileNotFoundError:
+                if os.path.islink(path):
+                    raise
+                continue  # it went meanwhile
+            if stat.S_ISREG(found.st_mode):
+                yield path, found.st_size
 
 
 def is_leftover(name: str) -> bool:
@@ -52,12 +81,16 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed into a folder last, where its filesystem knows how to."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(descriptor)

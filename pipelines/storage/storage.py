@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -21,7 +21,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from pipelines.storage.error import StorageError
 from pipelines.storage.faults import Fault, error_code, fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
-from pipelines.storage.local_files import copy_file, is_leftover, write_file
+from pipelines.storage.local_files import copy_file, files_below, is_leftover, write_file
 from pipelines.storage.outage import Outage
 from pipelines.storage.urls import public_uri, resolve_secrets
 
@@ -99,7 +99,9 @@ class Storage:
         if self._local:
             self._call(path, lambda: write_file(Path(self._full(path)), data))
         else:
-            self._call(path, lambda: self._put(path, data))
+            chunks = {"chunksize": _PUT_BYTES} if "s3" in self._fs.protocol else {}
+            options = chunks | self._put_timeout(len(data))
+            self._call(path, lambda: self._fs.pipe_file(self._full(path), bytes(data), **options))
         return self.uri(path)
 
     def write_from(self, path: str, source: Path) -> str:
@@ -107,7 +109,8 @@ class Storage:
         if self._local:
             self._call(path, lambda: copy_file(source, Path(self._full(path))))
         else:
-            self._call(path, lambda: self._fs.put_file(str(source), self._full(path)))
+            options = self._put_timeout(source.stat().st_size)
+            self._call(path, lambda: self._fs.put_file(str(source), self._full(path), **options))
         return self.uri(path)
 
     def read(self, path: str) -> bytes:
@@ -124,13 +127,8 @@ class Storage:
 
         Leftovers of writers that were killed are not listed.
         """
-        infos = self._call(prefix, lambda: self._find(prefix))
-        start = len(self._root) + 1
-        return {
-            name[start:]: info["size"]
-            for name, info in sorted(infos.items())
-            if info["type"] == "file" and not is_leftover(name)
-        }
+        found = self._call(prefix, lambda: self._find(prefix))
+        return {path: found[path] for path in sorted(found) if not is_leftover(path)}
 
     def list(self, prefix: str) -> list[str]:
         """The paths of all files below the folder `prefix`, sorted; `[]` if there is none."""
@@ -158,11 +156,10 @@ class Storage:
         """Remove the temporary files that killed writers left below `prefix`; returns how many."""
         if not self._local:
             return 0
-        left = [
-            name for name in self._call(prefix, lambda: self._find(prefix)) if is_leftover(name)
-        ]
-        for name in left:
-            self.delete(name[len(self._root) + 1 :])
+        found = self._call(prefix, lambda: self._find(prefix))
+        left = [path for path in found if is_leftover(path)]
+        for path in left:
+            self.delete(path)
         return len(left)
 
     def check_writable(self) -> None:
@@ -183,23 +180,31 @@ class Storage:
             raise ValueError(f"{path!r} is not a path inside a storage folder")
         return f"{self._root}/{path}".rstrip("/")
 
-    def _find(self, prefix: str) -> dict[str, Any]:
-        folder = self._full(prefix) + "/"
+    def _find(self, prefix: str) -> dict[str, int]:
+        """Path → bytes of all files below a folder, leftovers among them."""
+        folder, start = self._full(prefix) + "/", len(self._root) + 1
+        # fsspec's own way takes a local folder that cannot be listed for an empty one.
+        found = files_below(folder) if self._local else self._objects_below(folder)
+        return {name[start:]: num_bytes for name, num_bytes in found}
+
+    def _objects_below(self, folder: str) -> Iterator[tuple[str, int]]:
         self._fs.invalidate_cache()
         try:
             found = self._fs.find(folder, detail=True)
         except FileNotFoundError as error:
             if error_code(error) == "NoSuchBucket":
                 raise
-            return {}
-        return {name: info for name, info in found.items() if name.startswith(folder)}
+            return
+        for name, info in found.items():
+            # An empty object whose name ends with a slash stands for a folder.
+            if info["type"] == "file" and name.startswith(folder) and not name.endswith("/"):
+                yield name, info["size"]
 
-    def _put(self, path: str, data: bytes | memoryview) -> None:
-        options: dict[str, Any] = {"chunksize": _PUT_BYTES} if "s3" in self._fs.protocol else {}
-        if self._fs.async_impl:
-            # A client that waits for the server's leave to send (100-continue) waits for ever.
-            options["timeout"] = min(_PUT_S, self._patience_s) + len(data) / _SLOWEST_PUT
-        self._fs.pipe_file(self._full(path), bytes(data), **options)
+    def _put_timeout(self, num_bytes: int) -> dict[str, float]:
+        """A client that waits for the server's leave to send (100-continue) waits for ever."""
+        if not self._fs.async_impl:
+            return {}
+        return {"timeout": min(_PUT_S, self._patience_s) + num_bytes / _SLOWEST_PUT}
 
     def _call(self, path: str, operation: Callable[[], T]) -> T:
         over = stop_after_delay(self._patience_s)

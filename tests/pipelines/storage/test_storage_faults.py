@@ -16,12 +16,14 @@ from typing import Any
 
 import pytest
 
+from pipelines.storage.local_files import sync_folder
 from pipelines.storage.storage import Storage, StorageError
 from tests.pipelines import http_origin as http
 from tests.pipelines.http_origin import Answer, Origin
 
 BODY = secrets.token_bytes(4000)
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>reduce your request rate</Message></Error>"
+_LIST_RECORDS = "/bucket?list-type=2&prefix=out%2Frecords%2F&delimiter=&encoding-type=url"
 EXPIRED = b"<Error><Code>ExpiredToken</Code><Message>The token has expired.</Message></Error>"
 
 
@@ -96,6 +98,13 @@ def test_a_store_that_takes_the_connection_and_says_nothing_is_given_up(origin: 
     origin.on("/bucket/out/a", http.hang)
     with pytest.raises(StorageError, match="check the endpoint"):
         at(origin, patience_s=0.3).write("a", BODY)
+
+
+def test_one_that_says_nothing_to_a_large_file_is_given_up(origin: Origin, tmp_path: Path) -> None:
+    (tmp_path / "shard").write_bytes(BODY)
+    origin.on("/bucket/out/a", http.hang)
+    with pytest.raises(StorageError, match="check the endpoint"):
+        at(origin, patience_s=0.3).write_from("a", tmp_path / "shard")
 
 
 def test_one_that_comes_late_does_not_begin_to_wait_anew(origin: Origin) -> None:
@@ -173,6 +182,49 @@ def test_a_disk_that_is_full_keeps_what_was_there_and_nothing_half(tmp_path: Pat
     assert caught.value.fault == "full"
     assert storage.read("a") == b"as it was"
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path))
+    (tmp_path / "records").symlink_to("records")  # a loop, which not even root may follow
+    with pytest.raises(StorageError, match="records: unusable"):
+        storage.list("records")
+
+
+def test_files_that_were_moved_to_another_disk_and_linked_are_listed(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path / "out"))
+    storage.write("records/a", b"12")
+    (tmp_path / "moved").write_bytes(b"123")
+    (tmp_path / "out" / "records" / "b").symlink_to(tmp_path / "moved")
+    assert storage.sizes("records") == {"records/a": 2, "records/b": 3}
+    (tmp_path / "moved").unlink()
+    with pytest.raises(StorageError, match="records/b"):
+        storage.sizes("records")
+
+
+def test_an_object_that_stands_for_a_folder_is_no_file(origin: Origin) -> None:
+    listed = "".join(
+        f"<Contents><Key>out/records/{name}</Key><Size>{size}</Size></Contents>"
+        for name, size in (("", 0), ("a", 2), ("deeper/", 0))
+    )
+    page = f"<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>"
+    origin.on(_LIST_RECORDS, http.ok(page.encode(), content_type="application/xml"))
+    assert at(origin).sizes("records") == {"records/a": 2}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a filesystem that syncs no folders")
+def test_a_filesystem_that_syncs_no_folders_is_of_use() -> None:
+    with pytest.raises(OSError, match="Invalid argument"):
+        synced(Path("/proc/self"))
+    sync_folder(Path("/proc/self"))
+
+
+def synced(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that not even root may write")
