@@ -134,27 +134,17 @@ class GuardedBackend(httpcore2.NetworkBackend):
             NameNotFoundError: there is no such host.
             httpcore2.ConnectError, httpcore2.ConnectTimeout: no address answers.
         """
-        addresses = self._checked_addresses(host, port)
-        if not addresses:
-            raise httpcore2.ConnectError(f"{host} has no address")
-        return self._connect(addresses, port, timeout, local_address, socket_options)
-
-    def _connect(
-        self,
-        addresses: list[Address],
-        port: int,
-        timeout: float | None,
-        *options: Any,  # noqa: ANN401 - the rest of `connect_tcp`'s
-    ) -> httpcore2.NetworkStream:
-        first, *others = addresses
-        try:
-            return _DeadlineStream(
-                self._tcp.connect_tcp(str(first), port, _capped(timeout), *options)
-            )
-        except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
-            if not others:
-                raise
-        return self._connect(others, port, timeout, *options)
+        failed: Exception = httpcore2.ConnectError(f"{host} has no address")
+        for address in self._checked_addresses(host, port):
+            try:
+                return _DeadlineStream(
+                    self._tcp.connect_tcp(
+                        str(address), port, _capped(timeout), local_address, socket_options
+                    )
+                )
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:  # noqa: PERF203
+                failed = error
+        raise failed
 
     def _checked_addresses(self, host: str, port: int) -> list[Address]:
         try:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pipelines.config.inputs import FetchConfig
+from pipelines.failures import RowFailedError
 from pipelines.fetch.errors import fetch_failed
 from pipelines.fetch.fetched import Fetched, too_large
+from pipelines.storage.faults import fault_of
+
+# Not of the path: a network disk that is away for a while (EIO), or too many open files.
+_OF_THE_DISK = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE})
 
 
 class LocalReader:
@@ -34,13 +40,10 @@ class LocalReader:
                 if not stat.S_ISREG(os.fstat(file).st_mode):
                     raise fetch_failed("uri_not_found", uri, "it is not a file")
                 data = stream.read(self._max_bytes + 1)
-        except PermissionError as error:
-            raise fetch_failed(
-                "uri_forbidden", uri, "the file may not be read; check its permissions"
-            ) from error
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            said = getattr(error, "strerror", None) or str(error)
-            reason = f"the file cannot be read ({said}); check the path"
+        except OSError as error:
+            raise _cannot_read(uri, error) from error
+        except ValueError as error:  # a NUL in the path
+            reason = f"the file cannot be read ({error}); check the path"
             raise fetch_failed("uri_not_found", uri, reason) from error
         if len(data) > self._max_bytes:
             raise too_large(uri, self._max_bytes)
@@ -58,6 +61,16 @@ class LocalReader:
         if self._roots and not any(path.is_relative_to(root) for root in self._roots):
             raise fetch_failed("uri_refused", uri, "it is outside the folders of fetch.local_roots")
         return path
+
+
+def _cannot_read(uri: str, error: OSError) -> RowFailedError:
+    if isinstance(error, PermissionError):
+        reason = "the file may not be read; check its permissions"
+        return fetch_failed("uri_forbidden", uri, reason)
+    reason = f"the file cannot be read ({error.strerror or error})"
+    if error.errno in _OF_THE_DISK or fault_of(error) == "unavailable":
+        return fetch_failed("uri_timeout", uri, f"{reason}; check the disk that it is on")
+    return fetch_failed("uri_not_found", uri, f"{reason}; check the path")
 
 
 def _path_of(uri: str) -> str:

@@ -47,7 +47,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def files_below(folder: str) -> Iterator[tuple[str, int]]:
-    """Path and bytes of each file below a folder, and of what links to one; none if it is not there.
+    """Path and bytes of each file below a folder, links to files too; none if it is not there.
 
     Raises:
         OSError: the folder cannot be listed, or a link leads nowhere. It is not taken for empty.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -205,6 +206,13 @@ def test_what_is_no_readable_file(make: Make, tmp_path: Path) -> None:
     assert failure_of(fetcher, "/dev/zero").code == "uri_not_found"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that can be opened and not read")
+def test_a_disk_that_fails_says_nothing_about_the_path(make: Make) -> None:
+    failure = failure_of(make(), "/proc/self/mem")
+    assert (failure.code, failure.retryable) == ("uri_timeout", True)
+    assert "Input/output error" in failure.message
+
+
 # --- caps that hold for every kind --------------------------------------------------------------
 
 
@@ -294,6 +302,15 @@ def test_retry_after_is_honoured(make: Make, origin: Origin, form: str) -> None:
     make().fetch(url)
     assert time.monotonic() - started > 0.5
     assert origin.hits["/x"] == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["soon", "-1", "Mon, 20 Nov 99999999999 19:12:08 GMT", f"Mon, 20 Nov 1995 19:12:08 +{10**19}"],
+)
+def test_a_retry_after_that_means_nothing_is_none(make: Make, origin: Origin, value: str) -> None:
+    url = origin.on("/x", http.status(429, Retry_After=value), http.ok(PNG))
+    assert make().fetch(url).size == (48, 32)
 
 
 def test_retry_after_beyond_the_deadline_is_not_waited_for(make: Make, origin: Origin) -> None:

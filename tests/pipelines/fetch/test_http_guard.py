@@ -234,6 +234,14 @@ def test_the_next_address_is_tried_when_one_does_not_answer(origin: Origin) -> N
     reader.close()
 
 
+@pytest.mark.parametrize("count", [0, 2000])
+def test_a_name_of_which_no_address_answers(origin: Origin, count: int) -> None:
+    addresses: list[Address] = [IPv4Address("127.0.0.2")] * count
+    backend = GuardedBackend(allow_private=True, resolve=lambda *_: addresses)
+    with pytest.raises(httpcore2.ConnectError):
+        backend.connect_tcp("many.test", origin.port, timeout=5)
+
+
 def test_a_slow_name_server_is_cut_off() -> None:
     def slow(host: str, port: int) -> list[Address]:
         time.sleep(2)
