@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from datetime import datetime, timezone
 from typing import Any
 
 from pipelines.config.output import OutputConfig
@@ -49,9 +48,9 @@ class Recorder:
         """Take one row's outcome; it is committed soon."""
         if not self._waiting:
             self._oldest = self._clock()
-        now = datetime.now(timezone.utc)
+        created_at = self._ledger.stamp()
         self._waiting.append(
-            make_record(entry, outcome, self._run, attempt=attempt, created_at=now)
+            make_record(entry, outcome, self._run, attempt=attempt, created_at=created_at)
         )
 
     def commit_if_due(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _MOST_SMALL_PARTS = 128
+_EPOCH = datetime.fromtimestamp(0, timezone.utc)
 
 
 class Ledger:
@@ -57,6 +59,7 @@ class Ledger:
         self._schema = schema
         self._index = DoneIndex(scan)
         self._examples = dict(scan.examples)
+        self._next_stamp = _EPOCH + timedelta(microseconds=scan.latest_us + 1)
         self._superseded = bool((~scan.counts).any())
         sized = zip(scan.parts, scan.num_rows, strict=True)
         self._small = {part.path: part for part, rows in sized if is_small(part, rows)}
@@ -92,6 +95,13 @@ class Ledger:
     def done_rows(self, *, retry_failed: bool) -> DoneRows:
         """For one pass over the manifest, the rows that it may leave out; see `DoneRows`."""
         return self._index.done_rows(retry_failed=retry_failed)
+
+    def stamp(self) -> datetime:
+        """The time for a new record: later than that of any record which it may replace.
+
+        An earlier run may have been made with a clock that was ahead of this one.
+        """
+        return max(datetime.now(timezone.utc), self._next_stamp)
 
     def append(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Commit records, in the shape of the schema, as one part: all of them or none.

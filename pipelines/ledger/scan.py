@@ -53,6 +53,7 @@ class Scan:
         origins: the different schemas, each with the URI of a part that has it.
         counts: `[n]`, which rows of all parts, in their order, count (see `dedup`).
         states: the keys of the rows that count, with payloads of `STATE_DTYPE`.
+        latest_us: when the last record was made, in microseconds since the epoch; 0: there is none.
         codes: what the states mean.
         examples: by failure code, of rows that count.
     """
@@ -62,6 +63,7 @@ class Scan:
     origins: Sequence[tuple[str, pa.Schema]]
     counts: npt.NDArray[np.bool_]
     states: SortedKeys
+    latest_us: int
     codes: StateCodes
     examples: Mapping[str, FailureExample]
 
@@ -190,6 +192,7 @@ class _Pass:
         high = self.high.taken(order)
         low = self.low.taken(order)
         completed = is_completed(self.states.values["state"])[order]
+        latest_us = int(self.created_at.values.max(initial=0))
         counting = rows_that_count(high, low, self.created_at.taken(order), completed, order)
         states = self.states.taken(order)
         counts = np.empty(len(order), bool)
@@ -207,6 +210,7 @@ class _Pass:
             origins=self.origins,
             counts=counts,
             states=SortedKeys(high, low, states),
+            latest_us=latest_us,
             codes=self.codes,
             examples={},
         )

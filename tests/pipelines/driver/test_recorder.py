@@ -3,6 +3,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -12,11 +14,13 @@ from pipelines.driver.recorder import Recorder
 from pipelines.failures import Failure
 from pipelines.ledger.ledger import Ledger, count_records
 from pipelines.record import RunFacts
-from pipelines.rows import ManifestEntry, Outcome, RejectedRow
+from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
-from tests.pipelines.records import SCHEMA, fingerprint
+from tests.pipelines.records import SCHEMA, failed, fingerprint, stored
+from uso_core.request import Parameters
 
 _FAILURE = Failure("invalid_request", "no")
+_FACTS = RunFacts(run_id="r", model="tiny:0", preset="exact")
 
 
 class HeldStorage(Storage):
@@ -41,9 +45,8 @@ def recorder(store: HeldStorage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Re
     """Commits each row; five that wait are many."""
     monkeypatch.setattr(recorder_module, "_MANY_ROWS", 4)
     monkeypatch.setattr(recorder_module, "_PAUSE_S", 0.2)
-    facts = RunFacts(run_id="r", model="tiny:0", preset="exact")
     ledger = Ledger.open(store, SCHEMA)
-    recorder = Recorder(ledger, facts, OutputConfig(path="unused", commit_rows=1))
+    recorder = Recorder(ledger, _FACTS, OutputConfig(path="unused", commit_rows=1))
     yield recorder
     store.through.set()
     recorder.close()
@@ -78,6 +81,22 @@ def test_a_slow_commit_is_waited_for_only_where_many_rows_wait(
     recorder.flush()
     assert recorder.waiting == 0
     assert count_records(store).failed == 6
+
+
+def test_a_record_replaces_one_that_was_made_with_a_clock_ahead_of_this_one(
+    store: HeldStorage,
+) -> None:
+    store.through.set()
+    ahead = datetime.now(timezone.utc) + timedelta(hours=1)
+    Ledger.open(store, SCHEMA).append([failed("a", created_at=ahead)])
+    ledger = Ledger.open(store, SCHEMA)
+    with closing(Recorder(ledger, _FACTS, OutputConfig(path="unused"))) as recorder:
+        row = ManifestRow("a", "", None, (), Parameters(seed=0), fingerprint("a"))
+        recorder.add(ManifestEntry(row, {"note": None}), Outcome(row_id="a"), 1)
+        recorder.flush()
+    assert count_records(store).completed == 1
+    ledger.compact()
+    assert [record["status"] for record in stored(store)] == ["completed"]
 
 
 def test_the_wait_ends_with_the_commit(
