@@ -78,6 +78,7 @@ def run(
                 with run_metrics(job.facts.run_id, board), closing(pool):
                     driver.work(pool)
             if driver.reached_end:  # else there is a next run, and little time
+                job.ledger.forget_rows()
                 dataset = pack_dataset(job, board, stop, cluster.join)
                 cluster.close()
                 board.show("compacting the records")

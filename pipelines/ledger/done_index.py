@@ -57,5 +57,9 @@ class DoneIndex:
         self._rows_by_state.update(states["state"].tolist())
         return len(replaced)
 
+    def forget_rows(self) -> None:
+        """Free the memory: what is left are the counts, and any other call is an error."""
+        del self._earlier
+
     def _find(self, row_ids: Sequence[str]) -> npt.NDArray[np.int64]:
         return self._earlier.find(*halves_of(row_keys(row_id.encode() for row_id in row_ids)))

@@ -123,6 +123,13 @@ class Ledger:
             if is_small(part, table.num_rows):
                 self._small[part.path] = part
 
+    def forget_rows(self) -> None:
+        """Free what is known of single rows: from now on none is looked up, nor appended.
+
+        Packing and compacting look at all records, and take about as much memory as `open` did.
+        """
+        self._index.forget_rows()
+
     def counts(self) -> LedgerCounts:
         """How many rows are recorded, of earlier runs too."""
         with self._count_lock:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import pickle
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -126,6 +127,20 @@ def test_rows_of_this_run_take_no_memory(storage: Storage) -> None:
         ledger.append([completed(f"{n}-{m}") for m in range(20)])
     assert len(pickle.dumps(ledger._index)) < before + 50
     assert ledger.counts() == count_records(storage)
+
+
+def test_what_is_known_of_single_rows_is_freed_before_all_records_are_looked_at_again(
+    local: Storage,
+) -> None:
+    Ledger.open(local, SCHEMA).append([failed("a", at=1), completed("b")])
+    ledger = Ledger.open(local, SCHEMA)
+    known = weakref.ref(ledger._index._earlier.payload)
+    ledger.append([completed("a", at=2)])
+    ledger.forget_rows()
+    assert known() is None
+    ledger.compact()
+    assert ledger.counts() == count_records(local)
+    assert len(stored(local)) == len(local.list("records")) + 1 == 2
 
 
 def test_one_append_is_one_part_and_none_is_none(storage: Storage) -> None:
