@@ -18,12 +18,13 @@ export RAY_USAGE_STATS_ENABLED := 0
 
 install: $(INSTALLED)
 
+# Python compiles a module when it is first imported; to compile all of them takes half a minute.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
 	  { echo "Python 3.10 to 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "installing into .venv; this takes a few minutes the first time"
 	$(PYTHON) -m venv .venv
-	$(PIP) install -qq -c constraints.txt -e '.[dev,s3]'
+	$(PIP) install -qq --no-compile -c constraints.txt -e '.[dev,s3]'
 	@touch $@
 
 demo: $(INSTALLED)
@@ -45,7 +46,7 @@ types: $(INSTALLED)
 
 # Those with Ray and with a browser are looked for where they are: to collect all takes ten seconds.
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not ray and not gpu and not weights and not browser'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not ray and not gpu and not browser'
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'ray and not slow and not alone' tests/integration
 	$(BIN)/python -m pytest -m alone tests/integration
 
