@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
@@ -12,17 +11,6 @@ from jobs.log import log_to
 from jobs.progress import LiveDisplay
 from pipelines.config.watching import LoggingConfig
 from pipelines.driver.stats import Snapshot
-
-
-@pytest.fixture(autouse=True)
-def log_settings() -> Iterator[None]:
-    """Leave the log as it was: the command sets it up for its own process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
 
 INFO = LoggingConfig(level="info")
 JSON = LoggingConfig(level="info", format="json")

@@ -20,6 +20,7 @@ from jobs.progress import (
 from pipelines.config.watching import LoggingConfig
 from pipelines.driver.stats import Snapshot
 from pipelines.watch.logs import JsonFormatter
+from tests.clock import Clock
 
 RUNNING = Snapshot(
     total=1200,
@@ -35,16 +36,6 @@ RUNNING = Snapshot(
     in_flight=9,
     waiting_for="fetching",
 )
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 50.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_rows_line_tells_how_far_the_rows_are() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +11,6 @@ from jobs.cli import app
 from tests.jobs.test_cli import loaded_after
 
 CONFIG = "manifest: {path: FOLDER/rows.jsonl}\noutput: {path: FOLDER/out}\nmodel: {base: tiny}\n"
-
-
-@pytest.fixture(autouse=True)
-def log_settings() -> Iterator[None]:
-    """Leave the log as it was: the command sets it up for its own process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def run(folder: Path, *arguments: str, config: str = CONFIG) -> Result:

@@ -18,21 +18,12 @@ from pipelines.ledger.lease import LEASE_PATH, Heartbeat
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
+from tests.clock import Clock
 from tests.jobs.test_cli import loaded_after
 from tests.jobs.test_status import record
 
 RUN = "20260103T000000-1"
 FAILURE = Failure("uri_not_found", "nothing there")
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 50.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def tell(output: Storage, state: str, reason: str = "") -> None:

@@ -1,14 +1,16 @@
-"""The places that everything on storage must work on."""
+"""The places that everything on storage must work on, and a web server."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from pipelines.storage.storage import Storage
+from tests.pipelines.http_origin import Origin, serving
 from tests.s3_server import S3Server
 
 
@@ -21,3 +23,10 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
         return Storage.at(f"memory://{secrets.token_hex(8)}/out")
     server = cast("S3Server", request.getfixturevalue("s3_server"))
     return Storage.at(f"s3://{server.new_bucket()}/out", server.options)
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    """A web server that answers as it is told to."""
+    with serving() as origin:
+        yield origin

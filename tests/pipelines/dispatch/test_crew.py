@@ -3,15 +3,8 @@ from __future__ import annotations
 from pipelines.dispatch.crew import Crew
 from pipelines.dispatch.tasks import Task
 from pipelines.rows import ManifestEntry, ManifestRow
+from tests.clock import Clock
 from uso_core.request import Parameters
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def task(name: str) -> Task:

@@ -22,7 +22,7 @@ WORKERS = 8
 Turn = tuple[float, float]  # of a row on its device: start and end
 
 
-class SimulatedPool:
+class StagedPool:
     """Workers that fetch, draw one row at a time and store, in no time but the clock's."""
 
     def __init__(self, starts_s: Sequence[float], *, fetch_s: float, store_s: float) -> None:
@@ -77,7 +77,7 @@ def rows_of(steps: Sequence[int]) -> ListSource:
     )
 
 
-def work_off(pool: SimulatedPool, steps: Sequence[int]) -> None:
+def work_off(pool: StagedPool, steps: Sequence[int]) -> None:
     policy = DispatchPolicy(max_rows_in_flight=16)
     dispatcher = Dispatcher(pool, rows_of(steps), policy, clock=lambda: pool.now)
     settled = 0
@@ -86,8 +86,8 @@ def work_off(pool: SimulatedPool, steps: Sequence[int]) -> None:
     assert settled == len(steps)
 
 
-def staggered_pool(chance: random.Random) -> SimulatedPool:
-    return SimulatedPool([chance.random() for _ in range(WORKERS)], fetch_s=0.2, store_s=0.3)
+def staggered_pool(chance: random.Random) -> StagedPool:
+    return StagedPool([chance.random() for _ in range(WORKERS)], fetch_s=0.2, store_s=0.3)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -109,7 +109,7 @@ def test_devices_end_together_where_rows_are_uneven(seed: int) -> None:
 
 
 def test_the_last_row_does_not_wait_behind_another_one() -> None:
-    pool = SimulatedPool([0.5 * n for n in range(WORKERS)], fetch_s=0.2, store_s=0.3)
+    pool = StagedPool([0.5 * n for n in range(WORKERS)], fetch_s=0.2, store_s=0.3)
     work_off(pool, [40] * (4 * WORKERS + 1))
     longest = max(pool.turns, key=lambda name: len(pool.turns[name]))
     assert longest == "w0"  # whose device was free first

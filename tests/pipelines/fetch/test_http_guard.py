@@ -72,12 +72,6 @@ class Names:
         return [ipaddress.ip_address(address) for address in found]
 
 
-@pytest.fixture
-def origin() -> Iterator[Origin]:
-    with http.serving() as origin:
-        yield origin
-
-
 def read(reader: HttpReader, url: str) -> bytes:
     return reader.read(url, Deadline.after(5)).data
 
@@ -251,7 +245,7 @@ def test_a_slow_name_server_is_cut_off() -> None:
     started = time.monotonic()
     with until(Deadline.after(0.1)), pytest.raises(httpcore2.ConnectTimeout):
         backend.connect_tcp("slow.test", 80, timeout=5)
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 1.5
 
 
 def test_proxies_of_the_environment_are_not_used(

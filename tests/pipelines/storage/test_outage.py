@@ -1,14 +1,7 @@
 from __future__ import annotations
 
 from pipelines.storage.outage import Outage
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 def fail(outage: Outage, clock: Clock, takes_s: float = 1.0) -> None:

@@ -7,7 +7,6 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,12 +17,6 @@ from tests.pipelines import http_origin as http
 from tests.pipelines.http_origin import Origin
 
 KEY = secrets.token_hex(16)
-
-
-@pytest.fixture
-def origin() -> Iterator[Origin]:
-    with http.serving() as origin:
-        yield origin
 
 
 def webhook(url: str, **config: Any) -> Webhook:
@@ -101,30 +94,30 @@ def test_what_will_not_pass_is_given_up_at_once(
     assert said in caplog.text
 
 
-def test_a_dead_receiver_costs_the_run_no_time_and_is_said_without_its_url(
+def test_a_dead_receiver_is_said_without_its_url(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     caplog.set_level(logging.INFO)
     hook = webhook(f"http://127.0.0.1:{port}/token-in-the-path", attempts=2)
-    began = time.monotonic()
     for kind in ("start", "progress", "end"):
         hook.send(event(kind))
-    assert time.monotonic() - began < 0.1
     assert hook.close() == 3
     assert "event=end attempts=2" in caplog.text
     assert "token-in-the-path" not in caplog.text
     assert KEY not in caplog.text
 
 
-def test_a_receiver_that_does_not_answer_is_left_when_the_time_is_over(origin: Origin) -> None:
+def test_a_receiver_that_does_not_answer_costs_the_run_no_time_and_is_left_at_the_end(
+    origin: Origin,
+) -> None:
+    began = time.monotonic()
     hook = webhook(origin.on("/", http.hang), timeout_s=20, flush_s=0.3)
     hook.send(event("start"))
     hook.send(event("end"))
-    began = time.monotonic()
     assert hook.close() == 2
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_progress_behind_a_slow_receiver_is_replaced_by_newer_progress(origin: Origin) -> None:

@@ -116,7 +116,6 @@ def test_loading_settles_device_and_dtype() -> None:
         fetch=FetchConfig(),
         output=OutputConfig(path="unused"),
         storage={},
-        torch_threads=torch.get_num_threads(),
     )
     pipeline = load_pipeline(spec)
     assert (pipeline.device.type, pipeline.dtype) == ("cpu", torch.float32)

@@ -17,15 +17,6 @@ from pipelines.worker.model_files import localize
 from tests.s3_server import S3Server
 from uso_core.checkpoint import ModelSource, describe_model
 from uso_core.errors import CheckpointError
-from uso_core.tiny import write_tiny_checkpoint
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny checkpoint in the original's files, with USO and SigLIP beside them."""
-    folder = tmp_path_factory.mktemp("weights") / "tiny-model"
-    write_tiny_checkpoint(folder, seed=1)
-    return folder
 
 
 def upload(folder: Path, url: str, options: dict[str, Any] | None = None) -> None:

@@ -16,17 +16,8 @@ from uso_core import fingerprint
 from uso_core.checkpoint import ModelSource, describe_model
 from uso_core.dimensions import dimensions_of
 from uso_core.errors import CheckpointError
-from uso_core.tiny import write_tiny_checkpoint
 
 _LARGE = "flux1-dev.safetensors"
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny checkpoint in the original's files, with USO and SigLIP beside them."""
-    folder = tmp_path_factory.mktemp("weights") / "tiny-model"
-    write_tiny_checkpoint(folder, seed=1)
-    return folder
 
 
 @pytest.fixture(autouse=True)
