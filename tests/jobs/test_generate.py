@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,12 @@ from jobs.cli import app
 DEMO = Path(__file__).parents[2] / "examples" / "demo"
 STYLE = str(DEMO / "paintings" / "harvest.webp")
 CONTENT = str(DEMO / "photos" / "cat.jpg")
+
+
+@pytest.fixture(autouse=True)
+def _one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiny models are slower on more threads, and the number stays with the process."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
 
 def generate(out: Path, *arguments: str) -> Result:

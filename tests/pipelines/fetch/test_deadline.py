@@ -20,8 +20,8 @@ def test_what_ends_in_time_is_passed_on() -> None:
 def test_what_does_not_is_not_waited_for() -> None:
     started = time.monotonic()
     with pytest.raises(DeadlineExceededError):
-        call_until(Deadline.after(0.05), lambda: time.sleep(1))
-    assert time.monotonic() - started < 0.5
+        call_until(Deadline.after(0.05), lambda: time.sleep(2))
+    assert time.monotonic() - started < 1.5
 
 
 def test_after_the_deadline_nothing_is_started() -> None:

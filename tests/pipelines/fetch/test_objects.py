@@ -123,7 +123,7 @@ def test_a_store_that_hangs_is_cut_off(make: Make) -> None:
         started = time.monotonic()
         failure = failure_of(make(s3_at(origin), timeout_s=0.5), "s3://bucket/x.png")
     assert failure.code == "uri_timeout"
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 4
 
 
 def test_a_store_that_is_away_is_a_timeout(make: Make) -> None:

@@ -119,14 +119,14 @@ def test_an_id_twice_in_one_append_is_read_once(storage: Storage) -> None:
     assert len(stored(storage)) == 2
 
 
-def test_rows_of_this_run_take_no_memory(storage: Storage) -> None:
-    Ledger.open(storage, SCHEMA).append([failed("a", at=1)])
-    ledger = Ledger.open(storage, SCHEMA)
+def test_rows_of_this_run_take_no_memory(local: Storage) -> None:
+    Ledger.open(local, SCHEMA).append([failed("a", at=1)])
+    ledger = Ledger.open(local, SCHEMA)
     before = len(pickle.dumps(ledger._index))
-    for n in range(100):
-        ledger.append([completed(f"{n}-{m}") for m in range(20)])
+    for n in range(10):
+        ledger.append([completed(f"{n}-{m}") for m in range(200)])
     assert len(pickle.dumps(ledger._index)) < before + 50
-    assert ledger.counts() == count_records(storage)
+    assert ledger.counts() == count_records(local)
 
 
 def test_what_is_known_of_single_rows_is_freed_before_all_records_are_looked_at_again(
