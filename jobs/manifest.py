@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -133,8 +134,9 @@ def manifest_command(source: Source, target: Target) -> int:
     with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT), ExitStack() as stack:
         options = _options(target.config)
         again: _Again | None = None
+        left_out: Counter[str] = Counter()
         if isinstance(source, Combination):
-            rows = _combined(source, options)
+            rows, left_out = _combined(source, options)
         elif isinstance(source, TableSource):
             rows = table_rows(_table_config(source, target))
         else:
@@ -150,7 +152,7 @@ def manifest_command(source: Source, target: Target) -> int:
             on_rows=lambda more: progress.advance(task, more),
         )
     console = screen.out()
-    _print(written, console)
+    _print(written, left_out, console)
     if again is not None:
         _print_again(again, console)
     return exits.DONE
@@ -167,15 +169,17 @@ def _resolved(config: RunConfig) -> Options:
         raise ConfigError(str(error)) from error
 
 
-def _combined(source: Combination, options: Options) -> Rows:
-    ingredients = Ingredients(
-        find_images(source.contents, options), find_images(source.styles, options), _prompts(source)
-    )
+def _combined(source: Combination, options: Options) -> tuple[Rows, Counter[str]]:
+    """The rows, and how many files of which ending were left out of the folders."""
+    contents = find_images(source.contents, options)
+    styles = find_images(source.styles, options)
+    ingredients = Ingredients(contents.uris, styles.uris, _prompts(source))
+    left_out = contents.left_out + styles.left_out
     if source.pairing == "grid":
-        return grid(ingredients)
+        return grid(ingredients), left_out
     if source.pairing == "zip":
-        return zipped(ingredients)
-    return random_styles(ingredients, source.choice)
+        return zipped(ingredients), left_out
+    return random_styles(ingredients, source.choice), left_out
 
 
 def _prompts(source: Combination) -> list[str]:
@@ -239,7 +243,7 @@ def _progress() -> Progress:
     )
 
 
-def _print(written: Written, console: Console) -> None:
+def _print(written: Written, left_out: Counter[str], console: Console) -> None:
     uri = screen.one_line(written.uri)
     console.print(f"wrote      {uri}", soft_wrap=True)
     console.print(f"rows       {written.rows:,}")
@@ -247,6 +251,10 @@ def _print(written: Written, console: Console) -> None:
     for name, count in (*counts, ("prompts", written.prompts)):
         if count:
             console.print(f"different  {count:,} {name}")
+    if left_out:
+        endings = (f"{ending or 'no ending'} ({n:,})" for ending, n in left_out.most_common(5))
+        others = screen.one_line(", ".join(endings), 200)
+        console.print(f"left out   {left_out.total():,} files that are not read: {others}")
     console.print(f"columns    {screen.one_line(', '.join(written.columns))}", soft_wrap=True)
     setting = shlex.quote(f"manifest.path={uri}")
     console.print(f"next       uso validate CONFIG --fetch 100 --set {setting}", soft_wrap=True)

@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     from pipelines.config.error import ConfigError
     from pipelines.config.schema import RunConfig
     from pipelines.driver.run import run
+    from pipelines.errors import RunError
     from pipelines.manifest.error import ManifestError
 
-__all__ = ["ConfigError", "ManifestError", "RunConfig", "run"]
+__all__ = ["ConfigError", "ManifestError", "RunConfig", "RunError", "run"]
 
 _MODULE_OF = {
     "ConfigError": "config.error",
     "ManifestError": "manifest.error",
     "RunConfig": "config.schema",
+    "RunError": "errors",
     "run": "driver.run",
 }
 
@@ -28,3 +30,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute of any t
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

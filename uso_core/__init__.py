@@ -47,3 +47,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute of any t
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -137,12 +137,11 @@ class USOPipeline:
         Raises:
             InvalidRequestError: a request is outside `limits`.
         """
-        prepared = [self.prepare(request) for request in requests]
-        steps = [ready.num_steps for ready in prepared]
-        total = sum(n * request.num_images for n, request in zip(steps, requests, strict=True))
+        prepared = [(request, self.prepare(request)) for request in requests]
+        total = sum(ready.num_steps * request.num_images for request, ready in prepared)
         done = 0
         images = []
-        for request, ready in zip(requests, prepared, strict=True):
+        for request, ready in prepared:
             conditioning = self.condition(ready)
             for seed in request.seeds:
                 latents = self.denoise(conditioning, seed, _counted(on_step, done, total))

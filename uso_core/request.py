@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from PIL import Image
 
@@ -74,7 +75,7 @@ class Parameters:
                 if size % limits.size_step:
                     raise InvalidRequestError(side, size, f"a multiple of {limits.size_step}")
         _check_range("num_steps", self.num_steps, 1, limits.max_steps)
-        _check_range("guidance", self.guidance, limits.min_guidance, limits.max_guidance)
+        _check_range("guidance", self.guidance, limits.min_guidance, limits.max_guidance, Real)
         _check_range("content_long_size", self.content_long_size, 0, limits.max_content_long_size)
         _check_range("num_images", self.num_images, 1, limits.max_images)
         _check_range("seed", self.seed, 0, MAX_SEED - self.num_images + 1)
@@ -107,10 +108,14 @@ class StylizeRequest(Parameters):
         super().check(limits)
         try:
             self.prompt.encode()
-        except UnicodeEncodeError as error:
+        except (AttributeError, UnicodeEncodeError) as error:
             raise InvalidRequestError(
                 "prompt", self.prompt, "text that can be written as UTF-8, no lone surrogates"
             ) from error
+        if self.content_image is not None:
+            _check_image("content_image", self.content_image)
+        for index, style in enumerate(self.style_images):
+            _check_image(f"style_images[{index}]", style)
         if len(self.style_images) > limits.max_styles:
             raise InvalidRequestError(
                 "style_images", len(self.style_images), f"at most {limits.max_styles} styles"
@@ -141,9 +146,19 @@ def check_style_weights(weights: Sequence[float], num_styles: int, limits: Limit
             "style_weights", list(weights), f"one number for each style, {num_styles} in all"
         )
     for index, weight in enumerate(weights):
-        _check_range(f"style_weights[{index}]", weight, 0.0, limits.max_style_weight)
+        _check_range(f"style_weights[{index}]", weight, 0.0, limits.max_style_weight, Real)
 
 
-def _check_range(field: str, value: float, low: float, high: float) -> None:
+def _check_image(field: str, image: object) -> None:
+    if not isinstance(image, Image.Image):
+        raise InvalidRequestError(field, type(image), "a PIL image, as Image.open(path) gives")
+
+
+def _check_range(
+    field: str, value: float, low: float, high: float, kind: type[Real] = Integral
+) -> None:
+    if not isinstance(value, kind):
+        wanted = "a whole number" if kind is Integral else "a number"
+        raise InvalidRequestError(field, value, wanted)
     if not low <= value <= high:  # also False for NaN
         raise InvalidRequestError(field, value, f"{low} to {high}")

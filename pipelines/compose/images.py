@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,8 +18,21 @@ from pipelines.storage.storage import Options, open_filesystem, public_uri
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
 
-def find_images(places: Sequence[str], options: Options) -> list[str]:
-    """Absolute URIs (or absolute local paths) of the images at `places`, in their order.
+@dataclass(frozen=True, slots=True)
+class FoundImages:
+    """The images at some places.
+
+    Attributes:
+        uris: absolute URIs, or absolute local paths.
+        left_out: how many files of which ending were there and are no images by their names.
+    """
+
+    uris: list[str]
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def find_images(places: Sequence[str], options: Options) -> FoundImages:
+    """The images at `places`, in their order.
 
     What a folder (with its subfolders) or a glob gives is sorted by path; of it only files that
     end in one of `ENDINGS` are taken, and none below a name that starts with a dot. A single file,
@@ -32,25 +47,30 @@ def find_images(places: Sequence[str], options: Options) -> list[str]:
         ManifestError: a place does not exist or cannot be listed.
         StorageError: a URL's filesystem cannot be used.
     """
-    return [uri for place in places for uri in _find(place, options)]
+    found = [_find(place, options) for place in places]
+    left_out = sum((one.left_out for one in found), Counter[str]())
+    return FoundImages([uri for one in found for uri in one.uris], left_out)
 
 
-def _find(place: str, options: Options) -> list[str]:
+def _find(place: str, options: Options) -> FoundImages:
     if place.startswith(("http://", "https://")):
-        return [place]  # web servers give no lists
+        return FoundImages([place])  # web servers give no lists
     fs, path = open_filesystem(place, options)
     local = isinstance(fs, LocalFileSystem)
     if not (local and Path(path).exists()) and any(character in path for character in "*?["):
-        found = list(_matches(place, fs, path))
+        names = sorted(_matches(place, fs, path))
     else:
         info = patiently(public_uri(place), lambda: fs.info(path))
         if info["type"] != "directory":
-            return [_uri(fs, info["name"])]
-        found = list(_below(place, fs, path))
-    if not found:
+            return FoundImages([_uri(fs, info["name"])])
+        names = sorted(_below(place, fs, path))
+    images = [name for name in names if name.lower().endswith(ENDINGS)]
+    if not images:
         wanted = ", ".join(ENDINGS)
         raise ComposeError(f"{public_uri(place)}: no image is there (a file that ends in {wanted})")
-    return [_uri(fs, name) for name in sorted(found)]
+    endings = (PurePosixPath(name).suffix.lower() for name in names)
+    left_out = Counter(ending for ending in endings if ending not in ENDINGS)
+    return FoundImages([_uri(fs, name) for name in images], left_out)
 
 
 def _matches(place: str, fs: AbstractFileSystem, pattern: str) -> Iterator[str]:
@@ -60,19 +80,14 @@ def _matches(place: str, fs: AbstractFileSystem, pattern: str) -> Iterator[str]:
     for name, info in hits.items():
         if info["type"] == "directory":
             yield from _below(place, fs, name)
-        elif _is_image(PurePosixPath(name).name):
+        elif not PurePosixPath(name).name.startswith("."):
             yield name
 
 
 def _below(place: str, fs: AbstractFileSystem, folder: str) -> Iterator[str]:
     names: list[str] = patiently(public_uri(place), lambda: fs.find(folder))
-    root = folder.rstrip("/") + "/"
-    return (name for name in names if _is_image(name.removeprefix(root)))
-
-
-def _is_image(relative: str) -> bool:
-    hidden = relative.startswith(".") or "/." in relative
-    return relative.lower().endswith(ENDINGS) and not hidden
+    root = folder.rstrip("/")
+    return (name for name in names if "/." not in name.removeprefix(root))
 
 
 def _uri(fs: AbstractFileSystem, name: str) -> str:

@@ -40,6 +40,14 @@ def test_it_says_what_it_made_and_what_is_next(folder: Path) -> None:
     assert pq.read_table(out)["id"].to_pylist() == ["cat--a", "cat--b", "dog--a", "dog--b"]
 
 
+def test_it_says_which_files_of_a_folder_it_leaves_out(folder: Path) -> None:
+    for name in ("IMG_1.HEIC", "IMG_2.heic", "notes.txt", ".DS_Store"):
+        (folder / "photos" / name).write_bytes(b"x")
+    result = manifest(folder / "m.parquet", "--content", folder / "photos")
+    assert result.exit_code == 0, result.output
+    assert "left out   3 files that are not read: .heic (2), .txt (1)" in result.stdout
+
+
 def test_prompts_come_from_a_file(folder: Path) -> None:
     (folder / "prompts.txt").write_text("in the snow\n\nat night\n\n", encoding="utf-8")
     out = folder / "m.parquet"

@@ -28,6 +28,6 @@ def test_an_actor_loads_what_it_draws_with_only_when_it_is_told_to() -> None:
     assert python(f"{code}; print({heavy} & set(sys.modules))") == "set()\n"
 
 
-def test_run_is_the_function() -> None:
-    code = "from pipelines import RunConfig, run; print(callable(run), RunConfig.__name__)"
-    assert python(code) == "True RunConfig\n"
+def test_every_public_name_is_there_and_is_offered() -> None:
+    code = "import pipelines as p; print(*[n for n in p.__all__ if n in dir(p) and getattr(p, n)])"
+    assert python(code) == "ConfigError ManifestError RunConfig RunError run\n"

@@ -35,6 +35,7 @@ def test_checkpoints_are_described_without_torch() -> None:
 def test_every_public_name_is_there() -> None:
     for name in uso_core.__all__:
         assert getattr(uso_core, name).__name__ == name
+        assert name in dir(uso_core)
 
 
 def test_other_names_are_not() -> None:

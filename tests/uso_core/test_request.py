@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import re
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -35,6 +36,28 @@ def test_ranges(field: str, lowest: float, highest: float, below: float, above: 
         with pytest.raises(InvalidRequestError) as caught:
             Parameters(**{field: refused}).check(LIMITS)  # type: ignore[arg-type]  # one of many
         assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("width", 512.0, "a whole number"),
+        ("num_steps", 2.5, "a whole number"),
+        ("seed", None, "a whole number"),
+        ("guidance", "4", "a number"),
+        ("prompt", None, "text"),
+        ("content_image", "cat.jpg", "a PIL image"),
+        ("style_images", ["woodcut.png"], "a PIL image"),
+    ],
+)
+def test_values_of_another_type_are_named(field: str, value: object, wanted: str) -> None:
+    request = StylizeRequest(**{field: value})  # type: ignore[arg-type]  # that is what is tested
+    with pytest.raises(InvalidRequestError, match=rf"^{field}.* give {wanted}"):
+        request.check(LIMITS)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    StylizeRequest(width=np.int64(512), guidance=np.float32(2)).check(LIMITS)  # type: ignore[arg-type]
 
 
 def test_sides_are_on_the_grid() -> None:

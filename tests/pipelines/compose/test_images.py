@@ -18,15 +18,16 @@ def touch(*paths: Path) -> None:
 
 def test_a_folder_gives_its_images_sorted(tmp_path: Path) -> None:
     touch(tmp_path / "b.JPG", tmp_path / "a/c.png", tmp_path / "notes.txt", tmp_path / "_DSC1.jpg")
-    touch(tmp_path / ".hidden.jpg", tmp_path / ".thumbs/x.jpg")
+    touch(tmp_path / ".hidden.jpg", tmp_path / ".thumbs/x.jpg", tmp_path / "a/IMG_1.HEIC")
     found = find_images([str(tmp_path)], {})
-    assert found == [f"{tmp_path}/{name}" for name in ("_DSC1.jpg", "a/c.png", "b.JPG")]
+    assert found.uris == [f"{tmp_path}/{name}" for name in ("_DSC1.jpg", "a/c.png", "b.JPG")]
+    assert found.left_out == {".txt": 1, ".heic": 1}
 
 
 def test_a_glob_and_a_file_and_a_web_address(tmp_path: Path) -> None:
     touch(tmp_path / "1.jpg", tmp_path / "2.png", tmp_path / "x[1].jpg", tmp_path / "any.bin")
     places = [f"{tmp_path}/?.*", f"{tmp_path}/x[1].jpg", f"{tmp_path}/any.bin", "https://h/a"]
-    assert find_images(places, {}) == [
+    assert find_images(places, {}).uris == [
         f"{tmp_path}/1.jpg",
         f"{tmp_path}/2.png",
         f"{tmp_path}/x[1].jpg",
@@ -38,7 +39,7 @@ def test_a_glob_and_a_file_and_a_web_address(tmp_path: Path) -> None:
 def test_a_store_gives_urls() -> None:
     store = fsspec.filesystem("memory")
     store.pipe({"/photos/a.png": b"x", "/photos/b/c.jpg": b"x", "/photos/d.txt": b"x"})
-    found = find_images(["memory://photos"], {})
+    found = find_images(["memory://photos"], {}).uris
     assert found == ["memory:///photos/a.png", "memory:///photos/b/c.jpg"]
     store.rm("/photos", recursive=True)
 

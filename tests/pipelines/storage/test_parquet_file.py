@@ -51,9 +51,9 @@ def test_a_manifest_of_a_bucket_in_a_bucket(s3_server: S3Server) -> None:
     images = Storage.at(f"s3://{bucket}/photos", s3_server.options)
     for name in ("b/2.jpg", "1.png", "notes.txt"):
         images.write(name, b"x")
-    found = find_images([f"s3://{bucket}/photos"], s3_server.options)
+    found = find_images([f"s3://{bucket}/photos"], s3_server.options).uris
     assert found == [f"s3://{bucket}/photos/1.png", f"s3://{bucket}/photos/b/2.jpg"]
-    assert find_images([f"s3://{bucket}/photos/*.png"], s3_server.options) == found[:1]
+    assert find_images([f"s3://{bucket}/photos/*.png"], s3_server.options).uris == found[:1]
     url = f"s3://{bucket}/m.parquet"
     write_manifest(grid(Ingredients(found)), url, s3_server.options)
     storage, name = file_storage(url, s3_server.options)
