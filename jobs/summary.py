@@ -50,6 +50,8 @@ def print_summary(
         console.print(f"{label:<9}{text}", soft_wrap=True)
     if summary.interrupted:
         console.print("go on    run the same command again: it draws only what has no record yet")
+    elif summary.failed_fraction:
+        console.print("go on    once what failed is mended: the same command with --retry-failed")
 
 
 def _headline(summary: RunSummary, max_failed_fraction: float) -> Text:

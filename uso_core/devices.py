@@ -1,4 +1,4 @@
-"""Which presets a device can run."""
+"""Whether a device is there, and which presets it can run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,29 @@ from importlib.util import find_spec
 
 import torch
 
-from uso_core.errors import UnsupportedPresetError
+from uso_core.errors import NoSuchDeviceError, UnsupportedPresetError
 from uso_core.presets import Preset
 
 _FLOAT8_CAPABILITY = (8, 9)
+
+
+def check_device(device: torch.device) -> None:
+    """Refuse a GPU that PyTorch does not find, before anything is loaded.
+
+    Raises:
+        NoSuchDeviceError: with what PyTorch finds.
+    """
+    if device.type != "cuda":
+        return
+    found = torch.cuda.device_count()
+    if (device.index or 0) < found:
+        return
+    torch_is = f"PyTorch {torch.__version__}"
+    if torch.version.cuda is None and torch.version.hip is None:
+        reason = f"{torch_is} is built without CUDA: install one with it"
+    else:
+        reason = f"{torch_is} finds {found} GPUs; does nvidia-smi show one, with a recent driver?"
+    raise NoSuchDeviceError(f"device {device}: {reason}; or draw on the cpu")
 
 
 def check_preset(preset: Preset, device: torch.device) -> None:

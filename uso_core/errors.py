@@ -3,6 +3,7 @@
     UsoError
     ├── InvalidRequestError     a request asks for what the model does not accept
     ├── CheckpointError         a weight file is missing, unreadable, or does not match the model
+    ├── NoSuchDeviceError       PyTorch finds no such GPU
     └── UnsupportedPresetError  the device cannot run a preset
 
 Every one survives `pickle`, because Ray carries exceptions between processes.
@@ -49,6 +50,10 @@ class CheckpointError(UsoError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+class NoSuchDeviceError(UsoError):
+    """PyTorch finds no such GPU; the message says what it finds."""
 
 
 class UnsupportedPresetError(UsoError):

@@ -16,6 +16,7 @@ from uso_core.components import Components
 from uso_core.conditioning import Conditioning, make_conditioning
 from uso_core.decode import decode
 from uso_core.denoise import Latents, OnStep, denoise
+from uso_core.devices import check_device
 from uso_core.images import Pixels
 from uso_core.prepare import PreparedRequest, prepare
 from uso_core.presets import EXACT, Attention, Preset
@@ -70,10 +71,12 @@ class USOPipeline:
 
         Raises:
             CheckpointError: a file is missing or does not match the model.
+            NoSuchDeviceError: PyTorch finds no such GPU.
             UnsupportedPresetError: the device cannot run the preset.
             RuntimeError: the package that `flash_3` needs is missing or too old.
         """
         device = torch.device(device)
+        check_device(device)
         components = load_components(source, dtype=dtype, device=device, preset=preset)
         use_attention(components.transformer, attention, device)
         return cls(components, preset=preset)
@@ -100,7 +103,7 @@ class USOPipeline:
             device: to draw on.
 
         Raises:
-            CheckpointError: a file is missing or does not match the model.
+            CheckpointError, NoSuchDeviceError: see `load`.
         """
         source = ModelSource(base=base, uso=uso, siglip=siglip, base_revision=base_revision)
         return cls.load(source, dtype=dtype, device=device)
@@ -116,7 +119,7 @@ class USOPipeline:
         """Load a folder with the files that USO's own downloader leaves.
 
         Raises:
-            CheckpointError: a file is missing or does not match the model.
+            CheckpointError, NoSuchDeviceError: see `load`.
         """
         return cls.load(ModelSource(base=folder), dtype=dtype, device=device)
 

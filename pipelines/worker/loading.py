@@ -12,7 +12,7 @@ import torch
 
 from pipelines.worker.gpu_memory import await_free_memory
 from pipelines.worker.model_files import cache_folder, localize
-from uso_core.devices import check_preset
+from uso_core.devices import check_device, check_preset
 from uso_core.memory import memory_needed
 from uso_core.pipeline import USOPipeline
 from uso_core.presets import PRESETS, SMALL_PRESETS
@@ -28,6 +28,7 @@ def load_pipeline(spec: StylizerSpec) -> USOPipeline:
         CheckpointError: a weight file is missing or does not match the model.
         StorageError: weights could not be pulled from their URL.
         GpuFullError: the GPU is too small, or something else is on it.
+        NoSuchDeviceError: PyTorch finds no GPU where one is asked for.
         UnsupportedPresetError: the device cannot run the preset.
     """
     torch.set_num_threads(spec.torch_threads)
@@ -38,9 +39,10 @@ def load_pipeline(spec: StylizerSpec) -> USOPipeline:
         dtype = torch.bfloat16 if name == "cuda" else torch.float32
     else:
         dtype = torch.bfloat16 if spec.model.dtype == "bfloat16" else torch.float32
-    source, device = localize(spec.model, spec.storage), torch.device(name)
-    preset = spec.model.chosen_preset
+    device, preset = torch.device(name), spec.model.chosen_preset
+    check_device(device)
     check_preset(preset, device)
+    source = localize(spec.model, spec.storage)
     if device.type == "cuda":
         needs: dict[str, int] = {
             name: memory_needed(source, dtype, PRESETS[name]) for name in SMALL_PRESETS

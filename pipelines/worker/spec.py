@@ -22,8 +22,8 @@ class StylizerSpec:
     """All that a worker is built from; picklable.
 
     Attributes:
-        model: with its device settled where no GPU is asked for. Local paths, here and below, are
-            absolute: a worker may start in another folder.
+        model: with its device settled. Local paths, here and below, are absolute: a worker may
+            start in another folder.
         fetch: how references are fetched.
         output: where images go, and in which format.
         storage: fsspec options by protocol, secrets resolved; a pickle of this holds them.
@@ -52,8 +52,8 @@ class StylizerSpec:
         here["loras"] = [
             lora.model_copy(update={"path": _absolute(lora.path)}) for lora in model.loras
         ]
-        if model.device == "auto" and config.stylize.gpus_per_actor == 0:
-            here["device"] = "cpu"
+        if model.device == "auto":  # a GPU that PyTorch does not find is an error of the worker
+            here["device"] = "cuda" if config.stylize.gpus_per_actor else "cpu"
         roots = [str(Path(root).expanduser().resolve()) for root in fetch.local_roots]
         return cls(
             model=model.model_copy(update=here),

@@ -9,6 +9,7 @@ from PIL.JpegImagePlugin import get_sampling
 from typer.testing import CliRunner, Result
 
 from jobs.cli import app
+from tests.jobs.test_cli import loaded_after
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo"
 STYLE = str(DEMO / "paintings" / "harvest.webp")
@@ -68,6 +69,14 @@ def test_a_mistake_is_told_without_a_traceback(
     assert said in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "x.png").exists()
+
+
+def test_a_number_out_of_range_is_told_before_a_model_is_loaded(tmp_path: Path) -> None:
+    arguments = ["generate", "--model", "tiny", "--width", "33", "--out", f"{tmp_path}/x.png"]
+    statement = (
+        f"import typer.testing, jobs.cli as c; typer.testing.CliRunner().invoke(c.app, {arguments})"
+    )
+    assert "torch" not in loaded_after(statement)
 
 
 def test_the_ending_decides_the_format(tmp_path: Path) -> None:

@@ -71,6 +71,13 @@ def test_summary_counts_and_says_where_to_look() -> None:
     assert "duckdb -c \"FROM '/data/out/records/*.parquet' SELECT" in text
 
 
+def test_summary_says_how_to_go_on() -> None:
+    assert "go on    run the same command again" in printed(replace(SUMMARY, interrupted=True))
+    earlier = replace(SUMMARY, failed=0, failures=())  # failed in an earlier run, and skipped now
+    assert "the same command with --retry-failed" in printed(earlier)
+    assert "go on" not in printed(replace(earlier, failed_fraction=0.0))
+
+
 def test_summary_says_how_much_was_found_in_memory() -> None:
     caches = {"references": Lookups(), "prompts": Lookups(3, 1), "styles": Lookups(0, 2)}
     assert "reused" not in printed(SUMMARY)

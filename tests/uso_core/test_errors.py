@@ -4,13 +4,14 @@ import pickle
 
 import pytest
 
-from uso_core.errors import CheckpointError, InvalidRequestError, UsoError
+from uso_core.errors import CheckpointError, InvalidRequestError, NoSuchDeviceError, UsoError
 
 
 @pytest.mark.parametrize(
     "error",
     [
         UsoError("what happened"),
+        NoSuchDeviceError("device cuda: none is there"),
         InvalidRequestError("width", 2000, "512 to 1536"),
         CheckpointError("weights/ae.safetensors", "key decoder.conv_in.bias is missing"),
     ],

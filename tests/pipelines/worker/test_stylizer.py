@@ -304,7 +304,7 @@ def test_the_spec_is_picklable_and_shows_no_secrets(
     ("stylize", "device", "threads"),
     [
         ({"gpus_per_actor": 0, "cpus_per_actor": 0.5}, "cpu", 1),
-        ({"gpus_per_actor": 1, "cpus_per_actor": 3.9}, "auto", 3),
+        ({"gpus_per_actor": 1, "cpus_per_actor": 3.9}, "cuda", 3),
     ],
 )
 def test_the_spec_settles_device_and_threads(
