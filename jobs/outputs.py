@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.ledger.lease import LEASE_PATH
-from pipelines.storage.storage import Options, Storage, resolve_secrets
+from pipelines.storage.storage import Options, Storage, StorageError, resolve_secrets
 
 
 def storage_options(config_path: Path | None) -> Options:
@@ -22,6 +24,18 @@ def storage_options(config_path: Path | None) -> Options:
         return resolve_secrets(RunConfig.from_yaml(config_path).storage)
     except ValueError as error:
         raise ConfigError(f"{config_path}: {error}") from error
+
+
+@contextmanager
+def hint_at_config(config_path: Path | None) -> Iterator[None]:
+    """Let errors about a URL name --config, where it was not given: a run has more to reach it."""
+    try:
+        yield
+    except StorageError as error:
+        if config_path is not None or "://" not in error.uri:
+            raise
+        reason = f"{error.reason}; --config CONFIG takes the storage options of that file"
+        raise StorageError(error.uri, reason, error.fault) from error
 
 
 def newest_run_file(storage: Storage) -> str | None:

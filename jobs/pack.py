@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs import exits, screen
-from jobs.outputs import storage_options
+from jobs.outputs import hint_at_config, storage_options
 from jobs.pace import Pace
 from jobs.progress import duration
 from pipelines.config.file import ConfigError
@@ -44,7 +44,7 @@ def pack_command(command: PackCommand) -> int:
     """Pack, and return the exit code; safe to interrupt and to run again."""
     began = time.monotonic()
     wrong = (ConfigError, StorageError, LedgerError, PackError)
-    with exits.exit_on(*wrong, code=exits.WRONG_INPUT):
+    with exits.exit_on(*wrong, code=exits.WRONG_INPUT), hint_at_config(command.config_path):
         options = storage_options(command.config_path)
         dest = command.to or f"{command.output.rstrip('/')}/{command.layout}"
         request = PackRequest(

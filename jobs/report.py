@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs import exits, screen
+from jobs.outputs import hint_at_config
 from jobs.pace import Pace
 from jobs.progress import duration
 from pipelines.config.file import ConfigError
@@ -49,7 +50,7 @@ def report_command(request: ReportRequest) -> int:
     began = time.monotonic()
     console = screen.out()
     wrong = (ConfigError, StorageError, LedgerError, ReportError)
-    with exits.exit_on(*wrong, code=exits.WRONG_INPUT):
+    with exits.exit_on(*wrong, code=exits.WRONG_INPUT), hint_at_config(request.config_path):
         rows = _rows(request.thumbnails)
         places, options = _prepared(request, rows)
         facts = write_report(places, options, _progress(screen.err()))
@@ -94,9 +95,9 @@ def _progress(console: Console) -> Callable[[str, int, int | None], None]:
         nonlocal last_what
         if not pace.due(anyway=what != last_what):
             return
-        last_what = what
+        begins, last_what = what != last_what, what
         of = "" if total is None else f" of {total:,}"
-        console.print(f"{what}: {done:,}{of}" if done else f"{what} …", soft_wrap=True)
+        console.print(f"{what} …" if begins else f"{what}: {done:,}{of}", soft_wrap=True)
 
     return say
 
@@ -106,9 +107,8 @@ def _print(facts: ReportFacts, console: Console, seconds: float) -> None:
     console.print(f"wrote    {uri}", soft_wrap=True)
     console.print(f"rows     {facts.rows:,} in {duration(seconds)}")
     if facts.unreadable:
-        console.print(
-            f"missing  {facts.unreadable:,} pictures could not be read; the page says why"
-        )
+        missing = f"missing  {facts.unreadable:,} thumbnails, of what cannot be read or was inline"
+        console.print(f"{missing}; the page says why")
     if "://" not in uri:
         opener = "open" if sys.platform == "darwin" else "xdg-open"
         console.print(f"see it   {opener} {shlex.quote(uri)}", soft_wrap=True)

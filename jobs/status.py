@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, screen
-from jobs.outputs import newest_run_file, storage_options
+from jobs.outputs import hint_at_config, newest_run_file, storage_options
 from jobs.tables import FailureRow, failure_table
 from pipelines.config.file import ConfigError
 from pipelines.ledger.counts import LedgerCounts
@@ -29,7 +29,8 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
 
     Reads while a run goes on, too: it sees what is committed.
     """
-    with exits.exit_on(ConfigError, StorageError, LedgerError, code=exits.WRONG_INPUT):
+    wrong = (ConfigError, StorageError, LedgerError)
+    with exits.exit_on(*wrong, code=exits.WRONG_INPUT), hint_at_config(config_path):
         storage = open_output(output, config_path)
         counts = count_records(storage)
         last_run = read_last_run(storage)

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, screen
+from jobs.outputs import hint_at_config
 from jobs.progress import duration
 from jobs.status import open_output, print_counts, read_last_run
 from pipelines.config.file import ConfigError
@@ -122,7 +123,8 @@ def watch_command(output: str, *, every_s: float, config_path: Path | None) -> i
     """
     console = screen.out()
     try:
-        with exits.exit_on(ConfigError, StorageError, LedgerError, code=exits.WRONG_INPUT):
+        wrong = (ConfigError, StorageError, LedgerError)
+        with exits.exit_on(*wrong, code=exits.WRONG_INPUT), hint_at_config(config_path):
             storage = open_output(output, config_path)
             view = _watch(Watcher(storage), console, every_s)
             counts = count_records(storage)  # once more, for an example of each failure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from operator import index
 
 from PIL import Image
 
@@ -71,14 +71,14 @@ class Parameters:
         for side in ("width", "height"):
             size = getattr(self, side)
             if size is not None:
-                _check_range(side, size, limits.min_size, limits.max_size)
+                _check_whole(side, size, limits.min_size, limits.max_size)
                 if size % limits.size_step:
                     raise InvalidRequestError(side, size, f"a multiple of {limits.size_step}")
-        _check_range("num_steps", self.num_steps, 1, limits.max_steps)
-        _check_range("guidance", self.guidance, limits.min_guidance, limits.max_guidance, Real)
-        _check_range("content_long_size", self.content_long_size, 0, limits.max_content_long_size)
-        _check_range("num_images", self.num_images, 1, limits.max_images)
-        _check_range("seed", self.seed, 0, MAX_SEED - self.num_images + 1)
+        _check_whole("num_steps", self.num_steps, 1, limits.max_steps)
+        _check_range("guidance", self.guidance, limits.min_guidance, limits.max_guidance)
+        _check_whole("content_long_size", self.content_long_size, 0, limits.max_content_long_size)
+        _check_whole("num_images", self.num_images, 1, limits.max_images)
+        _check_whole("seed", self.seed, 0, MAX_SEED - self.num_images + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +114,8 @@ class StylizeRequest(Parameters):
             ) from error
         if self.content_image is not None:
             _check_image("content_image", self.content_image)
-        for index, style in enumerate(self.style_images):
-            _check_image(f"style_images[{index}]", style)
+        for place, style in enumerate(self.style_images):
+            _check_image(f"style_images[{place}]", style)
         if len(self.style_images) > limits.max_styles:
             raise InvalidRequestError(
                 "style_images", len(self.style_images), f"at most {limits.max_styles} styles"
@@ -145,8 +145,8 @@ def check_style_weights(weights: Sequence[float], num_styles: int, limits: Limit
         raise InvalidRequestError(
             "style_weights", list(weights), f"one number for each style, {num_styles} in all"
         )
-    for index, weight in enumerate(weights):
-        _check_range(f"style_weights[{index}]", weight, 0.0, limits.max_style_weight, Real)
+    for place, weight in enumerate(weights):
+        _check_range(f"style_weights[{place}]", weight, 0.0, limits.max_style_weight)
 
 
 def _check_image(field: str, image: object) -> None:
@@ -154,11 +154,18 @@ def _check_image(field: str, image: object) -> None:
         raise InvalidRequestError(field, type(image), "a PIL image, as Image.open(path) gives")
 
 
-def _check_range(
-    field: str, value: float, low: float, high: float, kind: type[Real] = Integral
-) -> None:
-    if not isinstance(value, kind):
-        wanted = "a whole number" if kind is Integral else "a number"
-        raise InvalidRequestError(field, value, wanted)
-    if not low <= value <= high:  # also False for NaN
+def _check_whole(field: str, value: int, low: int, high: int) -> None:
+    try:
+        index(value)
+    except TypeError as error:
+        raise InvalidRequestError(field, value, "a whole number") from error
+    _check_range(field, value, low, high)
+
+
+def _check_range(field: str, value: float, low: float, high: float) -> None:
+    try:
+        accepted = low <= value <= high  # also False for NaN
+    except TypeError as error:
+        raise InvalidRequestError(field, value, "a number") from error
+    if not accepted:
         raise InvalidRequestError(field, value, f"{low} to {high}")

@@ -45,15 +45,17 @@ def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
             "object_store_memory": config.object_store_mb * 10**6,
             "_metrics_export_port": config.metrics_port,
         }
+    explicit = _HOST_AND_PORT.fullmatch(config.address)  # for which Ray looks for no token itself
     try:
-        if _HOST_AND_PORT.fullmatch(config.address):
+        if explicit:
             knock(config.address, _KNOCK_S)  # Ray itself asks an absent head for many minutes
         ray.init(logging_level=logging.ERROR, **options)
     except Exception as error:  # Ray raises that class itself, e.g. when its processes are slow
         reason = str(error).rstrip(".")
+        token = ", set RAY_AUTH_MODE=token if it has a token" if explicit else ""
         raise ClusterError(
             f"there is no Ray at ray.address {config.address!r}: {reason}. Check with "
-            "`ray status`, or try again; what is recorded stays"
+            f"`ray status`{token}, or try again; what is recorded stays"
         ) from error
     try:
         if config.address == "local":

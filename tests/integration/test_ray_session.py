@@ -49,6 +49,7 @@ def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
     assert code == 1
     assert f"127.0.0.1:{port}" in said
     assert "ray status" in said
+    assert "RAY_AUTH_MODE=token" in said
 
 
 def test_a_machine_without_the_gpus_that_an_actor_needs(tmp_path: Path) -> None:

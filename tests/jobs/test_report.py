@@ -27,7 +27,7 @@ def test_the_page_is_written_into_the_output(output: Path) -> None:
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert f"wrote {output}/report/index.html" in lines
     assert any(line.startswith("rows 2 in ") for line in lines)
-    assert "missing 1 pictures could not be read; the page says why" in lines
+    assert "missing 1 thumbnails, of what cannot be read or was inline; the page says why" in lines
     assert (output / "report/index.html").is_file()
 
 
