@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from functools import cache
+
 import torch
 from diffusers import FluxTransformer2DModel
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from uso_core.presets import Attention
 
-_BACKENDS = {"sdpa": "native", "cudnn": "_native_cudnn", "flash_3": "_flash_3_hub"}
+_FLASH_3 = "_flash_3_hub"
+_CUDNN_FIRST = [
+    SDPBackend.CUDNN_ATTENTION,
+    SDPBackend.FLASH_ATTENTION,
+    SDPBackend.EFFICIENT_ATTENTION,
+    SDPBackend.MATH,
+]
 _HOPPER = (9, 0)
 
 
@@ -16,13 +26,17 @@ def use_attention(
 ) -> None:
     """Let a transformer, which computes on `device`, use a kernel. Before it is compiled.
 
+    `cudnn` holds for all attention of this process from then on.
+
     Raises:
         RuntimeError: the package that `flash_3` needs is missing, or is too old; it says which.
     """
     if attention == "auto":
         attention = best_attention(transformer.dtype, device)
-    if attention != "sdpa":  # which is what there is already
-        transformer.set_attention_backend(_BACKENDS[attention])
+    if attention == "cudnn":
+        _prefer_cudnn()
+    elif attention == "flash_3":
+        transformer.set_attention_backend(_FLASH_3)
 
 
 def best_attention(dtype: torch.dtype, device: torch.device) -> Attention:
@@ -31,3 +45,15 @@ def best_attention(dtype: torch.dtype, device: torch.device) -> Attention:
         return "sdpa"
     is_new = torch.cuda.get_device_capability(device) >= _HOPPER
     return "cudnn" if is_new else "sdpa"
+
+
+@cache
+def _prefer_cudnn() -> AbstractContextManager[object]:
+    """Let torch try cuDNN's kernel before the others, as it does by itself in later versions.
+
+    Not diffusers' backend of that name: at each call it switches the other kernels off, and for all
+    threads. A picture that another thread decodes meanwhile, in float32, would find no kernel.
+    """
+    preferred: AbstractContextManager[object] = sdpa_kernel(_CUDNN_FIRST, set_priority=True)
+    preferred.__enter__()
+    return preferred  # to be kept: what is forgotten is undone

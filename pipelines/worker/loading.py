@@ -41,7 +41,7 @@ def load_pipeline(spec: StylizerSpec) -> USOPipeline:
         dtype = torch.bfloat16 if spec.model.dtype == "bfloat16" else torch.float32
     device, preset = torch.device(name), spec.model.chosen_preset
     check_device(device)
-    check_preset(preset, device)
+    check_preset(preset, device, dtype)
     source = localize(spec.model, spec.storage)
     if device.type == "cuda":
         needs: dict[str, int] = {
@@ -53,7 +53,9 @@ def load_pipeline(spec: StylizerSpec) -> USOPipeline:
         source, dtype=dtype, device=device, preset=preset, attention=attention
     )
     if spec.model.compile:
-        # Where torch would put it by itself is emptied when the machine starts.
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder(spec.model) / "compiled"))
+        # Where torch would put it by itself is emptied when the machine starts. Apart for each
+        # kernel of attention, because torch takes what was compiled for one for another's.
+        folder = cache_folder(spec.model) / "compiled" / attention
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
         pipeline.compile()
     return pipeline

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, _cur_sdpa_kernel_backends
 
 from tests.uso_core.test_pipeline import draw, make_request
 from uso_core.attention import best_attention, use_attention
@@ -22,6 +23,20 @@ def test_without_a_gpu_torch_chooses(dtype: torch.dtype) -> None:
 def test_sdpa_is_what_there_is_already(golden_components: Components) -> None:
     transformer = deepcopy(golden_components.transformer)
     use_attention(transformer, "auto", CPU)
+    ours = USOPipeline(replace(golden_components, transformer=transformer))
+    requests = [make_request(3)]
+    assert draw(ours, requests) == draw(USOPipeline(golden_components), requests)
+
+
+def test_cudnn_comes_first_and_what_it_cannot_do_other_kernels_do(
+    golden_components: Components,
+) -> None:
+    """As the VAE's attention in float32, of a picture that is decoded beside the next."""
+    transformer = deepcopy(golden_components.transformer)
+    use_attention(transformer, "cudnn", CPU)
+    first, *others = _cur_sdpa_kernel_backends(with_priority=True)
+    assert first == SDPBackend.CUDNN_ATTENTION
+    assert {SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION} <= set(others)
     ours = USOPipeline(replace(golden_components, transformer=transformer))
     requests = [make_request(3)]
     assert draw(ours, requests) == draw(USOPipeline(golden_components), requests)
