@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 from diffusers import FluxTransformer2DModel
 from PIL import Image
+from torch.fx.experimental import _config as symbolic_shapes
 
 from tests.uso_core.goldens import CHECKPOINT, LIMITS
 from tests.uso_core.synth import synth_image
@@ -276,3 +278,18 @@ def test_compiling_reaches_every_block(alone: list[str], golden_components: Comp
     assert all(hasattr(block.forward, "_torchdynamo_orig_callable") for block in blocks)
     with torch.compiler.set_stance("force_eager"):  # the compiler itself takes a minute
         assert draw(pipeline, [make_request(1)]) == [alone[1]]
+
+
+def test_sizes_that_happen_to_be_equal_are_no_rule_for_the_compiler(
+    golden_components: Components,
+) -> None:
+    transformer = deepcopy(golden_components.transformer)
+    pipeline = USOPipeline(replace(golden_components, transformer=transformer))
+    pipeline.compile()
+    ties: list[bool] = []
+    transformer.transformer_blocks[0].register_forward_pre_hook(
+        lambda *_: ties.append(symbolic_shapes.use_duck_shape)
+    )
+    with torch.compiler.set_stance("force_eager"), ThreadPoolExecutor(1) as thread:
+        thread.submit(pipeline, [make_request(1)]).result()
+    assert ties == [False, False]
