@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import torch
@@ -28,6 +28,7 @@ from uso_core.prepare import Form, PreparedRequest
 
 logger = logging.getLogger(__name__)
 
+_CUDA_OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
 _Made = TypeVar("_Made")
 
 
@@ -105,7 +106,7 @@ class Drawer:
         if request.drawing is not None:
             return request.drawing
         with suppress(torch.OutOfMemoryError):
-            return self._decoder.decode(_denoised(request))
+            return self._decoded(request)
         with self._turn.take():
             return self._decoded_in_turn(request)
 
@@ -175,11 +176,8 @@ class Drawer:
 
     def _decoded_in_turn(self, request: Waiting) -> Drawing:
         """Decode while no other thread gives the device anything."""
-        denoised = _denoised(request)
         return self._with_memory(
-            request.form,
-            lambda: self._decoder.decode(denoised),
-            lambda: self._decoder.decode(denoised),
+            request.form, lambda: self._decoded(request), lambda: self._decoded(request)
         )
 
     def _with_memory(
@@ -207,15 +205,31 @@ class Drawer:
         )
 
     def _given(self, requests: Sequence[Waiting], most: int) -> list[Denoised]:
-        return self._denoiser.denoise([(each.prepared, each.seeds) for each in requests], most)
+        with _one_error_for_short_memory():
+            return self._denoiser.denoise([(each.prepared, each.seeds) for each in requests], most)
+
+    def _decoded(self, request: Waiting) -> Drawing:
+        assert request.denoised is not None
+        with _one_error_for_short_memory():
+            return self._decoder.decode(request.denoised)
 
     def _most_images(self, form: Form) -> int:
         return self._most_that_fit.get(form, self.waiting.most_images(form))
 
 
-def _denoised(request: Waiting) -> Denoised:
-    assert request.denoised is not None
-    return request.denoised
+@contextmanager
+def _one_error_for_short_memory() -> Iterator[None]:
+    """Raise what CUDA has no memory for as torch raises what its allocator has none for.
+
+    CUDA takes memory by itself when it loads a kernel, which it does at the kernel's first use, or
+    pins memory of the host. The device goes on after that.
+    """
+    try:
+        yield
+    except torch.AcceleratorError as error:
+        if getattr(error, "error_code", None) != _CUDA_OUT_OF_MEMORY:
+            raise
+        raise torch.OutOfMemoryError(str(error)) from error
 
 
 def _free_memory() -> None:

@@ -66,16 +66,29 @@ class Misbehaving(USOPipeline):
         return super().decode_pixels(latents)
 
 
+def short_of_memory() -> torch.OutOfMemoryError:
+    """What torch raises where its allocator finds too little memory."""
+    return torch.OutOfMemoryError("CUDA out of memory")
+
+
+def cuda_short_of_memory() -> torch.AcceleratorError:
+    """What torch raises where CUDA itself finds too little, as for a kernel that is loaded."""
+    error = torch.AcceleratorError("CUDA error: out of memory")
+    error.error_code = 2  # type: ignore[attr-defined]  # set where it is raised
+    return error
+
+
 class OutOfMemory:
-    """Raises torch's error for the first `times` images.
+    """Raises an error for the first `times` images.
 
     Attributes:
         leaked: how many of the tensors that an attempt held were still alive at the next one.
     """
 
-    def __init__(self, times: int) -> None:
+    def __init__(self, times: int, error: Callable[[], RuntimeError] = short_of_memory) -> None:
         self.leaked = 0
         self._left = times
+        self._error = error
         self._held: list[weakref.ref[torch.Tensor]] = []
 
     def __call__(self, seed: int) -> None:
@@ -84,7 +97,7 @@ class OutOfMemory:
         self._held = [weakref.ref(tensor)]
         if self._left > 0:
             self._left -= 1
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise self._error()
 
 
 class Gate:

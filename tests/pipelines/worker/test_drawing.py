@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -14,7 +15,13 @@ from pipelines.worker.drawing import Drawer
 from pipelines.worker.loading import load_pipeline
 from pipelines.worker.spec import StylizerSpec
 from tests.pipelines.pictures import picture
-from tests.pipelines.tiny_models import Misbehaving, OutOfMemory, tiny
+from tests.pipelines.tiny_models import (
+    Misbehaving,
+    OutOfMemory,
+    cuda_short_of_memory,
+    short_of_memory,
+    tiny,
+)
 from uso_core.prepare import PreparedRequest
 from uso_core.request import StylizeRequest
 
@@ -63,10 +70,14 @@ def test_threads_take_turns_and_waiting_is_not_device_time() -> None:
     assert sum(times) <= (time.monotonic() - started) * 1e3
 
 
-def test_out_of_memory_once_is_survived_with_the_same_image() -> None:
-    fault = OutOfMemory(1)
+@pytest.mark.parametrize("error", [short_of_memory, cuda_short_of_memory])
+def test_out_of_memory_once_is_survived_with_the_same_image(
+    error: Callable[[], RuntimeError],
+) -> None:
+    fault, ended = OutOfMemory(1, error), list[BaseException]()
     pipeline = Misbehaving(fault)
-    drawing = Drawer(pipeline).draw(prepared(), range(2))
+    drawing = Drawer(pipeline, on_gpu_lost=ended.append).draw(prepared(), range(2))
+    assert ended == []
     assert pipeline.drawn == [0, 0, 1]
     assert [image.tobytes() for image in drawing.images] == [
         image.tobytes() for image in Drawer(tiny()).draw(prepared(), range(2)).images

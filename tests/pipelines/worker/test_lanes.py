@@ -15,7 +15,13 @@ from pipelines.failures import RowFailedError
 from pipelines.worker.drawing import Drawer
 from pipelines.worker.streams import HostStream, Lanes, Mark, Span, lanes_on
 from pipelines.worker.waiting import Drawing
-from tests.pipelines.tiny_models import Gate, Misbehaving, OutOfMemory, tiny
+from tests.pipelines.tiny_models import (
+    Gate,
+    Misbehaving,
+    OutOfMemory,
+    cuda_short_of_memory,
+    tiny,
+)
 from tests.pipelines.worker.test_batches import prepared
 from uso_core.presets import EXACT
 
@@ -184,7 +190,7 @@ def test_short_memory_while_decoding_decodes_again_and_alone() -> None:
 
 
 def test_too_little_memory_to_decode_fails_the_row_and_the_drawer_lives() -> None:
-    fault = OutOfMemory(3)
+    fault = OutOfMemory(3, cuda_short_of_memory)
     drawer = Drawer(Misbehaving(before_decoding=fault), lanes=TWO_LANES)
     with pytest.raises(RowFailedError) as caught:
         drawer.draw(prepared(), seed(0))
