@@ -31,8 +31,8 @@ def check_device(device: torch.device) -> None:
     raise NoSuchDeviceError(f"device {device}: {reason}; or draw on the cpu")
 
 
-def check_preset(preset: Preset, device: torch.device) -> None:
-    """Refuse a preset that a device cannot run, before anything is loaded.
+def check_preset(preset: Preset, device: torch.device, dtype: torch.dtype) -> None:
+    """Refuse a preset that a device cannot run in a dtype, before anything is loaded.
 
     Raises:
         UnsupportedPresetError: with what it needs and what there is.
@@ -43,6 +43,8 @@ def check_preset(preset: Preset, device: torch.device) -> None:
         raise UnsupportedPresetError(
             preset.name, f"needs an NVIDIA GPU, not {device}; use exact or draft"
         )
+    if dtype != torch.bfloat16:
+        raise UnsupportedPresetError(preset.name, f"needs the dtype bfloat16, not {dtype}")
     if find_spec("torchao") is None:
         raise UnsupportedPresetError(preset.name, "needs torchao: pip install 'uso-batch[fp8]'")
     have = torch.cuda.get_device_capability(device)

@@ -63,7 +63,7 @@ def load_components(
         CheckpointError: a file is missing, cannot be read, or does not match the model.
         UnsupportedPresetError: the device cannot run the preset.
     """
-    check_preset(preset, device)
+    check_preset(preset, device, dtype)
     seed = tiny_seed(source.base)
     if seed is None:
         components = _load(find_model(source).downloaded(), dtype, device, preset)

@@ -33,7 +33,7 @@ def make_way(name: WayName, *, full: bool, device: torch.device, dtype: torch.dt
     if name == "original":
         return OriginalWay(random_model(full=full, device=device, dtype=dtype))
     preset = next(p for p in PRESETS.values() if p.name == name.removesuffix(_COMPILED))
-    check_preset(preset, device)
+    check_preset(preset, device, dtype)
     model = random_model(full=full, device=device, dtype=dtype)
     merge_lora(model)
     components = assembled(model)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.uso_core.fake_gpu import GPU, fake_gpu
 from tests.uso_core.goldens import CHECKPOINT, LIMITS
 from tests.uso_core.test_pipeline import draw, make_request
 from uso_core.checkpoint import ModelSource
@@ -124,9 +125,14 @@ def test_float8_arithmetic_is_refused_without_a_gpu(name: str) -> None:
         load(PRESETS[name])  # type: ignore[index]  # a parameter is any text
 
 
+def test_float8_arithmetic_is_refused_in_another_dtype_than_bfloat16() -> None:
+    with fake_gpu(), pytest.raises(UnsupportedPresetError, match=r"dtype bfloat16, not torch\.fl"):
+        check_preset(PRESETS["fp8"], GPU, torch.float32)
+
+
 @pytest.mark.parametrize("preset", [p for p in PRESETS.values() if p.linears != "float8"])
 def test_other_presets_run_anywhere(preset: Preset) -> None:
-    check_preset(preset, CPU)
+    check_preset(preset, CPU, torch.float32)
 
 
 def test_a_threshold_is_for_presets_with_a_cache() -> None:
