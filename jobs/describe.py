@@ -13,6 +13,7 @@ from rich.text import Text
 
 from jobs import exits, screen
 from pipelines.config.file import ConfigError
+from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest, ManifestError
 from pipelines.manifest.references import is_uri
@@ -49,7 +50,9 @@ def _model(config: RunConfig, console: Console, problems: list[Exception]) -> Mo
     model = config.model
     base = screen.one_line(public_uri(model.base))
     if any(map(is_uri, model.locations)):
-        _fact(console, "model", f"{base}: its files are pulled, and looked at, when a run starts")
+        screen.fact(
+            console, "model", f"{base}: its files are pulled, and looked at, when a run starts"
+        )
         return None
     try:
         card = describe_model(model.source)
@@ -57,7 +60,7 @@ def _model(config: RunConfig, console: Console, problems: list[Exception]) -> Mo
         _problem(console, "model", error, problems)
         return None
     noise = "; random weights, which draw noise" if card.layout == "tiny" else ""
-    _fact(console, "model", f"{card.name}, dtype {model.dtype}, device {model.device}{noise}")
+    screen.fact(console, "model", f"{card.name}, dtype {model.dtype}, device {model.device}{noise}")
     return card
 
 
@@ -70,13 +73,11 @@ def _manifest(
     except (ManifestError, StorageError) as error:
         _problem(console, "manifest", error, problems)
         return pa.schema([])
-    paths = (
-        config.manifest.path if isinstance(config.manifest.path, list) else [config.manifest.path]
-    )
+    paths = map(public_uri, config.manifest.paths)
     rows = (
         "rows: known when read" if manifest.total_rows is None else f"{manifest.total_rows:,} rows"
     )
-    _fact(console, "manifest", f"{', '.join(public_uri(path) for path in paths)}: {rows}")
+    screen.fact(console, "manifest", f"{', '.join(paths)}: {rows}")
     return manifest.extra_schema
 
 
@@ -115,15 +116,17 @@ def _resources(config: RunConfig, console: Console) -> None:
     most = stylize.max_rows_in_flight if in_flight == "auto" else in_flight
     each = f"each with {stylize.gpus_per_actor:g} GPUs and {stylize.cpus_per_actor:g} CPUs"
     gpus, cpus = high * stylize.gpus_per_actor, high * stylize.cpus_per_actor
-    _fact(console, "actors", f"{count}, {each}: at most {gpus:g} GPUs and {cpus:g} CPUs")
-    _fact(console, "in flight", f"at most {most} rows per actor, {high * most:,} in all")
-    _fact(console, "ray", f"address {config.ray.address}")
-    _fact(console, "budget", f"{config.on_error.max_failed_fraction:.2%} of the rows may fail")
+    screen.fact(console, "actors", f"{count}, {each}: at most {gpus:g} GPUs and {cpus:g} CPUs")
+    screen.fact(console, "in flight", f"at most {most} rows per actor, {high * most:,} in all")
+    screen.fact(console, "ray", f"address {config.ray.address}")
+    screen.fact(
+        console, "budget", f"{config.on_error.max_failed_fraction:.2%} of the rows may fail"
+    )
 
 
 def _manifest_columns(config: RunConfig, limits: Limits) -> Table:
     mapped = {ALIASES.get(ours, ours): theirs for ours, theirs in config.manifest.columns.items()}
-    defaults = config.defaults.model_dump(exclude_none=True)
+    defaults = {k: v for k, v in redacted(config)["defaults"].items() if v is not None}
     rows = (
         (
             f"{name} ({mapped[name]})" if name in mapped else name,
@@ -178,10 +181,6 @@ def _table(
     for row in rows:
         table.add_row(*(Text(screen.one_line(cell)) for cell in row))
     return table
-
-
-def _fact(console: Console, label: str, text: str) -> None:
-    console.print(f"{label:<11}{screen.one_line(text)}", soft_wrap=True)
 
 
 def _problem(console: Console, label: str, error: Exception, problems: list[Exception]) -> None:

@@ -16,6 +16,7 @@ from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.failures import RowFailedError
 from pipelines.fetch.fetcher import Fetcher
+from pipelines.manifest.references import is_uri
 from pipelines.planning.model import look_at_model
 from pipelines.storage.local_files import write_file
 from pipelines.storage.storage import StorageError
@@ -114,8 +115,7 @@ def _write(image: StylizedImage, out: Path) -> None:
 
 def _uri(reference: str) -> str:
     """An absolute path or the URI as it is."""
-    is_uri = "://" in reference or reference.startswith("data:")
-    return reference if is_uri else str(Path(reference).expanduser().resolve())
+    return reference if is_uri(reference) else str(Path(reference).expanduser().resolve())
 
 
 def _size(image: StylizedImage) -> str:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from jobs import exits, screen
+from jobs.outputs import resolved_storage, storage_options
 from pipelines.compose.chosen import ChosenRows
 from pipelines.compose.error import ComposeError
 from pipelines.compose.failed import Failed, failed_rows
@@ -37,7 +38,7 @@ from pipelines.ledger.ledger import LedgerError
 from pipelines.manifest.error import ManifestError
 from pipelines.manifest.manifest import Manifest
 from pipelines.planning.model import look_at_model
-from pipelines.storage.storage import Options, Storage, StorageError, resolve_secrets
+from pipelines.storage.storage import Options, Storage, StorageError
 
 WRONG_INPUT = (ComposeError, ConfigError, ManifestError, StorageError, LedgerError)
 
@@ -132,7 +133,7 @@ def manifest_command(source: Source, target: Target) -> int:
     Nothing is left of a manifest that could not be made as a whole.
     """
     with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT), ExitStack() as stack:
-        options = _options(target.config)
+        options = storage_options(target.config)
         again: _Again | None = None
         left_out: Counter[str] = Counter()
         if isinstance(source, Combination):
@@ -158,17 +159,6 @@ def manifest_command(source: Source, target: Target) -> int:
     return exits.DONE
 
 
-def _options(config: Path | None) -> Options:
-    return {} if config is None else _resolved(RunConfig.from_yaml(config))
-
-
-def _resolved(config: RunConfig) -> Options:
-    try:
-        return resolve_secrets(config.storage)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-
-
 def _combined(source: Combination, options: Options) -> tuple[Rows, Counter[str]]:
     """The rows, and how many files of which ending were left out of the folders."""
     contents = find_images(source.contents, options)
@@ -189,6 +179,8 @@ def _prompts(source: Combination) -> list[str]:
         text = source.prompt_file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeError) as error:
         raise ComposeError(f"{source.prompt_file}: cannot be read as UTF-8 ({error})") from error
+    if not text.strip():
+        raise ComposeError(f"{source.prompt_file}: holds no prompt; an empty one is --prompt ''")
     return [*source.prompts, *(line.strip() for line in text.rstrip().split("\n"))]
 
 
@@ -219,7 +211,7 @@ class _Again:
 
 def _again(source: FailedSource | LowScoreSource) -> _Again:
     config = RunConfig.from_yaml(source.config)
-    options = _resolved(config)
+    options = resolved_storage(config)
     output = Storage.at(config.output.path, options)
     why: Failed | LowScores
     if isinstance(source, FailedSource):

@@ -18,12 +18,19 @@ def storage_options(config_path: Path | None) -> Options:
     Raises:
         ConfigError: the file is wrong, or a variable that it names is not set.
     """
-    if config_path is None:
-        return {}
+    return {} if config_path is None else resolved_storage(RunConfig.from_yaml(config_path))
+
+
+def resolved_storage(config: RunConfig) -> Options:
+    """A configuration's storage options, secrets resolved.
+
+    Raises:
+        ConfigError: a variable that it names is not set.
+    """
     try:
-        return resolve_secrets(RunConfig.from_yaml(config_path).storage)
+        return resolve_secrets(config.storage)
     except ValueError as error:
-        raise ConfigError(f"{config_path}: {error}") from error
+        raise ConfigError(str(error)) from error
 
 
 @contextmanager

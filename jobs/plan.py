@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, screen
+from jobs.outputs import resolved_storage
 from jobs.progress import duration
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
@@ -23,7 +24,7 @@ from pipelines.planning.model import LookedAt, look_at_model
 from pipelines.planning.plan import Plan, ShapePlan, make_plan, survey
 from pipelines.planning.speed import H200_FLOAT8_FLOPS, H200_MATMUL_FLOPS, STATED_EFFICIENCY, Speed
 from pipelines.record import record_schema
-from pipelines.storage.storage import Storage, StorageError, resolve_secrets
+from pipelines.storage.storage import Storage, StorageError
 from uso_core.dimensions import Dimensions, dimensions_of
 from uso_core.errors import CheckpointError
 from uso_core.presets import PRESETS
@@ -40,10 +41,7 @@ def plan_command(
     """Print what a run of this configuration would do and take; returns the exit code."""
     with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT):
         config = RunConfig.from_yaml(config_path, overrides)
-        try:
-            options = resolve_secrets(config.storage)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        options = resolved_storage(config)
         looked = look_at_model(config.model)
         if looked.unknown:
             # Fingerprints are not known without the model, so ids alone say what is recorded.
@@ -82,18 +80,22 @@ def _speed(config: RunConfig, looked: LookedAt, output: Storage) -> Speed:
 
 def _print_work(plan: Plan, looked: LookedAt, console: Console) -> None:
     work = plan.work
-    _fact(console, "model", looked.card.name)
+    screen.fact(console, "model", looked.card.name)
     if looked.unknown:
-        _fact(console, "", looked.unknown)
-        _fact(console, "", "FLUX.1-dev's size and ranges are assumed; ids tell what is recorded")
-    _fact(console, "to draw", f"{work.rows:,} rows, {work.images:,} images")
-    _fact(console, "recorded", f"{work.skipped:,} rows are done and would be skipped")
+        screen.fact(console, "", looked.unknown)
+        screen.fact(
+            console, "", "FLUX.1-dev's size and ranges are assumed; ids tell what is recorded"
+        )
+    screen.fact(console, "to draw", f"{work.rows:,} rows, {work.images:,} images")
+    screen.fact(console, "recorded", f"{work.skipped:,} rows are done and would be skipped")
     if work.changed and not looked.unknown:
-        _fact(console, "changed", f"{work.changed:,} completed rows have changed since")
+        screen.fact(console, "changed", f"{work.changed:,} completed rows have changed since")
     if work.rejected:
-        _fact(console, "rejected", f"{work.rejected:,} rows are not accepted: see uso validate")
+        screen.fact(
+            console, "rejected", f"{work.rejected:,} rows are not accepted: see uso validate"
+        )
     uniques = work.uniques
-    _fact(
+    screen.fact(
         console,
         "different",
         f"{uniques.contents:,} content images, {uniques.styles:,} styles, "
@@ -137,31 +139,35 @@ def _print_time(
 ) -> None:
     stylize = config.stylize
     kind = "GPU" if stylize.gpus_per_actor else "CPU"
-    _fact(console, "arithmetic", f"{_scaled(plan.flops)}FLOP")
+    screen.fact(console, "arithmetic", f"{_scaled(plan.flops)}FLOP")
     if plan.drawing_s is None or plan.wall_s is None or plan.device_hours is None:
-        _fact(console, "time", "not known: a CPU is measured by its first run (try --limit 20)")
+        screen.fact(
+            console, "time", "not known: a CPU is measured by its first run (try --limit 20)"
+        )
     else:
-        _fact(console, "speed", _speed_line(speed))
+        screen.fact(console, "speed", _speed_line(speed))
         if speed.machine is None and speed.stated_as is not None:
             preset = speed.preset.name
-            _fact(
+            screen.fact(
                 console,
                 "",
                 f"not known for {preset} until a first run has measured it: "
                 f"stated as {speed.stated_as}",
             )
-        _fact(console, "drawing", f"{duration(plan.drawing_s)} on all devices together")
+        screen.fact(console, "drawing", f"{duration(plan.drawing_s)} on all devices together")
         start = "start-up not included" if plan.startup_s is None else "with start-up"
         actors = f"{stylize.max_actors} actors, busy {speed.busy:.0%} of the time"
-        _fact(console, "wall time", f"{duration(plan.wall_s)} ({actors}, {start})")
-        _fact(console, f"{kind}-hours", f"{plan.device_hours:,.2f}")
+        screen.fact(console, "wall time", f"{duration(plan.wall_s)} ({actors}, {start})")
+        screen.fact(console, f"{kind}-hours", f"{plan.device_hours:,.2f}")
         if price is not None and stylize.gpus_per_actor:
-            _fact(console, "price", f"{plan.device_hours * price:,.2f} at {price:g} per GPU-hour")
+            screen.fact(
+                console, "price", f"{plan.device_hours * price:,.2f} at {price:g} per GPU-hour"
+            )
         elif price is not None:
-            _fact(console, "price", "no GPU is asked for (stylize.gpus_per_actor is 0)")
+            screen.fact(console, "price", "no GPU is asked for (stylize.gpus_per_actor is 0)")
     images, records = _scaled(plan.image_bytes), _scaled(plan.record_bytes)
     shards = "" if config.output.layout == "images" else f", {images}B of shards"
-    _fact(console, "storage", f"about {images}B of images, {records}B of records{shards}")
+    screen.fact(console, "storage", f"about {images}B of images, {records}B of records{shards}")
 
 
 def _speed_line(speed: Speed) -> str:
@@ -182,7 +188,3 @@ def _scaled(value: float) -> str:
         if value >= size:
             return f"{value / size:,.4g} {unit}"
     return f"{value / 1e3:,.4g} k"
-
-
-def _fact(console: Console, label: str, text: str) -> None:
-    console.print(f"{label:<11}{screen.one_line(text)}", soft_wrap=True)

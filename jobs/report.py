@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs import exits, screen
-from jobs.outputs import hint_at_config
+from jobs.outputs import hint_at_config, resolved_storage
 from jobs.pace import Pace
 from jobs.progress import duration
 from pipelines.config.file import ConfigError
@@ -21,7 +21,7 @@ from pipelines.ledger.ledger import LedgerError
 from pipelines.report.error import ReportError
 from pipelines.report.pictures import Places
 from pipelines.report.report import FOLDER, ReportFacts, ReportOptions, write_report
-from pipelines.storage.storage import Options, Storage, StorageError, resolve_secrets
+from pipelines.storage.storage import Options, Storage, StorageError
 
 _EVERY_S = 5.0
 
@@ -73,10 +73,7 @@ def _prepared(request: ReportRequest, rows: int | None) -> tuple[Places, ReportO
     options = ReportOptions(thumbnails=rows)
     if request.config_path is not None:
         config = RunConfig.from_yaml(request.config_path)
-        try:
-            storage_options = resolve_secrets(config.storage)
-        except ValueError as error:
-            raise ConfigError(f"{request.config_path}: {error}") from error
+        storage_options = resolved_storage(config)
         options = ReportOptions(rows, config.fetch, storage_options)
     against = request.against
     places = Places(

@@ -33,6 +33,11 @@ def lines(text: str) -> str:
     return "\n".join(one_line(line) for line in text.replace("\t", "    ").split("\n"))
 
 
+def fact(console: Console, label: str, text: str) -> None:
+    """Print one line: a label in a column of its own, and what there is to say."""
+    console.print(f"{label:<11}{one_line(text)}", soft_wrap=True)
+
+
 def out() -> Console:
     """The console for results, on stdout: nothing in a text is taken for markup."""
     console = Console(markup=False, highlight=False, emoji=False)

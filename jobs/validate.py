@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, screen
+from jobs.outputs import resolved_storage
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest, ManifestError
 from pipelines.planning.model import look_at_model
-from pipelines.storage.storage import StorageError, resolve_secrets
+from pipelines.storage.storage import StorageError
 from pipelines.validation.problems import Findings, findings
 from pipelines.validation.references import Facts, ReferenceCheck
 from pipelines.validation.row_check import RowCheck, check_rows
@@ -36,10 +37,7 @@ def validate_command(
     console = screen.out()
     with exits.exit_on(ConfigError, ManifestError, StorageError, code=exits.WRONG_INPUT):
         config = RunConfig.from_yaml(config_path, overrides)
-        try:
-            options = resolve_secrets(config.storage)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        options = resolved_storage(config)
         looked = look_at_model(config.model)
         manifest = Manifest.open(config, looked.card)
         check = ReferenceCheck(config.fetch, options, looked.card.limits)

@@ -75,9 +75,9 @@ def check_manifest(config: RunConfig, *, on_this_machine: bool) -> str:
         resolve_secrets(config.storage)
     except ValueError as error:
         return f"not looked at from here: {error}"
-    paths = config.manifest.path
-    first = paths if isinstance(paths, str) else paths[0]
-    if first.startswith("/") and not on_this_machine and not Path(first).exists():
+    paths = config.manifest.paths
+    local = [Path(path) for path in paths if path.startswith("/")]
+    if not on_this_machine and not all(path.exists() for path in local):
         return "not looked at: it is not on this machine"
     try:
         manifest = Manifest.open(config, look_at_model(config.model).card)
@@ -87,7 +87,7 @@ def check_manifest(config: RunConfig, *, on_this_machine: bool) -> str:
         return f"not looked at from here: {error}"
     rows = manifest.total_rows
     count = "rows: known when read" if rows is None else f"{rows:,} rows"
-    return f"{public_uri(first)}: {count}"
+    return f"{', '.join(map(public_uri, paths))}: {count}"
 
 
 def _out_of_reach(error: ManifestError) -> bool:

@@ -65,12 +65,12 @@ def pack(config: RunConfig, folder: Path) -> Package:
 
 def extras(config: RunConfig) -> set[str]:
     """The extras of this package that a run needs: of its stores, and of its preset."""
-    paths, model = config.manifest.path, config.model
-    uris = [paths] if isinstance(paths, str) else paths
-    used = (*uris, config.output.path, model.base, model.uso, model.siglip)
-    schemes = {uri.partition("://")[0] for uri in used}
+    base_uri = config.manifest.base_uri or ""
+    used = (*config.manifest.paths, base_uri, config.output.path, *config.model.locations)
+    # References are in rows that nobody has read; a store that they are in usually has options.
+    schemes = {uri.partition("://")[0] for uri in used} | config.storage.keys()
     found = {extra for scheme, extra in _EXTRA_OF.items() if scheme in schemes}
-    return found | ({"fp8"} if model.chosen_preset.linears == "float8" else set())
+    return found | ({"fp8"} if config.model.chosen_preset.linears == "float8" else set())
 
 
 def requirements(config: RunConfig) -> tuple[str, ...]:

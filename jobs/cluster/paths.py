@@ -61,8 +61,7 @@ def _map_paths(config: RunConfig, change: Callable[[str, str], str]) -> RunConfi
         return change(key, location) if _is_path(location) else location
 
     manifest, fetch = config.manifest, config.fetch
-    paths = [manifest.path] if isinstance(manifest.path, str) else manifest.path
-    new_paths = [changed("manifest.path", path) for path in paths]
+    new_paths = [changed("manifest.path", path) for path in manifest.paths]
     manifest_update: dict[str, object] = {
         "path": new_paths[0] if isinstance(manifest.path, str) else new_paths
     }

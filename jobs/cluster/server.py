@@ -222,10 +222,15 @@ class JobServer:
 
 def _check_answers(address: str) -> None:
     """Ray's client has no time-out of its own."""
-    parts = urlsplit(address)
+    advice = f"--address {public_uri(address)!r}: give a URL such as http://127.0.0.1:8265"
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError as error:
+        raise JobServerError(f"{advice} ({error})") from error
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise JobServerError(f"--address {address!r}: give a URL such as http://127.0.0.1:8265")
-    knock(f"{parts.hostname}:{parts.port or _PORTS[parts.scheme]}", _KNOCK_S)
+        raise JobServerError(advice)
+    knock(f"{parts.hostname}:{port or _PORTS[parts.scheme]}", _KNOCK_S)
 
 
 def _token_header() -> Mapping[str, str]:

@@ -76,7 +76,7 @@ def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitO
         sent = _for_cluster(config, console, on_this_machine=here)
         _say_unset(sent, options.env, console)
         if options.check:
-            _fact(console, "manifest", check_manifest(sent, on_this_machine=here))
+            screen.fact(console, "manifest", check_manifest(sent, on_this_machine=here))
         pip = _requirements(sent) if options.pip else ()
         with tempfile.TemporaryDirectory(prefix="uso-submit-") as folder:
             package = pack(sent, Path(folder))
@@ -86,7 +86,7 @@ def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitO
         _say_submitted(server, submission, console)
         reach = ("--config", str(config_path)) if sent.storage else ()
         status = ["uso", "status", submission.metadata[OUTPUT_KEY], *reach]
-        _fact(console, "rows", shlex.join(status))
+        screen.fact(console, "rows", shlex.join(status))
         if options.follow:
             return asyncio.run(follow_to_end(server, submission.job_id))
     return exits.DONE
@@ -98,9 +98,11 @@ def _for_cluster(config: RunConfig, console: Console, *, on_this_machine: bool) 
     if paths and not on_this_machine:
         refuse_relative_paths(config)
         names = ", ".join(dict.fromkeys(path.key for path in paths))
-        _fact(console, "paths", f"every node of the cluster must see the folders of {names}")
+        screen.fact(console, "paths", f"every node of the cluster must see the folders of {names}")
     if config.ray.address != "auto":
-        _fact(console, "ray", f"address auto, the job's own cluster, not {config.ray.address}")
+        screen.fact(
+            console, "ray", f"address auto, the job's own cluster, not {config.ray.address}"
+        )
     ray = config.ray.model_copy(update={"address": "auto"})
     return with_absolute_paths(config).model_copy(update={"ray": ray})
 
@@ -139,23 +141,23 @@ def _say_unset(config: RunConfig, passed: Sequence[str], console: Console) -> No
     names = unset_on_cluster(config, passed)
     if names:
         wanted = ", ".join(names)
-        _fact(console, "secrets", f"the cluster's own environment has to set {wanted} (or --env)")
+        screen.fact(
+            console, "secrets", f"the cluster's own environment has to set {wanted} (or --env)"
+        )
 
 
 def _say_packed(package: Package, pip: tuple[str, ...], console: Console) -> None:
     size = f"{package.num_files} files, {package.num_bytes / 1e6:.1f} MB"
-    _fact(console, "packed", f"{size}: uso_core, pipelines, jobs and {CONFIG_FILE}")
+    screen.fact(console, "packed", f"{size}: uso_core, pipelines, jobs and {CONFIG_FILE}")
     if pip:
-        _fact(console, "pip", f"{len(pip)} requirements are installed on the nodes, where missing")
+        screen.fact(
+            console, "pip", f"{len(pip)} requirements are installed on the nodes, where missing"
+        )
 
 
 def _say_submitted(server: JobServer, submission: Submission, console: Console) -> None:
     reach = f"--address {shlex.quote(public_uri(server.address))}"
-    _fact(console, "submitted", submission.job_id)
-    _fact(console, "follow", f"uso logs -f {submission.job_id} {reach}")
-    _fact(console, "stop", f"uso stop {submission.job_id} {reach}")
-    _fact(console, "all jobs", f"uso jobs {reach}")
-
-
-def _fact(console: Console, label: str, text: str) -> None:
-    console.print(f"{label:<11}{screen.one_line(text)}", soft_wrap=True)
+    screen.fact(console, "submitted", submission.job_id)
+    screen.fact(console, "follow", f"uso logs -f {submission.job_id} {reach}")
+    screen.fact(console, "stop", f"uso stop {submission.job_id} {reach}")
+    screen.fact(console, "all jobs", f"uso jobs {reach}")

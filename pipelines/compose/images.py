@@ -43,7 +43,7 @@ def find_images(places: Sequence[str], options: Options) -> FoundImages:
         options: fsspec options by protocol, secrets resolved.
 
     Raises:
-        ComposeError: there is no image at one of the places.
+        ComposeError: there is no image at one of the places, or a file's name is not UTF-8.
         ManifestError: a place does not exist or cannot be listed.
         StorageError: a URL's filesystem cannot be used.
     """
@@ -91,4 +91,12 @@ def _below(place: str, fs: AbstractFileSystem, folder: str) -> Iterator[str]:
 
 
 def _uri(fs: AbstractFileSystem, name: str) -> str:
-    return name if isinstance(fs, LocalFileSystem) else str(fs.unstrip_protocol(name))
+    if not isinstance(fs, LocalFileSystem):
+        return str(fs.unstrip_protocol(name))
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise ComposeError(
+            f"{name!r}: its name is not UTF-8, and a manifest holds nothing else; rename it"
+        ) from error
+    return name

@@ -45,7 +45,8 @@ def table_rows(config: RunConfig) -> Rows:
 
     Raises:
         ManifestError: nothing is there, it cannot be read, or no column is usable.
-        ComposeError: (while they are read) a line is no row.
+        ComposeError: an input's types in two tables do not go together, or (while they are read) a
+            line is no row.
     """
     files = [
         file.looked_at() for file in find_files(config.manifest, resolve_secrets(config.storage))
@@ -70,9 +71,20 @@ def _schema(plan: ColumnPlan, surveys: Sequence[FileSurvey]) -> pa.Schema:
         kinds = [
             survey.schema.field(theirs).type for survey in surveys if theirs in survey.schema.names
         ]
-        schemas = [pa.schema([(ours, _plain(kind))]) for kind in kinds]
-        fields.append(pa.unify_schemas(schemas, promote_options="permissive").field(0))
+        fields.append(_unified(ours, theirs, kinds))
     return pa.schema([*fields, *plan.extra_schema])
+
+
+def _unified(ours: str, theirs: str, kinds: Sequence[pa.DataType]) -> pa.Field:
+    schemas = [pa.schema([(ours, _plain(kind))]) for kind in kinds]
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive").field(0)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        held = " and ".join(dict.fromkeys(map(str, kinds)))
+        raise ComposeError(
+            f"column {theirs!r} is {held}, which one file cannot hold; give it one type in all "
+            "tables, or make a manifest from each"
+        ) from error
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -36,7 +36,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     Args:
         path: a YAML file.
         overrides: each `a.b=c`. The value is read as YAML; what is not valid YAML counts as text,
-            so that `manifest.path=*.parquet` means what it says; nothing after `=` means null.
+            and so does what YAML would take for a comment, so that `manifest.path=*.parquet` and
+            `output.path=run #1` mean what they say; nothing after `=` means null.
 
     Raises:
         ConfigError: the file cannot be read, or something in it is not accepted.
@@ -94,11 +95,11 @@ def _yaml_problem(error: yaml.MarkedYAMLError, text: str) -> str:
 
 
 def _parse(text: str) -> Any:  # noqa: ANN401 (any YAML value)
-    return yaml.load(text, _UniqueKeyLoader)  # noqa: S506 (it is a SafeLoader)
+    return yaml.load(text, _Loader)  # noqa: S506 (it is a SafeLoader)
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML takes the last of two equal keys; here they are an error."""
+class _Loader(yaml.SafeLoader):
+    """YAML takes the last of two equal keys; here they are an error, and each error has a line."""
 
     def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -111,6 +112,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.composer.ComposerError(None, None, problem, key.start_mark)
             seen.add((key.tag, key.value))
         return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError) as error:  # 2024-13-01, `!!bool maybe`
+            kind = node.tag.rpartition(":")[2]
+            problem = f"this is no {kind}; put it in quotes if it is text"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
 def _override(data: dict[str, Any], override: str) -> KeyPath:
@@ -126,11 +135,19 @@ def _override(data: dict[str, Any], override: str) -> KeyPath:
         section = section[key]
         if not isinstance(section, dict):
             raise ConfigError(f"--set {name}: {key_name(path[:depth])} is no section")
-    try:
-        section[path[-1]] = _parse(written)
-    except (yaml.YAMLError, RecursionError):
-        section[path[-1]] = written
+    section[path[-1]] = _value(written)
     return path
+
+
+def _value(written: str) -> Any:  # noqa: ANN401 (any YAML value)
+    """What is written after `=`, as YAML; as text where it is none, or would end at a comment."""
+    try:
+        node = yaml.compose(written, _Loader)
+        value = _parse(written)
+    except (yaml.YAMLError, RecursionError):
+        return written
+    left = written if node is None else written[node.end_mark.index :]
+    return written if left.strip() else value
 
 
 def _misplaced(source: str, data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:

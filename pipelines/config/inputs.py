@@ -30,6 +30,11 @@ class ManifestConfig(StrictModel):
     """`i/n` (i from 0): only the rows whose id hashes to shard i of n."""
 
     @property
+    def paths(self) -> list[str]:
+        """`path` as a list."""
+        return [self.path] if isinstance(self.path, str) else self.path
+
+    @property
     def shard_index(self) -> tuple[int, int] | None:
         """`shard` as (i, n)."""
         if self.shard is None:

@@ -48,10 +48,9 @@ def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:
     Raises:
         ManifestError: nothing is there, or it cannot be read.
     """
-    urls = [config.path] if isinstance(config.path, str) else config.path
-    if not urls:
+    if not config.paths:
         raise ManifestError("manifest.path", "the list is empty; name at least one file")
-    found = (file for url in dict.fromkeys(urls) for file in _find(url, config, options))
+    found = (file for url in dict.fromkeys(config.paths) for file in _find(url, config, options))
     return list({(file.fs, file.path): file for file in found}.values())
 
 

@@ -41,9 +41,18 @@ class JsonTypes:
             return value
         if pa.types.is_string(field.type):
             return json.dumps(value, ensure_ascii=False)
-        if pa.types.is_floating(field.type) and isinstance(value, int):
-            return float(value)
-        return value
+        return _with_floats(value, field.type)
+
+
+def _with_floats(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401 (any JSON value)
+    """`value` with floats in the place of integers where the type has them: Arrow refuses some."""
+    if isinstance(value, int) and pa.types.is_floating(kind):
+        return float(value)
+    if isinstance(value, list) and pa.types.is_list(kind):
+        return [_with_floats(item, kind.value_type) for item in value]
+    if isinstance(value, dict) and pa.types.is_struct(kind):
+        return {name: _with_floats(inner, kind.field(name).type) for name, inner in value.items()}
+    return value
 
 
 def _inferred(values: list[Any]) -> pa.DataType:

@@ -148,15 +148,23 @@ def _eval_row(row: Mapping[str, Any], where: str, text: str) -> Mapping[str, Any
 def _csv_header(file: ManifestFile) -> list[str]:
     with _csv_text(file) as source:
         try:
-            return next(csv.reader(source), [])
+            names = _csv_names(csv.reader(source))
         except csv.Error as error:
             raise ManifestError(file.uri, f"is not CSV ({error})") from error
+    if not _is_unicode("".join(names)):
+        raise ManifestError(file.uri, "its first line is not UTF-8; save it as CSV in UTF-8")
+    return names
+
+
+def _csv_names(lines: Iterator[list[str]]) -> list[str]:
+    """The names in the first line; a space beside a comma is no part of one."""
+    return [name.strip() for name in next(lines, [])]
 
 
 def _csv_lines(file: ManifestFile) -> Iterator[Line]:
     with _csv_text(file) as source:
         reader = csv.reader(source)
-        header = next(reader, [])
+        header = _csv_names(reader)
         while True:
             try:
                 cells = next(reader)

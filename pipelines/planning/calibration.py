@@ -160,11 +160,8 @@ def read_calibration(output: Storage) -> Calibration:
         StorageError: the output cannot be read.
     """
     own = Calibration.from_json(output.read(PATH)) if output.exists(PATH) else Calibration()
-    path = user_file()
-    if path is None or not path.exists():
-        return own
     have = {(machine.settings, machine.device) for machine in own.machines}
-    user = Calibration.from_json(path.read_bytes())
+    user = _users()
     others = [item for item in user.machines if (item.settings, item.device) not in have]
     return Calibration((*others, *own.machines))
 
@@ -191,15 +188,31 @@ def save_calibration(output: Storage, machines: Sequence[Machine]) -> None:
 def user_file() -> Path | None:
     """Where the user's measurements are; None: nowhere."""
     named = os.environ.get("USO_CALIBRATION_FILE")
-    if named is not None:
-        return Path(named).expanduser() if named else None
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    return cache / "uso-batch" / "calibration.json"
+    if named == "":
+        return None
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
+    path = Path(named) if named else cache / "uso-batch" / "calibration.json"
+    try:
+        return path.expanduser()
+    except RuntimeError:  # the user has no home
+        return None
 
 
 def utc_now() -> str:
     """As `Machine.updated_at` has it."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _users() -> Calibration:
+    """The user's measurements; nothing where they cannot be read."""
+    path = user_file()
+    try:
+        return Calibration() if path is None else Calibration.from_json(path.read_bytes())
+    except FileNotFoundError:
+        return Calibration()
+    except OSError as error:
+        logger.warning("calibration_unreadable uri=%s error=%s", path, error)
+        return Calibration()
 
 
 def _added(held: Calibration, machines: Sequence[Machine]) -> Calibration:

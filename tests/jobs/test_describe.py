@@ -67,6 +67,14 @@ def test_overrides_count(tmp_path: Path) -> None:
     assert "5, each with" in result.stdout
 
 
+def test_a_signature_in_a_default_is_not_shown(tmp_path: Path) -> None:
+    default = "defaults.content_image=https://user:hunter2@host/a.png?X-Amz-Signature=5ec"
+    result = describe(write_config(tmp_path, CONFIG), "--set", default)
+    assert "https://host/a.png" in result.stdout
+    assert "hunter2" not in result.stdout
+    assert "5ec" not in result.stdout
+
+
 def test_a_missing_manifest_is_said_in_its_place(tmp_path: Path) -> None:
     path = write_config(tmp_path, CONFIG)
     result = describe(path, "--set", f"manifest.path={tmp_path}/none.parquet")

@@ -55,6 +55,15 @@ def test_prompts_come_from_a_file(folder: Path) -> None:
     assert pq.read_table(out)["prompt"].to_pylist() == ["first", "in the snow", "", "at night"]
 
 
+def test_a_file_without_prompts_is_not_one_empty_prompt(folder: Path) -> None:
+    (folder / "prompts.txt").write_text("\n")
+    out = folder / "m.parquet"
+    result = manifest(out, "--content", folder / "photos", "--prompts", folder / "prompts.txt")
+    assert result.exit_code == 2
+    assert "prompts.txt: holds no prompt" in result.stderr
+    assert not out.exists()
+
+
 def test_random_styles(folder: Path) -> None:
     out = folder / "m.parquet"
     places = ("--content", folder / "photos", "--style", folder / "styles")

@@ -71,6 +71,14 @@ def test_a_manifest_without_a_usable_column(tmp_path: Path) -> None:
         check_manifest(config(str(path)), on_this_machine=True)
 
 
+def test_a_manifest_of_no_files() -> None:
+    none = RunConfig.model_validate(
+        {"manifest": {"path": []}, "output": {"path": "/data/out"}, "model": {"base": "tiny"}}
+    )
+    with pytest.raises(ManifestError, match="the list is empty"):
+        check_manifest(none, on_this_machine=False)
+
+
 def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
     gone = config(str(tmp_path / "m.parquet"))
     with pytest.raises(ManifestError, match="does not exist"):

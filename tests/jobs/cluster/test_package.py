@@ -122,3 +122,15 @@ def test_extras_are_those_of_the_stores_and_the_preset() -> None:
     assert extras(run_of("gs://bucket/m.parquet", "az://container/out")) == {"gcs", "azure"}
     assert extras(run_of("m.parquet", "out", "fp8")) == {"fp8"}
     assert extras(run_of("m.parquet", "out", "low_vram")) == set()
+
+
+def test_extras_are_those_of_everything_that_may_be_read_from_a_store() -> None:
+    config = RunConfig.model_validate(
+        {
+            "manifest": {"path": "m.parquet", "base_uri": "gs://bucket/photos"},
+            "output": {"path": "out"},
+            "model": {"loras": [{"path": "s3://bucket/my.safetensors"}]},
+            "storage": {"az": {"account_name": "mine"}},
+        }
+    )
+    assert extras(config) == {"gcs", "s3", "azure"}

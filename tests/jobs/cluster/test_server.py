@@ -1,13 +1,111 @@
 from __future__ import annotations
 
+import json
 import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import pytest
 
+from jobs.cluster import server as server_module
 from jobs.cluster.server import JobServer, JobServerError
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:8265", "auto", "ray://head:10001", "http://"])
+class FakeDashboard(BaseHTTPRequestHandler):
+    """Stands for a cluster that is just up, which tells its nodes only after a while.
+
+    Attributes:
+        told: the nodes' addresses, each time they are asked for; the last for ever.
+        asked: how often they were.
+    """
+
+    told: ClassVar[Sequence[Sequence[str]]]
+    asked: ClassVar[int]
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/api/version"):
+            self._answer({"version": "4", "ray_version": "2.60.0", "ray_commit": ""})
+            return
+        assert self.path.startswith("/api/v0/nodes?")
+        addresses = self.told[min(self.asked, len(self.told) - 1)]
+        type(self).asked += 1
+        nodes = [_node(address) for address in addresses]
+        found = {"result": nodes, "partial_failure_warning": ""}
+        self._answer({"result": True, "msg": "", "data": {"result": found}})
+
+    def log_message(self, *_arguments: object) -> None:
+        """Nothing."""
+
+    def _answer(self, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _node(address: str) -> dict[str, object]:
+    texts = ("node_id", "state_message", "node_name")
+    numbers = ("start_time_ms", "end_time_ms")
+    return {
+        **dict.fromkeys(texts, ""),
+        **dict.fromkeys(numbers, 0),
+        "node_ip": address,
+        "is_head_node": True,
+        "state": "ALIVE",
+        "resources_total": {},
+        "labels": {},
+    }
+
+
+@contextmanager
+def dashboard(*told: Sequence[str]) -> Iterator[tuple[JobServer, type[FakeDashboard]]]:
+    class Own(FakeDashboard):
+        asked = 0
+
+    Own.told = told
+    with HTTPServer(("127.0.0.1", 0), Own) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield JobServer(f"http://127.0.0.1:{server.server_address[1]}"), Own
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_cluster_that_is_just_up_is_asked_again_for_its_nodes() -> None:
+    with dashboard([], ["127.0.0.1"]) as (server, asked):
+        assert server.on_this_machine()
+        assert asked.asked == 2
+
+
+def test_a_cluster_with_a_node_elsewhere_is_not_this_machine() -> None:
+    with dashboard(["127.0.0.1", "192.0.2.1"]) as (server, asked):
+        assert not server.on_this_machine()
+        assert asked.asked == 1
+
+
+def test_a_cluster_that_tells_no_nodes_is_not_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_module, "_NODES_S", 0.3)
+    with dashboard([]) as (server, asked):
+        assert not server.on_this_machine()
+        assert asked.asked > 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1:8265", "auto", "ray://head:10001", "http://"),
+        *("http://127.0.0.1:99999", "http://127.0.0.1:port", "http://[::1"),
+    ],
+)
 def test_an_address_that_is_no_url(address: str) -> None:
     with pytest.raises(JobServerError, match=r"--address '.*': give a URL such as"):
         JobServer(address)

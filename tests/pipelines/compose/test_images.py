@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import fsspec
@@ -42,6 +43,15 @@ def test_a_store_gives_urls() -> None:
     found = find_images(["memory://photos"], {}).uris
     assert found == ["memory:///photos/a.png", "memory:///photos/b/c.jpg"]
     store.rm("/photos", recursive=True)
+
+
+def test_a_name_that_no_manifest_can_hold_is_said(tmp_path: Path) -> None:
+    try:
+        touch(tmp_path / os.fsdecode(b"caf\xe9.jpg"))
+    except OSError:
+        pytest.skip("this filesystem has names in Unicode only")
+    with pytest.raises(ComposeError, match=r"its name is not UTF-8.*rename it"):
+        find_images([str(tmp_path)], {})
 
 
 def test_a_place_without_images_is_refused(tmp_path: Path) -> None:

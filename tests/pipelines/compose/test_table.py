@@ -13,7 +13,7 @@ from pipelines.manifest.error import ManifestError
 from tests.pipelines.manifests import config, write
 
 
-def listed(path: Path, **manifest: Any) -> list[dict[str, Any]]:
+def listed(path: Path | list[str], **manifest: Any) -> list[dict[str, Any]]:
     rows = table_rows(config(path, manifest=manifest))
     return [row for batch in rows.batches for row in batch.to_pylist()]
 
@@ -101,6 +101,15 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "t.parquet", {"caption": ["a"]})
     with pytest.raises(ManifestError, match="did you mean 'caption'"):
         listed(path, columns={"prompt": "capton"})
+
+
+def test_types_of_an_input_that_do_not_go_together_are_named(tmp_path: Path) -> None:
+    paths = [
+        str(write(tmp_path / "a.parquet", {"prompt": ["a"], "seed": [1]})),
+        str(write(tmp_path / "b.parquet", {"prompt": ["b"], "seed": ["2"]})),
+    ]
+    with pytest.raises(ComposeError, match=r"column 'seed' is int64 and string, .* one type"):
+        listed(paths)
 
 
 def test_weights_come_through_and_tell_rows_apart(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,17 @@ def test_types_come_from_all_rows(tmp_path: Path) -> None:
     assert found.to_pylist()[-2:] == ["1", "text"]
 
 
+@pytest.mark.parametrize(
+    "wrap", [lambda number: {"k": number}, lambda number: [number]], ids=["struct", "list"]
+)
+def test_integers_that_no_float_equals_and_floats_within_lists_and_objects(
+    tmp_path: Path, wrap: Callable[[float], Any]
+) -> None:
+    rows: list[dict[str, Any]] = [{"own": wrap(2**53 + 1)}] * 1024
+    found = table(tmp_path / "m.jsonl", *rows, {"own": wrap(0.5)}).column("own")
+    assert found.to_pylist()[-2:] == [wrap(2.0**53), wrap(0.5)]
+
+
 def test_weights_in_json_csv_and_the_originals_eval_list(tmp_path: Path) -> None:
     jsonl = lines(tmp_path / "m.jsonl", {"style_image": "s.png", "style_weights": [0.5]})
     csv = tmp_path / "m.csv"
@@ -147,6 +159,22 @@ def test_csv_lines_that_are_no_rows_cost_no_other(tmp_path: Path) -> None:
     assert "line 4: has 3 cells" in rejected(long).failure.message
     assert "line 5: is not UTF-8" in rejected(broken).failure.message
     assert short.extra == {"label": None}
+
+
+def test_spaces_beside_the_commas_of_a_csv_header_are_no_part_of_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("prompt , seed, label\na, 5, x\n", encoding="utf-8")
+    (entry,) = entries(path)
+    assert valid(entry).parameters.seed == 5
+    assert entry.extra == {"label": " x"}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_csv_header_that_is_not_utf8_is_said(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("prompt,größe\na,1\n", encoding=encoding)
+    with pytest.raises(ManifestError, match=r"m\.csv: (its first line is not UTF-8|is not CSV)"):
+        opened(path)
 
 
 def test_csv_cells_may_be_long(tmp_path: Path) -> None:

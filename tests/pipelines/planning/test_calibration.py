@@ -96,6 +96,21 @@ def test_a_file_that_cannot_be_written_is_not_what_a_run_fails_for(
     assert "calibration_not_written" in caplog.text
 
 
+def test_a_file_that_cannot_be_read_is_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("USO_CALIBRATION_FILE", str(tmp_path))
+    assert read_calibration(Storage.at(f"{tmp_path}/out")) == Calibration()
+    assert "calibration_unreadable" in caplog.text
+
+
+def test_a_user_without_a_home_has_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USO_CALIBRATION_FILE", "~nobody-of-this-name/calibration.json")
+    output = Storage.at(f"{tmp_path}/out")
+    save_calibration(output, [machine(ShapeTime(SMALL, 1, 1.0))])
+    assert read_calibration(output).machines
+
+
 def test_rows_drawn_together_are_measured_apart() -> None:
     held = Calibration((machine(),))
     together = Settings.of(Dimensions(), ModelConfig(), batch_images=4)
