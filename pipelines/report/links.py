@@ -28,10 +28,9 @@ def link(folder: str, target: str) -> str | None:
     """
     if "://" not in folder and "://" not in target:
         return quote(os.path.relpath(target, folder).replace(os.sep, "/"))
-    base, goal = urlsplit(folder), urlsplit(target)
-    if (base.scheme, base.netloc) == (goal.scheme, goal.netloc):
-        return quote(posixpath.relpath(goal.path or "/", base.path or "/"))
-    return None
+    root, path = _root_and_path(folder)
+    target_root, target_path = _root_and_path(target)
+    return quote(posixpath.relpath(target_path, path)) if target_root == root else None
 
 
 def public_link(uri: str | None) -> str | None:
@@ -49,8 +48,17 @@ def short_name(uri: str) -> str:
     """What a reference is called in a list: the last part of its path."""
     if uri.startswith("sha256:"):
         return f"inline {uri[7:15]}"
+    is_url = "://" in uri
     try:
-        path = urlsplit(uri).path if "://" in uri else uri
+        path = urlsplit(uri).path if is_url else uri
     except ValueError:
         path = uri
-    return unquote(path.rstrip("/").rpartition("/")[2]) or uri
+    name = path.rstrip("/").rpartition("/")[2]
+    return (unquote(name) if is_url else name) or uri
+
+
+def _root_and_path(url: str) -> tuple[str, str]:
+    """Scheme and bucket, and the path in it: of a store, where `?` and `#` are part of a name."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, path = rest.partition("/")
+    return f"{scheme}://{bucket}", f"/{path}"

@@ -12,6 +12,8 @@ from pipelines.report.links import link, path_in_output, public_link, short_name
         ("/runs/a/report", "/runs/b #1", "../../b%20%231"),
         ("s3://bucket/a/report", "s3://bucket/a", ".."),
         ("s3://bucket/report", "s3://bucket", ".."),
+        ("s3://bucket/a #1?/report", "s3://bucket/a #1?", ".."),
+        ("s3://bucket/report", "s3://bucket/a#1", "../a%231"),
         ("s3://bucket/a/report", "s3://other/a", None),
         ("/elsewhere", "s3://bucket/a", None),
         ("/runs/report", "/runs/javascript:alert(1)", "../javascript%3Aalert%281%29"),
@@ -58,6 +60,7 @@ def test_only_web_addresses_become_links(uri: str | None, is_link: bool) -> None
     ("uri", "name"),
     [
         ("/photos/cat.jpg", "cat.jpg"),
+        ("/photos/50%25.jpg", "50%25.jpg"),
         ("s3://b/p/The%20Cat.jpg?x=1", "The Cat.jpg"),
         ("sha256:0123456789abcdef", "inline 01234567"),
         ("http://[broken/x", "x"),
