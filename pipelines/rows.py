@@ -66,11 +66,20 @@ class ManifestEntry:
         extra: the user's own columns, which go to the record unchanged.
         source_digest: stands for the row as it is written, and is what a later run looks for; None:
             that run has to read the row. See `pipelines.manifest.source_digest`.
+        num_bytes: about how much memory its values take: images and texts, not what holds them.
     """
 
     row: ManifestRow | RejectedRow
     extra: Mapping[str, Any] = field(default_factory=dict)
     source_digest: int | None = None
+    num_bytes: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        row, num_bytes = self.row, sum(map(_value_bytes, self.extra.values()))
+        if isinstance(row, ManifestRow):
+            own = (row.prompt, row.content_image, *row.style_images)
+            num_bytes += sum(map(_value_bytes, own))
+        object.__setattr__(self, "num_bytes", num_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +155,16 @@ def shown_reference(reference: Reference) -> str:
     """
     if isinstance(reference, bytes):
         return f"sha256:{hashlib.sha256(reference).hexdigest()}"
-    if reference.startswith("data:"):
+    if reference[:5].lower() == "data:":
         return f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
     return reference
+
+
+def _value_bytes(value: Any) -> int:  # noqa: ANN401 (whatever a cell holds)
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, list):
+        return sum(map(_value_bytes, value))
+    if isinstance(value, Mapping):
+        return sum(map(_value_bytes, value.values()))
+    return 0

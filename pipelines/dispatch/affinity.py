@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from pipelines.dispatch.feeder import entry_bytes
 from pipelines.dispatch.tasks import Task
 from pipelines.dispatch.traits import FORM_WORTH, Traits, traits_of
 from pipelines.dispatch.turns import work_in
@@ -26,13 +25,12 @@ _FROM_THE_FRONT = 8  # rows that every worker looks at
 _FROM_MEMORY = 6  # things that a worker had last; it looks at the first row that has each
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
+    """A row at hand, without its images: some of these are kept for a while after it was given."""
+
     number: int  # of those that came before
-    task: Task
     traits: Traits
-    num_bytes: int
-    given: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +55,7 @@ class RowQueue:
         """
         self._batched = batched
         self._rows: OrderedDict[int, _Waiting] = OrderedDict()  # by number
+        self._tasks: dict[int, Task] = {}
         self._having: dict[int, deque[_Waiting]] = {}  # by thing or form; the first is at hand
         # By what things are worth, so that prompts, content images and styles are apart: things
         # that were new when they came, each with its first row.
@@ -78,11 +77,11 @@ class RowQueue:
 
     def add(self, task: Task) -> None:
         """Take in a row, behind the others."""
-        traits = traits_of(task.row, batched=self._batched)
-        row = _Waiting(self._added, task, traits, entry_bytes(task.entry))
+        row = _Waiting(self._added, traits_of(task.row, batched=self._batched))
         self._added += 1
-        self._num_bytes += row.num_bytes
+        self._num_bytes += task.entry.num_bytes
         self._rows[row.number] = row
+        self._tasks[row.number] = task
         for thing, worth in row.traits.things.items():
             if thing not in self._having and thing not in self._holders:
                 self._new[worth].append((thing, row))
@@ -97,8 +96,9 @@ class RowQueue:
         """
         if not self._longest_first:
             self._longest_first = True
-            rows = sorted(self._rows.values(), key=lambda row: work_in(row.task.row), reverse=True)
-            self._rows = OrderedDict((row.number, row) for row in rows)
+            work = {number: work_in(task.row) for number, task in self._tasks.items()}
+            for number in sorted(work, key=work.__getitem__, reverse=True):
+                self._rows.move_to_end(number)
 
     def next_for(self, worker: str) -> Task | None:
         """Take out the row that suits a worker best; None where no row is at hand."""
@@ -106,9 +106,8 @@ class RowQueue:
             return None
         memory = self._memories.setdefault(worker, _Memory())
         row = self._first if self._longest_first else self._chosen(memory)
-        self._take_out(row)
         self._remember(memory, row.traits)
-        return row.task
+        return self._take_out(row)
 
     def forget(self, worker: str) -> None:
         """A worker has died, and what it kept is gone."""
@@ -140,7 +139,7 @@ class RowQueue:
             if thing in self._having:
                 yield self._having[thing][0]
         for new in self._new.values():
-            while new and (new[0][1].given or new[0][0] in self._holders):
+            while new and (new[0][1].number not in self._rows or new[0][0] in self._holders):
                 new.popleft()
             if new:
                 yield new[0][1]
@@ -162,15 +161,16 @@ class RowQueue:
                 fit -= 2 * worth
         return fit
 
-    def _take_out(self, row: _Waiting) -> None:
+    def _take_out(self, row: _Waiting) -> Task:
+        task = self._tasks.pop(row.number)
         del self._rows[row.number]
-        row.given = True
         self._given += 1
-        self._num_bytes -= row.num_bytes
+        self._num_bytes -= task.entry.num_bytes
         for thing in row.traits.things:
             self._drop_given(thing)
         if row.traits.form is not None:
             self._drop_given(row.traits.form)
+        return task
 
     def _enter(self, key: int, row: _Waiting) -> None:
         having = self._having.get(key)
@@ -181,7 +181,7 @@ class RowQueue:
 
     def _drop_given(self, key: int) -> None:
         having = self._having[key]
-        while having and having[0].given:
+        while having and having[0].number not in self._rows:
             having.popleft()
         if not having:
             del self._having[key]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from pipelines.rows import ManifestEntry, ManifestRow
+from pipelines.rows import ManifestEntry
 
 AHEAD_BYTES = 64 * 2**20
 _CLOSE_S = 1.0
@@ -31,7 +30,7 @@ class RowFeeder:
         self._ahead = ahead
         self._ahead_bytes = ahead_bytes
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[ManifestEntry, int]] = deque()
+        self._waiting: deque[ManifestEntry] = deque()
         self._waiting_bytes = 0
         self._error: BaseException | None = None
         self._ended = False
@@ -56,8 +55,8 @@ class RowFeeder:
         taken: list[ManifestEntry] = []
         with self._changed:
             while self._waiting and len(taken) < most:
-                entry, num_bytes = self._waiting.popleft()
-                self._waiting_bytes -= num_bytes
+                entry = self._waiting.popleft()
+                self._waiting_bytes -= entry.num_bytes
                 taken.append(entry)
             if most > 0 and not taken and self._error is not None:
                 raise self._error
@@ -88,31 +87,11 @@ class RowFeeder:
 
     def _put(self, entry: ManifestEntry) -> bool:
         """Add a row as soon as there is room; False when that is not wanted any more."""
-        num_bytes = entry_bytes(entry)
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._is_full())
-            self._waiting.append((entry, num_bytes))
-            self._waiting_bytes += num_bytes
+            self._waiting.append(entry)
+            self._waiting_bytes += entry.num_bytes
             return not self._closed
 
     def _is_full(self) -> bool:
         return len(self._waiting) >= self._ahead or self._waiting_bytes >= self._ahead_bytes
-
-
-def entry_bytes(entry: ManifestEntry) -> int:
-    """About how much memory the values of a row take: images and texts, not what holds them."""
-    row = entry.row
-    own: Iterable[object] = (
-        (row.prompt, row.content_image, *row.style_images) if isinstance(row, ManifestRow) else ()
-    )
-    return sum(map(_value_bytes, own)) + sum(map(_value_bytes, entry.extra.values()))
-
-
-def _value_bytes(value: Any) -> int:  # noqa: ANN401 (whatever a cell holds)
-    if isinstance(value, str | bytes):
-        return len(value)
-    if isinstance(value, list):
-        return sum(map(_value_bytes, value))
-    if isinstance(value, Mapping):
-        return sum(map(_value_bytes, value.values()))
-    return 0

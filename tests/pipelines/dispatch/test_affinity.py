@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections import Counter
 from collections.abc import Iterable
@@ -43,6 +44,24 @@ def with_numbers(
 ) -> ManifestRow:
     numbers = Parameters(width=width, height=height, num_steps=num_steps)
     return replace(row(number, number, number), parameters=numbers)
+
+
+def test_a_row_that_was_given_is_held_no_longer() -> None:
+    """A row that many others pass keeps nothing of them: they may hold their images."""
+    queue, at_hand, workers, dice = RowQueue(), 64, 64, random.Random(0)
+    before = tasks_in_memory()
+    for number in range(2000):
+        # A few styles that several workers have: rows with them wait for long.
+        style = dice.randrange(4) if dice.random() < 0.05 else number
+        add(queue, [row(number, number, style)])
+        if len(queue) > at_hand:
+            next_row(queue, f"w{dice.randrange(workers)}")
+    assert tasks_in_memory() - before == len(queue)
+
+
+def tasks_in_memory() -> int:
+    gc.collect()
+    return sum(type(each) is Task for each in gc.get_objects())
 
 
 def test_rows_that_share_nothing_go_first_in_first_out() -> None:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pipelines.dispatch.feeder import RowFeeder, entry_bytes
-from pipelines.failures import Failure
-from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
+from pipelines.dispatch.feeder import RowFeeder
+from pipelines.rows import ManifestEntry, ManifestRow
 from uso_core.request import Parameters
 
 
@@ -121,11 +120,3 @@ def test_closing_ends_a_thread_that_has_no_end(batch: list[ManifestEntry]) -> No
     feeder = RowFeeder(endless(), ahead=2)
     feeder.close()
     assert set(threading.enumerate()) <= before
-
-
-def test_the_size_of_an_entry_is_that_of_its_values() -> None:
-    row = ManifestRow("a", "12", b"123", ("1234", b"12345"), Parameters(seed=0), "f")
-    extra = {"a": "x", "b": b"yy", "c": [b"zzz", None], "d": {"e": "ww"}, "f": 5}
-    assert entry_bytes(ManifestEntry(row, extra)) == 2 + 3 + 4 + 5 + 1 + 2 + 3 + 2
-    rejected = RejectedRow("a", Failure("invalid_request", "no"), "f")
-    assert entry_bytes(ManifestEntry(rejected, {"a": "xyz"})) == 3
