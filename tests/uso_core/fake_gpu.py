@@ -145,6 +145,7 @@ def fake_gpu() -> Iterator[FakeGpu]:
         patch.setattr(torch.Tensor, "data", property(torch.Tensor.detach, _set_data))
         patch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
         patch.setattr(torch.cuda, "_lazy_init", lambda: None)
+        patch.setattr(torch.cuda, "device_count", lambda: 1)
         patch.setattr(torch.cuda, "get_device_capability", lambda device=None: (9, 0))
         patch.setattr(torch.cuda, "Stream", _Stream)
         patch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
