@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import resource
 import subprocess
 import sys
@@ -10,21 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.cli import app
+from tests.fresh_interpreter import loaded_after
 
 HEAVY = {"torch", "ray", "diffusers", "transformers", "pyarrow", "fsspec", "numpy"}
-REPORT = "import json, sys; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
-
-
-def loaded_after(statement: str) -> set[str]:
-    """The top-level modules in a fresh interpreter after a statement."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"{statement}\n{REPORT}"], capture_output=True, text=True, check=True
-    )
-    return set(json.loads(done.stdout.splitlines()[-1]))
-
-
-def test_the_command_line_is_light() -> None:
-    assert loaded_after("import jobs.cli") & HEAVY == set()
 
 
 # One process for all commands: starting it is what takes the time.
@@ -41,6 +28,12 @@ for name in ["", *typer.main.get_command(jobs.cli.app).commands]:
 
 def test_help_loads_neither_torch_nor_ray() -> None:
     assert loaded_after(HELP_OF_EACH) & HEAVY == set()
+
+
+def test_before_a_run_neither_torch_nor_ray_is_loaded() -> None:
+    modules = ("describe", "manifest", "plan", "run", "status", "validate", "watch")
+    statement = "\n".join(f"import jobs.{module}" for module in modules)
+    assert loaded_after(statement) & {"torch", "ray", "diffusers"} == set()
 
 
 def test_help_answers_within_a_second() -> None:

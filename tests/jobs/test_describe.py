@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from typer.testing import CliRunner, Result
 
 from jobs.cli import app
-from tests.jobs.test_cli import loaded_after
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,8 +94,3 @@ def test_a_wrong_key_is_one_short_message(tmp_path: Path) -> None:
     assert "stylize.actor" in result.stderr
     assert "actors" in result.stderr
     assert "Traceback" not in result.stderr
-
-
-@pytest.mark.parametrize("module", ["describe", "status"])
-def test_neither_torch_nor_ray_is_loaded(module: str) -> None:
-    assert loaded_after(f"import jobs.{module}").isdisjoint({"torch", "ray", "diffusers"})

@@ -12,7 +12,6 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import Outcome
 from pipelines.storage.storage import Storage
-from tests.jobs.test_cli import loaded_after
 from tests.pipelines.manifests import opened
 from tests.pipelines.pictures import encode, picture
 
@@ -168,7 +167,3 @@ def test_an_option_without_the_one_that_it_belongs_to_is_refused(
         result.stderr.replace("│", " ").split()
     )
     assert not (tmp_path / "m.parquet").exists()
-
-
-def test_neither_torch_nor_ray_is_loaded() -> None:
-    assert loaded_after("import jobs.manifest").isdisjoint({"torch", "ray", "diffusers"})

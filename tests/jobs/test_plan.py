@@ -11,7 +11,6 @@ from pipelines.config.model import ModelConfig
 from pipelines.planning.calibration import Machine, Settings, ShapeTime, save_calibration
 from pipelines.planning.shapes import Shape
 from pipelines.storage.storage import Storage
-from tests.jobs.test_cli import loaded_after
 from uso_core.checkpoint import ModelSource
 from uso_core.dimensions import dimensions_of
 
@@ -68,7 +67,3 @@ def test_gpus_that_were_not_measured_are_estimated_and_priced(tmp_path: Path) ->
     text = plan(tmp_path, "--set", "stylize.gpus_per_actor=1", "--price-per-gpu-hour", 3600)
     assert "estimate, not measured: an H200 at 50% of 790 TFLOP/s" in text
     assert "at 3600 per GPU-hour" in text
-
-
-def test_neither_torch_nor_ray_is_loaded() -> None:
-    assert loaded_after("import jobs.plan").isdisjoint({"torch", "ray", "diffusers"})

@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from jobs.cli import app
-from tests.jobs.test_cli import loaded_after
 
 CONFIG = "manifest: {path: FOLDER/rows.jsonl}\noutput: {path: FOLDER/out}\nmodel: {base: tiny}\n"
 
@@ -54,7 +53,3 @@ def test_control_characters_in_a_configuration_stay_harmless(tmp_path: Path) -> 
     assert result.exit_code == 2
     assert "\x1b" not in result.output
     assert r"\x1b[2Jx" in result.stderr
-
-
-def test_a_wrong_configuration_is_told_before_ray_is_loaded() -> None:
-    assert loaded_after("import jobs.run").isdisjoint({"torch", "ray", "diffusers"})

@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from jobs.cli import app
-from tests.jobs.test_cli import loaded_after
 from tests.pipelines.pictures import encode, picture
 
 
@@ -89,7 +88,3 @@ def test_a_missing_manifest_is_a_short_message(tmp_path: Path) -> None:
     result = validate(write_run(tmp_path, prompt=["a"]), "--set", f"manifest.path={tmp_path}/x.csv")
     assert result.exit_code == 2
     assert "does not exist" in result.stderr
-
-
-def test_neither_torch_nor_ray_is_loaded() -> None:
-    assert loaded_after("import jobs.validate").isdisjoint({"torch", "ray", "diffusers"})

@@ -19,7 +19,6 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
 from tests.clock import Clock
-from tests.jobs.test_cli import loaded_after
 from tests.jobs.test_status import record
 
 RUN = "20260103T000000-1"
@@ -170,7 +169,3 @@ def test_an_output_without_runs_is_told(storage: Storage) -> None:
 def test_it_does_not_go_with_json(storage: Storage) -> None:
     result = CliRunner().invoke(app, ["status", storage.uri(), "--watch", "--json"])
     assert result.exit_code == 2
-
-
-def test_watching_needs_no_ray() -> None:
-    assert loaded_after("import jobs.watch").isdisjoint({"ray", "torch"})

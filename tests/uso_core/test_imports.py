@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 import uso_core
+from tests.fresh_interpreter import loaded_after
 
 
-def loaded_after(statement: str) -> set[str]:
-    """Top-level modules that are loaded after `statement` in a fresh interpreter."""
-    code = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(ran.stdout.split())
-
-
-@pytest.mark.parametrize(
-    "statement",
-    ["import uso_core", "from uso_core import StylizeRequest, Limits, InvalidRequestError"],
-)
-def test_names_without_models_are_light(statement: str) -> None:
+def test_names_without_models_are_light() -> None:
+    statement = "from uso_core import StylizeRequest, Limits, InvalidRequestError"
     heavy = {"torch", "transformers", "diffusers", "numpy", "ray", "pyarrow", "fsspec", "pipelines"}
     assert loaded_after(statement).isdisjoint(heavy)
 
