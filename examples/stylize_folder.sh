@@ -116,7 +116,7 @@ cat > out/tutorial/stylize.yaml <<'EOF'
 manifest:
   path: out/tutorial/manifest.parquet
 defaults: # what a row gets that does not say otherwise
-  num_steps: 20
+  num_steps: 10
 model:
   base: tiny # random weights
   device: cpu
