@@ -141,14 +141,14 @@ def test_a_worker_that_cannot_write_where_the_driver_can_costs_its_rows_only(
 def test_the_same_failure_for_every_row_stops_the_run_early(
     tmp_path: Path, code: FailureCode
 ) -> None:
-    write_rows(tmp_path, names(2000))
+    write_rows(tmp_path, names(600))
     with pytest.raises(TooManyFailuresError, match=f"said {code}"):
         run(config(tmp_path), failing(code))
     assert 100 <= len(recorded(tmp_path)) < 300  # what was done stays
     settings = config(tmp_path, on_error={"retry_failed": True})
     run(settings, ok)
     assert set(recorded(tmp_path).values()) == {"completed"}
-    assert len(recorded(tmp_path)) == 2000
+    assert len(recorded(tmp_path)) == 600
 
 
 # --- between runs --------------------------------------------------------------------------------
