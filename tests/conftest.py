@@ -1,7 +1,8 @@
-"""Servers and stores that several tests share, and how hypothesis is run."""
+"""Servers and stores that several tests share, and how hypothesis and the collector are run."""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -15,6 +16,12 @@ os.environ["USO_CALIBRATION_FILE"] = ""  # what tests measure is not for the use
 # The same examples in every run: a failure is the change's, not the day's.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("repeatable")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: later collections pass it over, and are no longer slow."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from PIL.JpegImagePlugin import get_sampling
 from typer.testing import CliRunner, Result
 
 from jobs.cli import app
-from tests.jobs.test_cli import loaded_after
+from tests.fresh_interpreter import loaded_after
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo"
 STYLE = str(DEMO / "paintings" / "harvest.webp")
