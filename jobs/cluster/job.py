@@ -71,6 +71,15 @@ class Job:
         """Whether nothing more will happen."""
         return self.state in ("succeeded", "failed", "stopped")
 
+    def took_s(self, now: datetime) -> float | None:
+        """Seconds from its start to its end or to `now`; None: it was not taken up yet.
+
+        Never less than 0: the cluster's clock may be ahead of this machine's.
+        """
+        if self.started_at is None:
+            return None
+        return max(0.0, ((self.ended_at or now) - self.started_at).total_seconds())
+
     @property
     def outcome(self) -> str:
         """The state in the words of `uso run`'s exit codes."""
@@ -101,7 +110,7 @@ def job_of(details: JobDetails) -> Job:
         ended_at=_time(details.end_time),
         output_uri=metadata.get(OUTPUT_KEY, ""),
         config_name=metadata.get(CONFIG_KEY, ""),
-        stop_wait_s=int(env.get(STOP_WAIT_KEY, _RAYS_STOP_WAIT_S)),
+        stop_wait_s=_seconds(env.get(STOP_WAIT_KEY, "")),
     )
 
 
@@ -124,6 +133,11 @@ def jobs_named(jobs: Sequence[Job], name: str) -> list[Job]:
 def stop_wait_s(stop_grace_s: float) -> int:
     """Seconds that a job needs to stop in good order: rows end, and are recorded."""
     return math.ceil(stop_grace_s) + _COMMIT_S
+
+
+def _seconds(written: str) -> int:
+    """Ray's own where none are given, or none that are a number: it may be anybody's job."""
+    return int(written) if written.isdecimal() else _RAYS_STOP_WAIT_S
 
 
 def _time(milliseconds: int | None) -> datetime | None:

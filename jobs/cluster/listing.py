@@ -53,19 +53,15 @@ def _table(jobs: Sequence[Job], rows: dict[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("job", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    table.add_column("started", no_wrap=True)
+    table.add_column("started (UTC)", no_wrap=True)
     table.add_column("took", justify="right", no_wrap=True)
     table.add_column("recorded", justify="right", no_wrap=True)
     table.add_column("output", overflow="fold")
+    now = datetime.now(timezone.utc)
     for job in jobs:
+        took_s = job.took_s(now)
+        took = "" if took_s is None else duration(took_s)
         began = "" if job.started_at is None else f"{job.started_at:%Y-%m-%d %H:%M:%S}"
-        cells = (job.id, job.outcome, began, _took(job), rows.get(job.id, ""), job.output_uri)
+        cells = (job.id, job.outcome, began, took, rows.get(job.id, ""), job.output_uri)
         table.add_row(*(Text(screen.one_line(cell)) for cell in cells))
     return table
-
-
-def _took(job: Job) -> str:
-    if job.started_at is None:
-        return ""
-    end = job.ended_at or datetime.now(timezone.utc)
-    return duration((end - job.started_at).total_seconds())

@@ -63,7 +63,7 @@ def problems_of(
     keys = _Keys(model.model_json_schema())
     by_path: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in error.errors():
-        if detail["type"] == "invalid_key":  # config_file tells of these
+        if detail["type"] == "invalid_key":  # `pipelines.config.file` tells of these
             continue
         by_path.setdefault(_path_in(data, detail), []).append(detail)
     return [

@@ -60,7 +60,7 @@ class RunConfig(StrictModel):
 
         Args:
             path: the file.
-            overrides: `a.b=c` each, put over what the file says (see `config_file.load_config`).
+            overrides: `a.b=c` each, put over what the file says (see `pipelines.config.file`).
 
         Raises:
             ConfigError: with every problem, each with its key and what is accepted.

@@ -11,12 +11,14 @@ from typing import Any
 import pyarrow as pa
 
 _TYPES = pa.types
+_ENTRY = ("key", "value")
 
 
 def json_line(fields: dict[str, Any]) -> bytes:
     """One JSON object in UTF-8.
 
-    Moments are ISO 8601, durations seconds, bytes base64, numbers that JSON lacks null.
+    Moments are ISO 8601, durations seconds, bytes base64, numbers that JSON lacks null, maps lists
+    of objects with `key` and `value`.
     """
     plain = {name: _plain(value) for name, value in fields.items()}
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
@@ -34,8 +36,10 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 (any cell)
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list):
         return [_plain(inner) for inner in value]
+    if isinstance(value, tuple):  # of a map
+        return {name: _plain(inner) for name, inner in zip(_ENTRY, value, strict=True)}
     return _text(value)
 
 
@@ -54,6 +58,9 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
         return _feature(kind.value_type)
     if _TYPES.is_struct(kind):
         return {"struct": [{"name": field.name, **_feature(field.type)} for field in kind]}
+    if _TYPES.is_map(kind):
+        entry = pa.struct(list(zip(_ENTRY, (kind.key_type, kind.item_type), strict=True)))
+        return _feature(pa.list_(entry))
     if _TYPES.is_list(kind) or _TYPES.is_large_list(kind) or _TYPES.is_fixed_size_list(kind):
         inner = _feature(kind.value_type)
         return {"list": inner.get("dtype", inner.get("struct", inner))}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -57,6 +58,18 @@ def test_what_was_submitted_comes_back() -> None:
 def test_a_job_of_somebody_else() -> None:
     job = job_of(details(status="RUNNING"))
     assert (job.output_uri, job.stop_wait_s) == ("", 3)
+    odd = {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "10.5"}}
+    assert job_of(details(status="FAILED", runtime_env=odd)).stop_wait_s == 3
+
+
+def test_what_a_job_took() -> None:
+    running = job_of(details(status="RUNNING", start_time=1_795_200_109_000))
+    assert running.started_at is not None
+    assert running.took_s(running.started_at + timedelta(minutes=1)) == 60
+    assert running.took_s(running.started_at - timedelta(seconds=5)) == 0  # by another clock
+    ended = replace(running, ended_at=running.started_at + timedelta(seconds=9))
+    assert ended.took_s(running.started_at + timedelta(minutes=1)) == 9
+    assert replace(running, started_at=None).took_s(running.started_at) is None
 
 
 def test_the_time_to_stop_holds_the_grace_and_the_commit() -> None:

@@ -45,6 +45,12 @@ UTC = timezone.utc
             {"list": [{"name": "a", "dtype": "int64"}]},
         ),
         (
+            pa.map_(pa.string(), pa.float64()),
+            [("a", 1.0)],
+            [{"key": "a", "value": 1.0}],
+            {"list": [{"name": "key", "dtype": "string"}, {"name": "value", "dtype": "float64"}]},
+        ),
+        (
             pa.timestamp("us", tz="UTC"),
             datetime(2026, 1, 2, 3, tzinfo=UTC),
             "2026-01-02T03:00:00+00:00",
