@@ -159,7 +159,7 @@ class Thumbnailer:
 
     def _reference(self, uri: str) -> Image.Image:
         if uri.startswith("sha256:"):
-            raise StorageError(uri, "it was given inline, and records keep only its hash")
+            raise StorageError("given inline", "records keep only its hash")
         return self._fetcher.fetch(uri)
 
 

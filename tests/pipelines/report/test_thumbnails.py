@@ -57,7 +57,7 @@ def test_references_are_read_where_policy_allows_and_else_the_page_says_why(tmp_
         assert "why" not in shown
     reasons = [style["why"] for style in first["styles"]]
     assert reasons[0].startswith("uri_refused")
-    assert "inline" in reasons[1]
+    assert reasons[1] == "given inline: records keep only its hash"
     assert reasons[2].startswith("uri_not_found")
     assert not [style for style in first["styles"] if "thumb" in style]
 
