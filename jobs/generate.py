@@ -17,10 +17,10 @@ from pipelines.config.output import OutputConfig
 from pipelines.failures import RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.manifest.references import is_uri
-from pipelines.planning.model import look_at_model
 from pipelines.storage.local_files import write_file
 from pipelines.storage.storage import StorageError
 from pipelines.worker.image_store import encode_image
+from uso_core.checkpoint import describe_model
 from uso_core.errors import UsoError
 from uso_core.request import Parameters, StylizedImage, StylizeRequest
 
@@ -60,8 +60,8 @@ def generate_command(
             exits.say_error(f"--out {out}: give a name that ends in {', '.join(_FORMATS)}")
             return exits.WRONG_INPUT
         request = _request(references, parameters)
-        if not (looked := look_at_model(model)).unknown:
-            request.check(looked.card.limits)  # before 38 GB are loaded
+        if not any(map(is_uri, model.locations)):  # what is at a URL has to be pulled first
+            request.check(describe_model(model.source).limits)
         image = _draw(model, request, console)
         _write(image, out)
     wrote = f"wrote {screen.one_line(str(out))}: {_size(image)}, seed {image.seed}"

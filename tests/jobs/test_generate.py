@@ -71,11 +71,13 @@ def test_a_mistake_is_told_without_a_traceback(
     assert not (tmp_path / "x.png").exists()
 
 
-def test_a_number_out_of_range_is_told_before_a_model_is_loaded(tmp_path: Path) -> None:
-    arguments = ["generate", "--model", "tiny", "--width", "33", "--out", f"{tmp_path}/x.png"]
-    statement = (
-        f"import typer.testing, jobs.cli as c; typer.testing.CliRunner().invoke(c.app, {arguments})"
-    )
+@pytest.mark.parametrize("wrong", [["--width", "33"], ["--model", "/no/such/folder"]])
+def test_what_is_wrong_is_told_before_torch_is_loaded(tmp_path: Path, wrong: list[str]) -> None:
+    command = ["generate", "--model", "tiny", "--out", f"{tmp_path}/x.png", *wrong]
+    statement = f"""if True:
+        from typer.testing import CliRunner
+        from jobs.cli import app
+        assert CliRunner().invoke(app, {command}).exit_code == 2"""
     assert "torch" not in loaded_after(statement)
 
 
