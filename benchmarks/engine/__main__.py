@@ -64,23 +64,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def compare_ways(asked: argparse.Namespace, device: Device) -> None:
     """Every case in every way: speed, memory, distance; and what takes most of a step."""
-    full = device.is_gpu
-    dtype = torch.bfloat16 if full else torch.float32
+    full, dtype = device.is_gpu, device.dtype
     ceiling = matmul_tflops(device, dtype, 8192 if full else 512, seconds=asked.matmul_seconds)
     print(f"matrix products reach {ceiling:.3g} TFLOP/s, the ceiling below; {asked.steps} steps\n")
     results: dict[tuple[WayName, Case], Measured] = {}
     costs: list[tuple[str, float]] = []
-    for name in asked.ways:
-        way = make_way(name, full=full, device=device.device, dtype=dtype)
-        for case, got in measured_cases(way, device, asked):
-            results[name, case] = got
-            print(f"{name}: {case}: {got.image_s:.3f} s", file=sys.stderr)
-        if name == "exact":
-            costs = largest_costs(way, (FULL if full else TINY)[0].request(1), device)
-        del way
-        device.empty()
-    for lines in (speed_table(results, ceiling), distance_table(results), costs_table(costs)):
-        print("\n".join(lines), end="\n\n")
+    try:
+        for name in asked.ways or ways_on(device.device, dtype):
+            way = make_way(name, full=full, device=device.device, dtype=dtype)
+            for case, got in measured_cases(way, device, asked):
+                results[name, case] = got
+                print(f"{name}: {case}: {got.image_s:.3f} s", file=sys.stderr)
+            if name == "exact":
+                costs = largest_costs(way, (FULL if full else TINY)[0].request(1), device)
+            del way
+            device.empty()
+    finally:  # also where a way does not fit
+        for lines in (speed_table(results, ceiling), distance_table(results), costs_table(costs)):
+            print("\n".join(lines), end="\n\n")
 
 
 def measured_cases(
@@ -96,11 +97,11 @@ def measured_cases(
 
 def compare_lanes(asked: argparse.Namespace, device: Device) -> None:
     """A queue of rows in each way that has two lanes, decoded on one and on two."""
-    dtype = torch.bfloat16 if device.is_gpu else torch.float32
+    dtype = device.dtype
     case = (FULL if device.is_gpu else TINY)[0]
     requests = [case.request(asked.steps, number) for number in range(asked.queue)]
     results = {}
-    for name in asked.ways:
+    for name in asked.ways or ways_on(device.device, dtype):
         way = make_way(name, full=device.is_gpu, device=device.device, dtype=dtype)
         if isinstance(way, USOPipeline) and way.preset.encoders == "device":
             results[name] = measure_queue(way, requests, device)
@@ -122,14 +123,13 @@ def compare_first_images(asked: argparse.Namespace) -> None:
             command = [sys.executable, "-m", "benchmarks.engine", "--time-first-image", name]
             command += ["--device", asked.device, "--steps", str(asked.steps)]
             environment = {**os.environ, _COMPILE_CACHE: folder}
-            ran = subprocess.run(command, env=environment, capture_output=True, check=True)
+            ran = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
             print(f"| {label} | {float(ran.stdout.split()[-1]):.1f} |", flush=True)
 
 
 def first_image_s(name: WayName, device: Device, steps: int) -> float:
     """Seconds from a loaded model to its first picture."""
-    full = device.is_gpu
-    dtype = torch.bfloat16 if full else torch.float32
+    full, dtype = device.is_gpu, device.dtype
     way = make_way(name, full=full, device=device.device, dtype=dtype)
     prepared = way.prepare((FULL if full else TINY)[0].request(steps))
     began = device.now()
@@ -141,7 +141,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", choices=("cuda", "cpu"), default=default)
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=ways_on(default))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, help="absent: all that the device can")
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--images", type=int, default=3, help="times, of which the median counts")
     parser.add_argument("--matmul-seconds", type=float, default=2, help="to find the ceiling")

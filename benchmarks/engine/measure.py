@@ -75,6 +75,11 @@ class Device:
         """Whether it is one."""
         return self.device.type == "cuda"
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What is drawn in on it."""
+        return torch.bfloat16 if self.is_gpu else torch.float32
+
     def now(self) -> float:
         """Seconds, when all that was given to the device is done."""
         if self.is_gpu:

@@ -117,6 +117,7 @@ def _full_encoders(tiny: Components, device: torch.device, dtype: torch.dtype) -
         clip = CLIPTextModel(CLIPTextConfig(**_CLIP_L)).eval()
     with _made_on(device, torch.float32):
         siglip = SiglipVisionModel(SiglipVisionConfig(**_SIGLIP_SO400M)).eval()
+        siglip.set_attn_implementation("eager")  # as loading leaves it
         vae = AutoencoderKL(**vae_arguments(FLUX_DEV["ae_params"])).eval()
         projector: StyleProjector = StyleProjector().eval()
     return replace(

@@ -7,7 +7,6 @@ the original, on diffusers' transformer.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import torch
@@ -130,8 +129,8 @@ class _StyledContext(nn.Module):
         super().__init__()
         self._embedder = embedder
         # In the transformer's dtype, as in the original.
-        self._encoder = nn.Module.to(deepcopy(others.image_encoder), embedder.weight.dtype)
-        self._projector = nn.Module.to(deepcopy(others.style_projector), embedder.weight.dtype)
+        self._encoder = nn.Module.to(others.image_encoder, embedder.weight.dtype)
+        self._projector = nn.Module.to(others.style_projector, embedder.weight.dtype)
         self.styles: tuple[torch.Tensor, ...] = ()
 
     @property

@@ -17,6 +17,7 @@ from benchmarks.engine.models import random_model
 from benchmarks.engine.original import OriginalWay
 from benchmarks.engine.ways import assembled, make_way
 from tests.uso_core.fake_gpu import GPU, fake_gpu
+from uso_core.errors import UnsupportedPresetError
 from uso_core.lora import Lora
 from uso_core.pipeline import USOPipeline
 
@@ -75,6 +76,15 @@ def test_it_prints_its_tables_and_that_this_is_no_gpu(capsys: pytest.CaptureFixt
     assert ("| 32x32, content + style", "original") in ways
     assert ("| 32x32, content + style, 4 together", "exact") in ways
     assert len([line for line in printed.splitlines() if line.startswith("| `aten::")]) == 5
+
+
+def test_what_was_measured_is_printed_also_where_a_way_cannot_be_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = ["--device", "cpu", "--steps", "1", "--images", "1", "--matmul-seconds", "0.01"]
+    with pytest.raises(UnsupportedPresetError):
+        main([*small, "--ways", "draft", "fp8, compiled"])
+    assert "| 64x64, style only | draft |" in capsys.readouterr().out
 
 
 def test_a_queue_is_drawn_on_one_lane_and_on_two(capsys: pytest.CaptureFixture[str]) -> None:
