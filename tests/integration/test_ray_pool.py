@@ -16,6 +16,7 @@ from pipelines.config.schema import RunConfig
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, WorkerEnv
+from pipelines.driver import ray_actors
 from pipelines.driver.ray_actors import RayPool, RowWorker, row_event
 from pipelines.errors import WorkersFailedError
 from pipelines.rows import ManifestRow
@@ -156,6 +157,17 @@ def test_questions_do_not_pile_up_for_an_actor_that_does_not_answer(make_pool: M
     while not (answers := pool.poll_activity()):
         time.sleep(0.05)
     assert answers[0].cache_hits == 1
+
+
+def test_of_many_actors_some_are_asked_at_a_time_and_all_in_turn(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_actors, "_ASKED_AT_ONCE", 1)
+    pool = make_pool(2)
+    pool.poll_activity()
+    assert [slot.asked for slot in pool._slots.values()] == [True, False]
+    while len(pool.poll_activity()) < 2:
+        time.sleep(0.01)
 
 
 def test_a_killed_actor_is_replaced(make_pool: MakePool) -> None:
