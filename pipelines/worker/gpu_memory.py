@@ -14,13 +14,15 @@ from types import MappingProxyType
 
 import torch
 
+from uso_core.errors import UsoError
+
 logger = logging.getLogger(__name__)
 
 _PATIENCE_S = 60.0
 _POLL_S = 1.0
 
 
-class GpuFullError(Exception):
+class GpuFullError(UsoError):
     """The GPU has too little free memory for the model, and kept it so for a minute.
 
     Attributes:

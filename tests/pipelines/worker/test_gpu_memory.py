@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pipelines.worker.gpu_memory import GpuFullError, await_free_memory
+from uso_core.errors import UsoError
 
 GPU = torch.device("cuda", 0)
 GB = 2**30
@@ -69,3 +70,4 @@ def test_the_first_preset_that_fits_is_named(free_gb: int, name: str) -> None:
 def test_the_error_survives_pickle() -> None:
     error = GpuFullError("cuda:0", 1, 2, 3, ("low_vram", 1))
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert isinstance(error, UsoError)  # `uso generate` shows it without a traceback
