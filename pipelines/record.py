@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
 from pipelines.failures import Failure
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow, shown_reference
+from pipelines.rows import (
+    ManifestEntry,
+    ManifestRow,
+    Outcome,
+    RejectedRow,
+    Timings,
+    shown_reference,
+)
 from uso_core.request import Parameters
 
 SCHEMA_VERSION = 1
@@ -23,9 +30,8 @@ _ERROR = pa.struct(
         ("uri", pa.string()),
     ]
 )
-_TIMINGS = pa.struct(
-    [(name, pa.float64()) for name in ("fetch", "condition", "inference", "decode", "store")]
-)
+_STAGES = tuple(f.name for f in fields(Timings))
+_TIMINGS = pa.struct([(stage, pa.float64()) for stage in _STAGES])
 
 RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("id", pa.string(), nullable=False),
@@ -57,6 +63,7 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("schema_version", pa.int32(), nullable=False),
 )
 RECORD_NAMES = frozenset(f.name for f in RECORD_FIELDS)
+_PARAMETERS = tuple(f.name for f in fields(Parameters) if f.name in RECORD_NAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +100,7 @@ def make_record(
         "fingerprint": entry.row.fingerprint,
         "source_digest": entry.source_digest,
         "created_at": created_at,
-        "timings": asdict(outcome.timings),
+        "timings": {stage: getattr(outcome.timings, stage) for stage in _STAGES},
         "attempt": attempt,
         "run_id": run.run_id,
         "worker": outcome.worker,
@@ -119,11 +126,10 @@ def _inputs(row: ManifestRow | RejectedRow) -> dict[str, Any]:
     if isinstance(row, RejectedRow):
         return {"prompt": row.prompt}
     content = row.content_image
-    numbers = {f.name: getattr(row.parameters, f.name) for f in fields(Parameters)}
     return {
         "prompt": row.prompt,
         "content_image": None if content is None else shown_reference(content),
         "style_images": [shown_reference(style) for style in row.style_images],
         "style_weights": row.style_weights,
-        **{name: value for name, value in numbers.items() if name in RECORD_NAMES},
+        **{name: getattr(row.parameters, name) for name in _PARAMETERS},
     }
