@@ -20,8 +20,8 @@ cast to the model's dtype each time they are used."""
 
 Attention = Literal["auto", "sdpa", "cudnn", "flash_3"]
 """The kernel of the transformer's attention, with any preset. `sdpa`: what torch chooses; `cudnn`:
-cuDNN's, through torch; `flash_3`: FlashAttention 3, which the package `kernels` downloads from the
-Hub and runs; `auto`: `cudnn` on Hopper and later, in bfloat16, else `sdpa`."""
+cuDNN's where it can, through torch; `flash_3`: FlashAttention 3, which the package `kernels`
+downloads from the Hub and runs; `auto`: `cudnn` on Hopper and later, in bfloat16, else `sdpa`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
