@@ -1,4 +1,4 @@
-"""Three hundred rows, thirty of them broken in ten ways."""
+"""A thousand rows, a hundred of them broken in ten ways."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.pipelines import http_origin
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 
-GOOD, BROKEN_PER_WAY = 270, 3
+GOOD, BROKEN_PER_WAY = 900, 10
 
 
 def jpeg(width: int, height: int) -> bytes:

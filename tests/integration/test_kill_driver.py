@@ -28,19 +28,20 @@ from tests.s3_server import S3Server
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 
-ROWS = 300
+ROWS = 400
+KILLS = 3
 
 
 def kill_and_finish(
-    config: Path, output: str, kills: int, options: dict[str, Any], env: dict[str, str]
+    config: Path, output: str, seed: int, options: dict[str, Any], env: dict[str, str]
 ) -> tuple[int, list[int]]:
-    """Kill runs at random moments of their work, then let one come to its end.
+    """Kill three runs at random moments of their work, then let one come to its end.
 
     Returns the last run's exit code, and how many records there were after each kill.
     """
-    moments = random.Random(kills)
+    moments = random.Random(seed)
     recorded = []
-    for _ in range(kills):
+    for _ in range(KILLS):
         with started_uso("run", str(config), env=env) as process:
             wait_for_parts(process, output, count_parts(output, options), options)
             time.sleep(moments.uniform(0, 1.5))
@@ -58,9 +59,9 @@ def test_on_local_disk(tmp_path: Path) -> None:
     output = str(tmp_path / "out")
     settings = run_config(str(manifest), output, stylize={"actors": 1})
     config = write_config(tmp_path / "run.yaml", settings)
-    code, recorded = kill_and_finish(config, output, 2, {}, {})
+    code, recorded = kill_and_finish(config, output, 1, {}, {})
     assert code == 0
-    assert 0 < recorded[0] < recorded[1] < ROWS
+    assert 0 < recorded[0] < recorded[1] < recorded[2] < ROWS
     records = check_ledger(output, [row["id"] for row in rows])
     assert {record["status"] for record in records.values()} == {"completed"}
     assert all(record["bucket"] is not None for record in records.values())
@@ -89,7 +90,7 @@ def test_on_an_object_store(tmp_path: Path, s3_server: S3Server) -> None:
         "TEST_S3_SECRET": s3_server.secret,
     }
     options = s3_server.options["s3"]
-    code, recorded = kill_and_finish(config, output, 3, options, env)
+    code, recorded = kill_and_finish(config, output, 2, options, env)
     assert code == 0
     assert 0 < recorded[0] < recorded[1] < recorded[2] < ROWS
     records = check_ledger(output, [row["id"] for row in rows], options)
