@@ -18,7 +18,7 @@ from pipelines.storage.storage import Storage
 from tests.pipelines.records import drop_column
 from tests.pipelines.report.outputs import commit, data_file, drawn, failed, reported, rows_of
 
-HOSTILE = '</script><img src=x onerror="window.hacked=1">\'"&<b>\x1b[31m\u202e\u2028{{ 7*7 }}'
+HOSTILE = '</script><img src=x onerror="window.hacked=1">\'"&<b>\x1b[31m\u202e\u2028{{ 7*7919 }}'
 
 
 class Tags(HTMLParser):
@@ -203,7 +203,7 @@ def test_nothing_that_a_user_gave_is_taken_for_html_or_script(tmp_path: Path) ->
     assert [attrs for _, attrs in tags if any(name.startswith("on") for name in attrs)] == []
     sources = {attrs["src"] for tag, attrs in tags if tag == "script" and "src" in attrs}
     assert all(source and source.startswith("assets/") for source in sources)
-    assert "49" not in re.findall(r"\{\{[^}]*\}\}|\b49\b", page)
+    assert "55433" not in page
     for path in out.list("data"):
         text = out.read(path).decode("ascii")
         assert not set("<>&\x1b") & set(text), path
