@@ -62,7 +62,7 @@ def grid_by_style(contents: int, styles: int) -> list[ManifestRow]:
 def manifests() -> dict[str, list[ManifestRow]]:
     """The usual ones, by name."""
     chance = random.Random(0)
-    captioned = [replace(row, prompt=f"of {row.content_image!r}") for row in grid(200, 6)]
+    captioned = [replace(each, prompt=f"of {each.content_image!r}") for each in grid(200, 6)]
     picks = [(c, s) for c in range(400) for s in chance.sample(range(50), 3)]
     return {
         "60 contents x 20 styles, as `uso manifest` writes it": grid(60, 20),
