@@ -1,4 +1,4 @@
-# From a fresh clone, with Python 3.11 to 3.13:
+# From a fresh clone, with Python 3.10 to 3.13:
 #
 #   make demo        install into .venv, run configs/demo.yaml, show its records
 #   make tutorial    the commands of docs/tutorial.md, with checks
@@ -20,8 +20,8 @@ install: $(INSTALLED)
 
 # Python compiles a module when it is first imported; to compile all of them takes half a minute.
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
-	  { echo "Python 3.11 to 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+	  { echo "Python 3.10 to 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "installing into .venv; this takes a few minutes the first time"
 	$(PYTHON) -m venv .venv
 	$(PIP) install -qq --no-compile -c constraints.txt -e '.[dev,s3]'

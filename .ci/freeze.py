@@ -14,8 +14,10 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-SUPPORTED = ("3.11", "3.12", "3.13")
+SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 NOT_PINNED = {"pip", "uso-batch"}
+# By its own word it runs on 3.10; but the last diffusers for 3.10 wants one below 2.0.
+NEEDS_NEWER_PYTHON = {"huggingface-hub": ">=3.11"}
 
 HEADER = """\
 # Exact versions that the tests run with. Made by `make constraints`; do not edit.
@@ -30,6 +32,7 @@ def lines() -> Iterator[str]:
             continue
         version = Version(dist.version).public  # torch's +cpu and the like are the index's choice
         allowed = SpecifierSet(dist.metadata.get("Requires-Python") or "")
+        allowed &= SpecifierSet(NEEDS_NEWER_PYTHON.get(name, ""))
         fitting = [python for python in SUPPORTED if allowed.contains(f"{python}.99")]
         yield f"{name}=={version}{_marker(fitting)}"
 

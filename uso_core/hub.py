@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
 
 from uso_core.errors import CheckpointError
 
-# The Hub's client 1 speaks httpx; from 2 on it is httpx2.
+# The Hub's client 1, which Python 3.10 gets, speaks httpx; from 2 on it is httpx2.
 _HTTP = import_module("httpx" if huggingface_hub.__version__.startswith("1.") else "httpx2")
 _TransportError: type[Exception] = _HTTP.TransportError
 

@@ -166,8 +166,9 @@ def write_part(storage: Storage, batches: Iterable[pa.RecordBatch], schema: pa.S
     for stamp in sorted(stamps):
         digest.update(stamp)
     path = f"{FOLDER}/part-{digest.hexdigest()}.parquet"
-    storage.write(path, sink.getbuffer())
-    return Part(path, sink.getbuffer().nbytes)
+    content = sink.getvalue()  # not getbuffer(), with which Python 3.12.1 can crash
+    storage.write(path, content)
+    return Part(path, len(content))
 
 
 def unified_schema(storage: Storage, schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:

@@ -6,6 +6,8 @@ libraries below them. Those libraries are optional, so their classes are known b
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import errno
 from collections.abc import Iterator
 from typing import Literal
@@ -82,7 +84,9 @@ _FAULT_OF_CODE: dict[str, Fault] = {
 
 def fault_of(error: BaseException) -> Fault | None:
     """What kind of storage fault `error` is; None where it is no storage fault at all (a bug)."""
-    if not isinstance(error, OSError) and _names(error).isdisjoint(_LIBRARY_ERRORS):
+    if not isinstance(error, OSError | asyncio.TimeoutError | concurrent.futures.TimeoutError) and (
+        _names(error).isdisjoint(_LIBRARY_ERRORS)
+    ):
         return None
     for cause in _chain(error):
         fault = _fault_of_answer(cause)
@@ -141,7 +145,14 @@ def _fault_of_type(error: BaseException) -> Fault | None:
         return "denied"
     if not names.isdisjoint(_UNREACHABLE):
         return "unavailable"
-    if isinstance(error, ConnectionError | TimeoutError):
+    # On 3.10 the last two are not the built-in TimeoutError.
+    waiting = (
+        ConnectionError,
+        TimeoutError,
+        asyncio.TimeoutError,
+        concurrent.futures.TimeoutError,
+    )
+    if isinstance(error, waiting):
         return "unavailable"
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return "not_found"

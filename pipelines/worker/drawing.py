@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import torch
@@ -205,31 +205,33 @@ class Drawer:
         )
 
     def _given(self, requests: Sequence[Waiting], most: int) -> list[Denoised]:
-        with _one_error_for_short_memory():
+        try:
             return self._denoiser.denoise([(each.prepared, each.seeds) for each in requests], most)
+        except torch.AcceleratorError as error:
+            if not _is_short_of_memory(error):
+                raise
+            raise torch.OutOfMemoryError(str(error)) from error
 
     def _decoded(self, request: Waiting) -> Drawing:
         assert request.denoised is not None
-        with _one_error_for_short_memory():
+        try:
             return self._decoder.decode(request.denoised)
+        except torch.AcceleratorError as error:
+            if not _is_short_of_memory(error):
+                raise
+            raise torch.OutOfMemoryError(str(error)) from error
 
     def _most_images(self, form: Form) -> int:
         return self._most_that_fit.get(form, self.waiting.most_images(form))
 
 
-@contextmanager
-def _one_error_for_short_memory() -> Iterator[None]:
-    """Raise what CUDA has no memory for as torch raises what its allocator has none for.
+def _is_short_of_memory(error: torch.AcceleratorError) -> bool:
+    """Whether CUDA has no memory left, which torch's allocator says with an error of its own.
 
     CUDA takes memory by itself when it loads a kernel, which it does at the kernel's first use, or
     pins memory of the host. The device goes on after that.
     """
-    try:
-        yield
-    except torch.AcceleratorError as error:
-        if getattr(error, "error_code", None) != _CUDA_OUT_OF_MEMORY:
-            raise
-        raise torch.OutOfMemoryError(str(error)) from error
+    return getattr(error, "error_code", None) == _CUDA_OUT_OF_MEMORY
 
 
 def _free_memory() -> None:
