@@ -18,13 +18,12 @@ export RAY_USAGE_STATS_ENABLED := 0
 
 install: $(INSTALLED)
 
-# Python compiles a module when it is first imported; to compile all of them takes half a minute.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
 	  { echo "Python 3.10 to 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "installing into .venv; this takes a few minutes the first time"
 	$(PYTHON) -m venv .venv
-	$(PIP) install -qq --no-compile -c constraints.txt -e '.[dev,s3]'
+	$(PIP) install -qq -c constraints.txt -e '.[dev,s3]'
 	@touch $@
 
 demo: $(INSTALLED)
