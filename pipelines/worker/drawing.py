@@ -205,33 +205,30 @@ class Drawer:
         )
 
     def _given(self, requests: Sequence[Waiting], most: int) -> list[Denoised]:
-        try:
-            return self._denoiser.denoise([(each.prepared, each.seeds) for each in requests], most)
-        except torch.AcceleratorError as error:
-            if not _is_short_of_memory(error):
-                raise
-            raise torch.OutOfMemoryError(str(error)) from error
+        ready = [(each.prepared, each.seeds) for each in requests]
+        return _with_one_error_for_short_memory(lambda: self._denoiser.denoise(ready, most))
 
     def _decoded(self, request: Waiting) -> Drawing:
-        assert request.denoised is not None
-        try:
-            return self._decoder.decode(request.denoised)
-        except torch.AcceleratorError as error:
-            if not _is_short_of_memory(error):
-                raise
-            raise torch.OutOfMemoryError(str(error)) from error
+        denoised = request.denoised
+        assert denoised is not None
+        return _with_one_error_for_short_memory(lambda: self._decoder.decode(denoised))
 
     def _most_images(self, form: Form) -> int:
         return self._most_that_fit.get(form, self.waiting.most_images(form))
 
 
-def _is_short_of_memory(error: torch.AcceleratorError) -> bool:
-    """Whether CUDA has no memory left, which torch's allocator says with an error of its own.
+def _with_one_error_for_short_memory(make: Callable[[], _Made]) -> _Made:
+    """What `make` makes; of what CUDA has no memory for, the error of torch's own allocator.
 
     CUDA takes memory by itself when it loads a kernel, which it does at the kernel's first use, or
     pins memory of the host. The device goes on after that.
     """
-    return getattr(error, "error_code", None) == _CUDA_OUT_OF_MEMORY
+    try:
+        return make()
+    except torch.AcceleratorError as error:
+        if getattr(error, "error_code", None) != _CUDA_OUT_OF_MEMORY:
+            raise
+        raise torch.OutOfMemoryError(str(error)) from error
 
 
 def _free_memory() -> None:
