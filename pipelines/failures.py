@@ -1,8 +1,8 @@
-"""Why a row failed: a closed set of codes, each with its stage and whether trying again can help.
+"""Failure codes of rows: a closed set, each with its stage and whether a retry can help.
 
-Three lanes, kept apart: a bad row becomes a `Failure` in its record; a bug raises; a lost GPU ends
-its process, so that Ray replaces it. `RowFailedError` carries a failure from where it is noticed to
-where the row's outcome is made.
+Three kinds of error stay apart: a bad row becomes a `Failure` in its record; a bug raises; a lost
+GPU ends its process, which Ray replaces. `RowFailedError` carries a failure from the place that
+detects it to the place that builds the row's outcome.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Stage = Literal["manifest", "fetch", "inference", "store", "worker"]
 
 
 class CodeFacts(NamedTuple):
-    """What is true of every failure with a code."""
+    """The facts that every failure with one code shares."""
 
     stage: Stage
     retryable: bool
@@ -37,30 +37,30 @@ class CodeFacts(NamedTuple):
 
 
 CODES: dict[FailureCode, CodeFacts] = {
-    "invalid_request": CodeFacts("manifest", False, "the row asks for what is not accepted"),
+    "invalid_request": CodeFacts("manifest", False, "the row is invalid"),
     "uri_not_found": CodeFacts("fetch", False, "nothing exists at the URI"),
     "uri_forbidden": CodeFacts("fetch", False, "the store denies access to the URI"),
-    "uri_timeout": CodeFacts("fetch", True, "the URI did not answer in time, or kept failing"),
+    "uri_timeout": CodeFacts("fetch", True, "the fetch timed out, or every attempt failed"),
     "uri_refused": CodeFacts("fetch", False, "the run's policy does not allow fetching the URI"),
     "uri_too_large": CodeFacts("fetch", False, "the file is larger than fetch.max_mb"),
-    "image_corrupt": CodeFacts("fetch", False, "the bytes are not a whole image"),
-    "image_too_large": CodeFacts("fetch", False, "the image has more than fetch.max_megapixels"),
-    "image_unsupported": CodeFacts("fetch", False, "the bytes are of a format that is not read"),
+    "image_corrupt": CodeFacts("fetch", False, "the image is damaged or incomplete"),
+    "image_too_large": CodeFacts("fetch", False, "the image is larger than fetch.max_megapixels"),
+    "image_unsupported": CodeFacts("fetch", False, "the file is not in a supported image format"),
     "out_of_memory": CodeFacts("inference", True, "the device ran out of memory on this row"),
-    "worker_lost": CodeFacts("worker", True, "the worker process died, or hung, on this row alone"),
-    "storage_write": CodeFacts("store", True, "an image could not be written"),
+    "worker_lost": CodeFacts("worker", True, "the worker died or hung while running only this row"),
+    "storage_write": CodeFacts("store", True, "an image could not be stored"),
     "internal": CodeFacts("worker", True, "a bug: please report it with the worker's log"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a row failed.
+    """The reason that a row failed.
 
     Attributes:
         code: one of `CODES`.
-        message: what is wrong, where, and what to do; no credentials.
-        uri: the reference concerned, without credentials; None where it is not about one.
+        message: the problem, where it is, and the remedy; without credentials.
+        uri: the reference concerned, without credentials; None if it concerns no reference.
     """
 
     code: FailureCode
@@ -69,17 +69,17 @@ class Failure:
 
     @property
     def stage(self) -> Stage:
-        """Where in a row's way the failure was noticed."""
+        """The stage that detected the failure."""
         return CODES[self.code].stage
 
     @property
     def retryable(self) -> bool:
-        """Whether the same row may well succeed when it is tried again."""
+        """True if a retry of the same row can succeed."""
         return CODES[self.code].retryable
 
 
 class RowFailedError(Exception):
-    """Ends the work on one row; the row's record carries `failure`."""
+    """Ends the work on one row; `failure` goes into the row's record."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
