@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The commands of docs/tutorial.md, in its order, with a check after each step: `make tutorial` runs it.
-# Below "The tutorial" every line that does not begin with `check_` or `wait_` stands on that page
-# (tests/examples/test_tutorial.py sees to it).
+# Runs the commands of docs/tutorial.md in order and checks each step. Start it with `make tutorial`.
+# Below "The tutorial", every line that does not begin with `check_` or `wait_` also appears on that
+# page; tests/examples/test_tutorial.py enforces this.
 set -eu
 cd "$(dirname "$0")/.."
 
 LOG=out/tutorial.log
 RAY=
-export USO_CALIBRATION_FILE= HF_HOME="$PWD/out/tutorial/hf" # nothing is left in the user's folders
+export USO_CALIBRATION_FILE= HF_HOME="$PWD/out/tutorial/hf" # keep the user's folders clean
 rm -rf out/tutorial
 mkdir -p out
 exec > >(tee "$LOG") 2>&1
@@ -17,15 +17,15 @@ fail() {
   exit 1
 }
 
-tidy_up() {
+clean_up() {
   if [ -n "$RAY" ] && kill "$RAY" 2>/dev/null; then
     wait "$RAY" || true
   fi
   rm -rf /tmp/uso-tutorial
 }
-trap tidy_up EXIT
+trap clean_up EXIT
 
-# Completed rows with a record, and ids among them.
+# Print the number of completed records and the number of distinct ids among them.
 recorded() {
   python - <<'EOF'
 import pyarrow.compute as pc
@@ -36,16 +36,16 @@ print(done.num_rows, pc.count_distinct(done["id"]))
 EOF
 }
 
-check_said() {
-  for _ in $(seq 50); do # what was said reaches the log by way of another process
+check_output() {
+  for _ in $(seq 50); do # tee is another process: output reaches the log late
     if grep -qF -- "$1" "$LOG"; then return; fi
     sleep 0.1
   done
-  fail "nothing said: $1"
+  fail "not in the output: $1"
 }
 
 check_recorded() {
-  [ "$(recorded)" = "$1 $1" ] || fail "$1 rows should be recorded, once each: $(recorded)"
+  [ "$(recorded)" = "$1 $1" ] || fail "expected $1 rows, each recorded once; found (records, ids): $(recorded)"
 }
 
 check_half_way() {
@@ -56,7 +56,7 @@ check_half_way() {
 wait_until() {
   local ends_at=$((SECONDS + 180))
   until "$@"; do
-    [ "$SECONDS" -lt "$ends_at" ] || fail "waited 3 minutes for: $*"
+    [ "$SECONDS" -lt "$ends_at" ] || fail "timed out after 3 minutes: $*"
     sleep 0.5
   done
 }
@@ -71,7 +71,7 @@ more_than_four_rows_are_recorded() {
   [ "${rows% *}" -gt 4 ]
 }
 
-the_new_run_is_known() { # the one before it was interrupted
+new_run_is_listed() { # the previous run was interrupted
   uso status out/tutorial/out | grep -qE "^last run .*: (running|completed) at"
 }
 
@@ -79,7 +79,7 @@ check_report() {
   page=$PWD/out/tutorial/out/report/index.html
   browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
   if [ -z "$browser" ]; then
-    echo "no Chromium here: the report was not opened"
+    echo "Chromium not found: the report was not opened"
     return
   fi
   "$browser" --headless --no-sandbox --disable-gpu --virtual-time-budget=10000 --dump-dom \
@@ -87,12 +87,12 @@ check_report() {
   grep -qF 'cat--cafe-terrace--in_the_snow' out/tutorial/report.html || fail "the report shows no rows"
   "$browser" --headless --no-sandbox --disable-gpu --window-size=1280,1600 \
     --screenshot=out/tutorial/report.png "file://$page" 2>/dev/null
-  [ -s out/tutorial/report.png ] || fail "the report was not drawn"
+  [ -s out/tutorial/report.png ] || fail "the report was not rendered"
 }
 
-check_cluster_is_gone() {
-  if kill -0 "$RAY" 2>/dev/null; then fail "Ray goes on"; fi
-  echo "Everything is as docs/tutorial.md says."
+check_cluster_is_down() {
+  if kill -0 "$RAY" 2>/dev/null; then fail "Ray is still running"; fi
+  echo "Everything works as docs/tutorial.md says."
 }
 
 # --- The tutorial ---
@@ -101,56 +101,56 @@ check_cluster_is_gone() {
 make install
 . .venv/bin/activate
 
-# 2. Two folders
+# 2. Copy two folders
 mkdir -p out/tutorial
 cp -r examples/demo/photos examples/demo/paintings out/tutorial/
 
-# 3. A manifest
+# 3. Build a manifest
 uso manifest out/tutorial/manifest.parquet \
   --content out/tutorial/photos --style out/tutorial/paintings \
   --prompt "" --prompt "in the snow, at dusk"
-check_said "rows       60"
+check_output "rows       60"
 
-# 4. A configuration
+# 4. Write a configuration
 cat > out/tutorial/stylize.yaml <<'EOF'
 manifest:
   path: out/tutorial/manifest.parquet
-defaults: # what a row gets that does not say otherwise
+defaults: # for rows that leave these columns empty
   num_steps: 10
 model:
   base: tiny # random weights
   device: cpu
 stylize:
-  actors: 2 # two processes, each with a model
+  actors: 2 # two processes, each with its own model
   gpus_per_actor: 0
 output:
   path: out/tutorial/out
-  commit_seconds: 1 # records are written this often
+  commit_seconds: 1 # seconds between writes of records
 EOF
 uso describe out/tutorial/stylize.yaml
-check_said "Nothing was started."
+check_output "Nothing was started."
 
-# 5. Is everything in order?
+# 5. Validate the inputs
 uso validate out/tutorial/stylize.yaml --fetch all || echo "exit code $?"
-check_said "image_corrupt"
-check_said "exit code 2"
+check_output "image_corrupt"
+check_output "exit code 2"
 rm out/tutorial/photos/truncated.jpg
 uso manifest out/tutorial/manifest.parquet --force \
   --content out/tutorial/photos --style out/tutorial/paintings \
   --prompt "" --prompt "in the snow, at dusk"
 uso validate out/tutorial/stylize.yaml --fetch all
-check_said "rows       50"
-check_said "Nothing is wrong."
+check_output "rows       50"
+check_output "Nothing is wrong."
 
-# 6. A first look, and a plan
+# 6. Try four rows, then plan
 uso run out/tutorial/stylize.yaml --limit 4
 uso status out/tutorial/out --rows 4
 uso plan out/tutorial/stylize.yaml
 check_recorded 4
-check_said "46 rows, 46 images"
-check_said "measured on cpu"
+check_output "46 rows, 46 images"
+check_output "measured on cpu"
 
-# 7. A cluster
+# 7. Submit to a cluster
 ray start --head --block --disable-usage-stats --num-cpus=4 --temp-dir=/tmp/uso-tutorial \
   --node-ip-address=127.0.0.1 --port=6390 --dashboard-port=8290 --dashboard-agent-listen-port=0 \
   >out/tutorial/ray.log 2>&1 &
@@ -159,29 +159,29 @@ export RAY_API_SERVER_ADDRESS=http://127.0.0.1:8290
 wait_until cluster_is_up
 uso submit out/tutorial/stylize.yaml
 uso jobs
-check_said "submitted  stylize-"
+check_output "submitted  stylize-"
 
-# 8. Watch it, stop it
+# 8. Watch the run and stop it
 wait_until more_than_four_rows_are_recorded
 uso logs stylize
 uso status out/tutorial/out
 uso stop stylize
 uso status out/tutorial/out
-check_said "what it drew is recorded"
+check_output "what it drew is recorded"
 check_half_way
 
-# 9. Go on
+# 9. Resume
 uso submit out/tutorial/stylize.yaml
-wait_until the_new_run_is_known
+wait_until new_run_is_listed
 uso status out/tutorial/out --watch
 uso logs stylize
 check_recorded 50
 
-# 10. Look at it
+# 10. Browse the result
 uso report out/tutorial/out
 check_report
 
-# 11. Load it
+# 11. Load the dataset
 uso pack out/tutorial/out --layout parquet --to out/tutorial/dataset
 python - <<'EOF'
 from datasets import load_dataset
@@ -190,9 +190,9 @@ dataset = load_dataset("out/tutorial/dataset", split="train")
 print(dataset)
 print(dataset[0]["id"], dataset[0]["image"].size)
 EOF
-check_said "num_rows: 50"
+check_output "num_rows: 50"
 
-# 12. Tidy up
+# 12. Clean up
 kill "$RAY"
 wait "$RAY" || true
-check_cluster_is_gone
+check_cluster_is_down
