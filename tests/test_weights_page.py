@@ -46,7 +46,7 @@ def test_parameters_are_those_of_the_real_files(row: str, keys: str) -> None:
 
 def test_the_sum_is_that_of_its_rows() -> None:
     assert len(MEMORY) == 6
-    total = re.search(r"^\| in all \| ([\d.]+) billion \| \| ([\d.]+) \|$", PAGE, re.MULTILINE)
+    total = re.search(r"^\| total \| ([\d.]+) billion \| \| ([\d.]+) \|$", PAGE, re.MULTILINE)
     assert total is not None
     assert float(total[1]) == pytest.approx(sum(row[0] for row in MEMORY.values()), abs=0.011)
     assert float(total[2]) == pytest.approx(sum(row[2] for row in MEMORY.values()), abs=0.011)
