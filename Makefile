@@ -1,11 +1,11 @@
-# From a fresh clone, with Python 3.10 to 3.13:
+# Targets for a fresh clone, with Python 3.10 to 3.13:
 #
 #   make demo        install into .venv, run configs/demo.yaml, show its records
-#   make tutorial    the commands of docs/tutorial.md, with checks
+#   make tutorial    run the commands of docs/tutorial.md, with checks
 #   make test        install into .venv, lint, check types, run the tests
-#   make test-slow   the tests of whole runs that take long
+#   make test-slow   run the slow tests of whole runs
 #
-# Another interpreter: make PYTHON=python3.12 demo
+# To use another interpreter: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,7 +20,7 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
-	  { echo "Python 3.10 to 3.13 is needed: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	  { echo "this needs Python 3.10 to 3.13; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "installing into .venv; this takes a few minutes the first time"
 	$(PYTHON) -m venv .venv
 	$(PIP) install -qq -c constraints.txt -e '.[dev,s3]'
@@ -43,17 +43,17 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
-# Those with Ray and with a browser are looked for where they are: to collect all takes ten seconds.
+# The Ray tests are collected only from tests/integration: collecting everything takes ten seconds.
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not ray and not gpu and not browser'
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'ray and not slow and not alone' tests/integration
 	$(BIN)/python -m pytest -m alone tests/integration
 
-# More kills and outages on whole runs; nothing here measures time.
+# More kills and outages during whole runs. These tests do not measure time.
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/integration
 
-# The report in a real browser, which pip does not install; on Debian: apt-get install -y chromium
+# Opens the report in a real browser, which pip does not install.
 test-browser: $(INSTALLED)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	  { echo "no chromium; on Debian and Ubuntu: apt-get install -y chromium"; exit 1; }
@@ -62,11 +62,12 @@ test-browser: $(INSTALLED)
 coverage: $(INSTALLED)
 	$(BIN)/python -m pytest --cov --cov-report=term-missing
 
-# Random faults on real runs for five minutes, and the checks of docs/reliability.md afterwards.
+# Injects random faults into real runs for five minutes, then checks what docs/reliability.md
+# promises.
 chaos: $(INSTALLED)
 	$(BIN)/python -m benchmarks.chaos --minutes 5
 
-# Ten minutes of new random inputs; make fuzz SECONDS=60 for less.
+# Runs new random inputs for ten minutes; use make fuzz SECONDS=60 for a shorter run.
 SECONDS ?= 600
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz $(SECONDS)
@@ -74,7 +75,8 @@ fuzz: $(INSTALLED)
 wheel: $(INSTALLED)
 	$(BIN)/python -m build --wheel
 
-# After a change of the dependencies: the newest versions, from an empty environment; torch's is chosen here.
+# Run this after changing dependencies. It resolves the newest versions in an empty environment;
+# only the version of torch is set here.
 TORCH := 2.13.0
 constraints:
 	rm -rf build/constraints-venv

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the commands of docs/tutorial.md in order and checks each step. Start it with `make tutorial`.
+# Runs the commands of docs/tutorial.md in order and checks each step. `make tutorial` starts it.
 # Below "The tutorial", every line that does not begin with `check_` or `wait_` also appears on that
 # page; tests/examples/test_tutorial.py enforces this.
 set -eu
@@ -45,7 +45,7 @@ check_output() {
 }
 
 check_recorded() {
-  [ "$(recorded)" = "$1 $1" ] || fail "expected $1 rows, each recorded once; found (records, ids): $(recorded)"
+  [ "$(recorded)" = "$1 $1" ] || fail "$1 records and ids expected; found $(recorded)"
 }
 
 check_half_way() {
