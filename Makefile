@@ -57,7 +57,7 @@ test-slow: $(INSTALLED)
 test-browser: $(INSTALLED)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	  { echo "no chromium; on Debian and Ubuntu: apt-get install -y chromium"; exit 1; }
-	$(BIN)/python -m pytest -m browser tests/pipelines/report
+	$(BIN)/python -m pytest -m browser tests/pipelines/tools/report
 
 coverage: $(INSTALLED)
 	$(BIN)/python -m pytest --cov --cov-report=term-missing

@@ -8,7 +8,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-from pipelines.driver.heap import keep_heap_compact
+from jobs.heap import keep_heap_compact
 
 if __name__ == "__main__":
     keep_heap_compact()

@@ -8,12 +8,12 @@ from pathlib import Path
 from benchmarks.pipeline import NoWork
 from pipelines.config.schema import RunConfig
 from pipelines.dispatch.workers import Event, Finished, Ready
-from pipelines.driver.board import Board
 from pipelines.driver.driver import Driver
 from pipelines.driver.prepare import Job
 from pipelines.driver.signals import StopRequest
-from pipelines.driver.stats import RunStats
 from pipelines.rows import ManifestRow
+from pipelines.telemetry.progress import Board
+from pipelines.telemetry.stats import RunStats
 from pipelines.worker.activity import Activity
 from pipelines.worker.spec import StylizerSpec
 from tests.integration.harness import run_config

@@ -41,7 +41,7 @@ from pipelines.manifest.source_digest import Digests, SourceDigests
 from pipelines.record import SCHEMA_VERSION, record_schema
 from pipelines.storage.storage import Storage
 from tests.integration.harness import run_config
-from uso_core.checkpoint import ModelSource, describe_model
+from uso_core.loading.source import ModelSource, describe_model
 
 _EXTRA = pa.schema([("photographer", pa.string())])
 _FAILED_EVERY = 1000  # of the recorded rows, one in so many has failed for good

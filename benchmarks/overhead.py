@@ -29,17 +29,17 @@ from benchmarks.pipeline import NoWork, write_rows
 from pipelines.config.inputs import FetchConfig
 from pipelines.config.output import OutputConfig
 from pipelines.dispatch.dispatcher import Dispatcher
+from pipelines.dispatch.pending import RowSelection
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.recorder import Recorder
 from pipelines.driver.run import run
-from pipelines.driver.selection import RowSelection
-from pipelines.driver.stats import RunStats
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.rows import ManifestEntry
 from pipelines.storage.storage import Storage
+from pipelines.telemetry.stats import RunStats
 from pipelines.worker.image_store import ImageStore
-from uso_core import prepare as requests
+from uso_core.model import inputs as requests
 from uso_core.request import Limits, StylizeRequest
 
 _PHOTO = Path(__file__).parents[1] / "examples" / "demo" / "photos" / "cat.jpg"

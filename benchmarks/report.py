@@ -23,10 +23,10 @@ from PIL import Image
 from pipelines.failures import Failure
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import RunFacts, make_record, record_schema
-from pipelines.report.pictures import Places
-from pipelines.report.report import ReportOptions, write_report
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, Timings
 from pipelines.storage.storage import Storage
+from pipelines.tools.report.pictures import Places
+from pipelines.tools.report.report import ReportOptions, write_report
 from uso_core.request import Parameters
 
 STYLES, RESULTS, PART_ROWS = 12, 200, 10_000

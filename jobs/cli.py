@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from jobs import cli_cluster, cli_manifest, cli_model, cli_run, screen
-from pipelines.driver.heap import keep_heap_compact
+from jobs.heap import keep_heap_compact
 
 app = typer.Typer(
     name="uso",

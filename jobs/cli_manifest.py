@@ -140,7 +140,7 @@ def manifest(
         Target,
         manifest_command,
     )
-    from pipelines.compose.pairing import RandomStyles
+    from pipelines.tools.compose.pairing import RandomStyles
 
     parts = bool(content or style or prompt or prompts)
     if parts + bool(table) + bool(failed) + bool(low_scoring) != 1:

@@ -20,8 +20,8 @@ from pipelines.manifest.references import is_uri
 from pipelines.manifest.row_parser import ALIASES
 from pipelines.record import record_schema
 from pipelines.storage.storage import StorageError, public_uri
-from uso_core.checkpoint import ModelCard, describe_model
 from uso_core.errors import CheckpointError
+from uso_core.loading.source import ModelCard, describe_model
 from uso_core.request import MAX_SEED, Limits, Parameters
 
 

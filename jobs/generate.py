@@ -20,8 +20,8 @@ from pipelines.manifest.references import is_uri
 from pipelines.storage.local_files import write_file
 from pipelines.storage.storage import StorageError
 from pipelines.worker.image_store import encode_image
-from uso_core.checkpoint import describe_model
 from uso_core.errors import UsoError
+from uso_core.loading.source import describe_model
 from uso_core.request import Parameters, StylizedImage, StylizeRequest
 
 _WRONG_INPUT = (RowFailedError, UsoError, StorageError, OSError)

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from jobs import screen
-from pipelines.config.watching import LoggingConfig
-from pipelines.watch.logs import JsonFormatter, level_of
+from pipelines.config.telemetry import LoggingConfig
+from pipelines.telemetry.logs import JsonFormatter, level_of
 
 _PACKAGES = ("pipelines", "uso_core", "jobs")
 

@@ -15,12 +15,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from jobs import exits, screen
 from jobs.outputs import resolved_storage, storage_options
-from pipelines.compose.chosen import ChosenRows
-from pipelines.compose.error import ComposeError
-from pipelines.compose.failed import Failed, failed_rows
-from pipelines.compose.images import find_images
-from pipelines.compose.low_scores import LowScores, low_scores
-from pipelines.compose.pairing import (
+from pipelines.config.file import ConfigError
+from pipelines.config.schema import RunConfig
+from pipelines.ledger.ledger import LedgerError
+from pipelines.manifest.error import ManifestError
+from pipelines.manifest.manifest import Manifest
+from pipelines.storage.storage import Options, Storage, StorageError
+from pipelines.tools.compose.chosen import ChosenRows
+from pipelines.tools.compose.error import ComposeError
+from pipelines.tools.compose.failed import Failed, failed_rows
+from pipelines.tools.compose.images import find_images
+from pipelines.tools.compose.low_scores import LowScores, low_scores
+from pipelines.tools.compose.pairing import (
     Ingredients,
     Pairing,
     RandomStyles,
@@ -29,16 +35,10 @@ from pipelines.compose.pairing import (
     random_styles,
     zipped,
 )
-from pipelines.compose.score_table import ScoreTable
-from pipelines.compose.table import table_rows
-from pipelines.compose.write import Written, write_manifest
-from pipelines.config.file import ConfigError
-from pipelines.config.schema import RunConfig
-from pipelines.ledger.ledger import LedgerError
-from pipelines.manifest.error import ManifestError
-from pipelines.manifest.manifest import Manifest
-from pipelines.planning.model import look_at_model
-from pipelines.storage.storage import Options, Storage, StorageError
+from pipelines.tools.compose.score_table import ScoreTable
+from pipelines.tools.compose.table import table_rows
+from pipelines.tools.compose.write import Written, write_manifest
+from pipelines.tools.planning.model import look_at_model
 
 WRONG_INPUT = (ComposeError, ConfigError, ManifestError, StorageError, LedgerError)
 

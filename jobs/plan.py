@@ -14,19 +14,24 @@ from rich.text import Text
 from jobs import exits, screen
 from jobs.outputs import resolved_storage
 from jobs.progress import duration
+from pipelines.calibration.measurements import Settings, read_calibration
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.errors import RowsChangedError
 from pipelines.ledger.ledger import Ledger, LedgerError
 from pipelines.manifest.manifest import Manifest, ManifestError
-from pipelines.planning.calibration import Settings, read_calibration
-from pipelines.planning.model import LookedAt, look_at_model
-from pipelines.planning.plan import Plan, ShapePlan, make_plan, survey
-from pipelines.planning.speed import H200_FLOAT8_FLOPS, H200_MATMUL_FLOPS, STATED_EFFICIENCY, Speed
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage, StorageError
-from uso_core.dimensions import Dimensions, dimensions_of
+from pipelines.tools.planning.model import LookedAt, look_at_model
+from pipelines.tools.planning.plan import Plan, ShapePlan, make_plan, survey
+from pipelines.tools.planning.speed import (
+    H200_FLOAT8_FLOPS,
+    H200_MATMUL_FLOPS,
+    STATED_EFFICIENCY,
+    Speed,
+)
 from uso_core.errors import CheckpointError
+from uso_core.loading.dimensions import Dimensions, dimensions_of
 from uso_core.presets import PRESETS
 
 WRONG_INPUT = (ConfigError, ManifestError, StorageError, LedgerError, RowsChangedError)

@@ -17,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.pace import Pace
-from pipelines.config.watching import LoggingConfig
+from pipelines.config.telemetry import LoggingConfig
 
 if TYPE_CHECKING:
-    from pipelines.driver.stats import Snapshot
+    from pipelines.telemetry.stats import Snapshot
 
 logger = logging.getLogger(__name__)
 

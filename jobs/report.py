@@ -18,10 +18,10 @@ from jobs.progress import duration
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.ledger.ledger import LedgerError
-from pipelines.report.error import ReportError
-from pipelines.report.pictures import Places
-from pipelines.report.report import FOLDER, ReportFacts, ReportOptions, write_report
 from pipelines.storage.storage import Options, Storage, StorageError
+from pipelines.tools.report.error import ReportError
+from pipelines.tools.report.pictures import Places
+from pipelines.tools.report.report import FOLDER, ReportFacts, ReportOptions, write_report
 
 _EVERY_S = 5.0
 

@@ -16,7 +16,7 @@ from jobs.progress import display_for
 from jobs.summary import exit_code, print_summary
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
-from pipelines.config.watching import LoggingConfig
+from pipelines.config.telemetry import LoggingConfig
 from pipelines.errors import RunError
 from pipelines.ledger.lease import LeaseHeldError
 from pipelines.ledger.ledger import LedgerError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobs import exits, screen
 from uso_core.errors import CheckpointError
-from uso_core.tiny import write_tiny_checkpoint
+from uso_core.loading.tiny import write_tiny_checkpoint
 
 
 def tiny_command(folder: Path, seed: int) -> int:

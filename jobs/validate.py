@@ -16,11 +16,11 @@ from jobs.outputs import resolved_storage
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest, ManifestError
-from pipelines.planning.model import look_at_model
 from pipelines.storage.storage import StorageError
-from pipelines.validation.problems import Findings, findings
-from pipelines.validation.references import Facts, ReferenceCheck
-from pipelines.validation.row_check import RowCheck, check_rows
+from pipelines.tools.planning.model import look_at_model
+from pipelines.tools.validation.problems import Findings, findings
+from pipelines.tools.validation.references import Facts, ReferenceCheck
+from pipelines.tools.validation.row_check import RowCheck, check_rows
 
 
 def validate_command(

@@ -19,12 +19,12 @@ from jobs.outputs import hint_at_config
 from jobs.progress import duration
 from jobs.status import open_output, print_counts, read_last_run
 from pipelines.config.file import ConfigError
-from pipelines.driver.last_minute import LastMinute
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.follow import LedgerFollower
 from pipelines.ledger.lease import Heartbeat, read_holder
 from pipelines.ledger.ledger import LedgerError, count_records
 from pipelines.storage.storage import Storage, StorageError, public_uri
+from pipelines.telemetry.last_minute import LastMinute
 
 _SILENCE_S = 60.0  # a driver's heartbeat is renewed every 10 s
 _BAR_WIDTH = 24

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipelines.failures import Failure
-from uso_core.cache import Lookups
+from uso_core.model.cache import Lookups
 from uso_core.request import Parameters
 
 Reference = str | bytes  # an absolute URI (or `data:` URI), or the image's own bytes

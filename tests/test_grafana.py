@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.watch.metrics import METRICS, RUN_LABEL, Metric
+from pipelines.telemetry.metrics import METRICS, RUN_LABEL, Metric
 
 DASHBOARD = json.loads(
     (Path(__file__).parent.parent / "configs" / "grafana" / "uso-batch.json").read_text()

@@ -13,7 +13,7 @@ FOLDERS = {
     "ray": "tests/integration",
     "alone": "tests/integration",
     "slow": "tests/integration",
-    "browser": "tests/pipelines/report",
+    "browser": "tests/pipelines/tools/report",
 }
 
 

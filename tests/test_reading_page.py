@@ -14,7 +14,7 @@ import pytest
 from pipelines.packing.pack import pack
 from pipelines.storage.storage import Storage
 from tests.pipelines.packing.outputs import LAYOUTS, drawn, request
-from tests.pipelines.report.outputs import commit, failed
+from tests.pipelines.tools.report.outputs import commit, failed
 
 PAGE = (Path(__file__).parent.parent / "docs" / "reading.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```(python|sql)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.watch.metrics import METRICS, Metric
-from pipelines.watch.notifier import STATUS_NUMBERS
-from pipelines.watch.webhook import signature
+from pipelines.telemetry.metrics import METRICS, Metric
+from pipelines.telemetry.notifier import STATUS_NUMBERS
+from pipelines.telemetry.webhook import signature
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "watching.md").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from uso_core.checkpoint import ModelSource
+from uso_core.loading.source import ModelSource
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from uso_core.checkpoint import ModelCard, ModelSource, describe_model
     from uso_core.errors import CheckpointError, InvalidRequestError, UsoError
+    from uso_core.loading.source import ModelCard, ModelSource, describe_model
     from uso_core.pipeline import USOPipeline
     from uso_core.request import Limits, Parameters, StylizedImage, StylizeRequest
 
@@ -36,9 +36,9 @@ _MODULE_OF = {
     "Parameters": "request",
     "StylizeRequest": "request",
     "StylizedImage": "request",
-    "ModelCard": "checkpoint",
-    "ModelSource": "checkpoint",
-    "describe_model": "checkpoint",
+    "ModelCard": "loading.source",
+    "ModelSource": "loading.source",
+    "describe_model": "loading.source",
     "USOPipeline": "pipeline",
 }
 

@@ -8,21 +8,21 @@ from dataclasses import replace
 import torch
 from PIL import Image
 
-from uso_core.attention import use_attention
-from uso_core.cache import ByteBoundedCache, Lookups
-from uso_core.checkpoint import ModelSource
-from uso_core.compiling import compile_blocks
-from uso_core.components import Components
-from uso_core.conditioning import Conditioning, make_conditioning
-from uso_core.decode import decode
-from uso_core.denoise import Latents, OnStep, denoise
-from uso_core.devices import check_device
-from uso_core.images import Pixels
-from uso_core.prepare import PreparedRequest, prepare
+from uso_core.loading.source import ModelSource
+from uso_core.loading.weights import load_components
+from uso_core.model.cache import ByteBoundedCache, Lookups
+from uso_core.model.components import Components
+from uso_core.model.conditioning import Conditioning, make_conditioning
+from uso_core.model.decode import decode
+from uso_core.model.denoise import Latents, OnStep, denoise
+from uso_core.model.images import Pixels
+from uso_core.model.inputs import PreparedRequest, prepare
 from uso_core.presets import EXACT, Attention, Preset
 from uso_core.request import Limits, StylizedImage, StylizeRequest
-from uso_core.step_cache import enable_step_cache
-from uso_core.weights import load_components
+from uso_core.runtime.attention import use_attention
+from uso_core.runtime.compiling import compile_blocks
+from uso_core.runtime.devices import check_device
+from uso_core.runtime.step_cache import enable_step_cache
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
 

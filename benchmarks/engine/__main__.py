@@ -34,8 +34,8 @@ from benchmarks.engine.measure import (
 from benchmarks.engine.queued import measure_queue, queue_table
 from benchmarks.engine.tables import costs_table, distance_table, speed_table
 from benchmarks.engine.ways import make_way, ways_on
-from uso_core.checkpoint import ModelSource
-from uso_core.dimensions import Dimensions, dimensions_of
+from uso_core.loading.dimensions import Dimensions, dimensions_of
+from uso_core.loading.source import ModelSource
 from uso_core.pipeline import USOPipeline
 
 _COMPILE_CACHE = "TORCHINDUCTOR_CACHE_DIR"

@@ -16,12 +16,12 @@ from torch.autograd import DeviceType  # type: ignore[attr-defined]  # there, bu
 from torch.autograd.profiler_util import FunctionEventAvg
 from torch.profiler import ProfilerActivity, profile
 
-from uso_core.denoise import Latents
-from uso_core.dimensions import Dimensions
+from uso_core.loading.dimensions import Dimensions
+from uso_core.model.denoise import Latents
+from uso_core.model.inputs import Form, PreparedRequest
+from uso_core.model.sizes import GRID
 from uso_core.pipeline import USOPipeline
-from uso_core.prepare import Form, PreparedRequest
 from uso_core.request import StylizeRequest
-from uso_core.sizes import GRID
 
 
 class Way(Protocol):

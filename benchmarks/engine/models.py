@@ -24,14 +24,14 @@ from transformers import (
     T5EncoderModel,
 )
 
-from uso_core.checkpoint import TINY_LIMITS
-from uso_core.components import Components
-from uso_core.key_mapping import lora_targets
-from uso_core.lora import Lora
-from uso_core.model_configs import FLUX_DEV, TINY_FLUX, transformer_arguments, vae_arguments
+from uso_core.loading.key_mapping import lora_targets
+from uso_core.loading.lora import Lora
+from uso_core.loading.model_configs import FLUX_DEV, TINY_FLUX, transformer_arguments, vae_arguments
+from uso_core.loading.source import TINY_LIMITS
+from uso_core.model.components import Components
+from uso_core.model.style_projector import StyleProjector
 from uso_core.pipeline import USOPipeline
 from uso_core.request import Limits
-from uso_core.style_projector import StyleProjector
 
 _SEED = 0
 _T5_XXL: dict[str, Any] = {

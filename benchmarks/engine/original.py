@@ -16,17 +16,17 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from benchmarks.engine.models import RandomModel
-from uso_core.components import Components
-from uso_core.decode import decode
-from uso_core.denoise import Latents, draw_noise
-from uso_core.encoders import CLIP_TOKENS, T5_TOKENS, encode_content
-from uso_core.geometry import pack, position_ids
-from uso_core.key_mapping import lora_targets
-from uso_core.lora import Lora
-from uso_core.prepare import PreparedRequest, prepare
+from uso_core.loading.key_mapping import lora_targets
+from uso_core.loading.lora import Lora
+from uso_core.model.components import Components
+from uso_core.model.decode import decode
+from uso_core.model.denoise import Latents, draw_noise
+from uso_core.model.encoders import CLIP_TOKENS, T5_TOKENS, encode_content
+from uso_core.model.geometry import pack, position_ids
+from uso_core.model.inputs import PreparedRequest, prepare
+from uso_core.model.schedule import make_scheduler
+from uso_core.model.sizes import Size
 from uso_core.request import StylizeRequest
-from uso_core.schedule import make_scheduler
-from uso_core.sizes import Size
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from benchmarks.engine.measure import Device
-from pipelines.worker.drawing import Drawer
-from pipelines.worker.streams import HostStream, Lanes, lanes_on
+from pipelines.worker.device_streams import HostStream, Lanes, lanes_on
+from pipelines.worker.renderer import Drawer
 from uso_core.pipeline import USOPipeline
 from uso_core.presets import EXACT
 from uso_core.request import StylizeRequest

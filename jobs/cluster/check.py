@@ -12,9 +12,9 @@ from pipelines.config.file import ConfigError
 from pipelines.config.plain_secrets import plain_secrets
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest, ManifestError
-from pipelines.planning.model import look_at_model
 from pipelines.storage.faults import fault_of
 from pipelines.storage.storage import StorageError, public_uri, resolve_secrets
+from pipelines.tools.planning.model import look_at_model
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 

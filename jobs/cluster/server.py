@@ -17,7 +17,7 @@ import psutil
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from jobs.cluster.job import Job, job_of, jobs_named
-from pipelines.driver.head_watch import knock
+from pipelines.on_ray.head_watch import knock
 from pipelines.storage.storage import public_uri
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported

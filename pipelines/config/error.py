@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pipelines.shown import shown_value
+from pipelines.display import shown_value
 
 KeyPath = tuple[str | int, ...]
 

@@ -20,7 +20,7 @@ from pipelines.config.error import (
 )
 from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
-from pipelines.shown import shown_value
+from pipelines.display import shown_value
 
 __all__ = ["ConfigError", "load_config", "redacted"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pipelines.config.strict import StrictModel
-from uso_core.checkpoint import LoraFile, ModelSource
+from uso_core.loading.source import LoraFile, ModelSource
 from uso_core.presets import PRESETS, Attention, Preset, PresetName
 
 

@@ -13,7 +13,7 @@ from pipelines.config.inputs import DefaultsConfig, FetchConfig, ManifestConfig
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OnErrorConfig, OutputConfig
 from pipelines.config.strict import StrictModel
-from pipelines.config.watching import LoggingConfig, NotifyConfig
+from pipelines.config.telemetry import LoggingConfig, NotifyConfig
 from uso_core.presets import PRESETS
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from pipelines.dispatch.device_backlog import work_in
+from pipelines.dispatch.row_affinity import FORM_WORTH, Traits, traits_of
 from pipelines.dispatch.tasks import Task
-from pipelines.dispatch.traits import FORM_WORTH, Traits, traits_of
-from pipelines.dispatch.turns import work_in
 
 PASSES_PER_WORKER = 16
 """For each worker a row is passed over at most so often: while each draws so many others."""

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from pipelines.dispatch.affinity import RowQueue
-from pipelines.dispatch.crew import Crew, Member
 from pipelines.dispatch.feeder import AHEAD_BYTES
 from pipelines.dispatch.flow import FlowControl
 from pipelines.dispatch.start_watch import StartWatch
 from pipelines.dispatch.tasks import DispatchPolicy, Settled, Task
+from pipelines.dispatch.worker_table import Crew, Member
 from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, WorkerPool
 from pipelines.failures import Failure
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome

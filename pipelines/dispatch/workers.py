@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipelines.config.watching import LoggingConfig
+from pipelines.config.telemetry import LoggingConfig
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.activity import Activity
 

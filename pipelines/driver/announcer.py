@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
-from pipelines.driver.board import Board
 from pipelines.driver.prepare import Job
 from pipelines.driver.run_file import RunState
-from pipelines.driver.stats import RunStats, RunSummary
 from pipelines.errors import BrokenOffError
 from pipelines.ledger.ledger import LedgerError
 from pipelines.manifest.error import ManifestError
 from pipelines.packing.error import PackError
 from pipelines.storage.storage import StorageError
-from pipelines.watch.notifier import Notifier
-from pipelines.watch.webhook import Event, Webhook
+from pipelines.telemetry.notifier import Notifier
+from pipelines.telemetry.progress import Board
+from pipelines.telemetry.stats import RunStats, RunSummary
+from pipelines.telemetry.webhook import Event, Webhook
 
 logger = logging.getLogger(__name__)
 

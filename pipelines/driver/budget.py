@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipelines.config.output import OnErrorConfig
-from pipelines.driver.stats import RECENT_ROWS, FailureExample, RunStats
 from pipelines.errors import TooManyFailuresError
+from pipelines.telemetry.stats import RECENT_ROWS, FailureExample, RunStats
 
 
 def check_budget(stats: RunStats, on_error: OnErrorConfig) -> None:

@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.feeder import RowFeeder
+from pipelines.dispatch.pending import RowSelection
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.dispatch.workers import WatchedPool
-from pipelines.driver.board import Board, Workforce
 from pipelines.driver.budget import check_budget
 from pipelines.driver.output_guard import OutputGuard
 from pipelines.driver.prepare import Job
 from pipelines.driver.recorder import Recorder
-from pipelines.driver.selection import RowSelection
 from pipelines.driver.signals import StopRequest
-from pipelines.driver.stats import Queues, RunStats
 from pipelines.errors import ClusterError
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
+from pipelines.telemetry.progress import Board, Workforce
+from pipelines.telemetry.stats import Queues, RunStats
 from pipelines.worker.activity import Activity
 
 logger = logging.getLogger(__name__)

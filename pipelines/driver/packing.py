@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipelines.driver.board import Board
 from pipelines.driver.prepare import Job
-from pipelines.driver.ray_shards import write_on_ray
 from pipelines.driver.signals import StopRequest
+from pipelines.on_ray.shards import write_on_ray
 from pipelines.packing.pack import PackFacts, PackRequest, pack
 from pipelines.storage.storage import Storage
+from pipelines.telemetry.progress import Board
 
 
 def pack_dataset(

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from pipelines.calibration.measurements import Settings
+from pipelines.calibration.stopwatch import Stopwatch
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.dispatch.workers import WorkerEnv
@@ -17,16 +19,14 @@ from pipelines.errors import LeaseLostError
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
-from pipelines.planning.calibration import Settings
-from pipelines.planning.stopwatch import Stopwatch
 from pipelines.record import RunFacts, record_schema
 from pipelines.storage.storage import Storage, resolve_secrets
 from pipelines.storage.urls import resolve_variables
-from pipelines.watch.webhook import Receiver
-from pipelines.worker.model_outline import outline
+from pipelines.telemetry.webhook import Receiver
+from pipelines.worker.sparse_copy import outline
 from pipelines.worker.spec import StylizerSpec
-from uso_core.checkpoint import ModelSource, describe_model, pin_revisions
-from uso_core.dimensions import dimensions_of
+from uso_core.loading.dimensions import dimensions_of
+from uso_core.loading.source import ModelSource, describe_model, pin_revisions
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,22 +10,22 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
+from pipelines.calibration.measurements import save_calibration
 from pipelines.config.schema import RunConfig
 from pipelines.dispatch.workers import Watching
 from pipelines.driver.announcer import Announcer
-from pipelines.driver.board import Board
 from pipelines.driver.driver import Driver
 from pipelines.driver.packing import pack_dataset
 from pipelines.driver.prepare import Job, prepare
-from pipelines.driver.ray_actors import RayPool, RowWorker
-from pipelines.driver.ray_session import ray_session
 from pipelines.driver.signals import StopRequest
-from pipelines.driver.stats import Listener, RunStats, RunSummary, Snapshot
 from pipelines.errors import RunError
+from pipelines.on_ray.actors import RayPool, RowWorker
+from pipelines.on_ray.metrics import run_metrics
+from pipelines.on_ray.session import ray_session
 from pipelines.packing.pack import PackFacts
-from pipelines.planning.calibration import save_calibration
-from pipelines.watch.logs import run_in_log
-from pipelines.watch.ray_metrics import run_metrics
+from pipelines.telemetry.logs import run_in_log
+from pipelines.telemetry.progress import Board
+from pipelines.telemetry.stats import Listener, RunStats, RunSummary, Snapshot
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
 

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from pipelines.config.file import redacted
 from pipelines.config.schema import RunConfig
-from pipelines.driver.stats import RunStats
 from pipelines.storage.storage import Storage
-from uso_core.checkpoint import ModelCard
+from pipelines.telemetry.stats import RunStats
+from uso_core.loading.source import ModelCard
 
 RunState = Literal["running", "completed", "interrupted", "failed"]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.ledger.key_index import UInt64
+from pipelines.keys.index import UInt64
 
 
 def rows_that_count(

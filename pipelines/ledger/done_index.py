@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.keys.index import halves_of, row_keys
 from pipelines.ledger.done_rows import DoneRows
-from pipelines.ledger.key_index import halves_of, row_keys
 from pipelines.ledger.row_state import Recorded, StateCodes, States
 from pipelines.ledger.scan import Scan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.ledger.key_index import SortedKeys, UInt64
+from pipelines.keys.index import SortedKeys, UInt64
 from pipelines.ledger.row_state import is_final
 
 

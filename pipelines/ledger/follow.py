@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipelines.keys.index import KEY_BYTES, KeyTable, row_keys
 from pipelines.ledger.counts import LedgerCounts, count_states
-from pipelines.ledger.key_index import KEY_BYTES, KeyTable, row_keys
 from pipelines.ledger.parts import FOLDER, LedgerError, Part, PartVanishedError, list_parts
 from pipelines.ledger.row_state import StateCodes, is_completed
 from pipelines.ledger.scan import read_ahead

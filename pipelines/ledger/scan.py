@@ -13,10 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-from pipelines.ledger.column import Column
+from pipelines.keys.column import Column
+from pipelines.keys.index import SortedKeys, halves_of, row_keys
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
 from pipelines.ledger.dedup import rows_that_count
-from pipelines.ledger.key_index import SortedKeys, halves_of, row_keys
 from pipelines.ledger.parts import (
     LedgerError,
     Part,

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.config.schema import RunConfig
+from pipelines.keys.index import halves_of, row_key
 from pipelines.ledger.done_rows import DoneRows
-from pipelines.ledger.key_index import halves_of, row_key
 from pipelines.manifest.cells import identifier
 from pipelines.manifest.columns import ColumnPlan, FileSurvey, plan_columns
 from pipelines.manifest.error import ManifestError
@@ -27,8 +27,8 @@ from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
 from pipelines.manifest.text_readers import TextChunk, read_text, survey_text
 from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
 from pipelines.storage.storage import resolve_secrets
-from uso_core.checkpoint import ModelCard
 from uso_core.errors import InvalidRequestError
+from uso_core.loading.source import ModelCard
 
 __all__ = ["Batch", "Manifest", "ManifestError"]
 

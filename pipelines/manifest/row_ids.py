@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.keys.index import KEY_BYTES, KeyTable, halves_of, row_key
+from pipelines.keys.key_set import KeySet
 from pipelines.ledger.done_rows import DoneRows
-from pipelines.ledger.key_index import KEY_BYTES, KeyTable, halves_of, row_key
-from pipelines.ledger.key_set import KeySet
 
 
 class RowIds:

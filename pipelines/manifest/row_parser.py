@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines.config.inputs import DefaultsConfig
 from pipelines.config.schema import RunConfig
+from pipelines.display import shown_value
 from pipelines.failures import Failure
 from pipelines.manifest import cells
 from pipelines.manifest.error import ManifestError
@@ -19,9 +20,8 @@ from pipelines.manifest.row_identity import (
     derived_seed,
 )
 from pipelines.rows import ManifestRow, Reference, RejectedRow
-from pipelines.shown import shown_value
-from uso_core.checkpoint import ModelCard
 from uso_core.errors import InvalidRequestError
+from uso_core.loading.source import ModelCard
 from uso_core.request import MAX_SEED, Limits, Parameters, check_style_weights
 
 DERIVE_SEED = -1

@@ -20,11 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.config.schema import RunConfig
-from pipelines.ledger.key_index import row_keys
+from pipelines.keys.index import row_keys
 from pipelines.manifest.row_identity import STYLE_WEIGHTS, encoded, run_facts
 from pipelines.manifest.row_parser import INPUT_NAMES
 from pipelines.manifest.weighted_rows import weighted_rows
-from uso_core.checkpoint import ModelCard
+from uso_core.loading.source import ModelCard
 
 Digests = npt.NDArray[np.int64]
 """`[n]`; 0 where a row has none."""

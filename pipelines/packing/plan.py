@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.ledger.column import Column
-from pipelines.ledger.key_index import UInt64, halves_of, row_keys
+from pipelines.keys.column import Column
+from pipelines.keys.index import UInt64, halves_of, row_keys
 from pipelines.packing.samples import sample_schema
 
 _FORMAT = b"uso-batch shard 1"  # changes with what is written for the same records

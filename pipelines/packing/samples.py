@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pipelines.packing.error import PackError
 from pipelines.record import RECORD_NAMES
-from pipelines.report.links import path_in_output
+from pipelines.tools.report.links import path_in_output
 
 IMAGE = "image"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from contextlib import AbstractContextManager
 
+from pipelines.worker.batch_queue import Drawing
 from pipelines.worker.denoising import Denoised
-from pipelines.worker.streams import Lanes, Span
-from pipelines.worker.waiting import Drawing
+from pipelines.worker.device_streams import Lanes, Span
 from uso_core.pipeline import USOPipeline
 
 

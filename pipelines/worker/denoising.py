@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipelines.worker.streams import Mark, Span, Stream
-from uso_core.conditioning import Conditioning
-from uso_core.denoise import Latents
+from pipelines.worker.device_streams import Mark, Span, Stream
+from uso_core.model.conditioning import Conditioning
+from uso_core.model.denoise import Latents
+from uso_core.model.inputs import PreparedRequest
 from uso_core.pipeline import USOPipeline
-from uso_core.prepare import PreparedRequest
 
 
 @dataclass(eq=False, slots=True)

@@ -12,10 +12,10 @@ import torch
 
 from pipelines.worker.gpu_memory import await_free_memory
 from pipelines.worker.model_files import cache_folder, localize
-from uso_core.devices import check_device, check_preset
-from uso_core.memory import memory_needed
+from uso_core.loading.memory import memory_needed
 from uso_core.pipeline import USOPipeline
 from uso_core.presets import PRESETS, SMALL_PRESETS
+from uso_core.runtime.devices import check_device, check_preset
 
 if TYPE_CHECKING:
     from pipelines.worker.spec import StylizerSpec

@@ -22,9 +22,9 @@ from pipelines.manifest.references import is_uri
 from pipelines.storage.faults import fault_of
 from pipelines.storage.local_files import write_file
 from pipelines.storage.storage import Options, StorageError, open_filesystem, public_uri
-from uso_core import layouts
-from uso_core.checkpoint import LoraFile, ModelSource
-from uso_core.layouts import Part, PartName, Tree
+from uso_core.loading import layouts
+from uso_core.loading.layouts import Part, PartName, Tree
+from uso_core.loading.source import LoraFile, ModelSource
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

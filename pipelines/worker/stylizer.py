@@ -23,12 +23,12 @@ from pipelines.storage.storage import Storage
 from pipelines.worker.activity import Activity, Tally, WorkerInfo
 from pipelines.worker.image_store import ImageStore
 from pipelines.worker.spec import StylizerSpec
-from uso_core.cache import Lookups
 from uso_core.errors import InvalidRequestError
+from uso_core.model.cache import Lookups
 from uso_core.request import Parameters, StylizeRequest
 
 if TYPE_CHECKING:
-    from pipelines.worker.waiting import Drawing
+    from pipelines.worker.batch_queue import Drawing
     from uso_core.pipeline import USOPipeline
 
 logger = logging.getLogger(__name__)
@@ -55,8 +55,8 @@ class Stylizer:
             CheckpointError, StorageError: see `load_pipeline`.
         """
         # Not before: see their docstrings.
-        from pipelines.worker.drawing import Drawer  # noqa: PLC0415
         from pipelines.worker.loading import load_pipeline  # noqa: PLC0415
+        from pipelines.worker.renderer import Drawer  # noqa: PLC0415
 
         self._drawer = Drawer((build or load_pipeline)(spec), batch_images=spec.batch_images)
         self._fetcher = Fetcher(spec.fetch, spec.storage)

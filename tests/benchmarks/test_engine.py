@@ -18,7 +18,7 @@ from benchmarks.engine.original import OriginalWay
 from benchmarks.engine.ways import assembled, make_way
 from tests.uso_core.fake_gpu import GPU, fake_gpu
 from uso_core.errors import UnsupportedPresetError
-from uso_core.lora import Lora
+from uso_core.loading.lora import Lora
 from uso_core.pipeline import USOPipeline
 
 CPU = torch.device("cpu")

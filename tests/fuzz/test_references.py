@@ -10,12 +10,12 @@ import pytest
 from hypothesis import strategies as st
 
 from pipelines.config.inputs import FetchConfig
+from pipelines.display import shown_value
 from pipelines.failures import CODES, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.http import HttpReader
 from pipelines.fetch.http_guard import Address, GuardedBackend, NameNotFoundError
 from pipelines.manifest.references import resolve_reference
-from pipelines.shown import shown_value
 from pipelines.storage.urls import public_uri
 from tests.fuzz.fuzzed import fuzzed
 

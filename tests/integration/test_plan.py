@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from pipelines.calibration.measurements import Settings, read_calibration
 from pipelines.config.schema import RunConfig
 from pipelines.driver.run import run
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
-from pipelines.planning.calibration import Settings, read_calibration
-from pipelines.planning.model import look_at_model
-from pipelines.planning.plan import Plan, make_plan, survey
-from pipelines.planning.speed import Speed
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
+from pipelines.tools.planning.model import look_at_model
+from pipelines.tools.planning.plan import Plan, make_plan, survey
+from pipelines.tools.planning.speed import Speed
 from tests.integration.harness import (
     manifest_rows,
     read_records,
@@ -24,7 +24,7 @@ from tests.integration.harness import (
     write_manifest,
     write_references,
 )
-from uso_core.dimensions import dimensions_of
+from uso_core.loading.dimensions import dimensions_of
 
 pytestmark = [
     pytest.mark.ray,

@@ -16,9 +16,9 @@ from pipelines.config.schema import RunConfig
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, WorkerEnv
-from pipelines.driver import ray_actors
-from pipelines.driver.ray_actors import RayPool, RowWorker, row_event
 from pipelines.errors import WorkersFailedError
+from pipelines.on_ray import actors
+from pipelines.on_ray.actors import RayPool, RowWorker, row_event
 from pipelines.rows import ManifestRow
 from pipelines.worker.spec import StylizerSpec
 from tests.integration.scripted_worker import (
@@ -162,7 +162,7 @@ def test_questions_do_not_pile_up_for_an_actor_that_does_not_answer(make_pool: M
 def test_of_many_actors_some_are_asked_at_a_time_and_all_in_turn(
     make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_actors, "_ASKED_AT_ONCE", 1)
+    monkeypatch.setattr(actors, "_ASKED_AT_ONCE", 1)
     pool = make_pool(2)
     pool.poll_activity()
     assert [slot.asked for slot in pool._slots.values()] == [True, False]

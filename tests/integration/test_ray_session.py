@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.driver.board import Board
 from pipelines.driver.run import _Cluster
 from pipelines.driver.signals import StopRequest
-from pipelines.driver.stats import RunStats, Snapshot
+from pipelines.telemetry.progress import Board
+from pipelines.telemetry.stats import RunStats, Snapshot
 from tests.integration.harness import (
     manifest_rows,
     run_config,

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.driver.ray_shards import write_on_ray
+from pipelines.on_ray.shards import write_on_ray
 from pipelines.packing.error import PackError
 from pipelines.packing.pack import pack
 from pipelines.packing.shard import ShardTask
 from pipelines.storage.storage import Storage
 from tests.pipelines.packing.outputs import digests, drawn, expected_digests, request
-from tests.pipelines.report.outputs import commit
+from tests.pipelines.tools.report.outputs import commit
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 

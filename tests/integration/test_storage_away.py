@@ -12,9 +12,9 @@ import pytest
 from benchmarks.chaos.proxy import FaultProxy
 from pipelines.config.schema import RunConfig
 from pipelines.driver.run import run
-from pipelines.driver.stats import Snapshot
 from pipelines.errors import BrokenOffError
 from pipelines.storage.storage import Storage
+from pipelines.telemetry.stats import Snapshot
 from tests.integration.harness import (
     check_ledger,
     manifest_rows,

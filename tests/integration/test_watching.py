@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.config.schema import RunConfig
 from pipelines.driver.run import RunSummary, run
-from pipelines.watch import metrics
-from pipelines.watch.metrics import METRICS, Metric
+from pipelines.telemetry import metrics
+from pipelines.telemetry.metrics import METRICS, Metric
 from tests.integration.harness import manifest_rows, read_records, write_manifest
 from tests.pipelines import http_origin as http
 from tests.pipelines.pictures import encode, picture

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from jobs.log import log_to
 from jobs.progress import LiveDisplay
-from pipelines.config.watching import LoggingConfig
-from pipelines.driver.stats import Snapshot
+from pipelines.config.telemetry import LoggingConfig
+from pipelines.telemetry.stats import Snapshot
 
 INFO = LoggingConfig(level="info")
 JSON = LoggingConfig(level="info", format="json")

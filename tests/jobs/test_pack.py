@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 from jobs.cli import app
 from pipelines.storage.storage import Storage
 from tests.pipelines.packing.outputs import digests, drawn, expected_digests
-from tests.pipelines.report.outputs import commit, failed
+from tests.pipelines.tools.report.outputs import commit, failed
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
 from jobs.cli import app
+from pipelines.calibration.measurements import Machine, Settings, ShapeTime, save_calibration
+from pipelines.calibration.shapes import Shape
 from pipelines.config.model import ModelConfig
-from pipelines.planning.calibration import Machine, Settings, ShapeTime, save_calibration
-from pipelines.planning.shapes import Shape
 from pipelines.storage.storage import Storage
-from uso_core.checkpoint import ModelSource
-from uso_core.dimensions import dimensions_of
+from uso_core.loading.dimensions import dimensions_of
+from uso_core.loading.source import ModelSource
 
 
 def plan(folder: Path, *arguments: object) -> str:

@@ -17,9 +17,9 @@ from jobs.progress import (
     rows_line,
     workers_line,
 )
-from pipelines.config.watching import LoggingConfig
-from pipelines.driver.stats import Snapshot
-from pipelines.watch.logs import JsonFormatter
+from pipelines.config.telemetry import LoggingConfig
+from pipelines.telemetry.logs import JsonFormatter
+from pipelines.telemetry.stats import Snapshot
 from tests.clock import Clock
 
 RUNNING = Snapshot(

@@ -7,7 +7,7 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 from pipelines.storage.storage import Storage
-from tests.pipelines.report.outputs import commit, drawn, failed
+from tests.pipelines.tools.report.outputs import commit, drawn, failed
 
 
 @pytest.fixture

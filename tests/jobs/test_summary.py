@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from jobs.summary import exit_code, print_summary
-from pipelines.driver.stats import FailureExample, RunSummary
-from uso_core.cache import Lookups
+from pipelines.telemetry.stats import FailureExample, RunSummary
+from uso_core.model.cache import Lookups
 
 SUMMARY = RunSummary(
     run_id="r1",

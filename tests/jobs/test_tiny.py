@@ -5,7 +5,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from jobs.cli import app
-from uso_core.checkpoint import ModelSource, describe_model
+from uso_core.loading.source import ModelSource, describe_model
 
 
 def test_it_writes_a_checkpoint_that_can_be_used(tmp_path: Path) -> None:

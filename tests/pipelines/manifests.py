@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest
 from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
-from uso_core.checkpoint import ModelCard
+from uso_core.loading.source import ModelCard
 from uso_core.request import Limits
 
 CARD = ModelCard(name="base", layout="original", limits=Limits(), fingerprint="0123abcd")

@@ -16,7 +16,7 @@ def test_a_configuration_loads_neither_ray_nor_torch() -> None:
 
 def test_an_actor_loads_what_it_draws_with_only_when_it_is_told_to() -> None:
     heavy = {"torch", "pyarrow", "pandas", "fsspec", "httpx2", "huggingface_hub"}
-    code = "import pipelines.driver.ray_actors, pipelines.worker.spec"
+    code = "import pipelines.on_ray.actors, pipelines.worker.spec"
     assert loaded_after(code) & heavy == set()
 
 

@@ -9,9 +9,9 @@ from functools import cache
 
 import torch
 
-from uso_core.conditioning import Conditioning
-from uso_core.denoise import Latents, OnStep
-from uso_core.images import Pixels
+from uso_core.model.conditioning import Conditioning
+from uso_core.model.denoise import Latents, OnStep
+from uso_core.model.images import Pixels
 from uso_core.pipeline import USOPipeline
 
 

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.uso_core.goldens import CHECKPOINT
-from uso_core.checkpoint import ModelSource
-from uso_core.components import Components
-from uso_core.weights import load_components
+from uso_core.loading.source import ModelSource
+from uso_core.loading.weights import load_components
+from uso_core.model.components import Components
 
 CPU = torch.device("cpu")
 

@@ -9,10 +9,10 @@ import torch
 
 from tests.uso_core.goldens import CHECKPOINT, LIMITS, Case
 from tests.uso_core.tracing import Trace, trace_case
-from uso_core.checkpoint import ModelSource
-from uso_core.components import Components
+from uso_core.loading.source import ModelSource
+from uso_core.loading.weights import load_components
+from uso_core.model.components import Components
 from uso_core.pipeline import USOPipeline
-from uso_core.weights import load_components
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,10 +10,10 @@ import torch
 
 from tests.uso_core.goldens import Case
 from tests.uso_core.tracing import Trace
-from uso_core.components import rotary_rows
-from uso_core.denoise import draw_noise
-from uso_core.geometry import unpack
-from uso_core.sizes import Size
+from uso_core.model.components import rotary_rows
+from uso_core.model.denoise import draw_noise
+from uso_core.model.geometry import unpack
+from uso_core.model.sizes import Size
 
 # The goldens were made with AVX-512; with AVX2 alone the same sums round to up to 1.4e-4 apart.
 SLACK = 1 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 2

@@ -12,10 +12,10 @@ import torch
 
 from tests.uso_core.goldens import CHECKPOINT, LIMITS
 from tests.uso_core.test_pipeline import draw, make_request
-from uso_core.checkpoint import ModelSource
+from uso_core.loading.source import ModelSource
 from uso_core.pipeline import USOPipeline
 from uso_core.presets import PRESETS, PresetName
-from uso_core.transfer import to_device, to_host
+from uso_core.runtime.transfer import to_device, to_host
 
 pytestmark = pytest.mark.gpu
 

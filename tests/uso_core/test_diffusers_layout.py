@@ -9,10 +9,10 @@ from safetensors.torch import load_file
 
 from tests.uso_core.checkpoints import edit_json, edit_tensors, load, states
 from tests.uso_core.goldens import CHECKPOINT
-from uso_core.checkpoint import ModelSource, describe_model
-from uso_core.components import Components
 from uso_core.errors import CheckpointError
-from uso_core.key_mapping import transformer_rules
+from uso_core.loading.key_mapping import transformer_rules
+from uso_core.loading.source import ModelSource, describe_model
+from uso_core.model.components import Components
 
 GOLDEN_USO: dict[str, Any] = {"uso": str(CHECKPOINT), "siglip": str(CHECKPOINT / "siglip")}
 

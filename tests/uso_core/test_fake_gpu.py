@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tests.uso_core.fake_gpu import GPU, FakeGpu, OnGpu, fake_gpu
 from tests.uso_core.goldens import CHECKPOINT, LIMITS
 from tests.uso_core.test_pipeline import draw, make_request
-from uso_core.checkpoint import ModelSource
+from uso_core.loading.source import ModelSource
 from uso_core.pipeline import USOPipeline
 from uso_core.presets import PRESETS, PresetName
 

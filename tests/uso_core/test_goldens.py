@@ -12,9 +12,9 @@ import torch
 from tests.uso_core.golden_checks import CHECKS
 from tests.uso_core.goldens import CHECKPOINT, LIMITS, Case, case_names
 from tests.uso_core.tracing import Trace, trace_case
-from uso_core.checkpoint import ModelSource
+from uso_core.loading.source import ModelSource
+from uso_core.loading.weights import load_components
 from uso_core.pipeline import USOPipeline
-from uso_core.weights import load_components
 
 
 @pytest.mark.parametrize("stage", CHECKS)

@@ -14,12 +14,12 @@ from safetensors.torch import load_file, save_file
 from tests.uso_core.golden_checks import CHECKS, GoldenMismatchError
 from tests.uso_core.goldens import CHECKPOINT, LIMITS, Case
 from tests.uso_core.tracing import Trace, trace_case
-from uso_core import conditioning, images, schedule, style_projector
-from uso_core.checkpoint import ModelSource
-from uso_core.geometry import position_ids
+from uso_core.loading.source import ModelSource
+from uso_core.loading.weights import load_components
+from uso_core.model import conditioning, images, schedule, style_projector
+from uso_core.model.geometry import position_ids
+from uso_core.model.sizes import Size
 from uso_core.pipeline import USOPipeline
-from uso_core.sizes import Size
-from uso_core.weights import load_components
 
 CASE = Case("p06_content_style")
 

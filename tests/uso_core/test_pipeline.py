@@ -18,9 +18,9 @@ from torch.fx.experimental import _config as symbolic_shapes
 from tests.uso_core.goldens import CHECKPOINT, LIMITS
 from tests.uso_core.synth import synth_image
 from tests.uso_core.tracing import record_calls
-from uso_core.cache import Lookups
-from uso_core.components import Components, hoist_embedders
 from uso_core.errors import InvalidRequestError
+from uso_core.model.cache import Lookups
+from uso_core.model.components import Components, hoist_embedders
 from uso_core.pipeline import USOPipeline
 from uso_core.request import StylizeRequest
 

@@ -9,12 +9,12 @@ import torch
 from tests.uso_core.fake_gpu import GPU, fake_gpu
 from tests.uso_core.goldens import CHECKPOINT, LIMITS
 from tests.uso_core.test_pipeline import draw, make_request
-from uso_core.checkpoint import ModelSource
-from uso_core.devices import check_preset
 from uso_core.errors import UnsupportedPresetError
-from uso_core.float8 import is_float8_linear
+from uso_core.loading.source import ModelSource
 from uso_core.pipeline import USOPipeline
 from uso_core.presets import EXACT, PRESETS, Preset
+from uso_core.runtime.devices import check_preset
+from uso_core.runtime.float8 import is_float8_linear
 
 CPU = torch.device("cpu")
 ALWAYS = 1.0  # no step differs by so much: all but the first reuse its blocks

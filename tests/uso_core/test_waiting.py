@@ -15,9 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.uso_core.goldens import CHECKPOINT, LIMITS
 from tests.uso_core.test_pipeline import make_request
+from uso_core.model.schedule import make_scheduler
+from uso_core.model.sizes import Size
 from uso_core.pipeline import USOPipeline
-from uso_core.schedule import make_scheduler
-from uso_core.sizes import Size
 
 LOOKING = ("_local_scalar_dense", "nonzero", "masked_select", "equal.default", "unique")
 

@@ -13,13 +13,13 @@ from PIL import Image
 from torch import nn
 
 from tests.uso_core.goldens import Case
-from uso_core.components import rotary_rows
-from uso_core.conditioning import Conditioning
-from uso_core.denoise import Latents
-from uso_core.geometry import position_ids
+from uso_core.model.components import rotary_rows
+from uso_core.model.conditioning import Conditioning
+from uso_core.model.denoise import Latents
+from uso_core.model.geometry import position_ids
+from uso_core.model.inputs import PreparedRequest
+from uso_core.model.sizes import Size
 from uso_core.pipeline import USOPipeline
-from uso_core.prepare import PreparedRequest
-from uso_core.sizes import Size
 
 
 @dataclass

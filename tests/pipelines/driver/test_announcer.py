@@ -14,15 +14,15 @@ import pytest
 from pipelines.config.error import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.driver.announcer import Announcer
-from pipelines.driver.board import Board
 from pipelines.driver.driver import Driver
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.run import summarize
 from pipelines.driver.signals import StopRequest
-from pipelines.driver.stats import RunStats
 from pipelines.errors import BrokenOffError, TooManyFailuresError
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.storage.storage import StorageError
+from pipelines.telemetry.progress import Board
+from pipelines.telemetry.stats import RunStats
 from tests.pipelines import http_origin as http
 from tests.pipelines.driver.test_driver import config, failing, names, ok, write_rows
 from tests.pipelines.http_origin import Origin

@@ -4,9 +4,9 @@ import pytest
 
 from pipelines.config.output import OnErrorConfig
 from pipelines.driver.budget import check_budget
-from pipelines.driver.stats import RECENT_ROWS, RunStats
 from pipelines.errors import TooManyFailuresError
 from pipelines.failures import Failure, FailureCode
+from pipelines.telemetry.stats import RECENT_ROWS, RunStats
 
 
 def fail(stats: RunStats, count: int, code: FailureCode = "uri_forbidden") -> None:

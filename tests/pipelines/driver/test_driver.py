@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from pipelines.config.schema import RunConfig
-from pipelines.driver.board import Board
 from pipelines.driver.driver import Driver
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.signals import StopRequest
-from pipelines.driver.stats import RunStats, Snapshot
 from pipelines.errors import RowsChangedError, RunError, TooManyFailuresError
 from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.lease import Lease, LeaseHeldError
@@ -23,6 +21,8 @@ from pipelines.ledger.ledger import count_records, iter_records
 from pipelines.manifest.manifest import ManifestError
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.storage.storage import Storage, StorageError
+from pipelines.telemetry.progress import Board
+from pipelines.telemetry.stats import RunStats, Snapshot
 from tests.pipelines.inprocess_pool import InProcessPool, Work
 from tests.pipelines.manifests import write
 

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from pipelines.config.schema import RunConfig
-from pipelines.driver.board import Board
 from pipelines.driver.packing import pack_dataset
 from pipelines.driver.prepare import Job, prepare
 from pipelines.driver.signals import StopRequest
-from pipelines.driver.stats import RunStats
 from pipelines.errors import LeaseLostError
 from pipelines.packing.pack import pack
 from pipelines.storage.storage import Storage
+from pipelines.telemetry.progress import Board
+from pipelines.telemetry.stats import RunStats
 from tests.pipelines.manifests import write
 from tests.pipelines.packing.outputs import drawn, request
-from tests.pipelines.report.outputs import commit
+from tests.pipelines.tools.report.outputs import commit
 
 
 @contextmanager

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipelines.keys.index import halves_of, row_key
 from pipelines.ledger.dedup import rows_that_count
-from pipelines.ledger.key_index import halves_of, row_key
 
 
 def counting(*rows: tuple[str, int, bool]) -> list[int]:

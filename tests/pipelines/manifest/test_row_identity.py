@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.ledger.key_index import row_key
+from pipelines.keys.index import row_key
 from pipelines.manifest.row_identity import Fingerprints, content_hash, derived_seed, shard_of
 from pipelines.manifest.row_ids import RowIds
 from tests.pipelines.manifests import config

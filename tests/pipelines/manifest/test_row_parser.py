@@ -12,7 +12,7 @@ from pipelines.manifest.row_identity import derived_seed
 from pipelines.manifest.row_parser import INPUT_NAMES, RowParser, UnreadableRow
 from pipelines.rows import ManifestRow, RejectedRow
 from tests.pipelines.manifests import CARD, config
-from uso_core.checkpoint import ModelCard
+from uso_core.loading.source import ModelCard
 from uso_core.request import MAX_SEED, Limits, Parameters
 
 FOLDER = "s3://bucket/set/"

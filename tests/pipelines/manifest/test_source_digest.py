@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipelines.ledger.key_index import row_key
+from pipelines.keys.index import row_key
 from pipelines.manifest.source_digest import SourceDigests, id_keys
 from tests.pipelines.manifests import CARD, config
 

@@ -16,7 +16,7 @@ from pipelines.rows import Outcome
 from pipelines.storage.storage import Storage
 from pipelines.worker.image_store import image_path
 from tests.pipelines.pictures import encode, picture
-from tests.pipelines.report.outputs import TIMES, record
+from tests.pipelines.tools.report.outputs import TIMES, record
 
 LAYOUTS: tuple[Layout, ...] = ("webdataset", "parquet")
 

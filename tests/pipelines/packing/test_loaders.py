@@ -14,7 +14,7 @@ import webdataset
 from pipelines.packing.pack import Layout, pack
 from pipelines.storage.storage import Storage
 from tests.pipelines.packing.outputs import LAYOUTS, drawn, request
-from tests.pipelines.report.outputs import commit, failed
+from tests.pipelines.tools.report.outputs import commit, failed
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from tests.pipelines.packing.outputs import (
     shards,
 )
 from tests.pipelines.records import drop_column
-from tests.pipelines.report.outputs import commit, failed
+from tests.pipelines.tools.report.outputs import commit, failed
 from tests.s3_server import S3Server
 
 

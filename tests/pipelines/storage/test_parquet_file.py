@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.compose.images import find_images
-from pipelines.compose.pairing import Ingredients, grid
-from pipelines.compose.write import write_manifest
 from pipelines.storage.parquet_file import file_storage, new_parquet
 from pipelines.storage.storage import Storage
+from pipelines.tools.compose.images import find_images
+from pipelines.tools.compose.pairing import Ingredients, grid
+from pipelines.tools.compose.write import write_manifest
 from tests.s3_server import S3Server
 
 SCHEMA = pa.schema([("n", pa.int64())])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from uso_core.tiny import write_tiny_checkpoint
+from uso_core.loading.tiny import write_tiny_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -13,15 +13,15 @@ import torch
 from PIL import Image
 
 from pipelines.failures import RowFailedError
-from pipelines.worker.drawing import Drawer
-from pipelines.worker.waiting import BATCHED_PIXELS, Drawing, Waiting, WaitingRoom
+from pipelines.worker.batch_queue import BATCHED_PIXELS, Drawing, Waiting, WaitingRoom
+from pipelines.worker.renderer import Drawer
 from tests.pipelines.pictures import picture
 from tests.pipelines.tiny_models import Gate, Misbehaving, tiny
+from uso_core.model.inputs import PreparedRequest
+from uso_core.model.sizes import Size
 from uso_core.pipeline import USOPipeline
-from uso_core.prepare import PreparedRequest
 from uso_core.presets import PRESETS
 from uso_core.request import StylizeRequest
-from uso_core.sizes import Size
 
 FIRST = 100  # seed of the row that holds the device while the others come
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from pipelines.worker.drawing import Drawer
-from pipelines.worker.streams import HostStream, Lanes
-from pipelines.worker.waiting import Drawing
+from pipelines.worker.batch_queue import Drawing
+from pipelines.worker.device_streams import HostStream, Lanes
+from pipelines.worker.renderer import Drawer
 from tests.pipelines.tiny_models import Gate, Misbehaving
-from tests.pipelines.worker.test_lanes import WAIT_S, Lagging, at, rows, until
+from tests.pipelines.worker.test_device_streams import WAIT_S, Lagging, at, rows, until
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from safetensors.torch import save
 from pipelines.config.model import LoraConfig, ModelConfig
 from pipelines.storage.storage import StorageError
 from pipelines.worker.model_files import localize
-from pipelines.worker.model_outline import outline
-from uso_core.checkpoint import LoraFile, describe_model
+from pipelines.worker.sparse_copy import outline
+from uso_core.loading.source import LoraFile, describe_model
 
 LAYER = "transformer.transformer_blocks.0.attn.to_q"
 

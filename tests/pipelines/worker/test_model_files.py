@@ -15,8 +15,8 @@ from pipelines.config.model import ModelConfig
 from pipelines.storage.storage import StorageError
 from pipelines.worker.model_files import localize
 from tests.s3_server import S3Server
-from uso_core.checkpoint import ModelSource, describe_model
 from uso_core.errors import CheckpointError
+from uso_core.loading.source import ModelSource, describe_model
 
 
 def upload(folder: Path, url: str, options: dict[str, Any] | None = None) -> None:

@@ -23,7 +23,7 @@ from pipelines.worker.stylizer import Stylizer
 from tests.pipelines import http_origin as http
 from tests.pipelines.pictures import encode, picture
 from tests.pipelines.tiny_models import Gate, Misbehaving, OutOfMemory, tiny
-from uso_core.cache import Lookups
+from uso_core.model.cache import Lookups
 from uso_core.pipeline import USOPipeline
 from uso_core.request import Parameters, StylizeRequest
 

@@ -1,0 +1,1 @@
+"""Measured speed: each run records its times by shape, and the next plan reads them."""

@@ -1,0 +1,235 @@
+"""How long rows took, by shape: measured by each run, read by the next plan.
+
+A calibration file is JSON: `{"version": 1, "machines": [...]}`, one entry for each combination of
+model size, settings and device. Each run that drew something writes its own into the output
+(`calibration/speed.json`) and into the user's file (`~/.cache/uso-batch/calibration.json`, or what
+`USO_CALIBRATION_FILE` names; none where that is empty).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pipelines.calibration.shapes import Shape
+from pipelines.config.model import ModelConfig
+from pipelines.storage.local_files import write_file
+from pipelines.storage.storage import Storage, StorageError
+from uso_core.loading.dimensions import Dimensions
+
+logger = logging.getLogger(__name__)
+
+PATH = "calibration/speed.json"
+_VERSION = 1
+_ENOUGH_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What, beside the device and a row's shape, decides about its time.
+
+    Attributes:
+        hidden: of the model's `Dimensions`.
+        blocks: likewise.
+        dtype: as configured.
+        preset: as configured.
+        compile: as configured.
+        batch_images: as configured; files of before it was kept have 1.
+    """
+
+    hidden: int
+    blocks: int
+    dtype: str
+    preset: str
+    compile: bool
+    batch_images: int = 1
+
+    @classmethod
+    def of(cls, model: Dimensions, config: ModelConfig, batch_images: int = 1) -> Settings:
+        """Those of a configuration."""
+        return cls(
+            model.hidden, model.blocks, config.dtype, config.preset, config.compile, batch_images
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeTime:
+    """Rows of one shape.
+
+    Attributes:
+        rows: how many were measured.
+        seconds: on the device, per row, on average.
+    """
+
+    shape: Shape
+    rows: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What one kind of device did with one kind of model.
+
+    Attributes:
+        settings: of the model.
+        device: `cpu`, or the GPU's name.
+        updated_at: ISO 8601, UTC.
+        startup_s: from a run's begin until its first row was on a device.
+        busy: share of an actor's time, after its first row, in which it was drawing; 0 to 1.
+        shapes: what was drawn.
+    """
+
+    settings: Settings
+    device: str
+    updated_at: str
+    startup_s: float
+    busy: float
+    shapes: tuple[ShapeTime, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows measured."""
+        return sum(time.rows for time in self.shapes)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Everything measured, the latest last."""
+
+    machines: tuple[Machine, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Calibration:
+        """What a file holds; nothing where it is of another version or not readable."""
+        try:
+            document = json.loads(data)
+            if document["version"] != _VERSION:
+                return cls()
+            return cls(tuple(_machine(item) for item in document["machines"]))
+        except (ValueError, KeyError, TypeError) as error:
+            logger.warning("calibration_unreadable error=%s", type(error).__name__)
+            return cls()
+
+    def to_json(self) -> bytes:
+        """As a file."""
+        machines = [asdict(machine) for machine in self.machines]
+        return json.dumps({"version": _VERSION, "machines": machines}, indent=1).encode()
+
+    def latest(self, settings: Settings) -> Machine | None:
+        """The device that drew last with these settings."""
+        found = [machine for machine in self.machines if machine.settings == settings]
+        return max(found, key=lambda machine: machine.updated_at, default=None)
+
+    def with_machine(self, new: Machine) -> Calibration:
+        """The same with a run's measurements, which replace older ones of the same shapes.
+
+        A shape keeps its older measurement where that is of many more rows.
+        """
+        others = []
+        times = {time.shape: time for time in new.shapes}
+        for machine in self.machines:
+            if (machine.settings, machine.device) != (new.settings, new.device):
+                others.append(machine)
+                continue
+            for old in machine.shapes:
+                time = times.get(old.shape)
+                if time is None or time.rows < min(old.rows, _ENOUGH_ROWS):
+                    times[old.shape] = old
+        shapes = tuple(times[shape] for shape in sorted(times))
+        merged = Machine(
+            settings=new.settings,
+            device=new.device,
+            updated_at=new.updated_at,
+            startup_s=new.startup_s,
+            busy=new.busy,
+            shapes=shapes,
+        )
+        return Calibration((*others, merged))
+
+
+def read_calibration(output: Storage) -> Calibration:
+    """The output's own measurements, and the user's of other outputs; the output's come first.
+
+    Raises:
+        StorageError: the output cannot be read.
+    """
+    own = Calibration.from_json(output.read(PATH)) if output.exists(PATH) else Calibration()
+    have = {(machine.settings, machine.device) for machine in own.machines}
+    user = _users()
+    others = [item for item in user.machines if (item.settings, item.device) not in have]
+    return Calibration((*others, *own.machines))
+
+
+def save_calibration(output: Storage, machines: Sequence[Machine]) -> None:
+    """Add a run's measurements to both files. It is never what a run fails for."""
+    if not machines:
+        return
+    try:
+        held = Calibration.from_json(output.read(PATH)) if output.exists(PATH) else Calibration()
+        output.write(PATH, _added(held, machines).to_json())
+    except StorageError as error:
+        logger.warning("calibration_not_written uri=%s reason=%s", error.uri, error.reason)
+    path = user_file()
+    if path is None:
+        return
+    try:
+        held = Calibration.from_json(path.read_bytes()) if path.exists() else Calibration()
+        write_file(path, _added(held, machines).to_json())
+    except OSError as error:
+        logger.warning("calibration_not_written uri=%s error=%s", path, error)
+
+
+def user_file() -> Path | None:
+    """Where the user's measurements are; None: nowhere."""
+    named = os.environ.get("USO_CALIBRATION_FILE")
+    if named == "":
+        return None
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))
+    path = Path(named) if named else cache / "uso-batch" / "calibration.json"
+    try:
+        return path.expanduser()
+    except RuntimeError:  # the user has no home
+        return None
+
+
+def utc_now() -> str:
+    """As `Machine.updated_at` has it."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _users() -> Calibration:
+    """The user's measurements; nothing where they cannot be read."""
+    path = user_file()
+    try:
+        return Calibration() if path is None else Calibration.from_json(path.read_bytes())
+    except FileNotFoundError:
+        return Calibration()
+    except OSError as error:
+        logger.warning("calibration_unreadable uri=%s error=%s", path, error)
+        return Calibration()
+
+
+def _added(held: Calibration, machines: Sequence[Machine]) -> Calibration:
+    for machine in machines:
+        held = held.with_machine(machine)
+    return held
+
+
+def _machine(item: Mapping[str, Any]) -> Machine:
+    return Machine(
+        settings=Settings(**item["settings"]),
+        device=item["device"],
+        updated_at=item["updated_at"],
+        startup_s=float(item["startup_s"]),
+        busy=float(item["busy"]),
+        shapes=tuple(
+            ShapeTime(Shape(**time["shape"]), int(time["rows"]), float(time["seconds"]))
+            for time in item["shapes"]
+        ),
+    )

@@ -1,0 +1,120 @@
+"""A set of 10⁷ and more row keys in constant memory: all but the last ones are in temporary files.
+
+The files are mapped: what is looked up stays in the system's page cache, which gives it back when
+memory is needed for something else. They have no name, so that nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.keys.index import SortedKeys, UInt64, comes_near, halves_of
+from pipelines.storage.faults import fault_of
+from pipelines.storage.storage import StorageError
+
+_RECENT = 1 << 16
+_MERGED_AT_ONCE = 1 << 16
+_NO_PAYLOAD = np.dtype([])
+_HALF_BYTES = 8
+
+
+class KeySet:
+    """A growing set of keys: about 10 MB of memory, and 16 bytes a key in the temporary folder.
+
+    New keys stay in a Python set; when it is full they become a file of sorted keys, and files are
+    merged when their sizes come near each other, so that there are few of them. While two are
+    merged, they and the new one take room.
+    """
+
+    def __init__(self) -> None:
+        self._recent: set[bytes] = set()
+        self._files: list[SortedKeys] = []
+
+    def __len__(self) -> int:
+        return sum(map(len, self._files)) + len(self._recent)
+
+    def __contains__(self, key: bytes) -> bool:
+        return bool(self.has([key])[0])
+
+    def has(self, keys: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+        """Which of the keys are here, `[n]`."""
+        known = np.array([key in self._recent for key in keys], bool)
+        if self._files:
+            high, low = halves_of(b"".join(keys))
+            for file in self._files:
+                known |= file.find(high, low) >= 0
+        return known
+
+    def add(self, keys: Sequence[bytes]) -> list[bool]:
+        """Add keys; True for each that was not here before, nor earlier among `keys`.
+
+        Raises:
+            StorageError: the temporary folder is full, or cannot be written.
+        """
+        new = []
+        for key, is_known in zip(keys, self.has(keys).tolist(), strict=True):
+            is_new = not is_known and key not in self._recent
+            new.append(is_new)
+            if is_new:
+                self._recent.add(key)
+        if len(self._recent) >= _RECENT:
+            self._settle_recent()
+        return new
+
+    def _settle_recent(self) -> None:
+        high, low = halves_of(b"".join(self._recent))
+        order = np.argsort(high)
+        settled = _in_a_file(len(order), [(high[order], low[order])])
+        self._recent.clear()
+        while self._files and comes_near(settled, self._files[-1]):
+            larger = self._files.pop()
+            merged = len(larger) + len(settled)
+            settled = _in_a_file(merged, _merged(larger, settled))
+        self._files.append(settled)
+
+
+def _merged(one: SortedKeys, other: SortedKeys) -> Iterator[tuple[UInt64, UInt64]]:
+    """The keys of both in order, a piece at a time."""
+    # Keys are hashes, so equal shares of their range are about equal shares of the keys.
+    pieces = 1 + (len(one) + len(other)) // _MERGED_AT_ONCE
+    bounds = np.array([2**64 // pieces * piece for piece in range(1, pieces)], np.uint64)
+    for in_one, in_other in zip(_cut(one, bounds), _cut(other, bounds), strict=True):
+        high = np.concatenate([one.high[in_one], other.high[in_other]])
+        low = np.concatenate([one.low[in_one], other.low[in_other]])
+        order = np.argsort(high)
+        yield high[order], low[order]
+
+
+def _cut(keys: SortedKeys, bounds: UInt64) -> Iterator[slice]:
+    """Where the keys below the first bound are, those from there below the second, and so on."""
+    ends = [0, *np.searchsorted(keys.high, bounds).tolist(), len(keys)]
+    return (slice(start, end) for start, end in pairwise(ends))
+
+
+def _in_a_file(count: int, pieces: Iterable[tuple[UInt64, UInt64]]) -> SortedKeys:
+    """Keys, given in their order and in pieces, in a file that goes when they do."""
+    folder, num_bytes = tempfile.gettempdir(), 2 * _HALF_BYTES * count
+    try:
+        with tempfile.TemporaryFile(prefix="uso-keys-", dir=folder) as file:
+            written = 0
+            for high, low in pieces:
+                for half, start in ((high, 0), (low, count)):
+                    file.seek(_HALF_BYTES * (start + written))
+                    file.write(half.data)
+                written += len(high)
+            file.flush()
+            mapped = mmap.mmap(file.fileno(), num_bytes, access=mmap.ACCESS_READ)
+    except OSError as error:
+        reason = (
+            f"cannot hold the ids of the rows, {num_bytes:,} bytes ({error.strerror}); make room "
+            "there, or name another folder in the environment variable TMPDIR"
+        )
+        raise StorageError(folder, reason, fault_of(error) or "unusable") from error
+    halves = np.frombuffer(mapped, np.uint64)
+    return SortedKeys(halves[:count], halves[count:], np.empty(count, _NO_PAYLOAD))

@@ -1,0 +1,274 @@
+"""Stylizer actors of Ray as a `WorkerPool`.
+
+A dead actor is replaced by a new one rather than restarted by Ray (`max_restarts=0`): with
+restarts left to Ray, a constructor that crashes is run again for ever without a sign to the driver
+(seen with Ray 2.60: 24 times in 12 s), and after a kill a call can still be answered by the old
+process.
+
+An actor's process loads this module first of all, so it imports little.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipelines.dispatch.workers import (
+    Event,
+    Finished,
+    Lost,
+    Raised,
+    Ready,
+    StartFailed,
+    Watching,
+    WorkerEnv,
+)
+from pipelines.on_ray.head_watch import HeadWatch
+from pipelines.rows import ManifestRow, Outcome
+from pipelines.telemetry.logs import log_of_worker, row_in_log
+from pipelines.worker.activity import Activity, WorkerInfo
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
+
+import ray
+from ray.exceptions import OutOfMemoryError, RayTaskError
+
+from pipelines.on_ray.metrics import WorkerMetrics
+
+if TYPE_CHECKING:
+    from pipelines.config.cluster import StylizeConfig
+    from pipelines.worker.spec import StylizerSpec
+
+logger = logging.getLogger(__name__)
+
+_ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # in Ray's tracebacks
+_UNWATCHED = Watching()
+_ASKED_AT_ONCE = 64  # actors, for their activity: a call takes the driver 0.2 ms, twice a second
+_SPARE_THREADS = 1  # of an actor, beside one per row: `info` is answered while rows are worked on
+
+
+class RowWorker(Protocol):
+    """What an actor holds; `pipelines.worker.stylizer.Stylizer` is the real one."""
+
+    def info(self) -> WorkerInfo:
+        """Where it runs."""
+
+    def stylize(self, row: ManifestRow) -> Outcome:
+        """Work on one row; called from several threads at once."""
+
+    def activity(self) -> Activity:
+        """What its rows are doing now."""
+
+
+class _Actor:
+    """The actor's process: loads when it is told to, then works on rows in threads.
+
+    The constructor does next to nothing, so that an actor that has its place, and loads, can be
+    told from one that waits for a node.
+    """
+
+    def __init__(self, secrets: Mapping[str, str], watching: Watching) -> None:
+        os.environ.update(secrets)
+        log_of_worker(watching.logging, watching.run_id)
+        self._run_id = watching.run_id
+
+    def place(self) -> None:
+        """Answers as soon as there is a process."""
+
+    def load(self, make: Callable[[StylizerSpec], RowWorker], spec: StylizerSpec) -> WorkerInfo:
+        self._worker = make(spec)
+        self._metrics = WorkerMetrics(self._run_id)
+        return self._worker.info()
+
+    def stylize(self, row: ManifestRow) -> Outcome:
+        with row_in_log(row.id):
+            outcome = self._worker.stylize(row)
+        self._metrics.observe(outcome, self._worker.activity())
+        return outcome
+
+    def activity(self) -> Activity:
+        return self._worker.activity()
+
+
+@dataclass(slots=True)
+class _Slot:
+    """The place of one worker: the actor in it changes when it dies."""
+
+    actor: Any
+    generation: int = 0
+    placed: bool = False
+    activity: Activity | None = None
+    asked: bool = False  # for its activity, and has not answered yet
+
+
+class RayPool:
+    """Stylizer actors, all created at once; each is `Ready` when it has loaded its model.
+
+    Results arrive by callback, so that the driver's cost per row does not grow with the number of
+    rows in flight, as it does with `ray.wait`.
+    """
+
+    def __init__(
+        self,
+        spec: StylizerSpec,
+        config: StylizeConfig,
+        env: WorkerEnv,
+        make: Callable[[StylizerSpec], RowWorker],
+        watching: Watching = _UNWATCHED,
+    ) -> None:
+        self._spec = spec
+        self._secrets = env.secret
+        self._watching = watching
+        self._make = make
+        self._events: queue.SimpleQueue[tuple[str, int, Event]] = queue.SimpleQueue()
+        rows = (
+            config.max_rows_in_flight if config.rows_in_flight == "auto" else config.rows_in_flight
+        )
+        self._actor_class = ray.remote(_Actor).options(
+            num_gpus=config.gpus_per_actor,
+            num_cpus=config.cpus_per_actor,
+            max_restarts=0,
+            max_task_retries=0,
+            max_concurrency=rows + _SPARE_THREADS,
+            # Without one, Ray starts a process in half the time: it has some at hand, and starts
+            # the others at once rather than through another Python.
+            runtime_env={"env_vars": dict(env.plain)} if env.plain else None,
+        )
+        self._slots: dict[str, _Slot] = {}
+        for number in range(config.max_actors):
+            name = f"stylizer-{number}"
+            self._slots[name] = _Slot(self._new_actor())
+            self._load(name)
+        self._next_asked = deque(self._slots.values())
+        self._head = HeadWatch(ray.get_runtime_context().gcs_address)
+
+    @property
+    def placed(self) -> int:
+        """Actors that have a process."""
+        return sum(slot.placed for slot in self._slots.values())
+
+    @property
+    def head_lost(self) -> bool:
+        """Whether the Ray head is gone, and the actors with it, or soon."""
+        return self._head.lost
+
+    def submit(self, worker: str, row: ManifestRow) -> None:
+        """Give a row to a ready worker."""
+        slot = self._slots[worker]
+        generation = slot.generation
+
+        def on_done(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
+            error = future.exception()
+            event: Event = (
+                Finished(worker, future.result())
+                if error is None
+                else row_event(worker, row.id, error)
+            )
+            self._events.put((worker, generation, event))
+
+        slot.actor.stylize.remote(row).future().add_done_callback(on_done)
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        """What has happened, in order; a dead worker's replacement is created on the way."""
+        events: list[Event] = []
+        try:
+            item = self._events.get(timeout=timeout_s)
+            while True:
+                events.extend(self._accept(*item))
+                item = self._events.get_nowait()
+        except queue.Empty:
+            return events
+
+    def kill(self, worker: str) -> None:
+        """End a worker's process at once."""
+        slot = self._slots[worker]
+        ray.kill(slot.actor, no_restart=True)
+        self._events.put((worker, slot.generation, Lost(worker, "killed: a row was overdue")))
+
+    def poll_activity(self) -> list[Activity]:
+        """The last known activity of each worker; asks some for the next one without waiting."""
+        for _ in range(min(_ASKED_AT_ONCE, len(self._next_asked))):
+            slot = self._next_asked[0]
+            self._next_asked.rotate(-1)
+            if not slot.asked:  # else calls would pile up for an actor that waits for its node
+                self._ask_activity(slot)
+        return [slot.activity for slot in self._slots.values() if slot.activity is not None]
+
+    def close(self) -> None:
+        """End all workers."""
+        self._head.close()
+        for slot in self._slots.values():
+            slot.generation += 1  # what still arrives is of no interest
+            ray.kill(slot.actor, no_restart=True)
+
+    def _accept(self, worker: str, generation: int, event: Event) -> Iterator[Event]:
+        slot = self._slots[worker]
+        if generation != slot.generation:
+            return  # of an actor that is gone: its rows are being tried elsewhere
+        if isinstance(event, Lost | StartFailed):
+            ray.kill(slot.actor, no_restart=True)  # it may be unreachable rather than dead
+            slot.generation += 1
+            slot.actor, slot.placed = self._new_actor(), False
+            yield event
+            self._load(worker)
+        else:
+            yield event
+
+    def _new_actor(self) -> Any:  # noqa: ANN401 - Ray's handle of an actor
+        return self._actor_class.remote(self._secrets, self._watching)
+
+    @staticmethod
+    def _ask_activity(slot: _Slot) -> None:
+        def on_done(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
+            slot.activity = None if future.exception() else future.result()
+            slot.asked = False
+
+        slot.asked = True
+        slot.actor.activity.remote().future().add_done_callback(on_done)
+
+    def _load(self, worker: str) -> None:
+        slot = self._slots[worker]
+        generation = slot.generation
+
+        def on_placed(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
+            if slot.generation == generation:
+                slot.placed = future.exception() is None
+
+        def on_done(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
+            error = future.exception()
+            event: Event = (
+                Ready(worker, future.result().device)
+                if error is None
+                else StartFailed(worker, _reason(error))
+            )
+            self._events.put((worker, generation, event))
+
+        slot.actor.place.remote().future().add_done_callback(on_placed)
+        slot.actor.load.remote(self._make, self._spec).future().add_done_callback(on_done)
+
+
+def row_event(worker: str, row_id: str, error: BaseException) -> Event:
+    """What it means that Ray has no outcome for a row: the worker's code raised, or it is dead.
+
+    Only `RayTaskError` comes from the worker's code. Ray answers for a dead actor with several
+    other errors (`RayActorError`, `OutOfMemoryError`, `NodeDiedError`, …), to each further call.
+    """
+    if isinstance(error, RayTaskError):
+        return Raised(worker, row_id, _ANSI_COLOUR.sub("", str(error)))
+    return Lost(worker, _reason(error))
+
+
+def _reason(error: BaseException) -> str:
+    """The last line of Ray's report: the exception of a constructor, or how the process ended."""
+    text = _ANSI_COLOUR.sub("", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    # Below its first line, this one lists the node's processes with their arguments.
+    return lines[0] if isinstance(error, OutOfMemoryError) else lines[-1]

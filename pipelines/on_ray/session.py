@@ -1,0 +1,82 @@
+"""The Ray cluster that a run works on: joined, or started for the time of the run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pipelines.config.cluster import RayConfig, StylizeConfig
+from pipelines.errors import ClusterError
+from pipelines.on_ray.head_watch import knock
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
+
+import ray
+
+logger = logging.getLogger(__name__)
+
+_HOST_AND_PORT = re.compile(r"[^/]+:\d+")  # and not e.g. `auto`
+_KNOCK_S = 10
+
+
+@contextmanager
+def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
+    """Join the cluster at `config.address`, or start one for the time of the run.
+
+    A connection that exists already (tests, a notebook) is used and left open.
+
+    Raises:
+        ClusterError: Ray does not start, or cannot be joined; or this machine alone, which nobody
+            joins later, is too small for an actor.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    options: dict[str, Any] = {"address": config.address, "log_to_driver": False}
+    if config.address == "local":
+        needed = int(stylize.max_actors * stylize.cpus_per_actor + 1)
+        options |= {
+            "num_cpus": config.num_cpus or max(needed, os.cpu_count() or 1),
+            "include_dashboard": False,
+            "object_store_memory": config.object_store_mb * 10**6,
+            "_metrics_export_port": config.metrics_port,
+        }
+    explicit = _HOST_AND_PORT.fullmatch(config.address)  # for which Ray looks for no token itself
+    try:
+        if explicit:
+            knock(config.address, _KNOCK_S)  # Ray itself asks an absent head for many minutes
+        ray.init(logging_level=logging.ERROR, **options)
+    except Exception as error:  # Ray raises that class itself, e.g. when its processes are slow
+        reason = str(error).rstrip(".")
+        token = ", set RAY_AUTH_MODE=token if it has a token" if explicit else ""
+        raise ClusterError(
+            f"there is no Ray at ray.address {config.address!r}: {reason}. Check with "
+            f"`ray status`{token}, or try again; what is recorded stays"
+        ) from error
+    try:
+        if config.address == "local":
+            _check_room(stylize)
+        for node in ray.nodes():  # type: ignore[no-untyped-call]
+            logger.info(
+                "ray_node metrics=http://%s:%s/metrics",
+                node["NodeManagerAddress"], node["MetricsExportPort"],
+            )  # fmt: skip
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_room(stylize: StylizeConfig) -> None:
+    has = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    needs = {"GPU": stylize.gpus_per_actor, "CPU": stylize.cpus_per_actor}
+    for what, needed in needs.items():
+        if has.get(what, 0) < needed:
+            raise ClusterError(
+                f"an actor needs {needed:g} {what}s (stylize.{what.lower()}s_per_actor), and this "
+                f"machine has {has.get(what, 0):g}; on a machine without a GPU, for a tiny model, "
+                "set stylize.gpus_per_actor to 0"
+            )

@@ -1,0 +1,108 @@
+"""Puts together what a run's listeners see."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pipelines.telemetry.rates import RateWindow
+from pipelines.telemetry.stats import Listener, Queues, RunStats, Snapshot
+
+_EVERY_S = 0.5
+_NO_QUEUES = Queues()
+
+
+@dataclass(frozen=True, slots=True)
+class Workforce:
+    """The workers at one moment.
+
+    Attributes:
+        ready: workers that hold a model.
+        total: workers that there may be.
+        in_flight: rows that are on them.
+    """
+
+    ready: int = 0
+    total: int = 0
+    in_flight: int = 0
+
+
+_NOBODY = Workforce()
+
+
+class Board:
+    """Counts and the state of the workers, as one snapshot at a time.
+
+    Attributes:
+        total: rows of the manifest, where that is known.
+    """
+
+    def __init__(self, listener: Listener | None, stats: RunStats) -> None:
+        self._listeners = [] if listener is None else [listener]
+        self._stats = stats
+        self._window = RateWindow()
+        self._shown_at = float("-inf")
+        self.total: int | None = None
+
+    @property
+    def due(self) -> bool:
+        """True when the listeners have seen nothing for a while."""
+        return bool(self._listeners) and time.monotonic() - self._shown_at >= _EVERY_S
+
+    @contextmanager
+    def listening(self, listener: Listener) -> Iterator[None]:
+        """Another one that listens for the time of the block."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    def show(
+        self, waiting_for: str, workforce: Workforce = _NOBODY, queues: Queues = _NO_QUEUES
+    ) -> None:
+        """Tell the listeners how far the run is."""
+        if not self._listeners:
+            return
+        self._shown_at = time.monotonic()
+        snapshot = self.snapshot(waiting_for, workforce, queues)
+        for listener in self._listeners:
+            listener.update(snapshot)
+
+    def snapshot(
+        self, waiting_for: str = "", workforce: Workforce = _NOBODY, queues: Queues = _NO_QUEUES
+    ) -> Snapshot:
+        """How far the run is."""
+        stats = self._stats
+        elapsed_s, rows = stats.elapsed_s, stats.completed + stats.failed
+        rates = self._window.rates(
+            elapsed_s,
+            rows=rows,
+            images=stats.images,
+            drawing_s=stats.drawing_s,
+            ready=workforce.ready,
+        )
+        return Snapshot(
+            total=self.total,
+            completed=stats.completed,
+            failed=stats.failed,
+            failed_by_code=dict(stats.failures),
+            skipped=stats.skipped,
+            images=stats.images,
+            elapsed_s=elapsed_s,
+            images_per_s=rates.images_per_s,
+            eta_s=self._eta_s(rows, rates.rows_per_s),
+            device_busy=rates.device_busy,
+            actors_ready=workforce.ready,
+            actors_total=workforce.total,
+            in_flight=workforce.in_flight,
+            queues=queues,
+            waiting_for=waiting_for,
+        )
+
+    def _eta_s(self, rows: int, rows_per_s: float) -> float | None:
+        if self.total is None or not rows_per_s:
+            return None
+        return max(0, self.total - self._stats.skipped - rows) / rows_per_s

@@ -1,0 +1,63 @@
+"""How fast the run goes, over its last minute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipelines.telemetry.last_minute import LastMinute
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The pace of the run.
+
+    Attributes:
+        rows_per_s: that settled.
+        images_per_s: that were drawn.
+        device_busy: share of the ready workers' time in which they drew, 0 to 1; None: none was
+            ready.
+    """
+
+    rows_per_s: float = 0
+    images_per_s: float = 0
+    device_busy: float | None = None
+
+
+class _Mark(NamedTuple):
+    at_s: float
+    rows: int
+    images: int
+    drawing_s: float
+    ready_s: float
+
+
+class RateWindow:
+    """Looks back over a minute of what it is told."""
+
+    def __init__(self) -> None:
+        self._last = _Mark(0, 0, 0, 0, 0)
+        self._marks = LastMinute[_Mark]()
+        self._marks.note(0, self._last)
+
+    def rates(self, at_s: float, *, rows: int, images: int, drawing_s: float, ready: int) -> Rates:
+        """The rates now.
+
+        Args:
+            at_s: seconds since the run began.
+            rows: settled so far.
+            images: drawn so far.
+            drawing_s: seconds on devices of the rows that settled so far.
+            ready: workers that are ready, since the last call.
+        """
+        last = self._last
+        ready_s = last.ready_s + ready * (at_s - last.at_s)
+        now = _Mark(at_s, rows, images, drawing_s, ready_s)
+        self._last = now
+        _, then = self._marks.note(at_s, now)
+        seconds = now.at_s - then.at_s
+        if seconds < 1e-3:
+            return Rates()
+        ready_s = now.ready_s - then.ready_s
+        busy = min(1.0, (now.drawing_s - then.drawing_s) / ready_s) if ready_s else None
+        return Rates((now.rows - then.rows) / seconds, (now.images - then.images) / seconds, busy)

@@ -1,0 +1,1 @@
+"""Tools around a run: compose a manifest, validate and plan a run, report on its output."""

@@ -1,0 +1,107 @@
+"""Rows of a run that were chosen by their records, as a manifest of their own."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Iterator
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.manifest.manifest import Manifest
+from pipelines.manifest.row_identity import derived_seed
+from pipelines.rows import ManifestEntry, ManifestRow, Reference
+from pipelines.tools.compose.pairing import Rows
+
+_BATCH_ROWS = 4096
+
+
+class ChosenRows:
+    """Rows of a run, found again in the manifest that they came from.
+
+    Records show references without their signatures and bytes as a hash, so the rows are taken from
+    the manifest: with the defaults filled in, a seed, and the user's own columns. A row that is not
+    accepted can't be written as one that is; it is left out.
+
+    Attributes:
+        not_accepted: rows left out, known when `rows` have been read.
+    """
+
+    def __init__(self, ids: Collection[str], *, new_seeds: bool) -> None:
+        """Remember which rows are wanted.
+
+        Args:
+            ids: of the rows.
+            new_seeds: give each row another seed, which follows from the one that was used and the
+                id; else it keeps the one that was used, and is drawn as before.
+        """
+        self._ids = ids
+        self._new_seeds = new_seeds
+        self.not_accepted = 0
+
+    def rows(self, manifest: Manifest) -> Rows:
+        """The rows, in the manifest's order; `count` is an upper bound.
+
+        Raises:
+            ManifestError: (while they are read) the manifest has changed or is damaged.
+        """
+        extra = manifest.extra_schema
+        schema = pa.schema([*_INPUTS, *(field for field in extra if field.name not in _NAMES)])
+        return Rows(len(self._ids), schema, self._batches(manifest, schema))
+
+    def _batches(self, manifest: Manifest, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        found = (entry for entry in manifest.entries() if entry.row.id in self._ids)
+        while entries := list(islice(found, _BATCH_ROWS)):
+            rows = [
+                self._row(entry, entry.row)
+                for entry in entries
+                if isinstance(entry.row, ManifestRow)
+            ]
+            self.not_accepted += len(entries) - len(rows)
+            yield pa.RecordBatch.from_pylist(rows, schema=schema)
+
+    def _row(self, entry: ManifestEntry, row: ManifestRow) -> dict[str, Any]:
+        cells = _cells(entry, row)
+        if self._new_seeds:
+            used = row.parameters
+            cells["seed"] = derived_seed(used.seed, row.id, used.num_images)
+        return cells
+
+
+_INPUTS = (
+    pa.field("id", pa.string()),
+    pa.field("prompt", pa.string()),
+    pa.field("content_image", pa.string()),
+    pa.field("style_images", pa.list_(pa.string())),
+    pa.field("style_weights", pa.list_(pa.float64())),
+    pa.field("width", pa.int32()),
+    pa.field("height", pa.int32()),
+    pa.field("num_steps", pa.int32()),
+    pa.field("guidance", pa.float64()),
+    pa.field("seed", pa.int64()),
+    pa.field("keep_size", pa.bool_()),
+    pa.field("content_long_size", pa.int32()),
+    pa.field("num_images", pa.int32()),
+)
+_NAMES = frozenset(field.name for field in _INPUTS)
+
+
+def _cells(entry: ManifestEntry, row: ManifestRow) -> dict[str, Any]:
+    return {
+        **entry.extra,
+        "id": row.id,
+        "prompt": row.prompt,
+        "content_image": None if row.content_image is None else _text(row.content_image),
+        "style_images": [_text(style) for style in row.style_images],
+        "style_weights": row.style_weights,
+        **asdict(row.parameters),
+    }
+
+
+def _text(reference: Reference) -> str:
+    """A reference as text: bytes as a `data:` URI."""
+    if isinstance(reference, str):
+        return reference
+    return f"data:;base64,{base64.b64encode(reference).decode()}"

@@ -1,0 +1,87 @@
+"""Which completed rows of a run have a low score: their own column's, or another table's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipelines.ledger.records import Records, completed
+from pipelines.storage.storage import Storage
+from pipelines.tools.compose.error import ComposeError
+from pipelines.tools.compose.score_table import ScoreTable, is_number
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LowScores:
+    """The completed rows of one output with a score below a bound.
+
+    Attributes:
+        ids: of the rows.
+        scored: completed rows that have a score.
+        unscored: completed rows that have none, or NaN; they are not low.
+    """
+
+    ids: frozenset[str]
+    scored: int
+    unscored: int
+
+
+def low_scores(
+    output: Storage, column: str, below: float, table: ScoreTable | None = None
+) -> LowScores:
+    """Read which rows have a low score.
+
+    Args:
+        output: the run's.
+        column: of the records, with the score; with a table, the score's name in messages.
+        below: a row is chosen if its score is less.
+        table: where the scores are; None: in the records.
+
+    Raises:
+        ComposeError: the records have no such column or it is no number, or no row is below.
+        LedgerError, StorageError: the records cannot be read.
+    """
+    records = Records(output)
+    batches = _recorded(output, records, column) if table is None else _looked_up(records, table)
+    ids: set[str] = set()
+    scored = unscored = 0
+    for row_ids, scores in batches:
+        absent = int(np.isnan(scores).sum())
+        unscored += absent
+        scored += len(scores) - absent
+        ids.update(row_ids[at] for at in np.flatnonzero(scores < below).tolist())
+    if not ids:
+        raise ComposeError(
+            f"{output.uri()}: no completed row has {column!r} below {below:g} ({scored:,} have "
+            f"a score, {unscored:,} have none), so there is nothing to write"
+        )
+    return LowScores(frozenset(ids), scored, unscored)
+
+
+def _recorded(output: Storage, records: Records, column: str) -> Iterator[tuple[list[str], Scores]]:
+    numbers = [field.name for field in records.schema if is_number(field.type)]
+    advice = f"numbers are {', '.join(numbers)}; or name a table of scores with --scores"
+    if column not in records.schema.names:
+        raise ComposeError(f"{output.uri()}: the records have no column {column!r}; {advice}")
+    kind = records.schema.field(column).type
+    if column not in numbers:
+        raise ComposeError(
+            f"{output.uri()}: the records' column {column!r} is {kind}, and a score is a number; "
+            f"{advice}"
+        )
+    for batch in records.batches(("id", "status", column)):
+        done = completed(batch)
+        scores = done[column].cast(pa.float64(), safe=False).fill_null(float("nan"))
+        yield done["id"].to_pylist(), scores.to_numpy(zero_copy_only=False)
+
+
+def _looked_up(records: Records, table: ScoreTable) -> Iterator[tuple[list[str], Scores]]:
+    for batch in records.batches(("id", "status")):
+        row_ids = completed(batch)["id"].to_pylist()
+        yield row_ids, table.of(row_ids)

@@ -1,0 +1,137 @@
+"""Rows → a manifest file, and what there is to say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.keys.index import row_keys
+from pipelines.keys.key_set import KeySet
+from pipelines.storage.parquet_file import file_storage, new_parquet
+from pipelines.storage.storage import Options
+from pipelines.tools.compose.error import ComposeError
+from pipelines.tools.compose.pairing import Rows
+
+_GROUP_ROWS = 1 << 16
+_GROUP_BYTES = 64 * 2**20
+_STYLE_COLUMNS = ("style_image", "extra_style_image", "style_images")
+_KEY_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A manifest that was written.
+
+    Attributes:
+        uri: where, without credentials.
+        rows: how many.
+        contents: different content images.
+        styles: different style images.
+        prompts: different prompts.
+        columns: the names of all columns.
+    """
+
+    uri: str
+    rows: int
+    contents: int
+    styles: int
+    prompts: int
+    columns: tuple[str, ...]
+
+
+def write_manifest(
+    rows: Rows,
+    url: str,
+    options: Options,
+    *,
+    force: bool = False,
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> Written:
+    """Write rows as one Parquet file: all of them or, if this raises, nothing.
+
+    Memory does not grow with the rows; what is different is counted with `KeySet`s.
+
+    Args:
+        rows: read once.
+        url: the file, local or at any fsspec URL; ends in `.parquet`.
+        options: fsspec options by protocol, secrets resolved.
+        force: replace a file that is there.
+        on_rows: called with how many more rows were taken.
+
+    Raises:
+        ComposeError: there is such a file, its name ends in something else, or there is no row.
+        StorageError: it cannot be written.
+    """
+    if not url.endswith((".parquet", ".pq")):
+        raise ComposeError(
+            f"{url}: a manifest is written as Parquet; give a name ending in .parquet"
+        )
+    storage, name = file_storage(url, options)
+    if storage.exists(name) and not force:
+        raise ComposeError(f"{storage.uri(name)}: is there already; --force replaces it")
+    distinct = _Distinct()
+    count = 0
+    with new_parquet(storage, name, rows.schema) as writer:
+        for table in _grouped(rows):
+            distinct.add(table)
+            count += table.num_rows
+            writer.write_table(table, row_group_size=_GROUP_ROWS)
+            on_rows(table.num_rows)
+        if not count:
+            raise ComposeError("there is no row to write")
+    return Written(
+        uri=storage.uri(name),
+        rows=count,
+        contents=len(distinct.contents),
+        styles=len(distinct.styles),
+        prompts=len(distinct.prompts),
+        columns=tuple(rows.schema.names),
+    )
+
+
+def _grouped(rows: Rows) -> Iterator[pa.Table]:
+    """Batches of row-group size, made of small ones."""
+    waiting: list[pa.RecordBatch] = []
+    size = num_rows = 0
+    for batch in rows.batches:
+        waiting.append(batch)
+        size += batch.nbytes
+        num_rows += batch.num_rows
+        if num_rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+            yield pa.Table.from_batches(waiting, rows.schema)
+            waiting, size, num_rows = [], 0, 0
+    if num_rows:
+        yield pa.Table.from_batches(waiting, rows.schema)
+
+
+class _Distinct:
+    """Counts what is different, as text; images that are bytes are not counted."""
+
+    def __init__(self) -> None:
+        self.contents = KeySet()
+        self.styles = KeySet()
+        self.prompts = KeySet()
+
+    def add(self, table: pa.Table) -> None:
+        self._note(self.prompts, table, "prompt", empty_counts=True)
+        self._note(self.contents, table, "content_image")
+        for name in _STYLE_COLUMNS:
+            self._note(self.styles, table, name)
+
+    @staticmethod
+    def _note(known: KeySet, table: pa.Table, name: str, *, empty_counts: bool = False) -> None:
+        if name not in table.schema.names:
+            return
+        column = table.column(name)
+        if pa.types.is_list(column.type):
+            column = pc.list_flatten(column)
+        if not pa.types.is_string(column.type):
+            return
+        values = pc.unique(column).drop_null()
+        if not empty_counts:
+            values = values.filter(pc.not_equal(values, ""))
+        keys = row_keys(values.cast(pa.binary()).to_pylist())
+        known.add([keys[at : at + _KEY_BYTES] for at in range(0, len(keys), _KEY_BYTES)])

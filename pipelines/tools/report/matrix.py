@@ -1,0 +1,82 @@
+"""Content images by styles: one picture for each pair, a page of content images at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pipelines.tools.report.pictures import Gallery, Picture, reference, results
+from pipelines.tools.report.row_files import References, Write
+from pipelines.tools.report.row_table import RowTable
+
+_STYLES = 12
+_CONTENTS = 2400
+_PER_PAGE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Which content images and combinations of styles are shown.
+
+    Attributes:
+        styles: columns, those with the most rows first.
+        contents: rows, likewise.
+    """
+
+    styles: Sequence[tuple[str, ...]]
+    contents: Sequence[str]
+
+    @property
+    def pages(self) -> int:
+        """Files that it is cut into."""
+        return -(-len(self.contents) // _PER_PAGE)
+
+    def page(self, number: int) -> Sequence[str]:
+        """The content images of one page, from 0."""
+        return self.contents[number * _PER_PAGE : (number + 1) * _PER_PAGE]
+
+
+def choose(table: RowTable) -> Matrix:
+    """The matrix of the most used content images and styles; empty where no row has both."""
+    styles = table.style_sets(_STYLES)
+    return Matrix(styles, table.contents(styles, _CONTENTS) if styles else [])
+
+
+def first_pictures(matrix: Matrix, table: RowTable) -> Iterator[Picture]:
+    """The pictures of the first page, so that it has thumbnails however large the run is."""
+    for styles in matrix.styles:
+        yield from map(reference, styles)
+    for content in matrix.page(0):
+        yield reference(content)
+        for pair in table.pairs(content, matrix.styles):
+            yield from islice(results(table.row(pair.number).record.shown, "run"), 1)
+
+
+def write_matrix(matrix: Matrix, table: RowTable, gallery: Gallery, write: Write) -> None:
+    """Write one file per page."""
+    for number in range(matrix.pages):
+        references = References(gallery)
+        columns = [[references.index(style) for style in styles] for styles in matrix.styles]
+        rows = [
+            {
+                "content": references.index(content),
+                "cells": [
+                    _cell(table, gallery, pair.styles, pair.rows, pair.number)
+                    for pair in table.pairs(content, matrix.styles)
+                ],
+            }
+            for content in matrix.page(number)
+        ]
+        write(f"matrix-{number}", {"refs": references.shown, "styles": columns, "rows": rows})
+
+
+def _cell(table: RowTable, gallery: Gallery, style: int, rows: int, number: int) -> dict[str, Any]:
+    record = table.row(number).record
+    cell: dict[str, Any] = {"style": style, "rows": rows, "row": number, "id": record.shown["id"]}
+    if record.code is not None:
+        cell["code"] = record.shown["error"]["code"]
+    for picture in results(record.shown, "run")[:1]:
+        cell["image"] = gallery.shown(picture)
+    return cell

@@ -1,0 +1,125 @@
+"""Records as Arrow batches → the rows of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.ledger.ledger import iter_records
+from pipelines.record import RECORD_NAMES
+from pipelines.storage.storage import Storage
+from pipelines.tools.report.row_table import RowRecord, RowTable
+from pipelines.tools.report.summary import Tally
+from pipelines.tools.report.values import number, shown, visible
+
+_MOST_NUMBERS = 8
+_OTHER_COLUMNS = ("id", "status", "outputs", "sha256", "error")
+_PLAIN = (
+    "width",
+    "height",
+    "num_steps",
+    "guidance",
+    "seed",
+    "style_weights",
+    "attempt",
+    "prompt_truncated",
+)
+_TEXTS = ("model", "preset", "run_id", "worker", "device")
+
+
+def load(run: Storage, table: RowTable, tally: Tally) -> list[str]:
+    """Read all records into `table` and `tally`; returns the user's columns that hold numbers."""
+    numeric: list[str] = []
+    for batch in iter_records(run):
+        numeric = _numeric(batch.schema)
+        tally.add(batch)
+        table.add(map(_record, batch.to_pylist()))
+    return numeric
+
+
+def load_other(other: Storage, table: RowTable) -> int:
+    """Read the records of the run to compare with; returns how many there are."""
+    rows = 0
+    for batch in iter_records(other, _OTHER_COLUMNS):
+        rows += batch.num_rows
+        table.add_other(_other(batch))
+    return rows
+
+
+def drawing_seconds(shown_row: dict[str, Any]) -> float | None:
+    """Seconds that a row took on its worker; None: it did not get there."""
+    times = (shown_row.get("timings") or {}).values()
+    return round(sum(times) / 1000, 6) if times else None
+
+
+def _numeric(schema: pa.Schema) -> list[str]:
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    own = [field for field in schema if field.name not in RECORD_NAMES]
+    return [field.name for field in own if any(kind(field.type) for kind in kinds)][:_MOST_NUMBERS]
+
+
+def _record(record: dict[str, Any]) -> RowRecord:
+    error = record["error"] or {}
+    code = None if record["status"] == "completed" else error.get("code") or "internal"
+    return RowRecord(
+        id=record["id"],
+        code=code,
+        content=record["content_image"],
+        styles=tuple(record["style_images"] or ()),
+        shown=_shown(record, _error(code, error)),
+    )
+
+
+def _shown(record: dict[str, Any], error: dict[str, Any] | None) -> dict[str, Any]:
+    row = {
+        "id": visible(record["id"]),
+        "prompt": visible(record["prompt"] or ""),
+        "outputs": record["outputs"] or None,
+        "sha256": record["sha256"] or None,
+        "error": error,
+        "created_at": record["created_at"].isoformat(sep=" ", timespec="seconds"),
+        "timings": _timings(record["timings"]),
+        **{name: record[name] for name in _PLAIN},
+        **{name: visible(record[name]) for name in _TEXTS if record[name]},
+        "own": {
+            visible(name): shown(value)
+            for name, value in record.items()
+            if name not in RECORD_NAMES and value is not None
+        },
+        "numbers": {
+            name: number(value)
+            for name, value in record.items()
+            if name not in RECORD_NAMES and number(value) is not None
+        },
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _error(code: str | None, error: dict[str, Any]) -> dict[str, Any] | None:
+    if code is None:
+        return None
+    return {
+        "code": visible(code),
+        "message": visible(error.get("message") or ""),
+        "stage": visible(error.get("stage") or ""),
+        "retryable": bool(error.get("retryable")),
+    }
+
+
+def _timings(timings: dict[str, float | None] | None) -> dict[str, float] | None:
+    kept = {stage: round(ms, 1) for stage, ms in (timings or {}).items() if ms is not None}
+    return kept or None
+
+
+def _other(batch: pa.RecordBatch) -> Iterator[tuple[str, dict[str, Any]]]:
+    for record in batch.to_pylist():
+        error = record["error"] or {}
+        code = None if record["status"] == "completed" else error.get("code") or "internal"
+        row = {
+            "outputs": record["outputs"],
+            "sha256": record["sha256"],
+            "error": _error(code, error),
+        }
+        yield record["id"], {name: value for name, value in row.items() if value}

@@ -1,0 +1,228 @@
+"""A run's output → `index.html`, its data files and its thumbnails."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pipelines.config.inputs import FetchConfig
+from pipelines.storage.storage import Options
+from pipelines.tools.report.bounded_pool import BoundedPool
+from pipelines.tools.report.distances import Distances, PicturePair, pairs_of
+from pipelines.tools.report.error import ReportError
+from pipelines.tools.report.facets import Facets
+from pipelines.tools.report.matrix import Matrix, choose, first_pictures, write_matrix
+from pipelines.tools.report.page import Comparison, Page, assets, render
+from pipelines.tools.report.pictures import Gallery, Picture, Places, pictures_of
+from pipelines.tools.report.records import load, load_other
+from pipelines.tools.report.row_files import ROWS_PER_FILE, TEXTS_PER_FILE, RowFiles, Write
+from pipelines.tools.report.row_table import RowTable
+from pipelines.tools.report.summary import Summary, Tally
+from pipelines.tools.report.thumbnails import Thumbnailer
+from pipelines.tools.report.values import as_script, visible
+
+DEFAULT_THUMBNAILS = 1000
+FOLDER = "report"
+
+_DATA, _ASSETS = "data", "assets"
+# Only what an earlier report has written is ever removed, whatever else is in the folder.
+_MADE = re.compile(
+    r"data/[0-9a-f]{8}/(facets|(rows|texts|numbers|matrix)-\d+)\.js"
+    r"|assets/[0-9a-f]{8}/[a-z]+\.(js|css)"
+)
+_MOST_STYLES = 1000
+_WRITERS = 8
+
+Progress = Callable[[str, int, int | None], None]
+"""Hears of progress: what is being done, how many are done, of how many (None: not known)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """How a report is made.
+
+    Attributes:
+        thumbnails: rows whose pictures get thumbnails, the first in the order of the ids;
+            None: all.
+        fetch: policy and caps for reading references.
+        storage_options: fsspec options by protocol for them, secrets resolved.
+    """
+
+    thumbnails: int | None = DEFAULT_THUMBNAILS
+    fetch: FetchConfig = field(default_factory=lambda: FetchConfig(timeout_s=20, attempts=2))
+    storage_options: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFacts:
+    """What was written.
+
+    Attributes:
+        index_uri: of the page.
+        rows: in it.
+        unreadable: pictures of which no thumbnail could be made; the page says why.
+    """
+
+    index_uri: str
+    rows: int
+    unreadable: int
+
+
+def write_report(places: Places, options: ReportOptions, progress: Progress) -> ReportFacts:
+    """Write the report of a run; safe to repeat and to interrupt.
+
+    The page is written last and names its own data files, so what a browser has open stays whole
+    until then. Thumbnails that are there already are kept. Memory: one batch of records, one data
+    file, four images (eight where two runs are compared), and some 100 bytes a row for the
+    filters; the rest waits in a temporary file.
+
+    Raises:
+        ReportError: there are no records.
+        LedgerError: the records cannot be used.
+        StorageError: something cannot be read or written.
+    """
+    with tempfile.TemporaryDirectory(prefix="uso-report-") as folder:
+        table = RowTable(Path(folder))
+        with closing(table):
+            return _Report(places, options, progress, table).write()
+
+
+class _Report:
+    """One report in the making."""
+
+    def __init__(
+        self, places: Places, options: ReportOptions, progress: Progress, table: RowTable
+    ) -> None:
+        self._places = places
+        self._options = options
+        self._progress = progress
+        self._table = table
+        self._gallery = Gallery(places, table)
+        self._build = secrets.token_hex(4)
+        self._other_rows = 0
+        self._distances = None if places.other is None else Distances(table)
+
+    def write(self) -> ReportFacts:
+        summary, numbers = self._load()
+        matrix = choose(self._table)
+        unreadable = self._thumbnails(matrix)
+        facets, boot = self._data(numbers, matrix)
+        index_uri = self._page(summary, facets, boot)
+        self._remove_old()
+        return ReportFacts(index_uri, summary.rows, unreadable)
+
+    def _load(self) -> tuple[Summary, list[str]]:
+        self._progress("reading records", 0, None)
+        tally = Tally()
+        numbers = load(self._places.run, self._table, tally)
+        summary = tally.summary()
+        if not summary.rows:
+            where = self._places.run.uri()
+            raise ReportError(f"{where}: no records; give the output folder of a run")
+        if self._places.other is not None:
+            self._other_rows = load_other(self._places.other, self._table)
+            if not self._other_rows:
+                where = self._places.other.uri()
+                raise ReportError(f"{where}: no records to compare with; give an output folder")
+        self._table.sort()
+        return summary, numbers
+
+    def _thumbnails(self, matrix: Matrix) -> int:
+        if self._options.thumbnails == 0:
+            return 0
+        maker = Thumbnailer(self._places, self._options.fetch, self._options.storage_options)
+        with closing(maker):
+            return maker.make_all(
+                self._wanted(matrix),
+                self._table,
+                lambda done: self._progress("thumbnails", done, None),
+            )
+
+    def _wanted(self, matrix: Matrix) -> Iterator[Picture | PicturePair]:
+        for row in self._table.rows(self._options.thumbnails):
+            # Pairs first, so that each of their pictures is read once, for its thumbnail too.
+            yield from (pair for pair in pairs_of(row) if not pair.same_file)
+            yield from pictures_of(row)
+        yield from first_pictures(matrix, self._table)
+
+    def _data(self, numbers: list[str], matrix: Matrix) -> tuple[Facets, dict[str, Any]]:
+        total = len(self._table)
+        facets = Facets(
+            self._table.styles(_MOST_STYLES), numbers, compared=self._places.other is not None
+        )
+        with BoundedPool[str](_WRITERS, lambda _: None) as pool:
+            write = self._writer(pool)
+            RowFiles(self._gallery, write, self._distances).add_all(
+                self._table.rows(), facets, lambda done: self._progress("rows", done, total)
+            )
+            write("facets", facets.as_json())
+            columns = facets.numbers()
+            if self._distances is not None:
+                columns += self._distances.columns()
+            for index, column in enumerate(columns):
+                write(f"numbers-{index}", column.values)
+            write_matrix(matrix, self._table, self._gallery, write)
+        boot = {
+            "data": f"{_DATA}/{self._build}",
+            "rows": total,
+            "rowsPerFile": ROWS_PER_FILE,
+            "textsPerFile": TEXTS_PER_FILE,
+            "thumbnails": self._options.thumbnails,
+            "numbers": [column.facts for column in columns],
+            "matrixPages": matrix.pages,
+        }
+        return facets, boot
+
+    def _writer(self, pool: BoundedPool[str]) -> Write:
+        def write(name: str, values: object) -> None:
+            path, script = f"{_DATA}/{self._build}/{name}.js", as_script(name, values)
+            pool.submit(lambda: self._places.out.write(path, script))
+
+        return write
+
+    def _page(self, summary: Summary, facets: Facets, boot: dict[str, Any]) -> str:
+        other, comparison = self._places.other, None
+        if other is not None and self._distances is not None:
+            comparison = Comparison(
+                output=visible(other.uri()),
+                rows=self._other_rows,
+                counts=facets.comparisons(),
+                only_there=self._table.only_in_other(),
+                distances=self._distances.summary(),
+            )
+            boot = {**boot, "against": comparison.output, "comparisons": comparison.counts}
+        boot = {**boot, "codes": [[group.code, group.rows] for group in summary.failures]}
+        boot["completed"] = summary.completed
+        page = Page(
+            output=visible(self._places.run.uri()),
+            made_at=datetime.now(timezone.utc),
+            version=_version(),
+            build=self._build,
+            summary=summary,
+            comparison=comparison,
+            boot=boot,
+        )
+        for name, content in assets():
+            self._places.out.write(f"{_ASSETS}/{self._build}/{name}", content)
+        return self._places.out.write("index.html", render(page))
+
+    def _remove_old(self) -> None:
+        for folder in (_DATA, _ASSETS):
+            for path in self._places.out.list(folder):
+                if _MADE.fullmatch(path) and path.split("/")[1] != self._build:
+                    self._places.out.delete(path)
+
+
+def _version() -> str:
+    try:
+        return version("uso-batch")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return ""

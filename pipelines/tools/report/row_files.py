@@ -1,0 +1,116 @@
+"""The rows as files that the page loads when it shows them, and their texts to search in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pipelines.tools.report.distances import Distances
+from pipelines.tools.report.facets import Facets, comparison
+from pipelines.tools.report.pictures import Gallery, reference, results
+from pipelines.tools.report.psnr import Distance
+from pipelines.tools.report.row_table import Row
+
+ROWS_PER_FILE = 200
+TEXTS_PER_FILE = 5000
+
+Write = Callable[[str, object], None]
+"""Writes one data file: its name, and its content as JSON values."""
+
+
+class RowFiles:
+    """Cuts the rows into files as they come; holds one file's rows and texts at a time."""
+
+    def __init__(self, gallery: Gallery, write: Write, distances: Distances | None) -> None:
+        """Write through `write`; `distances` is given where there is a run to compare with."""
+        self._gallery = gallery
+        self._write = write
+        self._distances = distances
+        self._rows: list[dict[str, Any]] = []
+        self._references = References(gallery)
+        self._texts: list[str] = []
+        self._row_files = self._text_files = 0
+
+    def add_all(self, rows: Iterable[Row], facets: Facets, progress: Callable[[int], None]) -> None:
+        """Take all rows, in order, and write the files."""
+        for row in rows:
+            facets.add(row)
+            self._add(row)
+            progress(row.number + 1)
+        self._write_rows()
+        self._write_texts()
+
+    def _add(self, row: Row) -> None:
+        shown = self._shown(row)
+        self._rows.append(shown)
+        self._texts.append(self._text(shown))
+        if len(self._rows) == ROWS_PER_FILE:
+            self._write_rows()
+        if len(self._texts) == TEXTS_PER_FILE:
+            self._write_texts()
+
+    def _shown(self, row: Row) -> dict[str, Any]:
+        record = row.record
+        hidden = ("outputs", "sha256", "numbers")
+        values = {name: value for name, value in record.shown.items() if name not in hidden}
+        values["images"] = [self._gallery.shown(one) for one in results(record.shown, "run")]
+        if record.content is not None:
+            values["content"] = self._references.index(record.content)
+        values["styles"] = [self._references.index(style) for style in record.styles]
+        distances = [] if self._distances is None else self._distances.take(row)
+        if row.against is not None:
+            values["against"] = self._against(row, row.against, distances)
+        return values
+
+    def _against(
+        self, row: Row, other: dict[str, Any], distances: list[Distance | None]
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = {
+            "images": [self._gallery.shown(one) for one in results(other, "other")],
+            "state": comparison(row),
+            "distances": [round(one, 2) if isinstance(one, float) else one for one in distances],
+        }
+        if "error" in other:
+            values["error"] = other["error"]
+        return values
+
+    def _text(self, shown: dict[str, Any]) -> str:
+        names = [self._references.name(index) for index in shown["styles"]]
+        if "content" in shown:
+            names.append(self._references.name(shown["content"]))
+        message = (shown.get("error") or {}).get("message", "")
+        return "\n".join([shown["id"], shown["prompt"], *names, message]).lower()
+
+    def _write_rows(self) -> None:
+        if self._rows:
+            values = {"refs": self._references.shown, "rows": self._rows}
+            self._write(f"rows-{self._row_files}", values)
+            self._row_files += 1
+            self._rows, self._references = [], References(self._gallery)
+
+    def _write_texts(self) -> None:
+        if self._texts:
+            self._write(f"texts-{self._text_files}", self._texts)
+            self._text_files += 1
+            self._texts = []
+
+
+class References:
+    """The different references of one file's rows, each shown once."""
+
+    def __init__(self, gallery: Gallery) -> None:
+        self._gallery = gallery
+        self._index: dict[str, int] = {}
+        self.shown: list[dict[str, Any]] = []
+
+    def index(self, uri: str) -> int:
+        """Where in `shown` a reference is; it is added where it is new."""
+        if uri not in self._index:
+            self._index[uri] = len(self.shown)
+            self.shown.append(self._gallery.shown(reference(uri)))
+        return self._index[uri]
+
+    def name(self, index: int) -> str:
+        """What the reference is called."""
+        name: str = self.shown[index]["name"]
+        return name

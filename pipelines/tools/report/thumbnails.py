@@ -1,0 +1,190 @@
+"""What full pictures are read for: small copies, and how far apart those of two runs are.
+
+In threads, a few at a time; each file once for both. Small copies that are there are kept.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from pipelines.config.inputs import FetchConfig
+from pipelines.failures import RowFailedError
+from pipelines.fetch.fetched import Fetched
+from pipelines.fetch.fetcher import Fetcher
+from pipelines.fetch.image_decode import decode_image
+from pipelines.storage.storage import Options, StorageError
+from pipelines.tools.report.bounded_pool import BoundedPool
+from pipelines.tools.report.distances import PicturePair
+from pipelines.tools.report.links import path_in_output
+from pipelines.tools.report.pictures import THUMBNAILS, Picture, Places, thumbnail_path
+from pipelines.tools.report.psnr import Distance, Pixels, distance
+from pipelines.tools.report.row_table import RowTable
+from pipelines.tools.report.values import visible
+
+LONG_SIDE = 384  # pixels: a card on a screen with two pixels per CSS pixel
+_QUALITY = 78
+_THREADS = 4
+
+
+class Made(NamedTuple):
+    """What became of one thumbnail; `why` is None where it is there."""
+
+    key: str
+    why: str | None
+
+
+class Unread(NamedTuple):
+    """A picture that could not be read."""
+
+    why: str
+
+
+class Seen(NamedTuple):
+    """What came of one picture, or of a pair: the thumbnails asked for, and the distance."""
+
+    made: list[Made]
+    compared: tuple[PicturePair, Distance] | None = None
+
+
+class Thumbnailer:
+    """Makes thumbnails of a run's pictures and of its references, as far as policy allows.
+
+    Memory: for each of four threads one file and its image, or the two of a pair, within the caps
+    of `fetch`.
+    """
+
+    def __init__(self, places: Places, fetch: FetchConfig, options: Options | None = None) -> None:
+        """Read references as `fetch` says.
+
+        Args:
+            places: where pictures are and thumbnails go.
+            fetch: policy and caps; each reference is read once, so its cache is not used.
+            options: fsspec options by protocol, secrets resolved.
+        """
+        self._places = places
+        self._fetch = fetch
+        self._fetcher = Fetcher(fetch.model_copy(update={"cache_mb": 0}), options)
+        self._there = set(places.out.list(THUMBNAILS))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._fetcher.close()
+
+    def make_all(
+        self,
+        wanted: Iterable[Picture | PicturePair],
+        table: RowTable,
+        progress: Callable[[int], None],
+    ) -> int:
+        """Make the thumbnails that nobody has made; notes in `table` what became of each.
+
+        Args:
+            wanted: pictures, and pairs to compare; a pair comes before its pictures, if they do.
+            table: knows what was made before, and is told how far apart the pairs are.
+            progress: hears for how many pictures there is a thumbnail, or a reason for none.
+
+        Returns:
+            How many pictures could not be read.
+
+        Raises:
+            StorageError: a thumbnail cannot be written.
+        """
+        missing = done = 0
+
+        def note(seen: Seen) -> None:
+            nonlocal missing, done
+            for made in seen.made:
+                table.note_picture(made.key, made.why)
+                missing += made.why is not None
+                done += 1
+            if seen.compared is not None:
+                pair, value = seen.compared
+                table.note_distance(pair.here.key, pair.there.key, value)
+            progress(done)
+
+        with BoundedPool[Seen](_THREADS, note) as pool:
+            for one in wanted:
+                if isinstance(one, PicturePair):
+                    if table.claim_distance(one.here.key, one.there.key):
+                        claimed = [picture for picture in one if table.claim_picture(picture.key)]
+                        pool.submit(partial(self._compare, one, claimed))
+                elif table.claim_picture(one.key):
+                    pool.submit(partial(self._make, one))
+        return missing
+
+    def _make(self, picture: Picture) -> Seen:
+        if thumbnail_path(picture.key) in self._there:
+            return Seen([Made(picture.key, None)])
+        return Seen([self._small(picture, self._image(picture))])
+
+    def _compare(self, pair: PicturePair, claimed: list[Picture]) -> Seen:
+        here, there = self._image(pair.here), self._image(pair.there)
+        images = {pair.here.key: here, pair.there.key: there}
+        made = [self._small(picture, images[picture.key]) for picture in claimed]
+        return Seen(made, (pair, _distance(here, there)))
+
+    def _small(self, picture: Picture, image: Image.Image | Unread) -> Made:
+        path = thumbnail_path(picture.key)
+        if path not in self._there:
+            if isinstance(image, Unread):
+                return Made(picture.key, image.why)
+            self._places.out.write(path, thumbnail(image))
+        return Made(picture.key, None)
+
+    def _image(self, picture: Picture) -> Image.Image | Unread:
+        try:
+            return self._read(picture)
+        except (RowFailedError, StorageError) as error:
+            return Unread(visible(str(error), 400))
+
+    def _read(self, picture: Picture) -> Image.Image:
+        if picture.owner == "reference":
+            return self._reference(picture.uri)
+        storage = self._places.run if picture.owner == "run" else self._places.other
+        path = path_in_output(picture.uri)
+        if storage is None or path is None:
+            raise StorageError(picture.uri, "not an image of this output")
+        return decode_image(
+            Fetched(storage.read(path)),
+            picture.uri,
+            max_megapixels=self._fetch.max_megapixels,
+            exif_rotate=False,
+        )
+
+    def _reference(self, uri: str) -> Image.Image:
+        if uri.startswith("sha256:"):
+            raise StorageError("given inline", "records keep only its hash")
+        return self._fetcher.fetch(uri)
+
+
+def thumbnail(image: Image.Image) -> bytes:
+    """A small WebP of an image in any mode, transparency kept, metadata left out."""
+    transparent = "A" in image.getbands() or "transparency" in image.info
+    if image.mode.startswith(("I", "F")):
+        image = image.point(lambda level: level / 256).convert("L") if _is_deep(image) else image
+    small = image.convert("RGBA" if transparent else "RGB")
+    small.thumbnail((LONG_SIDE, LONG_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    small.info.clear()
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=_QUALITY, method=2)
+    return buffer.getvalue()
+
+
+def _distance(here: Image.Image | Unread, there: Image.Image | Unread) -> Distance:
+    if isinstance(here, Unread) or isinstance(there, Unread):
+        return "not read"
+    return distance(_pixels(here), _pixels(there))
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I;16")

@@ -1,0 +1,228 @@
+"""The references of a manifest: each distinct one fetched once, decoded and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pipelines.config.inputs import FetchConfig
+from pipelines.failures import Failure, RowFailedError
+from pipelines.fetch.fetcher import Fetcher
+from pipelines.fetch.image_decode import decode_image
+from pipelines.keys.index import row_key
+from pipelines.rows import ManifestEntry, ManifestRow, Reference, shown_reference
+from pipelines.storage.storage import Options, public_uri
+from pipelines.tools.validation.problems import Problem
+from uso_core.errors import InvalidRequestError
+from uso_core.model.sizes import Size, content_size, output_size
+from uso_core.request import Limits, Parameters
+
+_AHEAD = 16  # references under way or waiting to be told of, as a multiple of the threads
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One reference as one row uses it.
+
+    Attributes:
+        column: `content_image` or `style_images`.
+    """
+
+    reference: Reference
+    column: str
+    row_id: str
+    parameters: Parameters
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the images were that could be read.
+
+    Attributes:
+        images: how many.
+        num_bytes: of their files.
+        smallest: by area, in pixels; None: there was none.
+        largest: likewise.
+    """
+
+    images: int = 0
+    num_bytes: int = 0
+    smallest: Size | None = None
+    largest: Size | None = None
+
+    def add(self, size: Size, num_bytes: int) -> None:
+        """Take in one image."""
+        self.images += 1
+        self.num_bytes += num_bytes
+        if self.smallest is None or size.width * size.height < _area(self.smallest):
+            self.smallest = size
+        if self.largest is None or size.width * size.height > _area(self.largest):
+            self.largest = size
+
+
+class DistinctReferences:
+    """How many rows use each reference; about 150 bytes for each."""
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, row: ManifestRow) -> None:
+        """Take in the references of a row."""
+        for use in uses_of(row):
+            key = _key(use.reference)
+            self._rows[key] = self._rows.get(key, 0) + 1
+
+    def rows(self, reference: Reference) -> int:
+        """How many rows use it."""
+        return self._rows[_key(reference)]
+
+    def sample(self, most: int | None) -> set[bytes]:
+        """The keys of at most so many (None: of all): the same ones each time."""
+        if most is None:
+            return set(self._rows)
+        return set(heapq.nsmallest(most, self._rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """One reference: read, or why not."""
+
+    use: Use
+    failure: Failure | None = None
+    size: Size | None = None
+    num_bytes: int = 0
+    digest: bytes = b""
+
+
+class ReferenceCheck:
+    """Fetches and decodes references as a worker would, several at a time; no model is needed.
+
+    Attributes:
+        facts: of the images read so far.
+    """
+
+    def __init__(self, config: FetchConfig, options: Options, limits: Limits) -> None:
+        """Check as `config` says, with `fetch.concurrency` threads.
+
+        Args:
+            config: time-outs, caps and policy.
+            options: fsspec options by protocol, secrets resolved.
+            limits: of the model.
+        """
+        # Every reference is fetched once, so keeping files would only take memory.
+        self._fetcher = Fetcher(config.model_copy(update={"cache_mb": 0}), options)
+        self._config = config
+        self._limits = limits
+        self._first_with: dict[bytes, str] = {}
+        self.facts = Facts()
+
+    def check(
+        self, entries: Iterable[ManifestEntry], known: DistinctReferences, wanted: set[bytes]
+    ) -> Iterator[list[Problem]]:
+        """The problems of each wanted reference, perhaps none, in the order of the manifest.
+
+        Args:
+            entries: the manifest's.
+            known: all its references.
+            wanted: keys of those to be checked; emptied on the way.
+        """
+        pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="validate")
+        under_way: deque[Future[_Checked]] = deque()
+        try:
+            for use in _first_uses(entries, wanted):
+                under_way.append(pool.submit(self._check, use))
+                if len(under_way) >= _AHEAD * self._config.concurrency:
+                    yield self._problems(under_way.popleft().result(), known)
+            while under_way:
+                yield self._problems(under_way.popleft().result(), known)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            self._fetcher.close()
+
+    def _check(self, use: Use) -> _Checked:
+        try:
+            fetched = self._fetcher.read(use.reference)
+            image = decode_image(
+                fetched,
+                use.reference,
+                max_megapixels=self._config.max_megapixels,
+                exif_rotate=self._config.exif_rotate,
+            )
+        except RowFailedError as error:
+            return _Checked(use, error.failure)
+        size = Size(*image.size)
+        digest = hashlib.sha256(fetched.data).digest()
+        return _Checked(use, self._misfit(use, size), size, len(fetched.data), digest)
+
+    def _misfit(self, use: Use, size: Size) -> Failure | None:
+        """Why a content image's size would not do for the row that uses it first."""
+        if use.column != "content_image":
+            return None
+        try:
+            content_size(size, use.parameters.content_long_size)
+            output_size(use.parameters, size, self._limits)
+        except InvalidRequestError as error:
+            return Failure("invalid_request", str(error), _shown(use.reference))
+        return None
+
+    def _problems(self, checked: _Checked, known: DistinctReferences) -> list[Problem]:
+        use, found = checked.use, []
+        rows = known.rows(use.reference)
+        if checked.failure is not None:
+            failure = checked.failure
+            shown = failure.uri or _shown(use.reference)
+            found.append(
+                Problem(failure.code, use.column, use.row_id, rows, failure.message, shown)
+            )
+        if checked.size is not None:
+            self.facts.add(checked.size, checked.num_bytes)
+            shown = _shown(use.reference)
+            first = self._first_with.setdefault(checked.digest, shown)
+            if first != shown:
+                message = f"{shown}: the same file as {first}"
+                found.append(
+                    Problem("duplicate_image", use.column, use.row_id, rows, message, shown, "note")
+                )
+        return found
+
+
+def uses_of(row: ManifestRow) -> Iterator[Use]:
+    """The references that a worker would fetch for a row."""
+    numbers = row.parameters
+    if row.content_image is not None and numbers.content_long_size:
+        yield Use(row.content_image, "content_image", row.id, numbers)
+    for style in row.style_images:
+        yield Use(style, "style_images", row.id, numbers)
+
+
+def _first_uses(entries: Iterable[ManifestEntry], wanted: set[bytes]) -> Iterator[Use]:
+    for entry in entries:
+        if not wanted:
+            return
+        if not isinstance(entry.row, ManifestRow):
+            continue
+        for use in uses_of(entry.row):
+            key = _key(use.reference)
+            if key in wanted:
+                wanted.remove(key)
+                yield use
+
+
+def _key(reference: Reference) -> bytes:
+    """By what is fetched: a signature is a part of it."""
+    return row_key(reference if isinstance(reference, str) else shown_reference(reference))
+
+
+def _shown(reference: Reference) -> str:
+    return public_uri(shown_reference(reference))
+
+
+def _area(size: Size) -> int:
+    return size.width * size.height

@@ -1,0 +1,32 @@
+"""What is freed does not stay with the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# Arrays below the 32 MB up to which glibc raises its threshold, every other one of them freed.
+_PROGRAM = """
+import psutil, numpy
+from jobs.heap import keep_heap_compact
+{call}
+for megabytes in range(1, 31):  # what teaches glibc to keep large buffers in its heap
+    numpy.ones(megabytes << 20, numpy.uint8)
+held = [numpy.ones(1 << 20, numpy.uint8) for _ in range(200)]
+before = psutil.Process().memory_info().rss
+del held[::2]
+print((before - psutil.Process().memory_info().rss) >> 20)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
+@pytest.mark.parametrize(
+    ("call", "least", "most"), [("keep_heap_compact()", 95, 105), ("", 0, 20)], ids=["on", "off"]
+)
+def test_freed_arrays_go_back_to_the_system(call: str, least: int, most: int) -> None:
+    program = [sys.executable, "-c", _PROGRAM.format(call=call)]
+    freed_mb = int(subprocess.run(program, check=True, capture_output=True, text=True).stdout)
+
+    assert least <= freed_mb <= most

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pipelines.dispatch.tasks import Task
+from pipelines.dispatch.worker_table import Crew
+from pipelines.rows import ManifestEntry, ManifestRow
+from tests.clock import Clock
+from uso_core.request import Parameters
+
+
+def task(name: str) -> Task:
+    row = ManifestRow(name, "", None, (), Parameters(), "f")
+    return Task(ManifestEntry(row), row)
+
+
+def crew_of(*names: str, row_timeout_s: float = 10) -> tuple[Crew, Clock]:
+    clock = Clock()
+    crew = Crew(row_timeout_s, clock)
+    for name in names:
+        crew.join(name)
+    return crew, clock
+
+
+def give(crew: Crew, name: str, row_id: str) -> None:
+    crew.give(next(member for member in crew if member.name == name), task(row_id))
+
+
+def test_the_emptiest_come_first_and_none_gets_more_than_the_limit() -> None:
+    crew, _ = crew_of("a", "b", "c")
+    give(crew, "a", "r0")
+    order = []
+    for number, member in enumerate(crew.with_room(2)):
+        order.append(member.name)
+        crew.give(member, task(f"r{1 + number}"))
+    assert order == ["b", "c", "a", "b", "c"]
+    assert crew.in_flight == 6
+
+
+def test_who_is_set_aside_gets_no_other_rows() -> None:
+    crew, _ = crew_of("a", "b")
+    next(iter(crew)).isolating = True
+    assert [member.name for member in crew.with_room(1)] == ["b"]
+
+
+def test_a_row_is_taken_back_once() -> None:
+    crew, _ = crew_of("a")
+    give(crew, "a", "r0")
+    assert not crew.idle
+    taken = crew.take_back("a", "r0")
+    assert taken is not None
+    assert taken.row.id == "r0"
+    assert crew.take_back("a", "r0") is None
+    assert crew.take_back("gone", "r0") is None
+    assert crew.idle
+
+
+def test_overdue_is_said_once_and_later_rows_have_deadlines_of_their_own() -> None:
+    crew, clock = crew_of("a", "b")
+    give(crew, "a", "r0")
+    give(crew, "a", "r1")  # behind r0, so it has twice the time
+    clock.now = 5
+    give(crew, "b", "r2")
+    clock.now = 10
+    assert crew.overdue() == []
+    crew.take_back("a", "r0")
+    clock.now = 15.5
+    assert [member.name for member in crew.overdue()] == ["b"]
+    assert crew.overdue() == []
+    clock.now = 20.5
+    assert [member.name for member in crew.overdue()] == ["a"]
+    give(crew, "b", "r3")
+    clock.now = 41
+    assert [member.name for member in crew.overdue()] == ["b"]

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from pipelines.manifest.error import ManifestError
+from pipelines.tools.compose.error import ComposeError
+from pipelines.tools.compose.images import find_images
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def test_a_folder_gives_its_images_sorted(tmp_path: Path) -> None:
+    touch(tmp_path / "b.JPG", tmp_path / "a/c.png", tmp_path / "notes.txt", tmp_path / "_DSC1.jpg")
+    touch(tmp_path / ".hidden.jpg", tmp_path / ".thumbs/x.jpg", tmp_path / "a/IMG_1.HEIC")
+    found = find_images([str(tmp_path)], {})
+    assert found.uris == [f"{tmp_path}/{name}" for name in ("_DSC1.jpg", "a/c.png", "b.JPG")]
+    assert found.left_out == {".txt": 1, ".heic": 1}
+
+
+def test_a_glob_and_a_file_and_a_web_address(tmp_path: Path) -> None:
+    touch(tmp_path / "1.jpg", tmp_path / "2.png", tmp_path / "x[1].jpg", tmp_path / "any.bin")
+    places = [f"{tmp_path}/?.*", f"{tmp_path}/x[1].jpg", f"{tmp_path}/any.bin", "https://h/a"]
+    assert find_images(places, {}).uris == [
+        f"{tmp_path}/1.jpg",
+        f"{tmp_path}/2.png",
+        f"{tmp_path}/x[1].jpg",
+        f"{tmp_path}/any.bin",
+        "https://h/a",
+    ]
+
+
+def test_a_store_gives_urls() -> None:
+    store = fsspec.filesystem("memory")
+    store.pipe({"/photos/a.png": b"x", "/photos/b/c.jpg": b"x", "/photos/d.txt": b"x"})
+    found = find_images(["memory://photos"], {}).uris
+    assert found == ["memory:///photos/a.png", "memory:///photos/b/c.jpg"]
+    store.rm("/photos", recursive=True)
+
+
+def test_a_name_that_no_manifest_can_hold_is_said(tmp_path: Path) -> None:
+    try:
+        touch(tmp_path / os.fsdecode(b"caf\xe9.jpg"))
+    except OSError:
+        pytest.skip("this filesystem has names in Unicode only")
+    with pytest.raises(ComposeError, match=r"its name is not UTF-8.*rename it"):
+        find_images([str(tmp_path)], {})
+
+
+def test_a_place_without_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ComposeError, match="no image is there"):
+        find_images([str(tmp_path)], {})
+    with pytest.raises(ManifestError, match="does not exist"):
+        find_images([f"{tmp_path}/none"], {})

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.tools.compose.error import ComposeError
+from pipelines.tools.compose.pairing import Ingredients, Rows, grid
+from pipelines.tools.compose.write import write_manifest
+from tests.pipelines.manifests import entries, valid
+
+INGREDIENTS = Ingredients(("/c/a.jpg", "/c/b.jpg"), ("/s/x.png",), ("", "p"))
+
+
+def test_it_says_what_it_wrote(tmp_path: Path) -> None:
+    written = write_manifest(grid(INGREDIENTS), f"{tmp_path}/new/m.parquet", {})
+    assert written.uri == f"{tmp_path}/new/m.parquet"
+    assert (written.rows, written.contents, written.styles, written.prompts) == (4, 2, 1, 2)
+    assert written.columns == ("id", "content_image", "style_image", "prompt")
+
+
+def test_a_run_reads_what_was_written(tmp_path: Path) -> None:
+    write_manifest(grid(INGREDIENTS), f"{tmp_path}/m.parquet", {})
+    rows = [valid(entry) for entry in entries(tmp_path / "m.parquet")]
+    assert [row.id for row in rows] == ["a--x--no_prompt", "a--x--p", "b--x--no_prompt", "b--x--p"]
+    assert rows[3].content_image == "/c/b.jpg"
+    assert rows[3].style_images == ("/s/x.png",)
+
+
+def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_manifest(grid(INGREDIENTS), f"{tmp_path}/{name}.parquet", {})
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_a_file_that_is_there_is_replaced_only_by_force(tmp_path: Path) -> None:
+    url = f"{tmp_path}/m.parquet"
+    write_manifest(grid(INGREDIENTS), url, {})
+    with pytest.raises(ComposeError, match="--force"):
+        write_manifest(grid(Ingredients(prompts=("a",))), url, {})
+    write_manifest(grid(Ingredients(prompts=("a",))), url, {}, force=True)
+    assert pq.read_table(url).to_pylist() == [{"id": "a", "prompt": "a"}]
+
+
+def test_nothing_is_left_of_what_fails_half_way(tmp_path: Path) -> None:
+    schema = pa.schema([("id", pa.string())])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch([["a"]], schema=schema)
+        raise ComposeError("line 2")
+
+    with pytest.raises(ComposeError, match="line 2"):
+        write_manifest(Rows(-1, schema, batches()), f"{tmp_path}/m.parquet", {})
+    with pytest.raises(ComposeError, match="no row"):
+        write_manifest(Rows(0, schema, iter(())), f"{tmp_path}/m.parquet", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_parquet_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ComposeError, match=r"\.parquet"):
+        write_manifest(grid(INGREDIENTS), f"{tmp_path}/m.csv", {})
+
+
+def test_small_batches_become_few_row_groups(tmp_path: Path) -> None:
+    schema = pa.schema([("id", pa.string())])
+    batches = (pa.record_batch([[str(n)]], schema=schema) for n in range(500))
+    write_manifest(Rows(500, schema, batches), f"{tmp_path}/m.parquet", {})
+    assert pq.ParquetFile(tmp_path / "m.parquet").metadata.num_row_groups == 1

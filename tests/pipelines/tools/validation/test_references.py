@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pipelines.config.inputs import FetchConfig
+from pipelines.manifest.manifest import Manifest
+from pipelines.tools.validation.problems import Findings, Problem
+from pipelines.tools.validation.references import ReferenceCheck
+from pipelines.tools.validation.row_check import RowCheck, check_rows
+from tests.pipelines.manifests import CARD, opened, write
+from tests.pipelines.pictures import encode, picture
+
+
+def manifest_of(folder: Path, **columns: Any) -> Manifest:
+    return opened(write(folder / "m.parquet", columns))
+
+
+def checked_rows(manifest: Manifest) -> RowCheck:
+    return check_rows(manifest, Findings(), lambda _: None)
+
+
+def check(
+    manifest: Manifest, most: int | None = None, **fetch: Any
+) -> tuple[list[Problem], ReferenceCheck]:
+    references = checked_rows(manifest).references
+    checker = ReferenceCheck(FetchConfig(**fetch), {}, CARD.limits)
+    told = list(checker.check(manifest.entries(), references, references.sample(most)))
+    return [problem for some in told for problem in some], checker
+
+
+def test_each_distinct_image_is_fetched_once(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode(picture(64, 48)))
+    (tmp_path / "s.png").write_bytes(encode(picture(32, 32, seed=1)))
+    manifest = manifest_of(
+        tmp_path, content_image=["a.png"] * 3, style_images=[["s.png"], ["s.png", "s.png"], []]
+    )
+    assert len(checked_rows(manifest).references) == 2
+    problems, checker = check(manifest)
+    assert problems == []
+    assert checker.facts.images == 2
+    assert (checker.facts.smallest, checker.facts.largest) == ((32, 32), (64, 48))
+
+
+def test_what_cannot_be_used_is_told_with_all_its_rows(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(encode(picture())[:100])
+    (tmp_path / "text.png").write_bytes(b"hello")
+    manifest = manifest_of(
+        tmp_path,
+        id=["1", "2", "3", "4"],
+        content_image=["none.png", "none.png", "broken.png", None],
+        style_images=[[], [], [], ["text.png"]],
+    )
+    problems, _ = check(manifest)
+    assert [(p.kind, p.column, p.row_id, p.rows) for p in problems] == [
+        ("uri_not_found", "content_image", "1", 2),
+        ("image_corrupt", "content_image", "3", 1),
+        ("image_unsupported", "style_images", "4", 1),
+    ]
+    assert problems[0].uri == f"{tmp_path}/none.png"
+
+
+def test_the_runs_own_limits_count(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode(picture(64, 48)))
+    manifest = manifest_of(tmp_path, content_image=["a.png"])
+    assert check(manifest, max_megapixels=0.001)[0][0].kind == "image_too_large"
+    assert check(manifest, allow_local_files=False)[0][0].kind == "uri_refused"
+
+
+def test_a_content_image_that_is_too_narrow_is_told(tmp_path: Path) -> None:
+    (tmp_path / "thin.png").write_bytes(encode(picture(400, 8)))
+    manifest = manifest_of(tmp_path, id=["1"], content_image=["thin.png"], content_long_size=[256])
+    (problem,), _ = check(manifest)
+    assert (problem.kind, problem.column) == ("invalid_request", "content_image")
+    assert "shorter side" in problem.message
+
+
+def test_a_content_image_that_is_left_out_is_not_fetched(tmp_path: Path) -> None:
+    manifest = manifest_of(
+        tmp_path, prompt=["a"], content_image=["none.png"], content_long_size=[0]
+    )
+    assert check(manifest)[0] == []
+
+
+def test_the_same_file_twice_is_a_note(tmp_path: Path) -> None:
+    data = encode(picture())
+    for name in ("a.png", "copy.png"):
+        (tmp_path / name).write_bytes(data)
+    manifest = manifest_of(tmp_path, id=["1", "2"], content_image=["a.png", "copy.png"])
+    (problem,), _ = check(manifest)
+    assert (problem.kind, problem.severity, problem.row_id) == ("duplicate_image", "note", "2")
+    assert "a.png" in problem.message
+
+
+def test_a_sample_is_the_same_each_time(tmp_path: Path) -> None:
+    manifest = manifest_of(tmp_path, content_image=[f"none-{n}.png" for n in range(30)])
+    first, _ = check(manifest, most=5)
+    again, _ = check(manifest, most=5)
+    assert len(first) == 5
+    assert first == again
+
+
+def test_rows_that_are_not_accepted_are_told_by_column(tmp_path: Path) -> None:
+    manifest = manifest_of(tmp_path, id=["1", "1", "3"], prompt=["a"] * 3, width=[512, 512, 5])
+    found = Findings()
+    rows = check_rows(manifest, found, lambda _: None)
+    assert (rows.rows, rows.accepted) == (3, 1)
+    assert set(found.kinds) == {
+        ("error", "invalid_request", "id"),
+        ("error", "invalid_request", "width"),
+    }

@@ -1,0 +1,124 @@
+"""Two lanes of a GPU: the same pictures, and nothing that waits in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from pipelines.worker.batch_queue import Drawing
+from pipelines.worker.device_streams import GpuStream, Lanes, lanes_on
+from pipelines.worker.renderer import Drawer
+from tests.pipelines.worker.test_batches import prepared
+from uso_core.loading.source import ModelSource
+from uso_core.model.conditioning import Conditioning
+from uso_core.model.denoise import Latents, OnStep
+from uso_core.pipeline import USOPipeline
+from uso_core.presets import EXACT, PRESETS
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> USOPipeline:
+    source = ModelSource("tiny:0")
+    return USOPipeline.load(source, dtype=torch.bfloat16, device="cuda", preset=EXACT)
+
+
+@pytest.fixture(autouse=True)
+def _waiting_is_allowed_again() -> Iterator[None]:
+    yield
+    torch.cuda.set_sync_debug_mode("default")
+
+
+def draw_all(drawer: Drawer, count: int, *, images: int = 2) -> list[Drawing]:
+    """Rows of three shapes, from as many threads."""
+    ready = [prepared(number=n, width=32 + 16 * (n % 3)) for n in range(count)]
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(drawer.draw, ready, [range(n, n + images) for n in range(count)]))
+
+
+def test_decoding_beside_the_next_row_changes_no_byte(pipeline: USOPipeline) -> None:
+    in_turn = Lanes(lanes_on(pipeline.device, EXACT).drawing)
+    want = draw_all(Drawer(pipeline, lanes=in_turn), 12)
+    drawer = Drawer(pipeline)
+    assert drawer.decodes_beside
+    for _ in range(3):
+        got = draw_all(drawer, 12)
+        for ours, theirs in zip(got, want, strict=True):
+            assert [i.tobytes() for i in ours.images] == [i.tobytes() for i in theirs.images]
+
+
+def test_nothing_waits_but_for_events(pipeline: USOPipeline) -> None:
+    drawer = Drawer(pipeline)
+    drawer.draw(prepared(number=1), range(1))  # libraries set themselves up at their first call
+    ready = prepared(number=2)
+    torch.cuda.set_sync_debug_mode("error")
+    assert drawer.draw(ready, range(2)).images
+
+
+def test_times_are_the_devices(pipeline: USOPipeline) -> None:
+    drawer = Drawer(pipeline)
+    began = time.perf_counter()
+    drawings = draw_all(drawer, 6)
+    wall_ms = 1e3 * (time.perf_counter() - began)
+    for drawing in drawings:
+        assert min(drawing.condition_ms, drawing.inference_ms, drawing.decode_ms) > 0
+    assert sum(drawing.condition_ms + drawing.inference_ms for drawing in drawings) <= wall_ms
+    assert sum(drawing.decode_ms for drawing in drawings) <= wall_ms
+
+
+def test_where_weights_come_from_the_host_a_row_is_decoded_in_its_turn() -> None:
+    assert lanes_on(torch.device("cuda"), PRESETS["low_vram"]).decoding is None
+
+
+def test_a_lane_follows_a_mark_of_the_other() -> None:
+    one, other = (GpuStream(torch.cuda.Stream()) for _ in range(2))  # type: ignore[no-untyped-call]
+    with one.current():
+        begin = one.mark()
+        torch.cuda._sleep(200_000_000)  # type: ignore[no-untyped-call]  # cycles: 0.1 s
+        number = torch.ones(1, device="cuda")
+        end = one.mark()
+    other.follow(end)
+    with other.current():
+        double = number * 2
+        other.mark().wait()
+    assert double.item() == 2
+    assert end.ms_since(begin) > 50
+
+
+class Slow(USOPipeline):
+    """Keeps the device busy for about a second after each batch.
+
+    Attributes:
+        given: when each batch had been given to the device.
+    """
+
+    def __init__(self, pipeline: USOPipeline) -> None:
+        super().__init__(pipeline.components)
+        self.given: list[float] = []
+
+    def denoise_batch(
+        self,
+        conditionings: Sequence[Conditioning],
+        seeds: Sequence[int],
+        on_step: OnStep | None = None,
+    ) -> list[Latents]:
+        latents = super().denoise_batch(conditionings, seeds, on_step)
+        torch.cuda._sleep(2_000_000_000)  # type: ignore[no-untyped-call]
+        self.given.append(time.perf_counter())
+        return latents
+
+
+def test_a_row_is_given_to_the_device_while_the_one_before_is_at_work(
+    pipeline: USOPipeline,
+) -> None:
+    slow = Slow(pipeline)
+    drawer = Drawer(slow)
+    drawer.draw(prepared(number=9), range(1))  # libraries set themselves up at their first call
+    began = time.perf_counter()
+    draw_all(drawer, 2, images=1)
+    assert slow.given[2] - began < 0.5 * (time.perf_counter() - began)

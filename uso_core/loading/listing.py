@@ -1,0 +1,91 @@
+"""The files below a folder or in a Hub repository, as one type.
+
+The Hub's client takes a quarter of a second to import, so it waits for the first Hub id.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from uso_core.errors import CheckpointError
+from uso_core.loading.layouts import DIFFUSERS_MARK, FLUX_FOLDERS, Tree, transformer_names
+
+_DEPTH = 3
+"""Folders below this depth are not looked into: a wrong path must not walk a whole disk."""
+
+
+def open_tree(location: str, revision: str | None) -> Tree:
+    """List the files at a location; nothing is downloaded.
+
+    Args:
+        location: a folder; a transformer's file, which stands for its folder without the other
+            transformers there; or a Hub id.
+        revision: of a Hub id.
+
+    Raises:
+        CheckpointError: there is no such folder or repository.
+    """
+    path = Path(location).expanduser()
+    if path.is_dir():
+        return Tree(str(path), _names_below(path), path)
+    if path.is_file():
+        return _tree_around(path)
+    if not _is_repo_id(location):
+        raise CheckpointError(location, "there is no such folder, and it is not a Hub id")
+    from uso_core.loading import hub  # noqa: PLC0415 - see the module's docstring
+
+    commit = hub.resolve_commit(location, revision)
+    names, folder = hub.list_files(location, commit)
+    return Tree(location, names, folder, commit)
+
+
+def hub_commit(location: str, revision: str | None) -> str | None:
+    """The commit that a Hub id and a revision stand for; `revision` as it is for a local path.
+
+    Raises:
+        CheckpointError: it cannot be resolved.
+    """
+    if Path(location).expanduser().exists() or not _is_repo_id(location):
+        return revision
+    from uso_core.loading import hub  # noqa: PLC0415 - see the module's docstring
+
+    return hub.resolve_commit(location, revision)
+
+
+def download_tree(tree: Tree, names: Iterable[str]) -> Tree:
+    """The tree on disk, with at least the files `names`.
+
+    Raises:
+        CheckpointError: the Hub cannot be reached or refuses.
+    """
+    if tree.folder is not None or tree.commit is None:
+        return tree
+    from uso_core.loading import hub  # noqa: PLC0415 - see the module's docstring
+
+    return replace(tree, folder=hub.download(tree.where, tree.commit, names))
+
+
+def _tree_around(file: Path) -> Tree:
+    folder = file.parent
+    if folder.name in FLUX_FOLDERS and not (folder / DIFFUSERS_MARK).exists():
+        folder = folder.parent
+    others = transformer_names() - {file.relative_to(folder).as_posix()}
+    return Tree(str(folder), _names_below(folder) - others, folder)
+
+
+def _names_below(folder: Path) -> frozenset[str]:
+    names: set[str] = set()
+    for root, folders, files in os.walk(folder):
+        below = Path(root).relative_to(folder)
+        if len(below.parts) >= _DEPTH:
+            folders.clear()
+        names |= {(below / file).as_posix() for file in files}
+    return frozenset(names)
+
+
+def _is_repo_id(location: str) -> bool:
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", location) is not None

@@ -1,0 +1,213 @@
+"""A small USO with random weights, written in the original's file formats.
+
+It draws noise, but all of the way from files to pixels is the real one: the names and layouts of
+the files, the tokenizers (a SentencePiece model of 260 pieces and a byte-level BPE of 190 merges,
+in `data/`), every module and every step. Tests, demos and CI run on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, FluxTransformer2DModel
+from safetensors.numpy import save_file
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+    T5Config,
+    T5EncoderModel,
+)
+
+from uso_core.errors import CheckpointError
+from uso_core.loading.key_mapping import transformer_rules, vae_rules
+from uso_core.loading.lora import lora_shapes
+from uso_core.loading.model_configs import (
+    TINY_FLUX,
+    TINY_STYLE_TOKENS,
+    transformer_arguments,
+    vae_arguments,
+)
+from uso_core.loading.source import TINY_LIMITS, TINY_VERSION, read_json
+from uso_core.loading.strict_load import file_shapes, shapes_of
+from uso_core.loading.tensor_files import Shape
+from uso_core.model.style_projector import StyleProjector
+
+_AE: dict[str, Any] = {
+    "in_channels": 3,
+    "out_ch": 3,
+    "ch": 32,
+    "ch_mult": [1, 1, 1, 1],
+    "num_res_blocks": 1,
+    "z_channels": 16,
+    "scale_factor": 0.3611,
+    "shift_factor": 0.1159,
+}
+_T5: dict[str, Any] = {
+    "model_type": "t5",
+    "vocab_size": 384,
+    "d_model": 24,
+    "d_kv": 8,
+    "d_ff": 64,
+    "num_layers": 2,
+    "num_heads": 4,
+    "feed_forward_proj": "gated-gelu",
+    "is_encoder_decoder": False,
+    "tie_word_embeddings": False,
+}
+_CLIP: dict[str, Any] = {
+    "model_type": "clip_text_model",
+    "vocab_size": 704,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "bos_token_id": 702,
+    "eos_token_id": 703,
+}
+_SIGLIP: dict[str, Any] = {
+    "model_type": "siglip_vision_model",
+    "hidden_size": 28,
+    "intermediate_size": 36,
+    "num_hidden_layers": 21,  # the style levels reach 20 layers back
+    "num_attention_heads": 4,
+    "image_size": 32,
+    "patch_size": 8,
+}
+_SIGLIP_PROCESSOR: dict[str, Any] = {
+    "image_processor_type": "SiglipImageProcessor",
+    "do_resize": True,
+    "size": {"height": 32, "width": 32},
+    "resample": 3,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+}
+_LORA_RANK = 8
+_MARK = "tiny_version"
+
+
+def write_tiny_checkpoint(folder: Path, *, seed: int = 0) -> None:
+    """Write a tiny checkpoint, about 5 MB, in the same bytes for the same seed.
+
+    Args:
+        folder: made where it is missing; it may hold an earlier tiny checkpoint, which is replaced.
+        seed: of the weights, from 0.
+
+    Raises:
+        CheckpointError: the folder holds something else.
+    """
+    _refuse_other_files(folder)
+    # First of all, so that a folder left half-written is known for a tiny one.
+    _write_json(folder / "config.json", _settings(seed))
+    _write_json(folder / "t5" / "config.json", _T5)
+    _write_json(folder / "clip" / "config.json", _CLIP)
+    _write_json(folder / "siglip" / "config.json", _SIGLIP)
+    _write_json(folder / "siglip" / "preprocessor_config.json", _SIGLIP_PROCESSOR)
+    for name in ("t5/spiece.model", "clip/vocab.json", "clip/merges.txt"):
+        _copy_data(name, folder)
+    for tokenizer in ("t5", "clip"):
+        _copy_data(f"{tokenizer}/tokenizer_config.json", folder)
+    for name, shapes in _file_shapes().items():
+        save_file(_random_tensors(shapes, f"{seed}/{name}"), folder / name)
+
+
+def _settings(seed: int) -> dict[str, Any]:
+    return {
+        _MARK: TINY_VERSION,
+        "seed": seed,
+        "flux_params": TINY_FLUX,
+        "ae_params": _AE,
+        "limits": asdict(TINY_LIMITS),
+    }
+
+
+def _file_shapes() -> dict[str, dict[str, Shape]]:
+    """The keys and shapes of every weight file."""
+    with init_empty_weights(include_buffers=False):
+        transformer = shapes_of(FluxTransformer2DModel(**transformer_arguments(TINY_FLUX)))
+        vae = shapes_of(AutoencoderKL(**vae_arguments(_AE)))
+        t5 = shapes_of(T5EncoderModel(T5Config.from_dict(_T5)))
+        clip = shapes_of(CLIPTextModel(CLIPTextConfig.from_dict(_CLIP)))
+        siglip = shapes_of(SiglipVisionModel(SiglipVisionConfig.from_dict(_SIGLIP)))
+        projector = shapes_of(_projector())
+    flux_rules = transformer_rules(
+        TINY_FLUX["depth"], TINY_FLUX["depth_single_blocks"], guidance=True
+    )
+    del t5["encoder.embed_tokens.weight"]  # the table is stored once, as shared.weight
+    return {
+        "flux1-dev.safetensors": file_shapes(flux_rules, transformer),
+        "ae.safetensors": file_shapes(vae_rules(vae), vae),
+        "dit_lora.safetensors": lora_shapes(transformer, _LORA_RANK),
+        "projector.safetensors": projector,
+        "t5/model.safetensors": t5,
+        "clip/model.safetensors": _prefixed("text_model.", clip),
+        "siglip/model.safetensors": _prefixed("vision_model.", siglip),
+    }
+
+
+def _projector() -> StyleProjector:
+    projector: StyleProjector = StyleProjector(
+        style_token_nums=TINY_STYLE_TOKENS,
+        siglip_token_nums=(_SIGLIP["image_size"] // _SIGLIP["patch_size"]) ** 2,
+        siglip_token_dims=_SIGLIP["hidden_size"],
+        hidden_size=TINY_FLUX["hidden_size"],
+    )
+    return projector
+
+
+def _prefixed(prefix: str, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    return {prefix + name.removeprefix(prefix): shape for name, shape in shapes.items()}
+
+
+def _random_tensors(shapes: Mapping[str, Shape], name: str) -> dict[str, np.ndarray]:
+    # numpy's generator, because torch's normal numbers differ between processors in the last bit.
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
+    generator = np.random.default_rng(seed)
+    tensors = {}
+    for key, shape in sorted(shapes.items()):
+        mean, deviation = _distribution(key, shape)
+        values = generator.standard_normal(shape, dtype=np.float32)
+        tensors[key] = values * np.float32(deviation) + np.float32(mean)
+    return tensors
+
+
+def _distribution(key: str, shape: Shape) -> tuple[float, float]:
+    """Mean and standard deviation that keep activations at about the same size through a model."""
+    if len(shape) > 1:
+        return 0.0, 1.0 if key == "shared.weight" else 1 / math.sqrt(math.prod(shape[1:]))
+    if key.endswith(".scale"):  # of queries and keys: sharp attention lets each reference show
+        return 2.5, 0.1
+    return (0.0, 0.05) if key.endswith("bias") else (1.0, 0.1)
+
+
+def _refuse_other_files(folder: Path) -> None:
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    settings = folder / "config.json"
+    if not settings.is_file() or _MARK not in read_json(settings):
+        raise CheckpointError(
+            str(folder), "holds other files; give a new or empty folder for the tiny checkpoint"
+        )
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _copy_data(name: str, folder: Path) -> None:
+    data = resources.files("uso_core").joinpath("data", *name.split("/"))
+    (folder / name).write_bytes(data.read_bytes())

@@ -1,0 +1,1 @@
+"""USO on diffusers' modules, step by step: inputs, encoders, conditioning, denoise, decode."""

@@ -1,0 +1,96 @@
+"""Everything about a request that is the same at every timestep."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+
+from uso_core.model.cache import ByteBoundedCache
+from uso_core.model.components import Components, rotary_rows
+from uso_core.model.encoders import TextEmbeds, encode_content, encode_style, encode_text
+from uso_core.model.geometry import position_ids
+from uso_core.model.inputs import Form, PreparedRequest
+from uso_core.runtime.transfer import to_device
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conditioning:
+    """What the transformer is given at each step, besides the latents and the time.
+
+    L = 192 * styles + 512 tokens of context, n tokens of output, m of content (0 without it).
+
+    Attributes:
+        context: [1, L, 3072]: the styles' tokens in order, times their weights, then the text's.
+        pooled: [1, 768].
+        content: [1, m, 64].
+        context_rotary: [L, 2 * head_dim], float32, as `rotary_rows` gives it.
+        image_rotary: [n + m, 2 * head_dim], likewise.
+        form: of the request.
+        guidance: distilled guidance scale.
+        prompt_truncated: the prompt was longer than 512 T5 tokens.
+    """
+
+    context: torch.Tensor
+    pooled: torch.Tensor
+    content: torch.Tensor
+    context_rotary: torch.Tensor
+    image_rotary: torch.Tensor
+    form: Form
+    guidance: float
+    prompt_truncated: bool
+
+
+def make_conditioning(
+    components: Components, prepared: PreparedRequest, cache: ByteBoundedCache
+) -> Conditioning:
+    """Encode a request's prompt and images, or find them in `cache`, and place their tokens."""
+    text = _text(components, prepared.prompt, cache)
+    styles = [
+        _weighted(_style(components, pixels, cache), weight)
+        for pixels, weight in zip(prepared.styles, prepared.style_weights, strict=True)
+    ]
+    context = torch.cat([*styles, text.context], dim=1)
+    form = prepared.form
+    sizes = [form.size] if form.content is None else [form.size, form.content]
+    if prepared.content is None:
+        content = text.pooled.new_empty(1, 0, components.transformer.config.in_channels)
+    else:
+        content = _content(components, prepared.content, cache)
+    context_ids = torch.zeros(context.shape[1], 3)
+    return Conditioning(
+        context=context,
+        pooled=text.pooled,
+        content=content,
+        context_rotary=_rotary(components, [context_ids]),
+        image_rotary=_rotary(components, position_ids(sizes)),
+        form=form,
+        guidance=prepared.guidance,
+        prompt_truncated=text.truncated,
+    )
+
+
+def _text(components: Components, prompt: str, cache: ByteBoundedCache) -> TextEmbeds:
+    return cache.get_or_make("prompts", prompt, lambda: encode_text(components, prompt))
+
+
+def _style(components: Components, pixels: torch.Tensor, cache: ByteBoundedCache) -> torch.Tensor:
+    digest = hashlib.sha256(pixels.numpy().tobytes()).digest()
+    return cache.get_or_make("styles", digest, lambda: encode_style(components, pixels))
+
+
+def _weighted(tokens: torch.Tensor, weight: float) -> torch.Tensor:
+    """Applied to what was kept, so that a style at two weights is encoded and kept once."""
+    return tokens if weight == 1 else tokens * weight
+
+
+def _content(components: Components, image: Image.Image, cache: ByteBoundedCache) -> torch.Tensor:
+    digest = hashlib.sha256(image.tobytes()).digest()
+    key = (image.size, digest)
+    return cache.get_or_make("content images", key, lambda: encode_content(components, image))
+
+
+def _rotary(components: Components, ids: list[torch.Tensor]) -> torch.Tensor:
+    return rotary_rows(components.pos_embed, to_device(torch.cat(ids), components.device))

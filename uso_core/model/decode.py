@@ -1,0 +1,16 @@
+"""From latents to a picture."""
+
+from __future__ import annotations
+
+from diffusers import AutoencoderKL
+
+from uso_core.model.denoise import Latents
+from uso_core.model.geometry import unpack
+from uso_core.model.images import Pixels, tensor_to_pixels
+
+
+def decode(vae: AutoencoderKL, latents: Latents) -> Pixels:
+    """Decode in the VAE's own dtype, which is float32 unless it was loaded otherwise."""
+    scaled = unpack(latents.tokens, latents.size).to(vae.dtype) / vae.config.scaling_factor
+    pixels = vae.decode(scaled + vae.config.shift_factor, return_dict=False)[0]
+    return tensor_to_pixels(pixels.float())

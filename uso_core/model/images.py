@@ -1,0 +1,119 @@
+"""Images as the models take and give them: PIL in any mode, RGB, tensors. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import torch
+from PIL import Image, ImageCms
+
+from uso_core.model.sizes import Size, floor_to, scaled_size
+from uso_core.runtime.transfer import to_host
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """A new RGB image of the same size; no transparency is left in its `info`.
+
+    Alpha is dropped, not composited: what lies under transparent pixels shows, as in the original.
+    Grey of 16 bits (modes I;16 and I) is scaled to 8. F is taken as 0..1 where no value is above
+    1, else as 0..255. CMYK goes through its embedded colour profile where it has a usable one.
+    """
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        rgb = _grey16_to_rgb(image)
+    elif image.mode == "F":
+        rgb = _float_to_rgb(image)
+    elif image.mode == "CMYK":
+        rgb = _cmyk_to_rgb(image)
+    elif image.mode in ("P", "PA", "RGBa"):
+        # By way of RGBA: a palette with several transparent entries warns on the direct way.
+        rgb = image.convert("RGBA").convert("RGB")
+    elif image.mode == "La":
+        rgb = image.convert("LA").convert("RGB")
+    else:
+        rgb = image.convert("RGB")
+    rgb.info.pop("transparency", None)  # SigLIP's processor would composite on white because of it
+    return rgb
+
+
+def fit_content(image: Image.Image, long_size: int) -> Image.Image:
+    """Scale the longer side to `long_size` with LANCZOS, then crop the centre to the 16 px grid."""
+    scaled = scaled_size(Size(*image.size), long_size)
+    if scaled != image.size:
+        image = image.resize(scaled, Image.Resampling.LANCZOS)
+    fitted = floor_to(scaled)
+    if fitted == scaled:
+        return image
+    left, top = (scaled.width - fitted.width) // 2, (scaled.height - fitted.height) // 2
+    return image.crop((left, top, left + fitted.width, top + fitted.height))
+
+
+def image_to_tensor(image: Image.Image) -> torch.Tensor:
+    """An RGB image as [1, 3, H, W], float32, -1 to 1."""
+    pixels = torch.from_numpy(np.array(image))
+    return (pixels.permute(2, 0, 1).unsqueeze(0) / 255) * 2 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """A picture in a device's memory, which nobody has waited for yet.
+
+    Attributes:
+        levels: [H, W, 3], uint8.
+        has_nan: [], bool: a value was NaN; what the model gave is not an image.
+    """
+
+    levels: torch.Tensor
+    has_nan: torch.Tensor
+
+    def to_host(self) -> Pixels:
+        """Copies on the host, to be read when the current stream has come so far."""
+        return Pixels(to_host(self.levels), to_host(self.has_nan))
+
+    def image(self) -> Image.Image:
+        """The RGB image; waits for the device where the pixels are still there.
+
+        Raises:
+            FloatingPointError: it has NaN.
+        """
+        if self.has_nan:
+            raise FloatingPointError("the decoder gave NaN: the weights or the device are at fault")
+        return Image.fromarray(self.levels.cpu().numpy())
+
+
+def tensor_to_pixels(values: torch.Tensor) -> Pixels:
+    """[1, 3, H, W] of -1 to 1 as pixels, on the same device; values outside are clamped."""
+    levels = quantize(values)[0].permute(1, 2, 0).contiguous()
+    return Pixels(levels, values.isnan().any())
+
+
+def quantize(pixels: torch.Tensor) -> torch.Tensor:
+    """-1 to 1 as uint8, truncated like the original does; rounding would be up to a level off."""
+    return (127.5 * (pixels.clamp(-1, 1) + 1)).to(torch.uint8)
+
+
+def _grey16_to_rgb(image: Image.Image) -> Image.Image:
+    levels = np.asarray(image).clip(0, 65535).astype(np.int32)
+    return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
+
+
+def _float_to_rgb(image: Image.Image) -> Image.Image:
+    levels = np.nan_to_num(np.asarray(image), nan=0.0)
+    if levels.max() <= 1:
+        levels = levels * 255
+    return Image.fromarray(levels.clip(0, 255).round().astype(np.uint8)).convert("RGB")
+
+
+def _cmyk_to_rgb(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    if profile:
+        try:
+            source = ImageCms.getOpenProfile(BytesIO(profile))
+            target = ImageCms.createProfile("sRGB")
+            rgb = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+        except ImageCms.PyCMSError:
+            rgb = None  # a broken profile, or not one of CMYK
+        if rgb is not None:
+            return rgb
+    return image.convert("RGB")

@@ -1,0 +1,1 @@
+"""Device tricks that leave the model alone: attention kernels, compiling, streaming, copies."""
