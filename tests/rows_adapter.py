@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipelines import RunConfig
 from pipelines.failures import CODES, Failure
-from pipelines.ledger.key_index import row_key
+from pipelines.keys.index import row_key
 from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.row_identity import Fingerprints, content_hash, derived_seed, shard_of
 from pipelines.record import RunFacts, make_record, record_schema
