@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pipelines.errors import RunError
     from pipelines.manifest.error import ManifestError
 
+    __version__: str
+
 __all__ = ["ConfigError", "ManifestError", "RunConfig", "RunError", "run"]
 
 _MODULE_OF = {
@@ -27,6 +29,8 @@ _MODULE_OF = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute of any type
+    if name == "__version__":
+        return import_module("importlib.metadata").version("uso-batch")
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

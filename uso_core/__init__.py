@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from uso_core.pipeline import USOPipeline
     from uso_core.request import Limits, Parameters, StylizedImage, StylizeRequest
 
+    __version__: str
+
 __all__ = [
     "CheckpointError",
     "InvalidRequestError",
@@ -44,6 +46,8 @@ _MODULE_OF = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute of any type
+    if name == "__version__":
+        return import_module("importlib.metadata").version("uso-batch")
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

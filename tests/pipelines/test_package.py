@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pipelines
+import uso_core
 from tests.fresh_interpreter import loaded_after
 
 
@@ -29,3 +32,7 @@ def test_every_public_name_is_there_and_is_offered() -> None:
     assert set(pipelines.__all__) <= set(dir(pipelines))
     names = [getattr(pipelines, name).__name__ for name in pipelines.__all__]
     assert names == pipelines.__all__  # a module that takes the place of one has a longer name
+
+
+def test_the_version_is_that_of_the_installed_package() -> None:
+    assert pipelines.__version__ == uso_core.__version__ == version("uso-batch")
