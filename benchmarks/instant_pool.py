@@ -9,10 +9,10 @@ from benchmarks.pipeline import NoWork
 from pipelines.config.schema import RunConfig
 from pipelines.dispatch.workers import Event, Finished, Ready
 from pipelines.driver.driver import Driver
-from pipelines.driver.prepare import Job
+from pipelines.driver.prepare import PreparedRun
 from pipelines.driver.signals import StopRequest
 from pipelines.rows import ManifestRow
-from pipelines.telemetry.progress import Board
+from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import RunStats
 from pipelines.worker.activity import Activity
 from pipelines.worker.spec import StylizerSpec
@@ -53,10 +53,10 @@ def instant_config(manifest: Path, output: Path) -> RunConfig:
     return RunConfig.model_validate(run_config(str(manifest), str(output), stylize=stylize))
 
 
-def drive(job: Job, pool: InstantPool) -> RunStats:
+def drive(job: PreparedRun, pool: InstantPool) -> RunStats:
     """Take all rows of a job through the driver."""
     stats = RunStats()
-    driver = Driver(job, stats, Board(None, stats), StopRequest())
+    driver = Driver(job, stats, ProgressReporter(None, stats), StopRequest())
     driver.find_work()
     driver.work(pool)
     driver.close()

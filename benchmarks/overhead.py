@@ -31,7 +31,7 @@ from pipelines.config.output import OutputConfig
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.pending import RowSelection
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
-from pipelines.driver.prepare import Job, prepare
+from pipelines.driver.prepare import PreparedRun, prepare
 from pipelines.driver.recorder import Recorder
 from pipelines.driver.run import run
 from pipelines.fetch.fetcher import Fetcher
@@ -127,14 +127,14 @@ def _each(rounds: int, work: Callable[[], object]) -> float:
     return timed(lambda: [work() for _ in range(rounds)]) / rounds
 
 
-def _pending(job: Job) -> Iterator[ManifestEntry]:
+def _pending(job: PreparedRun) -> Iterator[ManifestEntry]:
     config = job.config
     selection = RowSelection(job.ledger, config.output, config.on_error, RunStats())
     for batch in selection.pending(job.manifest):
         yield from batch
 
 
-def _dispatched(job: Job, entries: list[ManifestEntry], workers: int) -> Iterator[Settled]:
+def _dispatched(job: PreparedRun, entries: list[ManifestEntry], workers: int) -> Iterator[Settled]:
     policy = DispatchPolicy.from_config(job.config.stylize)
     dispatcher = Dispatcher(InstantPool(job.spec, workers), Entries(entries), policy)
     while not dispatcher.done:

@@ -19,7 +19,8 @@ from pipelines.manifest.manifest import Manifest, ManifestError
 from pipelines.manifest.references import is_uri
 from pipelines.manifest.row_parser import ALIASES
 from pipelines.record import record_schema
-from pipelines.storage.storage import StorageError, public_uri
+from pipelines.storage.error import StorageError
+from pipelines.storage.urls import redact_uri
 from uso_core.errors import CheckpointError
 from uso_core.loading.source import ModelCard, describe_model
 from uso_core.request import MAX_SEED, Limits, Parameters
@@ -48,7 +49,7 @@ def describe_command(config_path: Path, overrides: Sequence[str]) -> int:
 
 def _model(config: RunConfig, console: Console, problems: list[Exception]) -> ModelCard | None:
     model = config.model
-    base = screen.one_line(public_uri(model.base))
+    base = screen.one_line(redact_uri(model.base))
     if any(map(is_uri, model.locations)):
         screen.fact(
             console, "model", f"{base}: its files are pulled, and looked at, when a run starts"
@@ -73,7 +74,7 @@ def _manifest(
     except (ManifestError, StorageError) as error:
         _problem(console, "manifest", error, problems)
         return pa.schema([])
-    paths = map(public_uri, config.manifest.paths)
+    paths = map(redact_uri, config.manifest.paths)
     rows = (
         "rows: known when read" if manifest.total_rows is None else f"{manifest.total_rows:,} rows"
     )
@@ -95,7 +96,7 @@ def _stages(config: RunConfig) -> Table:
         ("condition", f"actor, {device}", "images, prompt → tokens, latents", "once per row"),
         ("denoise", f"actor, {device}", "noise → latents", "num_steps per image"),
         ("decode", f"actor, {device}", "latents → RGB image", ""),
-        ("store", "actor", f"image → {output.format}", public_uri(output.path)),
+        ("store", "actor", f"image → {output.format}", redact_uri(output.path)),
         (
             "record",
             "driver",

@@ -20,7 +20,9 @@ from pipelines.config.schema import RunConfig
 from pipelines.ledger.ledger import LedgerError
 from pipelines.manifest.error import ManifestError
 from pipelines.manifest.manifest import Manifest
-from pipelines.storage.storage import Options, Storage, StorageError
+from pipelines.storage.error import StorageError
+from pipelines.storage.filesystems import Options
+from pipelines.storage.storage import Storage
 from pipelines.tools.compose.chosen import ChosenRows
 from pipelines.tools.compose.error import ComposeError
 from pipelines.tools.compose.failed import Failed, failed_rows

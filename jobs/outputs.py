@@ -9,7 +9,10 @@ from pathlib import Path
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.ledger.lease import LEASE_PATH
-from pipelines.storage.storage import Options, Storage, StorageError, resolve_secrets
+from pipelines.storage.error import StorageError
+from pipelines.storage.filesystems import Options
+from pipelines.storage.storage import Storage
+from pipelines.storage.urls import resolve_secrets
 
 
 def storage_options(config_path: Path | None) -> Options:

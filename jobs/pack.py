@@ -16,7 +16,8 @@ from jobs.progress import duration
 from pipelines.config.file import ConfigError
 from pipelines.ledger.ledger import LedgerError
 from pipelines.packing.pack import Layout, PackError, PackFacts, PackRequest, pack
-from pipelines.storage.storage import Storage, StorageError
+from pipelines.storage.error import StorageError
+from pipelines.storage.storage import Storage
 
 _EVERY_S = 5.0
 

@@ -21,7 +21,8 @@ from pipelines.errors import RowsChangedError
 from pipelines.ledger.ledger import Ledger, LedgerError
 from pipelines.manifest.manifest import Manifest, ManifestError
 from pipelines.record import record_schema
-from pipelines.storage.storage import Storage, StorageError
+from pipelines.storage.error import StorageError
+from pipelines.storage.storage import Storage
 from pipelines.tools.planning.model import LookedAt, look_at_model
 from pipelines.tools.planning.plan import Plan, ShapePlan, make_plan, survey
 from pipelines.tools.planning.speed import (

@@ -21,7 +21,7 @@ from pipelines.errors import RunError
 from pipelines.ledger.lease import LeaseHeldError
 from pipelines.ledger.ledger import LedgerError
 from pipelines.manifest.manifest import ManifestError
-from pipelines.storage.storage import StorageError
+from pipelines.storage.error import StorageError
 from uso_core.errors import CheckpointError
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,9 @@ from jobs.tables import FailureRow, failure_table
 from pipelines.config.file import ConfigError
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.ledger import LedgerError, count_records, iter_records
-from pipelines.storage.storage import Storage, StorageError, public_uri
+from pipelines.storage.error import StorageError
+from pipelines.storage.storage import Storage
+from pipelines.storage.urls import redact_uri
 
 _COLUMNS = ("id", "status", "outputs", "width", "height", "error")
 
@@ -36,7 +38,7 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
         last_run = read_last_run(storage)
         shown = _first_records(storage, rows) if counts.completed or counts.failed else []
     if not (counts.completed or counts.failed or last_run):
-        exits.say_error(f"{public_uri(output)}: no records and no runs; check the path")
+        exits.say_error(f"{redact_uri(output)}: no records and no runs; check the path")
         return exits.WRONG_INPUT
     console = screen.out()
     if as_json:

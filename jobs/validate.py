@@ -16,7 +16,7 @@ from jobs.outputs import resolved_storage
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest, ManifestError
-from pipelines.storage.storage import StorageError
+from pipelines.storage.error import StorageError
 from pipelines.tools.planning.model import look_at_model
 from pipelines.tools.validation.problems import Findings, findings
 from pipelines.tools.validation.references import Facts, ReferenceCheck

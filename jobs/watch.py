@@ -23,7 +23,9 @@ from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.follow import LedgerFollower
 from pipelines.ledger.lease import Heartbeat, read_holder
 from pipelines.ledger.ledger import LedgerError, count_records
-from pipelines.storage.storage import Storage, StorageError, public_uri
+from pipelines.storage.error import StorageError
+from pipelines.storage.storage import Storage
+from pipelines.storage.urls import redact_uri
 from pipelines.telemetry.last_minute import LastMinute
 
 _SILENCE_S = 60.0  # a driver's heartbeat is renewed every 10 s
@@ -131,7 +133,7 @@ def watch_command(output: str, *, every_s: float, config_path: Path | None) -> i
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     if view is None:
-        exits.say_error(f"{public_uri(output)}: no run; check the path")
+        exits.say_error(f"{redact_uri(output)}: no run; check the path")
         return exits.WRONG_INPUT
     print_counts(storage, counts, view.run, console)
     if view.run["state"] in _CODES:

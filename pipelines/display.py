@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 
-from pipelines.storage.urls import public_uri
+from pipelines.storage.urls import redact_uri
 
 _MOST_READ = 1000
 
@@ -13,10 +13,10 @@ _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlong = 40
 
 
-def shown_value(value: object) -> str:
+def display_value(value: object) -> str:
     """`value` for a message; of bytes only how many they are."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, str):
-        value = public_uri(value[:_MOST_READ])
+        value = redact_uri(value[:_MOST_READ])
     return _SHORT.repr(value)

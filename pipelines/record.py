@@ -15,7 +15,7 @@ from pipelines.rows import (
     Outcome,
     RejectedRow,
     Timings,
-    shown_reference,
+    display_reference,
 )
 from uso_core.request import Parameters
 
@@ -128,8 +128,8 @@ def _inputs(row: ManifestRow | RejectedRow) -> dict[str, Any]:
     content = row.content_image
     return {
         "prompt": row.prompt,
-        "content_image": None if content is None else shown_reference(content),
-        "style_images": [shown_reference(style) for style in row.style_images],
+        "content_image": None if content is None else display_reference(content),
+        "style_images": [display_reference(style) for style in row.style_images],
         "style_weights": row.style_weights,
         **{name: getattr(row.parameters, name) for name in _PARAMETERS},
     }

@@ -148,10 +148,10 @@ class Outcome:
         return (decode + (self.timings.store or 0)) / 1e3
 
 
-def shown_reference(reference: Reference) -> str:
+def display_reference(reference: Reference) -> str:
     """A reference as records and messages show it: inline bytes as their hash.
 
-    Credentials in a URI's user part or signature are left out by `public_uri`.
+    Credentials in a URI's user part or signature are left out by `redact_uri`.
     """
     if isinstance(reference, bytes):
         return f"sha256:{hashlib.sha256(reference).hexdigest()}"

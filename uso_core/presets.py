@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 PresetName = Literal["exact", "fp8", "fp8+cache", "draft", "low_vram", "tiny_vram"]
-Where = Literal["device", "host"]
+Placement = Literal["device", "host"]
 """Where weights are kept. Those on the host are brought to the device layer by layer, each time
 they are needed, while the layer before is at work."""
-Linears = Literal["as_loaded", "float8", "float8_storage"]
+LinearMode = Literal["as_loaded", "float8", "float8_storage"]
 """How the blocks' linear layers work. `float8`: weights and inputs are float8 with a scale for each
 row, those of the inputs taken from the inputs. `float8_storage`: weights are kept in float8 and
 cast to the model's dtype each time they are used."""
@@ -40,11 +40,11 @@ class Preset:
     """
 
     name: PresetName
-    linears: Linears = "as_loaded"
+    linears: LinearMode = "as_loaded"
     cache_threshold: float | None = None
     max_steps: int | None = None
-    transformer: Where = "device"
-    encoders: Where = "device"
+    transformer: Placement = "device"
+    encoders: Placement = "device"
 
     def steps(self, asked: int) -> int:
         """How many steps are drawn where `asked` were asked for."""

@@ -18,7 +18,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from uso_core.loading.dimensions import Dimensions
 from uso_core.model.denoise import Latents
-from uso_core.model.inputs import Form, PreparedRequest
+from uso_core.model.inputs import BatchKey, PreparedRequest
 from uso_core.model.sizes import GRID
 from uso_core.pipeline import USOPipeline
 from uso_core.request import StylizeRequest
@@ -147,21 +147,25 @@ def measure(
         pictures = tuple(way.decode(each) for each in latents)
         times.append((device.now() - start, denoised - conditioned))
     image_s, denoise_s = (sorted(column)[images // 2] for column in zip(*times[1:], strict=True))
-    form, count = prepared[0].form, len(prepared)
+    batch_key, count = prepared[0].batch_key, len(prepared)
     return Measured(
         image_s=image_s / count,
         denoise_s=denoise_s / count,
-        tflops=count * form.num_steps * model.step_flops(tokens(form, model)) / denoise_s / 1e12,
+        tflops=count
+        * batch_key.num_steps
+        * model.step_flops(tokens(batch_key, model))
+        / denoise_s
+        / 1e12,
         peak_gib=device.peak_gib,
         pictures=pictures,
     )
 
 
-def tokens(form: Form, model: Dimensions) -> int:
+def tokens(batch_key: BatchKey, model: Dimensions) -> int:
     """The length of the transformer's sequence."""
-    sizes = [form.size] if form.content is None else [form.size, form.content]
+    sizes = [batch_key.size] if batch_key.content is None else [batch_key.size, batch_key.content]
     pixels = sum(size.width * size.height for size in sizes)
-    return model.text_tokens + form.styles * model.style_tokens + pixels // GRID**2
+    return model.text_tokens + batch_key.styles * model.style_tokens + pixels // GRID**2
 
 
 def _denoised(way: Way, inputs: Sequence[Any]) -> list[Latents]:

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from benchmarks.engine.measure import Device
-from pipelines.worker.device_streams import HostStream, Lanes, lanes_on
-from pipelines.worker.renderer import Drawer
+from pipelines.worker.device_streams import DeviceStreams, HostStream, device_streams
+from pipelines.worker.renderer import Renderer
 from uso_core.pipeline import USOPipeline
 from uso_core.presets import EXACT
 from uso_core.request import StylizeRequest
@@ -35,10 +35,12 @@ def measure_queue(
     pipeline: USOPipeline, requests: Sequence[StylizeRequest], device: Device
 ) -> Queued:
     """Draw a queue of requests twice, after its first one for nothing."""
-    drawing = lanes_on(pipeline.device, EXACT).drawing
-    two_lanes = lanes_on(pipeline.device, EXACT) if device.is_gpu else _two_of_a_cpu()
-    in_turn, pictures = _rows_per_s(Drawer(pipeline, lanes=Lanes(drawing)), requests, device)
-    beside, same = _rows_per_s(Drawer(pipeline, lanes=two_lanes), requests, device)
+    drawing = device_streams(pipeline.device, EXACT).drawing
+    two_lanes = device_streams(pipeline.device, EXACT) if device.is_gpu else _two_of_a_cpu()
+    in_turn, pictures = _rows_per_s(
+        Renderer(pipeline, lanes=DeviceStreams(drawing)), requests, device
+    )
+    beside, same = _rows_per_s(Renderer(pipeline, lanes=two_lanes), requests, device)
     return Queued(in_turn=in_turn, beside=beside, same_bytes=pictures == same)
 
 
@@ -53,7 +55,7 @@ def queue_table(results: dict[str, Queued], count: int) -> list[str]:
 
 
 def _rows_per_s(
-    drawer: Drawer, requests: Sequence[StylizeRequest], device: Device
+    drawer: Renderer, requests: Sequence[StylizeRequest], device: Device
 ) -> tuple[float, list[bytes]]:
     prepared = [drawer.pipeline.prepare(request) for request in requests]
     seeds = [request.seeds for request in requests]
@@ -65,6 +67,6 @@ def _rows_per_s(
     return rate, [drawing.images[0].tobytes() for drawing in drawings]
 
 
-def _two_of_a_cpu() -> Lanes:
+def _two_of_a_cpu() -> DeviceStreams:
     """No gain there; it shows that this runs."""
-    return Lanes(HostStream(), HostStream())
+    return DeviceStreams(HostStream(), HostStream())

@@ -12,8 +12,9 @@ from pipelines.config.file import ConfigError
 from pipelines.config.plain_secrets import plain_secrets
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest, ManifestError
+from pipelines.storage.error import StorageError
 from pipelines.storage.faults import fault_of
-from pipelines.storage.storage import StorageError, public_uri, resolve_secrets
+from pipelines.storage.urls import redact_uri, resolve_secrets
 from pipelines.tools.planning.model import look_at_model
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -87,7 +88,7 @@ def check_manifest(config: RunConfig, *, on_this_machine: bool) -> str:
         return f"not looked at from here: {error}"
     rows = manifest.total_rows
     count = "rows: known when read" if rows is None else f"{rows:,} rows"
-    return f"{', '.join(map(public_uri, paths))}: {count}"
+    return f"{', '.join(map(redact_uri, paths))}: {count}"
 
 
 def _out_of_reach(error: ManifestError) -> bool:

@@ -11,7 +11,9 @@ from typing import Any
 from jobs.cluster.job import Job
 from jobs.outputs import newest_run_file
 from pipelines.ledger.ledger import LedgerError, count_records
-from pipelines.storage.storage import Options, Storage, StorageError
+from pipelines.storage.error import StorageError
+from pipelines.storage.filesystems import Options
+from pipelines.storage.storage import Storage
 
 _PATIENCE_S = 10
 

@@ -18,7 +18,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from jobs.cluster.job import Job, job_of, jobs_named
 from pipelines.on_ray.head_watch import knock
-from pipelines.storage.storage import public_uri
+from pipelines.storage.urls import redact_uri
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
 
@@ -199,7 +199,7 @@ class JobServer:
 
     @property
     def _shown(self) -> str:
-        return public_uri(self.address)
+        return redact_uri(self.address)
 
     @contextmanager
     def _asked(self) -> Iterator[None]:
@@ -222,7 +222,7 @@ class JobServer:
 
 def _check_answers(address: str) -> None:
     """Ray's client has no time-out of its own."""
-    advice = f"--address {public_uri(address)!r}: give a URL such as http://127.0.0.1:8265"
+    advice = f"--address {redact_uri(address)!r}: give a URL such as http://127.0.0.1:8265"
     try:
         parts = urlsplit(address)
         port = parts.port

@@ -15,7 +15,7 @@ from jobs.outputs import storage_options
 from jobs.pace import Pace
 from jobs.progress import duration
 from pipelines.config.file import ConfigError
-from pipelines.storage.storage import Options
+from pipelines.storage.filesystems import Options
 
 _POLL_S = 0.5
 _LINE_EVERY_S = 15

@@ -31,7 +31,8 @@ from jobs.cluster.server import JobServer, JobServerError, Submission
 from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import ManifestError
-from pipelines.storage.storage import StorageError, public_uri
+from pipelines.storage.error import StorageError
+from pipelines.storage.urls import redact_uri
 
 _ENTRYPOINT = f"exec python -m jobs.cli run {CONFIG_FILE}"
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9_-]+")
@@ -126,7 +127,7 @@ def _submission(
             **env,
         },
         pip=pip,
-        metadata={OUTPUT_KEY: public_uri(config.output.path), CONFIG_KEY: config_path.name},
+        metadata={OUTPUT_KEY: redact_uri(config.output.path), CONFIG_KEY: config_path.name},
     )
 
 
@@ -156,7 +157,7 @@ def _say_packed(package: Package, pip: tuple[str, ...], console: Console) -> Non
 
 
 def _say_submitted(server: JobServer, submission: Submission, console: Console) -> None:
-    reach = f"--address {shlex.quote(public_uri(server.address))}"
+    reach = f"--address {shlex.quote(redact_uri(server.address))}"
     screen.fact(console, "submitted", submission.job_id)
     screen.fact(console, "follow", f"uso logs -f {submission.job_id} {reach}")
     screen.fact(console, "stop", f"uso stop {submission.job_id} {reach}")

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pipelines.display import shown_value
+from pipelines.display import display_value
 
 KeyPath = tuple[str | int, ...]
 
@@ -96,7 +96,7 @@ def _problem(path: KeyPath, details: Sequence[ErrorDetails], keys: _Keys) -> str
         if detail["type"] == "value_error":
             return str(detail["ctx"]["error"])
     value = details[0]["input"]
-    shown = f"a value of type {type(value).__name__}" if is_secret(path) else shown_value(value)
+    shown = f"a value of type {type(value).__name__}" if is_secret(path) else display_value(value)
     accepted = keys.accepted(path)
     quotes = ""
     if "text" in accepted and isinstance(value, int | float) and not is_secret(path):

@@ -20,7 +20,7 @@ from pipelines.config.error import (
 )
 from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
-from pipelines.display import shown_value
+from pipelines.display import display_value
 
 __all__ = ["ConfigError", "load_config", "redacted"]
 
@@ -127,7 +127,7 @@ def _override(data: dict[str, Any], override: str) -> KeyPath:
     name, equals, written = override.partition("=")
     path = tuple(name.strip().split("."))
     if not equals or not all(path):
-        raise ConfigError(f"--set: {shown_value(override)} is not of the form a.b=c")
+        raise ConfigError(f"--set: {display_value(override)} is not of the form a.b=c")
     section = data
     for depth, key in enumerate(path[:-1], 1):
         if section.get(key) is None:
@@ -162,7 +162,7 @@ def _misplaced(source: str, data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, 
         if isinstance(value, str) and _VARIABLE.search(value) and not is_secret(path):
             yield (
                 path,
-                f"{shown_value(value)}: ${{NAME}} is replaced in {_REPLACED} only; "
+                f"{display_value(value)}: ${{NAME}} is replaced in {_REPLACED} only; "
                 f"write the value itself, or use --set {key_name(path)}=…",
             )
 

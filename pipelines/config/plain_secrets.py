@@ -8,7 +8,7 @@ from typing import Any
 from pipelines.config.error import KeyPath, is_secret, key_name
 from pipelines.config.redaction import PLACEHOLDER, is_harmless
 from pipelines.config.schema import RunConfig
-from pipelines.storage.urls import public_uri
+from pipelines.storage.urls import redact_uri
 
 _SECRET_WORDS = frozenset(
     {"KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PWD", "CREDENTIAL", "CREDENTIALS", "SAS"}
@@ -38,7 +38,7 @@ def _texts(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, str]]:  # noqa:
 
 
 def _is(path: KeyPath, value: str) -> bool:
-    if public_uri(value) != value:
+    if redact_uri(value) != value:
         return True
     if not is_secret(path) or PLACEHOLDER.search(value):
         return False

@@ -7,8 +7,8 @@ from typing import Any
 
 from pipelines.config.error import KeyPath, is_secret
 from pipelines.config.schema import RunConfig
-from pipelines.rows import shown_reference
-from pipelines.storage.urls import public_uri
+from pipelines.rows import display_reference
+from pipelines.storage.urls import redact_uri
 
 MASK = "***"
 
@@ -43,7 +43,7 @@ def _redacted(path: KeyPath, value: Any) -> Any:  # noqa: ANN401 (any JSON value
         return value
     if is_secret(path) and not is_harmless(path, value):
         return MASK
-    return shown_reference(public_uri(value)) if isinstance(value, str) else value
+    return display_reference(redact_uri(value)) if isinstance(value, str) else value
 
 
 def is_harmless(path: KeyPath, value: object) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from pipelines.dispatch.device_backlog import work_in
-from pipelines.dispatch.row_affinity import FORM_WORTH, Traits, traits_of
+from pipelines.dispatch.row_affinity import BUCKET_WORTH, RowAffinity, affinity_of
 from pipelines.dispatch.tasks import Task
 
 PASSES_PER_WORKER = 16
@@ -30,15 +30,15 @@ class _Waiting:
     """A row at hand, without its images: some of these are kept for a while after it was given."""
 
     number: int  # of those that came before
-    traits: Traits
+    traits: RowAffinity
 
 
 @dataclass(slots=True, eq=False)
 class _Memory:
     """What a worker was given lately: things, the latest last, and the form of its last row."""
 
-    things: OrderedDict[int, None] = field(default_factory=OrderedDict)
-    form: int | None = None
+    keys: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    bucket: int | None = None
 
 
 class RowQueue:
@@ -77,17 +77,17 @@ class RowQueue:
 
     def add(self, task: Task) -> None:
         """Take in a row, behind the others."""
-        row = _Waiting(self._added, traits_of(task.row, batched=self._batched))
+        row = _Waiting(self._added, affinity_of(task.row, batched=self._batched))
         self._added += 1
         self._num_bytes += task.entry.num_bytes
         self._rows[row.number] = row
         self._tasks[row.number] = task
-        for thing, worth in row.traits.things.items():
+        for thing, worth in row.traits.keys.items():
             if thing not in self._having and thing not in self._holders:
                 self._new[worth].append((thing, row))
             self._enter(thing, row)
-        if row.traits.form is not None:
-            self._enter(row.traits.form, row)
+        if row.traits.bucket is not None:
+            self._enter(row.traits.bucket, row)
 
     def sort_longest_first(self) -> None:
         """From now on give the longest row first, whoever asks: no more rows are to come.
@@ -111,7 +111,7 @@ class RowQueue:
 
     def forget(self, worker: str) -> None:
         """A worker has died, and what it kept is gone."""
-        for thing in self._memories.pop(worker, _Memory()).things:
+        for thing in self._memories.pop(worker, _Memory()).keys:
             self._let_go(thing)
 
     @property
@@ -133,9 +133,9 @@ class RowQueue:
     def _candidates(self, memory: _Memory) -> Iterator[_Waiting]:
         """Rows at hand that may suit a worker: near the front, like its last row, or quite new."""
         yield from islice(self._rows.values(), 1, _FROM_THE_FRONT)
-        if memory.form is not None and memory.form in self._having:
-            yield self._having[memory.form][0]
-        for thing in islice(reversed(memory.things), _FROM_MEMORY):
+        if memory.bucket is not None and memory.bucket in self._having:
+            yield self._having[memory.bucket][0]
+        for thing in islice(reversed(memory.keys), _FROM_MEMORY):
             if thing in self._having:
                 yield self._having[thing][0]
         for new in self._new.values():
@@ -144,7 +144,7 @@ class RowQueue:
             if new:
                 yield new[0][1]
 
-    def _fit(self, traits: Traits, memory: _Memory) -> float:
+    def _fit(self, traits: RowAffinity, memory: _Memory) -> float:
         """What it gains to give a row to one worker rather than to another, in TFLOP, roughly.
 
         A thing that this worker alone has saves its encoding. One that nobody has must be encoded
@@ -152,9 +152,9 @@ class RowQueue:
         the same, one of them had better turn to what is new. One that only others have would be
         encoded once more.
         """
-        fit = FORM_WORTH if traits.form is not None and traits.form == memory.form else 0.0
-        mine, holders = memory.things, self._holders
-        for thing, worth in traits.things.items():
+        fit = BUCKET_WORTH if traits.bucket is not None and traits.bucket == memory.bucket else 0.0
+        mine, holders = memory.keys, self._holders
+        for thing, worth in traits.keys.items():
             if thing in mine:
                 fit += worth if holders[thing] == 1 else -worth
             elif thing in holders:
@@ -166,10 +166,10 @@ class RowQueue:
         del self._rows[row.number]
         self._given += 1
         self._num_bytes -= task.entry.num_bytes
-        for thing in row.traits.things:
+        for thing in row.traits.keys:
             self._drop_given(thing)
-        if row.traits.form is not None:
-            self._drop_given(row.traits.form)
+        if row.traits.bucket is not None:
+            self._drop_given(row.traits.bucket)
         return task
 
     def _enter(self, key: int, row: _Waiting) -> None:
@@ -186,17 +186,17 @@ class RowQueue:
         if not having:
             del self._having[key]
 
-    def _remember(self, memory: _Memory, traits: Traits) -> None:
-        memory.form = traits.form
-        things = memory.things
-        for thing in traits.things:
-            if thing in things:
-                things.move_to_end(thing)
+    def _remember(self, memory: _Memory, traits: RowAffinity) -> None:
+        memory.bucket = traits.bucket
+        keys = memory.keys
+        for thing in traits.keys:
+            if thing in keys:
+                keys.move_to_end(thing)
             else:
-                things[thing] = None
+                keys[thing] = None
                 self._holders[thing] = self._holders.get(thing, 0) + 1
-        while len(things) > _REMEMBERED:
-            self._let_go(things.popitem(last=False)[0])
+        while len(keys) > _REMEMBERED:
+            self._let_go(keys.popitem(last=False)[0])
 
     def _let_go(self, thing: int) -> None:
         self._holders[thing] -= 1

@@ -11,7 +11,7 @@ import math
 from pipelines.rows import ManifestRow, Outcome
 
 
-class Turns:
+class DeviceBacklog:
     """The rows that one worker holds, as time on its device. Times are of the caller's clock."""
 
     def __init__(self) -> None:

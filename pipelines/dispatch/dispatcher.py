@@ -20,7 +20,7 @@ from pipelines.dispatch.feeder import AHEAD_BYTES
 from pipelines.dispatch.flow import FlowControl
 from pipelines.dispatch.start_watch import StartWatch
 from pipelines.dispatch.tasks import DispatchPolicy, Settled, Task
-from pipelines.dispatch.worker_table import Crew, Member
+from pipelines.dispatch.worker_table import WorkerState, WorkerTable
 from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, WorkerPool
 from pipelines.failures import Failure
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome
@@ -79,7 +79,7 @@ class Dispatcher:
             most=policy.max_rows_in_flight,
             together=policy.batch_images,
         )
-        self._crew = Crew(policy.row_timeout_s, clock)
+        self._crew = WorkerTable(policy.row_timeout_s, clock)
         self._fresh = RowQueue(batched=policy.batch_images > 1)
         self._retries: deque[Task] = deque()
         self._suspects: deque[Task] = deque()
@@ -282,6 +282,6 @@ class Dispatcher:
             elif not worker.in_flight:
                 worker.isolating = False
 
-    def _give(self, worker: Member, task: Task) -> None:
+    def _give(self, worker: WorkerState, task: Task) -> None:
         self._crew.give(worker, task)
         self._pool.submit(worker.name, task.row)

@@ -13,12 +13,12 @@ PROMPT_WORTH = 4.8
 CONTENT_WORTH = 1.1
 STYLE_WORTH = 0.7
 
-FORM_WORTH = 100.0
+BUCKET_WORTH = 100.0
 """More than all else of a row: to fill a batch saves hundreds of TFLOP's time on small outputs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class RowAffinity:
     """What a row may have in common with others, as hashes: they hold no text and no image.
 
     Attributes:
@@ -27,11 +27,11 @@ class Traits:
             the row is drawn alone.
     """
 
-    things: Mapping[int, float]
-    form: int | None
+    keys: Mapping[int, float]
+    bucket: int | None
 
 
-def traits_of(row: ManifestRow, *, batched: bool) -> Traits:
+def affinity_of(row: ManifestRow, *, batched: bool) -> RowAffinity:
     """The traits of a row.
 
     Args:
@@ -40,13 +40,13 @@ def traits_of(row: ManifestRow, *, batched: bool) -> Traits:
     """
     parameters = row.parameters
     long_size = 0 if row.content_image is None else parameters.content_long_size
-    things = {hash(("prompt", row.prompt)): PROMPT_WORTH}
+    keys = {hash(("prompt", row.prompt)): PROMPT_WORTH}
     if long_size:
-        things[hash(("content", row.content_image, long_size))] = CONTENT_WORTH
+        keys[hash(("content", row.content_image, long_size))] = CONTENT_WORTH
     for style in row.style_images:
-        things[hash(("style", style))] = STYLE_WORTH
-    width, height, form = parameters.width, parameters.height, None
+        keys[hash(("style", style))] = STYLE_WORTH
+    width, height, bucket = parameters.width, parameters.height, None
     # A size that is inferred aims at a megapixel: too large to be drawn together.
     if batched and width and height and width * height <= BATCHED_PIXELS:
-        form = hash((width, height, parameters.num_steps, long_size, len(row.style_images)))
-    return Traits(things, form)
+        bucket = hash((width, height, parameters.num_steps, long_size, len(row.style_images)))
+    return RowAffinity(keys, bucket)

@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from pipelines.dispatch.device_backlog import Turns
+from pipelines.dispatch.device_backlog import DeviceBacklog
 from pipelines.dispatch.tasks import Task
 from pipelines.rows import Outcome
 
 
 @dataclass(slots=True, eq=False)
-class Member:
+class WorkerState:
     """One ready worker.
 
     Attributes:
@@ -24,12 +24,12 @@ class Member:
 
     name: str
     in_flight: dict[str, tuple[Task, float]] = field(default_factory=dict)
-    turns: Turns = field(default_factory=Turns)
+    turns: DeviceBacklog = field(default_factory=DeviceBacklog)
     isolating: bool = False
     has_worked: bool = False
 
 
-class Crew:
+class WorkerTable:
     """Who holds which rows, and until when; most calls look at no more than one worker."""
 
     def __init__(self, row_timeout_s: float, clock: Callable[[], float]) -> None:
@@ -41,13 +41,13 @@ class Crew:
         """
         self._row_timeout_s = row_timeout_s
         self._clock = clock
-        self._members: dict[str, Member] = {}
+        self._members: dict[str, WorkerState] = {}
         self._first_deadline = math.inf  # at most the first one of all rows
 
     def __len__(self) -> int:
         return len(self._members)
 
-    def __iter__(self) -> Iterator[Member]:
+    def __iter__(self) -> Iterator[WorkerState]:
         return iter(self._members.values())
 
     @property
@@ -62,13 +62,13 @@ class Crew:
 
     def join(self, name: str) -> None:
         """A worker is ready."""
-        self._members[name] = Member(name)
+        self._members[name] = WorkerState(name)
 
-    def leave(self, name: str) -> Member | None:
+    def leave(self, name: str) -> WorkerState | None:
         """A worker is gone; None: it was not ready."""
         return self._members.pop(name, None)
 
-    def give(self, member: Member, task: Task) -> None:
+    def give(self, member: WorkerState, task: Task) -> None:
         """A row goes to a worker."""
         # Rows take turns on the device: those that are there may all go first.
         turns, now = len(member.in_flight) + 1, self._clock()
@@ -92,7 +92,7 @@ class Crew:
         member.turns.ended(row_id, outcome, self._clock())
         return member.in_flight.pop(row_id)[0]
 
-    def with_room(self, limit: int) -> Iterator[Member]:
+    def with_room(self, limit: int) -> Iterator[WorkerState]:
         """Workers that hold fewer than `limit` rows, each as often as it has room.
 
         Emptiest first, a row each in turn, so that no worker starts with more than its share. A
@@ -104,7 +104,7 @@ class Crew:
                 if len(member.in_flight) == held:
                     yield member
 
-    def overdue(self) -> list[Member]:
+    def overdue(self) -> list[WorkerState]:
         """Workers that hold a row past its deadline; each is named once."""
         now = self._clock()
         if now <= self._first_deadline:

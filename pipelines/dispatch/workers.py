@@ -25,7 +25,7 @@ class WorkerEnv:
 
 
 @dataclass(frozen=True, slots=True)
-class Watching:
+class WorkerTelemetry:
     """How the workers are watched.
 
     Attributes:

@@ -7,25 +7,25 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
-from pipelines.driver.prepare import Job
+from pipelines.driver.prepare import PreparedRun
 from pipelines.driver.run_file import RunState
 from pipelines.errors import BrokenOffError
 from pipelines.ledger.ledger import LedgerError
 from pipelines.manifest.error import ManifestError
 from pipelines.packing.error import PackError
-from pipelines.storage.storage import StorageError
+from pipelines.storage.error import StorageError
 from pipelines.telemetry.notifier import Notifier
-from pipelines.telemetry.progress import Board
+from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import RunStats, RunSummary
 from pipelines.telemetry.webhook import Event, Webhook
 
 logger = logging.getLogger(__name__)
 
 
-class Announcer:
+class RunAnnouncer:
     """While entered, the run is announced as running; then how it ended."""
 
-    def __init__(self, job: Job, stats: RunStats, board: Board) -> None:
+    def __init__(self, job: PreparedRun, stats: RunStats, board: ProgressReporter) -> None:
         self._job = job
         self._stats = stats
         self._board = board
@@ -35,7 +35,7 @@ class Announcer:
         )
         self._listening = ExitStack()
 
-    def __enter__(self) -> Announcer:
+    def __enter__(self) -> RunAnnouncer:
         """Announce that the run has begun.
 
         Raises:

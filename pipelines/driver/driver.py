@@ -13,13 +13,13 @@ from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.dispatch.workers import WatchedPool
 from pipelines.driver.budget import check_budget
 from pipelines.driver.output_guard import OutputGuard
-from pipelines.driver.prepare import Job
+from pipelines.driver.prepare import PreparedRun
 from pipelines.driver.recorder import Recorder
 from pipelines.driver.signals import StopRequest
 from pipelines.errors import ClusterError
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
-from pipelines.telemetry.progress import Board, Workforce
+from pipelines.telemetry.progress import ProgressReporter, WorkerCounts
 from pipelines.telemetry.stats import Queues, RunStats
 from pipelines.worker.activity import Activity
 
@@ -38,7 +38,9 @@ class Driver:
         reached_end: every row of the manifest that was to be done has its record.
     """
 
-    def __init__(self, job: Job, stats: RunStats, board: Board, stop: StopRequest) -> None:
+    def __init__(
+        self, job: PreparedRun, stats: RunStats, board: ProgressReporter, stop: StopRequest
+    ) -> None:
         self._job = job
         self._stats = stats
         self._board = board
@@ -137,7 +139,7 @@ class Driver:
 
     def _show(self, waiting_for: str) -> None:
         if self._board.due:
-            self._board.show(waiting_for, Workforce(total=self._job.config.stylize.max_actors))
+            self._board.show(waiting_for, WorkerCounts(total=self._job.config.stylize.max_actors))
 
     def _show_work(self, dispatcher: Dispatcher, pool: WatchedPool) -> None:
         if not self._board.due:
@@ -150,7 +152,7 @@ class Driver:
         else:
             waiting_for = _busiest_stage(queues)
         total = self._job.config.stylize.max_actors
-        workforce = Workforce(dispatcher.workers_ready, total, dispatcher.in_flight)
+        workforce = WorkerCounts(dispatcher.workers_ready, total, dispatcher.in_flight)
         self._board.show(waiting_for, workforce, queues)
 
     def _queues(self, dispatcher: Dispatcher, activities: Sequence[Activity]) -> Queues:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipelines.driver.prepare import Job
+from pipelines.driver.prepare import PreparedRun
 from pipelines.driver.signals import StopRequest
 from pipelines.on_ray.shards import write_on_ray
 from pipelines.packing.pack import PackFacts, PackRequest, pack
 from pipelines.storage.storage import Storage
-from pipelines.telemetry.progress import Board
+from pipelines.telemetry.progress import ProgressReporter
 
 
 def pack_dataset(
-    job: Job, board: Board, stop: StopRequest, join: Callable[[], None]
+    job: PreparedRun, board: ProgressReporter, stop: StopRequest, join: Callable[[], None]
 ) -> PackFacts | None:
     """Pack what `output.layout` asks for; what is cut off is gone on with by the next run.
 

@@ -20,17 +20,17 @@ from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
 from pipelines.record import RunFacts, record_schema
-from pipelines.storage.storage import Storage, resolve_secrets
-from pipelines.storage.urls import resolve_variables
+from pipelines.storage.storage import Storage
+from pipelines.storage.urls import resolve_secrets, resolve_variables
 from pipelines.telemetry.webhook import Receiver
-from pipelines.worker.sparse_copy import outline
+from pipelines.worker.sparse_copy import sparse_copy
 from pipelines.worker.spec import StylizerSpec
 from uso_core.loading.dimensions import dimensions_of
 from uso_core.loading.source import ModelSource, describe_model, pin_revisions
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class PreparedRun:
     """One run, ready to begin.
 
     Attributes:
@@ -65,7 +65,7 @@ class Job:
 
 
 @contextmanager
-def prepare(config: RunConfig) -> Iterator[Job]:
+def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     """Check the model's files, the manifest and the output, and hold the output's lease.
 
     Raises:
@@ -82,7 +82,7 @@ def prepare(config: RunConfig) -> Iterator[Job]:
         receiver = Receiver.from_config(config.notify)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    source = pin_revisions(outline(config.model, options))
+    source = pin_revisions(sparse_copy(config.model, options))
     config = _with_revisions(config, source)
     card = describe_model(source)
     manifest = Manifest.open(config, card)
@@ -90,7 +90,7 @@ def prepare(config: RunConfig) -> Iterator[Job]:
     output.check_writable()
     facts = RunFacts(run_id=_new_run_id(), model=card.name, preset=config.model.preset)
     with Lease(output, facts.run_id) as lease:
-        yield Job(
+        yield PreparedRun(
             config=config,
             facts=facts,
             manifest=manifest,

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from pipelines.calibration.measurements import save_calibration
 from pipelines.config.schema import RunConfig
-from pipelines.dispatch.workers import Watching
-from pipelines.driver.announcer import Announcer
+from pipelines.dispatch.workers import WorkerTelemetry
+from pipelines.driver.announcer import RunAnnouncer
 from pipelines.driver.driver import Driver
 from pipelines.driver.packing import pack_dataset
-from pipelines.driver.prepare import Job, prepare
+from pipelines.driver.prepare import PreparedRun, prepare
 from pipelines.driver.signals import StopRequest
 from pipelines.errors import RunError
 from pipelines.on_ray.actors import RayPool, RowWorker
@@ -24,7 +24,7 @@ from pipelines.on_ray.metrics import run_metrics
 from pipelines.on_ray.session import ray_session
 from pipelines.packing.pack import PackFacts
 from pipelines.telemetry.logs import run_in_log
-from pipelines.telemetry.progress import Board
+from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import Listener, RunStats, RunSummary, Snapshot
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
@@ -56,7 +56,7 @@ def run(
         RunError: the run cannot go on; what had ended is committed.
     """
     stats = RunStats()
-    board = Board(listener, stats)
+    board = ProgressReporter(listener, stats)
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         board.show("reading the manifest and the records")
@@ -64,7 +64,7 @@ def run(
         stack.enter_context(run_in_log(job.facts.run_id))
         board.total = job.manifest.total_rows
         stop.let_rows_end()
-        announcer = stack.enter_context(Announcer(job, stats, board))
+        announcer = stack.enter_context(RunAnnouncer(job, stats, board))
         cluster = stack.enter_context(_Cluster(config, board, stop))
         dataset: PackFacts | None = None
         with announcer.telling_of_faults():
@@ -72,7 +72,7 @@ def run(
             stack.callback(driver.close)
             if driver.find_work():
                 cluster.join()
-                watching = Watching(job.facts.run_id, config.logging)
+                watching = WorkerTelemetry(job.facts.run_id, config.logging)
                 pool = RayPool(job.spec, config.stylize, job.worker_env, make_worker, watching)
                 # The pool is closed first: what follows needs no GPU.
                 with run_metrics(job.facts.run_id, board), closing(pool):
@@ -92,7 +92,7 @@ def run(
 class _Cluster(ExitStack):
     """The Ray cluster of a run, joined when something needs it."""
 
-    def __init__(self, config: RunConfig, board: Board, stop: StopRequest) -> None:
+    def __init__(self, config: RunConfig, board: ProgressReporter, stop: StopRequest) -> None:
         super().__init__()
         self._config = config
         self._board = board
@@ -113,7 +113,7 @@ class _Cluster(ExitStack):
         self._stop.install()  # Ray has taken SIGTERM for itself
 
 
-def summarize(job: Job, stats: RunStats, *, interrupted: bool) -> RunSummary:
+def summarize(job: PreparedRun, stats: RunStats, *, interrupted: bool) -> RunSummary:
     """How the run ended, with the output's records taken into account."""
     counts = job.ledger.counts()
     recorded = counts.completed + counts.failed

@@ -5,8 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from pipelines.failures import Failure, FailureCode, RowFailedError
-from pipelines.rows import Reference, shown_reference
-from pipelines.storage.storage import public_uri
+from pipelines.rows import Reference, display_reference
+from pipelines.storage.urls import redact_uri
 
 _TRANSIENT = frozenset({408, 425, 429}) | frozenset(range(500, 600)) - {501, 505}
 _FORBIDDEN = frozenset({401, 402, 403, 407, 451})
@@ -28,7 +28,7 @@ class TransientFetchError(Exception):
 
 def fetch_failed(code: FailureCode, reference: Reference, reason: str) -> RowFailedError:
     """The error that ends a row because of one of its references; shows no credentials."""
-    uri = public_uri(shown_reference(reference))
+    uri = redact_uri(display_reference(reference))
     return RowFailedError(Failure(code, f"{uri}: {reason}", uri=uri))
 
 

@@ -23,7 +23,7 @@ from pipelines.fetch.local import LocalReader
 from pipelines.fetch.objects import PROTOCOLS, ObjectReader
 from pipelines.manifest.references import is_uri
 from pipelines.rows import Reference
-from pipelines.storage.storage import Options
+from pipelines.storage.filesystems import Options
 
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 8.0

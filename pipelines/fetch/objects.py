@@ -12,8 +12,9 @@ from fsspec.core import strip_protocol
 from pipelines.fetch.deadline import Deadline, call_until
 from pipelines.fetch.errors import TransientFetchError, fetch_failed
 from pipelines.fetch.fetched import Fetched, too_large
+from pipelines.storage.error import StorageError
 from pipelines.storage.faults import error_code, fault_of
-from pipelines.storage.storage import Options, StorageError, open_filesystem
+from pipelines.storage.filesystems import Options, open_filesystem
 
 PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf", "memory"})
 

@@ -36,7 +36,7 @@ class Column:
         self._buffer[self._length : length] = values
         self._length = length
 
-    def taken(self, order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    def permuted(self, order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """The values in this order, `[n]`; the column is emptied.
 
         Those of a structured dtype are put in order one field at a time, within the same memory.

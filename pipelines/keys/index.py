@@ -87,7 +87,7 @@ class SortedKeys:
         return found
 
 
-class KeyTable:
+class LsmTable:
     """Keys with a small payload of fixed size each; grows, and the payload last put counts.
 
     New keys stay in a dict; when it is full they become a sorted array, and arrays are merged when
@@ -153,11 +153,11 @@ class KeyTable:
         high, low = halves_of(b"".join(self._recent))
         settled = SortedKeys.sort(high, low, self._recent_payload[: len(self._recent)])
         self._recent.clear()
-        while self._levels and comes_near(settled, self._levels[-1]):
+        while self._levels and should_merge(settled, self._levels[-1]):
             settled = self._levels.pop().merged_with(settled)
         self._levels.append(settled)
 
 
-def comes_near(smaller: SortedKeys, larger: SortedKeys) -> bool:
+def should_merge(smaller: SortedKeys, larger: SortedKeys) -> bool:
     """Whether two arrays are to be merged, so that there are few and each key moves rarely."""
     return len(larger) < _RATIO * len(smaller)

@@ -14,9 +14,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.keys.index import SortedKeys, UInt64, comes_near, halves_of
+from pipelines.keys.index import SortedKeys, UInt64, halves_of, should_merge
+from pipelines.storage.error import StorageError
 from pipelines.storage.faults import fault_of
-from pipelines.storage.storage import StorageError
 
 _RECENT = 1 << 16
 _MERGED_AT_ONCE = 1 << 16
@@ -72,7 +72,7 @@ class KeySet:
         order = np.argsort(high)
         settled = _in_a_file(len(order), [(high[order], low[order])])
         self._recent.clear()
-        while self._files and comes_near(settled, self._files[-1]):
+        while self._files and should_merge(settled, self._files[-1]):
             larger = self._files.pop()
             merged = len(larger) + len(settled)
             settled = _in_a_file(merged, _merged(larger, settled))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pipelines.keys.index import UInt64
 
 
-def rows_that_count(
+def winning_rows(
     high: UInt64,
     low: UInt64,
     created_at: npt.NDArray[np.int64],

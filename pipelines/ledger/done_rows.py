@@ -50,11 +50,11 @@ class DoneRows:
         found[rows[fits]] = at[rows[fits]]
         return found
 
-    def leave_out(self, records: npt.NDArray[np.int64]) -> None:
+    def skip(self, records: npt.NDArray[np.int64]) -> None:
         """Take note that rows are left out by these records, as `candidates` gave them."""
         self._left_out[records] = True
 
-    def has_left_out(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
+    def has_skipped(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
         """Whether a row with this key was left out, `[n]`."""
         at = self._recorded.find(high, low)
         return (at >= 0) & self._left_out[at] if len(self._left_out) else np.zeros(len(at), bool)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipelines.keys.index import KEY_BYTES, KeyTable, row_keys
+from pipelines.keys.index import KEY_BYTES, LsmTable, row_keys
 from pipelines.ledger.counts import LedgerCounts, count_states
 from pipelines.ledger.parts import FOLDER, LedgerError, Part, PartVanishedError, list_parts
 from pipelines.ledger.row_state import StateCodes, is_completed
@@ -30,7 +30,7 @@ class LedgerFollower:
         """Follow the records in `storage`; nothing is read yet."""
         self._storage = storage
         self._codes = StateCodes()
-        self._table = KeyTable(_DTYPE)
+        self._table = LsmTable(_DTYPE)
         self._rows_by_state: Counter[int] = Counter()
         self._seen: frozenset[str] = frozenset()
 

@@ -17,7 +17,8 @@ from types import TracebackType
 
 import psutil
 
-from pipelines.storage.storage import Storage, StorageError
+from pipelines.storage.error import StorageError
+from pipelines.storage.storage import Storage
 
 logger = logging.getLogger(__name__)
 

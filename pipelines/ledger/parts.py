@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.record import RECORD_FIELDS, RECORD_NAMES
+from pipelines.storage.error import StorageError
 from pipelines.storage.ranged_file import RangedFile
-from pipelines.storage.storage import Storage, StorageError
+from pipelines.storage.storage import Storage
 
 FOLDER = "records"
 _PART_NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")

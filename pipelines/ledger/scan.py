@@ -16,7 +16,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from pipelines.keys.column import Column
 from pipelines.keys.index import SortedKeys, halves_of, row_keys
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
-from pipelines.ledger.dedup import rows_that_count
+from pipelines.ledger.dedup import winning_rows
 from pipelines.ledger.parts import (
     LedgerError,
     Part,
@@ -189,12 +189,12 @@ class _Pass:
         """
         pa.default_memory_pool().release_unused()
         order = np.argsort(self.high.values)
-        high = self.high.taken(order)
-        low = self.low.taken(order)
+        high = self.high.permuted(order)
+        low = self.low.permuted(order)
         completed = is_completed(self.states.values["state"])[order]
         latest_us = int(self.created_at.values.max(initial=0))
-        counting = rows_that_count(high, low, self.created_at.taken(order), completed, order)
-        states = self.states.taken(order)
+        counting = winning_rows(high, low, self.created_at.permuted(order), completed, order)
+        states = self.states.permuted(order)
         counts = np.empty(len(order), bool)
         counts[order] = counting
         if not counting.all():

@@ -15,7 +15,9 @@ from fsspec.implementations.local import LocalFileSystem
 from pipelines.config.inputs import ManifestConfig
 from pipelines.manifest.error import ManifestError
 from pipelines.manifest.source import Format, ManifestFile, patiently
-from pipelines.storage.storage import StorageError, open_filesystem, public_uri
+from pipelines.storage.error import StorageError
+from pipelines.storage.filesystems import open_filesystem
+from pipelines.storage.urls import redact_uri
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -63,7 +65,7 @@ def _find(url: str, config: ManifestConfig, options: Options) -> Sequence[Manife
         return [_download(url, fs, _format(url.partition("?")[0], config))]
     if _is_pattern(fs, path):
         return _choose(url, fs, list(_glob(url, fs, path)), _wanted(config, _FORMATS))
-    info = patiently(public_uri(url), lambda: fs.info(path))
+    info = patiently(redact_uri(url), lambda: fs.info(path))
     if info["type"] == "directory":
         return _choose(url, fs, list(_walk(url, fs, path)), _wanted(config, _FORMATS[:3]))
     return [_file(fs, info, _format(path, config))]
@@ -76,7 +78,7 @@ def _is_pattern(fs: AbstractFileSystem, path: str) -> bool:
 
 
 def _glob(url: str, fs: AbstractFileSystem, pattern: str) -> Iterator[Mapping[str, Any]]:
-    hits = patiently(public_uri(url), lambda: fs.glob(pattern, detail=True))
+    hits = patiently(redact_uri(url), lambda: fs.glob(pattern, detail=True))
     hidden_wanted = PurePosixPath(pattern).name.startswith((".", "_"))
     for path, info in sorted(hits.items()):
         if info["type"] == "directory":
@@ -86,7 +88,7 @@ def _glob(url: str, fs: AbstractFileSystem, pattern: str) -> Iterator[Mapping[st
 
 
 def _walk(url: str, fs: AbstractFileSystem, folder: str) -> Iterator[Mapping[str, Any]]:
-    hits = patiently(public_uri(url), lambda: fs.find(folder, detail=True))
+    hits = patiently(redact_uri(url), lambda: fs.find(folder, detail=True))
     root = folder.rstrip("/") + "/"
     for path, info in sorted(hits.items()):
         if info["type"] == "file" and not _is_hidden(path.removeprefix(root)):
@@ -114,7 +116,7 @@ def _choose(
             return [_file(fs, info, name) for info in chosen]
     wanted = ", ".join(ending for name in formats for ending in _ENDINGS[name])
     held = f"none of the {len(infos)} files there ends in" if infos else "no file there ends in"
-    raise ManifestError(public_uri(url), f"nothing to read: {held} {wanted}")
+    raise ManifestError(redact_uri(url), f"nothing to read: {held} {wanted}")
 
 
 def _format(name: str, config: ManifestConfig) -> Format:
@@ -123,7 +125,7 @@ def _format(name: str, config: ManifestConfig) -> Format:
     ending = PurePosixPath(name).suffix.lower()
     if ending not in _FORMAT_OF:
         raise ManifestError(
-            public_uri(name),
+            redact_uri(name),
             f"its name does not tell its format; set manifest.format, or use one of {_KNOWN}",
         )
     return _FORMAT_OF[ending]
@@ -133,7 +135,7 @@ def _file(fs: AbstractFileSystem, info: Mapping[str, Any], kind: Format) -> Mani
     path = info["name"]
     url = path if isinstance(fs, LocalFileSystem) else fs.unstrip_protocol(path)
     return ManifestFile(
-        uri=public_uri(url),
+        uri=redact_uri(url),
         fs=fs,
         path=path,
         folder=url.rpartition("/")[0] + "/",
@@ -154,9 +156,9 @@ def _download(url: str, fs: AbstractFileSystem, kind: Format) -> ManifestFile:
     # Not every web server answers ranges, and none promises the same file for a run of days.
     folder = _TemporaryFolder()
     copy = f"{folder.path}/manifest"
-    patiently(public_uri(url), lambda: fs.get_file(url, copy))
+    patiently(redact_uri(url), lambda: fs.get_file(url, copy))
     return ManifestFile(
-        uri=public_uri(url),
+        uri=redact_uri(url),
         fs=LocalFileSystem(),
         path=copy,
         folder=url.partition("?")[0].rpartition("/")[0] + "/",

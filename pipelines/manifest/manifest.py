@@ -26,7 +26,7 @@ from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
 from pipelines.manifest.text_readers import TextChunk, read_text, survey_text
 from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
-from pipelines.storage.storage import resolve_secrets
+from pipelines.storage.urls import resolve_secrets
 from uso_core.errors import InvalidRequestError
 from uso_core.loading.source import ModelCard
 
@@ -189,7 +189,7 @@ class Manifest:
             index, num_shards = self._shard
             high, _ = halves_of(keys)
             digests = np.where(high % np.uint64(num_shards) == index, digests, 0)
-        return ids.leave_out(keys, digests)
+        return ids.skip(keys, digests)
 
     def _checked(self, rows: Sequence[_Raw], folder: str, ids: RowIds) -> Iterator[ManifestEntry]:
         identified = [_identify(raw) for raw in rows]

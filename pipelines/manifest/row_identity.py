@@ -16,8 +16,8 @@ from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.config.schema import RunConfig
 from pipelines.manifest import cells
-from pipelines.rows import Reference, shown_reference
-from pipelines.storage.storage import public_uri
+from pipelines.rows import Reference, display_reference
+from pipelines.storage.urls import redact_uri
 from uso_core.errors import InvalidRequestError
 from uso_core.request import MAX_SEED, Parameters
 
@@ -163,8 +163,8 @@ def _file_facts(output: OutputConfig) -> dict[str, object]:
 
 
 def _reference_key(reference: Reference) -> str:
-    shown = shown_reference(reference)
-    return public_uri(shown) if "?" in shown or "@" in shown else shown
+    shown = display_reference(reference)
+    return redact_uri(shown) if "?" in shown or "@" in shown else shown
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a cell holds)

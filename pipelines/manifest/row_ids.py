@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.keys.index import KEY_BYTES, KeyTable, halves_of, row_key
+from pipelines.keys.index import KEY_BYTES, LsmTable, halves_of, row_key
 from pipelines.keys.key_set import KeySet
 from pipelines.ledger.done_rows import DoneRows
 
@@ -22,9 +22,9 @@ class RowIds:
     def __init__(self, done: DoneRows | None = None) -> None:
         self._done = done
         self._given = KeySet()
-        self._repeats = KeyTable(np.dtype(np.uint32))
+        self._repeats = LsmTable(np.dtype(np.uint32))
 
-    def leave_out(self, keys: bytes, digests: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def skip(self, keys: bytes, digests: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which rows of a batch are recorded as done; their ids are given out with that.
 
         Rows whose id a row before them has are not among them.
@@ -44,7 +44,7 @@ class RowIds:
         if len(self._given):
             split = [keys[row * KEY_BYTES : (row + 1) * KEY_BYTES] for row in rows.tolist()]
             rows = rows[~self._given.has(split)]
-        self._done.leave_out(records[rows])
+        self._done.skip(records[rows])
         left_out[rows] = True
         return left_out
 
@@ -66,7 +66,7 @@ class RowIds:
         new = self._given.add(keys)
         if self._done is None:
             return new
-        left_out = self._done.has_left_out(*halves_of(b"".join(keys))).tolist()
+        left_out = self._done.has_skipped(*halves_of(b"".join(keys))).tolist()
         return [is_new and not is_out for is_new, is_out in zip(new, left_out, strict=True)]
 
     def _count(self, key: bytes) -> int:

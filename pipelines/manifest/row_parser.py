@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines.config.inputs import DefaultsConfig
 from pipelines.config.schema import RunConfig
-from pipelines.display import shown_value
+from pipelines.display import display_value
 from pipelines.failures import Failure
 from pipelines.manifest import cells
 from pipelines.manifest.error import ManifestError
@@ -116,8 +116,8 @@ class RowParser:
         """The row, whose own id an earlier row has, under the id `row_id`."""
         message = (
             f"column {self._label('id')}: an earlier row has the id "
-            f"{shown_value(repeated)} too; make ids unique. This row is recorded as "
-            f"{shown_value(row_id)}"
+            f"{display_value(repeated)} too; make ids unique. This row is recorded as "
+            f"{display_value(row_id)}"
         )
         return self._rejected(raw, row_id, "id", message)
 
@@ -192,7 +192,7 @@ class RowParser:
 
     def _message(self, error: InvalidRequestError) -> str:
         return (
-            f"column {self._label(error.field)}: {shown_value(error.value)} "
+            f"column {self._label(error.field)}: {display_value(error.value)} "
             f"is not accepted; give {error.accepted}"
         )
 
@@ -235,5 +235,5 @@ def _check_defaults(defaults: Mapping[str, Any], limits: Limits) -> None:
     except InvalidRequestError as error:
         raise ManifestError(
             f"defaults.{error.field}",
-            f"{shown_value(error.value)} is not accepted; give {error.accepted}",
+            f"{display_value(error.value)} is not accepted; give {error.accepted}",
         ) from error

@@ -26,8 +26,8 @@ from pipelines.dispatch.workers import (
     Raised,
     Ready,
     StartFailed,
-    Watching,
     WorkerEnv,
+    WorkerTelemetry,
 )
 from pipelines.on_ray.head_watch import HeadWatch
 from pipelines.rows import ManifestRow, Outcome
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # in Ray's tracebacks
-_UNWATCHED = Watching()
+_UNWATCHED = WorkerTelemetry()
 _ASKED_AT_ONCE = 64  # actors, for their activity: a call takes the driver 0.2 ms, twice a second
 _SPARE_THREADS = 1  # of an actor, beside one per row: `info` is answered while rows are worked on
 
@@ -73,7 +73,7 @@ class _Actor:
     told from one that waits for a node.
     """
 
-    def __init__(self, secrets: Mapping[str, str], watching: Watching) -> None:
+    def __init__(self, secrets: Mapping[str, str], watching: WorkerTelemetry) -> None:
         os.environ.update(secrets)
         log_of_worker(watching.logging, watching.run_id)
         self._run_id = watching.run_id
@@ -120,7 +120,7 @@ class RayPool:
         config: StylizeConfig,
         env: WorkerEnv,
         make: Callable[[StylizerSpec], RowWorker],
-        watching: Watching = _UNWATCHED,
+        watching: WorkerTelemetry = _UNWATCHED,
     ) -> None:
         self._spec = spec
         self._secrets = env.secret

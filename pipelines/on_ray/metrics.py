@@ -22,14 +22,14 @@ from pipelines.telemetry.metrics import Metric
 from pipelines.worker.activity import Activity
 
 if TYPE_CHECKING:  # the driver's: an actor would load all of them for nothing
-    from pipelines.telemetry.progress import Board
+    from pipelines.telemetry.progress import ProgressReporter
     from pipelines.telemetry.stats import Snapshot
 
 R = TypeVar("R", bound=RayMetric)
 
 
 @contextmanager
-def run_metrics(run_id: str, board: Board) -> Iterator[None]:
+def run_metrics(run_id: str, board: ProgressReporter) -> Iterator[None]:
     """Export what the board shows, for the time of the block, within a Ray session.
 
     At the end the counters are brought up to date and the gauges that tell of rows and actors at

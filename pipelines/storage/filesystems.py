@@ -9,7 +9,7 @@ import fsspec
 from fsspec import AbstractFileSystem
 
 from pipelines.storage.error import StorageError
-from pipelines.storage.urls import public_uri
+from pipelines.storage.urls import redact_uri
 
 Options = Mapping[str, Mapping[str, Any]]
 """fsspec options by protocol."""
@@ -37,11 +37,11 @@ def open_filesystem(
     try:
         cls = fsspec.get_filesystem_class(protocol)
     except ImportError as error:
-        raise StorageError(public_uri(url), _how_to_install(protocol)) from error
+        raise StorageError(redact_uri(url), _how_to_install(protocol)) from error
     except ValueError as error:
         known = "a local path, s3://, gs://, az:// or another fsspec protocol"
         reason = f"the protocol {protocol!r} is not known; give {known}"
-        raise StorageError(public_uri(url), reason) from error
+        raise StorageError(redact_uri(url), reason) from error
     names = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
     own = next((dict(options[name]) for name in (protocol, *names) if name in options), {})
     try:
@@ -50,7 +50,7 @@ def open_filesystem(
             fs.connect()  # s3fs looks at most of its options only when it is first used
     except (TypeError, ValueError) as error:
         reason = f"the options under storage.{protocol} are not accepted: {error}"
-        raise StorageError(public_uri(url), reason) from error
+        raise StorageError(redact_uri(url), reason) from error
     return fs, path
 
 

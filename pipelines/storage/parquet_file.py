@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.storage.filesystems import Options
 from pipelines.storage.new_file import new_file
-from pipelines.storage.storage import Options, Storage
+from pipelines.storage.storage import Storage
 
 
 def file_storage(url: str, options: Options | None = None) -> tuple[Storage, str]:

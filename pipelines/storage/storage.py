@@ -23,9 +23,7 @@ from pipelines.storage.faults import Fault, error_code, fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.local_files import copy_file, files_below, is_leftover, write_file
 from pipelines.storage.outage import Outage
-from pipelines.storage.urls import public_uri, resolve_secrets
-
-__all__ = ["Options", "Storage", "StorageError", "open_filesystem", "public_uri", "resolve_secrets"]
+from pipelines.storage.urls import redact_uri
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -60,7 +58,7 @@ class Storage:
         self._fs, root = open_filesystem(url, options, client_retries=False)
         self._root = root.rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
-        self._public = self._root if self._local else public_uri(url).rstrip("/")
+        self._public = self._root if self._local else redact_uri(url).rstrip("/")
 
     @classmethod
     def at(cls, url: str, options: Options | None = None, *, patience_s: float = 120) -> Storage:

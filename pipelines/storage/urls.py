@@ -15,7 +15,7 @@ _SECRET_PREFIXES = ("x-amz-", "x-goog-", "x-oss-")
 _CONTAINER_SCHEMES = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 
 
-def public_uri(uri: str) -> str:
+def redact_uri(uri: str) -> str:
     """`uri` without `user:password@` and without signature or credential query parameters.
 
     Everything else stays as it is written; it never raises, whatever the string.

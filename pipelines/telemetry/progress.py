@@ -15,7 +15,7 @@ _NO_QUEUES = Queues()
 
 
 @dataclass(frozen=True, slots=True)
-class Workforce:
+class WorkerCounts:
     """The workers at one moment.
 
     Attributes:
@@ -29,10 +29,10 @@ class Workforce:
     in_flight: int = 0
 
 
-_NOBODY = Workforce()
+_NOBODY = WorkerCounts()
 
 
-class Board:
+class ProgressReporter:
     """Counts and the state of the workers, as one snapshot at a time.
 
     Attributes:
@@ -61,7 +61,7 @@ class Board:
             self._listeners.remove(listener)
 
     def show(
-        self, waiting_for: str, workforce: Workforce = _NOBODY, queues: Queues = _NO_QUEUES
+        self, waiting_for: str, workforce: WorkerCounts = _NOBODY, queues: Queues = _NO_QUEUES
     ) -> None:
         """Tell the listeners how far the run is."""
         if not self._listeners:
@@ -72,7 +72,7 @@ class Board:
             listener.update(snapshot)
 
     def snapshot(
-        self, waiting_for: str = "", workforce: Workforce = _NOBODY, queues: Queues = _NO_QUEUES
+        self, waiting_for: str = "", workforce: WorkerCounts = _NOBODY, queues: Queues = _NO_QUEUES
     ) -> Snapshot:
         """How far the run is."""
         stats = self._stats

@@ -12,14 +12,14 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from pipelines.worker.denoising import Denoised
-    from uso_core.model.inputs import Form, PreparedRequest
+    from uso_core.model.inputs import BatchKey, PreparedRequest
 
 BATCHED_PIXELS = 640 * 640
 """Outputs up to this size are drawn together: one alone does not keep a large GPU busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
+class Rendered:
     """The images of one request, and the device time they took.
 
     Attributes:
@@ -38,7 +38,7 @@ class Drawing:
 
 
 @dataclass(eq=False, slots=True)
-class Waiting:
+class PendingRequest:
     """One request that is to be drawn.
 
     Attributes:
@@ -51,16 +51,16 @@ class Waiting:
     prepared: PreparedRequest
     seeds: range
     denoised: Denoised | None = None
-    drawing: Drawing | None = None
+    drawing: Rendered | None = None
     alone: bool = False
 
     @property
-    def form(self) -> Form:
+    def batch_key(self) -> BatchKey:
         """What it has in common with those that can be drawn with it."""
-        return self.prepared.form
+        return self.prepared.batch_key
 
 
-class Turn:
+class DeviceLock:
     """The right to give work to a device, which one thread has at a time."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Turn:
                     self._changed.notify_all()
 
 
-class WaitingRoom:
+class BatchQueue:
     """Where requests wait. Safe to use from several threads.
 
     Args:
@@ -101,38 +101,38 @@ class WaitingRoom:
     def __init__(self, most_images: int) -> None:
         self._most_images = most_images
         self._lock = threading.Lock()
-        self._waiting: list[Waiting] = []
+        self._waiting: list[PendingRequest] = []
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def enter(self, request: Waiting) -> None:
+    def enter(self, request: PendingRequest) -> None:
         """Let a request wait."""
         with self._lock:
             self._waiting.append(request)
 
-    def most_images(self, form: Form) -> int:
+    def most_images(self, batch_key: BatchKey) -> int:
         """How many images of a form are drawn together."""
-        small = form.size.width * form.size.height <= BATCHED_PIXELS
+        small = batch_key.size.width * batch_key.size.height <= BATCHED_PIXELS
         return self._most_images if small else 1
 
-    def images_with(self, request: Waiting) -> int:
+    def images_with(self, request: PendingRequest) -> int:
         """How many images would be drawn if a request was called now, its own among them."""
         with self._lock:
             return sum(len(each.seeds) for each in self._fitting(request))
 
-    def call(self, request: Waiting) -> list[Waiting]:
+    def call(self, request: PendingRequest) -> list[PendingRequest]:
         """Take a request out, and those that can be drawn with it, the first to come first."""
         with self._lock:
             called = self._fitting(request)
             self._waiting = [other for other in self._waiting if other not in called]
         return called
 
-    def _fitting(self, request: Waiting) -> list[Waiting]:
-        room = self.most_images(request.form) - len(request.seeds)
+    def _fitting(self, request: PendingRequest) -> list[PendingRequest]:
+        room = self.most_images(request.batch_key) - len(request.seeds)
         fitting = [request]
         for other in self._waiting:
-            fits = len(other.seeds) <= room and other.form == request.form
+            fits = len(other.seeds) <= room and other.batch_key == request.batch_key
             if fits and other is not request and not (request.alone or other.alone):
                 fitting.append(other)
                 room -= len(other.seeds)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 from contextlib import AbstractContextManager
 
-from pipelines.worker.batch_queue import Drawing
+from pipelines.worker.batch_queue import Rendered
 from pipelines.worker.denoising import Denoised
-from pipelines.worker.device_streams import Lanes, Span
+from pipelines.worker.device_streams import DeviceStreams, Timing
 from uso_core.pipeline import USOPipeline
 
 
 class Decoder:
     """Decodes one request at a time; the other threads that call wait."""
 
-    def __init__(self, pipeline: USOPipeline, lanes: Lanes) -> None:
+    def __init__(self, pipeline: USOPipeline, lanes: DeviceStreams) -> None:
         """Use `pipeline` on the decoding lane; without one, on the drawing lane."""
         self._pipeline = pipeline
         self._stream = lanes.decoding or lanes.drawing
@@ -30,7 +30,7 @@ class Decoder:
         """Within, no other thread decodes, and nothing that was decoded is still on the device."""
         return self._lock
 
-    def decode(self, denoised: Denoised) -> Drawing:
+    def decode(self, denoised: Denoised) -> Rendered:
         """Decode a request's images, and wait for them alone.
 
         Raises:
@@ -43,9 +43,9 @@ class Decoder:
                 self._stream.follow(steps.end)
                 begin = self._stream.mark()
                 pixels.append(self._pipeline.decode_pixels(latents).to_host())
-                decoding.append(Span(begin, self._stream.mark()))
+                decoding.append(Timing(begin, self._stream.mark()))
             decoding[-1].end.wait()
-        return Drawing(
+        return Rendered(
             images=tuple(each.image() for each in pixels),
             prompt_truncated=denoised.prompt_truncated,
             condition_ms=denoised.condition.ms,

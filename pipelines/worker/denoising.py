@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipelines.worker.device_streams import Mark, Span, Stream
+from pipelines.worker.device_streams import Marker, Stream, Timing
 from uso_core.model.conditioning import Conditioning
 from uso_core.model.denoise import Latents
 from uso_core.model.inputs import PreparedRequest
@@ -24,9 +24,9 @@ class Denoised:
     """
 
     prompt_truncated: bool
-    condition: Span
+    condition: Timing
     latents: list[Latents] = field(default_factory=list)
-    steps: list[Span] = field(default_factory=list)
+    steps: list[Timing] = field(default_factory=list)
 
 
 class Denoiser:
@@ -36,8 +36,8 @@ class Denoiser:
         """Use `pipeline` on `stream`, which is to be the only one on which it denoises."""
         self._pipeline = pipeline
         self._stream = stream
-        self._begun: Mark | None = None
-        self._ended: Mark | None = None
+        self._begun: Marker | None = None
+        self._ended: Marker | None = None
 
     def await_room(self) -> None:
         """Wait until the steps of the last request have begun.
@@ -75,7 +75,7 @@ class Denoiser:
                 latents = self._pipeline.denoise_batch(
                     [begun[n][0] for n, _ in batch], [seed for _, seed in batch]
                 )
-                steps = Span(begin, self._stream.mark(), images=len(batch))
+                steps = Timing(begin, self._stream.mark(), images=len(batch))
                 for (n, _), each in zip(batch, latents, strict=True):
                     begun[n][1].latents.append(each)
                     begun[n][1].steps.append(steps)
@@ -85,5 +85,5 @@ class Denoiser:
     def _condition(self, prepared: PreparedRequest) -> tuple[Conditioning, Denoised]:
         begin = self._stream.mark()
         conditioning = self._pipeline.condition(prepared)
-        span = Span(begin, self._stream.mark())
+        span = Timing(begin, self._stream.mark())
         return conditioning, Denoised(conditioning.prompt_truncated, span)

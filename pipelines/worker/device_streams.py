@@ -16,13 +16,13 @@ import torch
 from uso_core.presets import Preset
 
 
-class Mark(Protocol):
+class Marker(Protocol):
     """A point in a stream's work: the end of all that was given to it before."""
 
     def wait(self) -> None:
         """Hold this thread, and no other, until the device has come to this point."""
 
-    def ms_since(self, earlier: Mark) -> float:
+    def ms_since(self, earlier: Marker) -> float:
         """Milliseconds from an earlier mark of the same stream, when both were waited for."""
 
 
@@ -32,15 +32,15 @@ class Stream(Protocol):
     def current(self) -> AbstractContextManager[object]:
         """Within, what this thread gives to the device is given to this stream."""
 
-    def mark(self) -> Mark:
+    def mark(self) -> Marker:
         """The point to which the work has been given by now."""
 
-    def follow(self, mark: Mark) -> None:
+    def follow(self, mark: Marker) -> None:
         """Let the device begin what is given next when it has come to another stream's mark."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Timing:
     """Work between two marks of a stream.
 
     Attributes:
@@ -49,8 +49,8 @@ class Span:
         images: how many were drawn in it.
     """
 
-    begin: Mark
-    end: Mark
+    begin: Marker
+    end: Marker
     images: int = 1
 
     @property
@@ -60,7 +60,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Lanes:
+class DeviceStreams:
     """The streams on which a worker draws.
 
     Attributes:
@@ -72,19 +72,19 @@ class Lanes:
     decoding: Stream | None = None
 
 
-def lanes_on(device: torch.device, preset: Preset) -> Lanes:
+def device_streams(device: torch.device, preset: Preset) -> DeviceStreams:
     """The lanes of a device.
 
     A CPU gains nothing from two. Where the VAE's weights come from the host layer by layer, so do
     those of the encoders, by hooks that two threads must not be in at once.
     """
     if device.type != "cuda":
-        return Lanes(HostStream())
+        return DeviceStreams(HostStream())
     drawing = GpuStream(torch.cuda.default_stream(device))
     if preset.encoders == "host":
-        return Lanes(drawing)
+        return DeviceStreams(drawing)
     beside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    return Lanes(drawing, GpuStream(beside))
+    return DeviceStreams(drawing, GpuStream(beside))
 
 
 class HostStream:
@@ -94,27 +94,27 @@ class HostStream:
         """See `Stream`."""
         return nullcontext()
 
-    def mark(self) -> Mark:
+    def mark(self) -> Marker:
         """See `Stream`."""
-        return HostMark(time.perf_counter())
+        return HostMarker(time.perf_counter())
 
-    def follow(self, mark: Mark) -> None:
+    def follow(self, mark: Marker) -> None:
         """See `Stream`."""
         mark.wait()
 
 
 @dataclass(frozen=True, slots=True)
-class HostMark:
+class HostMarker:
     """A moment, in seconds of `time.perf_counter`."""
 
     at_s: float
 
     def wait(self) -> None:
-        """See `Mark`; it has passed."""
+        """See `Marker`; it has passed."""
 
-    def ms_since(self, earlier: Mark) -> float:
-        """See `Mark`."""
-        assert isinstance(earlier, HostMark)
+    def ms_since(self, earlier: Marker) -> float:
+        """See `Marker`."""
+        assert isinstance(earlier, HostMarker)
         return (self.at_s - earlier.at_s) * 1e3
 
 
@@ -134,34 +134,34 @@ class GpuStream:
         """See `Stream`."""
         return torch.cuda.stream(self._stream)
 
-    def mark(self) -> Mark:
+    def mark(self) -> Marker:
         """See `Stream`."""
         event = torch.cuda.Event(enable_timing=True, blocking=True)  # type: ignore[no-untyped-call]
         event.record(self._stream)
-        return GpuMark(event)
+        return GpuMarker(event)
 
-    def follow(self, mark: Mark) -> None:
+    def follow(self, mark: Marker) -> None:
         """See `Stream`."""
-        assert isinstance(mark, GpuMark)
+        assert isinstance(mark, GpuMarker)
         self._stream.wait_event(mark.event)
 
 
 @dataclass(frozen=True, slots=True)
-class GpuMark:
+class GpuMarker:
     """An event; a thread that waits for it sleeps."""
 
     event: torch.cuda.Event
 
     def wait(self) -> None:
-        """See `Mark`.
+        """See `Marker`.
 
         Raises:
             torch.AcceleratorError: the device has failed.
         """
         self.event.synchronize()
 
-    def ms_since(self, earlier: Mark) -> float:
-        """See `Mark`."""
-        assert isinstance(earlier, GpuMark)
+    def ms_since(self, earlier: Marker) -> float:
+        """See `Marker`."""
+        assert isinstance(earlier, GpuMarker)
         milliseconds: float = earlier.event.elapsed_time(self.event)
         return milliseconds

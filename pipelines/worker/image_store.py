@@ -13,7 +13,8 @@ from PIL import Image
 
 from pipelines.config.output import OutputConfig
 from pipelines.failures import Failure, RowFailedError
-from pipelines.storage.storage import Storage, StorageError
+from pipelines.storage.error import StorageError
+from pipelines.storage.storage import Storage
 
 _EXTENSIONS = {"png": "png", "webp": "webp", "jpeg": "jpg"}
 _PNG_LEVEL = 1

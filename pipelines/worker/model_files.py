@@ -19,16 +19,18 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from pipelines.config.model import ModelConfig
 from pipelines.manifest.references import is_uri
+from pipelines.storage.error import StorageError
 from pipelines.storage.faults import fault_of
+from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.local_files import write_file
-from pipelines.storage.storage import Options, StorageError, open_filesystem, public_uri
+from pipelines.storage.urls import redact_uri
 from uso_core.loading import layouts
-from uso_core.loading.layouts import Part, PartName, Tree
+from uso_core.loading.layouts import ComponentFiles, ComponentName, FileListing
 from uso_core.loading.source import LoraFile, ModelSource
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-Find = Callable[[Tree], Mapping[PartName, Part]]
+Find = Callable[[FileListing], Mapping[ComponentName, ComponentFiles]]
 
 _ATTEMPTS = 5
 _STREAMS = 4
@@ -96,7 +98,7 @@ def cache_folder(config: ModelConfig) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "uso-batch"
 
 
-def _base_parts(tree: Tree) -> Mapping[PartName, Part]:
+def _base_parts(tree: FileListing) -> Mapping[ComponentName, ComponentFiles]:
     parts = layouts.base_parts(tree, layouts.layout_of(tree))
     if layouts.holds_uso(tree):
         parts |= layouts.uso_parts(tree)
@@ -107,7 +109,7 @@ def _base_parts(tree: Tree) -> Mapping[PartName, Part]:
 
 def fetch_whole(fs: AbstractFileSystem, remote: str, size: int, target: Path) -> None:
     """Copy a file, all of it."""
-    logger.info("weights_pull uri=%s bytes=%d", public_uri(fs.unstrip_protocol(remote)), size)
+    logger.info("weights_pull uri=%s bytes=%d", redact_uri(fs.unstrip_protocol(remote)), size)
     patiently(lambda: fs.get_file(remote, str(target)))
 
 
@@ -136,14 +138,14 @@ def _pulled(
             if fault is None:
                 raise
             reason = f"the weights could not be pulled: {type(error).__name__}: {error}"
-            raise StorageError(public_uri(url), reason, fault) from error
+            raise StorageError(redact_uri(url), reason, fault) from error
 
 
 class _Pull:
     """One pull of one URL, made while the lock is held."""
 
     def __init__(self, url: str, home: Path, options: Options, fetch: Fetch) -> None:
-        self._url = public_uri(url)
+        self._url = redact_uri(url)
         self._fetch = fetch
         self._fs, path = open_filesystem(url, options)
         self._root = PurePosixPath(path.rstrip("/"))
@@ -165,7 +167,7 @@ class _Pull:
     def folder(self, find: Find) -> Path:
         """Pull what is missing or has changed of the folder at the URL."""
         infos = self._files()
-        parts = find(Tree(self._url, frozenset(infos))).values()
+        parts = find(FileListing(self._url, frozenset(infos))).values()
         needed = {name for part in parts for name in part.names}
         wanted = [name for name in infos if name in needed or infos[name]["size"] <= _SMALL_BYTES]
         with ThreadPoolExecutor(_STREAMS) as pool:

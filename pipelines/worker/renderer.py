@@ -18,12 +18,12 @@ from typing import TypeVar
 import torch
 
 from pipelines.failures import Failure, RowFailedError
-from pipelines.worker.batch_queue import Drawing, Turn, Waiting, WaitingRoom
+from pipelines.worker.batch_queue import BatchQueue, DeviceLock, PendingRequest, Rendered
 from pipelines.worker.decoding import Decoder
 from pipelines.worker.denoising import Denoised, Denoiser
-from pipelines.worker.device_streams import Lanes, lanes_on
+from pipelines.worker.device_streams import DeviceStreams, device_streams
 from pipelines.worker.exit import exit_gpu_lost
-from uso_core.model.inputs import Form, PreparedRequest
+from uso_core.model.inputs import BatchKey, PreparedRequest
 from uso_core.pipeline import USOPipeline
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _CUDA_OUT_OF_MEMORY = 2  # cudaErrorMemoryAllocation
 _Made = TypeVar("_Made")
 
 
-class Drawer:
+class Renderer:
     """Draws with one pipeline; safe to call from several threads, which then take turns.
 
     Where it may, a turn also denoises what other threads wait for, if it is small and of the same
@@ -47,7 +47,7 @@ class Drawer:
         pipeline: USOPipeline,
         *,
         batch_images: int = 1,
-        lanes: Lanes | None = None,
+        lanes: DeviceStreams | None = None,
         on_gpu_lost: Callable[[BaseException], None] = exit_gpu_lost,
     ) -> None:
         """Draw with `pipeline`.
@@ -60,14 +60,14 @@ class Drawer:
         """
         self._pipeline = pipeline
         self._on_gpu_lost = on_gpu_lost
-        lanes = lanes or lanes_on(pipeline.device, pipeline.preset)
-        self._turn = Turn()
+        lanes = lanes or device_streams(pipeline.device, pipeline.preset)
+        self._turn = DeviceLock()
         self._denoiser = Denoiser(pipeline, lanes.drawing)
         self._decoder = Decoder(pipeline, lanes)
         # A step cache decides for a whole batch: a picture would depend on its neighbours.
         has_step_cache = pipeline.preset.cache_threshold is not None
-        self.waiting = WaitingRoom(1 if has_step_cache else batch_images)
-        self._most_that_fit: dict[Form, int] = {}
+        self.waiting = BatchQueue(1 if has_step_cache else batch_images)
+        self._most_that_fit: dict[BatchKey, int] = {}
 
     @property
     def pipeline(self) -> USOPipeline:
@@ -85,13 +85,13 @@ class Drawer:
         """Whether a request is decoded while the device draws the next ones."""
         return self._decoder.is_beside
 
-    def draw(self, prepared: PreparedRequest, seeds: range) -> Drawing:
+    def draw(self, prepared: PreparedRequest, seeds: range) -> Rendered:
         """Draw one image per seed, when it is this thread's turn.
 
         Raises:
             RowFailedError: `out_of_memory`, also after everything that can be freed was.
         """
-        request = Waiting(prepared, seeds)
+        request = PendingRequest(prepared, seeds)
         self.waiting.enter(request)
         try:
             return self._drawn(request)
@@ -99,7 +99,7 @@ class Drawer:
             self._on_gpu_lost(error)
             raise
 
-    def _drawn(self, request: Waiting) -> Drawing:
+    def _drawn(self, request: PendingRequest) -> Rendered:
         with self._turn.take(unless=lambda: self._is_served(request)) as is_ours:
             if is_ours:
                 self._take_turn(request)
@@ -110,11 +110,11 @@ class Drawer:
         with self._turn.take():
             return self._decoded_in_turn(request)
 
-    def _is_served(self, request: Waiting) -> bool:
+    def _is_served(self, request: PendingRequest) -> bool:
         """Whether other threads' turns have done for a request all that is done in turns."""
         return (request.denoised if self._decoder.is_beside else request.drawing) is not None
 
-    def _take_turn(self, request: Waiting) -> None:
+    def _take_turn(self, request: PendingRequest) -> None:
         called = [request] if request.denoised is not None else self._denoise(request)
         if not self._decoder.is_beside:
             request.drawing = self._decoded_in_turn(request)
@@ -123,10 +123,10 @@ class Drawer:
                 if other is not request and other.denoised is not None:
                     self._decode_other(other)
 
-    def _denoise(self, request: Waiting) -> list[Waiting]:
+    def _denoise(self, request: PendingRequest) -> list[PendingRequest]:
         """Give the device a request, and what can be denoised with it; returns them all."""
         self._denoiser.await_room()
-        if self.waiting.images_with(request) < self._most_images(request.form):
+        if self.waiting.images_with(request) < self._most_images(request.batch_key):
             # Given ahead, it would miss those that come while the device is at work.
             self._denoiser.await_end()
         called = self.waiting.call(request)
@@ -137,7 +137,7 @@ class Drawer:
             request.denoised = self._denoised_alone(request)
         return called
 
-    def _decode_other(self, request: Waiting) -> None:
+    def _decode_other(self, request: PendingRequest) -> None:
         try:
             request.drawing = self._decoded_in_turn(request)
         except torch.AcceleratorError:
@@ -145,14 +145,14 @@ class Drawer:
         except Exception:  # it meets it again in its own turn
             logger.exception("decoding_failed")
 
-    def _denoise_together(self, requests: list[Waiting]) -> bool:
+    def _denoise_together(self, requests: list[PendingRequest]) -> bool:
         """Denoise several requests, in smaller batches when memory is short; whether it worked."""
-        form = requests[0].form
-        while (most := self._most_images(form)) > 1:
+        batch_key = requests[0].batch_key
+        while (most := self._most_images(batch_key)) > 1:
             try:
                 results = self._given(requests, most)
             except torch.OutOfMemoryError:
-                logger.warning("batch_out_of_memory images=%d size=%s", most, form.size)
+                logger.warning("batch_out_of_memory images=%d size=%s", most, batch_key.size)
             except torch.AcceleratorError:
                 raise
             except Exception:  # one of them is at fault, and meets it again when it is alone
@@ -164,24 +164,24 @@ class Drawer:
                 return True
             # Outside of any handler: the error's traceback kept the tensors alive.
             _free_memory()
-            self._most_that_fit[form] = most // 2
+            self._most_that_fit[batch_key] = most // 2
         return False
 
-    def _denoised_alone(self, request: Waiting) -> Denoised:
+    def _denoised_alone(self, request: PendingRequest) -> Denoised:
         return self._with_memory(
-            request.form,
-            lambda: self._given([request], self._most_images(request.form))[0],
+            request.batch_key,
+            lambda: self._given([request], self._most_images(request.batch_key))[0],
             lambda: self._given([request], 1)[0],
         )
 
-    def _decoded_in_turn(self, request: Waiting) -> Drawing:
+    def _decoded_in_turn(self, request: PendingRequest) -> Rendered:
         """Decode while no other thread gives the device anything."""
         return self._with_memory(
-            request.form, lambda: self._decoded(request), lambda: self._decoded(request)
+            request.batch_key, lambda: self._decoded(request), lambda: self._decoded(request)
         )
 
     def _with_memory(
-        self, form: Form, first: Callable[[], _Made], again: Callable[[], _Made]
+        self, batch_key: BatchKey, first: Callable[[], _Made], again: Callable[[], _Made]
     ) -> _Made:
         """What `first` makes, in this thread's turn; else what `again` makes of all free memory.
 
@@ -198,23 +198,22 @@ class Drawer:
         raise RowFailedError(
             Failure(
                 "out_of_memory",
-                f"{self.device_name} has too little memory for {form.size.width}x"
-                f"{form.size.height} with {form.styles} styles; ask for a smaller size, or use a "
-                "larger device",
+                f"{self.device_name} has too little memory for {batch_key.size} with "
+                f"{batch_key.styles} styles; ask for a smaller size, or use a larger device",
             )
         )
 
-    def _given(self, requests: Sequence[Waiting], most: int) -> list[Denoised]:
+    def _given(self, requests: Sequence[PendingRequest], most: int) -> list[Denoised]:
         ready = [(each.prepared, each.seeds) for each in requests]
         return _with_one_error_for_short_memory(lambda: self._denoiser.denoise(ready, most))
 
-    def _decoded(self, request: Waiting) -> Drawing:
+    def _decoded(self, request: PendingRequest) -> Rendered:
         denoised = request.denoised
         assert denoised is not None
         return _with_one_error_for_short_memory(lambda: self._decoder.decode(denoised))
 
-    def _most_images(self, form: Form) -> int:
-        return self._most_that_fit.get(form, self.waiting.most_images(form))
+    def _most_images(self, batch_key: BatchKey) -> int:
+        return self._most_that_fit.get(batch_key, self.waiting.most_images(batch_key))
 
 
 def _with_one_error_for_short_memory(make: Callable[[], _Made]) -> _Made:

@@ -15,7 +15,8 @@ from pathlib import Path
 from fsspec import AbstractFileSystem
 
 from pipelines.config.model import ModelConfig
-from pipelines.storage.storage import Options, public_uri
+from pipelines.storage.filesystems import Options
+from pipelines.storage.urls import redact_uri
 from pipelines.worker.model_files import cache_folder, fetch_whole, localize_with, patiently
 from uso_core.loading import fingerprint
 from uso_core.loading.source import ModelSource
@@ -27,7 +28,7 @@ _LENGTH_BYTES = 8
 _MOST_HEADER_BYTES = 100 * 10**6  # safetensors' own limit
 
 
-def outline(config: ModelConfig, options: Options) -> ModelSource:
+def sparse_copy(config: ModelConfig, options: Options) -> ModelSource:
     """The model's source as `model_files.localize` gives it, to be described but not loaded.
 
     `describe_model` and `dimensions_of` say the same of it as of the whole files, and raise the
@@ -49,7 +50,7 @@ def _fetch_outline(fs: AbstractFileSystem, remote: str, size: int, target: Path)
     if size <= fingerprint.WHOLE_BYTES:
         fetch_whole(fs, remote, size, target)
         return
-    logger.info("weights_outline uri=%s bytes=%d", public_uri(fs.unstrip_protocol(remote)), size)
+    logger.info("weights_outline uri=%s bytes=%d", redact_uri(fs.unstrip_protocol(remote)), size)
     with target.open("wb") as file:
         file.truncate(size)
         for start, data in _pieces(fs, remote, size):

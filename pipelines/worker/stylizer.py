@@ -28,7 +28,7 @@ from uso_core.model.cache import Lookups
 from uso_core.request import Parameters, StylizeRequest
 
 if TYPE_CHECKING:
-    from pipelines.worker.batch_queue import Drawing
+    from pipelines.worker.batch_queue import Rendered
     from uso_core.pipeline import USOPipeline
 
 logger = logging.getLogger(__name__)
@@ -56,9 +56,9 @@ class Stylizer:
         """
         # Not before: see their docstrings.
         from pipelines.worker.loading import load_pipeline  # noqa: PLC0415
-        from pipelines.worker.renderer import Drawer  # noqa: PLC0415
+        from pipelines.worker.renderer import Renderer  # noqa: PLC0415
 
-        self._drawer = Drawer((build or load_pipeline)(spec), batch_images=spec.batch_images)
+        self._drawer = Renderer((build or load_pipeline)(spec), batch_images=spec.batch_images)
         self._fetcher = Fetcher(spec.fetch, spec.storage)
         output = Storage.at(spec.output.path, spec.storage, patience_s=spec.output.give_up_after_s)
         self._store = ImageStore(output, spec.output)
@@ -161,7 +161,7 @@ class Stylizer:
         timings: dict[str, float],
         *,
         failure: Failure | None = None,
-        drawing: Drawing | None = None,
+        drawing: Rendered | None = None,
         outputs: tuple[str, ...] = (),
         sha256: tuple[str, ...] = (),
     ) -> Outcome:

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.driver.run import _Cluster
 from pipelines.driver.signals import StopRequest
-from pipelines.telemetry.progress import Board
+from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import RunStats, Snapshot
 from tests.integration.harness import (
     manifest_rows,
@@ -61,7 +61,7 @@ def test_a_machine_without_the_gpus_that_an_actor_needs(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_run_that_packs_joins_its_cluster_once() -> None:
     heard = Heard()
-    with _Cluster(config("unused"), Board(heard, RunStats()), StopRequest()) as cluster:
+    with _Cluster(config("unused"), ProgressReporter(heard, RunStats()), StopRequest()) as cluster:
         cluster.join()
         cluster.join()
     assert heard.waiting_for == ["starting Ray"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.display import shown_value
+from pipelines.display import display_value
 
 
 @pytest.mark.parametrize(
@@ -16,9 +16,9 @@ from pipelines.display import shown_value
     ],
 )
 def test_values_in_messages(value: object, shown: str) -> None:
-    assert shown_value(value) == shown
+    assert display_value(value) == shown
 
 
 @pytest.mark.parametrize("value", ["x" * 10**6, list(range(10**5)), 10**4000, {"a": "x" * 9999}])
 def test_values_in_messages_are_short(value: object) -> None:
-    assert len(shown_value(value)) < 200
+    assert len(display_value(value)) < 200

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pipelines.failures import Failure
-from pipelines.rows import ManifestEntry, ManifestRow, Reference, RejectedRow, shown_reference
+from pipelines.rows import ManifestEntry, ManifestRow, Reference, RejectedRow, display_reference
 from uso_core.request import Parameters
 
 
@@ -17,5 +17,5 @@ def test_the_size_of_an_entry_is_that_of_its_values() -> None:
 
 @pytest.mark.parametrize("inline", [b"PNG", "data:image/png;base64,UE5H", "DATA:;base64,UE5H"])
 def test_images_in_the_manifest_are_shown_as_their_hash(inline: Reference) -> None:
-    assert shown_reference(inline).startswith("sha256:")
-    assert "UE5H" not in shown_reference(inline)
+    assert display_reference(inline).startswith("sha256:")
+    assert "UE5H" not in display_reference(inline)

@@ -24,7 +24,7 @@ def unmerged(transformer: torch.nn.Module) -> dict[str, torch.Tensor]:
     state = {}
     for rule in transformer_rules(2, 3, guidance=True):
         whole = original[rule.source]
-        if rule.form == "halves_swapped":
+        if rule.transform == "halves_swapped":
             whole = torch.cat([whole[len(whole) // 2 :], whole[: len(whole) // 2]])
         rows = [len(module[t]) if t in module else len(whole) for t in rule.targets]
         for target, part in zip(rule.targets, torch.split(whole, rows), strict=True):

@@ -186,7 +186,7 @@ def test_a_weight_multiplies_its_styles_tokens_alone(golden_pipeline: USOPipelin
     weighted = golden_pipeline.condition(replace(request, style_weights=[0.5, 1]))
     assert torch.equal(weighted.context[:, :24], 0.5 * plain.context[:, :24])
     assert torch.equal(weighted.context[:, 24:], plain.context[:, 24:])
-    assert weighted.form == plain.form
+    assert weighted.batch_key == plain.batch_key
 
 
 def test_a_weight_of_zero_is_not_the_same_as_no_style(golden_pipeline: USOPipeline) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors import safe_open
 
 from uso_core.loading import model_configs
-from uso_core.loading.layouts import Part
+from uso_core.loading.layouts import ComponentFiles
 from uso_core.loading.source import ModelSource, find_model, tiny_seed
 
 TEXT_TOKENS = 512
@@ -77,7 +77,7 @@ def _dimensions(flux: dict[str, int], style_tokens: int) -> Dimensions:
     )
 
 
-def _tokens_of_level(projector: Part) -> int:
+def _tokens_of_level(projector: ComponentFiles) -> int:
     """From the header of the projector's file."""
     if projector.tree.folder is not None:
         for path in projector.weight_paths:

@@ -25,7 +25,7 @@ from transformers import (
 
 from uso_core.errors import CheckpointError
 from uso_core.loading.key_mapping import Rule
-from uso_core.loading.layouts import Part, PartName
+from uso_core.loading.layouts import ComponentFiles, ComponentName
 from uso_core.loading.model_configs import encoder_config
 from uso_core.loading.strict_load import Placement, load_strictly
 from uso_core.loading.tensor_files import TensorFiles, leave_out, open_tensor_files
@@ -46,7 +46,7 @@ _BESIDE_SIGLIP_VISION = (
     "head.",
 )
 _BESIDE_T5_ENCODER = ("decoder.", "lm_head.")
-_BESIDE: dict[PartName, tuple[str, ...]] = {
+_BESIDE: dict[ComponentName, tuple[str, ...]] = {
     "text_encoder": _BESIDE_CLIP_TEXT,
     "text_encoder_2": _BESIDE_T5_ENCODER,
     "image_encoder": _BESIDE_SIGLIP_VISION,
@@ -54,7 +54,7 @@ _BESIDE: dict[PartName, tuple[str, ...]] = {
 _T5_TABLE, _T5_TABLE_AGAIN = "shared.weight", "encoder.embed_tokens.weight"
 
 
-def encoder_files(name: PartName, part: Part) -> TensorFiles:
+def encoder_files(name: ComponentName, part: ComponentFiles) -> TensorFiles:
     """The tensors of an encoder's files that are loaded.
 
     Args:
@@ -69,7 +69,7 @@ def encoder_files(name: PartName, part: Part) -> TensorFiles:
     return leave_out(files, _BESIDE[name] + twice)
 
 
-def load_clip(part: Part, tokenizer: CLIPTokenizer, place: Placement) -> CLIPTextModel:
+def load_clip(part: ComponentFiles, tokenizer: CLIPTokenizer, place: Placement) -> CLIPTextModel:
     """CLIP's text tower.
 
     Args:
@@ -90,7 +90,7 @@ def load_clip(part: Part, tokenizer: CLIPTokenizer, place: Placement) -> CLIPTex
     return module
 
 
-def load_siglip(part: Part, place: Placement) -> SiglipVisionModel:
+def load_siglip(part: ComponentFiles, place: Placement) -> SiglipVisionModel:
     """SigLIP's vision tower without its head: styles are made of the layers' states.
 
     Raises:
@@ -108,7 +108,7 @@ def load_siglip(part: Part, place: Placement) -> SiglipVisionModel:
     return module
 
 
-def load_t5(part: Part, place: Placement) -> T5EncoderModel:
+def load_t5(part: ComponentFiles, place: Placement) -> T5EncoderModel:
     """T5's encoder.
 
     Raises:
@@ -127,7 +127,7 @@ def load_t5(part: Part, place: Placement) -> T5EncoderModel:
     return module
 
 
-def load_clip_tokenizer(part: Part) -> CLIPTokenizer:
+def load_clip_tokenizer(part: ComponentFiles) -> CLIPTokenizer:
     """CLIP's tokenizer.
 
     Raises:
@@ -137,7 +137,7 @@ def load_clip_tokenizer(part: Part) -> CLIPTokenizer:
         return CLIPTokenizer.from_pretrained(part.folder, local_files_only=True)
 
 
-def load_t5_tokenizer(part: Part) -> T5Tokenizer:
+def load_t5_tokenizer(part: ComponentFiles) -> T5Tokenizer:
     """T5's tokenizer, from tokenizer.json or from spiece.model alone.
 
     Raises:
@@ -147,7 +147,7 @@ def load_t5_tokenizer(part: Part) -> T5Tokenizer:
         return T5Tokenizer.from_pretrained(part.folder, local_files_only=True)
 
 
-def load_image_processor(part: Part) -> SiglipImageProcessorPil:
+def load_image_processor(part: ComponentFiles) -> SiglipImageProcessorPil:
     """SigLIP's image processor.
 
     Raises:
@@ -158,7 +158,7 @@ def load_image_processor(part: Part) -> SiglipImageProcessorPil:
 
 
 @contextmanager
-def _small_files(part: Part) -> Iterator[None]:
+def _small_files(part: ComponentFiles) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the tokenizers library raises no narrower type

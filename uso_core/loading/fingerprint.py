@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from uso_core.errors import CheckpointError
-from uso_core.loading.layouts import Part, PartName
+from uso_core.loading.layouts import ComponentFiles, ComponentName
 
 WHOLE_BYTES = 64 * 2**20
 """Files up to this size are hashed as a whole, larger ones by samples."""
@@ -17,7 +17,7 @@ SAMPLES = 256
 SAMPLE_BYTES = 64 * 2**10
 
 
-def fingerprint(parts: Mapping[PartName, Part]) -> str:
+def fingerprint(parts: Mapping[ComponentName, ComponentFiles]) -> str:
     """The hash of a model's files, as 64 hexadecimal digits.
 
     It depends on what is in the files and on which part they belong to, not on where they lie or
@@ -55,7 +55,7 @@ def file_digest(path: Path) -> str:
         ) from error
 
 
-def _digest(part: Part, name: str) -> str:
+def _digest(part: ComponentFiles, name: str) -> str:
     if part.tree.commit is not None:
         return f"{part.tree.where}@{part.tree.commit}"
     return file_digest(part.path(name))

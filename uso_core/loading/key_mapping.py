@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-Form = Literal["plain", "halves_swapped", "conv_1x1"]
+Transform = Literal["plain", "halves_swapped", "conv_1x1"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Rule:
 
     source: str
     targets: tuple[str, ...]
-    form: Form = "plain"
+    transform: Transform = "plain"
 
 
 _QKV = ("attn.to_q", "attn.to_k", "attn.to_v")
@@ -153,7 +153,7 @@ def _vae_source(target: str, num_up_blocks: int) -> str:
     return target
 
 
-def _vae_form(target: str) -> Form:
+def _vae_form(target: str) -> Transform:
     return "conv_1x1" if ".attentions.0.to_" in target and target.endswith(".weight") else "plain"
 
 

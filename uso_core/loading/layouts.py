@@ -10,7 +10,7 @@ from typing import Literal
 
 from uso_core.errors import CheckpointError
 
-PartName = Literal[
+ComponentName = Literal[
     "transformer",
     "vae",
     "text_encoder",
@@ -26,7 +26,7 @@ PartName = Literal[
 
 
 @dataclass(frozen=True)
-class Tree:
+class FileListing:
     """The files of one folder, or of one Hub repository at one commit.
 
     Attributes:
@@ -43,7 +43,7 @@ class Tree:
 
 
 @dataclass(frozen=True)
-class Part:
+class ComponentFiles:
     """The files of one part of the model, as names in one tree.
 
     Attributes:
@@ -52,7 +52,7 @@ class Part:
         others: tokenizer files.
     """
 
-    tree: Tree
+    tree: FileListing
     weights: tuple[str, ...] = ()
     config: str | None = None
     others: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ _T5_VOCABULARY = (("tokenizer.json",), ("spiece.model",))
 _TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 _T5_FOLDERS, _CLIP_FOLDERS = ("t5", "t5-xxl"), ("clip", "clip-vit-l14")
 
-_ORIGINAL: dict[PartName, _Wanted] = {
+_ORIGINAL: dict[ComponentName, _Wanted] = {
     "transformer": _Wanted(("", *FLUX_FOLDERS), tuple(_FLUX)),
     "vae": _Wanted(("", *FLUX_FOLDERS), ("ae.safetensors",)),
     "text_encoder": _Wanted(_CLIP_FOLDERS, _ENCODER, "config.json"),
@@ -132,7 +132,7 @@ _ORIGINAL: dict[PartName, _Wanted] = {
     "tokenizer": _Wanted(_CLIP_FOLDERS, others=_CLIP_VOCABULARY),
     "tokenizer_2": _Wanted(_T5_FOLDERS, others=_T5_VOCABULARY),
 }
-_DIFFUSERS_PARTS: dict[PartName, _Wanted] = {
+_DIFFUSERS_PARTS: dict[ComponentName, _Wanted] = {
     "transformer": _Wanted(("transformer",), _DIFFUSERS, "config.json"),
     "vae": _Wanted(("vae",), _DIFFUSERS, "config.json"),
     "text_encoder": _Wanted(("text_encoder",), _ENCODER, "config.json"),
@@ -141,7 +141,7 @@ _DIFFUSERS_PARTS: dict[PartName, _Wanted] = {
     "tokenizer_2": _Wanted(("tokenizer_2",), others=_T5_VOCABULARY),
 }
 _USO_FOLDERS = ("", "uso_flux_v1.0", "USO/uso_flux_v1.0")
-_USO: dict[PartName, _Wanted] = {
+_USO: dict[ComponentName, _Wanted] = {
     "lora": _Wanted(
         (*_USO_FOLDERS, "split_files/loras", "loras"),
         ("dit_lora.safetensors", "uso-flux1-dit-lora-v1.safetensors"),
@@ -175,7 +175,7 @@ def transformer_names() -> frozenset[str]:
     return frozenset(_join(folder, name) for folder in wanted.folders for name in wanted.weights)
 
 
-def layout_of(tree: Tree) -> Literal["original", "diffusers"]:
+def layout_of(tree: FileListing) -> Literal["original", "diffusers"]:
     """Which of the two layouts a base model has.
 
     Raises:
@@ -198,35 +198,37 @@ def layout_of(tree: Tree) -> Literal["original", "diffusers"]:
     return "original"
 
 
-def base_parts(tree: Tree, layout: Literal["original", "diffusers"]) -> dict[PartName, Part]:
+def base_parts(
+    tree: FileListing, layout: Literal["original", "diffusers"]
+) -> dict[ComponentName, ComponentFiles]:
     """The parts of the base model: transformer, VAE, text encoders, tokenizers, settings."""
     parts = _find(tree, _ORIGINAL if layout == "original" else _DIFFUSERS_PARTS, _ADVICE[layout])
     if layout == "original" and "config.json" in tree.names:
-        parts["settings"] = Part(tree, config="config.json")
+        parts["settings"] = ComponentFiles(tree, config="config.json")
     return parts
 
 
-def holds_uso(tree: Tree) -> bool:
+def holds_uso(tree: FileListing) -> bool:
     """Whether the USO files lie in this tree."""
     return all(_find_one(tree, wanted) for wanted in _USO.values())
 
 
-def uso_parts(tree: Tree) -> dict[PartName, Part]:
+def uso_parts(tree: FileListing) -> dict[ComponentName, ComponentFiles]:
     """The LoRA and the projector."""
     return _find(tree, _USO, _ADVICE["uso"])
 
 
-def holds_siglip(tree: Tree) -> bool:
+def holds_siglip(tree: FileListing) -> bool:
     """Whether SigLIP lies in this tree, in the folder `siglip`."""
     return all(_find_one(tree, wanted) for wanted in _siglip("siglip").values())
 
 
-def siglip_parts(tree: Tree, folder: str = "") -> dict[PartName, Part]:
+def siglip_parts(tree: FileListing, folder: str = "") -> dict[ComponentName, ComponentFiles]:
     """The SigLIP encoder and its image processor."""
     return _find(tree, _siglip(folder), _ADVICE["siglip"])
 
 
-def model_name(base: Tree, parts: Mapping[PartName, Part]) -> str:
+def model_name(base: FileListing, parts: Mapping[ComponentName, ComponentFiles]) -> str:
     """What records call a model: a Hub id, or the last part of a folder's path."""
     if base.folder is None or base.commit is not None:
         return base.where
@@ -239,28 +241,30 @@ def model_name(base: Tree, parts: Mapping[PartName, Part]) -> str:
     return folder.name
 
 
-def _siglip(folder: str) -> dict[PartName, _Wanted]:
+def _siglip(folder: str) -> dict[ComponentName, _Wanted]:
     return {
         "image_encoder": _Wanted((folder,), _ENCODER, "config.json"),
         "image_processor": _Wanted((folder,), config="preprocessor_config.json"),
     }
 
 
-def _find(tree: Tree, table: Mapping[PartName, _Wanted], advice: str) -> dict[PartName, Part]:
+def _find(
+    tree: FileListing, table: Mapping[ComponentName, _Wanted], advice: str
+) -> dict[ComponentName, ComponentFiles]:
     found = {name: _find_one(tree, wanted) for name, wanted in table.items()}
     if missing := [f"{name} ({table[name]})" for name, part in found.items() if part is None]:
         raise CheckpointError(tree.where, f"lacks {'; '.join(missing)}. To get it, {advice}")
     return {name: part for name, part in found.items() if part is not None}
 
 
-def _find_one(tree: Tree, wanted: _Wanted) -> Part | None:
+def _find_one(tree: FileListing, wanted: _Wanted) -> ComponentFiles | None:
     for folder in wanted.folders:
         if part := _find_in(tree, folder, wanted):
             return part
     return None
 
 
-def _find_in(tree: Tree, folder: str, wanted: _Wanted) -> Part | None:
+def _find_in(tree: FileListing, folder: str, wanted: _Wanted) -> ComponentFiles | None:
     candidates = (_files_of(tree, _join(folder, name)) for name in wanted.weights)
     weights = next(filter(None, candidates), ())
     config = _join(folder, wanted.config) if wanted.config else None
@@ -271,10 +275,12 @@ def _find_in(tree: Tree, folder: str, wanted: _Wanted) -> Part | None:
         return None
     if wanted.others and not others:
         return None
-    return Part(tree, weights, config, others)
+    return ComponentFiles(tree, weights, config, others)
 
 
-def _vocabulary(tree: Tree, folder: str, groups: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+def _vocabulary(
+    tree: FileListing, folder: str, groups: tuple[tuple[str, ...], ...]
+) -> tuple[str, ...]:
     """The files of each whole group, and the settings beside them; nothing where none is whole."""
     in_folder = [tuple(_join(folder, name) for name in group) for group in groups]
     files = [name for group in in_folder if tree.names.issuperset(group) for name in group]
@@ -282,7 +288,7 @@ def _vocabulary(tree: Tree, folder: str, groups: tuple[tuple[str, ...], ...]) ->
     return (*files, *(name for name in settings if name in tree.names)) if files else ()
 
 
-def _files_of(tree: Tree, name: str) -> tuple[str, ...]:
+def _files_of(tree: FileListing, name: str) -> tuple[str, ...]:
     """The weights file `name` alone, or all of its shards; nothing where one is missing."""
     if name in tree.names:
         return (name,)

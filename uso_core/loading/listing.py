@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from uso_core.errors import CheckpointError
-from uso_core.loading.layouts import DIFFUSERS_MARK, FLUX_FOLDERS, Tree, transformer_names
+from uso_core.loading.layouts import DIFFUSERS_MARK, FLUX_FOLDERS, FileListing, transformer_names
 
 _DEPTH = 3
 """Folders below this depth are not looked into: a wrong path must not walk a whole disk."""
 
 
-def open_tree(location: str, revision: str | None) -> Tree:
+def list_files(location: str, revision: str | None) -> FileListing:
     """List the files at a location; nothing is downloaded.
 
     Args:
@@ -31,7 +31,7 @@ def open_tree(location: str, revision: str | None) -> Tree:
     """
     path = Path(location).expanduser()
     if path.is_dir():
-        return Tree(str(path), _names_below(path), path)
+        return FileListing(str(path), _names_below(path), path)
     if path.is_file():
         return _tree_around(path)
     if not _is_repo_id(location):
@@ -40,7 +40,7 @@ def open_tree(location: str, revision: str | None) -> Tree:
 
     commit = hub.resolve_commit(location, revision)
     names, folder = hub.list_files(location, commit)
-    return Tree(location, names, folder, commit)
+    return FileListing(location, names, folder, commit)
 
 
 def hub_commit(location: str, revision: str | None) -> str | None:
@@ -56,7 +56,7 @@ def hub_commit(location: str, revision: str | None) -> str | None:
     return hub.resolve_commit(location, revision)
 
 
-def download_tree(tree: Tree, names: Iterable[str]) -> Tree:
+def download_tree(tree: FileListing, names: Iterable[str]) -> FileListing:
     """The tree on disk, with at least the files `names`.
 
     Raises:
@@ -69,12 +69,12 @@ def download_tree(tree: Tree, names: Iterable[str]) -> Tree:
     return replace(tree, folder=hub.download(tree.where, tree.commit, names))
 
 
-def _tree_around(file: Path) -> Tree:
+def _tree_around(file: Path) -> FileListing:
     folder = file.parent
     if folder.name in FLUX_FOLDERS and not (folder / DIFFUSERS_MARK).exists():
         folder = folder.parent
     others = transformer_names() - {file.relative_to(folder).as_posix()}
-    return Tree(str(folder), _names_below(folder) - others, folder)
+    return FileListing(str(folder), _names_below(folder) - others, folder)
 
 
 def _names_below(folder: Path) -> frozenset[str]:

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from uso_core.errors import CheckpointError
 from uso_core.loading import layouts
 from uso_core.loading.fingerprint import file_digest, fingerprint
-from uso_core.loading.layouts import Part, PartName, Tree
-from uso_core.loading.listing import download_tree, hub_commit, open_tree
+from uso_core.loading.layouts import ComponentFiles, ComponentName, FileListing
+from uso_core.loading.listing import download_tree, hub_commit, list_files
 from uso_core.request import Limits
 
 TINY_VERSION = 1
@@ -91,7 +91,7 @@ class FoundModel:
 
     name: str
     layout: Literal["original", "diffusers"]
-    parts: Mapping[PartName, Part]
+    parts: Mapping[ComponentName, ComponentFiles]
     loras: tuple[LoraFile, ...] = ()
 
     def downloaded(self) -> FoundModel:
@@ -100,7 +100,7 @@ class FoundModel:
         Raises:
             CheckpointError: the Hub cannot be reached or refuses.
         """
-        wanted: dict[Tree, set[str]] = {}
+        wanted: dict[FileListing, set[str]] = {}
         for part in self.parts.values():
             wanted.setdefault(part.tree, set()).update(part.names)
         local = {tree: download_tree(tree, names) for tree, names in wanted.items()}
@@ -137,7 +137,7 @@ def pin_revisions(source: ModelSource) -> ModelSource:
     """
     if tiny_seed(source.base) is not None:
         return source
-    base = open_tree(source.base, source.base_revision)
+    base = list_files(source.base, source.base_revision)
     pinned = replace(source, base_revision=hub_commit(source.base, source.base_revision))
     if not layouts.holds_uso(base):
         pinned = replace(pinned, uso_revision=hub_commit(source.uso, source.uso_revision))
@@ -153,17 +153,17 @@ def find_model(source: ModelSource) -> FoundModel:
     Raises:
         CheckpointError: there is no such folder or repository, or a file is missing.
     """
-    base = open_tree(source.base, source.base_revision)
+    base = list_files(source.base, source.base_revision)
     layout = layouts.layout_of(base)
     parts = layouts.base_parts(base, layout)
     if layouts.holds_uso(base):
         parts |= layouts.uso_parts(base)
     else:
-        parts |= layouts.uso_parts(open_tree(source.uso, source.uso_revision))
+        parts |= layouts.uso_parts(list_files(source.uso, source.uso_revision))
     if layouts.holds_siglip(base):
         parts |= layouts.siglip_parts(base, "siglip")
     else:
-        parts |= layouts.siglip_parts(open_tree(source.siglip, source.siglip_revision))
+        parts |= layouts.siglip_parts(list_files(source.siglip, source.siglip_revision))
     return FoundModel(layouts.model_name(base, parts), layout, parts, source.loras)
 
 

@@ -99,14 +99,14 @@ def file_shapes(rules: Iterable[Rule], shapes: Mapping[str, Shape]) -> dict[str,
 def _file_shape(rule: Rule, shapes: Mapping[str, Shape]) -> Shape:
     rows = sum(shapes[target][0] for target in rule.targets)
     shape = (rows, *shapes[rule.targets[0]][1:])
-    return (*shape, 1, 1) if rule.form == "conv_1x1" else shape
+    return (*shape, 1, 1) if rule.transform == "conv_1x1" else shape
 
 
 def _read(files: TensorFiles, rule: Rule, start: int, stop: int) -> torch.Tensor:
     if len(rule.targets) > 1:
         return files.read(rule.source, start, stop)
     whole = files.read(rule.source)
-    return torch.cat(whole.chunk(2)[::-1]) if rule.form == "halves_swapped" else whole
+    return torch.cat(whole.chunk(2)[::-1]) if rule.transform == "halves_swapped" else whole
 
 
 def _listed(keys: Sequence[str]) -> str:

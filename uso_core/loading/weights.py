@@ -21,7 +21,7 @@ from uso_core.loading.encoder_weights import (
     load_t5_tokenizer,
 )
 from uso_core.loading.key_mapping import Rule, transformer_rules, vae_rules
-from uso_core.loading.layouts import Part
+from uso_core.loading.layouts import ComponentFiles
 from uso_core.loading.lora import read_lora
 from uso_core.loading.model_configs import transformer_config, vae_config
 from uso_core.loading.source import FoundModel, ModelSource, find_model, limits_of, tiny_seed
@@ -160,7 +160,7 @@ def _load_vae(model: FoundModel, place: Placement) -> AutoencoderKL:
 
 
 def _load_projector(
-    part: Part,
+    part: ComponentFiles,
     image_encoder: SiglipVisionModel,
     transformer: FluxTransformer2DModel,
     place: Placement,

@@ -12,7 +12,7 @@ from uso_core.model.cache import ByteBoundedCache
 from uso_core.model.components import Components, rotary_rows
 from uso_core.model.encoders import TextEmbeds, encode_content, encode_style, encode_text
 from uso_core.model.geometry import position_ids
-from uso_core.model.inputs import Form, PreparedRequest
+from uso_core.model.inputs import BatchKey, PreparedRequest
 from uso_core.runtime.transfer import to_device
 
 
@@ -38,7 +38,7 @@ class Conditioning:
     content: torch.Tensor
     context_rotary: torch.Tensor
     image_rotary: torch.Tensor
-    form: Form
+    batch_key: BatchKey
     guidance: float
     prompt_truncated: bool
 
@@ -53,8 +53,8 @@ def make_conditioning(
         for pixels, weight in zip(prepared.styles, prepared.style_weights, strict=True)
     ]
     context = torch.cat([*styles, text.context], dim=1)
-    form = prepared.form
-    sizes = [form.size] if form.content is None else [form.size, form.content]
+    batch_key = prepared.batch_key
+    sizes = [batch_key.size] if batch_key.content is None else [batch_key.size, batch_key.content]
     if prepared.content is None:
         content = text.pooled.new_empty(1, 0, components.transformer.config.in_channels)
     else:
@@ -66,7 +66,7 @@ def make_conditioning(
         content=content,
         context_rotary=_rotary(components, [context_ids]),
         image_rotary=_rotary(components, position_ids(sizes)),
-        form=form,
+        batch_key=batch_key,
         guidance=prepared.guidance,
         prompt_truncated=text.truncated,
     )

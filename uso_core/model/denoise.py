@@ -68,15 +68,15 @@ def denoise(
     Raises:
         ValueError: the requests have different forms.
     """
-    form = conditionings[0].form
-    if any(conditioning.form != form for conditioning in conditionings):
+    batch_key = conditionings[0].batch_key
+    if any(conditioning.batch_key != batch_key for conditioning in conditionings):
         raise ValueError("only requests of the same form are drawn together")
     transformer = components.transformer
     context = torch.cat([conditioning.context for conditioning in conditionings])
     content = torch.cat([conditioning.content for conditioning in conditionings])
-    tokens = _noise(transformer, form.size, seeds, context)
+    tokens = _noise(transformer, batch_key.size, seeds, context)
     scheduler = make_scheduler(
-        form.num_steps, form.size, context.device, is_shifted=components.is_guided
+        batch_key.num_steps, batch_key.size, context.device, is_shifted=components.is_guided
     )
     embeddings = step_embeddings(
         components.time_text_embed,
@@ -97,8 +97,8 @@ def denoise(
             )[0][:, : tokens.shape[1]]
             tokens = scheduler.step(velocity, timestep, tokens, return_dict=False)[0]
             if on_step is not None:
-                on_step(step + 1, form.num_steps)
-    return [Latents(image, form.size) for image in tokens[:, None]]
+                on_step(step + 1, batch_key.num_steps)
+    return [Latents(image, batch_key.size) for image in tokens[:, None]]
 
 
 def _noise(

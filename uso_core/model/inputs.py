@@ -14,7 +14,7 @@ from uso_core.request import Limits, StylizeRequest
 
 
 @dataclass(frozen=True)
-class Form:
+class BatchKey:
     """What requests must have in common to be drawn as one batch.
 
     Attributes:
@@ -53,10 +53,10 @@ class PreparedRequest:
     style_weights: tuple[float, ...]
 
     @property
-    def form(self) -> Form:
+    def batch_key(self) -> BatchKey:
         """What it must have in common with others to be drawn with them."""
         content = None if self.content is None else Size(*self.content.size)
-        return Form(self.size, content, len(self.styles), self.num_steps)
+        return BatchKey(self.size, content, len(self.styles), self.num_steps)
 
 
 def prepare(

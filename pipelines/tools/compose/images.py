@@ -12,7 +12,8 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.manifest.source import patiently
-from pipelines.storage.storage import Options, open_filesystem, public_uri
+from pipelines.storage.filesystems import Options, open_filesystem
+from pipelines.storage.urls import redact_uri
 from pipelines.tools.compose.error import ComposeError
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
@@ -60,14 +61,14 @@ def _find(place: str, options: Options) -> FoundImages:
     if not (local and Path(path).exists()) and any(character in path for character in "*?["):
         names = sorted(_matches(place, fs, path))
     else:
-        info = patiently(public_uri(place), lambda: fs.info(path))
+        info = patiently(redact_uri(place), lambda: fs.info(path))
         if info["type"] != "directory":
             return FoundImages([_uri(fs, info["name"])])
         names = sorted(_below(place, fs, path))
     images = [name for name in names if name.lower().endswith(ENDINGS)]
     if not images:
         wanted = ", ".join(ENDINGS)
-        raise ComposeError(f"{public_uri(place)}: no image is there (a file that ends in {wanted})")
+        raise ComposeError(f"{redact_uri(place)}: no image is there (a file that ends in {wanted})")
     endings = (PurePosixPath(name).suffix.lower() for name in names)
     left_out = Counter(ending for ending in endings if ending not in ENDINGS)
     return FoundImages([_uri(fs, name) for name in images], left_out)
@@ -75,7 +76,7 @@ def _find(place: str, options: Options) -> FoundImages:
 
 def _matches(place: str, fs: AbstractFileSystem, pattern: str) -> Iterator[str]:
     hits: dict[str, dict[str, Any]] = patiently(
-        public_uri(place), lambda: fs.glob(pattern, detail=True)
+        redact_uri(place), lambda: fs.glob(pattern, detail=True)
     )
     for name, info in hits.items():
         if info["type"] == "directory":
@@ -85,7 +86,7 @@ def _matches(place: str, fs: AbstractFileSystem, pattern: str) -> Iterator[str]:
 
 
 def _below(place: str, fs: AbstractFileSystem, folder: str) -> Iterator[str]:
-    names: list[str] = patiently(public_uri(place), lambda: fs.find(folder))
+    names: list[str] = patiently(redact_uri(place), lambda: fs.find(folder))
     root = folder.rstrip("/")
     return (name for name in names if "/." not in name.removeprefix(root))
 

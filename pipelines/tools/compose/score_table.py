@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.config.inputs import ManifestConfig
-from pipelines.keys.index import KeyTable, row_key
+from pipelines.keys.index import LsmTable, row_key
 from pipelines.manifest.cells import identifier
 from pipelines.manifest.columns import ColumnPlan
 from pipelines.manifest.files import find_files
@@ -17,7 +17,7 @@ from pipelines.manifest.parquet_reader import parquet_batches, raw_rows, survey_
 from pipelines.manifest.row_parser import RawRow, UnreadableRow
 from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.text_readers import TextChunk, read_text, survey_text
-from pipelines.storage.storage import Options
+from pipelines.storage.filesystems import Options
 from pipelines.tools.compose.error import ComposeError
 from uso_core.errors import InvalidRequestError
 
@@ -45,7 +45,7 @@ class ScoreTable:
                 no id.
             ManifestError: the table is not there or cannot be read.
         """
-        self._scores = KeyTable(np.float64)
+        self._scores = LsmTable(np.float64)
         for file in find_files(ManifestConfig.model_validate({"path": url}), options):
             for chunk in _chunks(file.looked_at(), column):
                 keys = [row_key(row_id) for row_id, _ in chunk]

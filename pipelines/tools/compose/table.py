@@ -27,7 +27,7 @@ from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import UnreadableRow
 from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.text_readers import read_text, survey_text
-from pipelines.storage.storage import resolve_secrets
+from pipelines.storage.urls import resolve_secrets
 from pipelines.tools.compose.error import ComposeError
 from pipelines.tools.compose.names import stem
 from pipelines.tools.compose.pairing import Rows

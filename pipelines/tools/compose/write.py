@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from pipelines.keys.index import row_keys
 from pipelines.keys.key_set import KeySet
+from pipelines.storage.filesystems import Options
 from pipelines.storage.parquet_file import file_storage, new_parquet
-from pipelines.storage.storage import Options
 from pipelines.tools.compose.error import ComposeError
 from pipelines.tools.compose.pairing import Rows
 

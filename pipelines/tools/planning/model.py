@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipelines.config.model import ModelConfig
 from pipelines.manifest.references import is_uri
-from pipelines.storage.storage import public_uri
+from pipelines.storage.urls import redact_uri
 from uso_core.errors import CheckpointError
 from uso_core.loading.source import ModelCard, ModelSource, describe_model
 from uso_core.request import Limits
@@ -30,7 +30,7 @@ class LookedAt:
 def look_at_model(config: ModelConfig) -> LookedAt:
     """The model's card, from its small files; nothing is pulled and nothing raised."""
     source = config.source
-    stand_in = ModelCard(public_uri(config.base), "original", Limits(), "")
+    stand_in = ModelCard(redact_uri(config.base), "original", Limits(), "")
     if any(map(is_uri, config.locations)):
         return LookedAt(stand_in, source, "its files are pulled, and looked at, when a run starts")
     try:

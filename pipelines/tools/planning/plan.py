@@ -14,7 +14,7 @@ from pipelines.keys.index import row_key
 from pipelines.keys.key_set import KeySet
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
-from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow, shown_reference
+from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow, display_reference
 from pipelines.telemetry.stats import RunStats
 from pipelines.tools.planning.speed import Basis, Speed
 from uso_core.request import Limits
@@ -210,8 +210,8 @@ class _Counter:
         rows = [entry.row for entry in entries if isinstance(entry.row, ManifestRow)]
         self._rejected += sum(isinstance(entry.row, RejectedRow) for entry in entries)
         self._shapes.update(Shape.of(row, self._limits) for row in rows)
-        contents = {shown_reference(row.content_image) for row in rows if row.content_image}
-        styles = {shown_reference(style) for row in rows for style in row.style_images}
+        contents = {display_reference(row.content_image) for row in rows if row.content_image}
+        styles = {display_reference(style) for row in rows for style in row.style_images}
         self._contents.add([row_key(uri) for uri in contents])
         self._styles.add([row_key(uri) for uri in styles])
         self._prompts.add([row_key(prompt) for prompt in {row.prompt for row in rows}])

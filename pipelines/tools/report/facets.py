@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipelines.storage.storage import public_uri
+from pipelines.storage.urls import redact_uri
 from pipelines.tools.report.links import short_name
 from pipelines.tools.report.records import drawing_seconds
 from pipelines.tools.report.row_table import Row
@@ -89,8 +89,8 @@ class Facets:
             "code": _encoded(self._code, "<u2"),
             "styles": [
                 {
-                    "uri": visible(public_uri(uri)),
-                    "name": visible(short_name(public_uri(uri)), 200),
+                    "uri": visible(redact_uri(uri)),
+                    "name": visible(short_name(redact_uri(uri)), 200),
                     "rows": rows,
                 }
                 for uri, rows in self._styles

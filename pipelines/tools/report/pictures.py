@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pipelines.storage.storage import Storage, public_uri
+from pipelines.storage.storage import Storage
+from pipelines.storage.urls import redact_uri
 from pipelines.tools.report.links import link, path_in_output, public_link, short_name
 from pipelines.tools.report.row_table import Row, RowTable
 from pipelines.tools.report.values import visible
@@ -87,13 +88,13 @@ class Gallery:
         """A picture as JSON values: `uri`, and those of `name, thumb, full, link, why` it has."""
         made, why = self._table.picture(picture.key)
         values = {
-            "uri": visible(public_uri(picture.uri)),
+            "uri": visible(redact_uri(picture.uri)),
             "thumb": thumbnail_path(picture.key) if made else None,
             "why": None if made else why,
         }
         if picture.owner == "reference":
-            values["name"] = visible(short_name(public_uri(picture.uri)), 200)
-            values["link"] = public_link(public_uri(picture.uri))
+            values["name"] = visible(short_name(redact_uri(picture.uri)), 200)
+            values["link"] = public_link(redact_uri(picture.uri))
         else:
             values["full"] = self._full(picture)
         return {name: value for name, value in values.items() if value is not None}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config.inputs import FetchConfig
-from pipelines.storage.storage import Options
+from pipelines.storage.filesystems import Options
 from pipelines.tools.report.bounded_pool import BoundedPool
 from pipelines.tools.report.distances import Distances, PicturePair, pairs_of
 from pipelines.tools.report.error import ReportError

@@ -18,7 +18,8 @@ from pipelines.failures import RowFailedError
 from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image
-from pipelines.storage.storage import Options, StorageError
+from pipelines.storage.error import StorageError
+from pipelines.storage.filesystems import Options
 from pipelines.tools.report.bounded_pool import BoundedPool
 from pipelines.tools.report.distances import PicturePair
 from pipelines.tools.report.links import path_in_output

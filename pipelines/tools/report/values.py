@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any
 
-from pipelines.display import shown_value
+from pipelines.display import display_value
 
 _MOST_TEXT = 4000
 _LARGEST_JS_INTEGER = 2**53
@@ -43,7 +43,7 @@ def shown(value: object) -> str | int | float | bool | None:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, bytes):
-        return shown_value(value)
+        return display_value(value)
     if isinstance(value, (list, dict)):
         return visible(json.dumps(value, ensure_ascii=False, default=_nested))
     return visible(str(value))
@@ -61,4 +61,4 @@ def as_script(name: str, value: object) -> bytes:
 
 
 def _nested(value: Any) -> str:  # noqa: ANN401 (whatever Arrow gives)
-    return shown_value(value) if isinstance(value, bytes) else str(value)
+    return display_value(value) if isinstance(value, bytes) else str(value)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.storage.filesystems import Options
 from pipelines.storage.parquet_file import file_storage, new_parquet
-from pipelines.storage.storage import Options
 
 Severity = Literal["error", "note"]
 

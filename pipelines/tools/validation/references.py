@@ -14,8 +14,9 @@ from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image
 from pipelines.keys.index import row_key
-from pipelines.rows import ManifestEntry, ManifestRow, Reference, shown_reference
-from pipelines.storage.storage import Options, public_uri
+from pipelines.rows import ManifestEntry, ManifestRow, Reference, display_reference
+from pipelines.storage.filesystems import Options
+from pipelines.storage.urls import redact_uri
 from pipelines.tools.validation.problems import Problem
 from uso_core.errors import InvalidRequestError
 from uso_core.model.sizes import Size, content_size, output_size
@@ -217,11 +218,11 @@ def _first_uses(entries: Iterable[ManifestEntry], wanted: set[bytes]) -> Iterato
 
 def _key(reference: Reference) -> bytes:
     """By what is fetched: a signature is a part of it."""
-    return row_key(reference if isinstance(reference, str) else shown_reference(reference))
+    return row_key(reference if isinstance(reference, str) else display_reference(reference))
 
 
 def _shown(reference: Reference) -> str:
-    return public_uri(shown_reference(reference))
+    return redact_uri(display_reference(reference))
 
 
 def _area(size: Size) -> int:

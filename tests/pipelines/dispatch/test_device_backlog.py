@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pipelines.dispatch.device_backlog import Turns, work_in
+from pipelines.dispatch.device_backlog import DeviceBacklog, work_in
 from pipelines.rows import ManifestRow, Outcome, Timings
 from uso_core.request import Parameters
 
@@ -26,21 +26,21 @@ def drawn(
     return Outcome(row_id="r", timings=timings, decoded_beside=is_beside)
 
 
-def warm(seconds_for_ten_steps: float) -> Turns:
+def warm(seconds_for_ten_steps: float) -> DeviceBacklog:
     """Of a worker that has drawn a row, and was done with it at 0."""
-    turns = Turns()
+    turns = DeviceBacklog()
     turns.given(row("first"), now=-9)
     turns.ended("first", drawn(seconds_for_ten_steps), now=0)
     return turns
 
 
 def test_a_worker_that_holds_nothing_is_free() -> None:
-    assert Turns().left_s(now=0) == 0
+    assert DeviceBacklog().left_s(now=0) == 0
     assert warm(2).left_s(now=0) == 0
 
 
 def test_nothing_is_known_of_a_first_row() -> None:
-    turns = Turns()
+    turns = DeviceBacklog()
     turns.given(row("a"), now=0)
     assert turns.left_s(now=100) == math.inf
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pipelines.dispatch.tasks import Task
-from pipelines.dispatch.worker_table import Crew
+from pipelines.dispatch.worker_table import WorkerTable
 from pipelines.rows import ManifestEntry, ManifestRow
 from tests.clock import Clock
 from uso_core.request import Parameters
@@ -12,15 +12,15 @@ def task(name: str) -> Task:
     return Task(ManifestEntry(row), row)
 
 
-def crew_of(*names: str, row_timeout_s: float = 10) -> tuple[Crew, Clock]:
+def crew_of(*names: str, row_timeout_s: float = 10) -> tuple[WorkerTable, Clock]:
     clock = Clock()
-    crew = Crew(row_timeout_s, clock)
+    crew = WorkerTable(row_timeout_s, clock)
     for name in names:
         crew.join(name)
     return crew, clock
 
 
-def give(crew: Crew, name: str, row_id: str) -> None:
+def give(crew: WorkerTable, name: str, row_id: str) -> None:
     crew.give(next(member for member in crew if member.name == name), task(row_id))
 
 

@@ -13,15 +13,15 @@ import pytest
 
 from pipelines.config.error import ConfigError
 from pipelines.config.schema import RunConfig
-from pipelines.driver.announcer import Announcer
+from pipelines.driver.announcer import RunAnnouncer
 from pipelines.driver.driver import Driver
-from pipelines.driver.prepare import Job, prepare
+from pipelines.driver.prepare import PreparedRun, prepare
 from pipelines.driver.run import summarize
 from pipelines.driver.signals import StopRequest
 from pipelines.errors import BrokenOffError, TooManyFailuresError
 from pipelines.rows import ManifestRow, Outcome
-from pipelines.storage.storage import StorageError
-from pipelines.telemetry.progress import Board
+from pipelines.storage.error import StorageError
+from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import RunStats
 from tests.pipelines import http_origin as http
 from tests.pipelines.driver.test_driver import config, failing, names, ok, write_rows
@@ -44,12 +44,12 @@ def watched(folder: Path, url: str, **sections: dict[str, Any]) -> RunConfig:
     return config(folder, notify=notify, output={"commit_seconds": 0.2}, **sections)
 
 
-def run(settings: RunConfig, work: Work) -> tuple[int, Job]:
+def run(settings: RunConfig, work: Work) -> tuple[int, PreparedRun]:
     stats = RunStats()
     with prepare(settings) as job, StopRequest() as stop:
-        board = Board(None, stats)
+        board = ProgressReporter(None, stats)
         board.total = job.manifest.total_rows
-        with Announcer(job, stats, board) as announcer:
+        with RunAnnouncer(job, stats, board) as announcer:
             with announcer.telling_of_faults():
                 driver = Driver(job, stats, board, stop)
                 if driver.find_work():
@@ -98,11 +98,11 @@ def test_a_run_that_cannot_go_on_tells_its_failure(tmp_path: Path, origin: Origi
 def test_storage_that_fails_under_way_breaks_the_run_off(tmp_path: Path, origin: Origin) -> None:
     write_rows(tmp_path, names(3))
     stats = RunStats()
-    board = Board(None, stats)
+    board = ProgressReporter(None, stats)
     with (
         prepare(watched(tmp_path, origin.url("/hook"))) as job,
         pytest.raises(BrokenOffError, match="disk is full"),
-        Announcer(job, stats, board) as announcer,
+        RunAnnouncer(job, stats, board) as announcer,
         announcer.telling_of_faults(),
     ):
         raise StorageError("/out/records", "the disk is full")
@@ -115,11 +115,11 @@ def test_a_run_that_is_cut_short_is_told_as_cancelled(
 ) -> None:
     write_rows(tmp_path, names(3))
     stats = RunStats()
-    board = Board(None, stats)
+    board = ProgressReporter(None, stats)
     with (
         prepare(watched(tmp_path, origin.url("/hook"))) as job,
         pytest.raises(signal),
-        Announcer(job, stats, board) as announcer,
+        RunAnnouncer(job, stats, board) as announcer,
         announcer.telling_of_faults(),
     ):
         raise signal

@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.config.schema import RunConfig
 from pipelines.driver.driver import Driver
-from pipelines.driver.prepare import Job, prepare
+from pipelines.driver.prepare import PreparedRun, prepare
 from pipelines.driver.signals import StopRequest
 from pipelines.errors import RowsChangedError, RunError, TooManyFailuresError
 from pipelines.failures import Failure, FailureCode
@@ -20,8 +20,9 @@ from pipelines.ledger.lease import Lease, LeaseHeldError
 from pipelines.ledger.ledger import count_records, iter_records
 from pipelines.manifest.manifest import ManifestError
 from pipelines.rows import ManifestRow, Outcome
-from pipelines.storage.storage import Storage, StorageError
-from pipelines.telemetry.progress import Board
+from pipelines.storage.error import StorageError
+from pipelines.storage.storage import Storage
+from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import RunStats, Snapshot
 from tests.pipelines.inprocess_pool import InProcessPool, Work
 from tests.pipelines.manifests import write
@@ -44,10 +45,10 @@ def write_rows(folder: Path, names: list[str], **columns: list[Any]) -> None:
 
 
 @contextmanager
-def driver_of(settings: RunConfig) -> Iterator[tuple[Driver, RunStats, Job]]:
+def driver_of(settings: RunConfig) -> Iterator[tuple[Driver, RunStats, PreparedRun]]:
     stats = RunStats()
     with prepare(settings) as job, StopRequest() as stop:
-        driver = Driver(job, stats, Board(None, stats), stop)
+        driver = Driver(job, stats, ProgressReporter(None, stats), stop)
         try:
             yield driver, stats, job
         finally:
@@ -97,7 +98,7 @@ def test_rows_are_read_while_the_workers_load_up_to_a_bound(tmp_path: Path) -> N
 
     stats = RunStats()
     with prepare(config(tmp_path)) as job, StopRequest() as stop:
-        driver = Driver(job, stats, Board(LetsThemLoad(), stats), stop)
+        driver = Driver(job, stats, ProgressReporter(LetsThemLoad(), stats), stop)
         with closing(driver):
             assert driver.find_work()
             driver.work(pool)

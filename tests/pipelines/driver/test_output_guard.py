@@ -7,7 +7,8 @@ import pytest
 
 from pipelines.driver.output_guard import OutputGuard
 from pipelines.failures import Failure
-from pipelines.storage.storage import Storage, StorageError
+from pipelines.storage.error import StorageError
+from pipelines.storage.storage import Storage
 
 NOT_STORED = Failure("storage_write", "disk: full")
 

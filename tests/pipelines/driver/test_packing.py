@@ -11,12 +11,12 @@ import pytest
 
 from pipelines.config.schema import RunConfig
 from pipelines.driver.packing import pack_dataset
-from pipelines.driver.prepare import Job, prepare
+from pipelines.driver.prepare import PreparedRun, prepare
 from pipelines.driver.signals import StopRequest
 from pipelines.errors import LeaseLostError
 from pipelines.packing.pack import pack
 from pipelines.storage.storage import Storage
-from pipelines.telemetry.progress import Board
+from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import RunStats
 from tests.pipelines.manifests import write
 from tests.pipelines.packing.outputs import drawn, request
@@ -24,7 +24,7 @@ from tests.pipelines.tools.report.outputs import commit
 
 
 @contextmanager
-def job_of(folder: Path, **output: Any) -> Iterator[tuple[Job, Storage]]:
+def job_of(folder: Path, **output: Any) -> Iterator[tuple[PreparedRun, Storage]]:
     """A job on an output with two completed rows."""
     write(folder / "m.parquet", {"id": ["a", "b"], "prompt": ["x", "y"]})
     config = RunConfig.model_validate(
@@ -41,8 +41,8 @@ def job_of(folder: Path, **output: Any) -> Iterator[tuple[Job, Storage]]:
         yield job, storage
 
 
-def board() -> Board:
-    return Board(None, RunStats())
+def board() -> ProgressReporter:
+    return ProgressReporter(None, RunStats())
 
 
 def never() -> None:

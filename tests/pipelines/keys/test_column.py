@@ -20,7 +20,7 @@ def test_a_column_holds_what_it_was_given_as_it_grows() -> None:
 def test_values_are_taken_once() -> None:
     column = Column(np.int64)
     column.extend(np.array([30, 10, 20]))
-    assert column.taken(np.array([1, 2, 0])).tolist() == [10, 20, 30]
+    assert column.permuted(np.array([1, 2, 0])).tolist() == [10, 20, 30]
     assert column.values.tolist() == []
     column.extend(np.array([7]))
     assert column.values.tolist() == [7]
@@ -29,5 +29,5 @@ def test_values_are_taken_once() -> None:
 def test_structures_stay_together_when_they_are_taken() -> None:
     column = Column(np.dtype([("number", np.uint64), ("flag", np.uint8)]))
     column.extend(np.array([(30, 3), (10, 1), (20, 2)], column.values.dtype))
-    assert column.taken(np.array([1, 2, 0])).tolist() == [(10, 1), (20, 2), (30, 3)]
+    assert column.permuted(np.array([1, 2, 0])).tolist() == [(10, 1), (20, 2), (30, 3)]
     assert len(column.values) == 0

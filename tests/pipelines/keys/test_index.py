@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipelines.keys import index
-from pipelines.keys.index import KeyTable, SortedKeys, UInt64, halves_of, row_key, row_keys
+from pipelines.keys.index import LsmTable, SortedKeys, UInt64, halves_of, row_key, row_keys
 
 NUMBER = np.dtype(np.uint32)
 
@@ -42,7 +42,7 @@ def test_keys_as_numbers() -> None:
 @pytest.mark.usefixtures("small_buffer")
 def test_a_key_table_agrees_with_a_dict_as_it_grows() -> None:
     dice = random.Random(1)
-    table, known = KeyTable(NUMBER), dict[bytes, int]()
+    table, known = LsmTable(NUMBER), dict[bytes, int]()
     for _ in range(120):
         batch = keys(*(dice.randrange(500) for _ in range(dice.randrange(1, 25))))
         numbers = [dice.randrange(2**32) for _ in batch]
@@ -65,4 +65,4 @@ def test_keys_that_share_their_first_half_are_told_apart() -> None:
 def test_an_empty_table_knows_nothing() -> None:
     nothing = SortedKeys.sort(u64(), u64(), np.empty(0, NUMBER))
     assert nothing.find(u64(0, 1), u64(0, 1)).tolist() == [-1, -1]
-    assert KeyTable(NUMBER).get(keys("a"))[0].tolist() == [False]
+    assert LsmTable(NUMBER).get(keys("a"))[0].tolist() == [False]

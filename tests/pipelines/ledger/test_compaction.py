@@ -15,7 +15,8 @@ from pipelines.ledger.ledger import Ledger, count_records
 from pipelines.ledger.parts import list_parts
 from pipelines.ledger.scan import scan_ledger
 from pipelines.record import record_schema
-from pipelines.storage.storage import Options, Storage
+from pipelines.storage.filesystems import Options
+from pipelines.storage.storage import Storage
 from tests.pipelines.records import SCHEMA, completed, failed, stored
 
 

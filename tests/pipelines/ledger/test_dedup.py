@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipelines.keys.index import halves_of, row_key
-from pipelines.ledger.dedup import rows_that_count
+from pipelines.ledger.dedup import winning_rows
 
 
 def counting(*rows: tuple[str, int, bool]) -> list[int]:
@@ -13,7 +13,7 @@ def counting(*rows: tuple[str, int, bool]) -> list[int]:
     created_at = np.array([time for _, time, _ in rows], np.int64)
     completed = np.array([done for _, _, done in rows], bool)
     order = np.argsort(high)
-    counts = rows_that_count(high[order], low[order], created_at[order], completed[order], order)
+    counts = winning_rows(high[order], low[order], created_at[order], completed[order], order)
     return sorted(order[counts].tolist())
 
 
@@ -36,5 +36,5 @@ def test_which_rows_count(rows: list[tuple[str, int, bool]], expected: list[int]
 
 def test_keys_that_share_their_first_half_are_different_rows() -> None:
     high, low = np.array([7, 7, 7], np.uint64), np.array([1, 2, 1], np.uint64)
-    counts = rows_that_count(high, low, np.array([5, 1, 4]), np.ones(3, bool), np.arange(3))
+    counts = winning_rows(high, low, np.array([5, 1, 4]), np.ones(3, bool), np.arange(3))
     assert counts.tolist() == [True, True, False]

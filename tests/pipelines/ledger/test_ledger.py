@@ -22,7 +22,8 @@ from pipelines.ledger.ledger import (
     iter_records,
 )
 from pipelines.record import RECORD_FIELDS, record_schema
-from pipelines.storage.storage import Storage, StorageError
+from pipelines.storage.error import StorageError
+from pipelines.storage.storage import Storage
 from tests.pipelines.records import SCHEMA, completed, drop_column, failed, fingerprint, stored
 
 

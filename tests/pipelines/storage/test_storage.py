@@ -13,13 +13,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.storage.storage import (
-    Storage,
-    StorageError,
-    open_filesystem,
-    public_uri,
-    resolve_secrets,
-)
+from pipelines.storage.error import StorageError
+from pipelines.storage.filesystems import open_filesystem
+from pipelines.storage.storage import Storage
+from pipelines.storage.urls import redact_uri, resolve_secrets
 from tests.s3_server import S3Server
 
 NOBODY_LISTENS: dict[str, dict[str, Any]] = {
@@ -286,7 +283,7 @@ def test_a_storage_error_survives_pickle() -> None:
     ],
 )
 def test_public_uri(uri: str, shown: str | None) -> None:
-    assert public_uri(uri) == (uri if shown is None else shown)
+    assert redact_uri(uri) == (uri if shown is None else shown)
 
 
 def test_uris_show_no_credentials() -> None:

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from pipelines.storage.error import StorageError
 from pipelines.storage.local_files import sync_folder
-from pipelines.storage.storage import Storage, StorageError
+from pipelines.storage.storage import Storage
 from tests.pipelines import http_origin as http
 from tests.pipelines.http_origin import Answer, Origin
 

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from pipelines.failures import RowFailedError
-from pipelines.worker.batch_queue import BATCHED_PIXELS, Drawing, Waiting, WaitingRoom
-from pipelines.worker.renderer import Drawer
+from pipelines.worker.batch_queue import BATCHED_PIXELS, BatchQueue, PendingRequest, Rendered
+from pipelines.worker.renderer import Renderer
 from tests.pipelines.pictures import picture
 from tests.pipelines.tiny_models import Gate, Misbehaving, tiny
 from uso_core.model.inputs import PreparedRequest
@@ -54,8 +54,8 @@ class Crowd:
             self._misbehave(seed)
 
     def draw(
-        self, drawer: Drawer, rows: Sequence[tuple[PreparedRequest, range]]
-    ) -> list[Future[Drawing]]:
+        self, drawer: Renderer, rows: Sequence[tuple[PreparedRequest, range]]
+    ) -> list[Future[Rendered]]:
         """Draw a first row, and `rows` as soon as it is done."""
         with ThreadPoolExecutor(len(rows) + 1) as threads:
             first = threads.submit(drawer.draw, prepared(), range(FIRST, FIRST + 1))
@@ -75,7 +75,7 @@ def one_form(count: int) -> list[tuple[PreparedRequest, range]]:
 
 
 def alone(row: tuple[PreparedRequest, range]) -> tuple[Image.Image, ...]:
-    return Drawer(tiny()).draw(*row).images
+    return Renderer(tiny()).draw(*row).images
 
 
 def levels_off(ours: Image.Image, theirs: Image.Image) -> int:
@@ -85,7 +85,7 @@ def levels_off(ours: Image.Image, theirs: Image.Image) -> int:
 def test_what_waits_is_drawn_together_and_looks_the_same() -> None:
     crowd, rows = Crowd(), one_form(4)
     began = time.perf_counter()
-    drawings = [f.result() for f in crowd.draw(Drawer(crowd.pipeline, batch_images=4), rows)]
+    drawings = [f.result() for f in crowd.draw(Renderer(crowd.pipeline, batch_images=4), rows)]
     wall_ms = 1e3 * (time.perf_counter() - began)
     assert crowd.pipeline.batches == [1, 4]
     for drawing, row in zip(drawings, rows, strict=True):
@@ -97,7 +97,7 @@ def test_what_waits_is_drawn_together_and_looks_the_same() -> None:
 
 def test_one_by_one_unless_it_is_asked_for_and_then_to_the_bit() -> None:
     crowd, rows = Crowd(), one_form(3)
-    drawings = [f.result() for f in crowd.draw(Drawer(crowd.pipeline), rows)]
+    drawings = [f.result() for f in crowd.draw(Renderer(crowd.pipeline), rows)]
     assert crowd.pipeline.batches == [1, 1, 1, 1]
     for drawing, row in zip(drawings, rows, strict=True):
         assert drawing.images[0].tobytes() == alone(row)[0].tobytes()
@@ -105,7 +105,7 @@ def test_one_by_one_unless_it_is_asked_for_and_then_to_the_bit() -> None:
 
 def test_the_images_of_one_row_are_drawn_together() -> None:
     pipeline = Misbehaving(lambda _: None)
-    drawing = Drawer(pipeline, batch_images=4).draw(prepared(), range(6))
+    drawing = Renderer(pipeline, batch_images=4).draw(prepared(), range(6))
     assert pipeline.batches == [4, 2]
     for image, want in zip(drawing.images, alone((prepared(), range(6))), strict=True):
         assert levels_off(image, want) <= 1
@@ -120,7 +120,7 @@ def test_short_memory_makes_batches_smaller_and_they_stay_so() -> None:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     crowd, rows = Crowd(fits_two), one_form(4)
-    drawer = Drawer(crowd.pipeline, batch_images=4)
+    drawer = Renderer(crowd.pipeline, batch_images=4)
     drawings = [f.result() for f in crowd.draw(drawer, rows)]
     assert crowd.pipeline.batches == [1, 4, 2, 2]
     assert drawer.draw(prepared(), range(3)).images
@@ -135,7 +135,7 @@ def test_a_row_without_memory_fails_alone_and_the_drawer_lives() -> None:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     crowd = Crowd(third_never_fits)
-    drawer = Drawer(crowd.pipeline, batch_images=4)
+    drawer = Renderer(crowd.pipeline, batch_images=4)
     futures = crowd.draw(drawer, one_form(4))
     with pytest.raises(RowFailedError) as caught:
         futures.pop(2).result()
@@ -150,7 +150,7 @@ def test_a_bug_in_one_row_costs_the_others_nothing() -> None:
             raise ZeroDivisionError
 
     crowd = Crowd(bug)
-    futures = crowd.draw(Drawer(crowd.pipeline, batch_images=4), one_form(3))
+    futures = crowd.draw(Renderer(crowd.pipeline, batch_images=4), one_form(3))
     with pytest.raises(ZeroDivisionError):
         futures.pop(1).result()
     assert all(future.result().images for future in futures)
@@ -162,19 +162,19 @@ def test_a_gpu_lost_in_a_batch_ends_the_process_at_once() -> None:
 
     ended: list[BaseException] = []
     crowd = Crowd(lose)
-    drawer = Drawer(crowd.pipeline, batch_images=2, on_gpu_lost=ended.append)
+    drawer = Renderer(crowd.pipeline, batch_images=2, on_gpu_lost=ended.append)
     futures = crowd.draw(drawer, one_form(2))
     assert all(isinstance(f.exception(), torch.AcceleratorError) for f in futures)
     assert crowd.pipeline.batches[:2] == [1, 2]
     assert len(ended) == 2  # here the process goes on, so the other row meets it, too
 
 
-def waiting(*, number: int = 0, width: int = 32, images: int = 1) -> Waiting:
-    return Waiting(prepared(number=number, width=width), range(images))
+def waiting(*, number: int = 0, width: int = 32, images: int = 1) -> PendingRequest:
+    return PendingRequest(prepared(number=number, width=width), range(images))
 
 
 def test_only_one_form_is_called_up_to_the_room_there_is() -> None:
-    room = WaitingRoom(4)
+    room = BatchQueue(4)
     first, other, two, three = waiting(), waiting(width=48), waiting(images=2), waiting(images=3)
     last = waiting()
     for request in (first, other, two, three, last):
@@ -185,7 +185,7 @@ def test_only_one_form_is_called_up_to_the_room_there_is() -> None:
 
 
 def test_what_was_called_is_not_called_again() -> None:
-    room = WaitingRoom(2)
+    room = BatchQueue(2)
     requests = [waiting() for _ in range(3)]
     for request in requests:
         room.enter(request)
@@ -194,20 +194,23 @@ def test_what_was_called_is_not_called_again() -> None:
 
 
 def test_large_outputs_are_drawn_alone() -> None:
-    room = WaitingRoom(4)
-    form = prepared().form
+    room = BatchQueue(4)
+    batch_key = prepared().batch_key
     side = round(BATCHED_PIXELS**0.5)
     sizes = [Size(side, side), Size(side + 16, side), Size(1024, 1024)]
-    forms = [type(form)(size, form.content, form.styles, form.num_steps) for size in sizes]
+    forms = [
+        type(batch_key)(size, batch_key.content, batch_key.styles, batch_key.num_steps)
+        for size in sizes
+    ]
     assert [room.most_images(each) for each in forms] == [4, 1, 1]
 
 
 def test_threads_that_draw_at_random_all_get_their_own() -> None:
     rows = [(prepared(number=n % 3, width=32 + 16 * (n % 2)), range(n, n + 1)) for n in range(12)]
-    drawer = Drawer(tiny(), batch_images=3)
+    drawer = Renderer(tiny(), batch_images=3)
     barrier = threading.Barrier(len(rows))
 
-    def draw(row: tuple[PreparedRequest, range]) -> Drawing:
+    def draw(row: tuple[PreparedRequest, range]) -> Rendered:
         barrier.wait(30)
         return drawer.draw(*row)
 
@@ -219,5 +222,5 @@ def test_threads_that_draw_at_random_all_get_their_own() -> None:
 
 def test_with_a_step_cache_each_image_is_drawn_alone() -> None:
     drafts = USOPipeline(tiny().components, preset=PRESETS["draft"])
-    assert Drawer(drafts, batch_images=4).waiting.most_images(one_form(1)[0][0].form) == 1
-    assert Drawer(tiny(), batch_images=4).waiting.most_images(one_form(1)[0][0].form) == 4
+    assert Renderer(drafts, batch_images=4).waiting.most_images(one_form(1)[0][0].batch_key) == 1
+    assert Renderer(tiny(), batch_images=4).waiting.most_images(one_form(1)[0][0].batch_key) == 4

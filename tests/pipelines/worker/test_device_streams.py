@@ -12,9 +12,15 @@ import pytest
 import torch
 
 from pipelines.failures import RowFailedError
-from pipelines.worker.batch_queue import Drawing
-from pipelines.worker.device_streams import HostStream, Lanes, Mark, Span, lanes_on
-from pipelines.worker.renderer import Drawer
+from pipelines.worker.batch_queue import Rendered
+from pipelines.worker.device_streams import (
+    DeviceStreams,
+    HostStream,
+    Marker,
+    Timing,
+    device_streams,
+)
+from pipelines.worker.renderer import Renderer
 from tests.pipelines.tiny_models import (
     Gate,
     Misbehaving,
@@ -25,7 +31,7 @@ from tests.pipelines.tiny_models import (
 from tests.pipelines.worker.test_batches import prepared
 from uso_core.presets import EXACT
 
-TWO_LANES = Lanes(HostStream(), HostStream())
+TWO_LANES = DeviceStreams(HostStream(), HostStream())
 WAIT_S = 30
 
 
@@ -41,15 +47,15 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def alone(number: int) -> bytes:
-    return Drawer(tiny()).draw(prepared(), seed(number)).images[0].tobytes()
+    return Renderer(tiny()).draw(prepared(), seed(number)).images[0].tobytes()
 
 
-def pixels(future: Future[Drawing]) -> bytes:
+def pixels(future: Future[Rendered]) -> bytes:
     return future.result(WAIT_S).images[0].tobytes()
 
 
 @contextmanager
-def rows(drawer: Drawer) -> Iterator[Callable[[int], Future[Drawing]]]:
+def rows(drawer: Renderer) -> Iterator[Callable[[int], Future[Rendered]]]:
     """Draws the row of a seed in a thread of its own."""
     with ThreadPoolExecutor(8) as threads:
         yield lambda number: threads.submit(drawer.draw, prepared(), seed(number))
@@ -66,7 +72,7 @@ class Lagging(HostStream):
     def __init__(self) -> None:
         self.marks: list[LaggingMark] = []
 
-    def mark(self) -> Mark:
+    def mark(self) -> Marker:
         self.marks.append(LaggingMark())
         return self.marks[-1]
 
@@ -86,14 +92,14 @@ class LaggingMark:
         if self.error is not None:
             raise self.error
 
-    def ms_since(self, earlier: Mark) -> float:
+    def ms_since(self, earlier: Marker) -> float:
         return 1
 
 
 def test_while_one_row_is_decoded_the_next_ones_are_denoised() -> None:
     gate = Gate()
     pipeline = Misbehaving(before_decoding=at(0, gate))
-    with rows(Drawer(pipeline, lanes=TWO_LANES)) as draw:
+    with rows(Renderer(pipeline, lanes=TWO_LANES)) as draw:
         futures = [draw(0)]
         assert gate.reached.wait(WAIT_S)
         futures += [draw(1), draw(2)]
@@ -104,10 +110,10 @@ def test_while_one_row_is_decoded_the_next_ones_are_denoised() -> None:
 
 
 def test_on_a_cpu_the_next_row_waits_until_this_one_is_decoded() -> None:
-    assert lanes_on(torch.device("cpu"), EXACT).decoding is None
+    assert device_streams(torch.device("cpu"), EXACT).decoding is None
     gate = Gate()
     pipeline = Misbehaving(before_decoding=at(0, gate))
-    with rows(Drawer(pipeline)) as draw:
+    with rows(Renderer(pipeline)) as draw:
         futures = [draw(0)]
         assert gate.reached.wait(WAIT_S)
         futures.append(draw(1))
@@ -119,7 +125,7 @@ def test_on_a_cpu_the_next_row_waits_until_this_one_is_decoded() -> None:
 
 def test_one_request_waits_on_the_device_and_no_more() -> None:
     stream, pipeline = Lagging(), Misbehaving()
-    with rows(Drawer(pipeline, lanes=Lanes(stream, HostStream()))) as draw:
+    with rows(Renderer(pipeline, lanes=DeviceStreams(stream, HostStream()))) as draw:
         futures = [draw(0)]
         until(lambda: pipeline.drawn == [0])
         futures += [draw(1), draw(2)]
@@ -136,14 +142,14 @@ def test_one_request_waits_on_the_device_and_no_more() -> None:
 
 
 def test_threads_at_random_draw_the_same_bytes() -> None:
-    with rows(Drawer(Misbehaving(), lanes=TWO_LANES)) as draw:
+    with rows(Renderer(Misbehaving(), lanes=TWO_LANES)) as draw:
         futures = [draw(number) for number in range(8)]
         assert [pixels(future) for future in futures] == [alone(number) for number in range(8)]
 
 
 def test_all_images_of_a_row_are_decoded_in_order() -> None:
     pipeline = Misbehaving()
-    drawing = Drawer(pipeline, lanes=TWO_LANES).draw(prepared(), range(3))
+    drawing = Renderer(pipeline, lanes=TWO_LANES).draw(prepared(), range(3))
     assert pipeline.decoded == [0, 1, 2]
     assert [image.tobytes() for image in drawing.images] == [alone(n) for n in range(3)]
     assert min(drawing.condition_ms, drawing.inference_ms, drawing.decode_ms) > 0
@@ -153,7 +159,7 @@ def test_what_another_turn_has_denoised_does_not_wait_for_the_next_turn() -> Non
     first, later = Gate(), Gate()
     gates = {0: first, 3: later}
     pipeline = Misbehaving(lambda seed: gates[seed](seed) if seed in gates else None)
-    drawer = Drawer(pipeline, batch_images=2, lanes=TWO_LANES)
+    drawer = Renderer(pipeline, batch_images=2, lanes=TWO_LANES)
     with rows(drawer) as draw:
         futures = [draw(0)]
         assert first.reached.wait(WAIT_S)
@@ -179,8 +185,8 @@ def test_short_memory_while_decoding_decodes_again_and_alone() -> None:
         denoised_meanwhile.extend(pipeline.drawn[1:])
 
     pipeline = Misbehaving(before_decoding=at(0, decode))
-    futures: list[Future[Drawing]] = []
-    with rows(Drawer(pipeline, lanes=TWO_LANES)) as draw:
+    futures: list[Future[Rendered]] = []
+    with rows(Renderer(pipeline, lanes=TWO_LANES)) as draw:
         assert pixels(draw(0)) == alone(0)
         assert pixels(futures[0]) == alone(1)
     assert denoised_meanwhile == []
@@ -191,7 +197,7 @@ def test_short_memory_while_decoding_decodes_again_and_alone() -> None:
 
 def test_too_little_memory_to_decode_fails_the_row_and_the_drawer_lives() -> None:
     fault = OutOfMemory(3, cuda_short_of_memory)
-    drawer = Drawer(Misbehaving(before_decoding=fault), lanes=TWO_LANES)
+    drawer = Renderer(Misbehaving(before_decoding=fault), lanes=TWO_LANES)
     with pytest.raises(RowFailedError) as caught:
         drawer.draw(prepared(), seed(0))
     assert caught.value.failure.code == "out_of_memory"
@@ -202,7 +208,7 @@ def test_too_little_memory_to_decode_fails_the_row_and_the_drawer_lives() -> Non
 def test_short_memory_while_denoising_waits_for_what_is_decoded_beside() -> None:
     gate = Gate()
     pipeline = Misbehaving(at(1, OutOfMemory(1)), before_decoding=at(0, gate))
-    with rows(Drawer(pipeline, lanes=TWO_LANES)) as draw:
+    with rows(Renderer(pipeline, lanes=TWO_LANES)) as draw:
         futures = [draw(0)]
         assert gate.reached.wait(WAIT_S)
         futures.append(draw(1))
@@ -214,14 +220,14 @@ def test_short_memory_while_denoising_waits_for_what_is_decoded_beside() -> None
     assert pipeline.drawn == [0, 1, 1]
 
 
-@pytest.mark.parametrize("lanes", [TWO_LANES, Lanes(HostStream())], ids=["two", "one"])
-def test_a_row_that_cannot_be_decoded_costs_its_batch_nothing(lanes: Lanes) -> None:
+@pytest.mark.parametrize("lanes", [TWO_LANES, DeviceStreams(HostStream())], ids=["two", "one"])
+def test_a_row_that_cannot_be_decoded_costs_its_batch_nothing(lanes: DeviceStreams) -> None:
     def bug(_: int) -> None:
         raise ZeroDivisionError
 
     gate = Gate()
     pipeline = Misbehaving(at(0, gate), before_decoding=at(2, bug))
-    drawer = Drawer(pipeline, batch_images=3, lanes=lanes)
+    drawer = Renderer(pipeline, batch_images=3, lanes=lanes)
     with rows(drawer) as draw:
         futures = [draw(0)]
         assert gate.reached.wait(WAIT_S)
@@ -235,7 +241,9 @@ def test_a_row_that_cannot_be_decoded_costs_its_batch_nothing(lanes: Lanes) -> N
 
 def test_a_gpu_lost_while_a_row_is_waited_for_ends_the_process_through_one_place() -> None:
     stream, ended = Lagging(), list[BaseException]()
-    drawer = Drawer(Misbehaving(), lanes=Lanes(stream, HostStream()), on_gpu_lost=ended.append)
+    drawer = Renderer(
+        Misbehaving(), lanes=DeviceStreams(stream, HostStream()), on_gpu_lost=ended.append
+    )
     with rows(drawer) as draw:
         future = draw(0)
         until(lambda: len(stream.marks) == 5)
@@ -249,5 +257,5 @@ def test_a_span_is_shared_by_its_images() -> None:
     begin = HostStream().mark()
     time.sleep(0.01)
     end = HostStream().mark()
-    assert Span(begin, end).ms >= 10
-    assert Span(begin, end, images=4).ms == Span(begin, end).ms / 4
+    assert Timing(begin, end).ms >= 10
+    assert Timing(begin, end, images=4).ms == Timing(begin, end).ms / 4

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from pipelines.worker.batch_queue import Drawing
-from pipelines.worker.device_streams import HostStream, Lanes
-from pipelines.worker.renderer import Drawer
+from pipelines.worker.batch_queue import Rendered
+from pipelines.worker.device_streams import DeviceStreams, HostStream
+from pipelines.worker.renderer import Renderer
 from tests.pipelines.tiny_models import Gate, Misbehaving
 from tests.pipelines.worker.test_device_streams import WAIT_S, Lagging, at, rows, until
 
@@ -17,14 +17,14 @@ from tests.pipelines.worker.test_device_streams import WAIT_S, Lagging, at, rows
 @contextmanager
 def first_row_at_work(
     stream: Lagging, pipeline: Misbehaving
-) -> Iterator[tuple[Drawer, Callable[[int], Future[Drawing]]]]:
+) -> Iterator[tuple[Renderer, Callable[[int], Future[Rendered]]]]:
     """Draws two together, on a device that has begun with the steps of a first row."""
-    drawer = Drawer(pipeline, batch_images=2, lanes=Lanes(stream, HostStream()))
+    drawer = Renderer(pipeline, batch_images=2, lanes=DeviceStreams(stream, HostStream()))
     with rows(drawer) as draw:
         futures = [draw(0)]
         until(lambda: pipeline.batches == [1])
 
-        def watched(number: int) -> Future[Drawing]:
+        def watched(number: int) -> Future[Rendered]:
             futures.append(draw(number))
             return futures[-1]
 
@@ -68,7 +68,7 @@ def test_on_one_lane_a_batch_is_decoded_before_the_next_row_is_drawn() -> None:
             drawn_meanwhile.extend(pipeline.drawn)
 
     pipeline = Misbehaving(at(0, gate), before_decoding=decode)
-    drawer = Drawer(pipeline, batch_images=3)
+    drawer = Renderer(pipeline, batch_images=3)
     with rows(drawer) as draw:
         futures = [draw(0)]
         assert gate.reached.wait(WAIT_S)

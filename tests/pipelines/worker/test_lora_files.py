@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save
 
 from pipelines.config.model import LoraConfig, ModelConfig
-from pipelines.storage.storage import StorageError
+from pipelines.storage.error import StorageError
 from pipelines.worker.model_files import localize
-from pipelines.worker.sparse_copy import outline
+from pipelines.worker.sparse_copy import sparse_copy
 from uso_core.loading.source import LoraFile, describe_model
 
 LAYER = "transformer.transformer_blocks.0.attn.to_q"
@@ -52,7 +52,7 @@ def test_it_is_pulled_and_the_same_model_as_from_a_disk(url: str, tmp_path: Path
     assert Path(file.path).name == "ink.safetensors"
     assert Path(file.path).read_bytes() == lora()
     assert describe_model(source) == describe_model(here.source)
-    assert describe_model(outline(config(url, tmp_path), {})) == describe_model(here.source)
+    assert describe_model(sparse_copy(config(url, tmp_path), {})) == describe_model(here.source)
 
 
 def test_it_is_pulled_again_only_when_it_has_changed(url: str, tmp_path: Path) -> None:

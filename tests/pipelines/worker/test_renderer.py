@@ -12,7 +12,7 @@ from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.failures import RowFailedError
 from pipelines.worker.loading import load_pipeline
-from pipelines.worker.renderer import Drawer
+from pipelines.worker.renderer import Renderer
 from pipelines.worker.spec import StylizerSpec
 from tests.pipelines.pictures import picture
 from tests.pipelines.tiny_models import (
@@ -45,7 +45,7 @@ def prepared() -> PreparedRequest:
 
 
 def test_the_images_are_those_of_the_pipeline() -> None:
-    drawing = Drawer(tiny()).draw(prepared(), range(5, 7))
+    drawing = Renderer(tiny()).draw(prepared(), range(5, 7))
     want = tiny()([request(seed=5, num_images=2)])
     assert [image.tobytes() for image in drawing.images] == [w.image.tobytes() for w in want]
     assert [image.size for image in drawing.images] == [(32, 48)] * 2
@@ -54,7 +54,7 @@ def test_the_images_are_those_of_the_pipeline() -> None:
 
 
 def test_threads_take_turns_and_waiting_is_not_device_time() -> None:
-    drawer = Drawer(Misbehaving(lambda seed: time.sleep(0.1)))
+    drawer = Renderer(Misbehaving(lambda seed: time.sleep(0.1)))
     ready, times = prepared(), []
     threads = [
         threading.Thread(target=lambda: times.append(drawer.draw(ready, range(1)).inference_ms))
@@ -76,11 +76,11 @@ def test_out_of_memory_once_is_survived_with_the_same_image(
 ) -> None:
     fault, ended = OutOfMemory(1, error), list[BaseException]()
     pipeline = Misbehaving(fault)
-    drawing = Drawer(pipeline, on_gpu_lost=ended.append).draw(prepared(), range(2))
+    drawing = Renderer(pipeline, on_gpu_lost=ended.append).draw(prepared(), range(2))
     assert ended == []
     assert pipeline.drawn == [0, 0, 1]
     assert [image.tobytes() for image in drawing.images] == [
-        image.tobytes() for image in Drawer(tiny()).draw(prepared(), range(2)).images
+        image.tobytes() for image in Renderer(tiny()).draw(prepared(), range(2)).images
     ]
     assert fault.leaked == 0
 
@@ -88,7 +88,7 @@ def test_out_of_memory_once_is_survived_with_the_same_image(
 def test_out_of_memory_twice_fails_the_row_and_the_drawer_lives() -> None:
     fault = OutOfMemory(2)
     pipeline = Misbehaving(fault)
-    drawer = Drawer(pipeline)
+    drawer = Renderer(pipeline)
     with pytest.raises(RowFailedError) as caught:
         drawer.draw(prepared(), range(1))
     assert caught.value.failure.code == "out_of_memory"
@@ -103,7 +103,7 @@ def test_a_lost_gpu_ends_the_process_through_one_place() -> None:
 
     ended: list[BaseException] = []
     with pytest.raises(torch.AcceleratorError):
-        Drawer(Misbehaving(lose), on_gpu_lost=ended.append).draw(prepared(), range(1))
+        Renderer(Misbehaving(lose), on_gpu_lost=ended.append).draw(prepared(), range(1))
     assert len(ended) == 1
     assert isinstance(ended[0], torch.AcceleratorError)
 
@@ -115,7 +115,7 @@ def test_other_errors_pass_through_and_release_the_turn() -> None:
         if fail:
             raise ZeroDivisionError(fail.pop())
 
-    drawer = Drawer(Misbehaving(bug))
+    drawer = Renderer(Misbehaving(bug))
     with pytest.raises(ZeroDivisionError):
         drawer.draw(prepared(), range(1))
     assert len(drawer.draw(prepared(), range(1)).images) == 1
@@ -130,4 +130,4 @@ def test_loading_settles_device_and_dtype() -> None:
     )
     pipeline = load_pipeline(spec)
     assert (pipeline.device.type, pipeline.dtype) == ("cpu", torch.float32)
-    assert Drawer(pipeline).device_name == "cpu"
+    assert Renderer(pipeline).device_name == "cpu"

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from pipelines.worker.batch_queue import Drawing
-from pipelines.worker.device_streams import GpuStream, Lanes, lanes_on
-from pipelines.worker.renderer import Drawer
+from pipelines.worker.batch_queue import Rendered
+from pipelines.worker.device_streams import DeviceStreams, GpuStream, device_streams
+from pipelines.worker.renderer import Renderer
 from tests.pipelines.worker.test_batches import prepared
 from uso_core.loading.source import ModelSource
 from uso_core.model.conditioning import Conditioning
@@ -34,7 +34,7 @@ def _waiting_is_allowed_again() -> Iterator[None]:
     torch.cuda.set_sync_debug_mode("default")
 
 
-def draw_all(drawer: Drawer, count: int, *, images: int = 2) -> list[Drawing]:
+def draw_all(drawer: Renderer, count: int, *, images: int = 2) -> list[Rendered]:
     """Rows of three shapes, from as many threads."""
     ready = [prepared(number=n, width=32 + 16 * (n % 3)) for n in range(count)]
     with ThreadPoolExecutor(count) as threads:
@@ -42,9 +42,9 @@ def draw_all(drawer: Drawer, count: int, *, images: int = 2) -> list[Drawing]:
 
 
 def test_decoding_beside_the_next_row_changes_no_byte(pipeline: USOPipeline) -> None:
-    in_turn = Lanes(lanes_on(pipeline.device, EXACT).drawing)
-    want = draw_all(Drawer(pipeline, lanes=in_turn), 12)
-    drawer = Drawer(pipeline)
+    in_turn = DeviceStreams(device_streams(pipeline.device, EXACT).drawing)
+    want = draw_all(Renderer(pipeline, lanes=in_turn), 12)
+    drawer = Renderer(pipeline)
     assert drawer.decodes_beside
     for _ in range(3):
         got = draw_all(drawer, 12)
@@ -53,7 +53,7 @@ def test_decoding_beside_the_next_row_changes_no_byte(pipeline: USOPipeline) -> 
 
 
 def test_nothing_waits_but_for_events(pipeline: USOPipeline) -> None:
-    drawer = Drawer(pipeline)
+    drawer = Renderer(pipeline)
     drawer.draw(prepared(number=1), range(1))  # libraries set themselves up at their first call
     ready = prepared(number=2)
     torch.cuda.set_sync_debug_mode("error")
@@ -61,7 +61,7 @@ def test_nothing_waits_but_for_events(pipeline: USOPipeline) -> None:
 
 
 def test_times_are_the_devices(pipeline: USOPipeline) -> None:
-    drawer = Drawer(pipeline)
+    drawer = Renderer(pipeline)
     began = time.perf_counter()
     drawings = draw_all(drawer, 6)
     wall_ms = 1e3 * (time.perf_counter() - began)
@@ -72,7 +72,7 @@ def test_times_are_the_devices(pipeline: USOPipeline) -> None:
 
 
 def test_where_weights_come_from_the_host_a_row_is_decoded_in_its_turn() -> None:
-    assert lanes_on(torch.device("cuda"), PRESETS["low_vram"]).decoding is None
+    assert device_streams(torch.device("cuda"), PRESETS["low_vram"]).decoding is None
 
 
 def test_a_lane_follows_a_mark_of_the_other() -> None:
@@ -117,7 +117,7 @@ def test_a_row_is_given_to_the_device_while_the_one_before_is_at_work(
     pipeline: USOPipeline,
 ) -> None:
     slow = Slow(pipeline)
-    drawer = Drawer(slow)
+    drawer = Renderer(slow)
     drawer.draw(prepared(number=9), range(1))  # libraries set themselves up at their first call
     began = time.perf_counter()
     draw_all(drawer, 2, images=1)

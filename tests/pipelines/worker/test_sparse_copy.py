@@ -8,9 +8,9 @@ import fsspec
 import pytest
 
 from pipelines.config.model import ModelConfig
-from pipelines.storage.storage import StorageError
+from pipelines.storage.error import StorageError
 from pipelines.worker.model_files import localize
-from pipelines.worker.sparse_copy import outline
+from pipelines.worker.sparse_copy import sparse_copy
 from tests.s3_server import S3Server
 from uso_core.errors import CheckpointError
 from uso_core.loading import fingerprint
@@ -43,7 +43,7 @@ def check_same_model(
     url: str, options: dict[str, dict[str, Any]], checkpoint: Path, cache: Path
 ) -> None:
     config = ModelConfig(base=url, cache_dir=str(cache))
-    source, whole = outline(config, options), ModelSource(base=str(checkpoint))
+    source, whole = sparse_copy(config, options), ModelSource(base=str(checkpoint))
     assert describe_model(source) == describe_model(whole)
     assert dimensions_of(source) == dimensions_of(whole)
     outlined, original = Path(source.base) / _LARGE, checkpoint / _LARGE
@@ -75,18 +75,18 @@ def test_an_outline_is_made_once_and_again_where_a_file_has_changed(
 ) -> None:
     caplog.set_level(logging.INFO, "pipelines.worker")
     config = ModelConfig(base=url, cache_dir=str(tmp_path))
-    before = describe_model(outline(config, {}))
+    before = describe_model(sparse_copy(config, {}))
     assert "weights_outline" in caplog.text
     assert f"tiny-model/{_LARGE} bytes=" in caplog.text
     caplog.clear()
-    assert describe_model(outline(config, {})) == before
+    assert describe_model(sparse_copy(config, {})) == before
     assert caplog.text == ""
 
     filesystem, path = fsspec.url_to_fs(f"{url}/{_LARGE}")
     content = bytearray(filesystem.cat_file(path))
     content[-1] ^= 1  # the end of the last sample
     filesystem.pipe_file(path, bytes(content))
-    assert describe_model(outline(config, {})).fingerprint != before.fingerprint
+    assert describe_model(sparse_copy(config, {})).fingerprint != before.fingerprint
     assert caplog.text.count("weights_outline") == 1
 
 
@@ -100,7 +100,7 @@ def test_weights_that_are_broken_at_their_source_are_named(
 ) -> None:
     filesystem, path = fsspec.url_to_fs(f"{url}/{_LARGE}")
     filesystem.pipe_file(path, content)
-    source = outline(ModelConfig(base=url, cache_dir=str(tmp_path)), {})
+    source = sparse_copy(ModelConfig(base=url, cache_dir=str(tmp_path)), {})
     with pytest.raises(CheckpointError, match="cannot be read") as caught:
         describe_model(source)
     assert caught.value.path.endswith(_LARGE)
@@ -110,6 +110,6 @@ def test_weights_that_are_missing_at_their_source_are_named(url: str, tmp_path: 
     filesystem, path = fsspec.url_to_fs(f"{url}/{_LARGE}")
     filesystem.rm_file(path)
     with pytest.raises(CheckpointError):
-        outline(ModelConfig(base=url, cache_dir=str(tmp_path)), {})
+        sparse_copy(ModelConfig(base=url, cache_dir=str(tmp_path)), {})
     with pytest.raises(StorageError, match="nothing here"):
-        outline(ModelConfig(base=f"{url}-not", cache_dir=str(tmp_path)), {})
+        sparse_copy(ModelConfig(base=f"{url}-not", cache_dir=str(tmp_path)), {})
