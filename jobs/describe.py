@@ -12,15 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, screen
-from pipelines.config.file import ConfigError
 from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
-from pipelines.manifest.manifest import Manifest, ManifestError
-from pipelines.manifest.references import is_uri
+from pipelines.errors import ConfigError, ManifestError, StorageError
+from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.row_parser import ALIASES
 from pipelines.record import record_schema
-from pipelines.storage.error import StorageError
-from pipelines.storage.urls import redact_uri
+from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.errors import CheckpointError
 from uso_core.loading.source import ModelCard, describe_model
 from uso_core.request import MAX_SEED, Limits, Parameters

@@ -14,11 +14,11 @@ from jobs import exits, screen
 from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
+from pipelines.errors import StorageError
 from pipelines.failures import RowFailedError
 from pipelines.fetch.fetcher import Fetcher
-from pipelines.manifest.references import is_uri
-from pipelines.storage.error import StorageError
 from pipelines.storage.local_files import write_file
+from pipelines.storage.urls import is_uri
 from pipelines.worker.image_store import encode_image
 from uso_core.errors import UsoError
 from uso_core.loading.source import describe_model

@@ -15,16 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from jobs import exits, screen
 from jobs.outputs import resolved_storage, storage_options
-from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
-from pipelines.ledger.ledger import LedgerError
-from pipelines.manifest.error import ManifestError
+from pipelines.errors import ComposeError, ConfigError, LedgerError, ManifestError, StorageError
 from pipelines.manifest.manifest import Manifest
-from pipelines.storage.error import StorageError
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
 from pipelines.tools.compose.chosen import ChosenRows
-from pipelines.tools.compose.error import ComposeError
 from pipelines.tools.compose.failed import Failed, failed_rows
 from pipelines.tools.compose.images import find_images
 from pipelines.tools.compose.low_scores import LowScores, low_scores

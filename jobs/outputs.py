@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
+from pipelines.errors import ConfigError, StorageError
 from pipelines.ledger.lease import LEASE_PATH
-from pipelines.storage.error import StorageError
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import resolve_secrets

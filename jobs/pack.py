@@ -13,10 +13,8 @@ from jobs import exits, screen
 from jobs.outputs import hint_at_config, storage_options
 from jobs.pace import Pace
 from jobs.progress import duration
-from pipelines.config.file import ConfigError
-from pipelines.ledger.ledger import LedgerError
-from pipelines.packing.pack import Layout, PackError, PackFacts, PackRequest, pack
-from pipelines.storage.error import StorageError
+from pipelines.errors import ConfigError, LedgerError, PackError, StorageError
+from pipelines.packing.pack import Layout, PackFacts, PackRequest, pack
 from pipelines.storage.storage import Storage
 
 _EVERY_S = 5.0

@@ -15,13 +15,11 @@ from jobs import exits, screen
 from jobs.outputs import resolved_storage
 from jobs.progress import duration
 from pipelines.calibration.measurements import Settings, read_calibration
-from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
-from pipelines.errors import RowsChangedError
-from pipelines.ledger.ledger import Ledger, LedgerError
-from pipelines.manifest.manifest import Manifest, ManifestError
+from pipelines.errors import ConfigError, LedgerError, ManifestError, RowsChangedError, StorageError
+from pipelines.ledger.ledger import Ledger
+from pipelines.manifest.manifest import Manifest
 from pipelines.record import record_schema
-from pipelines.storage.error import StorageError
 from pipelines.storage.storage import Storage
 from pipelines.tools.planning.model import LookedAt, look_at_model
 from pipelines.tools.planning.plan import Plan, ShapePlan, make_plan, survey

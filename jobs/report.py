@@ -15,13 +15,10 @@ from jobs import exits, screen
 from jobs.outputs import hint_at_config, resolved_storage
 from jobs.pace import Pace
 from jobs.progress import duration
-from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
-from pipelines.ledger.ledger import LedgerError
-from pipelines.storage.error import StorageError
+from pipelines.errors import ConfigError, LedgerError, ReportError, StorageError
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
-from pipelines.tools.report.error import ReportError
 from pipelines.tools.report.pictures import Places
 from pipelines.tools.report.report import FOLDER, ReportFacts, ReportOptions, write_report
 

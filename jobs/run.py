@@ -14,14 +14,16 @@ from jobs import exits, screen
 from jobs.log import log_to
 from jobs.progress import display_for
 from jobs.summary import exit_code, print_summary
-from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.config.telemetry import LoggingConfig
-from pipelines.errors import RunError
-from pipelines.ledger.lease import LeaseHeldError
-from pipelines.ledger.ledger import LedgerError
-from pipelines.manifest.manifest import ManifestError
-from pipelines.storage.error import StorageError
+from pipelines.errors import (
+    ConfigError,
+    LeaseHeldError,
+    LedgerError,
+    ManifestError,
+    RunError,
+    StorageError,
+)
 from uso_core.errors import CheckpointError
 
 logger = logging.getLogger(__name__)

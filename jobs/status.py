@@ -16,10 +16,9 @@ from rich.text import Text
 from jobs import exits, screen
 from jobs.outputs import hint_at_config, newest_run_file, storage_options
 from jobs.tables import FailureRow, failure_table
-from pipelines.config.file import ConfigError
+from pipelines.errors import ConfigError, LedgerError, StorageError
 from pipelines.ledger.counts import LedgerCounts
-from pipelines.ledger.ledger import LedgerError, count_records, iter_records
-from pipelines.storage.error import StorageError
+from pipelines.ledger.ledger import count_records, iter_records
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
 

@@ -13,10 +13,9 @@ from rich.text import Text
 
 from jobs import exits, screen
 from jobs.outputs import resolved_storage
-from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
-from pipelines.manifest.manifest import Manifest, ManifestError
-from pipelines.storage.error import StorageError
+from pipelines.errors import ConfigError, ManifestError, StorageError
+from pipelines.manifest.manifest import Manifest
 from pipelines.tools.planning.model import look_at_model
 from pipelines.tools.validation.problems import Findings, findings
 from pipelines.tools.validation.references import Facts, ReferenceCheck

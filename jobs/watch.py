@@ -18,12 +18,11 @@ from jobs import exits, screen
 from jobs.outputs import hint_at_config
 from jobs.progress import duration
 from jobs.status import open_output, print_counts, read_last_run
-from pipelines.config.file import ConfigError
+from pipelines.errors import ConfigError, LedgerError, StorageError
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.follow import LedgerFollower
 from pipelines.ledger.lease import Heartbeat, read_holder
-from pipelines.ledger.ledger import LedgerError, count_records
-from pipelines.storage.error import StorageError
+from pipelines.ledger.ledger import count_records
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
 from pipelines.telemetry.last_minute import LastMinute

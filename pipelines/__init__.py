@@ -9,19 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipelines.config.error import ConfigError
     from pipelines.config.schema import RunConfig
     from pipelines.driver.run import run
-    from pipelines.errors import RunError
-    from pipelines.manifest.error import ManifestError
+    from pipelines.errors import ConfigError, ManifestError, RunError
 
     __version__: str
 
 __all__ = ["ConfigError", "ManifestError", "RunConfig", "RunError", "run"]
 
 _MODULE_OF = {
-    "ConfigError": "config.error",
-    "ManifestError": "manifest.error",
+    "ConfigError": "errors",
+    "ManifestError": "errors",
     "RunConfig": "config.schema",
     "RunError": "errors",
     "run": "driver.run",

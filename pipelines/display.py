@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import reprlib
 
 from pipelines.storage.urls import redact_uri
@@ -20,3 +21,15 @@ def display_value(value: object) -> str:
     if isinstance(value, str):
         value = redact_uri(value[:_MOST_READ])
     return _SHORT.repr(value)
+
+
+def display_reference(reference: str | bytes) -> str:
+    """A reference as records and messages show it: inline bytes as their hash.
+
+    Credentials in a URI's user part or signature are left out by `redact_uri`.
+    """
+    if isinstance(reference, bytes):
+        return f"sha256:{hashlib.sha256(reference).hexdigest()}"
+    if reference[:5].lower() == "data:":
+        return f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
+    return reference

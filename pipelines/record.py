@@ -8,15 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.display import display_reference
 from pipelines.failures import Failure
-from pipelines.rows import (
-    ManifestEntry,
-    ManifestRow,
-    Outcome,
-    RejectedRow,
-    Timings,
-    display_reference,
-)
+from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow, Timings
 from uso_core.request import Parameters
 
 SCHEMA_VERSION = 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -146,18 +145,6 @@ class Outcome:
         """Seconds from when the device was free for the next row to when this one was stored."""
         decode = (self.timings.decode or 0) if self.decoded_beside else 0
         return (decode + (self.timings.store or 0)) / 1e3
-
-
-def display_reference(reference: Reference) -> str:
-    """A reference as records and messages show it: inline bytes as their hash.
-
-    Credentials in a URI's user part or signature are left out by `redact_uri`.
-    """
-    if isinstance(reference, bytes):
-        return f"sha256:{hashlib.sha256(reference).hexdigest()}"
-    if reference[:5].lower() == "data:":
-        return f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
-    return reference
 
 
 def _value_bytes(value: Any) -> int:  # noqa: ANN401 (whatever a cell holds)

@@ -11,9 +11,18 @@ Every one survives `pickle`, because Ray carries exceptions between processes.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class UsoError(Exception):
-    """Base of everything `uso_core` raises on purpose."""
+    """Base of every error that this project raises on purpose.
+
+    Attributes:
+        exit_code: the exit code of a command that ends with this error; 2: its input is wrong, 1:
+            a run that had begun cannot continue.
+    """
+
+    exit_code: ClassVar[int] = 2
 
 
 class InvalidRequestError(UsoError):

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.cluster.paths import local_paths
-from pipelines.config.file import ConfigError
 from pipelines.config.plain_secrets import plain_secrets
 from pipelines.config.schema import RunConfig
-from pipelines.manifest.manifest import Manifest, ManifestError
-from pipelines.storage.error import StorageError
+from pipelines.errors import ConfigError, ManifestError, StorageError
+from pipelines.manifest.manifest import Manifest
 from pipelines.storage.faults import fault_of
 from pipelines.storage.urls import redact_uri, resolve_secrets
 from pipelines.tools.planning.model import look_at_model

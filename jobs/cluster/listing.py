@@ -16,7 +16,7 @@ from jobs.cluster.recorded import rows_recorded
 from jobs.cluster.server import JobServer, JobServerError
 from jobs.outputs import storage_options
 from jobs.progress import duration
-from pipelines.config.file import ConfigError
+from pipelines.errors import ConfigError
 from pipelines.storage.filesystems import Options
 
 _MOST_OUTPUTS = 10  # reading an output's records takes seconds where there are millions

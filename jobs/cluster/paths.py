@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.config.schema import RunConfig
-from pipelines.manifest.references import is_uri
+from pipelines.storage.urls import is_uri
 
 _MODEL_KEYS = ("base", "uso", "siglip")
 _PATH_BEGINNINGS = ("/", "./", "../", "~")

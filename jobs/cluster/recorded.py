@@ -10,8 +10,8 @@ from typing import Any
 
 from jobs.cluster.job import Job
 from jobs.outputs import newest_run_file
-from pipelines.ledger.ledger import LedgerError, count_records
-from pipelines.storage.error import StorageError
+from pipelines.errors import LedgerError, StorageError
+from pipelines.ledger.ledger import count_records
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
 

@@ -17,6 +17,7 @@ import psutil
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from jobs.cluster.job import Job, job_of, jobs_named
+from pipelines.errors import PipelineError
 from pipelines.on_ray.head_watch import knock
 from pipelines.storage.urls import redact_uri
 
@@ -36,8 +37,10 @@ _CHATTY = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk
 _PORTS = {"http": 80, "https": 443}
 
 
-class JobServerError(Exception):
-    """The job server is not there, refuses, or has no such job; the message says what to do."""
+class JobServerError(PipelineError):
+    """The job server does not answer, refuses, or has no such job; the message gives the remedy."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)

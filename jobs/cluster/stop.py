@@ -14,7 +14,7 @@ from jobs.cluster.server import JobServer, JobServerError
 from jobs.outputs import storage_options
 from jobs.pace import Pace
 from jobs.progress import duration
-from pipelines.config.file import ConfigError
+from pipelines.errors import ConfigError
 from pipelines.storage.filesystems import Options
 
 _POLL_S = 0.5

@@ -28,10 +28,8 @@ from jobs.cluster.logs import follow_to_end
 from jobs.cluster.package import CONFIG_FILE, Package, pack, requirements
 from jobs.cluster.paths import local_paths, with_absolute_paths
 from jobs.cluster.server import JobServer, JobServerError, Submission
-from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
-from pipelines.manifest.manifest import ManifestError
-from pipelines.storage.error import StorageError
+from pipelines.errors import ConfigError, ManifestError, StorageError
 from pipelines.storage.urls import redact_uri
 
 _ENTRYPOINT = f"exec python -m jobs.cli run {CONFIG_FILE}"

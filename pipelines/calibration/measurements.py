@@ -19,7 +19,7 @@ from typing import Any
 
 from pipelines.calibration.shapes import Shape
 from pipelines.config.model import ModelConfig
-from pipelines.storage.error import StorageError
+from pipelines.errors import StorageError
 from pipelines.storage.local_files import write_file
 from pipelines.storage.storage import Storage
 from uso_core.loading.dimensions import Dimensions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pipelines.config.error import KeyPath, is_secret, key_name
+from pipelines.config.messages import KeyPath, is_secret, key_name
 from pipelines.config.redaction import PLACEHOLDER, is_harmless
 from pipelines.config.schema import RunConfig
 from pipelines.storage.urls import redact_uri

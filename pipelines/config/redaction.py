@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pipelines.config.error import KeyPath, is_secret
+from pipelines.config.messages import KeyPath, is_secret
 from pipelines.config.schema import RunConfig
-from pipelines.rows import display_reference
+from pipelines.display import display_reference
 from pipelines.storage.urls import redact_uri
 
 MASK = "***"

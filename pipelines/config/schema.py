@@ -60,11 +60,11 @@ class RunConfig(StrictModel):
 
         Args:
             path: the file.
-            overrides: `a.b=c` each, put over what the file says (see `pipelines.config.file`).
+            overrides: `a.b=c` each, put over what the file says (see `pipelines.config.load`).
 
         Raises:
             ConfigError: with every problem, each with its key and what is accepted.
         """
-        from pipelines.config.file import load_config  # noqa: PLC0415 (it needs this module)
+        from pipelines.config.load import load_config  # noqa: PLC0415 (it needs this module)
 
         return load_config(path, overrides)

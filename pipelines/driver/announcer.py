@@ -9,11 +9,7 @@ from types import TracebackType
 
 from pipelines.driver.prepare import PreparedRun
 from pipelines.driver.run_file import RunState
-from pipelines.errors import BrokenOffError
-from pipelines.ledger.ledger import LedgerError
-from pipelines.manifest.error import ManifestError
-from pipelines.packing.error import PackError
-from pipelines.storage.error import StorageError
+from pipelines.errors import BrokenOffError, LedgerError, ManifestError, PackError, StorageError
 from pipelines.telemetry.notifier import Notifier
 from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import RunStats, RunSummary

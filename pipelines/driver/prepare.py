@@ -11,11 +11,10 @@ from datetime import datetime, timezone
 
 from pipelines.calibration.measurements import Settings
 from pipelines.calibration.stopwatch import Stopwatch
-from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.dispatch.workers import WorkerEnv
 from pipelines.driver.run_file import RunFile
-from pipelines.errors import LeaseLostError
+from pipelines.errors import ConfigError, LeaseLostError
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest

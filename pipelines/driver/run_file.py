@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-from pipelines.config.file import redacted
+from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.stats import RunStats

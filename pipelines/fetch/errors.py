@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from pipelines.display import display_reference
 from pipelines.failures import Failure, FailureCode, RowFailedError
-from pipelines.rows import Reference, display_reference
+from pipelines.rows import Reference
 from pipelines.storage.urls import redact_uri
 
 _TRANSIENT = frozenset({408, 425, 429}) | frozenset(range(500, 600)) - {501, 505}

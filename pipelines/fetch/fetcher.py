@@ -21,9 +21,9 @@ from pipelines.fetch.http import HttpReader
 from pipelines.fetch.image_decode import decode_image, prepare_pillow
 from pipelines.fetch.local import LocalReader
 from pipelines.fetch.objects import PROTOCOLS, ObjectReader
-from pipelines.manifest.references import is_uri
 from pipelines.rows import Reference
 from pipelines.storage.filesystems import Options
+from pipelines.storage.urls import is_uri
 
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 8.0

@@ -9,10 +9,10 @@ from cachetools import LRUCache
 from fsspec import AbstractFileSystem
 from fsspec.core import strip_protocol
 
+from pipelines.errors import StorageError
 from pipelines.fetch.deadline import Deadline, call_until
 from pipelines.fetch.errors import TransientFetchError, fetch_failed
 from pipelines.fetch.fetched import Fetched, too_large
-from pipelines.storage.error import StorageError
 from pipelines.storage.faults import error_code, fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
 

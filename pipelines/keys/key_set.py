@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.errors import StorageError
 from pipelines.keys.index import SortedKeys, UInt64, halves_of, should_merge
-from pipelines.storage.error import StorageError
 from pipelines.storage.faults import fault_of
 
 _RECENT = 1 << 16

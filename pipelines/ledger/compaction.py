@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipelines.errors import LedgerError
 from pipelines.ledger.parts import (
-    LedgerError,
     Part,
     conformed,
     kept_batches,

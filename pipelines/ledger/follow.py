@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipelines.errors import LedgerError
 from pipelines.keys.index import KEY_BYTES, LsmTable, row_keys
 from pipelines.ledger.counts import LedgerCounts, count_states
-from pipelines.ledger.parts import FOLDER, LedgerError, Part, PartVanishedError, list_parts
+from pipelines.ledger.parts import FOLDER, Part, PartVanishedError, list_parts
 from pipelines.ledger.row_state import StateCodes, is_completed
 from pipelines.ledger.scan import read_ahead
 from pipelines.storage.storage import Storage

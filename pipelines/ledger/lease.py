@@ -17,33 +17,13 @@ from types import TracebackType
 
 import psutil
 
-from pipelines.storage.error import StorageError
+from pipelines.errors import LeaseHeldError, StorageError
 from pipelines.storage.storage import Storage
 
 logger = logging.getLogger(__name__)
 
 LEASE_PATH = "run/lease.json"
 _SAME_START_S = 10  # a process's start is known by the wall clock, which may have been set since
-
-
-class LeaseHeldError(Exception):
-    """Another driver is at work on this output.
-
-    Attributes:
-        uri: of the lease.
-        holder: who it is, in words.
-    """
-
-    def __init__(self, uri: str, holder: str) -> None:
-        super().__init__(uri, holder)
-        self.uri = uri
-        self.holder = holder
-
-    def __str__(self) -> str:
-        return (
-            f"{self.uri}: another run is at work on this output: {self.holder}. Let it finish or "
-            "stop it, or give this run another output folder"
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipelines.errors import LedgerError
 from pipelines.ledger.compaction import compact_parts, is_small
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
 from pipelines.ledger.done_index import DoneIndex
 from pipelines.ledger.done_rows import DoneRows
 from pipelines.ledger.parts import (
     FOLDER,
-    LedgerError,
     Part,
     PartVanishedError,
     list_parts,

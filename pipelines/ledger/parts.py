@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.errors import LedgerError, StorageError
 from pipelines.record import RECORD_FIELDS, RECORD_NAMES
-from pipelines.storage.error import StorageError
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.storage import Storage
 
@@ -24,23 +24,6 @@ _PART_NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
 _WHOLE_BYTES = 8 * 2**20  # a part up to this size is read with one request
 _COMPRESSION = "zstd"
 _ADDED_LATER = {"source_digest", "style_weights"}  # records without these columns are read, too
-
-
-class LedgerError(Exception):
-    """The records of an output cannot be used as they are.
-
-    Attributes:
-        uri: the part or folder at fault.
-        reason: what is wrong there and what to do.
-    """
-
-    def __init__(self, uri: str, reason: str) -> None:
-        super().__init__(uri, reason)
-        self.uri = uri
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.uri}: {self.reason}"
 
 
 class PartVanishedError(Exception):

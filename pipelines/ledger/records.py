@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.errors import LedgerError
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.parts import (
     FOLDER,
-    LedgerError,
     PartVanishedError,
     conformed,
     kept_batches,

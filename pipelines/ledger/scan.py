@@ -13,18 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
+from pipelines.errors import LedgerError
 from pipelines.keys.column import Column
 from pipelines.keys.index import SortedKeys, halves_of, row_keys
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
 from pipelines.ledger.dedup import winning_rows
-from pipelines.ledger.parts import (
-    LedgerError,
-    Part,
-    PartVanishedError,
-    list_parts,
-    open_part,
-    readable,
-)
+from pipelines.ledger.parts import Part, PartVanishedError, list_parts, open_part, readable
 from pipelines.ledger.row_state import STATE_DTYPE, StateCodes, is_completed, states_of
 from pipelines.storage.storage import Storage
 

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 import pyarrow as pa
 
 from pipelines.config.schema import RunConfig
-from pipelines.manifest.error import ManifestError
+from pipelines.errors import ManifestError
 from pipelines.manifest.row_parser import ALIASES, INPUT_NAMES, PICTURE_NAMES
 from pipelines.record import RECORD_NAMES
 

@@ -13,9 +13,8 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.config.inputs import ManifestConfig
-from pipelines.manifest.error import ManifestError
+from pipelines.errors import ManifestError, StorageError
 from pipelines.manifest.source import Format, ManifestFile, patiently
-from pipelines.storage.error import StorageError
 from pipelines.storage.filesystems import open_filesystem
 from pipelines.storage.urls import redact_uri
 

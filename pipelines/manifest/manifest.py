@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.config.schema import RunConfig
+from pipelines.errors import ManifestError
 from pipelines.keys.index import halves_of, row_key
 from pipelines.ledger.done_rows import DoneRows
 from pipelines.manifest.cells import identifier
 from pipelines.manifest.columns import ColumnPlan, FileSurvey, plan_columns
-from pipelines.manifest.error import ManifestError
 from pipelines.manifest.files import find_files
 from pipelines.manifest.parquet_reader import parquet_batches, raw_rows, survey_parquet
 from pipelines.manifest.references import folder_url

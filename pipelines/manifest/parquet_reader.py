@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.errors import ManifestError
 from pipelines.manifest.cells import UnreadableCell
 from pipelines.manifest.columns import ColumnPlan, FileSurvey
-from pipelines.manifest.error import ManifestError
 from pipelines.manifest.row_parser import RawRow
 from pipelines.manifest.source import ManifestFile
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:", re.ASCII)
-_BARE_SCHEMES = ("data:", "file:")
+from pipelines.storage.urls import is_uri
 
 
 def folder_url(base: str) -> str:
@@ -37,13 +35,6 @@ def resolve_reference(reference: str, folder: str) -> str:
     if scheme in ("http", "https"):
         relative, mark, query = reference.partition("?")
     return f"{scheme}://{host}{_without_dots(f'/{path}{relative}')}{mark}{query}"
-
-
-def is_uri(reference: str) -> bool:
-    """Whether `reference` names its scheme (`s3://…`, `data:…`)."""
-    if "://" in reference and _SCHEME.match(reference):
-        return True
-    return reference[:5].lower() in _BARE_SCHEMES
 
 
 def _without_dots(path: str) -> str:

@@ -15,8 +15,9 @@ from typing import Any
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.config.schema import RunConfig
+from pipelines.display import display_reference
 from pipelines.manifest import cells
-from pipelines.rows import Reference, display_reference
+from pipelines.rows import Reference
 from pipelines.storage.urls import redact_uri
 from uso_core.errors import InvalidRequestError
 from uso_core.request import MAX_SEED, Parameters

@@ -9,16 +9,11 @@ from typing import Any
 from pipelines.config.inputs import DefaultsConfig
 from pipelines.config.schema import RunConfig
 from pipelines.display import display_value
+from pipelines.errors import ManifestError
 from pipelines.failures import Failure
 from pipelines.manifest import cells
-from pipelines.manifest.error import ManifestError
 from pipelines.manifest.references import resolve_reference
-from pipelines.manifest.row_identity import (
-    STYLE_WEIGHTS,
-    Fingerprints,
-    content_hash,
-    derived_seed,
-)
+from pipelines.manifest.row_identity import STYLE_WEIGHTS, Fingerprints, content_hash, derived_seed
 from pipelines.rows import ManifestRow, Reference, RejectedRow
 from uso_core.errors import InvalidRequestError
 from uso_core.loading.source import ModelCard

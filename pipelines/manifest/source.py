@@ -16,8 +16,8 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from pipelines.manifest.error import ManifestError
-from pipelines.storage.faults import Fault, fault_of
+from pipelines.errors import Fault, ManifestError
+from pipelines.storage.faults import fault_of
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -15,8 +15,8 @@ from typing import Any, cast
 
 import pyarrow as pa
 
+from pipelines.errors import ManifestError
 from pipelines.manifest.columns import ColumnPlan, FileSurvey
-from pipelines.manifest.error import ManifestError
 from pipelines.manifest.json_types import JsonTypes
 from pipelines.manifest.row_parser import RawRow, UnreadableRow
 from pipelines.manifest.source import ManifestFile

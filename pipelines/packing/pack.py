@@ -14,9 +14,9 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipelines.errors import PackError
 from pipelines.ledger.records import Records, completed
 from pipelines.packing.card import Card, write_card
-from pipelines.packing.error import PackError
 from pipelines.packing.facts import COLUMNS, DrawnFacts, FactsTally
 from pipelines.packing.in_order import in_order
 from pipelines.packing.plan import Planner, ShardPlan

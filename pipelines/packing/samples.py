@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.packing.error import PackError
+from pipelines.errors import PackError
 from pipelines.record import RECORD_NAMES
 from pipelines.tools.report.links import path_in_output
 

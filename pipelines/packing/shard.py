@@ -10,13 +10,12 @@ from typing import Literal
 
 import pyarrow as pa
 
-from pipelines.packing.error import PackError
+from pipelines.errors import PackError, StorageError
 from pipelines.packing.in_order import in_order
 from pipelines.packing.parquet_shard import parquet_contents, write_parquet
 from pipelines.packing.plan import contents_of
 from pipelines.packing.samples import ImageFile, samples_of
 from pipelines.packing.tar_shard import tar_contents, write_tar
-from pipelines.storage.error import StorageError
 from pipelines.storage.new_file import new_file
 from pipelines.storage.storage import Storage
 

@@ -10,10 +10,8 @@ import asyncio
 import concurrent.futures
 import errno
 from collections.abc import Iterator
-from typing import Literal
 
-Fault = Literal["not_found", "denied", "unavailable", "full", "unusable"]
-"""`unavailable`: trying again can help. `unusable`: everything else that is the storage's fault."""
+from pipelines.errors import Fault
 
 _LIBRARY_ERRORS = frozenset(
     {

@@ -8,7 +8,7 @@ from typing import Any
 import fsspec
 from fsspec import AbstractFileSystem
 
-from pipelines.storage.error import StorageError
+from pipelines.errors import StorageError
 from pipelines.storage.urls import redact_uri
 
 Options = Mapping[str, Mapping[str, Any]]

@@ -18,8 +18,8 @@ from typing import Any, TypeVar, cast
 from fsspec.implementations.local import LocalFileSystem
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from pipelines.storage.error import StorageError
-from pipelines.storage.faults import Fault, error_code, fault_of
+from pipelines.errors import Fault, StorageError
+from pipelines.storage.faults import error_code, fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.local_files import copy_file, files_below, is_leftover, write_file
 from pipelines.storage.outage import Outage

@@ -7,12 +7,21 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:", re.ASCII)
+_BARE_SCHEMES = ("data:", "file:")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET_WORDS = ("signature", "token", "secret", "password", "passwd", "credential", "apikey")
 _SECRET_NAMES = frozenset({"sig", "key", "pwd", "auth", "awsaccesskeyid", "googleaccessid"})
 _SECRET_PREFIXES = ("x-amz-", "x-goog-", "x-oss-")
 # In these the part before the @ names a container.
 _CONTAINER_SCHEMES = frozenset({"abfs", "abfss", "wasb", "wasbs"})
+
+
+def is_uri(reference: str) -> bool:
+    """Whether `reference` names its scheme (`s3://…`, `data:…`)."""
+    if "://" in reference and _SCHEME.match(reference):
+        return True
+    return reference[:5].lower() in _BARE_SCHEMES
 
 
 def redact_uri(uri: str) -> str:

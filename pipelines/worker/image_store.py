@@ -12,8 +12,8 @@ from typing import Any
 from PIL import Image
 
 from pipelines.config.output import OutputConfig
+from pipelines.errors import StorageError
 from pipelines.failures import Failure, RowFailedError
-from pipelines.storage.error import StorageError
 from pipelines.storage.storage import Storage
 
 _EXTENSIONS = {"png": "png", "webp": "webp", "jpeg": "jpg"}

@@ -18,12 +18,11 @@ from fsspec import AbstractFileSystem
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from pipelines.config.model import ModelConfig
-from pipelines.manifest.references import is_uri
-from pipelines.storage.error import StorageError
+from pipelines.errors import StorageError
 from pipelines.storage.faults import fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.local_files import write_file
-from pipelines.storage.urls import redact_uri
+from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.loading import layouts
 from uso_core.loading.layouts import ComponentFiles, ComponentName, FileListing
 from uso_core.loading.source import LoraFile, ModelSource

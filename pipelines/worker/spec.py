@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
-from pipelines.manifest.references import is_uri
-from pipelines.storage.urls import resolve_secrets
+from pipelines.storage.urls import is_uri, resolve_secrets
 
 if TYPE_CHECKING:
     from pipelines.config.schema import RunConfig

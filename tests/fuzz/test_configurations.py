@@ -9,8 +9,9 @@ from pathlib import Path
 import yaml
 from hypothesis import strategies as st
 
-from pipelines.config.file import ConfigError, redacted
+from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
+from pipelines.errors import ConfigError
 from tests.fuzz.fuzzed import fuzzed
 from tests.fuzz.tables import damaged
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from pipelines.errors import ManifestError
 from pipelines.failures import Failure
 from pipelines.ledger.ledger import Ledger, iter_records
-from pipelines.manifest.manifest import Manifest, ManifestError
+from pipelines.manifest.manifest import Manifest
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import ManifestEntry, Outcome, RejectedRow
 from pipelines.storage.storage import Storage

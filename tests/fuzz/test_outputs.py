@@ -9,8 +9,9 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from jobs.screen import lines, one_line
+from pipelines.errors import LedgerError
 from pipelines.ledger.lease import LEASE_PATH, Lease
-from pipelines.ledger.ledger import Ledger, LedgerError, iter_records
+from pipelines.ledger.ledger import Ledger, iter_records
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
 from pipelines.worker.image_store import image_path

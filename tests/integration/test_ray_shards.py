@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.errors import PackError
 from pipelines.on_ray.shards import write_on_ray
-from pipelines.packing.error import PackError
 from pipelines.packing.pack import pack
 from pipelines.packing.shard import ShardTask
 from pipelines.storage.storage import Storage

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from jobs.outputs import hint_at_config
-from pipelines.storage.error import StorageError
+from pipelines.errors import StorageError
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from pipelines.display import display_reference
 from pipelines.failures import Failure
-from pipelines.rows import ManifestEntry, ManifestRow, Reference, RejectedRow, display_reference
+from pipelines.rows import ManifestEntry, ManifestRow, Reference, RejectedRow
 from uso_core.request import Parameters
 
 

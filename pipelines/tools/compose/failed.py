@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
+from pipelines.errors import ComposeError
 from pipelines.ledger.ledger import iter_records
 from pipelines.storage.storage import Storage
-from pipelines.tools.compose.error import ComposeError
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from typing import Any
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from pipelines.errors import ComposeError
 from pipelines.manifest.source import patiently
 from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.urls import redact_uri
-from pipelines.tools.compose.error import ComposeError
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 

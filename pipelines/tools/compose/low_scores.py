@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipelines.errors import ComposeError
 from pipelines.ledger.records import Records, completed
 from pipelines.storage.storage import Storage
-from pipelines.tools.compose.error import ComposeError
 from pipelines.tools.compose.score_table import ScoreTable, is_number
 
 Scores = npt.NDArray[np.float64]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.tools.compose.error import ComposeError
+from pipelines.errors import ComposeError
 from pipelines.tools.compose.names import SEPARATOR, image_names, prompt_names
 
 Pairing = Literal["grid", "zip", "random"]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.config.inputs import ManifestConfig
+from pipelines.errors import ComposeError
 from pipelines.keys.index import LsmTable, row_key
 from pipelines.manifest.cells import identifier
 from pipelines.manifest.columns import ColumnPlan
@@ -18,7 +19,6 @@ from pipelines.manifest.row_parser import RawRow, UnreadableRow
 from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.text_readers import TextChunk, read_text, survey_text
 from pipelines.storage.filesystems import Options
-from pipelines.tools.compose.error import ComposeError
 from uso_core.errors import InvalidRequestError
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.errors import ComposeError
 from pipelines.keys.index import row_keys
 from pipelines.keys.key_set import KeySet
 from pipelines.storage.filesystems import Options
 from pipelines.storage.parquet_file import file_storage, new_parquet
-from pipelines.tools.compose.error import ComposeError
 from pipelines.tools.compose.pairing import Rows
 
 _GROUP_ROWS = 1 << 16

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipelines.config.model import ModelConfig
-from pipelines.manifest.references import is_uri
-from pipelines.storage.urls import redact_uri
+from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.errors import CheckpointError
 from uso_core.loading.source import ModelCard, ModelSource, describe_model
 from uso_core.request import Limits

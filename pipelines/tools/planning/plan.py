@@ -10,11 +10,12 @@ from pipelines.calibration.shapes import Shape
 from pipelines.config.output import OutputConfig
 from pipelines.config.schema import RunConfig
 from pipelines.dispatch.pending import RowSelection
+from pipelines.display import display_reference
 from pipelines.keys.index import row_key
 from pipelines.keys.key_set import KeySet
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
-from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow, display_reference
+from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
 from pipelines.telemetry.stats import RunStats
 from pipelines.tools.planning.speed import Basis, Speed
 from uso_core.request import Limits

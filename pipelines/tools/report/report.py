@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config.inputs import FetchConfig
+from pipelines.errors import ReportError
 from pipelines.storage.filesystems import Options
 from pipelines.tools.report.bounded_pool import BoundedPool
 from pipelines.tools.report.distances import Distances, PicturePair, pairs_of
-from pipelines.tools.report.error import ReportError
 from pipelines.tools.report.facets import Facets
 from pipelines.tools.report.matrix import Matrix, choose, first_pictures, write_matrix
 from pipelines.tools.report.page import Comparison, Page, assets, render

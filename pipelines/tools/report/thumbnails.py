@@ -14,11 +14,11 @@ import numpy as np
 from PIL import Image
 
 from pipelines.config.inputs import FetchConfig
+from pipelines.errors import StorageError
 from pipelines.failures import RowFailedError
 from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image
-from pipelines.storage.error import StorageError
 from pipelines.storage.filesystems import Options
 from pipelines.tools.report.bounded_pool import BoundedPool
 from pipelines.tools.report.distances import PicturePair

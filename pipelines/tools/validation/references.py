@@ -10,11 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipelines.config.inputs import FetchConfig
+from pipelines.display import display_reference
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image
 from pipelines.keys.index import row_key
-from pipelines.rows import ManifestEntry, ManifestRow, Reference, display_reference
+from pipelines.rows import ManifestEntry, ManifestRow, Reference
 from pipelines.storage.filesystems import Options
 from pipelines.storage.urls import redact_uri
 from pipelines.tools.validation.problems import Problem

@@ -13,9 +13,8 @@ from jobs.cluster.check import (
     refuse_secrets,
     unset_on_cluster,
 )
-from pipelines.config.file import ConfigError
 from pipelines.config.schema import RunConfig
-from pipelines.manifest.manifest import ManifestError
+from pipelines.errors import ConfigError, ManifestError
 
 
 def config(manifest: str, **sections: object) -> RunConfig:

@@ -11,16 +11,14 @@ from typing import Any
 
 import pytest
 
-from pipelines.config.error import ConfigError
 from pipelines.config.schema import RunConfig
 from pipelines.driver.announcer import RunAnnouncer
 from pipelines.driver.driver import Driver
 from pipelines.driver.prepare import PreparedRun, prepare
 from pipelines.driver.run import summarize
 from pipelines.driver.signals import StopRequest
-from pipelines.errors import BrokenOffError, TooManyFailuresError
+from pipelines.errors import BrokenOffError, ConfigError, StorageError, TooManyFailuresError
 from pipelines.rows import ManifestRow, Outcome
-from pipelines.storage.error import StorageError
 from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import RunStats
 from tests.pipelines import http_origin as http

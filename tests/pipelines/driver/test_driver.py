@@ -14,13 +14,18 @@ from pipelines.config.schema import RunConfig
 from pipelines.driver.driver import Driver
 from pipelines.driver.prepare import PreparedRun, prepare
 from pipelines.driver.signals import StopRequest
-from pipelines.errors import RowsChangedError, RunError, TooManyFailuresError
+from pipelines.errors import (
+    LeaseHeldError,
+    ManifestError,
+    RowsChangedError,
+    RunError,
+    StorageError,
+    TooManyFailuresError,
+)
 from pipelines.failures import Failure, FailureCode
-from pipelines.ledger.lease import Lease, LeaseHeldError
+from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import count_records, iter_records
-from pipelines.manifest.manifest import ManifestError
 from pipelines.rows import ManifestRow, Outcome
-from pipelines.storage.error import StorageError
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import RunStats, Snapshot

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.driver.output_guard import OutputGuard
+from pipelines.errors import StorageError
 from pipelines.failures import Failure
-from pipelines.storage.error import StorageError
 from pipelines.storage.storage import Storage
 
 NOT_STORED = Failure("storage_write", "disk: full")

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipelines.errors import StorageError
 from pipelines.keys import key_set
 from pipelines.keys.index import UInt64, row_key
 from pipelines.keys.key_set import KeySet
-from pipelines.storage.error import StorageError
 
 
 def keys(*names: object) -> list[bytes]:

@@ -6,9 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from pipelines.errors import LedgerError
 from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.follow import LedgerFollower
-from pipelines.ledger.ledger import Ledger, LedgerError, count_records
+from pipelines.ledger.ledger import Ledger, count_records
 from pipelines.ledger.parts import list_parts
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome

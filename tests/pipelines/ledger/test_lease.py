@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ledger.lease import LEASE_PATH, Heartbeat, Lease, LeaseHeldError
+from pipelines.errors import LeaseHeldError
+from pipelines.ledger.lease import LEASE_PATH, Heartbeat, Lease
 from pipelines.storage.storage import Storage
 
 BEAT_S = 0.05

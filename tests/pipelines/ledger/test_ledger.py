@@ -11,18 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.errors import LedgerError, StorageError
 from pipelines.failures import CODES
 from pipelines.ledger import parts as ledger_parts
-from pipelines.ledger.ledger import (
-    FailureExample,
-    Ledger,
-    LedgerError,
-    Recorded,
-    count_records,
-    iter_records,
-)
+from pipelines.ledger.ledger import FailureExample, Ledger, Recorded, count_records, iter_records
 from pipelines.record import RECORD_FIELDS, record_schema
-from pipelines.storage.error import StorageError
 from pipelines.storage.storage import Storage
 from tests.pipelines.records import SCHEMA, completed, drop_column, failed, fingerprint, stored
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.ledger.ledger import Ledger, LedgerError, iter_records
+from pipelines.errors import LedgerError
+from pipelines.ledger.ledger import Ledger, iter_records
 from pipelines.storage.storage import Storage
 from tests.pipelines.records import SCHEMA, completed, failed, stored
 

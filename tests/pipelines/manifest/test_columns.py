@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.manifest.manifest import ManifestError
+from pipelines.errors import ManifestError
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import ManifestRow, Outcome
 from tests.pipelines.manifests import entries, opened, valid, write

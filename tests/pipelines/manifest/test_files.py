@@ -7,7 +7,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from pipelines.manifest.error import ManifestError
+from pipelines.errors import ManifestError
 from pipelines.manifest.files import find_files
 from tests.pipelines.http_origin import ok, serving, status
 from tests.pipelines.manifests import config, entries, opened, valid, write

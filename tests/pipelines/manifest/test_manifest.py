@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipelines.manifest.manifest import ManifestError
+from pipelines.errors import ManifestError
 from pipelines.manifest.row_identity import content_hash
 from pipelines.rows import ManifestRow, RejectedRow
 from tests.pipelines.manifests import entries, opened, rejected, valid, write

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.manifest.references import folder_url, is_uri, resolve_reference
+from pipelines.manifest.references import folder_url, resolve_reference
+from pipelines.storage.urls import is_uri
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.manifest.error import ManifestError
+from pipelines.errors import ManifestError
 from pipelines.manifest.row_identity import derived_seed
 from pipelines.manifest.row_parser import INPUT_NAMES, RowParser, UnreadableRow
 from pipelines.rows import ManifestRow, RejectedRow

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from pipelines.manifest.error import ManifestError
+from pipelines.errors import ManifestError
 from pipelines.manifest.source import ManifestFile, RemoteFile, patiently
 
 CONTENT = bytes(range(256)) * 10

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipelines.manifest.error import ManifestError
+from pipelines.errors import ManifestError
 from pipelines.rows import ManifestRow, RejectedRow
 from tests.pipelines.manifests import entries, opened, rejected, valid
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from pipelines.errors import PackError, StorageError
 from pipelines.ledger.ledger import Ledger
-from pipelines.packing.pack import INDEX_PATH, Layout, PackError, pack
+from pipelines.packing.pack import INDEX_PATH, Layout, pack
 from pipelines.packing.shard import ShardTask, write_shard
 from pipelines.record import record_schema
-from pipelines.storage.error import StorageError
 from pipelines.storage.storage import Storage
 from tests.pipelines.packing.outputs import (
     LAYOUTS,

@@ -8,7 +8,8 @@ import botocore.exceptions
 import pytest
 from s3fs.errors import translate_boto_error
 
-from pipelines.storage.faults import Fault, error_code, fault_of
+from pipelines.errors import Fault
+from pipelines.storage.faults import error_code, fault_of
 
 
 def s3_answer(status: int, code: str) -> BaseException:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.storage.error import StorageError
+from pipelines.errors import StorageError
 from pipelines.storage.filesystems import open_filesystem
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri, resolve_secrets

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.storage.error import StorageError
+from pipelines.errors import StorageError
 from pipelines.storage.local_files import sync_folder
 from pipelines.storage.storage import Storage
 from tests.pipelines import http_origin as http

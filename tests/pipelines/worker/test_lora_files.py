@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 
 from pipelines.config.model import LoraConfig, ModelConfig
-from pipelines.storage.error import StorageError
+from pipelines.errors import StorageError
 from pipelines.worker.model_files import localize
 from pipelines.worker.sparse_copy import sparse_copy
 from uso_core.loading.source import LoraFile, describe_model

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from pipelines.config.model import ModelConfig
-from pipelines.storage.error import StorageError
+from pipelines.errors import StorageError
 from pipelines.worker.model_files import localize
 from pipelines.worker.sparse_copy import sparse_copy
 from tests.s3_server import S3Server

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from pipelines.errors import ComposeError
 from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import Outcome
 from pipelines.storage.storage import Storage
 from pipelines.tools.compose.chosen import ChosenRows
-from pipelines.tools.compose.error import ComposeError
 from pipelines.tools.compose.failed import failed_rows
 from tests.pipelines.manifests import entries, opened, write
 

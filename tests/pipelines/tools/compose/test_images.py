@@ -6,8 +6,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from pipelines.manifest.error import ManifestError
-from pipelines.tools.compose.error import ComposeError
+from pipelines.errors import ComposeError, ManifestError
 from pipelines.tools.compose.images import find_images
 
 

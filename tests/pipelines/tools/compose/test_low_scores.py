@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.errors import ComposeError
 from pipelines.failures import Failure
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import Outcome
 from pipelines.storage.storage import Storage
 from pipelines.tools.compose.chosen import ChosenRows
-from pipelines.tools.compose.error import ComposeError
 from pipelines.tools.compose.low_scores import low_scores
 from pipelines.tools.compose.score_table import ScoreTable
 from tests.pipelines.manifests import entries, opened, valid, write

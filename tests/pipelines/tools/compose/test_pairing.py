@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.tools.compose.error import ComposeError
+from pipelines.errors import ComposeError
 from pipelines.tools.compose.pairing import (
     Ingredients,
     RandomStyles,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipelines.tools.compose.error import ComposeError
+from pipelines.errors import ComposeError
 from pipelines.tools.compose.score_table import ScoreTable
 from tests.pipelines.manifests import write
 

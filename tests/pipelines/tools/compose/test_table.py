@@ -7,8 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipelines.manifest.error import ManifestError
-from pipelines.tools.compose.error import ComposeError
+from pipelines.errors import ComposeError, ManifestError
 from pipelines.tools.compose.table import table_rows
 from tests.pipelines.manifests import config, write
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.tools.compose.error import ComposeError
+from pipelines.errors import ComposeError
 from pipelines.tools.compose.pairing import Ingredients, Rows, grid
 from pipelines.tools.compose.write import write_manifest
 from tests.pipelines.manifests import entries, valid

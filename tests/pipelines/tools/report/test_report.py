@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipelines.errors import ReportError
 from pipelines.storage.storage import Storage
-from pipelines.tools.report.error import ReportError
 from pipelines.tools.report.facets import COMPARISONS
 from pipelines.tools.report.page import SCRIPTS, STYLES, span
 from pipelines.tools.report.row_files import ROWS_PER_FILE, TEXTS_PER_FILE

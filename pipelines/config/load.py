@@ -10,19 +10,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pipelines.config.error import (
-    SECRET_SECTIONS,
-    ConfigError,
-    KeyPath,
-    is_secret,
-    key_name,
-    problems_of,
-)
-from pipelines.config.redaction import redacted
+from pipelines.config.messages import SECRET_SECTIONS, KeyPath, is_secret, key_name, problems_of
 from pipelines.config.schema import RunConfig
 from pipelines.display import display_value
-
-__all__ = ["ConfigError", "load_config", "redacted"]
+from pipelines.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$\{\w+\}")
 _REPLACED = ", ".join(map(key_name, SECRET_SECTIONS))

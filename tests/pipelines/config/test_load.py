@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.config.error import ConfigError
 from pipelines.config.model import ModelConfig
 from pipelines.config.schema import RunConfig
+from pipelines.errors import ConfigError
 from uso_core.presets import PRESETS
 
 MINIMAL = "manifest: {path: m.parquet}\noutput: {path: out}\n"

@@ -29,17 +29,6 @@ _BOUNDS = {
 }
 
 
-class ConfigError(Exception):
-    """A configuration that cannot be used; the message says which key of which file, and why."""
-
-    @classmethod
-    def of(cls, source: str, problems: Sequence[str]) -> ConfigError:
-        """One error for everything that is wrong in `source`, a line each."""
-        if len(problems) == 1:
-            return cls(f"{source}: {problems[0]}")
-        return cls("\n".join([f"{source}:", *(f"  {problem}" for problem in problems)]))
-
-
 def key_name(path: KeyPath) -> str:
     """A key as it is written with `--set`."""
     return ".".join(map(str, path))
@@ -63,7 +52,7 @@ def problems_of(
     keys = _Keys(model.model_json_schema())
     by_path: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in error.errors():
-        if detail["type"] == "invalid_key":  # `pipelines.config.file` tells of these
+        if detail["type"] == "invalid_key":  # `pipelines.config.load` tells of these
             continue
         by_path.setdefault(_path_in(data, detail), []).append(detail)
     return [
