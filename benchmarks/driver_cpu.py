@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from pipelines.telemetry.stats import Snapshot
+from pipelines.telemetry.snapshot import Snapshot
 
 _RAY_PROCESSES = ("raylet", "gcs_server")
 

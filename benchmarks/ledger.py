@@ -34,12 +34,13 @@ import pyarrow.parquet as pq
 from benchmarks.pipeline import NoWork
 from benchmarks.process_memory import memory_mb
 from pipelines.config.schema import RunConfig
-from pipelines.driver.run import Snapshot, run
+from pipelines.driver.run import run
 from pipelines.ledger.compaction import MAX_ROWS
 from pipelines.ledger.parts import list_parts, write_part
 from pipelines.manifest.source_digest import Digests, SourceDigests
 from pipelines.record import SCHEMA_VERSION, record_schema
 from pipelines.storage.storage import Storage
+from pipelines.telemetry.snapshot import Snapshot
 from tests.integration.harness import run_config
 from uso_core.loading.source import ModelSource, describe_model
 

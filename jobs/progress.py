@@ -20,7 +20,7 @@ from jobs.pace import Pace
 from pipelines.config.telemetry import LoggingConfig
 
 if TYPE_CHECKING:
-    from pipelines.telemetry.stats import Snapshot
+    from pipelines.telemetry.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from jobs.progress import duration
 from jobs.tables import FailureRow, failure_table
 
 if TYPE_CHECKING:
-    from pipelines.telemetry.stats import RunSummary
+    from pipelines.driver.summary import RunSummary
 
 
 def exit_code(summary: RunSummary) -> int:

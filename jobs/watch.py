@@ -25,7 +25,7 @@ from pipelines.ledger.lease import Heartbeat, read_holder
 from pipelines.ledger.ledger import count_records
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
-from pipelines.telemetry.last_minute import LastMinute
+from pipelines.telemetry.rates import LastMinute
 
 _SILENCE_S = 60.0  # a driver's heartbeat is renewed every 10 s
 _BAR_WIDTH = 24

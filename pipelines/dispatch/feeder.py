@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from pipelines.rows import ManifestEntry
+from pipelines.rows import ManifestEntry, RejectedRow
 
 AHEAD_BYTES = 64 * 2**20
 _CLOSE_S = 1.0
+_MOST_PASSED = 256  # rejected rows per look, so that the caller is never held up for long
 
 
 class RowFeeder:
@@ -95,3 +96,44 @@ class RowFeeder:
 
     def _is_full(self) -> bool:
         return len(self._waiting) >= self._ahead or self._waiting_bytes >= self._ahead_bytes
+
+
+class ValidRows:
+    """The rows of a feeder that workers can work on; rejected ones are recorded on the way."""
+
+    def __init__(
+        self, feeder: RowFeeder, reject: Callable[[ManifestEntry, RejectedRow], None]
+    ) -> None:
+        self._feeder = feeder
+        self._reject = reject
+        self._at_hand: list[ManifestEntry] = []
+
+    @property
+    def exhausted(self) -> bool:
+        """True when every row has been taken."""
+        return self._feeder.exhausted and not self._at_hand
+
+    def take(self, most: int) -> list[ManifestEntry]:
+        """Up to `most` valid rows that are at hand; where none is, passes some others."""
+        self._look_for(most - len(self._at_hand))
+        taken, self._at_hand = self._at_hand[:most], self._at_hand[most:]
+        return taken
+
+    def look_ahead(self) -> bool:
+        """Whether a valid row is at hand; takes none, and passes a bounded number of others."""
+        if not self._at_hand:
+            self._look_for(1)
+        return bool(self._at_hand)
+
+    def _look_for(self, most: int) -> None:
+        passed = 0
+        while most > 0 and passed < _MOST_PASSED:
+            entries = self._feeder.take(most)
+            passed += len(entries)
+            for entry in entries:
+                if isinstance(entry.row, RejectedRow):
+                    self._reject(entry, entry.row)
+                else:
+                    self._at_hand.append(entry)
+            if self._at_hand or not entries:
+                return

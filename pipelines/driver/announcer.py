@@ -9,10 +9,11 @@ from types import TracebackType
 
 from pipelines.driver.prepare import PreparedRun
 from pipelines.driver.run_file import RunState
+from pipelines.driver.summary import RunSummary
 from pipelines.errors import BrokenOffError, LedgerError, ManifestError, PackError, StorageError
 from pipelines.telemetry.notifier import Notifier
 from pipelines.telemetry.progress import ProgressReporter
-from pipelines.telemetry.stats import RunStats, RunSummary
+from pipelines.telemetry.stats import RunStats
 from pipelines.telemetry.webhook import Event, Webhook
 
 logger = logging.getLogger(__name__)

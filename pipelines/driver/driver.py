@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pipelines.dispatch.dispatcher import Dispatcher
-from pipelines.dispatch.feeder import RowFeeder
+from pipelines.dispatch.feeder import RowFeeder, ValidRows
 from pipelines.dispatch.pending import RowSelection
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.dispatch.workers import WatchedPool
@@ -20,7 +20,8 @@ from pipelines.errors import ClusterError
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.progress import ProgressReporter, WorkerCounts
-from pipelines.telemetry.stats import Queues, RunStats
+from pipelines.telemetry.snapshot import Queues
+from pipelines.telemetry.stats import RunStats
 from pipelines.worker.activity import Activity
 
 logger = logging.getLogger(__name__)
@@ -186,44 +187,3 @@ def _busiest_stage(queues: Queues) -> str:
     if queues.fetching:
         return "fetching"
     return "storing" if queues.storing else ""
-
-
-class ValidRows:
-    """The rows of a feeder that workers can work on; rejected ones are recorded on the way."""
-
-    def __init__(
-        self, feeder: RowFeeder, reject: Callable[[ManifestEntry, RejectedRow], None]
-    ) -> None:
-        self._feeder = feeder
-        self._reject = reject
-        self._at_hand: list[ManifestEntry] = []
-
-    @property
-    def exhausted(self) -> bool:
-        """True when every row has been taken."""
-        return self._feeder.exhausted and not self._at_hand
-
-    def take(self, most: int) -> list[ManifestEntry]:
-        """Up to `most` valid rows that are at hand; where none is, passes some others."""
-        self._look_for(most - len(self._at_hand))
-        taken, self._at_hand = self._at_hand[:most], self._at_hand[most:]
-        return taken
-
-    def look_ahead(self) -> bool:
-        """Whether a valid row is at hand; takes none, and passes a bounded number of others."""
-        if not self._at_hand:
-            self._look_for(1)
-        return bool(self._at_hand)
-
-    def _look_for(self, most: int) -> None:
-        passed = 0
-        while most > 0 and passed < _MIN_AHEAD:
-            entries = self._feeder.take(most)
-            passed += len(entries)
-            for entry in entries:
-                if isinstance(entry.row, RejectedRow):
-                    self._reject(entry, entry.row)
-                else:
-                    self._at_hand.append(entry)
-            if self._at_hand or not entries:
-                return

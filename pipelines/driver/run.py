@@ -16,20 +16,19 @@ from pipelines.dispatch.workers import WorkerTelemetry
 from pipelines.driver.announcer import RunAnnouncer
 from pipelines.driver.driver import Driver
 from pipelines.driver.packing import pack_dataset
-from pipelines.driver.prepare import PreparedRun, prepare
+from pipelines.driver.prepare import prepare
 from pipelines.driver.signals import StopRequest
-from pipelines.errors import RunError
+from pipelines.driver.summary import RunSummary, summarize
 from pipelines.on_ray.actors import RayPool, RowWorker
 from pipelines.on_ray.metrics import run_metrics
 from pipelines.on_ray.session import ray_session
 from pipelines.packing.pack import PackFacts
 from pipelines.telemetry.logs import run_in_log
 from pipelines.telemetry.progress import ProgressReporter
-from pipelines.telemetry.stats import Listener, RunStats, RunSummary, Snapshot
+from pipelines.telemetry.snapshot import Listener
+from pipelines.telemetry.stats import RunStats
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
-
-__all__ = ["Listener", "RunError", "RunSummary", "Snapshot", "run"]
 
 
 def run(
@@ -111,28 +110,3 @@ class _Cluster(ExitStack):
         self.enter_context(ray_session(self._config.ray, self._config.stylize))
         self._joined = True
         self._stop.install()  # Ray has taken SIGTERM for itself
-
-
-def summarize(job: PreparedRun, stats: RunStats, *, interrupted: bool) -> RunSummary:
-    """How the run ended, with the output's records taken into account."""
-    counts = job.ledger.counts()
-    recorded = counts.completed + counts.failed
-    failed_fraction = counts.failed / recorded if recorded else 0.0
-    elapsed_s = stats.elapsed_s
-    return RunSummary(
-        run_id=job.facts.run_id,
-        output_uri=job.output.uri(""),
-        completed=stats.completed,
-        failed=stats.failed,
-        skipped=stats.skipped,
-        changed=stats.changed,
-        images=stats.images,
-        failures=stats.failure_examples(),
-        elapsed_s=elapsed_s,
-        images_per_s=stats.images / elapsed_s if elapsed_s else 0.0,
-        first_image_s=stats.first_image_s,
-        failed_fraction=failed_fraction,
-        within_budget=failed_fraction <= job.config.on_error.max_failed_fraction,
-        interrupted=interrupted,
-        caches=stats.caches.total,
-    )

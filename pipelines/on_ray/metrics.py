@@ -23,7 +23,7 @@ from pipelines.worker.activity import Activity
 
 if TYPE_CHECKING:  # the driver's: an actor would load all of them for nothing
     from pipelines.telemetry.progress import ProgressReporter
-    from pipelines.telemetry.stats import Snapshot
+    from pipelines.telemetry.snapshot import Snapshot
 
 R = TypeVar("R", bound=RayMetric)
 
@@ -44,7 +44,7 @@ def run_metrics(run_id: str, board: ProgressReporter) -> Iterator[None]:
 
 
 class RunMetrics:
-    """The driver's metrics; a `pipelines.telemetry.stats.Listener`."""
+    """The driver's metrics; a `pipelines.telemetry.snapshot.Listener`."""
 
     def __init__(self, run_id: str) -> None:
         self._rows = _Total(metrics.ROWS, run_id)

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 
 from pipelines.config.telemetry import EventKind, NotifyConfig
-from pipelines.telemetry.stats import Snapshot
+from pipelines.telemetry.snapshot import Snapshot
 from pipelines.telemetry.webhook import Event
 
 RunStatus = Literal["running", "completed", "failed", "cancelled"]
@@ -22,7 +22,7 @@ STATUS_NUMBERS: dict[RunStatus, int] = {
 
 
 class Notifier:
-    """Makes a run's events; a `pipelines.telemetry.stats.Listener` for the sake of its progress.
+    """Makes a run's events; a `pipelines.telemetry.snapshot.Listener` for the sake of its progress.
 
     A `progress` is sent when another `every_percent` of the manifest's rows have come to their end,
     rows that were recorded before included; none where the number of rows is not known in advance.

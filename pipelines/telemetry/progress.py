@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipelines.telemetry.rates import RateWindow
-from pipelines.telemetry.stats import Listener, Queues, RunStats, Snapshot
+from pipelines.telemetry.snapshot import Listener, Queues, Snapshot
+from pipelines.telemetry.stats import RunStats
 
 _EVERY_S = 0.5
 _NO_QUEUES = Queues()

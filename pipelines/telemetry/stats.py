@@ -1,4 +1,4 @@
-"""The run in numbers: what is shown while it goes on, and what is said at its end."""
+"""Counters of a run: rows, images, failures, and cache lookups of the workers."""
 
 from __future__ import annotations
 
@@ -6,83 +6,34 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from pipelines.failures import Failure, FailureCode
-from pipelines.packing.pack import PackFacts
-from pipelines.telemetry.cache_use import CacheUse
+from pipelines.rows import Outcome
 from uso_core.model.cache import Lookups
 
 RECENT_ROWS = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queues:
-    """Where the rows are that have been read and are not recorded yet.
+class CacheUse:
+    """Adds up over workers; each outcome tells what its worker has looked up since its start."""
 
-    Attributes:
-        read_ahead: given to no worker yet.
-        retry: waiting for another try.
-        fetching: on the workers, their references on the way.
-        drawing: on the workers' devices, or next in line for them.
-        storing: on the workers, their images being encoded and written.
-        commit: settled; their records wait to be written.
-    """
+    def __init__(self) -> None:
+        self._workers: dict[str, Mapping[str, Lookups]] = {}
 
-    read_ahead: int = 0
-    retry: int = 0
-    fetching: int = 0
-    drawing: int = 0
-    storing: int = 0
-    commit: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """The run at one moment.
-
-    Attributes:
-        total: rows of the manifest; None where that is not known in advance.
-        completed: rows recorded or about to be, by this run.
-        failed: likewise.
-        failed_by_code: rows by failure code.
-        skipped: rows that were recorded before.
-        images: drawn by this run.
-        elapsed_s: since the run began.
-        images_per_s: over the last minute.
-        eta_s: seconds until the end at that rate; None while it can't be told.
-        device_busy: share of the ready actors' time that went into drawing, over the last minute, 0
-            to 1; rows count when they settle. None: no actor is ready.
-        waiting_for: what holds the run up most, in words; empty: it is drawing.
-    """
-
-    total: int | None = None
-    completed: int = 0
-    failed: int = 0
-    failed_by_code: Mapping[FailureCode, int] = field(default_factory=dict)
-    skipped: int = 0
-    images: int = 0
-    elapsed_s: float = 0
-    images_per_s: float = 0
-    eta_s: float | None = None
-    device_busy: float | None = None
-    actors_ready: int = 0
-    actors_total: int = 0
-    in_flight: int = 0
-    queues: Queues = Queues()
-    waiting_for: str = ""
+    def note(self, outcome: Outcome) -> None:
+        """Take in what a worker says; its rows may arrive in another order than they ended in."""
+        worker = outcome.worker
+        if worker is not None and _count(outcome.caches) >= _count(self._workers.get(worker, {})):
+            self._workers[worker] = outcome.caches
 
     @property
-    def rows_done(self) -> int:
-        """Rows that have come to their end, in this run or before it."""
-        return self.completed + self.failed + self.skipped
-
-
-class Listener(Protocol):
-    """Whoever wants to see the run go on."""
-
-    def update(self, snapshot: Snapshot) -> None:
-        """Called about twice a second from the driver's thread."""
+    def total(self) -> dict[str, Lookups]:
+        """By kind; those of a worker that died count up to its last outcome."""
+        total: dict[str, Lookups] = {}
+        for caches in self._workers.values():
+            for kind, lookups in caches.items():
+                total[kind] = total.get(kind, Lookups()) + lookups
+        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,44 +44,6 @@ class FailureExample:
     count: int
     row_id: str
     message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """How a run ended.
-
-    Attributes:
-        completed: rows that this run completed.
-        failed: rows that this run recorded as failed.
-        skipped: rows that were recorded before and left as they were.
-        changed: rows that were recorded before and have changed since.
-        images: drawn by this run.
-        failed_fraction: failed of all rows recorded in the output, those of earlier runs included.
-        within_budget: `failed_fraction` is at most `on_error.max_failed_fraction`.
-        interrupted: the run was asked to stop before its end; the same command goes on.
-        first_image_s: from the run's begin to its first completed row; None: there was none.
-        undelivered_events: of those that `notify` asks for.
-        caches: what workers had to make or fetch, and what they found in memory, by kind.
-        dataset: into which the images were packed; None: `output.layout` asks for none.
-    """
-
-    run_id: str
-    output_uri: str
-    completed: int
-    failed: int
-    skipped: int
-    changed: int
-    images: int
-    failures: tuple[FailureExample, ...]
-    elapsed_s: float
-    images_per_s: float
-    first_image_s: float | None
-    failed_fraction: float
-    within_budget: bool
-    interrupted: bool
-    undelivered_events: int = 0
-    caches: Mapping[str, Lookups] = field(default_factory=dict)
-    dataset: PackFacts | None = None
 
 
 @dataclass(slots=True)
@@ -200,3 +113,7 @@ class RunStats:
             FailureExample(code, count, *self._examples[code])
             for code, count in self.failures.most_common()
         )
+
+
+def _count(caches: Mapping[str, Lookups]) -> int:
+    return sum(lookups.count for lookups in caches.values())

@@ -12,7 +12,7 @@ from pipelines.config.schema import RunConfig
 from pipelines.driver.run import run
 from pipelines.ledger.ledger import iter_records
 from pipelines.storage.storage import Storage
-from pipelines.telemetry.stats import Snapshot
+from pipelines.telemetry.snapshot import Snapshot
 from tests.integration.scripted_worker import ScriptedWorker
 from tests.pipelines.manifests import write
 

@@ -10,7 +10,8 @@ import pytest
 from pipelines.driver.run import _Cluster
 from pipelines.driver.signals import StopRequest
 from pipelines.telemetry.progress import ProgressReporter
-from pipelines.telemetry.stats import RunStats, Snapshot
+from pipelines.telemetry.snapshot import Snapshot
+from pipelines.telemetry.stats import RunStats
 from tests.integration.harness import (
     manifest_rows,
     run_config,

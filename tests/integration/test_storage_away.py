@@ -14,7 +14,7 @@ from pipelines.config.schema import RunConfig
 from pipelines.driver.run import run
 from pipelines.errors import BrokenOffError
 from pipelines.storage.storage import Storage
-from pipelines.telemetry.stats import Snapshot
+from pipelines.telemetry.snapshot import Snapshot
 from tests.integration.harness import (
     check_ledger,
     manifest_rows,

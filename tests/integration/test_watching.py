@@ -16,7 +16,8 @@ import ray
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.config.schema import RunConfig
-from pipelines.driver.run import RunSummary, run
+from pipelines.driver.run import run
+from pipelines.driver.summary import RunSummary
 from pipelines.telemetry import metrics
 from pipelines.telemetry.metrics import METRICS, Metric
 from tests.integration.harness import manifest_rows, read_records, write_manifest

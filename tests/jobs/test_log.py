@@ -10,7 +10,7 @@ from rich.console import Console
 from jobs.log import log_to
 from jobs.progress import LiveDisplay
 from pipelines.config.telemetry import LoggingConfig
-from pipelines.telemetry.stats import Snapshot
+from pipelines.telemetry.snapshot import Snapshot
 
 INFO = LoggingConfig(level="info")
 JSON = LoggingConfig(level="info", format="json")

@@ -19,7 +19,7 @@ from jobs.progress import (
 )
 from pipelines.config.telemetry import LoggingConfig
 from pipelines.telemetry.logs import JsonFormatter
-from pipelines.telemetry.stats import Snapshot
+from pipelines.telemetry.snapshot import Snapshot
 from tests.clock import Clock
 
 RUNNING = Snapshot(

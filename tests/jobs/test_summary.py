@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from jobs.summary import exit_code, print_summary
-from pipelines.telemetry.stats import FailureExample, RunSummary
+from pipelines.driver.summary import RunSummary
+from pipelines.telemetry.stats import FailureExample
 from uso_core.model.cache import Lookups
 
 SUMMARY = RunSummary(

@@ -15,8 +15,8 @@ from pipelines.config.schema import RunConfig
 from pipelines.driver.announcer import RunAnnouncer
 from pipelines.driver.driver import Driver
 from pipelines.driver.prepare import PreparedRun, prepare
-from pipelines.driver.run import summarize
 from pipelines.driver.signals import StopRequest
+from pipelines.driver.summary import summarize
 from pipelines.errors import BrokenOffError, ConfigError, StorageError, TooManyFailuresError
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.telemetry.progress import ProgressReporter

@@ -28,7 +28,8 @@ from pipelines.ledger.ledger import count_records, iter_records
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.progress import ProgressReporter
-from pipelines.telemetry.stats import RunStats, Snapshot
+from pipelines.telemetry.snapshot import Snapshot
+from pipelines.telemetry.stats import RunStats
 from tests.pipelines.inprocess_pool import InProcessPool, Work
 from tests.pipelines.manifests import write
 

@@ -1,50 +1,74 @@
 from __future__ import annotations
 
 import socket
-import time
+import threading
 from contextlib import closing
 
-from pipelines.on_ray.head_watch import HeadWatch
+import pytest
+
+from pipelines.on_ray.head_watch import HeadState, HeadWatch, knock
+from tests.clock import Clock
+
+GONE = ConnectionRefusedError("refused")
 
 
-def listen(port: int = 0) -> socket.socket:
-    return socket.create_server(("127.0.0.1", port), reuse_port=True)
+def test_silence_counts_from_the_first_failed_knock() -> None:
+    clock = Clock()
+    state = HeadState(30, clock)
+    state.answered()
+    clock.now += 1000  # suspended: nobody knocked
+    assert not state.lost
+    state.failed(GONE)
+    clock.now += 30
+    state.failed(GONE)
+    assert not state.lost
+    clock.now += 0.1
+    assert state.lost
 
 
-def becomes(watch: HeadWatch, lost: bool) -> bool:
-    give_up_at = time.monotonic() + 5
-    while watch.lost != lost and time.monotonic() < give_up_at:
-        time.sleep(0.01)
-    return watch.lost == lost
-
-
-def test_a_head_that_answers_is_not_lost_and_one_that_is_gone_is() -> None:
-    with listen() as head:
-        port = head.getsockname()[1]
-        with closing(HeadWatch(f"127.0.0.1:{port}", patience_s=0.3, every_s=0.02)) as watch:
-            time.sleep(0.4)
-            assert not watch.lost
-            head.close()
-            assert becomes(watch, lost=True)
-
-
-def test_a_head_that_comes_back_in_time_is_not_lost() -> None:
-    with listen() as head:
-        port = head.getsockname()[1]
-        with closing(HeadWatch(f"127.0.0.1:{port}", patience_s=0.5, every_s=0.02)) as watch:
-            time.sleep(0.1)
-            head.close()
-            time.sleep(0.2)
-            with listen(port):
-                give_up_at = time.monotonic() + 0.6
-                while time.monotonic() < give_up_at:
-                    assert not watch.lost
-                    time.sleep(0.05)
+def test_an_answer_ends_the_silence() -> None:
+    clock = Clock()
+    state = HeadState(30, clock)
+    state.answered()
+    state.failed(GONE)
+    clock.now += 29
+    state.answered()
+    clock.now += 29
+    assert not state.lost
+    state.failed(GONE)
+    clock.now += 31
+    assert state.lost
 
 
 def test_a_head_that_never_answered_is_not_missed() -> None:
-    with listen() as head:
+    clock = Clock()
+    state = HeadState(30, clock)
+    state.failed(GONE)
+    clock.now += 1000
+    state.failed(GONE)
+    assert not state.lost
+
+
+def test_a_knock_needs_a_listener() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as head:
         port = head.getsockname()[1]
-    with closing(HeadWatch(f"127.0.0.1:{port}", patience_s=0.1, every_s=0.02)) as watch:
-        time.sleep(0.4)
-        assert not watch.lost
+        knock(f"127.0.0.1:{port}", 5)
+    with pytest.raises(OSError, match=r".+"):
+        knock(f"127.0.0.1:{port}", 5)
+
+
+def test_the_thread_knocks_and_sees_a_head_that_is_gone() -> None:
+    clock = Clock()
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        port = head.getsockname()[1]
+        watch = HeadWatch(f"127.0.0.1:{port}", patience_s=30, every_s=0.01, clock=clock)
+        with closing(watch):
+            head.accept()[0].close()  # it has knocked
+            head.close()
+            passed = threading.Event()
+            for _ in range(1000):
+                clock.now += 31
+                if watch.lost:
+                    break
+                passed.wait(0.01)
+            assert watch.lost

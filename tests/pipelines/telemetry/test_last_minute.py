@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipelines.telemetry.last_minute import LastMinute
+from pipelines.telemetry.rates import LastMinute
 
 
 def test_it_looks_back_a_minute() -> None:

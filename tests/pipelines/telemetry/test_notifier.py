@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.config.telemetry import NotifyConfig
 from pipelines.telemetry.notifier import Notifier
-from pipelines.telemetry.stats import Snapshot
+from pipelines.telemetry.snapshot import Snapshot
 from pipelines.telemetry.webhook import Event
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pipelines.rows import Outcome
-from pipelines.telemetry.cache_use import CacheUse
+from pipelines.telemetry.stats import CacheUse
 from uso_core.model.cache import Lookups
 
 

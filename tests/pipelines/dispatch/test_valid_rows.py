@@ -3,8 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from pipelines.dispatch.feeder import RowFeeder
-from pipelines.driver.driver import ValidRows
+from pipelines.dispatch.feeder import RowFeeder, ValidRows
 from pipelines.failures import Failure
 from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
 from uso_core.request import Parameters
