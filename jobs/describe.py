@@ -14,7 +14,7 @@ from rich.text import Text
 from jobs import exits, screen
 from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
-from pipelines.errors import ConfigError, ManifestError, StorageError
+from pipelines.errors import ManifestError, StorageError
 from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.row_parser import ALIASES
 from pipelines.record import record_schema
@@ -30,7 +30,7 @@ def describe_command(config_path: Path, overrides: Sequence[str]) -> int:
     The model's files and the manifest are looked at, not read; what is wrong with one of them
     is said in its place, and makes the exit code 2.
     """
-    with exits.exit_on(ConfigError, code=exits.WRONG_INPUT):
+    with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
     console = screen.out()
     problems: list[Exception] = []

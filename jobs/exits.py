@@ -1,4 +1,4 @@
-"""Exit codes, and how a user's mistake ends a command: on one screen, without a traceback."""
+"""Exit codes, and the end of a command on an error: one message, without a traceback."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import typer
 
 from jobs import screen
+from uso_core.errors import UsoError
 
 DONE = 0
 RUN_FAILED = 1
@@ -19,7 +20,7 @@ _MOST_LINES = 20
 
 
 def say_error(message: str) -> None:
-    """Print what is wrong, on stderr; a long list is cut to one screen."""
+    """Print an error message on stderr, cut to one screen."""
     all_lines = screen.lines(message.strip()).split("\n")
     shown = all_lines[:_MOST_LINES]
     if len(all_lines) > len(shown):
@@ -30,15 +31,22 @@ def say_error(message: str) -> None:
 
 
 @contextmanager
-def exit_on(
-    *errors: type[Exception], code: int, say: Callable[[str], None] = say_error
+def exit_on_error(
+    *kinds: type[Exception], code: int | None = None, say: Callable[[str], None] = say_error
 ) -> Iterator[None]:
-    """End the command with `code` and the error's own words where one of `errors` is raised.
+    """End the command with the message and the exit code of an error.
 
-    Any other exception is a bug: it goes on, and shows its traceback.
+    Any other exception is a bug: it propagates, and Python prints its traceback.
+
+    Args:
+        kinds: the errors that end the command; without any, every `UsoError` does.
+        code: the exit code; None: the error's own, or 2 for an error that is not a `UsoError`.
+        say: prints the message.
     """
+    caught = kinds or (UsoError,)
     try:
         yield
-    except errors as error:
+    except caught as error:
+        own = error.exit_code if isinstance(error, UsoError) else WRONG_INPUT
         say(str(error))
-        raise typer.Exit(code) from error
+        raise typer.Exit(own if code is None else code) from error

@@ -14,7 +14,6 @@ from jobs import exits, screen
 from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
-from pipelines.errors import StorageError
 from pipelines.failures import RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.storage.local_files import write_file
@@ -24,7 +23,6 @@ from uso_core.errors import UsoError
 from uso_core.loading.source import describe_model
 from uso_core.request import Parameters, StylizedImage, StylizeRequest
 
-_WRONG_INPUT = (RowFailedError, UsoError, StorageError, OSError)
 _FORMATS: dict[str, Literal["png", "webp", "jpeg"]] = {
     ".png": "png",
     ".webp": "webp",
@@ -55,7 +53,7 @@ def generate_command(
 ) -> int:
     """Draw one image, write it to `out`, and return the exit code."""
     console = screen.err()
-    with exits.exit_on(*_WRONG_INPUT, code=exits.WRONG_INPUT):
+    with exits.exit_on_error(UsoError, RowFailedError, OSError):
         if out.suffix.lower() not in _FORMATS:
             exits.say_error(f"--out {out}: give a name that ends in {', '.join(_FORMATS)}")
             return exits.WRONG_INPUT

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from jobs import exits, screen
 from jobs.outputs import resolved_storage, storage_options
 from pipelines.config.schema import RunConfig
-from pipelines.errors import ComposeError, ConfigError, LedgerError, ManifestError, StorageError
+from pipelines.errors import ComposeError
 from pipelines.manifest.manifest import Manifest
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
@@ -37,8 +37,6 @@ from pipelines.tools.compose.score_table import ScoreTable
 from pipelines.tools.compose.table import table_rows
 from pipelines.tools.compose.write import Written, write_manifest
 from pipelines.tools.planning.model import look_at_model
-
-WRONG_INPUT = (ComposeError, ConfigError, ManifestError, StorageError, LedgerError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ def manifest_command(source: Source, target: Target) -> int:
 
     Nothing is left of a manifest that could not be made as a whole.
     """
-    with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT), ExitStack() as stack:
+    with exits.exit_on_error(), ExitStack() as stack:
         options = storage_options(target.config)
         again: _Again | None = None
         left_out: Counter[str] = Counter()

@@ -13,7 +13,6 @@ from jobs import exits, screen
 from jobs.outputs import hint_at_config, storage_options
 from jobs.pace import Pace
 from jobs.progress import duration
-from pipelines.errors import ConfigError, LedgerError, PackError, StorageError
 from pipelines.packing.pack import Layout, PackFacts, PackRequest, pack
 from pipelines.storage.storage import Storage
 
@@ -42,8 +41,7 @@ class PackCommand:
 def pack_command(command: PackCommand) -> int:
     """Pack, and return the exit code; safe to interrupt and to run again."""
     began = time.monotonic()
-    wrong = (ConfigError, StorageError, LedgerError, PackError)
-    with exits.exit_on(*wrong, code=exits.WRONG_INPUT), hint_at_config(command.config_path):
+    with exits.exit_on_error(), hint_at_config(command.config_path):
         options = storage_options(command.config_path)
         dest = command.to or f"{command.output.rstrip('/')}/{command.layout}"
         request = PackRequest(

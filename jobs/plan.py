@@ -16,7 +16,7 @@ from jobs.outputs import resolved_storage
 from jobs.progress import duration
 from pipelines.calibration.measurements import Settings, read_calibration
 from pipelines.config.schema import RunConfig
-from pipelines.errors import ConfigError, LedgerError, ManifestError, RowsChangedError, StorageError
+from pipelines.errors import ConfigError, RowsChangedError
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
 from pipelines.record import record_schema
@@ -33,8 +33,6 @@ from uso_core.errors import CheckpointError
 from uso_core.loading.dimensions import Dimensions, dimensions_of
 from uso_core.presets import PRESETS
 
-WRONG_INPUT = (ConfigError, ManifestError, StorageError, LedgerError, RowsChangedError)
-
 _MOST_SHAPES = 12
 _UNITS = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
 
@@ -43,7 +41,10 @@ def plan_command(
     config_path: Path, overrides: Sequence[str], *, price_per_gpu_hour: float | None
 ) -> int:
     """Print what a run of this configuration would do and take; returns the exit code."""
-    with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT):
+    with (
+        exits.exit_on_error(),
+        exits.exit_on_error(RowsChangedError, code=exits.WRONG_INPUT),  # in a run it is 1
+    ):
         config = RunConfig.from_yaml(config_path, overrides)
         options = resolved_storage(config)
         looked = look_at_model(config.model)

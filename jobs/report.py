@@ -16,7 +16,7 @@ from jobs.outputs import hint_at_config, resolved_storage
 from jobs.pace import Pace
 from jobs.progress import duration
 from pipelines.config.schema import RunConfig
-from pipelines.errors import ConfigError, LedgerError, ReportError, StorageError
+from pipelines.errors import ConfigError
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
 from pipelines.tools.report.pictures import Places
@@ -48,8 +48,7 @@ def report_command(request: ReportRequest) -> int:
     """Write the report and return the exit code; safe to interrupt and to run again."""
     began = time.monotonic()
     console = screen.out()
-    wrong = (ConfigError, StorageError, LedgerError, ReportError)
-    with exits.exit_on(*wrong, code=exits.WRONG_INPUT), hint_at_config(request.config_path):
+    with exits.exit_on_error(), hint_at_config(request.config_path):
         rows = _rows(request.thumbnails)
         places, options = _prepared(request, rows)
         facts = write_report(places, options, _progress(screen.err()))

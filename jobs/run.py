@@ -16,26 +16,9 @@ from jobs.progress import display_for
 from jobs.summary import exit_code, print_summary
 from pipelines.config.schema import RunConfig
 from pipelines.config.telemetry import LoggingConfig
-from pipelines.errors import (
-    ConfigError,
-    LeaseHeldError,
-    LedgerError,
-    ManifestError,
-    RunError,
-    StorageError,
-)
-from uso_core.errors import CheckpointError
+from pipelines.errors import RunError
 
 logger = logging.getLogger(__name__)
-
-WRONG_INPUT = (
-    ConfigError,
-    ManifestError,
-    StorageError,
-    CheckpointError,
-    LeaseHeldError,
-    LedgerError,
-)
 
 
 def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -> int:
@@ -45,7 +28,7 @@ def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -
     recorded is drawn again, onto the same names.
     """
     progress_console = screen.err()
-    with exits.exit_on(*WRONG_INPUT, code=exits.WRONG_INPUT), _cut_short(progress_console):
+    with exits.exit_on_error(), _cut_short(progress_console):
         config = RunConfig.from_yaml(config_path, overrides)
         if verbose and config.logging.level != "debug":
             logging_config = config.logging.model_copy(update={"level": "info"})
@@ -55,7 +38,7 @@ def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -
         from pipelines.driver.run import run  # noqa: PLC0415
 
         with (
-            exits.exit_on(RunError, code=exits.RUN_FAILED, say=_teller(config.logging)),
+            exits.exit_on_error(RunError, say=_teller(config.logging)),
             display_for(progress_console, config.logging) as display,
         ):
             summary = run(config, listener=display)

@@ -16,7 +16,6 @@ from rich.text import Text
 from jobs import exits, screen
 from jobs.outputs import hint_at_config, newest_run_file, storage_options
 from jobs.tables import FailureRow, failure_table
-from pipelines.errors import ConfigError, LedgerError, StorageError
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.ledger import count_records, iter_records
 from pipelines.storage.storage import Storage
@@ -30,8 +29,7 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
 
     Reads while a run goes on, too: it sees what is committed.
     """
-    wrong = (ConfigError, StorageError, LedgerError)
-    with exits.exit_on(*wrong, code=exits.WRONG_INPUT), hint_at_config(config_path):
+    with exits.exit_on_error(), hint_at_config(config_path):
         storage = open_output(output, config_path)
         counts = count_records(storage)
         last_run = read_last_run(storage)

@@ -14,7 +14,6 @@ from rich.text import Text
 from jobs import exits, screen
 from jobs.outputs import resolved_storage
 from pipelines.config.schema import RunConfig
-from pipelines.errors import ConfigError, ManifestError, StorageError
 from pipelines.manifest.manifest import Manifest
 from pipelines.tools.planning.model import look_at_model
 from pipelines.tools.validation.problems import Findings, findings
@@ -34,7 +33,7 @@ def validate_command(
         problems: the Parquet file for all problems; None: they are only counted.
     """
     console = screen.out()
-    with exits.exit_on(ConfigError, ManifestError, StorageError, code=exits.WRONG_INPUT):
+    with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
         options = resolved_storage(config)
         looked = look_at_model(config.model)

@@ -18,7 +18,6 @@ from jobs import exits, screen
 from jobs.outputs import hint_at_config
 from jobs.progress import duration
 from jobs.status import open_output, print_counts, read_last_run
-from pipelines.errors import ConfigError, LedgerError, StorageError
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.follow import LedgerFollower
 from pipelines.ledger.lease import Heartbeat, read_holder
@@ -124,8 +123,7 @@ def watch_command(output: str, *, every_s: float, config_path: Path | None) -> i
     """
     console = screen.out()
     try:
-        wrong = (ConfigError, StorageError, LedgerError)
-        with exits.exit_on(*wrong, code=exits.WRONG_INPUT), hint_at_config(config_path):
+        with exits.exit_on_error(), hint_at_config(config_path):
             storage = open_output(output, config_path)
             view = _watch(Watcher(storage), console, every_s)
             counts = count_records(storage)  # once more, for an example of each failure

@@ -13,10 +13,9 @@ from rich.text import Text
 from jobs import exits, screen
 from jobs.cluster.job import Job
 from jobs.cluster.recorded import rows_recorded
-from jobs.cluster.server import JobServer, JobServerError
+from jobs.cluster.server import JobServer
 from jobs.outputs import storage_options
 from jobs.progress import duration
-from pipelines.errors import ConfigError
 from pipelines.storage.filesystems import Options
 
 _MOST_OUTPUTS = 10  # reading an output's records takes seconds where there are millions
@@ -24,10 +23,7 @@ _MOST_OUTPUTS = 10  # reading an output's records takes seconds where there are 
 
 def jobs_command(address: str, config_path: Path | None) -> int:
     """Print the cluster's jobs, the last one at the end, and return the exit code."""
-    with (
-        exits.exit_on(ConfigError, code=exits.WRONG_INPUT),
-        exits.exit_on(JobServerError, code=exits.RUN_FAILED),
-    ):
+    with exits.exit_on_error():
         options = storage_options(config_path)
         jobs = [job for job in JobServer(address).jobs() if job.output_uri]
     console = screen.out()

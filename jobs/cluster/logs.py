@@ -6,12 +6,12 @@ import asyncio
 import sys
 
 from jobs import exits, screen
-from jobs.cluster.server import JobServer, JobServerError
+from jobs.cluster.server import JobServer
 
 
 def logs_command(name: str, address: str, *, follow: bool) -> int:
     """Print a job's log, and return the exit code: with `follow`, what `uso run` would have."""
-    with exits.exit_on(JobServerError, code=exits.RUN_FAILED):
+    with exits.exit_on_error():
         server = JobServer(address)
         job = server.job(name)
         if follow:

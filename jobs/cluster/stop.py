@@ -10,11 +10,10 @@ from pathlib import Path
 from jobs import exits, screen
 from jobs.cluster.job import Job
 from jobs.cluster.recorded import rows_recorded, state_of_run
-from jobs.cluster.server import JobServer, JobServerError
+from jobs.cluster.server import JobServer
 from jobs.outputs import storage_options
 from jobs.pace import Pace
 from jobs.progress import duration
-from pipelines.errors import ConfigError
 from pipelines.storage.filesystems import Options
 
 _POLL_S = 0.5
@@ -28,10 +27,7 @@ def stop_command(name: str, address: str, config_path: Path | None) -> int:
     until then stays.
     """
     console = screen.out()
-    with (
-        exits.exit_on(ConfigError, code=exits.WRONG_INPUT),
-        exits.exit_on(JobServerError, code=exits.RUN_FAILED),
-    ):
+    with exits.exit_on_error():
         options = storage_options(config_path)
         server = JobServer(address)
         job = server.job(name)

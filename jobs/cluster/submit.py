@@ -27,9 +27,9 @@ from jobs.cluster.job import CONFIG_KEY, OUTPUT_KEY, STOP_WAIT_KEY, stop_wait_s
 from jobs.cluster.logs import follow_to_end
 from jobs.cluster.package import CONFIG_FILE, Package, pack, requirements
 from jobs.cluster.paths import local_paths, with_absolute_paths
-from jobs.cluster.server import JobServer, JobServerError, Submission
+from jobs.cluster.server import JobServer, Submission
 from pipelines.config.schema import RunConfig
-from pipelines.errors import ConfigError, ManifestError, StorageError
+from pipelines.errors import ConfigError
 from pipelines.storage.urls import redact_uri
 
 _ENTRYPOINT = f"exec python -m jobs.cli run {CONFIG_FILE}"
@@ -63,10 +63,7 @@ def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitO
     work at the same time, and a second one draws only what is missing.
     """
     console = screen.out()
-    with (
-        exits.exit_on(ConfigError, ManifestError, StorageError, code=exits.WRONG_INPUT),
-        exits.exit_on(JobServerError, code=exits.RUN_FAILED),
-    ):
+    with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
         refuse_secrets(config)
         env = passed_env(options.env)
