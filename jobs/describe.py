@@ -111,8 +111,7 @@ def _resources(config: RunConfig, console: Console) -> None:
     stylize = config.stylize
     low, high = stylize.min_actors, stylize.max_actors
     count = f"{high}" if isinstance(stylize.actors, int) else f"{low} to {high}"
-    in_flight = stylize.rows_in_flight
-    most = stylize.max_rows_in_flight if in_flight == "auto" else in_flight
+    most = stylize.most_rows_in_flight
     each = f"each with {stylize.gpus_per_actor:g} GPUs and {stylize.cpus_per_actor:g} CPUs"
     gpus, cpus = high * stylize.gpus_per_actor, high * stylize.cpus_per_actor
     screen.fact(console, "actors", f"{count}, {each}: at most {gpus:g} GPUs and {cpus:g} CPUs")

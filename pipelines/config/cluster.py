@@ -54,6 +54,11 @@ class StylizeConfig(StrictModel):
     """The run's seed, from which rows with seed -1 get theirs."""
 
     @property
+    def most_rows_in_flight(self) -> int:
+        """Largest number of rows that one actor may hold at once."""
+        return self.max_rows_in_flight if self.rows_in_flight == "auto" else self.rows_in_flight
+
+    @property
     def min_actors(self) -> int:
         """Actors without which the run does not go on for long."""
         return 1 if isinstance(self.actors, int) else self.actors.min

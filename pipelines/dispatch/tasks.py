@@ -36,7 +36,7 @@ class DispatchPolicy:
             min_workers=config.min_actors,
             placement_timeout_s=config.placement_timeout_s,
             rows_in_flight=fixed,
-            max_rows_in_flight=config.max_rows_in_flight,
+            max_rows_in_flight=config.most_rows_in_flight,
             batch_images=config.batch_images,
         )
 

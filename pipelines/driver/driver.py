@@ -51,7 +51,7 @@ class Driver:
         selection = RowSelection(job.ledger, job.config.output, job.config.on_error, stats)
         self._feeder = RowFeeder(
             selection.pending(job.manifest),
-            ahead=max(_MIN_AHEAD, 2 * stylize.max_actors * stylize.max_rows_in_flight),
+            ahead=max(_MIN_AHEAD, 2 * stylize.max_actors * stylize.most_rows_in_flight),
         )
         self._source = ValidRows(self._feeder, self._reject)
         output = Storage.at(

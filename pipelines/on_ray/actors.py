@@ -127,15 +127,12 @@ class RayPool:
         self._watching = watching
         self._make = make
         self._events: queue.SimpleQueue[tuple[str, int, Event]] = queue.SimpleQueue()
-        rows = (
-            config.max_rows_in_flight if config.rows_in_flight == "auto" else config.rows_in_flight
-        )
         self._actor_class = ray.remote(_Actor).options(
             num_gpus=config.gpus_per_actor,
             num_cpus=config.cpus_per_actor,
             max_restarts=0,
             max_task_retries=0,
-            max_concurrency=rows + _SPARE_THREADS,
+            max_concurrency=config.most_rows_in_flight + _SPARE_THREADS,
             # Without one, Ray starts a process in half the time: it has some at hand, and starts
             # the others at once rather than through another Python.
             runtime_env={"env_vars": dict(env.plain)} if env.plain else None,
