@@ -13,7 +13,6 @@ import pyarrow as pa
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ManifestError
 from pipelines.keys.index import halves_of, row_key
-from pipelines.ledger.done_rows import DoneRows
 from pipelines.manifest.cells import identifier
 from pipelines.manifest.columns import ColumnPlan, FileSurvey, plan_columns
 from pipelines.manifest.files import find_files
@@ -22,6 +21,7 @@ from pipelines.manifest.references import folder_url
 from pipelines.manifest.row_identity import content_hash, shard_of
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import RawRow, RowParser, UnreadableRow
+from pipelines.manifest.skipping import SkippableRows
 from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
 from pipelines.manifest.text_readers import TextChunk, read_text, survey_text
@@ -129,7 +129,7 @@ class Manifest:
         for batch in self.batches():
             yield from batch.entries
 
-    def batches(self, done: DoneRows | None = None) -> Iterator[Batch]:
+    def batches(self, done: SkippableRows | None = None) -> Iterator[Batch]:
         """The rows, from the first; memory does not grow with them, see `RowIds`.
 
         Args:

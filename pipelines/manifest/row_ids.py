@@ -9,18 +9,18 @@ import numpy.typing as npt
 
 from pipelines.keys.index import KEY_BYTES, LsmTable, halves_of, row_key
 from pipelines.keys.key_set import KeySet
-from pipelines.ledger.done_rows import DoneRows
+from pipelines.manifest.skipping import NothingToSkip, SkippableRows
 
 
 class RowIds:
     """Remembers the ids given out so far: 16 bytes a row on disk, 20 in memory for a repeated id.
 
     Args:
-        done: the rows that may be left out, which takes 1 byte a row; None: none may.
+        done: the rows that may be skipped; None: none.
     """
 
-    def __init__(self, done: DoneRows | None = None) -> None:
-        self._done = done
+    def __init__(self, done: SkippableRows | None = None) -> None:
+        self._done = NothingToSkip() if done is None else done
         self._given = KeySet()
         self._repeats = LsmTable(np.dtype(np.uint32))
 
@@ -37,8 +37,6 @@ class RowIds:
             `[n]`.
         """
         left_out = np.zeros(len(digests), bool)
-        if self._done is None:
-            return left_out
         records = self._done.candidates(*halves_of(keys), digests)
         rows = np.flatnonzero(records >= 0)
         if len(self._given):
@@ -64,8 +62,6 @@ class RowIds:
 
     def _add(self, keys: Sequence[bytes]) -> list[bool]:
         new = self._given.add(keys)
-        if self._done is None:
-            return new
         left_out = self._done.has_skipped(*halves_of(b"".join(keys))).tolist()
         return [is_new and not is_out for is_new, is_out in zip(new, left_out, strict=True)]
 

@@ -1,0 +1,62 @@
+"""The rows that a pass over the manifest may skip without reading them in Python."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.keys.index import UInt64
+
+
+class SkippableRows(Protocol):
+    """Rows that an earlier run finished, found by the key of their id and their source digest.
+
+    Each of them stands for one row of the manifest. `pipelines.ledger.done_rows` implements this
+    for the records of an output.
+    """
+
+    def candidates(
+        self, high: UInt64, low: UInt64, digests: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """Return for each row of a batch the number by which it may be skipped, or -1.
+
+        Args:
+            high: `[n]`, the first halves of the rows' keys.
+            low: `[n]`, the second halves.
+            digests: `[n]`, the rows' source digests; 0 for a row that must not be skipped.
+
+        Returns:
+            `[n]`; no number appears twice.
+        """
+
+    def skip(self, numbers: npt.NDArray[np.int64]) -> None:
+        """Note that the rows with these numbers are skipped."""
+
+    def has_skipped(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
+        """Return for each key, `[n]`, whether a row with it was skipped."""
+
+
+class NothingToSkip:
+    """`SkippableRows` for a pass that reads every row."""
+
+    def candidates(
+        self,
+        high: UInt64,
+        low: UInt64,  # noqa: ARG002 (the protocol's)
+        digests: npt.NDArray[np.int64],  # noqa: ARG002 (the protocol's)
+    ) -> npt.NDArray[np.int64]:
+        """Return -1 for every row."""
+        return np.full(len(high), -1, np.int64)
+
+    def skip(self, numbers: npt.NDArray[np.int64]) -> None:
+        """Do nothing: there is never a number to skip by."""
+
+    def has_skipped(
+        self,
+        high: UInt64,
+        low: UInt64,  # noqa: ARG002 (the protocol's)
+    ) -> npt.NDArray[np.bool_]:
+        """Return False for every key."""
+        return np.zeros(len(high), bool)
