@@ -1,6 +1,6 @@
-"""What `uso submit`, `jobs`, `logs` and `stop` take.
+"""Options of `uso submit`, `jobs`, `logs` and `stop`.
 
-A command's module is imported when it runs: `uso --help` must answer at once.
+The module that does a command's work is imported when it runs: `uso --help` must answer at once.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ from typing import Annotated
 
 import typer
 
-from jobs.options import ConfigFile, Limit, Overrides, StorageConfig, with_limit
+from jobs.options import ConfigFile, Limit, Overrides, RetryFailed, StorageConfig, with_limit
 
 _ADDRESS = "http://127.0.0.1:8265"
 
 Address = Annotated[
     str,
     typer.Option(
-        envvar="RAY_API_SERVER_ADDRESS", help="The cluster's job server: its dashboard's URL."
+        metavar="URL",
+        envvar="RAY_API_SERVER_ADDRESS",
+        help="Job server of the cluster: the URL of its dashboard.",
     ),
 ]
 JobId = Annotated[
     str,
     typer.Argument(
         metavar="JOB",
-        help="As printed by uso submit, or as much of its beginning as names one job.",
+        help="The job id that uso submit printed, or its beginning.",
         show_default=False,
     ),
 ]
@@ -34,35 +36,36 @@ def submit(
     address: Address = _ADDRESS,
     overrides: Overrides = None,
     limit: Limit = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try rows again whatever they failed with.")
-    ] = False,
+    retry_failed: RetryFailed = False,
     env: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Pass this environment variable on, as it is set here. Everyone who can reach "
-            "the cluster's job server can read it. Repeatable.",
+            help="Pass this environment variable to the job. Everyone who can reach the job server "
+            "can read its value. Repeatable.",
             show_default=False,
         ),
     ] = None,
     pip: Annotated[
         bool,
-        typer.Option(
-            "--pip", help="Install what the package needs on the nodes, where it is missing."
-        ),
+        typer.Option("--pip", help="Install missing requirements on the nodes."),
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Look at the manifest first.")
+        bool, typer.Option("--check/--no-check", help="Check the manifest's files first.")
     ] = True,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Print what the job prints until it ends.")
+        bool, typer.Option("--follow", "-f", help="Print the output of the job until it ends.")
     ] = False,
 ) -> None:
-    """Submit a run to a Ray cluster; submit it again to go on, or to do what is missing.
+    """Submit a run to a Ray cluster as a Ray job. Submit it again to resume.
 
-    The package and the configuration are packed and sent; no data, and no secrets. Exit codes: 0
-    submitted, 1 the job server does not take it, 2 wrong configuration or manifest.
+    Sends the code and the configuration, but no data and no secrets.
+
+    Exit codes:
+    0  submitted
+    1  the job server does not answer or rejects the job
+    2  the configuration or the manifest is wrong
+    With --follow, the exit code is that of the run.
     """
     from jobs.cluster.submit import SubmitOptions, submit_command
 
@@ -74,7 +77,7 @@ def submit(
 
 
 def jobs(address: Address = _ADDRESS, config: StorageConfig = None) -> None:
-    """List the runs that were submitted to a cluster, and what they have recorded."""
+    """List the Ray jobs that uso submitted to a cluster, and count their records."""
     from jobs.cluster.listing import jobs_command
 
     raise typer.Exit(jobs_command(address, config))
@@ -85,17 +88,27 @@ def logs(
     address: Address = _ADDRESS,
     follow: Annotated[
         bool,
-        typer.Option("--follow", "-f", help="Go on until the job ends, and exit as uso run would."),
+        typer.Option(
+            "--follow", "-f", help="Continue until the job ends, and exit with its exit code."
+        ),
     ] = False,
 ) -> None:
-    """Print what a submitted run has printed."""
+    """Print the output of a Ray job."""
     from jobs.cluster.logs import logs_command
 
     raise typer.Exit(logs_command(job, address, follow=follow))
 
 
 def stop(job: JobId, address: Address = _ADDRESS, config: StorageConfig = None) -> None:
-    """Stop a submitted run in good order: rows at work end and are recorded. Waits for it."""
+    """Stop a Ray job gracefully, and wait until it has ended.
+
+    The rows that its actors work on finish and are recorded. Submit it again to resume.
+
+    Exit codes:
+    0  stopped; everything that it generated is recorded
+    1  killed before it had recorded everything, or the job server does not answer
+    2  the configuration is wrong
+    """
     from jobs.cluster.stop import stop_command
 
     raise typer.Exit(stop_command(job, address, config))

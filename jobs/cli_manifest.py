@@ -1,28 +1,184 @@
-"""What `uso manifest` and `uso validate` take.
+"""Options of `uso manifest` and `uso validate`.
 
-A command's module is imported when it runs: `uso --help` must answer at once.
+The module that does a command's work is imported when it runs: `uso --help` must answer at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
+from jobs.option_groups import with_option_groups
 from jobs.options import ConfigFile, Limit, Overrides, StorageConfig, with_limit
 
-
-class Pair(str, Enum):
-    """Choices of --pair."""
-
-    GRID = "grid"
-    ZIP = "zip"
-    RANDOM = "random"
+if TYPE_CHECKING:
+    from jobs.manifest import Source
 
 
+@dataclass(frozen=True, kw_only=True)
+class Combination:
+    """Options for a manifest of images, styles and prompts."""
+
+    PANEL: ClassVar[str] = "Rows from images, styles and prompts"
+
+    content: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Take content images from a file, folder, glob or URL. Repeatable.",
+            show_default=False,
+        ),
+    ] = None
+    style: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Take style images from a file, folder, glob or URL. Repeatable.",
+            show_default=False,
+        ),
+    ] = None
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help='Add a prompt; "" keeps the layout of the content image. Repeatable.',
+            show_default=False,
+        ),
+    ] = None
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Add the prompts of a file, one per line.", show_default=False
+        ),
+    ] = None
+    pair: Annotated[
+        Literal["grid", "zip", "random"],
+        typer.Option(
+            help="grid: every content image with every style and prompt. zip: the first with the "
+            "first, the second with the second. random: every content image with a random choice "
+            "of styles."
+        ),
+    ] = "grid"
+    styles_per_content: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="With --pair random: choose N styles per content image."
+        ),
+    ] = 1
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="With --pair random: the seed of the choice.")
+    ] = 0
+
+    @property
+    def given(self) -> bool:
+        """True if there is anything to combine."""
+        return bool(self.content or self.style or self.prompt or self.prompts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Options for a manifest from other tables."""
+
+    PANEL: ClassVar[str] = "Rows from a table"
+
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="TABLE",
+            help="Convert a table: CSV, JSON Lines, Parquet or the eval JSON of the original "
+            "implementation, a path or URL (hf://datasets/...). Repeatable.",
+            show_default=False,
+        ),
+    ] = None
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OURS=THEIRS",
+            help="With --from: map a column, e.g. prompt=caption. Repeatable.",
+            show_default=False,
+        ),
+    ] = None
+    base_uri: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URI",
+            help="With --from: resolve relative references against this folder or URL.",
+            show_default="each file's folder",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """Options for a manifest of failed rows."""
+
+    PANEL: ClassVar[str] = "Failed rows of a run"
+
+    failed: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CONFIG",
+            help="Take the rows that failed in the run of this YAML file.",
+            show_default=False,
+        ),
+    ] = None
+    code: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE",
+            help="With --failed: take only rows with this failure code. Repeatable.",
+            show_default=False,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowScoring:
+    """Options for a manifest of rows with a low score."""
+
+    PANEL: ClassVar[str] = "Low-scoring rows of a run"
+
+    low_scoring: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CONFIG",
+            help="Take the rows that scored low in the run of this YAML file, with new seeds.",
+            show_default=False,
+        ),
+    ] = None
+    score: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="With --low-scoring: the column that holds the score.",
+            show_default=False,
+        ),
+    ] = None
+    below: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="With --low-scoring: take rows that score less than this.",
+            show_default=False,
+        ),
+    ] = None
+    scores: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TABLE",
+            help="With --low-scoring: read the scores from a table with the columns id and COLUMN: "
+            "Parquet, CSV or JSON Lines, a path or URL.",
+            show_default="the records of the run",
+        ),
+    ] = None
+
+
+@with_option_groups
 def manifest(
     out: Annotated[
         str,
@@ -30,143 +186,55 @@ def manifest(
             metavar="OUT", help="The Parquet file to write: a path or URL.", show_default=False
         ),
     ],
-    content: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Content images: a file, folder, glob or URL of such. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    style: Annotated[
-        list[str] | None,
-        typer.Option(help="Style images, likewise. Repeatable.", show_default=False),
-    ] = None,
-    prompt: Annotated[
-        list[str] | None, typer.Option(help="A prompt. Repeatable.", show_default=False)
-    ] = None,
-    prompts: Annotated[
-        Path | None, typer.Option(help="A file with one prompt per line.", show_default=False)
-    ] = None,
-    pair: Annotated[
-        Pair,
-        typer.Option(
-            help="grid: every content with every style and prompt; zip: the first with the first, "
-            "and so on; random: some styles of its own for every content."
-        ),
-    ] = Pair.GRID,
-    styles_per_content: Annotated[
-        int, typer.Option(min=1, help="With --pair random: how many styles.")
-    ] = 1,
-    seed: Annotated[int, typer.Option(help="With --pair random: of the choice.")] = 0,
-    table: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--from",
-            help="Instead: rows from CSV, JSON Lines, Parquet, the original's eval JSON, local or "
-            "at a URL (hf://datasets/...). Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="OURS=THEIRS",
-            help="With --from: what a column is called there, e.g. prompt=caption. Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    base_uri: Annotated[
-        str | None,
-        typer.Option(
-            help="With --from: what relative references are relative to.",
-            show_default="each file's folder",
-        ),
-    ] = None,
-    failed: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CONFIG",
-            help="Instead: the rows that failed in the run of this YAML file.",
-            show_default=False,
-        ),
-    ] = None,
-    code: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="With --failed: only rows with this failure code. Repeatable.", show_default=False
-        ),
-    ] = None,
-    low_scoring: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="CONFIG",
-            help="Instead: the rows with a low score in the run of this YAML file, with new seeds.",
-            show_default=False,
-        ),
-    ] = None,
-    score: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="With --low-scoring: the column of the records, or of --scores, with the score.",
-            show_default=False,
-        ),
-    ] = None,
-    below: Annotated[
-        float | None,
-        typer.Option(
-            help="With --low-scoring: rows with a score less than this.", show_default=False
-        ),
-    ] = None,
-    scores: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TABLE",
-            help="With --low-scoring: a table with the columns id and COLUMN: Parquet, CSV or JSON "
-            "Lines, local or at a URL.",
-            show_default="the records",
-        ),
-    ] = None,
+    combination: Combination,
+    table: Table,
+    failed: Failed,
+    low: LowScoring,
     config: StorageConfig = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Make a manifest from images, styles and prompts, from a table, or from a run's rows."""
-    from jobs.manifest import (
-        Combination,
-        FailedSource,
-        LowScoreSource,
-        Source,
-        TableSource,
-        Target,
-        manifest_command,
-    )
+    """Build a manifest from images and prompts, from a table or from rows of a run."""
+    from jobs.manifest import Target, manifest_command
+
+    source = _source(combination, table, failed, low)
+    options_of = config or failed.failed or low.low_scoring
+    raise typer.Exit(manifest_command(source, Target(out, force, options_of)))
+
+
+def _source(combination: Combination, table: Table, failed: Failed, low: LowScoring) -> Source:
+    """Return the one source that the options name."""
+    from jobs import manifest as sources
     from pipelines.tools.compose.pairing import RandomStyles
 
-    parts = bool(content or style or prompt or prompts)
-    if parts + bool(table) + bool(failed) + bool(low_scoring) != 1:
+    given = (combination.given, bool(table.table), bool(failed.failed), bool(low.low_scoring))
+    if sum(given) != 1:
         raise typer.BadParameter(
             "give images, styles or prompts, or --from, or --failed, or --low-scoring: one of these"
         )
-    _only_with("--from", table, {"--column": column, "--base-uri": base_uri})
-    _only_with("--failed", failed, {"--code": code})
-    scoring = {"--score": score, "--below": below, "--scores": scores}
-    _only_with("--low-scoring", low_scoring, scoring)
-    if failed is not None:
-        source: Source = FailedSource(failed, code or ())
-    elif low_scoring is not None:
-        if score is None or below is None:
+    _only_with("--from", table.table, {"--column": table.column, "--base-uri": table.base_uri})
+    _only_with("--failed", failed.failed, {"--code": failed.code})
+    scoring = {"--score": low.score, "--below": low.below, "--scores": low.scores}
+    _only_with("--low-scoring", low.low_scoring, scoring)
+    if failed.failed is not None:
+        return sources.FailedSource(failed.failed, failed.code or ())
+    if low.low_scoring is not None:
+        if low.score is None or low.below is None:
             raise typer.BadParameter("--low-scoring needs --score COLUMN and --below NUMBER")
-        source = LowScoreSource(low_scoring, score, below, scores)
-    elif table:
-        source = TableSource(table, column or (), base_uri)
-    else:
-        choice = RandomStyles(styles_per_content, seed)
-        source = Combination(content or (), style or (), prompt or (), prompts, pair.value, choice)
-    raise typer.Exit(manifest_command(source, Target(out, force, config or failed or low_scoring)))
+        return sources.LowScoreSource(low.low_scoring, low.score, low.below, low.scores)
+    if table.table:
+        return sources.TableSource(table.table, table.column or (), table.base_uri)
+    return sources.Combination(
+        contents=combination.content or (),
+        styles=combination.style or (),
+        prompts=combination.prompt or (),
+        prompt_file=combination.prompts,
+        pairing=combination.pair,
+        choice=RandomStyles(combination.styles_per_content, combination.seed),
+    )
 
 
 def _only_with(needed: str, given: object, options: Mapping[str, object]) -> None:
-    """Refuse options that would do nothing without the one that they belong to."""
+    """Reject options that have no effect without `needed`."""
     for name, value in options.items():
         if value is not None and not given:
             raise typer.BadParameter(f"goes with {needed}, which is missing", param_hint=name)
@@ -180,22 +248,24 @@ def validate(
         str | None,
         typer.Option(
             metavar="all|N",
-            help="Fetch and decode every different reference, too, or N of them.",
+            help="Fetch and decode all references, too, or N of them; each different one once.",
             show_default=False,
         ),
     ] = None,
     problems: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE.parquet",
-            help="Write every problem to this file: a path or URL.",
+            metavar="FILE",
+            help="Write every problem to this Parquet file: a path or URL.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Check every row of a manifest, and its images. Needs no model, no GPU and no cluster.
+    """Check the rows of a manifest and, if asked, their images. Needs no model or GPU.
 
-    Exit codes: 0 nothing is wrong, 2 something is.
+    Exit codes:
+    0  nothing is wrong
+    2  something is wrong
     """
     from jobs.validate import validate_command
 

@@ -1,39 +1,45 @@
-"""What `uso run`, `describe`, `plan`, `status`, `report` and `pack` take.
+"""Options of `uso run`, `describe`, `plan`, `status`, `report` and `pack`.
 
-A command's module is imported when it runs: `uso --help` must answer at once.
+The module that does a command's work is imported when it runs: `uso --help` must answer at once.
 """
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from jobs.options import ConfigFile, Limit, Output, Overrides, StorageConfig, with_limit
-
-
-class PackedLayout(str, Enum):
-    """Choices of --layout."""
-
-    WEBDATASET = "webdataset"
-    PARQUET = "parquet"
+from jobs.options import (
+    ConfigFile,
+    Limit,
+    Output,
+    Overrides,
+    RetryFailed,
+    StorageConfig,
+    with_limit,
+)
 
 
 def run(
     config: ConfigFile,
     overrides: Overrides = None,
     limit: Limit = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try rows again whatever they failed with.")
+    retry_failed: RetryFailed = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log the events of the run on stderr.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens.")] = False,
 ) -> None:
-    """Draw the images of a manifest; run it again to go on, or to do what is missing.
+    """Generate the images of a manifest. Run it again to resume.
 
-    Exit codes: 0 done within the failure budget, 1 the run failed, 2 wrong configuration or
-    manifest, 3 done but over the failure budget, 130 interrupted.
+    Rows that are already recorded are skipped.
+
+    Exit codes:
+    0    done
+    1    the run failed
+    2    the configuration, manifest, model or output cannot be used
+    3    done, but more rows failed than on_error.max_failed_fraction allows
+    130  interrupted
     """
     from jobs.run import run_command
 
@@ -44,7 +50,12 @@ def run(
 
 
 def describe(config: ConfigFile, overrides: Overrides = None) -> None:
-    """Show what a run would do: stages, actors, resources, schemas. Starts nothing."""
+    """Show the stages, actors, resources and columns of a run. Starts nothing.
+
+    Exit codes:
+    0  the run can start
+    2  the configuration, the model or the manifest is wrong
+    """
     from jobs.describe import describe_command
 
     raise typer.Exit(describe_command(config, overrides or []))
@@ -56,10 +67,15 @@ def plan(
     limit: Limit = None,
     price_per_gpu_hour: Annotated[
         float | None,
-        typer.Option(min=0, help="Say what the run costs, too.", show_default=False),
+        typer.Option(
+            min=0,
+            metavar="PRICE",
+            help="Estimate the cost, too, at this price per GPU-hour, in any currency.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
-    """Say what a run will take: rows, arithmetic, time, GPU-hours, storage. Starts nothing."""
+    """Estimate the rows, time, GPU-hours and storage of a run. Starts nothing."""
     from jobs.plan import plan_command
 
     values = with_limit(overrides, limit)
@@ -68,22 +84,26 @@ def plan(
 
 def status(
     output: Output,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of text.")
+    ] = False,
     rows: Annotated[
         int, typer.Option(min=0, metavar="N", help="Print the first N records, too.")
     ] = 0,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Go on until the run has ended, and exit as it does.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the run until it ends.")] = False,
     every: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="How often --watch looks.")
+        float,
+        typer.Option(min=0.1, metavar="SECONDS", help="Read the records this often with --watch."),
     ] = 5,
     config: StorageConfig = None,
 ) -> None:
-    """Count an output's records. Needs no cluster, and works while a run goes on.
+    """Count the records of an output. Needs no cluster, and works during a run.
 
-    Exit codes of --watch: 0 the run is completed, 1 it failed or its driver was killed, 130 it was
-    interrupted.
+    Exit codes:
+    0    printed; with --watch, the run completed
+    1    with --watch, the run failed, or its driver was killed
+    2    the output holds no run, or cannot be read
+    130  with --watch, the run or the command was interrupted
     """
     from jobs.status import status_command
     from jobs.watch import watch_command
@@ -101,26 +121,37 @@ def report(
         str | None,
         typer.Option(
             metavar="OTHER",
-            help="The output of another run, to compare with row by row.",
+            help="Compare row by row with the output of another run: a folder or URL.",
             show_default=False,
         ),
     ] = None,
     out: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Where to.", show_default="report/ in OUTPUT"),
+        typer.Option(
+            metavar="FOLDER",
+            help="Write the report to this folder or URL.",
+            show_default="report/ in OUTPUT",
+        ),
     ] = None,
     thumbnails: Annotated[
         str,
-        typer.Option(metavar="N|all|none", help="Rows whose pictures get thumbnails."),
+        typer.Option(
+            metavar="N|all|none", help="Make thumbnails for the first N rows, all rows or none."
+        ),
     ] = "1000",
     config: Annotated[
         Path | None,
         typer.Option(
-            help="Take the storage options and the fetch policy of this file.", show_default=False
+            metavar="CONFIG",
+            help="Use the storage options and the fetch policy of this YAML file.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Write a page with a run's numbers and pictures. Needs no cluster; safe to run again."""
+    """Write a static page with the numbers and images of a run. Needs no cluster.
+
+    Run it again to bring the page up to date.
+    """
     from jobs.report import ReportRequest, report_command
 
     raise typer.Exit(report_command(ReportRequest(output, against, out, thumbnails, config)))
@@ -129,22 +160,29 @@ def report(
 def pack(
     output: Output,
     layout: Annotated[
-        PackedLayout,
-        typer.Option(help="Tar shards for WebDataset, or Parquet with the images inside."),
+        Literal["webdataset", "parquet"],
+        typer.Option(
+            metavar="LAYOUT",
+            help="webdataset: tar shards. parquet: Parquet shards that hold the images.",
+        ),
     ],
     to: Annotated[
         str | None,
         typer.Option(
-            metavar="FOLDER", help="Where to: a folder or URL.", show_default="LAYOUT/ in OUTPUT"
+            metavar="FOLDER",
+            help="Write the shards to this folder or URL.",
+            show_default="LAYOUT/ in OUTPUT",
         ),
     ] = None,
-    shard_images: Annotated[int, typer.Option(min=1, help="Images per shard, about.")] = 500,
+    shard_images: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Put about N images into each shard.")
+    ] = 500,
     config: StorageConfig = None,
 ) -> None:
-    """Put a run's images and records into shards that other loaders open. Needs no cluster.
+    """Pack the images and records of a run into shards for other loaders. Needs no cluster.
 
-    Run it again to bring the shards up to date: only those that have changed are written.
+    Run it again to bring the shards up to date: it writes only those that changed.
     """
     from jobs.pack import PackCommand, pack_command
 
-    raise typer.Exit(pack_command(PackCommand(output, layout.value, to, shard_images, config)))
+    raise typer.Exit(pack_command(PackCommand(output, layout, to, shard_images, config)))

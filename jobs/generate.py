@@ -1,11 +1,11 @@
-"""`uso generate`: one image from the command line, without Ray and without a manifest."""
+"""`uso generate`: generates one image, without Ray and without a manifest."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -21,7 +21,7 @@ from pipelines.storage.urls import is_uri
 from pipelines.worker.image_store import encode_image
 from uso_core.errors import UsoError
 from uso_core.loading.source import describe_model
-from uso_core.request import Parameters, StylizedImage, StylizeRequest
+from uso_core.request import StylizedImage, StylizeRequest
 
 _FORMATS: dict[str, Literal["png", "webp", "jpeg"]] = {
     ".png": "png",
@@ -31,36 +31,23 @@ _FORMATS: dict[str, Literal["png", "webp", "jpeg"]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class References:
-    """What the image is made from.
+def generate_command(model: ModelConfig, row: Mapping[str, Any], out: Path) -> int:
+    """Generate one image, write it to `out`, and return the exit code.
 
-    Attributes:
-        prompt: may be empty.
-        content: a path or URI; None: there is none.
-        styles: paths or URIs, in order.
-        weights: of each style; empty: 1 for each.
+    Args:
+        model: the weights, the device and the preset.
+        row: the fields of a `StylizeRequest`, with references as paths or URIs.
+        out: an image file; its ending sets the format.
     """
-
-    prompt: str
-    content: str | None
-    styles: tuple[str, ...]
-    weights: tuple[float, ...] = ()
-
-
-def generate_command(
-    model: ModelConfig, references: References, parameters: Parameters, out: Path
-) -> int:
-    """Draw one image, write it to `out`, and return the exit code."""
     console = screen.err()
     with exits.exit_on_error(UsoError, RowFailedError, OSError):
         if out.suffix.lower() not in _FORMATS:
             exits.say_error(f"--out {out}: give a name that ends in {', '.join(_FORMATS)}")
             return exits.WRONG_INPUT
-        request = _request(references, parameters)
-        if not any(map(is_uri, model.locations)):  # what is at a URL has to be pulled first
+        request = _request(row)
+        if not any(map(is_uri, model.locations)):  # files at a URL are pulled later
             request.check(describe_model(model.source).limits)
-        image = _draw(model, request, console)
+        image = _generate(model, request, console)
         _write(image, out)
     wrote = f"wrote {screen.one_line(str(out))}: {_size(image)}, seed {image.seed}"
     screen.out().print(wrote, soft_wrap=True)
@@ -69,22 +56,19 @@ def generate_command(
     return exits.DONE
 
 
-def _request(references: References, parameters: Parameters) -> StylizeRequest:
-    """The request, with its images read the way a run reads them."""
-    fetcher = Fetcher(FetchConfig(allow_private_networks=True))  # the URIs are the user's own
-    content = None if references.content is None else fetcher.fetch(_uri(references.content))
-    numbers = {field.name: getattr(parameters, field.name) for field in fields(Parameters)}
-    return StylizeRequest(
-        prompt=references.prompt,
-        content_image=content,
-        style_images=[fetcher.fetch(_uri(style)) for style in references.styles],
-        style_weights=references.weights or None,
-        **numbers,
-    )
+def _request(row: Mapping[str, Any]) -> StylizeRequest:
+    """Return the request for a row, with its images fetched as a run fetches them."""
+    fetcher = Fetcher(FetchConfig(allow_private_networks=True))  # the user gave the URIs
+    content, styles = row["content_image"], row["style_images"] or ()
+    references = {
+        "content_image": None if content is None else fetcher.fetch(_uri(content)),
+        "style_images": [fetcher.fetch(_uri(style)) for style in styles],
+    }
+    return StylizeRequest(**{**row, **references})
 
 
-def _draw(model: ModelConfig, request: StylizeRequest, console: Console) -> StylizedImage:
-    # Imported late: it takes seconds, and a wrong reference is told before.
+def _generate(model: ModelConfig, request: StylizeRequest, console: Console) -> StylizedImage:
+    # Imported late: torch takes seconds to load, and a wrong reference is reported before that.
     from pipelines.worker.loading import load_pipeline  # noqa: PLC0415
     from pipelines.worker.spec import StylizerSpec  # noqa: PLC0415
 
@@ -99,8 +83,8 @@ def _draw(model: ModelConfig, request: StylizeRequest, console: Console) -> Styl
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task("loading the model", total=None)
         pipeline = load_pipeline(spec)
-        pipeline.prepare(request)  # says what is wrong with it before anything is drawn
-        progress.update(task, description="drawing", total=request.num_steps)
+        pipeline.prepare(request)  # rejects a wrong request before any work on the image
+        progress.update(task, description="generating", total=request.num_steps)
         return pipeline(
             [request], on_step=lambda done, _total: progress.update(task, completed=done)
         )[0]
@@ -112,7 +96,7 @@ def _write(image: StylizedImage, out: Path) -> None:
 
 
 def _uri(reference: str) -> str:
-    """An absolute path or the URI as it is."""
+    """Return a URI unchanged, and a path as an absolute path."""
     return reference if is_uri(reference) else str(Path(reference).expanduser().resolve())
 
 
