@@ -53,10 +53,10 @@ def instant_config(manifest: Path, output: Path) -> RunConfig:
     return RunConfig.model_validate(run_config(str(manifest), str(output), stylize=stylize))
 
 
-def drive(job: PreparedRun, pool: InstantPool) -> RunStats:
+def drive(prepared: PreparedRun, pool: InstantPool) -> RunStats:
     """Take all rows of a job through the driver."""
     stats = RunStats()
-    driver = Driver(job, stats, ProgressReporter(None, stats), StopRequest())
+    driver = Driver(prepared, stats, ProgressReporter(None, stats), StopRequest())
     driver.find_work()
     driver.work(pool)
     driver.close()

@@ -68,20 +68,23 @@ def driver_costs(folder: Path, rows: int) -> Iterator[Cost]:
     """The driver's stages one by one, then its whole loop, all without Ray."""
     manifest = folder / "manifest.parquet"
     write_rows(manifest, rows)
-    with prepare(instant_config(manifest, folder / "by-stage")) as job:
+    with prepare(instant_config(manifest, folder / "by-stage")) as prepared:
         entries: list[ManifestEntry] = []
-        yield "read, parse, look up", timed(lambda: entries.extend(_pending(job))) / rows
+        yield "read, parse, look up", timed(lambda: entries.extend(_pending(prepared))) / rows
         settled: list[Settled] = []
-        yield "dispatch", timed(lambda: settled.extend(_dispatched(job, entries, 2))) / rows
-        to_many = timed(lambda: deque(_dispatched(job, entries, _MANY), maxlen=0))
+        yield "dispatch", timed(lambda: settled.extend(_dispatched(prepared, entries, 2))) / rows
+        to_many = timed(lambda: deque(_dispatched(prepared, entries, _MANY), maxlen=0))
         yield f"dispatch, {_MANY} workers", to_many / rows
-        at_the_end = job.config.output.model_copy(update={"commit_rows": rows + 1})
-        recorder = Recorder(job.ledger, job.facts, at_the_end, clock=lambda: 0)
+        at_the_end = prepared.config.output.model_copy(update={"commit_rows": rows + 1})
+        recorder = Recorder(prepared.ledger, prepared.facts, at_the_end, clock=lambda: 0)
         yield "make records", timed(lambda: _record(recorder, settled)) / rows
         yield "commit them", timed(recorder.flush) / rows
         recorder.close()
-    with prepare(instant_config(manifest, folder / "whole")) as job:
-        yield "the driver's whole loop", timed(lambda: drive(job, InstantPool(job.spec))) / rows
+    with prepare(instant_config(manifest, folder / "whole")) as prepared:
+        yield (
+            "the driver's whole loop",
+            timed(lambda: drive(prepared, InstantPool(prepared.spec))) / rows,
+        )
 
 
 def ray_cost(folder: Path, rows: int) -> float:
@@ -127,16 +130,18 @@ def _each(rounds: int, work: Callable[[], object]) -> float:
     return timed(lambda: [work() for _ in range(rounds)]) / rounds
 
 
-def _pending(job: PreparedRun) -> Iterator[ManifestEntry]:
-    config = job.config
-    selection = RowSelection(job.ledger, config.output, config.on_error, RunStats())
-    for batch in selection.pending(job.manifest):
+def _pending(prepared: PreparedRun) -> Iterator[ManifestEntry]:
+    config = prepared.config
+    selection = RowSelection(prepared.ledger, config.output, config.on_error, RunStats())
+    for batch in selection.pending(prepared.manifest):
         yield from batch
 
 
-def _dispatched(job: PreparedRun, entries: list[ManifestEntry], workers: int) -> Iterator[Settled]:
-    policy = DispatchPolicy.from_config(job.config.stylize)
-    dispatcher = Dispatcher(InstantPool(job.spec, workers), Entries(entries), policy)
+def _dispatched(
+    prepared: PreparedRun, entries: list[ManifestEntry], workers: int
+) -> Iterator[Settled]:
+    policy = DispatchPolicy.from_config(prepared.config.stylize)
+    dispatcher = Dispatcher(InstantPool(prepared.spec, workers), Entries(entries), policy)
     while not dispatcher.done:
         yield from dispatcher.step(0)
 

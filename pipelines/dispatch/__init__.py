@@ -1,1 +1,1 @@
-"""Which row goes to which worker, and when; what becomes of a row whose worker dies. No Ray."""
+"""Assign rows to workers, retry them, and isolate rows that kill a worker. Without Ray."""

@@ -1,10 +1,10 @@
-"""Which row goes to which worker, when; and what becomes of a row whose worker died.
+"""Assign rows to workers, and handle the rows of a worker that died. Independent of Ray.
 
-Every row that is taken from the source settles exactly once. Rows are pulled: a worker gets its
-next row when it has room; of those at hand, `pipelines.dispatch.affinity` chooses it. When a worker
-dies, each row that was on it is a suspect, and suspects are tried alone on a worker that holds
-nothing else: a row that kills two workers alone is recorded as `worker_lost`, and its neighbours
-pay no more than another try. Knows nothing of Ray.
+Every row that is taken from the source settles exactly once. Workers pull: a worker gets its next
+row when it has room, chosen by `pipelines.dispatch.affinity` from the waiting rows. When a worker
+dies, each of its rows becomes a suspect. A suspect is retried alone, on a worker that holds nothing
+else. A row that kills two workers on its own is recorded as `worker_lost`; its neighbours lose no
+more than one attempt.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from pipelines.rows import ManifestEntry, ManifestRow, Outcome
 
 logger = logging.getLogger(__name__)
 
-_DEATHS_ALONE = 2  # of workers that held nothing but this row
-_ISOLATING_SHARE = 4  # at most one worker in so many tries suspects, so that the others go on
-_STARVING_S = 0.02  # how soon to look for rows again when the source had none
-_AHEAD = 4  # rows known in advance, as a multiple of what the workers hold
+_DEATHS_ALONE = 2  # deaths of workers that held only this row
+_ISOLATING_SHARE = 4  # at most one worker in four tries suspects; the others keep working
+_STARVING_S = 0.02  # pause before asking an empty source again
+_AHEAD = 4  # rows read ahead, as a multiple of the rows on workers
 
 
 class RowSource(Protocol):
-    """Where rows come from; see `pipelines.dispatch.feeder.RowFeeder`."""
+    """A source of rows; see `pipelines.dispatch.feeder.RowFeeder`."""
 
     @property
     def exhausted(self) -> bool:
         """True when every row has been taken."""
 
     def take(self, most: int) -> list[ManifestEntry]:
-        """Up to `most` rows that are at hand."""
+        """Take up to `most` rows that are ready."""
 
 
 def _ignore(_failure: Failure) -> None:
@@ -64,10 +64,10 @@ class Dispatcher:
         Args:
             pool: the workers.
             source: the rows.
-            policy: the numbers that decide.
+            policy: limits, attempts and time-outs.
             clock: in seconds.
-            on_failure: sees each failure that a worker reports, before the row is tried again; what
-                it raises ends the step, and the row stays unrecorded.
+            on_failure: called with each failure that a worker reports, before the row is retried.
+                An error that it raises ends the step, and the row stays unrecorded.
         """
         self._pool = pool
         self._source = source
@@ -79,7 +79,7 @@ class Dispatcher:
             most=policy.max_rows_in_flight,
             together=policy.batch_images,
         )
-        self._crew = WorkerTable(policy.row_timeout_s, clock)
+        self._workers = WorkerTable(policy.row_timeout_s, clock)
         self._fresh = RowQueue(batched=policy.batch_images > 1)
         self._retries: deque[Task] = deque()
         self._suspects: deque[Task] = deque()
@@ -88,33 +88,33 @@ class Dispatcher:
 
     @property
     def workers_ready(self) -> int:
-        """Workers that hold a model now."""
-        return len(self._crew)
+        """Number of workers that hold a model."""
+        return len(self._workers)
 
     @property
     def in_flight(self) -> int:
-        """Rows that are on workers now."""
-        return self._crew.in_flight
+        """Number of rows on workers."""
+        return self._workers.in_flight
 
     @property
     def not_given_out(self) -> int:
-        """Rows that were taken from the source and have not been on a worker yet."""
+        """Number of rows taken from the source and not yet given to a worker."""
         return len(self._fresh)
 
     @property
     def to_retry(self) -> int:
-        """Rows that wait for another try."""
+        """Number of rows that wait for a retry."""
         return len(self._retries) + len(self._suspects)
 
     @property
     def done(self) -> bool:
-        """True when nothing is left to wait for."""
-        return self._crew.idle and (self._draining or self._nothing_waits)
+        """True if no row is left to wait for."""
+        return self._workers.idle and (self._draining or self._nothing_waits)
 
     @property
     def complete(self) -> bool:
-        """True when every row of the source has settled."""
-        return self._crew.idle and self._nothing_waits
+        """True if every row of the source has settled."""
+        return self._workers.idle and self._nothing_waits
 
     @property
     def _nothing_waits(self) -> bool:
@@ -122,27 +122,27 @@ class Dispatcher:
         return self._source.exhausted and not waiting
 
     def drain(self) -> None:
-        """Give out no more rows; what is on the workers may end. The rest stays unrecorded."""
+        """Assign no more rows; rows on workers may end, and the rest stays unrecorded."""
         self._draining = True
 
     def step(self, timeout_s: float) -> Iterator[Settled]:
-        """Give out rows, wait up to `timeout_s` for something to happen, and say what settled.
+        """Assign rows, wait up to `timeout_s` for events, and yield the rows that settled.
 
-        To be iterated to its end; what has settled comes before what is raised.
+        Iterate to the end. Settled rows come before an error is raised.
 
         Raises:
-            WorkersFailedError: a worker failed to start `start_attempts` times in a row and none is
-                at work, or too few found a place to run for `placement_timeout_s`.
+            WorkersFailedError: a worker failed to start `start_attempts` times in a row and no
+                other works, or too few workers had a place to run for `placement_timeout_s`.
         """
         self._fill()
-        starving = len(self._crew) and not self._fresh and not self._source.exhausted
+        starving = len(self._workers) and not self._fresh and not self._source.exhausted
         for event in self._pool.wait(min(timeout_s, _STARVING_S) if starving else timeout_s):
             yield from self._handle(event)
         self._cut_overdue()
         self._starts.check_placed(self._pool.placed)
         self._fill()
 
-    # What happened
+    # Events
 
     def _handle(self, event: Event) -> Iterator[Settled]:
         if isinstance(event, Finished):
@@ -152,13 +152,13 @@ class Dispatcher:
         elif isinstance(event, Lost):
             yield from self._lost(event)
         elif isinstance(event, Ready):
-            self._crew.join(event.worker)
+            self._workers.join(event.worker)
             logger.info("worker_ready worker=%s device=%s", event.worker, event.device)
         else:
             self._start_failed(event.worker, event.reason)
 
     def _finished(self, event: Finished) -> Iterator[Settled]:
-        task = self._crew.take_back(event.worker, event.outcome.row_id, event.outcome)
+        task = self._workers.take_back(event.worker, event.outcome.row_id, event.outcome)
         if task is None:
             return
         self._starts.worked(event.worker)
@@ -175,7 +175,7 @@ class Dispatcher:
         yield Settled(task.entry, event.outcome, task.attempt)
 
     def _raised(self, event: Raised) -> Iterator[Settled]:
-        task = self._crew.take_back(event.worker, event.row_id)
+        task = self._workers.take_back(event.worker, event.row_id)
         if task is None:
             return
         task.attempt += 1
@@ -187,7 +187,7 @@ class Dispatcher:
         yield self._failed(task, Failure("internal", f"the worker's code raised: {last_line}"))
 
     def _lost(self, event: Lost) -> Iterator[Settled]:
-        worker = self._crew.leave(event.worker)
+        worker = self._workers.leave(event.worker)
         if worker is None:
             return
         self._fresh.forget(event.worker)
@@ -208,10 +208,10 @@ class Dispatcher:
             yield self._failed(task, Failure("worker_lost", message))
 
     def _start_failed(self, worker: str, reason: str) -> None:
-        self._starts.failed(worker, reason, others_ready=len(self._crew) > 0)
+        self._starts.failed(worker, reason, others_ready=len(self._workers) > 0)
 
     def _cut_overdue(self) -> None:
-        for worker in self._crew.overdue():
+        for worker in self._workers.overdue():
             logger.warning("worker_overdue worker=%s rows=%d", worker.name, len(worker.in_flight))
             self._pool.kill(worker.name)
 
@@ -223,16 +223,16 @@ class Dispatcher:
     def _failed(task: Task, failure: Failure) -> Settled:
         return Settled(task.entry, Outcome(row_id=task.row.id, failure=failure), task.attempt)
 
-    # What goes where
+    # Assignment
 
     def _fill(self) -> None:
-        if self._draining or not len(self._crew):
+        if self._draining or not len(self._workers):
             return
         self._assign_isolation()
         self._read_ahead()
         share, now = self._share(), self._clock()
-        for worker in self._crew.with_room(self._flow.limit):
-            # Even if few rows are left, it is time to fetch what a device draws next.
+        for worker in self._workers.with_room(self._flow.limit):
+            # Even if few rows are left, the next row of a device must be fetched in time.
             frees_soon = worker.turns.left_s(now) <= self._flow.ahead_s
             if len(worker.in_flight) >= share and not frees_soon:
                 continue
@@ -242,14 +242,14 @@ class Dispatcher:
             self._give(worker, task)
 
     def _share(self) -> int:
-        """Rows for each worker; it falls near the end, so that none hoards the last rows."""
+        """Rows per worker; falls near the end, so that no worker hoards the last rows."""
         if not self._source.exhausted:
             return self._flow.limit
-        return 1 + len(self._fresh) // len(self._crew)
+        return 1 + len(self._fresh) // len(self._workers)
 
     def _read_ahead(self) -> None:
-        """Know enough rows to see the end coming, and then take the long ones first."""
-        wanted = _AHEAD * self._flow.limit * len(self._crew) - len(self._fresh)
+        """Read enough rows to see the end coming; then the longest rows go first."""
+        wanted = _AHEAD * self._flow.limit * len(self._workers) - len(self._fresh)
         has_room = wanted > 0 and self._fresh.num_bytes < AHEAD_BYTES
         taken = self._source.take(wanted) if has_room else []
         for entry in taken:
@@ -267,11 +267,11 @@ class Dispatcher:
         return self._fresh.next_for(worker)
 
     def _assign_isolation(self) -> None:
-        """Set workers aside for suspects, and give each empty one of them a suspect."""
-        aside = [worker for worker in self._crew if worker.isolating]
-        most = max(1, len(self._crew) // _ISOLATING_SHARE)
+        """Set workers aside for suspects, and give each empty one a suspect."""
+        aside = [worker for worker in self._workers if worker.isolating]
+        most = max(1, len(self._workers) // _ISOLATING_SHARE)
         if self._suspects and len(aside) < most:
-            others = [worker for worker in self._crew if not worker.isolating]
+            others = [worker for worker in self._workers if not worker.isolating]
             if others:
                 chosen = min(others, key=lambda worker: len(worker.in_flight))
                 chosen.isolating = True
@@ -283,5 +283,5 @@ class Dispatcher:
                 worker.isolating = False
 
     def _give(self, worker: WorkerState, task: Task) -> None:
-        self._crew.give(worker, task)
+        self._workers.give(worker, task)
         self._pool.submit(worker.name, task.row)

@@ -1,4 +1,4 @@
-"""Reads rows ahead of the dispatcher in a thread, a bounded amount of them."""
+"""Read a bounded number of rows ahead of the dispatcher, in a thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_PASSED = 256  # rejected rows per look, so that the caller is never held u
 class RowFeeder:
     """A thread that pulls rows into a bounded queue; `take` never waits for storage.
 
-    The rows' error, if they raise one, is raised by the `take` that gets there.
+    An error of the row iterator is raised by the `take` that reaches it.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class RowFeeder:
         ahead: int,
         ahead_bytes: int = AHEAD_BYTES,
     ) -> None:
-        """Keep up to `ahead` rows read, of up to `ahead_bytes`, and the rest of a batch."""
+        """Keep up to `ahead` rows of up to `ahead_bytes`, plus the rest of a batch."""
         self._batches = batches
         self._ahead = ahead
         self._ahead_bytes = ahead_bytes
@@ -47,12 +47,12 @@ class RowFeeder:
 
     @property
     def waiting(self) -> int:
-        """Rows that are at hand."""
+        """Number of rows in the queue."""
         with self._changed:
             return len(self._waiting)
 
     def take(self, most: int) -> list[ManifestEntry]:
-        """Up to `most` rows that are at hand; empty where none is, yet or any more."""
+        """Take up to `most` rows from the queue; the list is empty if the queue is."""
         taken: list[ManifestEntry] = []
         with self._changed:
             while self._waiting and len(taken) < most:
@@ -65,10 +65,9 @@ class RowFeeder:
         return taken
 
     def close(self) -> None:
-        """Stop reading; a read that is under way is waited for a moment only.
+        """Stop reading, without waiting long for a read in progress.
 
-        The thread then ends by itself: at the next batch, or when the store that it waits for
-        answers or is given up.
+        The thread then ends at the next batch, or once its store answers or times out.
         """
         with self._changed:
             self._closed = True
@@ -81,13 +80,13 @@ class RowFeeder:
             for batch in self._batches:
                 if not all(self._put(entry) for entry in batch) or self._closed:
                     return
-        except BaseException as raised:  # noqa: BLE001 - handed over to `take`, which raises it
+        except BaseException as raised:  # noqa: BLE001 - `take` raises it
             error = raised
         with self._changed:
             self._error, self._ended = error, True
 
     def _put(self, entry: ManifestEntry) -> bool:
-        """Add a row as soon as there is room; False when that is not wanted any more."""
+        """Add a row once there is room; return False if the feeder was closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._is_full())
             self._waiting.append(entry)
@@ -99,31 +98,31 @@ class RowFeeder:
 
 
 class ValidRows:
-    """The rows of a feeder that workers can work on; rejected ones are recorded on the way."""
+    """The valid rows of a feeder; rejected rows on the way are passed to `reject`."""
 
     def __init__(
         self, feeder: RowFeeder, reject: Callable[[ManifestEntry, RejectedRow], None]
     ) -> None:
         self._feeder = feeder
         self._reject = reject
-        self._at_hand: list[ManifestEntry] = []
+        self._ready: list[ManifestEntry] = []
 
     @property
     def exhausted(self) -> bool:
         """True when every row has been taken."""
-        return self._feeder.exhausted and not self._at_hand
+        return self._feeder.exhausted and not self._ready
 
     def take(self, most: int) -> list[ManifestEntry]:
-        """Up to `most` valid rows that are at hand; where none is, passes some others."""
-        self._look_for(most - len(self._at_hand))
-        taken, self._at_hand = self._at_hand[:most], self._at_hand[most:]
+        """Take up to `most` valid rows; pass a bounded number of rejected ones on the way."""
+        self._look_for(most - len(self._ready))
+        taken, self._ready = self._ready[:most], self._ready[most:]
         return taken
 
     def look_ahead(self) -> bool:
-        """Whether a valid row is at hand; takes none, and passes a bounded number of others."""
-        if not self._at_hand:
+        """Return True if a valid row is ready; pass a bounded number of rejected ones."""
+        if not self._ready:
             self._look_for(1)
-        return bool(self._at_hand)
+        return bool(self._ready)
 
     def _look_for(self, most: int) -> None:
         passed = 0
@@ -134,6 +133,6 @@ class ValidRows:
                 if isinstance(entry.row, RejectedRow):
                     self._reject(entry, entry.row)
                 else:
-                    self._at_hand.append(entry)
-            if self._at_hand or not entries:
+                    self._ready.append(entry)
+            if self._ready or not entries:
                 return

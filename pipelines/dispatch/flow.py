@@ -1,4 +1,4 @@
-"""How many rows one worker should hold, so that its device never waits for a fetch or a store."""
+"""Flow control: rows per worker, so that a device never waits for a fetch or a store."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from collections import deque
 
 from pipelines.rows import Outcome
 
-_WINDOW = 64  # rows remembered: enough for quantiles, few enough to follow a change of load
-_SLACK_S = 0.25  # the driver looks that often at least
+_WINDOW = 64  # rows: enough for quantiles, few enough to follow a change of load
+_SLACK_S = 0.25  # longest pause of the driver's loop
 
 
 class FlowControl:
     """Follows the measured times of recent rows.
 
-    While one row is drawn, others must be fetched or stored. With quick rows drawn in `d` and slow
-    references and stores that take `f` and `s`, a device stays busy when `1 + (f + s) / d` rows are
-    there; one more is kept as slack. Decoding is part of `d` where it keeps the device from the
-    next row, else it counts with `s`. Where rows are drawn together, that many are drawn while that
-    many wait. Quick and slow are the 20th and 80th percentile of the last
-    rows, so that a run of short rows does not starve the device.
+    While a device generates one row, other rows must be fetched or stored. With quick rows of `d`
+    seconds on the device and slow fetches and stores of `f` and `s` seconds, a device stays busy
+    with `1 + (f + s) / d` rows; one more is slack. Decoding is part of `d` if it blocks the device,
+    and otherwise of `s`. If rows are batched, one batch is generated while another waits. Quick and
+    slow are the 20th and 80th percentile of recent rows, so that a series of short rows does not
+    starve the device.
 
     Attributes:
         limit: rows that one worker should hold now.
-        ahead_s: how long before its device is free a worker needs its next row, so that the row's
-            references are there.
+        ahead_s: seconds before its device is free at which a worker needs its next row, so that the
+            references arrive in time.
     """
 
     def __init__(self, *, fixed: int | None, most: int, together: int = 1) -> None:
-        """Hold `fixed` rows, or, where that is None, follow the times up to `most`.
+        """Hold `fixed` rows; if that is None, follow the measured times up to `most`.
 
         Args:
-            fixed: rows.
-            most: rows.
-            together: rows that are drawn at once.
+            fixed: rows per worker.
+            most: upper bound of rows per worker.
+            together: rows in one batch.
         """
         self._fixed = fixed
         self._most = most
@@ -45,7 +45,7 @@ class FlowControl:
         self.ahead_s = _SLACK_S
 
     def observe(self, outcome: Outcome) -> None:
-        """Take the times of one completed row into account."""
+        """Add the times of one completed row."""
         if outcome.device_s is None:
             return
         fetch_ms = outcome.timings.fetch or 0

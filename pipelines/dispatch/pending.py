@@ -1,4 +1,4 @@
-"""Which manifest rows a run works on, given what is recorded of them."""
+"""Select the manifest rows that a run works on, given the records of its output."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ logger = logging.getLogger(__name__)
 
 
 class RowBatches(Protocol):
-    """What rows are selected from; see `pipelines.manifest.manifest.Manifest`."""
+    """Batches of manifest rows; see `pipelines.manifest.manifest.Manifest`."""
 
     def batches(self, done: DoneRows) -> Iterator[Batch]:
-        """All rows in order, without those that `done` allows to leave out unseen."""
+        """Yield all rows in order, without the rows that `done` allows to skip unread."""
 
 
 class RowSelection:
-    """Leaves out the rows that are done.
+    """Skips the rows that are done.
 
-    A completed row is done as long as its fingerprint is the recorded one; where it is not,
-    `output.on_change` decides. A failed row is tried again when its failure is a retryable one,
-    when the row has changed, or when `on_error.retry_failed` says so.
+    A completed row is done as long as it has its recorded fingerprint; if the fingerprint differs,
+    `output.on_change` decides. A failed row is retried if its failure is retryable, if the row has
+    changed, or if `on_error.retry_failed` is set.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class RowSelection:
         self._stats = stats
 
     def pending(self, manifest: RowBatches) -> Iterator[list[ManifestEntry]]:
-        """The rows that are to be worked on, in order; a list of them, perhaps empty, per batch.
+        """Yield the pending rows in order, one list per batch, which may be empty.
 
-        Most rows that are done are left out by the manifest, which need not read them for that.
+        The manifest skips most done rows without reading them.
 
         Raises:
             RowsChangedError: a completed row has changed, and `on_change` is `error`.
@@ -81,7 +81,7 @@ class RowSelection:
                 f"{what}; set output.on_change to redo or keep, or choose another output.path"
             )
         if not self._stats.changed:
-            does = "drawn again" if self._on_change == "redo" else "kept as they are"
+            does = "generated again" if self._on_change == "redo" else "kept as they are"
             logger.warning(
                 "%s; such rows are %s (output.on_change: %s)", what, does, self._on_change
             )

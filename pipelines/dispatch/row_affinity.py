@@ -1,4 +1,4 @@
-"""What of a row a worker makes once and keeps, so that another row with the same costs less."""
+"""Cacheable parts of a row (prompt, content, styles), used to route similar rows together."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ CONTENT_WORTH = 1.1
 STYLE_WORTH = 0.7
 
 BUCKET_WORTH = 100.0
-"""More than all else of a row: to fill a batch saves hundreds of TFLOP's time on small outputs."""
+"""Outweighs all keys of a row: a full batch saves hundreds of TFLOP on small outputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowAffinity:
-    """What a row may have in common with others, as hashes: they hold no text and no image.
+    """Hashes of the parts of a row that other rows may share.
 
     Attributes:
-        things: what is encoded for the row, and what each is worth, in TFLOP.
-        form: what outputs that are drawn together have in common, as far as the row tells; None:
-            the row is drawn alone.
+        keys: encoded parts of the row, each with the cost of encoding it, in TFLOP.
+        bucket: batch key of the output, as far as the row determines it; None: the row is generated
+            alone.
     """
 
     keys: Mapping[int, float]
@@ -32,11 +32,11 @@ class RowAffinity:
 
 
 def affinity_of(row: ManifestRow, *, batched: bool) -> RowAffinity:
-    """The traits of a row.
+    """Compute the affinity of a row.
 
     Args:
-        row: as the manifest has it: what is inferred from its images is not known.
-        batched: small outputs of one form are drawn together.
+        row: the manifest row; values inferred from its images are unknown.
+        batched: True if workers generate small outputs of one bucket together.
     """
     parameters = row.parameters
     long_size = 0 if row.content_image is None else parameters.content_long_size
@@ -46,7 +46,7 @@ def affinity_of(row: ManifestRow, *, batched: bool) -> RowAffinity:
     for style in row.style_images:
         keys[hash(("style", style))] = STYLE_WORTH
     width, height, bucket = parameters.width, parameters.height, None
-    # A size that is inferred aims at a megapixel: too large to be drawn together.
+    # An inferred size is about a megapixel: too large for a batch.
     if batched and width and height and width * height <= BATCHED_PIXELS:
         bucket = hash((width, height, parameters.num_steps, long_size, len(row.style_images)))
     return RowAffinity(keys, bucket)

@@ -1,4 +1,4 @@
-"""Tells workers that are slow to come up from workers that never will."""
+"""Distinguish workers that start slowly from workers that never will."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ logger = logging.getLogger(__name__)
 
 
 class StartWatch:
-    """Counts failed starts, and how long there have been too few places for workers."""
+    """Counts failed starts, and times how long too few workers have had a process."""
 
     def __init__(self, policy: DispatchPolicy, clock: Callable[[], float]) -> None:
         self._policy = policy
         self._clock = clock
-        self._failed: Counter[str] = Counter()  # in a row, of each worker
+        self._failed: Counter[str] = Counter()  # consecutive failures of each worker
         self._short_since: float | None = None
 
     def worked(self, worker: str) -> None:
-        """A worker has finished a row, so it did come up."""
+        """Note that a worker has finished a row, so it started well."""
         self._failed.pop(worker, None)
 
     def failed(self, worker: str, reason: str, *, others_ready: bool) -> None:
-        """A worker did not come up.
+        """Note that a worker did not start.
 
         Raises:
-            WorkersFailedError: it did not `start_attempts` times in a row, and no other is ready.
-                Where others work, what is wrong is a node, not the run; and a node that dies while
-                its eight workers load is one failed start of each, not eight in a row.
+            WorkersFailedError: this worker failed `start_attempts` times in a row, and no other
+                is ready. If others work, the fault is a node's, not the run's. A node that dies
+                while its eight workers load is one failed start of each, not eight in a row.
         """
         self._failed[worker] += 1
         logger.warning("worker_start_failed worker=%s reason=%s", worker, reason)
@@ -42,7 +42,7 @@ class StartWatch:
             )
 
     def check_placed(self, placed: int) -> None:
-        """See whether enough workers have a process.
+        """Check that enough workers have a process.
 
         Raises:
             WorkersFailedError: fewer than `min_workers` had one for `placement_timeout_s`.
@@ -57,7 +57,7 @@ class StartWatch:
             raise WorkersFailedError(
                 f"for {self._policy.placement_timeout_s:g} s (stylize.placement_timeout_s) the "
                 f"cluster has had room for {placed} actors, and at least "
-                f"{self._policy.min_workers} are wanted (stylize.actors.min): see with "
-                "`ray status` whether nodes with stylize.gpus_per_actor GPUs and "
-                "stylize.cpus_per_actor CPUs are there, and free; then run the same command again"
+                f"{self._policy.min_workers} are needed (stylize.actors.min): check with "
+                "`ray status` that nodes with stylize.gpus_per_actor GPUs and "
+                "stylize.cpus_per_actor CPUs are up and free; then rerun the same command"
             )

@@ -1,4 +1,4 @@
-"""A row on its way through the dispatcher, and the numbers that decide about it."""
+"""A row in the dispatcher, and the policy that the dispatcher follows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pipelines.rows import ManifestEntry, ManifestRow, Outcome
 
 @dataclass(frozen=True, slots=True)
 class DispatchPolicy:
-    """The numbers of `StylizeConfig` that decide about rows.
+    """The numbers of `StylizeConfig` that the dispatcher follows.
 
-    `retry_delay_s` is the wait before a row's second try; each further one doubles it.
+    `retry_delay_s` is the wait before the second attempt of a row; it doubles with each attempt.
     """
 
     attempts: int = 3
@@ -27,7 +27,7 @@ class DispatchPolicy:
 
     @classmethod
     def from_config(cls, config: StylizeConfig) -> DispatchPolicy:
-        """The policy that `stylize:` in the configuration asks for."""
+        """Make the policy of the configuration's `stylize` section."""
         fixed = None if config.rows_in_flight == "auto" else config.rows_in_flight
         return cls(
             attempts=config.attempts,
@@ -43,12 +43,12 @@ class DispatchPolicy:
 
 @dataclass(slots=True)
 class Task:
-    """A row on its way through the dispatcher.
+    """A row in the dispatcher.
 
     Attributes:
-        attempt: tries so far, not counting those that ended with the death of a worker.
-        deaths_alone: workers that died while they held this row and nothing else.
-        not_before: earliest time of the next try, on the dispatcher's clock.
+        attempt: attempts so far, except attempts that a worker's death ended.
+        deaths_alone: workers that died while they held only this row.
+        not_before: earliest time of the next attempt, on the dispatcher's clock.
     """
 
     entry: ManifestEntry
@@ -60,7 +60,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A row that has come to its end."""
+    """A row with its final outcome."""
 
     entry: ManifestEntry
     outcome: Outcome

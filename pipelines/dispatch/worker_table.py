@@ -1,4 +1,4 @@
-"""The workers that are ready, and the rows that each of them holds."""
+"""The table of ready workers and the rows on each."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class WorkerState:
     """One ready worker.
 
     Attributes:
-        in_flight: the rows that are on it, by id, each with its deadline.
-        turns: when its device comes to their end.
-        isolating: it is set aside for rows that are tried alone.
-        has_worked: it was given a row.
+        in_flight: the rows on it, by id, each with its deadline.
+        turns: the backlog of its device.
+        isolating: True if it is set aside for rows that are retried alone.
+        has_worked: True if it was ever given a row.
     """
 
     name: str
@@ -30,13 +30,13 @@ class WorkerState:
 
 
 class WorkerTable:
-    """Who holds which rows, and until when; most calls look at no more than one worker."""
+    """Rows and deadlines of all workers; most calls look at one worker only."""
 
     def __init__(self, row_timeout_s: float, clock: Callable[[], float]) -> None:
-        """Start with no worker.
+        """Start without workers.
 
         Args:
-            row_timeout_s: for one row alone on its worker.
+            row_timeout_s: time-out of a row that is alone on its worker.
             clock: in seconds.
         """
         self._row_timeout_s = row_timeout_s
@@ -52,25 +52,25 @@ class WorkerTable:
 
     @property
     def in_flight(self) -> int:
-        """Rows that are on workers now."""
+        """Number of rows on workers."""
         return sum(len(member.in_flight) for member in self)
 
     @property
     def idle(self) -> bool:
-        """No row is on a worker."""
+        """True if no row is on a worker."""
         return not any(member.in_flight for member in self)
 
     def join(self, name: str) -> None:
-        """A worker is ready."""
+        """Add a ready worker."""
         self._members[name] = WorkerState(name)
 
     def leave(self, name: str) -> WorkerState | None:
-        """A worker is gone; None: it was not ready."""
+        """Remove a worker; return None if it was not ready."""
         return self._members.pop(name, None)
 
     def give(self, member: WorkerState, task: Task) -> None:
-        """A row goes to a worker."""
-        # Rows take turns on the device: those that are there may all go first.
+        """Put a row on a worker."""
+        # Rows take turns on the device, and all rows already there may go first.
         turns, now = len(member.in_flight) + 1, self._clock()
         deadline = now + turns * self._row_timeout_s
         member.turns.given(task.row, now)
@@ -79,12 +79,12 @@ class WorkerTable:
         self._first_deadline = min(self._first_deadline, deadline)
 
     def take_back(self, name: str, row_id: str, outcome: Outcome | None = None) -> Task | None:
-        """A row has ended on a worker; None: the worker does not hold it any more.
+        """Take a row that has ended off its worker; None: the worker no longer holds it.
 
         Args:
-            name: of the worker.
-            row_id: which row.
-            outcome: with its times; None: there is none, the worker's code raised.
+            name: the worker's name.
+            row_id: the row's id.
+            outcome: the outcome with its times; None: the worker's code raised.
         """
         member = self._members.get(name)
         if member is None or row_id not in member.in_flight:
@@ -93,10 +93,10 @@ class WorkerTable:
         return member.in_flight.pop(row_id)[0]
 
     def with_room(self, limit: int) -> Iterator[WorkerState]:
-        """Workers that hold fewer than `limit` rows, each as often as it has room.
+        """Yield workers with fewer than `limit` rows, each once per free place.
 
-        Emptiest first, a row each in turn, so that no worker starts with more than its share. A
-        worker that is not given a row does not come again.
+        The emptiest come first, one row each in turn, so that no worker starts with more than its
+        share. A worker that is given no row is not yielded again.
         """
         members = [m for m in self if len(m.in_flight) < limit and not m.isolating]
         for held in range(limit if members else 0):
@@ -105,7 +105,7 @@ class WorkerTable:
                     yield member
 
     def overdue(self) -> list[WorkerState]:
-        """Workers that hold a row past its deadline; each is named once."""
+        """Return the workers that hold a row past its deadline, each once."""
         now = self._clock()
         if now <= self._first_deadline:
             return []

@@ -1,4 +1,4 @@
-"""The seam between the dispatcher and whatever runs the rows: Ray actors, or threads in a test."""
+"""The interface between the dispatcher and its workers: Ray actors, or threads in a test."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class WorkerEnv:
     """Environment variables of the workers.
 
     Attributes:
-        plain: there when the process starts; Ray writes them to its logs.
-        secret: set in the process before anything is loaded, and shown nowhere.
+        plain: set before the process starts; Ray writes them to its logs.
+        secret: set in the process before anything is loaded; never shown.
     """
 
     plain: Mapping[str, str] = field(default_factory=dict)
@@ -26,11 +26,11 @@ class WorkerEnv:
 
 @dataclass(frozen=True, slots=True)
 class WorkerTelemetry:
-    """How the workers are watched.
+    """Telemetry settings of the workers.
 
     Attributes:
-        run_id: in their metrics and their log.
-        logging: how they log.
+        run_id: the run's id in their metrics and log.
+        logging: format and level of their log.
     """
 
     run_id: str = ""
@@ -47,7 +47,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A row has ended, well or with a failure of its own; the worker goes on."""
+    """A row has ended, completed or failed; the worker keeps working."""
 
     worker: str
     outcome: Outcome
@@ -55,7 +55,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """A row met a bug: the worker's code raised, and the worker goes on."""
+    """The worker's code raised on a row: a bug; the worker keeps working."""
 
     worker: str
     row_id: str
@@ -64,7 +64,7 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A worker died with everything that was on it; `Ready` follows when it is replaced."""
+    """A worker died with all its rows; `Ready` follows once it is replaced."""
 
     worker: str
     reason: str
@@ -72,7 +72,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class StartFailed:
-    """A worker, or its replacement, did not come up; another start is under way."""
+    """A worker or its replacement did not start; another start is in progress."""
 
     worker: str
     reason: str
@@ -82,28 +82,28 @@ Event = Ready | Finished | Raised | Lost | StartFailed
 
 
 class WorkerPool(Protocol):
-    """Workers by name, each of which holds several rows at a time and draws one of them."""
+    """Workers by name, each of which holds several rows and generates one at a time."""
 
     @property
     def placed(self) -> int:
-        """Workers that have found a place to run: they load their model, or are ready."""
+        """Number of workers that have a process: they load their model or are ready."""
 
     def submit(self, worker: str, row: ManifestRow) -> None:
         """Give a row to a ready worker; returns at once."""
 
     def wait(self, timeout_s: float) -> list[Event]:
-        """What has happened since the last call; waits up to `timeout_s` for the first event."""
+        """Return the events since the last call; wait up to `timeout_s` for the first."""
 
     def kill(self, worker: str) -> None:
-        """End a worker at once, e.g. because it hangs; `Lost` follows, then `Ready`."""
+        """Kill a worker at once, e.g. one that hangs; `Lost` follows, then `Ready`."""
 
 
 class WatchedPool(WorkerPool, Protocol):
-    """A pool that also tells what its workers, and the cluster below them, are doing."""
+    """A pool that also reports the activity of its workers and the state of the cluster."""
 
     @property
     def head_lost(self) -> bool:
-        """The cluster does not answer any more."""
+        """True if the cluster no longer answers."""
 
     def poll_activity(self) -> list[Activity]:
-        """The last known activity of each worker; never waits."""
+        """Return the last known activity of each worker, without waiting."""

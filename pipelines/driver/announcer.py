@@ -1,4 +1,4 @@
-"""Says in which state a run is: in its run file, and in the events that `notify` asks for."""
+"""Announce the state of a run in its run file and in the events of `notify`."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ logger = logging.getLogger(__name__)
 
 
 class RunAnnouncer:
-    """While entered, the run is announced as running; then how it ended."""
+    """Announces the run as running while entered, and its end."""
 
-    def __init__(self, job: PreparedRun, stats: RunStats, board: ProgressReporter) -> None:
-        self._job = job
+    def __init__(self, prepared: PreparedRun, stats: RunStats, progress: ProgressReporter) -> None:
+        self._prepared = prepared
         self._stats = stats
-        self._board = board
+        self._progress = progress
         self._webhook: Webhook | None = None
         self._notifier = Notifier(
-            job.facts.run_id, job.output.uri(), job.config.notify, send=self._send
+            prepared.facts.run_id, prepared.output.uri(), prepared.config.notify, send=self._send
         )
         self._listening = ExitStack()
 
@@ -39,10 +39,10 @@ class RunAnnouncer:
             StorageError: the run file cannot be written.
         """
         self._write("running")
-        if self._job.receiver is not None:
-            self._webhook = Webhook(self._job.receiver, self._job.config.notify)
-            self._notifier.started(self._board.snapshot())
-            self._listening.enter_context(self._board.listening(self._notifier))
+        if self._prepared.receiver is not None:
+            self._webhook = Webhook(self._prepared.receiver, self._prepared.config.notify)
+            self._notifier.started(self._progress.snapshot())
+            self._listening.enter_context(self._progress.listening(self._notifier))
         return self
 
     def __exit__(
@@ -51,12 +51,16 @@ class RunAnnouncer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the last events their time."""
+        """Give the last events time for delivery."""
         self._close()
 
     @contextmanager
     def telling_of_faults(self) -> Iterator[None]:
-        """Announce what is raised inside; faults of what was usable at first end a run."""
+        """Announce an error that is raised in the block.
+
+        Faults of the store, the manifest or the records, usable at first, become a
+        `BrokenOffError`.
+        """
         try:
             yield
         except Exception as error:
@@ -66,11 +70,11 @@ class RunAnnouncer:
             raise
         except (KeyboardInterrupt, SystemExit):  # Ray answers a SIGTERM while it starts with these
             self._write_if_possible("interrupted")
-            self._notifier.ended(self._board.snapshot(), interrupted=True)
+            self._notifier.ended(self._progress.snapshot(), interrupted=True)
             raise
 
     def ended(self, summary: RunSummary) -> int:
-        """Announce the end; returns how many events were not delivered, this one included.
+        """Announce the end; returns the number of undelivered events, including this one.
 
         Raises:
             StorageError: the run file cannot be written.
@@ -78,26 +82,28 @@ class RunAnnouncer:
         self._write("interrupted" if summary.interrupted else "completed")
         error = None
         if not (summary.interrupted or summary.within_budget):
-            most = self._job.config.on_error.max_failed_fraction
+            most = self._prepared.config.on_error.max_failed_fraction
             error = (
                 f"{summary.failed_fraction:.2%} of the rows failed; "
                 f"on_error.max_failed_fraction allows {most:.2%}"
             )
-        self._notifier.ended(self._board.snapshot(), interrupted=summary.interrupted, error=error)
+        self._notifier.ended(
+            self._progress.snapshot(), interrupted=summary.interrupted, error=error
+        )
         return self._close()
 
     def _failed(self, reason: str) -> None:
         self._write_if_possible("failed", reason)
-        self._notifier.failed(self._board.snapshot(), reason)
+        self._notifier.failed(self._progress.snapshot(), reason)
 
     def _write_if_possible(self, state: RunState, reason: str = "") -> None:
         try:
             self._write(state, reason)
-        except StorageError as fault:  # must not hide why the run ended
+        except StorageError as fault:  # it must not hide the reason that ended the run
             logger.warning("run_file_not_written error=%s", fault)
 
     def _write(self, state: RunState, reason: str = "") -> None:
-        self._job.run_file.write(state, self._stats, self._board.total, reason)
+        self._prepared.run_file.write(state, self._stats, self._progress.total, reason)
 
     def _send(self, event: Event) -> None:
         if self._webhook is not None:

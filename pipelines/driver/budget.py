@@ -1,4 +1,4 @@
-"""When a run that goes wrong for (nearly) every row is stopped, long before its end."""
+"""The failure budget: stop a run in which nearly every row fails, long before its end."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pipelines.telemetry.stats import RECENT_ROWS, FailureExample, RunStats
 
 
 def check_budget(stats: RunStats, on_error: OnErrorConfig) -> None:
-    """Stop a run that is obviously broken; rows that were rejected unseen do not count.
+    """Stop a run that is obviously broken.
 
-    Rows count when they settle, after all their tries.
+    Rows count when they settle, after their last attempt. Rejected rows do not count.
 
     Raises:
-        TooManyFailuresError: it is; the message names the most frequent failure.
+        TooManyFailuresError: too many rows failed; the message names the most frequent failure.
     """
     most = on_error.max_consecutive
     if most is not None and stats.consecutive_failed >= most:
@@ -34,6 +34,6 @@ def check_budget(stats: RunStats, on_error: OnErrorConfig) -> None:
 def _stopped(what: str, key: str, worst: FailureExample) -> TooManyFailuresError:
     return TooManyFailuresError(
         f"{what} ({key}), most of them with {worst.code}, e.g. row {worst.row_id!r}: "
-        f"{worst.message}. Mend the cause and run the same command with --retry-failed; where such "
-        f"rows are to be expected, change {key}"
+        f"{worst.message}. Fix the cause and rerun the same command with --retry-failed; if such "
+        f"rows are expected, change {key}"
     )

@@ -1,4 +1,4 @@
-"""The driver's loop: rows from the manifest to the workers, outcomes from there to the ledger."""
+"""The driver's loop: pass rows from the manifest to the workers and outcomes to the ledger."""
 
 from __future__ import annotations
 
@@ -29,47 +29,49 @@ logger = logging.getLogger(__name__)
 _STEP_S = 0.25
 _LOOK_S = 0.02
 _MIN_AHEAD = 256
-_GUARD_PATIENCE_S = 20  # a worker has waited out storage's own patience before
+_GUARD_PATIENCE_S = 20  # a worker has already waited as long as storage does
 
 
 class Driver:
-    """Works through one job.
+    """Works through one run.
 
     Attributes:
-        reached_end: every row of the manifest that was to be done has its record.
+        reached_end: True if every pending row of the manifest has its record.
     """
 
     def __init__(
-        self, job: PreparedRun, stats: RunStats, board: ProgressReporter, stop: StopRequest
+        self, prepared: PreparedRun, stats: RunStats, progress: ProgressReporter, stop: StopRequest
     ) -> None:
-        self._job = job
+        self._prepared = prepared
         self._stats = stats
-        self._board = board
+        self._progress = progress
         self._stop = stop
-        stylize = job.config.stylize
-        self._recorder = Recorder(job.ledger, job.facts, job.config.output)
-        selection = RowSelection(job.ledger, job.config.output, job.config.on_error, stats)
+        stylize = prepared.config.stylize
+        self._recorder = Recorder(prepared.ledger, prepared.facts, prepared.config.output)
+        selection = RowSelection(
+            prepared.ledger, prepared.config.output, prepared.config.on_error, stats
+        )
         self._feeder = RowFeeder(
-            selection.pending(job.manifest),
+            selection.pending(prepared.manifest),
             ahead=max(_MIN_AHEAD, 2 * stylize.max_actors * stylize.most_rows_in_flight),
         )
         self._source = ValidRows(self._feeder, self._reject)
         output = Storage.at(
-            job.config.output.path,
-            job.spec.storage,
-            patience_s=min(_GUARD_PATIENCE_S, job.config.output.give_up_after_s),
+            prepared.config.output.path,
+            prepared.spec.storage,
+            patience_s=min(_GUARD_PATIENCE_S, prepared.config.output.give_up_after_s),
         )
         self._output_guard = OutputGuard(output)
-        on_one_machine = job.config.ray.address == "local"
+        on_one_machine = prepared.config.ray.address == "local"
         self._before_loading = (
             "starting the actors" if on_one_machine else "waiting for a node with room"
         )
         self.reached_end = False
 
     def find_work(self) -> bool:
-        """Wait for the first row that needs a worker; False where there is none.
+        """Wait for the first row that needs a worker; return False if there is none.
 
-        Rows that are rejected on the way are recorded.
+        Rejected rows on the way are recorded.
 
         Raises:
             RunError, StorageError, ManifestError: see `work`.
@@ -83,14 +85,14 @@ class Driver:
         return not (self._source.exhausted or self._stop.requested)
 
     def work(self, pool: WatchedPool) -> None:
-        """Go on until every row is recorded, or until the run is asked to stop.
+        """Work until every row is recorded or a stop is requested.
 
         Raises:
-            RunError: the run cannot go on; what had ended is committed.
-            StorageError: records, or images, cannot be written.
-            ManifestError: the manifest cannot be read any further.
+            RunError: the run cannot continue; finished rows are committed.
+            StorageError: records or images cannot be written.
+            ManifestError: the rest of the manifest cannot be read.
         """
-        policy = DispatchPolicy.from_config(self._job.config.stylize)
+        policy = DispatchPolicy.from_config(self._prepared.config.stylize)
         dispatcher = Dispatcher(pool, self._source, policy, on_failure=self._output_guard.look_into)
         give_up_at: float | None = None
         try:
@@ -103,7 +105,7 @@ class Driver:
                 if give_up_at is not None and time.monotonic() > give_up_at:
                     break
                 if self._stop.requested and give_up_at is None:
-                    give_up_at = time.monotonic() + self._job.config.ray.stop_grace_s
+                    give_up_at = time.monotonic() + self._prepared.config.ray.stop_grace_s
                     dispatcher.drain()
         finally:
             self._recorder.flush()
@@ -117,7 +119,7 @@ class Driver:
     def _settle(self, settled: Settled) -> None:
         row, outcome = settled.entry.row, settled.outcome
         if isinstance(row, ManifestRow):
-            self._job.stopwatch.settled(row, outcome, self._stats.elapsed_s)
+            self._prepared.stopwatch.settled(row, outcome, self._stats.elapsed_s)
         if outcome.failure is None:
             self._stats.add_completed(len(outcome.outputs), outcome.device_s or 0)
         else:
@@ -132,18 +134,20 @@ class Driver:
     def _check(self, pool: WatchedPool) -> None:
         if pool.head_lost:
             raise ClusterError(
-                "the Ray head does not answer any more, so the cluster is lost; what had ended is "
-                "recorded. Once there is a cluster again, run the same command: it goes on"
+                "the Ray head no longer answers, so the cluster is lost; finished rows are "
+                "recorded. Once a cluster is up again, rerun the same command: it resumes"
             )
-        self._job.check_lease()
-        check_budget(self._stats, self._job.config.on_error)
+        self._prepared.check_lease()
+        check_budget(self._stats, self._prepared.config.on_error)
 
     def _show(self, waiting_for: str) -> None:
-        if self._board.due:
-            self._board.show(waiting_for, WorkerCounts(total=self._job.config.stylize.max_actors))
+        if self._progress.due:
+            self._progress.show(
+                waiting_for, WorkerCounts(total=self._prepared.config.stylize.max_actors)
+            )
 
     def _show_work(self, dispatcher: Dispatcher, pool: WatchedPool) -> None:
-        if not self._board.due:
+        if not self._progress.due:
             return
         queues = self._queues(dispatcher, pool.poll_activity())
         if self._stop.requested:
@@ -152,9 +156,9 @@ class Driver:
             waiting_for = "loading the model" if pool.placed else self._before_loading
         else:
             waiting_for = _busiest_stage(queues)
-        total = self._job.config.stylize.max_actors
+        total = self._prepared.config.stylize.max_actors
         workforce = WorkerCounts(dispatcher.workers_ready, total, dispatcher.in_flight)
-        self._board.show(waiting_for, workforce, queues)
+        self._progress.show(waiting_for, workforce, queues)
 
     def _queues(self, dispatcher: Dispatcher, activities: Sequence[Activity]) -> Queues:
         return Queues(

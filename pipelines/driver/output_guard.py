@@ -1,7 +1,7 @@
-"""Tells an output that cannot be written from a row whose images could not be stored.
+"""Distinguish an unwritable output from a single row whose images could not be stored.
 
-Without it, a bucket that is gone, credentials that have expired or a full disk would be met row by
-row: each drawn several times, and each recorded as failed.
+Without it, a missing bucket, expired credentials or a full disk would fail row after row: each
+would be generated several times and recorded as failed.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ _TRUSTED_S = 30.0
 
 
 class OutputGuard:
-    """Writes to the output itself when a worker says that it could not.
+    """Write a probe to the output when a worker reports that it could not store.
 
-    Where that works, it is the worker's or the row's own trouble, and the output is trusted for a
-    while.
+    If the probe succeeds, the fault is the worker's or the row's own, and the output is trusted for
+    30 seconds.
     """
 
     def __init__(self, output: Storage, clock: Callable[[], float] = time.monotonic) -> None:
-        """Guard `output`; its patience is how long a fault that may pass is waited for."""
+        """Guard `output`; its patience bounds the wait for a passing fault."""
         self._output = output
         self._clock = clock
         self._trusted_until = float("-inf")
 
     def look_into(self, failure: Failure) -> None:
-        """Check the output where `failure` is one of storing.
+        """Probe the output if `failure` is a storage failure.
 
         Raises:
-            StorageError: nothing can be stored, for the reason that it names.
+            StorageError: nothing can be stored; the message gives the reason.
         """
         if failure.code != "storage_write" or self._clock() < self._trusted_until:
             return

@@ -1,4 +1,4 @@
-"""The end of a run whose output is to be packed: the dataset is brought up to date."""
+"""Pack the output at the end of a run: bring its dataset of shards up to date."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from pipelines.telemetry.progress import ProgressReporter
 
 
 def pack_dataset(
-    job: PreparedRun, board: ProgressReporter, stop: StopRequest, join: Callable[[], None]
+    prepared: PreparedRun, progress: ProgressReporter, stop: StopRequest, join: Callable[[], None]
 ) -> PackFacts | None:
-    """Pack what `output.layout` asks for; what is cut off is gone on with by the next run.
+    """Pack the output into the layout of `output.layout`. The next run resumes a packing cut short.
 
     Args:
-        job: all its rows are recorded.
-        board: is told how many shards are written.
-        stop: a signal interrupts at once meanwhile.
-        join: connects to the Ray cluster; called only where there is a shard to write.
+        prepared: the run, with all its rows recorded.
+        progress: shows the number of shards written.
+        stop: raises on a signal during packing.
+        join: connects to the Ray cluster; called only if there is a shard to write.
 
     Returns:
-        What the dataset is now; None: `output.layout` asks for none.
+        Facts about the dataset; None: `output.layout` asks for no dataset.
 
     Raises:
         PackError, LedgerError, StorageError: see `pack`.
-        ClusterError, LeaseLostError: the run cannot go on.
-        KeyboardInterrupt: the run is asked to stop.
+        ClusterError, LeaseLostError: the run cannot continue.
+        KeyboardInterrupt: a signal arrived.
     """
-    config, spec = job.config.output, job.spec
+    config, spec = prepared.config.output, prepared.spec
     if config.layout == "images":
         return None
     folder, patience_s = spec.output.path.rstrip("/"), config.give_up_after_s
@@ -42,12 +42,12 @@ def pack_dataset(
         shard_images=config.shard_images,
     )
 
-    def progress(done: int, total: int) -> None:
-        job.check_lease()
-        board.show(f"packing: {done:,} of {total:,} shards")
+    def show(done: int, total: int) -> None:
+        prepared.check_lease()
+        progress.show(f"packing: {done:,} of {total:,} shards")
 
     stop.interrupt_at_once()
     try:
-        return pack(request, lambda tasks: write_on_ray(tasks, join), progress)
+        return pack(request, lambda tasks: write_on_ray(tasks, join), show)
     finally:
         stop.let_rows_end()

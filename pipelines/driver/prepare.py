@@ -1,4 +1,4 @@
-"""Reads and checks everything a run needs, before any model is loaded."""
+"""Read and check everything that a run needs, before any model is loaded."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from uso_core.loading.source import ModelSource, describe_model, pin_revisions
 
 @dataclass(frozen=True, slots=True)
 class PreparedRun:
-    """One run, ready to begin.
+    """A run that is ready to start.
 
     Attributes:
-        stopwatch: sees rows settle.
+        stopwatch: measures settled rows.
         worker_env: environment variables of the actors.
-        receiver: is told how the run goes; None: nobody is.
+        receiver: the web server that gets the run's events; None: no events are sent.
     """
 
     config: RunConfig
@@ -51,28 +51,28 @@ class PreparedRun:
     receiver: Receiver | None
 
     def check_lease(self) -> None:
-        """Make sure that no other driver has taken the output over.
+        """Check that no other driver has taken over the output.
 
         Raises:
-            LeaseLostError: one has.
+            LeaseLostError: another driver has.
         """
         if self.lease.lost:
             raise LeaseLostError(
-                f"{self.output.uri('')}: another driver has taken this output over, because "
-                "nothing was heard of this one for a while; let the other one finish"
+                f"{self.output.uri('')}: another driver has taken over this output, because "
+                "this one sent no heartbeat for a while; let the other one finish"
             )
 
 
 @contextmanager
 def prepare(config: RunConfig) -> Iterator[PreparedRun]:
-    """Check the model's files, the manifest and the output, and hold the output's lease.
+    """Check the model's files, the manifest and the output; hold the lease of the output.
 
     Raises:
-        ConfigError: an environment variable that the configuration names is not set.
+        ConfigError: the configuration names an environment variable that is not set.
         CheckpointError: a file of the model is missing.
         ManifestError: the manifest cannot be used.
         StorageError: the output cannot be written.
-        LeaseHeldError: another driver is at work on this output.
+        LeaseHeldError: another driver works on this output.
         LedgerError: the output's records cannot be read.
     """
     try:
@@ -108,7 +108,7 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
 
 
 def _worker_env(env: Mapping[str, str]) -> WorkerEnv:
-    """What is taken from the environment counts as secret."""
+    """Split the variables: a value taken from the environment is a secret."""
     resolved = resolve_variables(env, "ray.env")
     secret = {name: value for name, value in resolved.items() if value != env[name]}
     plain = {name: value for name, value in resolved.items() if name not in secret}
@@ -116,7 +116,7 @@ def _worker_env(env: Mapping[str, str]) -> WorkerEnv:
 
 
 def _with_revisions(config: RunConfig, source: ModelSource) -> RunConfig:
-    """The configuration that actors get: a branch that moves during the run changes nothing."""
+    """Pin the revisions, so that a branch that moves during the run changes nothing."""
     revisions = {
         "base_revision": source.base_revision,
         "uso_revision": source.uso_revision,
@@ -126,6 +126,6 @@ def _with_revisions(config: RunConfig, source: ModelSource) -> RunConfig:
 
 
 def _new_run_id() -> str:
-    """Sorts by time; unique among drivers that start in the same second."""
+    """Make a run id that sorts by time and is unique among drivers of the same second."""
     now = datetime.now(timezone.utc)
     return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}-{os.getpid()}"

@@ -1,4 +1,4 @@
-"""Collects records and commits them, a part at a time, in a thread of its own."""
+"""Collect records and commit them part by part, in a separate thread."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PAUSE_S = 0.25
 
 
 class Recorder:
-    """Turns outcomes into committed records.
+    """Turn outcomes into committed records.
 
-    A row is done when its record is committed, so what a killed driver loses is at most the
-    outcomes of the last `commit_seconds` (or `commit_rows`) and of the commit under way.
+    A row is done once its record is committed. A killed driver loses at most the outcomes of the
+    last `commit_seconds` (or `commit_rows`) and of the commit in progress.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class Recorder:
 
     @property
     def waiting(self) -> int:
-        """Records that no commit has taken up yet."""
+        """Number of records that no commit has taken yet."""
         return len(self._waiting)
 
     def add(self, entry: ManifestEntry, outcome: Outcome, attempt: int) -> None:
-        """Take one row's outcome; it is committed soon."""
+        """Add the outcome of one row to the next commit."""
         if not self._waiting:
             self._oldest = self._clock()
         created_at = self._ledger.stamp()
@@ -54,13 +54,13 @@ class Recorder:
         )
 
     def commit_if_due(self) -> None:
-        """Start a commit where enough rows, or old ones, wait; raise what the last one met.
+        """Start a commit if enough records wait or one is old enough.
 
-        Where many rows wait for a commit that takes its time, this waits for it, too, for a moment:
-        outcomes must not come faster for long than they are written, or they fill the memory.
+        If many records wait behind a slow commit, this call waits for it for a moment: outcomes
+        that arrive faster than they are written would fill the memory.
 
         Raises:
-            StorageError: records cannot be written.
+            StorageError: the last commit could not write its records.
         """
         if self._commit is not None and len(self._waiting) >= _MANY_ROWS + self._config.commit_rows:
             wait([self._commit], timeout=_PAUSE_S)
@@ -72,7 +72,7 @@ class Recorder:
             self._commit = self._thread.submit(self._append, part)
 
     def flush(self) -> None:
-        """Commit everything that waits, and wait for it."""
+        """Commit all waiting records and return when they are written."""
         if self._commit is not None:
             self._commit.result()
             self._commit = None
@@ -81,7 +81,7 @@ class Recorder:
             self._thread.submit(self._append, part).result()
 
     def close(self) -> None:
-        """End the thread; what waits is not committed, see `flush`."""
+        """End the thread without committing waiting records; see `flush`."""
         self._thread.shutdown()
 
     def _is_due(self) -> bool:

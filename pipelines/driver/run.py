@@ -1,7 +1,7 @@
-"""One run: a manifest goes in, images and one record per row come out.
+"""Run a manifest: generate its images and write one record per row.
 
 Safe to repeat, whatever ended the last run: recorded rows are skipped, and a row whose record was
-lost is drawn again, onto the same names.
+lost is generated again under the same file names.
 """
 
 from __future__ import annotations
@@ -37,76 +37,78 @@ def run(
     listener: Listener | None = None,
     make_worker: Callable[[StylizerSpec], RowWorker] = Stylizer,
 ) -> RunSummary:
-    """Do everything in the manifest that the output does not hold yet.
+    """Generate every row of the manifest that the output does not hold yet.
 
-    On Ctrl-C or SIGTERM no more rows are given out, those on the actors get `ray.stop_grace_s` to
-    end, and what has ended is committed; the summary then says `interrupted`. A second signal, and
-    one while nothing is under way yet, raises `KeyboardInterrupt`. After SIGKILL the same call goes
-    on from the last commit.
+    After Ctrl-C or SIGTERM the driver hands out no more rows, gives the rows on the actors
+    `ray.stop_grace_s` seconds to end, and commits the finished ones; the summary is then
+    `interrupted`. A second signal, or one before any row is in progress, raises
+    `KeyboardInterrupt`. After SIGKILL the same call resumes from the last commit.
 
     Args:
-        config: the run.
-        listener: sees the run go on.
-        make_worker: builds what an actor holds; only tests and benchmarks give another one.
+        config: the configuration of the run.
+        listener: receives snapshots of the run.
+        make_worker: builds the worker of an actor; tests and benchmarks replace it.
 
     Raises:
-        ManifestError, StorageError, CheckpointError, LeaseHeldError, LedgerError: something is
-            wrong with what was given; no model was loaded yet.
-        RunError: the run cannot go on; what had ended is committed.
+        ConfigError, ManifestError, StorageError, CheckpointError, LeaseHeldError, LedgerError: an
+            input is wrong; no model was loaded yet.
+        RunError: the run cannot continue; finished rows are committed.
     """
     stats = RunStats()
-    board = ProgressReporter(listener, stats)
+    progress = ProgressReporter(listener, stats)
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
-        board.show("reading the manifest and the records")
-        job = stack.enter_context(prepare(config))
-        stack.enter_context(run_in_log(job.facts.run_id))
-        board.total = job.manifest.total_rows
+        progress.show("reading the manifest and the records")
+        prepared = stack.enter_context(prepare(config))
+        stack.enter_context(run_in_log(prepared.facts.run_id))
+        progress.total = prepared.manifest.total_rows
         stop.let_rows_end()
-        announcer = stack.enter_context(RunAnnouncer(job, stats, board))
-        cluster = stack.enter_context(_Cluster(config, board, stop))
+        announcer = stack.enter_context(RunAnnouncer(prepared, stats, progress))
+        cluster = stack.enter_context(_Cluster(config, progress, stop))
         dataset: PackFacts | None = None
         with announcer.telling_of_faults():
-            driver = Driver(job, stats, board, stop)
+            driver = Driver(prepared, stats, progress, stop)
             stack.callback(driver.close)
             if driver.find_work():
                 cluster.join()
-                watching = WorkerTelemetry(job.facts.run_id, config.logging)
-                pool = RayPool(job.spec, config.stylize, job.worker_env, make_worker, watching)
-                # The pool is closed first: what follows needs no GPU.
-                with run_metrics(job.facts.run_id, board), closing(pool):
+                telemetry = WorkerTelemetry(prepared.facts.run_id, config.logging)
+                pool = RayPool(
+                    prepared.spec, config.stylize, prepared.worker_env, make_worker, telemetry
+                )
+                # Close the pool first: the steps after it need no GPU.
+                with run_metrics(prepared.facts.run_id, progress), closing(pool):
                     driver.work(pool)
-            if driver.reached_end:  # else there is a next run, and little time
-                job.ledger.forget_rows()
-                dataset = pack_dataset(job, board, stop, cluster.join)
+            if driver.reached_end:  # otherwise time is short, and a next run does it
+                prepared.ledger.forget_rows()
+                dataset = pack_dataset(prepared, progress, stop, cluster.join)
                 cluster.close()
-                board.show("compacting the records")
-                job.ledger.compact()
-            save_calibration(job.output, job.stopwatch.machines())
-            summary = summarize(job, stats, interrupted=not driver.reached_end)
+                progress.show("compacting the records")
+                prepared.ledger.compact()
+            save_calibration(prepared.output, prepared.stopwatch.machines())
+            summary = summarize(prepared, stats, interrupted=not driver.reached_end)
             undelivered = announcer.ended(summary)
         return replace(summary, dataset=dataset, undelivered_events=undelivered)
 
 
 class _Cluster(ExitStack):
-    """The Ray cluster of a run, joined when something needs it."""
+    """The Ray cluster of a run, joined on first need."""
 
-    def __init__(self, config: RunConfig, board: ProgressReporter, stop: StopRequest) -> None:
+    def __init__(self, config: RunConfig, progress: ProgressReporter, stop: StopRequest) -> None:
         super().__init__()
         self._config = config
-        self._board = board
+        self._progress = progress
         self._stop = stop
         self._joined = False
 
     def join(self) -> None:
-        """Connect to it, if that was not done before.
+        """Connect to the cluster, once.
 
         Raises:
             ClusterError: see `ray_session`.
         """
         if self._joined:
             return
-        self._board.show("starting Ray")
+        self._progress.show("starting Ray")
         self.enter_context(ray_session(self._config.ray, self._config.stylize))
         self._joined = True
         self._stop.install()  # Ray has taken SIGTERM for itself

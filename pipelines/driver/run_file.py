@@ -1,4 +1,4 @@
-"""`run/<run id>.json`: what a run was asked to do, with what, and how it ended."""
+"""`run/<run id>.json`: the configuration, versions, counts and final state of a run."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _PACKAGES = (
 
 
 class RunFile:
-    """Written at the start of a run, and again at its end.
+    """Written at the start of a run and again at its end.
 
-    A run file that says `running` with no driver alive is one whose driver was killed.
+    A run file that says `running` while no driver is alive belongs to a driver that was killed.
     """
 
     def __init__(self, output: Storage, run_id: str, config: RunConfig, model: ModelCard) -> None:
@@ -48,16 +48,16 @@ class RunFile:
         }
 
     def write(self, state: RunState, stats: RunStats, total: int | None, reason: str = "") -> None:
-        """Say how far the run is.
+        """Write the state of the run.
 
         Args:
-            state: of the run.
-            stats: what it has done so far.
-            total: rows of the manifest, where that is known.
-            reason: why it failed.
+            state: the run's state.
+            stats: the run's counters.
+            total: rows of the manifest; None: unknown.
+            reason: the cause of a failed run.
 
         Raises:
-            StorageError: it cannot be written.
+            StorageError: the file cannot be written.
         """
         counts = {
             "total": total,

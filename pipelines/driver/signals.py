@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to stop in good order."""
+"""Graceful shutdown: turn Ctrl-C and SIGTERM into a request to stop."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 class StopRequest:
     """While entered, SIGINT and SIGTERM raise `KeyboardInterrupt`.
 
-    After `let_rows_end`, the first one only sets `requested`, and the second one raises. Outside
-    the main thread, where Python takes no signals, it changes nothing.
+    After `let_rows_end`, the first signal only sets `requested` and the second raises. Outside the
+    main thread, where Python receives no signals, entering changes nothing.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -28,7 +28,7 @@ class StopRequest:
         return self
 
     def install(self) -> None:
-        """Take the signals; again, where a library (Ray does) has taken them in between."""
+        """Install the handlers; call again after a library (Ray does) has replaced them."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in self._SIGNALS:
@@ -36,11 +36,11 @@ class StopRequest:
             self._previous.setdefault(number, previous)
 
     def let_rows_end(self) -> None:
-        """There is something to finish and commit from now on, so that a signal is a request."""
+        """Treat signals as a request from now on: there are rows to finish and commit."""
         self._orderly = True
 
     def interrupt_at_once(self) -> None:
-        """Nothing needs to be finished any more: a signal raises, also one that came before."""
+        """Raise on signals from now on, and at once if one has arrived before."""
         self._orderly = False
         if self.requested:
             raise KeyboardInterrupt

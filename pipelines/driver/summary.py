@@ -13,21 +13,22 @@ from uso_core.model.cache import Lookups
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """How a run ended.
+    """Result of a run.
 
     Attributes:
         completed: rows that this run completed.
         failed: rows that this run recorded as failed.
-        skipped: rows that were recorded before and left as they were.
+        skipped: rows that were recorded before and left unchanged.
         changed: rows that were recorded before and have changed since.
-        images: drawn by this run.
-        failed_fraction: failed of all rows recorded in the output, those of earlier runs included.
-        within_budget: `failed_fraction` is at most `on_error.max_failed_fraction`.
-        interrupted: the run was asked to stop before its end; the same command goes on.
-        first_image_s: from the run's begin to its first completed row; None: there was none.
-        undelivered_events: of those that `notify` asks for.
-        caches: what workers had to make or fetch, and what they found in memory, by kind.
-        dataset: into which the images were packed; None: `output.layout` asks for none.
+        images: images that this run generated.
+        failed_fraction: share of failed rows among all records of the output, earlier runs
+            included; 0 to 1.
+        within_budget: True if `failed_fraction` is at most `on_error.max_failed_fraction`.
+        interrupted: True if a signal stopped the run before its end; a rerun resumes it.
+        first_image_s: seconds from the start to the first completed row; None: no row completed.
+        undelivered_events: number of `notify` events that the receiver did not accept.
+        caches: cache hits and misses of the workers, by kind.
+        dataset: facts about the packed shards; None: `output.layout` asks for no dataset.
     """
 
     run_id: str
@@ -49,15 +50,15 @@ class RunSummary:
     dataset: PackFacts | None = None
 
 
-def summarize(job: PreparedRun, stats: RunStats, *, interrupted: bool) -> RunSummary:
-    """How the run ended, with the output's records taken into account."""
-    counts = job.ledger.counts()
+def summarize(prepared: PreparedRun, stats: RunStats, *, interrupted: bool) -> RunSummary:
+    """Summarize a run, counting all records of its output."""
+    counts = prepared.ledger.counts()
     recorded = counts.completed + counts.failed
     failed_fraction = counts.failed / recorded if recorded else 0.0
     elapsed_s = stats.elapsed_s
     return RunSummary(
-        run_id=job.facts.run_id,
-        output_uri=job.output.uri(""),
+        run_id=prepared.facts.run_id,
+        output_uri=prepared.output.uri(""),
         completed=stats.completed,
         failed=stats.failed,
         skipped=stats.skipped,
@@ -68,7 +69,7 @@ def summarize(job: PreparedRun, stats: RunStats, *, interrupted: bool) -> RunSum
         images_per_s=stats.images / elapsed_s if elapsed_s else 0.0,
         first_image_s=stats.first_image_s,
         failed_fraction=failed_fraction,
-        within_budget=failed_fraction <= job.config.on_error.max_failed_fraction,
+        within_budget=failed_fraction <= prepared.config.on_error.max_failed_fraction,
         interrupted=interrupted,
         caches=stats.caches.total,
     )

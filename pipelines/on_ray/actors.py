@@ -1,11 +1,10 @@
-"""Stylizer actors of Ray as a `WorkerPool`.
+"""Ray actors as a `WorkerPool`.
 
-A dead actor is replaced by a new one rather than restarted by Ray (`max_restarts=0`): with
-restarts left to Ray, a constructor that crashes is run again for ever without a sign to the driver
-(seen with Ray 2.60: 24 times in 12 s), and after a kill a call can still be answered by the old
-process.
+The pool replaces a dead actor by a new one; Ray never restarts it (`max_restarts=0`). With restarts
+left to Ray, a constructor that crashes is repeated for ever without a sign to the driver (seen with
+Ray 2.60: 24 times in 12 s), and after a kill the old process can still answer a call.
 
-An actor's process loads this module first of all, so it imports little.
+An actor's process loads this module first, so it imports little.
 """
 
 from __future__ import annotations
@@ -48,38 +47,38 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # in Ray's tracebacks
-_UNWATCHED = WorkerTelemetry()
-_ASKED_AT_ONCE = 64  # actors, for their activity: a call takes the driver 0.2 ms, twice a second
-_SPARE_THREADS = 1  # of an actor, beside one per row: `info` is answered while rows are worked on
+_NO_TELEMETRY = WorkerTelemetry()
+_ASKED_AT_ONCE = 64  # actors per poll of activity: a call costs the driver 0.2 ms
+_SPARE_THREADS = 1  # beside one per row, so that an actor answers while it works on rows
 
 
 class RowWorker(Protocol):
-    """What an actor holds; `pipelines.worker.stylizer.Stylizer` is the real one."""
+    """The worker in an actor; `pipelines.worker.stylizer.Stylizer` is the real one."""
 
     def info(self) -> WorkerInfo:
-        """Where it runs."""
+        """Return the place and device of this worker."""
 
     def stylize(self, row: ManifestRow) -> Outcome:
         """Work on one row; called from several threads at once."""
 
     def activity(self) -> Activity:
-        """What its rows are doing now."""
+        """Return the number of rows in each stage."""
 
 
 class _Actor:
-    """The actor's process: loads when it is told to, then works on rows in threads.
+    """The actor's process: loads its worker on request, then works on rows in threads.
 
-    The constructor does next to nothing, so that an actor that has its place, and loads, can be
-    told from one that waits for a node.
+    The constructor does almost nothing, so that an actor that has a node and loads can be
+    distinguished from one that waits for a node.
     """
 
-    def __init__(self, secrets: Mapping[str, str], watching: WorkerTelemetry) -> None:
+    def __init__(self, secrets: Mapping[str, str], telemetry: WorkerTelemetry) -> None:
         os.environ.update(secrets)
-        log_of_worker(watching.logging, watching.run_id)
-        self._run_id = watching.run_id
+        log_of_worker(telemetry.logging, telemetry.run_id)
+        self._run_id = telemetry.run_id
 
     def place(self) -> None:
-        """Answers as soon as there is a process."""
+        """Answer as soon as there is a process."""
 
     def load(self, make: Callable[[StylizerSpec], RowWorker], spec: StylizerSpec) -> WorkerInfo:
         self._worker = make(spec)
@@ -98,20 +97,20 @@ class _Actor:
 
 @dataclass(slots=True)
 class _Slot:
-    """The place of one worker: the actor in it changes when it dies."""
+    """The place of one worker; its actor is replaced when it dies."""
 
     actor: Any
     generation: int = 0
     placed: bool = False
     activity: Activity | None = None
-    asked: bool = False  # for its activity, and has not answered yet
+    asked: bool = False  # True while a call for its activity is unanswered
 
 
 class RayPool:
-    """Stylizer actors, all created at once; each is `Ready` when it has loaded its model.
+    """Stylizer actors, all created at once; each is `Ready` once its model is loaded.
 
-    Results arrive by callback, so that the driver's cost per row does not grow with the number of
-    rows in flight, as it does with `ray.wait`.
+    Results arrive by callback, so that the driver's cost per row is independent of the number of
+    rows in flight; with `ray.wait` it grows.
     """
 
     def __init__(
@@ -120,11 +119,11 @@ class RayPool:
         config: StylizeConfig,
         env: WorkerEnv,
         make: Callable[[StylizerSpec], RowWorker],
-        watching: WorkerTelemetry = _UNWATCHED,
+        telemetry: WorkerTelemetry = _NO_TELEMETRY,
     ) -> None:
         self._spec = spec
         self._secrets = env.secret
-        self._watching = watching
+        self._telemetry = telemetry
         self._make = make
         self._events: queue.SimpleQueue[tuple[str, int, Event]] = queue.SimpleQueue()
         self._actor_class = ray.remote(_Actor).options(
@@ -133,8 +132,8 @@ class RayPool:
             max_restarts=0,
             max_task_retries=0,
             max_concurrency=config.most_rows_in_flight + _SPARE_THREADS,
-            # Without one, Ray starts a process in half the time: it has some at hand, and starts
-            # the others at once rather than through another Python.
+            # Without a runtime environment Ray starts a process in half the time: it keeps spare
+            # ones, and starts the others directly rather than through another Python.
             runtime_env={"env_vars": dict(env.plain)} if env.plain else None,
         )
         self._slots: dict[str, _Slot] = {}
@@ -147,12 +146,12 @@ class RayPool:
 
     @property
     def placed(self) -> int:
-        """Actors that have a process."""
+        """Number of actors that have a process."""
         return sum(slot.placed for slot in self._slots.values())
 
     @property
     def head_lost(self) -> bool:
-        """Whether the Ray head is gone, and the actors with it, or soon."""
+        """True if the Ray head is lost, and its actors with it."""
         return self._head.lost
 
     def submit(self, worker: str, row: ManifestRow) -> None:
@@ -172,7 +171,7 @@ class RayPool:
         slot.actor.stylize.remote(row).future().add_done_callback(on_done)
 
     def wait(self, timeout_s: float) -> list[Event]:
-        """What has happened, in order; a dead worker's replacement is created on the way."""
+        """Return events in order; create a replacement for each dead worker on the way."""
         events: list[Event] = []
         try:
             item = self._events.get(timeout=timeout_s)
@@ -183,31 +182,31 @@ class RayPool:
             return events
 
     def kill(self, worker: str) -> None:
-        """End a worker's process at once."""
+        """Kill a worker's process at once."""
         slot = self._slots[worker]
         ray.kill(slot.actor, no_restart=True)
         self._events.put((worker, slot.generation, Lost(worker, "killed: a row was overdue")))
 
     def poll_activity(self) -> list[Activity]:
-        """The last known activity of each worker; asks some for the next one without waiting."""
+        """Return the last known activity of each worker; ask some for news without waiting."""
         for _ in range(min(_ASKED_AT_ONCE, len(self._next_asked))):
             slot = self._next_asked[0]
             self._next_asked.rotate(-1)
-            if not slot.asked:  # else calls would pile up for an actor that waits for its node
+            if not slot.asked:  # calls must not pile up for an actor that waits for its node
                 self._ask_activity(slot)
         return [slot.activity for slot in self._slots.values() if slot.activity is not None]
 
     def close(self) -> None:
-        """End all workers."""
+        """Kill all workers."""
         self._head.close()
         for slot in self._slots.values():
-            slot.generation += 1  # what still arrives is of no interest
+            slot.generation += 1  # later answers are ignored
             ray.kill(slot.actor, no_restart=True)
 
     def _accept(self, worker: str, generation: int, event: Event) -> Iterator[Event]:
         slot = self._slots[worker]
         if generation != slot.generation:
-            return  # of an actor that is gone: its rows are being tried elsewhere
+            return  # of an actor that is gone: its rows are retried elsewhere
         if isinstance(event, Lost | StartFailed):
             ray.kill(slot.actor, no_restart=True)  # it may be unreachable rather than dead
             slot.generation += 1
@@ -218,7 +217,7 @@ class RayPool:
             yield event
 
     def _new_actor(self) -> Any:  # noqa: ANN401 - Ray's handle of an actor
-        return self._actor_class.remote(self._secrets, self._watching)
+        return self._actor_class.remote(self._secrets, self._telemetry)
 
     @staticmethod
     def _ask_activity(slot: _Slot) -> None:
@@ -251,10 +250,10 @@ class RayPool:
 
 
 def row_event(worker: str, row_id: str, error: BaseException) -> Event:
-    """What it means that Ray has no outcome for a row: the worker's code raised, or it is dead.
+    """Classify the error of a row: the worker's code raised, or the worker is dead.
 
-    Only `RayTaskError` comes from the worker's code. Ray answers for a dead actor with several
-    other errors (`RayActorError`, `OutOfMemoryError`, `NodeDiedError`, …), to each further call.
+    Only `RayTaskError` comes from the worker's code. For a dead actor Ray answers every call with
+    one of several other errors (`RayActorError`, `OutOfMemoryError`, `NodeDiedError`, …).
     """
     if isinstance(error, RayTaskError):
         return Raised(worker, row_id, _ANSI_COLOUR.sub("", str(error)))
@@ -262,7 +261,7 @@ def row_event(worker: str, row_id: str, error: BaseException) -> Event:
 
 
 def _reason(error: BaseException) -> str:
-    """The last line of Ray's report: the exception of a constructor, or how the process ended."""
+    """Return the last line of Ray's report: a constructor's exception, or the process's end."""
     text = _ANSI_COLOUR.sub("", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:

@@ -1,7 +1,7 @@
-"""A run's metrics, through Ray to whoever scrapes its nodes (Prometheus).
+"""Export the metrics of a run through Ray, for Prometheus to scrape from its nodes.
 
-The driver's come from the snapshots that it shows twice a second, so a row costs it nothing more;
-each actor's from the outcome of each row (about 0.1 ms).
+The driver exports its snapshots twice a second, at no cost per row. Each actor exports the outcome
+of each row, in about 0.1 ms.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipelines.telemetry import metrics
 from pipelines.telemetry.metrics import Metric
 from pipelines.worker.activity import Activity
 
-if TYPE_CHECKING:  # the driver's: an actor would load all of them for nothing
+if TYPE_CHECKING:  # only the driver needs these modules; an actor must not load them
     from pipelines.telemetry.progress import ProgressReporter
     from pipelines.telemetry.snapshot import Snapshot
 
@@ -29,18 +29,18 @@ R = TypeVar("R", bound=RayMetric)
 
 
 @contextmanager
-def run_metrics(run_id: str, board: ProgressReporter) -> Iterator[None]:
-    """Export what the board shows, for the time of the block, within a Ray session.
+def run_metrics(run_id: str, progress: ProgressReporter) -> Iterator[None]:
+    """Export the snapshots of `board` for the duration of the block, within a Ray session.
 
-    At the end the counters are brought up to date and the gauges that tell of rows and actors at
-    work set to 0: Ray keeps exporting the last value of a driver that has left a cluster.
+    At the end the counters are updated and the gauges of rows and actors at work set to 0, because
+    Ray keeps exporting the last value of a driver that has left a cluster.
     """
     exported = RunMetrics(run_id)
-    with board.listening(exported):
+    with progress.listening(exported):
         try:
             yield
         finally:
-            exported.update(board.snapshot())
+            exported.update(progress.snapshot())
 
 
 class RunMetrics:
@@ -64,7 +64,7 @@ class RunMetrics:
         for code, count in snapshot.failed_by_code.items():
             self._failures.reach(count, code=code)
         self._images.reach(snapshot.images)
-        self._manifest_rows.set(snapshot.total)  # None sets nothing, here and below
+        self._manifest_rows.set(snapshot.total)  # None sets no value, here and below
         self._images_per_second.set(snapshot.images_per_s)
         self._eta_seconds.set(snapshot.eta_s)
         self._device_busy.set(snapshot.device_busy or 0)
@@ -85,7 +85,7 @@ class WorkerMetrics:
         self._bytes = _Total(metrics.BYTES, run_id)
 
     def observe(self, outcome: Outcome, activity: Activity) -> None:
-        """Take in a row that has ended here, and what the worker has done so far."""
+        """Add the outcome of a row, and the activity of its worker."""
         for stage, milliseconds in asdict(outcome.timings).items():
             if milliseconds is not None:
                 self._stage_seconds.observe(milliseconds / 1e3, {"stage": stage})
@@ -94,7 +94,7 @@ class WorkerMetrics:
         self._references.reach(activity.cache_hits, cache="hit")
         self._references.reach(activity.cache_misses, cache="miss")
         for kind, lookups in outcome.caches.items():
-            if kind != "references":  # which have a metric of their own
+            if kind != "references":  # these have their own metric
                 self._encodings.reach(lookups.hits, kind=kind, cache="hit")
                 self._encodings.reach(lookups.misses, kind=kind, cache="miss")
         self._bytes.reach(activity.fetched_bytes, direction="fetched")
@@ -102,7 +102,7 @@ class WorkerMetrics:
 
 
 class _Total:
-    """A counter that is told how far it is, and not how much further."""
+    """A counter that is set to a total rather than incremented."""
 
     def __init__(self, metric: Metric, run_id: str) -> None:
         self._counter = _counter(metric, run_id)
@@ -110,7 +110,7 @@ class _Total:
         self._reached: Counts[tuple[str, ...]] = Counts()
 
     def reach(self, total: int, **labels: str) -> None:
-        """Count up to `total`; one that is behind (threads overtake each other) changes nothing."""
+        """Count up to `total`; ignore an older total, since threads overtake each other."""
         key = tuple(labels.values())
         with self._lock:
             more = total - self._reached[key]

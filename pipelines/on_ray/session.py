@@ -1,4 +1,4 @@
-"""The Ray cluster that a run works on: joined, or started for the time of the run."""
+"""Join the Ray cluster of a run, or start one for the duration of the run."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _KNOCK_S = 10
 
 @contextmanager
 def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
-    """Join the cluster at `config.address`, or start one for the time of the run.
+    """Join the cluster at `config.address`, or start one for the duration of the block.
 
-    A connection that exists already (tests, a notebook) is used and left open.
+    An existing connection (tests, a notebook) is used and left open.
 
     Raises:
-        ClusterError: Ray does not start, or cannot be joined; or this machine alone, which nobody
-            joins later, is too small for an actor.
+        ClusterError: Ray does not start or cannot be joined; or this single machine is too small
+            for an actor.
     """
     if ray.is_initialized():
         yield
@@ -45,17 +45,17 @@ def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
             "object_store_memory": config.object_store_mb * 10**6,
             "_metrics_export_port": config.metrics_port,
         }
-    explicit = _HOST_AND_PORT.fullmatch(config.address)  # for which Ray looks for no token itself
+    explicit = _HOST_AND_PORT.fullmatch(config.address)  # Ray then looks for no token itself
     try:
         if explicit:
-            knock(config.address, _KNOCK_S)  # Ray itself asks an absent head for many minutes
+            knock(config.address, _KNOCK_S)  # Ray itself would retry an absent head for minutes
         ray.init(logging_level=logging.ERROR, **options)
-    except Exception as error:  # Ray raises that class itself, e.g. when its processes are slow
+    except Exception as error:  # Ray itself raises that class, e.g. when its processes are slow
         reason = str(error).rstrip(".")
         token = ", set RAY_AUTH_MODE=token if it has a token" if explicit else ""
         raise ClusterError(
             f"there is no Ray at ray.address {config.address!r}: {reason}. Check with "
-            f"`ray status`{token}, or try again; what is recorded stays"
+            f"`ray status`{token}, or try again; recorded rows stay recorded"
         ) from error
     try:
         if config.address == "local":

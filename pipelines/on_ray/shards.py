@@ -1,4 +1,4 @@
-"""Shards written by Ray tasks, so that no pixel passes through the driver. Knows Ray."""
+"""Write shards in Ray tasks, so that no pixels pass through the driver."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _LOOK_S = 1.0
 
 
 def write_on_ray(tasks: Iterator[ShardTask], join: Callable[[], None]) -> Iterator[str]:
-    """`write_shard` for each task, one per free CPU of the cluster; a lost one is tried again.
+    """Run `write_shard` for each task, one per free CPU of the cluster; retry lost tasks.
 
     Args:
-        tasks: taken as they can be given out: their records are in memory here until then.
-        join: connects to the cluster; called when there is a task.
+        tasks: taken one by one as CPUs become free, because their records stay in memory here.
+        join: connects to the cluster; called if there is a task.
 
     Raises:
         PackError, StorageError: see `write_shard`.
@@ -45,7 +45,7 @@ def write_on_ray(tasks: Iterator[ShardTask], join: Callable[[], None]) -> Iterat
             ready, under_way = ray.wait(under_way, num_returns=1, timeout=_LOOK_S)
             yield from map(_result, ready)
             if head.lost:
-                raise ClusterError("the Ray head does not answer any more; run the same command")
+                raise ClusterError("the Ray head no longer answers; rerun the same command")
 
 
 def _result(written: ray.ObjectRef[str]) -> str:
@@ -56,6 +56,6 @@ def _result(written: ray.ObjectRef[str]) -> str:
     except RayError as error:
         raise ClusterError(
             f"a task that packs died {_TRIES + 1} times ({type(error).__name__}); the images and "
-            "records are safe, and the same command goes on"
+            "records are safe, and the same command resumes"
         ) from error
     return path

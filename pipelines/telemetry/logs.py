@@ -1,7 +1,7 @@
-"""The log as JSON, one object a line, for machines; and what every line of it is about.
+"""The JSON log, one object per line, with the run and the row that each line concerns.
 
 A log call of this project reads `logger.info("row_retry row_id=%s code=%s", row_id, code)`: the
-event first, then its fields. As text it is printed as it is; as JSON each field has a key.
+event first, then its fields. The text log prints it unchanged; in JSON each field has a key.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _row_id: ContextVar[str | None] = ContextVar("row_id", default=None)
 class JsonFormatter(logging.Formatter):
     """`ts`, `level`, `logger`, `event`, `run_id`, `row_id`, the event's fields, and `message`.
 
-    What does not apply is left out. `ts` is ISO 8601 in UTC; `message` is the line as the text log
-    has it. Nothing but ASCII is written, so that no line can steer a terminal.
+    Keys that do not apply are left out. `ts` is ISO 8601 in UTC; `message` is the line of the text
+    log. Only ASCII is written, so that no line can control a terminal.
 
     Attributes:
-        run_id: of the run that the process works on.
+        run_id: the id of the run that this process works on.
     """
 
     def __init__(self, run_id: str | None = None) -> None:
@@ -45,7 +45,7 @@ class JsonFormatter(logging.Formatter):
         self.run_id = run_id
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Format one line."""
         event = _EVENT.match(str(record.msg))
         traceback = self.formatException(record.exc_info) if record.exc_info else None
         line: dict[str, Any] = {
@@ -64,7 +64,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_of_worker(config: LoggingConfig, run_id: str) -> None:
-    """Let this process, an actor's, log to its stderr, which Ray keeps in its session's folder."""
+    """Set up the log of an actor's process: to stderr, which Ray keeps in its session folder."""
     handler = logging.StreamHandler()
     if config.format == "json":
         handler.setFormatter(JsonFormatter(run_id))
@@ -77,13 +77,13 @@ def log_of_worker(config: LoggingConfig, run_id: str) -> None:
 
 
 def level_of(config: LoggingConfig) -> int:
-    """The level as `logging` has it."""
+    """Return the level as a number of `logging`."""
     return _LEVELS[config.level]
 
 
 @contextmanager
 def run_in_log(run_id: str) -> Iterator[None]:
-    """The JSON log of this process names the run for the time of the block."""
+    """Name the run in the JSON log of this process for the duration of the block."""
     formatters = [handler.formatter for handler in logging.getLogger().handlers]
     ours = [formatter for formatter in formatters if isinstance(formatter, JsonFormatter)]
     for formatter in ours:
@@ -97,7 +97,7 @@ def run_in_log(run_id: str) -> Iterator[None]:
 
 @contextmanager
 def row_in_log(row_id: str) -> Iterator[None]:
-    """The JSON log of this thread names the row for the time of the block."""
+    """Name the row in the JSON log of this thread for the duration of the block."""
     token = _row_id.set(row_id)
     try:
         yield
@@ -106,7 +106,7 @@ def row_in_log(row_id: str) -> Iterator[None]:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """The values of `name=%…` in the message's template; {} where it is filled in another way."""
+    """Return the values of `name=%…` in the message's template; {} for other templates."""
     template, values = str(record.msg).replace("%%", ""), record.args
     if not isinstance(values, tuple):
         return {}

@@ -1,7 +1,7 @@
-"""All metrics of a run: what they are called, what they count, in which unit, by what.
+"""The metrics of a run: names, units and labels.
 
-They are exported by Ray, which puts `ray_` before each name and `_total` behind that of a counter,
-and adds labels of its own (the node, the worker process).
+Ray exports them. It puts `ray_` in front of each name and `_total` behind the name of a counter,
+and adds labels (the node, the worker process).
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ class Metric:
     """One metric.
 
     Attributes:
-        name: without what Ray adds.
-        kind: a counter only grows; a gauge is what it was last set to.
-        help: what it counts, and in which unit.
-        labels: beside `run`, which all have. Their values are few: never ids, never URIs.
-        boundaries: of a histogram's buckets.
+        name: the name without Ray's prefix and suffix.
+        kind: a counter only grows; a gauge keeps the last value set.
+        help: the counted thing and its unit.
+        labels: labels besides `run`, which every metric has. They take few values: never ids or
+            URIs.
+        boundaries: bucket boundaries of a histogram.
     """
 
     name: str
@@ -32,13 +33,13 @@ class Metric:
 
     @property
     def exported_name(self) -> str:
-        """As it is scraped."""
+        """The name that Prometheus scrapes."""
         return f"ray_{self.name}_total" if self.kind == "counter" else f"ray_{self.name}"
 
 
 RUN_LABEL = "run"
 
-# The driver's.
+# Metrics of the driver.
 ROWS = Metric(
     "uso_rows", "counter", "Rows that settled, or were recorded before (skipped).", ("state",)
 )
@@ -60,7 +61,7 @@ QUEUED_ROWS = Metric(
     ("queue",),
 )
 
-# Each actor's.
+# Metrics of each actor.
 STAGE_SECONDS = Metric(
     "uso_stage_seconds",
     "histogram",

@@ -1,4 +1,4 @@
-"""Which events a run sends, and what they say."""
+"""Make the events of a run for a web server."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ STATUS_NUMBERS: dict[RunStatus, int] = {
     "failed": 10,
     "cancelled": 11,
 }
-"""The task states of inference.sh's REST interface that a run can be in, by their numbers there."""
+"""The numbers of these states in inference.sh's REST interface."""
 
 
 class Notifier:
-    """Makes a run's events; a `pipelines.telemetry.snapshot.Listener` for the sake of its progress.
+    """Makes a run's events; a `pipelines.telemetry.snapshot.Listener`, to see its progress.
 
-    A `progress` is sent when another `every_percent` of the manifest's rows have come to their end,
-    rows that were recorded before included; none where the number of rows is not known in advance.
-    What 100 % would say is said by `end`.
+    A `progress` event is sent each time another `every_percent` of the manifest's rows are done,
+    including rows that were recorded before. There is no such event if the number of rows is
+    unknown in advance, and none at 100 %, where `end` follows.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class Notifier:
         config: NotifyConfig,
         send: Callable[[Event], None],
     ) -> None:
-        """Make the events that `config` asks for.
+        """Make the events that `config` selects.
 
         Args:
-            run_id: of the run.
-            output_uri: of its output, without credentials.
-            config: which events.
-            send: takes each of them, and returns at once.
+            run_id: the run's id.
+            output_uri: the output's URI, without credentials.
+            config: selects the events.
+            send: takes an event and returns at once.
         """
         self._run_id = run_id
         self._output_uri = output_uri
@@ -52,11 +52,11 @@ class Notifier:
         self._steps = 0
 
     def started(self, snapshot: Snapshot) -> None:
-        """The run is about to work on its rows."""
+        """Announce the start of the run."""
         self._tell("start", "running", snapshot)
 
     def update(self, snapshot: Snapshot) -> None:
-        """Send a `progress` if it is due."""
+        """Send a `progress` event if one is due."""
         percent = _percent(snapshot)
         if percent is None or percent >= 100:
             return
@@ -66,11 +66,11 @@ class Notifier:
             self._tell("progress", "running", snapshot)
 
     def ended(self, snapshot: Snapshot, *, interrupted: bool, error: str | None = None) -> None:
-        """The run has come to its end; `error` says what is wrong with it nevertheless."""
+        """Announce the end of the run; `error` names a problem that did not stop it."""
         self._tell("end", "cancelled" if interrupted else "completed", snapshot, error)
 
     def failed(self, snapshot: Snapshot, reason: str) -> None:
-        """The run could not go on."""
+        """Announce a run that could not continue."""
         self._tell("failure", "failed", snapshot, reason)
 
     def _tell(

@@ -1,4 +1,4 @@
-"""Puts together what a run's listeners see."""
+"""Report progress: make snapshots and show them to the listeners of a run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _NO_QUEUES = Queues()
 
 @dataclass(frozen=True, slots=True)
 class WorkerCounts:
-    """The workers at one moment.
+    """Number of workers, and of rows on them, at one moment.
 
     Attributes:
         ready: workers that hold a model.
-        total: workers that there may be.
-        in_flight: rows that are on them.
+        total: most workers of the run.
+        in_flight: rows on workers.
     """
 
     ready: int = 0
@@ -34,10 +34,10 @@ _NOBODY = WorkerCounts()
 
 
 class ProgressReporter:
-    """Counts and the state of the workers, as one snapshot at a time.
+    """Combines counters and the state of the workers into snapshots.
 
     Attributes:
-        total: rows of the manifest, where that is known.
+        total: rows of the manifest; None: unknown.
     """
 
     def __init__(self, listener: Listener | None, stats: RunStats) -> None:
@@ -49,12 +49,12 @@ class ProgressReporter:
 
     @property
     def due(self) -> bool:
-        """True when the listeners have seen nothing for a while."""
+        """True if the last snapshot is half a second old."""
         return bool(self._listeners) and time.monotonic() - self._shown_at >= _EVERY_S
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
-        """Another one that listens for the time of the block."""
+        """Add a listener for the duration of the block."""
         self._listeners.append(listener)
         try:
             yield
@@ -62,20 +62,20 @@ class ProgressReporter:
             self._listeners.remove(listener)
 
     def show(
-        self, waiting_for: str, workforce: WorkerCounts = _NOBODY, queues: Queues = _NO_QUEUES
+        self, waiting_for: str, workers: WorkerCounts = _NOBODY, queues: Queues = _NO_QUEUES
     ) -> None:
-        """Tell the listeners how far the run is."""
+        """Show a snapshot to the listeners."""
         if not self._listeners:
             return
         self._shown_at = time.monotonic()
-        snapshot = self.snapshot(waiting_for, workforce, queues)
+        snapshot = self.snapshot(waiting_for, workers, queues)
         for listener in self._listeners:
             listener.update(snapshot)
 
     def snapshot(
-        self, waiting_for: str = "", workforce: WorkerCounts = _NOBODY, queues: Queues = _NO_QUEUES
+        self, waiting_for: str = "", workers: WorkerCounts = _NOBODY, queues: Queues = _NO_QUEUES
     ) -> Snapshot:
-        """How far the run is."""
+        """Make a snapshot of the run."""
         stats = self._stats
         elapsed_s, rows = stats.elapsed_s, stats.completed + stats.failed
         rates = self._window.rates(
@@ -83,7 +83,7 @@ class ProgressReporter:
             rows=rows,
             images=stats.images,
             drawing_s=stats.drawing_s,
-            ready=workforce.ready,
+            ready=workers.ready,
         )
         return Snapshot(
             total=self.total,
@@ -96,9 +96,9 @@ class ProgressReporter:
             images_per_s=rates.images_per_s,
             eta_s=self._eta_s(rows, rates.rows_per_s),
             device_busy=rates.device_busy,
-            actors_ready=workforce.ready,
-            actors_total=workforce.total,
-            in_flight=workforce.in_flight,
+            actors_ready=workers.ready,
+            actors_total=workers.total,
+            in_flight=workers.in_flight,
             queues=queues,
             waiting_for=waiting_for,
         )

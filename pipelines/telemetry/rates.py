@@ -1,4 +1,4 @@
-"""How fast the run goes, over its last minute."""
+"""Rates of a run over its last minute."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ Mark = TypeVar("Mark")
 
 
 class LastMinute(Generic[Mark]):
-    """Marks of the last minute, or the last two where they are further apart."""
+    """A sliding window over the last minute, the baseline of every rate shown.
+
+    It keeps at least two marks, however far apart they are.
+    """
 
     def __init__(self) -> None:
         self._marks: deque[tuple[float, Mark]] = deque()
 
     def note(self, at_s: float, mark: Mark) -> tuple[float, Mark]:
-        """Take in how it is at `at_s`, by a clock of the caller's.
+        """Add the state at `at_s`, on the caller's clock.
 
         Returns:
-            When the oldest mark that is kept was, and the mark; the first time, what was given.
+            The time and value of the oldest mark in the window.
         """
         self._marks.append((at_s, mark))
         while len(self._marks) > 2 and at_s - self._marks[0][0] > _WINDOW_S:
@@ -31,13 +34,13 @@ class LastMinute(Generic[Mark]):
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The pace of the run.
+    """Rates of a run.
 
     Attributes:
-        rows_per_s: that settled.
-        images_per_s: that were drawn.
-        device_busy: share of the ready workers' time in which they drew, 0 to 1; None: none was
-            ready.
+        rows_per_s: settled rows per second.
+        images_per_s: generated images per second.
+        device_busy: share of the ready workers' time spent on the device, 0 to 1; None: no worker
+            was ready.
     """
 
     rows_per_s: float = 0
@@ -54,7 +57,7 @@ class _Mark(NamedTuple):
 
 
 class RateWindow:
-    """Looks back over a minute of what it is told."""
+    """Computes rates over the last minute."""
 
     def __init__(self) -> None:
         self._last = _Mark(0, 0, 0, 0, 0)
@@ -62,14 +65,14 @@ class RateWindow:
         self._marks.note(0, self._last)
 
     def rates(self, at_s: float, *, rows: int, images: int, drawing_s: float, ready: int) -> Rates:
-        """The rates now.
+        """Return the current rates.
 
         Args:
-            at_s: seconds since the run began.
-            rows: settled so far.
-            images: drawn so far.
-            drawing_s: seconds on devices of the rows that settled so far.
-            ready: workers that are ready, since the last call.
+            at_s: seconds since the run started.
+            rows: rows settled so far.
+            images: images generated so far.
+            drawing_s: seconds on devices of the rows settled so far.
+            ready: workers that were ready since the last call.
         """
         last = self._last
         ready_s = last.ready_s + ready * (at_s - last.at_s)

@@ -11,15 +11,15 @@ from pipelines.failures import FailureCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queues:
-    """Where the rows are that have been read and are not recorded yet.
+    """Rows that were read and are not recorded yet, by stage.
 
     Attributes:
-        read_ahead: given to no worker yet.
-        retry: waiting for another try.
-        fetching: on the workers, their references on the way.
-        drawing: on the workers' devices, or next in line for them.
-        storing: on the workers, their images being encoded and written.
-        commit: settled; their records wait to be written.
+        read_ahead: not given to a worker yet.
+        retry: waiting for a retry.
+        fetching: on a worker, fetching references.
+        drawing: on a device, or next in line for it.
+        storing: on a worker, encoding and writing images.
+        commit: settled, with a record that waits for its commit.
     """
 
     read_ahead: int = 0
@@ -35,18 +35,18 @@ class Snapshot:
     """The run at one moment.
 
     Attributes:
-        total: rows of the manifest; None where that is not known in advance.
-        completed: rows recorded or about to be, by this run.
-        failed: likewise.
-        failed_by_code: rows by failure code.
+        total: rows of the manifest; None: unknown in advance.
+        completed: rows that this run completed.
+        failed: rows that failed in this run.
+        failed_by_code: failed rows by failure code.
         skipped: rows that were recorded before.
-        images: drawn by this run.
-        elapsed_s: since the run began.
-        images_per_s: over the last minute.
-        eta_s: seconds until the end at that rate; None while it can't be told.
-        device_busy: share of the ready actors' time that went into drawing, over the last minute, 0
-            to 1; rows count when they settle. None: no actor is ready.
-        waiting_for: what holds the run up most, in words; empty: it is drawing.
+        images: images that this run generated.
+        elapsed_s: seconds since the run started.
+        images_per_s: rate over the last minute.
+        eta_s: seconds until the end at that rate; None: not known yet.
+        device_busy: share of the ready actors' time spent on the device, over the last minute, 0 to
+            1; rows count when they settle. None: no actor is ready.
+        waiting_for: the main cause of delay, in words; empty: devices are busy.
     """
 
     total: int | None = None
@@ -67,12 +67,12 @@ class Snapshot:
 
     @property
     def rows_done(self) -> int:
-        """Rows that have come to their end, in this run or before it."""
+        """Number of rows with a record, of this run or an earlier one."""
         return self.completed + self.failed + self.skipped
 
 
 class Listener(Protocol):
-    """Whoever wants to see the run go on."""
+    """Receives snapshots of a run."""
 
     def update(self, snapshot: Snapshot) -> None:
-        """Called about twice a second from the driver's thread."""
+        """Receive a snapshot; called about twice a second from the driver's thread."""

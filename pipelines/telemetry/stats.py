@@ -15,20 +15,20 @@ RECENT_ROWS = 1000
 
 
 class CacheUse:
-    """Adds up over workers; each outcome tells what its worker has looked up since its start."""
+    """Sums cache lookups over workers; each outcome carries its worker's totals."""
 
     def __init__(self) -> None:
         self._workers: dict[str, Mapping[str, Lookups]] = {}
 
     def note(self, outcome: Outcome) -> None:
-        """Take in what a worker says; its rows may arrive in another order than they ended in."""
+        """Add the totals of a worker; outcomes may arrive out of order."""
         worker = outcome.worker
         if worker is not None and _count(outcome.caches) >= _count(self._workers.get(worker, {})):
             self._workers[worker] = outcome.caches
 
     @property
     def total(self) -> dict[str, Lookups]:
-        """By kind; those of a worker that died count up to its last outcome."""
+        """Lookups by kind; a dead worker counts up to its last outcome."""
         total: dict[str, Lookups] = {}
         for caches in self._workers.values():
             for kind, lookups in caches.items():
@@ -38,7 +38,7 @@ class CacheUse:
 
 @dataclass(frozen=True, slots=True)
 class FailureExample:
-    """How often rows failed with a code, and one of them."""
+    """The number of rows that failed with a code, and one of them."""
 
     code: FailureCode
     count: int
@@ -48,7 +48,7 @@ class FailureExample:
 
 @dataclass(slots=True)
 class RunStats:
-    """Counts up what happens in a run."""
+    """Counters of a run."""
 
     clock: Callable[[], float] = time.monotonic
     completed: int = 0
@@ -71,11 +71,11 @@ class RunStats:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the run began."""
+        """Seconds since the run started."""
         return self.clock() - self._began
 
     def add_completed(self, images: int, drawing_s: float = 0) -> None:
-        """Count a completed row, of so many images, that was on its device for so long."""
+        """Count a completed row with its number of images and its seconds on the device."""
         self.completed += 1
         self.images += images
         self.drawing_s += drawing_s
@@ -86,7 +86,7 @@ class RunStats:
             self.first_image_s = self.elapsed_s
 
     def add_failed(self, row_id: str, failure: Failure) -> None:
-        """Count a failed row; a row that was rejected says nothing about the run's health."""
+        """Count a failed row; a rejected row says nothing about the health of the run."""
         self.failed += 1
         self.failures[failure.code] += 1
         self._examples.setdefault(failure.code, (row_id, failure.message))
@@ -96,19 +96,19 @@ class RunStats:
             self.recent_failed.append(True)
 
     def streak_example(self) -> FailureExample:
-        """The most frequent code of the rows that failed since one was completed; there is one."""
+        """Return the most frequent code among the failures since the last completed row."""
         code, count = self._streak.most_common(1)[0]
         return FailureExample(code, count, *self._examples[code])
 
     @property
     def recent_failed_fraction(self) -> float | None:
-        """Failed of the last `RECENT_ROWS` rows that a worker had; None: there were fewer."""
+        """Failed share of the last `RECENT_ROWS` rows on workers; None: there were fewer."""
         if len(self.recent_failed) < RECENT_ROWS:
             return None
         return sum(self.recent_failed) / RECENT_ROWS
 
     def failure_examples(self) -> tuple[FailureExample, ...]:
-        """Each code that occurred, the most frequent first."""
+        """Return one example for each code, the most frequent code first."""
         return tuple(
             FailureExample(code, count, *self._examples[code])
             for code, count in self.failures.most_common()

@@ -1,4 +1,4 @@
-"""Events to a web server: signed, tried again, from a thread, and never in the run's way."""
+"""Deliver events to a web server: signed, retried, and from a thread that never delays a run."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _PASSING = frozenset({408, 425, 429})  # and all from 500 on
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Where events go, secrets resolved.
+    """The web server that gets events, with secrets resolved.
 
     Attributes:
-        url: of the web server.
-        key: that events are signed with; None: they are not.
+        url: the server's URL.
+        key: the signing key; None: events are not signed.
     """
 
     url: str = field(repr=False)
@@ -47,10 +47,10 @@ class Receiver:
 
     @classmethod
     def from_config(cls, config: NotifyConfig) -> Receiver | None:
-        """The receiver that `notify:` asks for; None where it asks for none.
+        """Make the receiver of the `notify` section; None if it has no URL.
 
         Raises:
-            ValueError: an environment variable is not set, or what it holds is no URL.
+            ValueError: an environment variable is not set, or its value is not a URL.
         """
         if config.url is None:
             return None
@@ -67,12 +67,12 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is told.
+    """One event.
 
     Attributes:
-        kind: `end` and `failure` are the last of a run.
-        payload: JSON values.
-        delivery: the same in each attempt, so that a receiver can know one that it has seen.
+        kind: `end` and `failure` are the last events of a run.
+        payload: the JSON body.
+        delivery: an id that stays the same in each attempt, so that a receiver can drop repeats.
     """
 
     kind: EventKind
@@ -81,19 +81,19 @@ class Event:
 
     @property
     def is_last(self) -> bool:
-        """Whether nothing follows."""
+        """True if no event follows."""
         return self.kind in ("end", "failure")
 
 
 class Webhook:
-    """Delivers events in order, each until it is accepted or given up.
+    """Delivers events in order; each is retried until it is accepted or given up.
 
-    `send` never waits. At most one `progress` is waiting: a newer one takes its place, and one that
-    the receiver does not accept gives way to what follows it.
+    `send` never waits. At most one `progress` event waits: a newer one replaces it, and one that
+    the receiver does not accept gives way to the event behind it.
     """
 
     def __init__(self, receiver: Receiver, config: NotifyConfig) -> None:
-        """Deliver to `receiver`, as often and for as long as `config` says."""
+        """Deliver to `receiver`, with the attempts and time-outs of `config`."""
         # httpx2 logs every URL at INFO, and this one may be a secret.
         logging.getLogger("httpx2").setLevel(logging.WARNING)
         self._receiver = receiver
@@ -107,7 +107,7 @@ class Webhook:
         self._thread.start()
 
     def send(self, event: Event) -> None:
-        """Deliver an event when its turn comes; returns at once."""
+        """Queue an event for delivery and return at once."""
         with self._changed:
             if event.kind == "progress" and self._waiting and self._waiting[-1].kind == "progress":
                 self._waiting[-1] = event
@@ -117,7 +117,7 @@ class Webhook:
             self._changed.notify_all()
 
     def close(self) -> int:
-        """Give what still waits up to `flush_s`; returns how many events were not delivered."""
+        """Wait up to `flush_s` for waiting events; return the number of undelivered ones."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -172,7 +172,7 @@ class Webhook:
         }
         if self._receiver.key is not None:
             headers["X-USO-Signature"] = signature(self._receiver.key, timestamp, body)
-        # What the receiver answers beside its status is not read, however much it is.
+        # Only the status of the answer is read, however long its body is.
         with self._client.stream("POST", self._receiver.url, content=body, headers=headers) as got:
             if not got.is_success:
                 raise httpx2.HTTPStatusError("", request=got.request, response=got)
@@ -188,7 +188,7 @@ class Webhook:
 
 
 def signature(key: bytes, timestamp: str, body: bytes) -> str:
-    """What `X-USO-Signature` holds: HMAC-SHA256 over the timestamp, a dot and the body, in hex."""
+    """Return `X-USO-Signature`: HMAC-SHA256 over the timestamp, a dot and the body, in hex."""
     digest = hmac.new(key, timestamp.encode() + b"." + body, hashlib.sha256)
     return f"sha256={digest.hexdigest()}"
 
@@ -207,7 +207,7 @@ def _note(state: RetryCallState) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong, without the URL."""
+    """Describe an error, without the URL."""
     if not isinstance(error, httpx2.HTTPStatusError):
         return f"{type(error).__name__}: {error}"
     response = error.response

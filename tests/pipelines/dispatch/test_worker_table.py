@@ -14,59 +14,59 @@ def task(name: str) -> Task:
 
 def crew_of(*names: str, row_timeout_s: float = 10) -> tuple[WorkerTable, Clock]:
     clock = Clock()
-    crew = WorkerTable(row_timeout_s, clock)
+    workers = WorkerTable(row_timeout_s, clock)
     for name in names:
-        crew.join(name)
-    return crew, clock
+        workers.join(name)
+    return workers, clock
 
 
-def give(crew: WorkerTable, name: str, row_id: str) -> None:
-    crew.give(next(member for member in crew if member.name == name), task(row_id))
+def give(workers: WorkerTable, name: str, row_id: str) -> None:
+    workers.give(next(member for member in workers if member.name == name), task(row_id))
 
 
 def test_the_emptiest_come_first_and_none_gets_more_than_the_limit() -> None:
-    crew, _ = crew_of("a", "b", "c")
-    give(crew, "a", "r0")
+    workers, _ = crew_of("a", "b", "c")
+    give(workers, "a", "r0")
     order = []
-    for number, member in enumerate(crew.with_room(2)):
+    for number, member in enumerate(workers.with_room(2)):
         order.append(member.name)
-        crew.give(member, task(f"r{1 + number}"))
+        workers.give(member, task(f"r{1 + number}"))
     assert order == ["b", "c", "a", "b", "c"]
-    assert crew.in_flight == 6
+    assert workers.in_flight == 6
 
 
 def test_who_is_set_aside_gets_no_other_rows() -> None:
-    crew, _ = crew_of("a", "b")
-    next(iter(crew)).isolating = True
-    assert [member.name for member in crew.with_room(1)] == ["b"]
+    workers, _ = crew_of("a", "b")
+    next(iter(workers)).isolating = True
+    assert [member.name for member in workers.with_room(1)] == ["b"]
 
 
 def test_a_row_is_taken_back_once() -> None:
-    crew, _ = crew_of("a")
-    give(crew, "a", "r0")
-    assert not crew.idle
-    taken = crew.take_back("a", "r0")
+    workers, _ = crew_of("a")
+    give(workers, "a", "r0")
+    assert not workers.idle
+    taken = workers.take_back("a", "r0")
     assert taken is not None
     assert taken.row.id == "r0"
-    assert crew.take_back("a", "r0") is None
-    assert crew.take_back("gone", "r0") is None
-    assert crew.idle
+    assert workers.take_back("a", "r0") is None
+    assert workers.take_back("gone", "r0") is None
+    assert workers.idle
 
 
 def test_overdue_is_said_once_and_later_rows_have_deadlines_of_their_own() -> None:
-    crew, clock = crew_of("a", "b")
-    give(crew, "a", "r0")
-    give(crew, "a", "r1")  # behind r0, so it has twice the time
+    workers, clock = crew_of("a", "b")
+    give(workers, "a", "r0")
+    give(workers, "a", "r1")  # behind r0, so it has twice the time
     clock.now = 5
-    give(crew, "b", "r2")
+    give(workers, "b", "r2")
     clock.now = 10
-    assert crew.overdue() == []
-    crew.take_back("a", "r0")
+    assert workers.overdue() == []
+    workers.take_back("a", "r0")
     clock.now = 15.5
-    assert [member.name for member in crew.overdue()] == ["b"]
-    assert crew.overdue() == []
+    assert [member.name for member in workers.overdue()] == ["b"]
+    assert workers.overdue() == []
     clock.now = 20.5
-    assert [member.name for member in crew.overdue()] == ["a"]
-    give(crew, "b", "r3")
+    assert [member.name for member in workers.overdue()] == ["a"]
+    give(workers, "b", "r3")
     clock.now = 41
-    assert [member.name for member in crew.overdue()] == ["b"]
+    assert [member.name for member in workers.overdue()] == ["b"]

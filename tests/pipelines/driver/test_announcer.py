@@ -44,17 +44,17 @@ def watched(folder: Path, url: str, **sections: dict[str, Any]) -> RunConfig:
 
 def run(settings: RunConfig, work: Work) -> tuple[int, PreparedRun]:
     stats = RunStats()
-    with prepare(settings) as job, StopRequest() as stop:
-        board = ProgressReporter(None, stats)
-        board.total = job.manifest.total_rows
-        with RunAnnouncer(job, stats, board) as announcer:
+    with prepare(settings) as prepared, StopRequest() as stop:
+        progress = ProgressReporter(None, stats)
+        progress.total = prepared.manifest.total_rows
+        with RunAnnouncer(prepared, stats, progress) as announcer:
             with announcer.telling_of_faults():
-                driver = Driver(job, stats, board, stop)
+                driver = Driver(prepared, stats, progress, stop)
                 if driver.find_work():
                     driver.work(InProcessPool(2, work))
                 driver.close()
-            summary = summarize(job, stats, interrupted=not driver.reached_end)
-            return announcer.ended(summary), job
+            summary = summarize(prepared, stats, interrupted=not driver.reached_end)
+            return announcer.ended(summary), prepared
 
 
 def told(origin: Origin) -> list[dict[str, Any]]:
@@ -63,11 +63,11 @@ def told(origin: Origin) -> list[dict[str, Any]]:
 
 def test_a_run_is_told_from_start_to_end(tmp_path: Path, origin: Origin) -> None:
     write_rows(tmp_path, names(8))
-    undelivered, job = run(watched(tmp_path, origin.url("/hook")), ok)
+    undelivered, prepared = run(watched(tmp_path, origin.url("/hook")), ok)
     events = told(origin)
     assert undelivered == 0
     assert (events[0]["event"], events[-1]["event"]) == ("start", "end")
-    assert {event["id"] for event in events} == {job.facts.run_id}
+    assert {event["id"] for event in events} == {prepared.facts.run_id}
     assert events[0]["output"]["total"] == 8
     assert events[-1]["status"] == 9
     assert events[-1]["output"]["completed"] == 8
@@ -96,11 +96,11 @@ def test_a_run_that_cannot_go_on_tells_its_failure(tmp_path: Path, origin: Origi
 def test_storage_that_fails_under_way_breaks_the_run_off(tmp_path: Path, origin: Origin) -> None:
     write_rows(tmp_path, names(3))
     stats = RunStats()
-    board = ProgressReporter(None, stats)
+    progress = ProgressReporter(None, stats)
     with (
-        prepare(watched(tmp_path, origin.url("/hook"))) as job,
+        prepare(watched(tmp_path, origin.url("/hook"))) as prepared,
         pytest.raises(BrokenOffError, match="disk is full"),
-        RunAnnouncer(job, stats, board) as announcer,
+        RunAnnouncer(prepared, stats, progress) as announcer,
         announcer.telling_of_faults(),
     ):
         raise StorageError("/out/records", "the disk is full")
@@ -113,11 +113,11 @@ def test_a_run_that_is_cut_short_is_told_as_cancelled(
 ) -> None:
     write_rows(tmp_path, names(3))
     stats = RunStats()
-    board = ProgressReporter(None, stats)
+    progress = ProgressReporter(None, stats)
     with (
-        prepare(watched(tmp_path, origin.url("/hook"))) as job,
+        prepare(watched(tmp_path, origin.url("/hook"))) as prepared,
         pytest.raises(signal),
-        RunAnnouncer(job, stats, board) as announcer,
+        RunAnnouncer(prepared, stats, progress) as announcer,
         announcer.telling_of_faults(),
     ):
         raise signal

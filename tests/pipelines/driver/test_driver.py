@@ -53,10 +53,10 @@ def write_rows(folder: Path, names: list[str], **columns: list[Any]) -> None:
 @contextmanager
 def driver_of(settings: RunConfig) -> Iterator[tuple[Driver, RunStats, PreparedRun]]:
     stats = RunStats()
-    with prepare(settings) as job, StopRequest() as stop:
-        driver = Driver(job, stats, ProgressReporter(None, stats), stop)
+    with prepare(settings) as prepared, StopRequest() as stop:
+        driver = Driver(prepared, stats, ProgressReporter(None, stats), stop)
         try:
-            yield driver, stats, job
+            yield driver, stats, prepared
         finally:
             driver.close()
 
@@ -103,8 +103,8 @@ def test_rows_are_read_while_the_workers_load_up_to_a_bound(tmp_path: Path) -> N
                 pool.find_room()
 
     stats = RunStats()
-    with prepare(config(tmp_path)) as job, StopRequest() as stop:
-        driver = Driver(job, stats, ProgressReporter(LetsThemLoad(), stats), stop)
+    with prepare(config(tmp_path)) as prepared, StopRequest() as stop:
+        driver = Driver(prepared, stats, ProgressReporter(LetsThemLoad(), stats), stop)
         with closing(driver):
             assert driver.find_work()
             driver.work(pool)
@@ -241,16 +241,16 @@ def test_a_driver_whose_lease_was_taken_over_stops(tmp_path: Path) -> None:
     write_rows(tmp_path, names(2000))
     taken: list[bool] = []
 
-    with driver_of(config(tmp_path)) as (driver, _, job):
+    with driver_of(config(tmp_path)) as (driver, _, prepared):
 
         def work(row: ManifestRow) -> Outcome:
             if row.id == "r50" and not taken:
                 taken.append(True)
-                job.lease._lost.set()
+                prepared.lease._lost.set()
             return ok(row)
 
         assert driver.find_work()
-        with pytest.raises(RunError, match="taken this output over"):
+        with pytest.raises(RunError, match="taken over this output"):
             driver.work(InProcessPool(2, work))
     assert 0 < len(recorded(tmp_path)) < 2000
 

@@ -37,11 +37,11 @@ def job_of(folder: Path, **output: Any) -> Iterator[tuple[PreparedRun, Storage]]
     )
     storage = Storage.at(str(folder / "out"))
     commit(storage, drawn(storage, "a"), drawn(storage, "b", seed=1))
-    with prepare(config) as job:
-        yield job, storage
+    with prepare(config) as prepared:
+        yield prepared, storage
 
 
-def board() -> ProgressReporter:
+def progress() -> ProgressReporter:
     return ProgressReporter(None, RunStats())
 
 
@@ -50,39 +50,39 @@ def never() -> None:
 
 
 def test_loose_images_are_not_packed(tmp_path: Path) -> None:
-    with job_of(tmp_path) as (job, storage):
-        assert pack_dataset(job, board(), StopRequest(), never) is None
+    with job_of(tmp_path) as (prepared, storage):
+        assert pack_dataset(prepared, progress(), StopRequest(), never) is None
     assert not storage.exists("webdataset")
 
 
 def test_a_dataset_that_is_up_to_date_needs_no_cluster(tmp_path: Path) -> None:
-    with job_of(tmp_path, layout="parquet") as (job, storage):
+    with job_of(tmp_path, layout="parquet") as (prepared, storage):
         dest = Storage.at(storage.uri("parquet"))
         pack(request(storage, dest, "parquet", shard_images=500))
-        facts = pack_dataset(job, board(), StopRequest(), never)
+        facts = pack_dataset(prepared, progress(), StopRequest(), never)
     assert facts is not None
     assert (facts.uri, facts.images, facts.written) == (dest.uri(), 2, 0)
 
 
 def test_a_shard_to_write_needs_the_cluster(tmp_path: Path) -> None:
     with (
-        job_of(tmp_path, layout="webdataset") as (job, _),
+        job_of(tmp_path, layout="webdataset") as (prepared, _),
         pytest.raises(AssertionError, match="no cluster is needed"),
     ):
-        pack_dataset(job, board(), StopRequest(), never)
+        pack_dataset(prepared, progress(), StopRequest(), never)
 
 
 def test_a_stop_that_was_asked_for_before_comes_first(tmp_path: Path) -> None:
     stop = StopRequest()
     stop.requested = True
-    with job_of(tmp_path, layout="webdataset") as (job, storage):
+    with job_of(tmp_path, layout="webdataset") as (prepared, storage):
         with pytest.raises(KeyboardInterrupt):
-            pack_dataset(job, board(), stop, never)
+            pack_dataset(prepared, progress(), stop, never)
         assert not storage.exists("webdataset")
 
 
 def test_a_lost_lease_ends_it(tmp_path: Path) -> None:
-    with job_of(tmp_path, layout="webdataset") as (job, _):
-        job.lease._lost.set()
+    with job_of(tmp_path, layout="webdataset") as (prepared, _):
+        prepared.lease._lost.set()
         with pytest.raises(LeaseLostError, match="another driver"):
-            pack_dataset(job, board(), StopRequest(), never)
+            pack_dataset(prepared, progress(), StopRequest(), never)
