@@ -27,7 +27,6 @@ from benchmarks.driver_cpu import CpuWatch
 from benchmarks.instant_pool import InstantPool, drive, instant_config
 from benchmarks.pipeline import NoWork, write_rows
 from pipelines.config.inputs import FetchConfig
-from pipelines.config.output import OutputConfig
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.pending import RowSelection
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
@@ -35,6 +34,7 @@ from pipelines.driver.prepare import PreparedRun, prepare
 from pipelines.driver.recorder import Recorder
 from pipelines.driver.run import run
 from pipelines.fetch.fetcher import Fetcher
+from pipelines.formats import ImageEncoding
 from pipelines.rows import ManifestEntry
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.stats import RunStats
@@ -110,7 +110,7 @@ def actor_costs(folder: Path, rounds: int = 20) -> Iterator[Cost]:
     yield "prepare a content and a style image", prepared
     encoded = _each(rounds, lambda: picture.save(io.BytesIO(), "PNG", compress_level=1))
     yield "encode the image (PNG)", encoded
-    store = ImageStore(Storage.at(str(folder)), OutputConfig(path=str(folder)))
+    store = ImageStore(Storage.at(str(folder)), ImageEncoding())
     yield (
         "hash it and write it to disk",
         _each(rounds, lambda: store.save("row", [picture])) - encoded,

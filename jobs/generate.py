@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -16,19 +16,12 @@ from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.failures import RowFailedError
 from pipelines.fetch.fetcher import Fetcher
+from pipelines.formats import FORMAT_BY_SUFFIX, ImageEncoding
 from pipelines.storage.local_files import write_file
 from pipelines.storage.urls import is_uri
-from pipelines.worker.image_store import encode_image
 from uso_core.errors import UsoError
 from uso_core.loading.source import describe_model
 from uso_core.request import StylizedImage, StylizeRequest
-
-_FORMATS: dict[str, Literal["png", "webp", "jpeg"]] = {
-    ".png": "png",
-    ".webp": "webp",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-}
 
 
 def generate_command(model: ModelConfig, row: Mapping[str, Any], out: Path) -> int:
@@ -41,8 +34,8 @@ def generate_command(model: ModelConfig, row: Mapping[str, Any], out: Path) -> i
     """
     console = screen.err()
     with exits.exit_on_error(UsoError, RowFailedError, OSError):
-        if out.suffix.lower() not in _FORMATS:
-            exits.say_error(f"--out {out}: give a name that ends in {', '.join(_FORMATS)}")
+        if out.suffix.lower() not in FORMAT_BY_SUFFIX:
+            exits.say_error(f"--out {out}: give a name that ends in {', '.join(FORMAT_BY_SUFFIX)}")
             return exits.WRONG_INPUT
         request = _request(row)
         if not any(map(is_uri, model.locations)):  # files at a URL are pulled later
@@ -91,8 +84,8 @@ def _generate(model: ModelConfig, request: StylizeRequest, console: Console) -> 
 
 
 def _write(image: StylizedImage, out: Path) -> None:
-    config = OutputConfig(path=str(out.parent), format=_FORMATS[out.suffix.lower()])
-    write_file(out, encode_image(image.image, config))
+    encoding = ImageEncoding(FORMAT_BY_SUFFIX[out.suffix.lower()])
+    write_file(out, encoding.encode(image.image))
 
 
 def _uri(reference: str) -> str:

@@ -14,13 +14,14 @@ from PIL import Image
 
 from pipelines import RunConfig
 from pipelines.failures import CODES, Failure
+from pipelines.image_names import image_path
 from pipelines.keys.index import row_key
 from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.row_identity import Fingerprints, content_hash, derived_seed, shard_of
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
-from pipelines.worker.image_store import ImageStore, image_path
+from pipelines.worker.image_store import ImageStore
 from uso_core import Limits, ModelCard
 
 __all__ = ["Rows", "content_hash", "failures", "rejected_fingerprint", "saved_names"]
@@ -95,7 +96,9 @@ def saved_names(file_format: str) -> list[str]:
     config = RunConfig.model_validate(
         {"manifest": {"path": "a"}, "output": {"path": "b", "format": file_format}}
     )
-    stored = ImageStore(storage, config.output).save("row", [Image.new("RGB", (16, 16))] * 2)
+    stored = ImageStore(storage, config.output.encoding).save(
+        "row", [Image.new("RGB", (16, 16))] * 2
+    )
     return [one.uri.removeprefix(storage.uri("")).lstrip("/") for one in stored]
 
 

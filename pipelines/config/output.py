@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipelines.config.strict import StrictModel
+from pipelines.formats import DEFAULT_QUALITY, FormatName, ImageEncoding, LayoutName
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -16,8 +17,8 @@ class OutputConfig(StrictModel):
 
     path: str
     """Folder, local or any fsspec URL."""
-    format: Literal["png", "webp", "jpeg"] = "png"
-    quality: int = Field(95, ge=1, le=100)
+    format: FormatName = "png"
+    quality: int = Field(DEFAULT_QUALITY, ge=1, le=100)
     """Of JPEG and lossy WebP."""
     lossless: bool = False
     """Of WebP."""
@@ -27,11 +28,16 @@ class OutputConfig(StrictModel):
     """Seconds for which the output may be away (no answer, 5xx, slow down) before the run ends."""
     on_change: Literal["redo", "keep", "error"] = "redo"
     """What to do with a completed row whose inputs, parameters or model have changed since."""
-    layout: Literal["images", "webdataset", "parquet"] = "images"
+    layout: Literal["images", LayoutName] = "images"
     """`webdataset`, `parquet`: at the end of the run the images are put into shards, too, in a
     folder of that name."""
     shard_images: int = Field(500, ge=1)
     """Images per shard, about; up to half fewer."""
+
+    @property
+    def encoding(self) -> ImageEncoding:
+        """The format of the image files and its settings."""
+        return ImageEncoding(self.format, self.quality, self.lossless)
 
 
 class OnErrorConfig(StrictModel):

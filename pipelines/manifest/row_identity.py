@@ -13,7 +13,6 @@ from hashlib import blake2b
 from typing import Any
 
 from pipelines.config.model import ModelConfig
-from pipelines.config.output import OutputConfig
 from pipelines.config.schema import RunConfig
 from pipelines.display import display_reference
 from pipelines.manifest import cells
@@ -127,7 +126,7 @@ def run_facts(config: RunConfig, model_fingerprint: str) -> dict[str, object]:
         "preset": config.model.preset,
         **_preset_options(config.model),
         "exif_rotate": config.fetch.exif_rotate,
-        **_file_facts(config.output),
+        **config.output.encoding.file_facts,
     }
 
 
@@ -151,16 +150,6 @@ def _preset_options(model: ModelConfig) -> dict[str, object]:
     threshold = {"cache_threshold": model.cache_threshold} if model.cache_threshold else {}
     attention = {"attention": model.attention} if model.attention != "auto" else {}
     return {**threshold, **attention}
-
-
-def _file_facts(output: OutputConfig) -> dict[str, object]:
-    """Of the output's settings, those that this format's files depend on."""
-    lossless = output.format == "png" or (output.format == "webp" and output.lossless)
-    return {
-        "format": output.format,
-        "lossless": lossless,
-        "quality": None if lossless else output.quality,
-    }
 
 
 def _reference_key(reference: Reference) -> str:

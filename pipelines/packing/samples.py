@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -12,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import PackError
+from pipelines.image_names import path_in_output, sample_key
 from pipelines.record import RECORD_NAMES
-from pipelines.tools.report.links import path_in_output
 
 IMAGE = "image"
 
@@ -123,16 +122,5 @@ def _image_file(row_id: str, uri: str, sha256: str) -> ImageFile:
     path = path_in_output(uri)
     if path is None:
         raise PackError(f"row {row_id!r}: {uri} is not the name of an image of an output")
-    name = PurePosixPath(path)
-    return ImageFile(row_id, path, sha256, _key(name.stem), name.suffix.removeprefix("."))
-
-
-def _key(stem: str) -> str:
-    """A dot would end the key for readers of WebDataset, so such a name gets a hash instead.
-
-    Names of images that end in such a hash are of ids that are not plain; none is given twice.
-    """
-    if "." not in stem:
-        return stem
-    digest = hashlib.sha256(stem.encode()).hexdigest()
-    return f"{stem.replace('.', '_')[:48]}-{digest[:24]}"
+    extension = PurePosixPath(path).suffix.removeprefix(".")
+    return ImageFile(row_id, path, sha256, sample_key(path), extension)

@@ -61,7 +61,7 @@ class Stylizer:
         self._drawer = Renderer((build or load_pipeline)(spec), batch_images=spec.batch_images)
         self._fetcher = Fetcher(spec.fetch, spec.storage)
         output = Storage.at(spec.output.path, spec.storage, patience_s=spec.output.give_up_after_s)
-        self._store = ImageStore(output, spec.output)
+        self._store = ImageStore(output, spec.output.encoding)
         self._pool = ThreadPoolExecutor(spec.fetch.concurrency, thread_name_prefix="fetch")
         self._tally = Tally()
         node, pid = platform.node(), os.getpid()

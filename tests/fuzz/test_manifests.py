@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from pipelines.errors import ManifestError
 from pipelines.failures import Failure
+from pipelines.image_names import image_path
 from pipelines.ledger.ledger import Ledger, iter_records
 from pipelines.manifest.manifest import Manifest
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import ManifestEntry, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
-from pipelines.worker.image_store import image_path
 from tests.fuzz.fuzzed import fuzzed
 from tests.fuzz.tables import ODD_TEXT, damaged, parquet, tables
 from tests.pipelines.manifests import CARD, config

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from jobs.screen import lines, one_line
 from pipelines.errors import LedgerError
+from pipelines.image_names import image_path
 from pipelines.ledger.lease import LEASE_PATH, Lease
 from pipelines.ledger.ledger import Ledger, iter_records
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
-from pipelines.worker.image_store import image_path
 from tests.fuzz.fuzzed import fuzzed
 from tests.fuzz.tables import ODD_TEXT, damaged
 from tests.pipelines.records import SCHEMA, completed, failed

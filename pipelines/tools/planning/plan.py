@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipelines.calibration.shapes import Shape
-from pipelines.config.output import OutputConfig
 from pipelines.config.schema import RunConfig
 from pipelines.dispatch.pending import RowSelection
 from pipelines.display import display_reference
@@ -167,18 +166,9 @@ def make_plan(config: RunConfig, work: Workload, speed: Speed) -> Plan:
         wall_s=wall_s,
         startup_s=speed.startup_s,
         device_hours=device_hours,
-        image_bytes=pixels * bytes_per_pixel(config.output),
+        image_bytes=pixels * config.output.encoding.bytes_per_pixel,
         record_bytes=float((work.rows + work.rejected) * RECORD_BYTES),
     )
-
-
-def bytes_per_pixel(output: OutputConfig) -> float:
-    """Of an image file in this format: typical of detailed pictures, not measured on USO's."""
-    if output.format == "png":
-        return 1.6
-    if output.format == "webp":
-        return 1.1 if output.lossless else 0.25
-    return 0.45
 
 
 def _shape_plan(shape: Shape, rows: int, speed: Speed, known: bool) -> ShapePlan:

@@ -4,19 +4,7 @@ from __future__ import annotations
 
 import os.path
 import posixpath
-import re
 from urllib.parse import quote, unquote, urlsplit
-
-_OUR_IMAGE = re.compile(r"(?:^|/)(images/[0-9a-f]{2}/[^/?#]+)$")
-
-
-def path_in_output(uri: str) -> str | None:
-    """The path of a run's image within its output, wherever that lies by now; None: it is not one.
-
-    Records hold absolute URIs; an output that was moved or mounted elsewhere keeps this tail.
-    """
-    match = _OUR_IMAGE.search(uri)
-    return None if match is None else match[1]
 
 
 def link(folder: str, target: str) -> str | None:

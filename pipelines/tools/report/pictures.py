@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
+from pipelines.image_names import path_in_output
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
-from pipelines.tools.report.links import link, path_in_output, public_link, short_name
+from pipelines.tools.report.links import link, public_link, short_name
 from pipelines.tools.report.row_table import Row, RowTable
 from pipelines.tools.report.values import visible
 

@@ -19,10 +19,10 @@ from pipelines.failures import RowFailedError
 from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image
+from pipelines.image_names import path_in_output
 from pipelines.storage.filesystems import Options
 from pipelines.tools.report.bounded_pool import BoundedPool
 from pipelines.tools.report.distances import PicturePair
-from pipelines.tools.report.links import path_in_output
 from pipelines.tools.report.pictures import THUMBNAILS, Picture, Places, thumbnail_path
 from pipelines.tools.report.psnr import Distance, Pixels, distance
 from pipelines.tools.report.row_table import RowTable

@@ -12,13 +12,13 @@ import pyarrow as pa
 
 from pipelines.config.inputs import FetchConfig
 from pipelines.failures import Failure, FailureCode
+from pipelines.image_names import image_path
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, Timings
 from pipelines.storage.storage import Storage
 from pipelines.tools.report.pictures import Places
 from pipelines.tools.report.report import ReportFacts, ReportOptions, write_report
-from pipelines.worker.image_store import image_path
 from tests.pipelines.pictures import encode, picture
 from uso_core.request import Parameters
 

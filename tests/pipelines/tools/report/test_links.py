@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.tools.report.links import link, path_in_output, public_link, short_name
+from pipelines.tools.report.links import link, public_link, short_name
 
 
 @pytest.mark.parametrize(
@@ -21,20 +21,6 @@ from pipelines.tools.report.links import link, path_in_output, public_link, shor
 )
 def test_links_are_relative_or_none(folder: str, target: str, expected: str | None) -> None:
     assert link(folder, target) == expected
-
-
-@pytest.mark.parametrize(
-    ("uri", "expected"),
-    [
-        ("/old/place/images/3f/cat.png", "images/3f/cat.png"),
-        ("s3://bucket/out/images/00/a b.webp", "images/00/a b.webp"),
-        ("s3://bucket/images/zz/a.png", None),
-        ("/out/images/3f/../../secret", None),
-        ("/out/images/3f/cat.png?sig=1", None),
-    ],
-)
-def test_an_image_is_found_wherever_its_output_lies(uri: str, expected: str | None) -> None:
-    assert path_in_output(uri) == expected
 
 
 @pytest.mark.parametrize(
