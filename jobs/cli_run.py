@@ -6,7 +6,7 @@ The module that does a command's work is imported when it runs: `uso --help` mus
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ from jobs.options import (
     StorageConfig,
     with_limit,
 )
+from pipelines.formats import LAYOUT_SUMMARIES, LayoutName
 
 
 def run(
@@ -160,10 +161,10 @@ def report(
 def pack(
     output: Output,
     layout: Annotated[
-        Literal["webdataset", "parquet"],
+        LayoutName,
         typer.Option(
             metavar="LAYOUT",
-            help="webdataset: tar shards. parquet: Parquet shards that hold the images.",
+            help=" ".join(f"{name}: {summary}." for name, summary in LAYOUT_SUMMARIES.items()),
         ),
     ],
     to: Annotated[

@@ -13,7 +13,8 @@ from jobs import exits, screen
 from jobs.outputs import hint_at_config, storage_options
 from jobs.pace import Pace
 from jobs.progress import duration
-from pipelines.packing.pack import Layout, PackFacts, PackRequest, pack
+from pipelines.formats import LayoutName
+from pipelines.packing.pack import PackFacts, PackRequest, pack
 from pipelines.storage.storage import Storage
 
 _EVERY_S = 5.0
@@ -32,7 +33,7 @@ class PackCommand:
     """
 
     output: str
-    layout: Layout
+    layout: LayoutName
     to: str | None
     shard_images: int
     config_path: Path | None

@@ -24,10 +24,10 @@ LayoutName = Literal["webdataset", "parquet"]
 DEFAULT_QUALITY = 95
 
 LAYOUT_SUMMARIES: Mapping[LayoutName, str] = {
-    "webdataset": "tar shards for WebDataset",
-    "parquet": "Parquet with the images inside",
+    "webdataset": "tar shards",
+    "parquet": "Parquet shards that hold the images",
 }
-"""A few words for each layout, as help texts list them."""
+"""A short description of each layout for help texts."""
 
 
 @dataclass(frozen=True, slots=True)

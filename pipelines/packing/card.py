@@ -10,12 +10,11 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from pipelines.formats import LayoutName
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.packing.facts import DrawnFacts
-from pipelines.packing.json_fields import json_features
-from pipelines.packing.parquet_shard import parquet_schema
 from pipelines.packing.plan import ShardPlan
-from pipelines.packing.shard import Layout, shard_pattern
+from pipelines.packing.shard import LAYOUTS, shard_pattern
 from pipelines.storage.storage import Storage
 
 PATH = "README.md"
@@ -39,7 +38,7 @@ class Card:
         facts: of the completed ones.
     """
 
-    layout: Layout
+    layout: LayoutName
     samples: pa.Schema
     plan: ShardPlan
     counts: LedgerCounts
@@ -79,16 +78,10 @@ def _front_matter(card: Card) -> dict[str, Any]:
     front["configs"] = [
         {"config_name": "default", "data_files": [{"split": "train", "path": pattern}]}
     ]
-    if card.layout == "webdataset":
-        # Else they are guessed from five samples, in which a column may happen to be null.
-        front["dataset_info"] = {"features": _tar_features(card)}
+    features = LAYOUTS[card.layout].features(card.samples, card.facts.extensions)
+    if features:
+        front["dataset_info"] = {"features": features}
     return front
-
-
-def _tar_features(card: Card) -> list[dict[str, Any]]:
-    images = [{"name": extension, "dtype": "image"} for extension in card.facts.extensions]
-    texts = [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")]
-    return [*images, {"name": "json", "struct": json_features(card.samples)}, *texts]
 
 
 def _size_category(images: int) -> str:
@@ -127,14 +120,10 @@ def _how_to_load(card: Card) -> Iterator[str]:
         "```python\nfrom datasets import load_dataset\n\n"
         'dataset = load_dataset("path/of/this/folder", split="train")\n```\n'
     )
-    if card.layout == "webdataset":
-        last = len(card.plan) - 1
-        name = shard_pattern(card.layout, len(card.plan))
-        urls = name.replace("*", f"{{{0:05d}..{last:05d}}}")
-        yield (
-            "```python\nimport webdataset\n\n"
-            f'samples = webdataset.WebDataset("{urls}", shardshuffle=False).decode("pil")\n```\n'
-        )
+    count = len(card.plan)
+    loader = LAYOUTS[card.layout].loader(shard_pattern(card.layout, count), count)
+    if loader:
+        yield f"```python\n{loader}\n```\n"
 
 
 def _how_they_were_drawn(card: Card) -> Iterator[str]:
@@ -161,11 +150,10 @@ def _failures(counts: LedgerCounts) -> Iterator[str]:
 
 
 def _columns(card: Card) -> Iterator[str]:
-    parquet = card.layout == "parquet"
-    schema = parquet_schema(card.samples) if parquet else card.samples
-    yield "## Columns\n" if parquet else "## Fields of the JSON files\n"
+    layout = LAYOUTS[card.layout]
+    yield f"## {layout.columns_title}\n"
     yield "| name | type |\n|---|---|"
-    for column in schema:
+    for column in layout.columns(card.samples):
         yield f"| {_code(column.name)} | {_code(column.type)} |"
     yield ""
 

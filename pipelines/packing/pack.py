@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.errors import PackError
+from pipelines.formats import LayoutName
 from pipelines.ledger.records import Records, completed
 from pipelines.packing.card import Card, write_card
 from pipelines.packing.facts import COLUMNS, DrawnFacts, FactsTally
@@ -23,17 +24,14 @@ from pipelines.packing.plan import Planner, ShardPlan
 from pipelines.packing.samples import sample_schema
 from pipelines.packing.shard import (
     FOLDER,
-    Layout,
     ShardTask,
     is_shard,
-    shard_contents,
+    read_digest,
     shard_path,
     write_in_threads,
 )
 from pipelines.packing.split import completed_by_shard
 from pipelines.storage.storage import Storage
-
-__all__ = ["Layout", "PackError", "PackFacts", "PackRequest", "pack"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +57,7 @@ class PackRequest:
 
     output: Storage
     dest: Storage
-    layout: Layout
+    layout: LayoutName
     shard_images: int
 
 
@@ -101,7 +99,7 @@ def pack(
     records = Records(request.output)
     plan, facts = _planned(records, request.shard_images)
     packing = _Packing(request, records, plan)
-    stored = _contents_of_shards(request.dest)
+    stored = _stored_shards(request.dest)
     wanted = packing.missing_in(stored)
     logger.info("packing shards=%d of=%d rows=%d", len(wanted), len(plan), sum(plan.rows))
     progress(0, len(wanted))
@@ -135,9 +133,9 @@ class _Packing:
         self.paths = [shard_path(request.layout, number, count) for number in range(count)]
 
     def missing_in(self, stored: Mapping[str, str]) -> list[int]:
-        """The shards that are not stored, or hold something else; `stored` is path → contents."""
-        expected = enumerate(zip(self.paths, self._plan.contents, strict=True))
-        return [number for number, (path, holds) in expected if stored.get(path) != holds]
+        """Return the shards that are missing or out of date; `stored` maps paths to digests."""
+        expected = enumerate(zip(self.paths, self._plan.digests, strict=True))
+        return [number for number, (path, digest) in expected if stored.get(path) != digest]
 
     def write(self, wanted: Sequence[int], write_shards: WriteShards) -> Iterator[str]:
         """Write these shards; gives the path of each one that is stored."""
@@ -167,19 +165,19 @@ class _Packing:
         return write_card(request.dest, card)
 
 
-def _contents_of_shards(dest: Storage) -> dict[str, str]:
-    """Path → what it says that it holds, of each shard that is there."""
+def _stored_shards(dest: Storage) -> dict[str, str]:
+    """Return the digest of each stored shard, by path."""
     dest.remove_leftovers(FOLDER)
     shards = [(path, size) for path, size in dest.sizes(FOLDER).items() if is_shard(path)]
-    found = in_order(lambda shard: shard_contents(dest, *shard), shards, _READERS)
-    contents: dict[str, str] = {}
-    for (path, _), holds in zip(shards, found, strict=True):
-        if holds is None:
+    found = in_order(lambda shard: read_digest(dest, *shard), shards, _READERS)
+    digests: dict[str, str] = {}
+    for (path, _), digest in zip(shards, found, strict=True):
+        if digest is None:
             raise PackError(
                 f"{dest.uri(path)}: not made by uso; move it away, or pack into another folder"
             )
-        contents[path] = holds
-    return contents
+        digests[path] = digest
+    return digests
 
 
 def _planned(records: Records, shard_images: int) -> tuple[ShardPlan, DrawnFacts]:

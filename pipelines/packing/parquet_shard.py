@@ -9,11 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.packing.layout import Layout
 from pipelines.packing.samples import IMAGE, ImageFile
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.storage import Storage
 
-_CONTENTS = b"uso-batch.contents"
+_DIGEST = b"uso-batch.contents"
 _IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _FEATURES = {"info": {"features": {IMAGE: {"_type": "Image"}}}}
 _GROUP_IMAGES = 100
@@ -25,7 +26,7 @@ def write_parquet(
     samples: pa.Table,
     files: Sequence[ImageFile],
     images: Iterable[bytes],
-    contents: str,
+    digest: str,
 ) -> None:
     """Write one row per sample, in row groups of up to 100; the same input, the same bytes.
 
@@ -34,10 +35,10 @@ def write_parquet(
         samples: its columns, beside `image`.
         files: of each sample.
         images: of each sample.
-        contents: stands in the file's metadata.
+        digest: identifies the contents; the metadata of the file stores it.
     """
     schema = parquet_schema(samples.schema).with_metadata(
-        {b"huggingface": json.dumps(_FEATURES).encode(), _CONTENTS: contents.encode()}
+        {b"huggingface": json.dumps(_FEATURES).encode(), _DIGEST: digest.encode()}
     )
     start = 0
     with pq.ParquetWriter(
@@ -59,8 +60,8 @@ def parquet_schema(samples: pa.Schema) -> pa.Schema:
     return pa.schema([pa.field(IMAGE, _IMAGE_TYPE), *samples])
 
 
-def parquet_contents(storage: Storage, path: str, num_bytes: int) -> str | None:
-    """The `contents` that a shard was written with; None: the file is not one of ours.
+def read_parquet_digest(storage: Storage, path: str, num_bytes: int) -> str | None:
+    """Return the digest that a shard was written with; None if it is not one of our shards.
 
     Raises:
         StorageError: it cannot be read.
@@ -69,7 +70,7 @@ def parquet_contents(storage: Storage, path: str, num_bytes: int) -> str | None:
         metadata = pq.read_metadata(RangedFile(storage, path, num_bytes)).metadata or {}
     except pa.ArrowInvalid:
         return None
-    return metadata[_CONTENTS].decode() if _CONTENTS in metadata else None
+    return metadata[_DIGEST].decode() if _DIGEST in metadata else None
 
 
 def _groups(images: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -83,3 +84,14 @@ def _groups(images: Iterable[bytes]) -> Iterator[list[bytes]]:
             group, num_bytes = [], 0
     if group:
         yield group
+
+
+PARQUET = Layout(
+    extension="parquet",
+    write=write_parquet,
+    read_digest=read_parquet_digest,
+    columns_title="Columns",
+    columns=parquet_schema,
+    features=lambda _samples, _extensions: [],  # the shards themselves name them
+    loader=lambda _pattern, _count: "",
+)

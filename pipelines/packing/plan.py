@@ -30,12 +30,12 @@ class ShardPlan:
     Attributes:
         rows: `[shards]`, rows of each.
         images: `[shards]`, images of each.
-        contents: `[shards]`, see `contents_of`.
+        digests: `[shards]`, see `digest_of`.
     """
 
     rows: tuple[int, ...]
     images: tuple[int, ...]
-    contents: tuple[str, ...]
+    digests: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -75,16 +75,16 @@ class Planner:
         return ShardPlan(
             rows=tuple(int(span.stop - span.start) for span in spans),
             images=tuple(int(images[span].sum()) for span in spans),
-            contents=tuple(
+            digests=tuple(
                 _digest(self.schema, high[span], low[span], made_at[span]) for span in spans
             ),
         )
 
 
-def contents_of(records: pa.Table) -> str:
-    """Says what a shard of these completed rows holds: their ids, their versions, their columns.
+def digest_of(records: pa.Table) -> str:
+    """Return the digest of a shard with these completed rows: of their ids, versions and columns.
 
-    A record that replaces another has another `created_at`, so equal contents mean equal shards.
+    A record that replaces another has another `created_at`, so equal digests mean equal shards.
     """
     high, low = _halves(records["id"])
     order = np.lexsort((low, high))

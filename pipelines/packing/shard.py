@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import pyarrow as pa
 
 from pipelines.errors import PackError, StorageError
+from pipelines.formats import LayoutName
 from pipelines.packing.in_order import in_order
-from pipelines.packing.parquet_shard import parquet_contents, write_parquet
-from pipelines.packing.plan import contents_of
+from pipelines.packing.layout import Layout
+from pipelines.packing.parquet_shard import PARQUET
+from pipelines.packing.plan import digest_of
 from pipelines.packing.samples import ImageFile, samples_of
-from pipelines.packing.tar_shard import tar_contents, write_tar
+from pipelines.packing.tar_shard import WEBDATASET
 from pipelines.storage.new_file import new_file
 from pipelines.storage.storage import Storage
 
-Layout = Literal["webdataset", "parquet"]
+LAYOUTS: Mapping[LayoutName, Layout] = {"webdataset": WEBDATASET, "parquet": PARQUET}
+"""All layouts; each has an extension of its own."""
 
 FOLDER = "data"
-_EXTENSIONS: dict[Layout, str] = {"webdataset": "tar", "parquet": "parquet"}
-_NAME = re.compile(rf"{FOLDER}/train-(\d{{5,}})-of-(\d{{5,}})\.(tar|parquet)")
+_BY_EXTENSION = {layout.extension: layout for layout in LAYOUTS.values()}
+_NAME = re.compile(rf"{FOLDER}/train-(\d{{5,}})-of-(\d{{5,}})\.({'|'.join(_BY_EXTENSION)})")
 _READERS = 8
 
 
@@ -39,21 +41,21 @@ class ShardTask:
         records: of its rows, all completed.
     """
 
-    layout: Layout
+    layout: LayoutName
     path: str
     output: Storage
     dest: Storage
     records: pa.Table
 
 
-def shard_path(layout: Layout, number: int, count: int) -> str:
+def shard_path(layout: LayoutName, number: int, count: int) -> str:
     """The path of a shard in the dataset's folder."""
-    return f"{FOLDER}/train-{number:05d}-of-{count:05d}.{_EXTENSIONS[layout]}"
+    return f"{FOLDER}/train-{number:05d}-of-{count:05d}.{LAYOUTS[layout].extension}"
 
 
-def shard_pattern(layout: Layout, count: int) -> str:
+def shard_pattern(layout: LayoutName, count: int) -> str:
     """A glob for all shards of a dataset that has so many."""
-    return f"{FOLDER}/train-*-of-{count:05d}.{_EXTENSIONS[layout]}"
+    return f"{FOLDER}/train-*-of-{count:05d}.{LAYOUTS[layout].extension}"
 
 
 def is_shard(path: str) -> bool:
@@ -61,14 +63,14 @@ def is_shard(path: str) -> bool:
     return _NAME.fullmatch(path) is not None
 
 
-def shard_contents(dest: Storage, path: str, num_bytes: int) -> str | None:
-    """What a stored shard says that it holds; None: the file is not one of ours.
+def read_digest(dest: Storage, path: str, num_bytes: int) -> str | None:
+    """Return the digest that a stored shard was written with; None if it is not one of our shards.
 
     Raises:
         StorageError: it cannot be read.
     """
-    read = parquet_contents if path.endswith(".parquet") else tar_contents
-    return read(dest, path, num_bytes)
+    layout = _BY_EXTENSION[path.rpartition(".")[2]]
+    return layout.read_digest(dest, path, num_bytes)
 
 
 def write_shard(task: ShardTask) -> str:
@@ -83,9 +85,8 @@ def write_shard(task: ShardTask) -> str:
     records = task.records.sort_by("id")
     samples, files = samples_of(records)
     images = in_order(_reader(task.output), files, _READERS)
-    write = write_parquet if task.layout == "parquet" else write_tar
     with new_file(task.dest, task.path) as local:
-        write(local, samples, files, images, contents_of(records))
+        LAYOUTS[task.layout].write(local, samples, files, images, digest_of(records))
     return task.path
 
 

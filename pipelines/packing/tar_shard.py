@@ -6,10 +6,12 @@ import io
 import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from pipelines.packing.json_fields import json_line
+from pipelines.packing.json_fields import json_features, json_line
+from pipelines.packing.layout import Layout
 from pipelines.packing.samples import ImageFile
 from pipelines.storage.storage import Storage
 
@@ -22,7 +24,7 @@ def write_tar(
     samples: pa.Table,
     files: Sequence[ImageFile],
     images: Iterable[bytes],
-    contents: str,
+    digest: str,
 ) -> None:
     """Write `<key>.<extension>` and `<key>.json` for each sample; the same input, the same bytes.
 
@@ -31,17 +33,17 @@ def write_tar(
         samples: what goes into the JSON files.
         files: of each sample.
         images: of each sample.
-        contents: stands in the file's head, as a comment.
+        digest: identifies the contents; the head of the file stores it as a comment.
     """
-    comment = {"comment": _COMMENT + contents}
+    comment = {"comment": _COMMENT + digest}
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT, pax_headers=comment) as tar:
         for sample, file, image in zip(samples.to_pylist(), files, images, strict=True):
             _add(tar, file.name, image)
             _add(tar, f"{file.key}.json", json_line(sample))
 
 
-def tar_contents(storage: Storage, path: str, num_bytes: int) -> str | None:
-    """The `contents` that a shard was written with; None: the file is not one of ours.
+def read_tar_digest(storage: Storage, path: str, num_bytes: int) -> str | None:
+    """Return the digest that a shard was written with; None if it is not one of our shards.
 
     Raises:
         StorageError: it cannot be read.
@@ -59,3 +61,29 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     member = tarfile.TarInfo(name)  # its time is 0, its owner nobody
     member.size = len(data)
     tar.addfile(member, io.BytesIO(data))
+
+
+def _features(samples: pa.Schema, extensions: Sequence[str]) -> list[dict[str, Any]]:
+    # `datasets` would infer them from the first five samples, where a column may be all null.
+    images = [{"name": extension, "dtype": "image"} for extension in extensions]
+    texts = [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")]
+    return [*images, {"name": "json", "struct": json_features(samples)}, *texts]
+
+
+def _loader(pattern: str, count: int) -> str:
+    urls = pattern.replace("*", f"{{{0:05d}..{count - 1:05d}}}")
+    return (
+        "import webdataset\n\n"
+        f'samples = webdataset.WebDataset("{urls}", shardshuffle=False).decode("pil")'
+    )
+
+
+WEBDATASET = Layout(
+    extension="tar",
+    write=write_tar,
+    read_digest=read_tar_digest,
+    columns_title="Fields of the JSON files",
+    columns=lambda samples: samples,
+    features=_features,
+    loader=_loader,
+)

@@ -11,14 +11,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.packing.pack import Layout, PackRequest
+from pipelines.formats import LAYOUT_SUMMARIES, LayoutName
+from pipelines.image_names import image_path
+from pipelines.packing.pack import PackRequest
 from pipelines.rows import Outcome
 from pipelines.storage.storage import Storage
-from pipelines.worker.image_store import image_path
 from tests.pipelines.pictures import encode, picture
 from tests.pipelines.tools.report.outputs import TIMES, record
 
-LAYOUTS: tuple[Layout, ...] = ("webdataset", "parquet")
+LAYOUTS = tuple(LAYOUT_SUMMARIES)
 
 
 def drawn(
@@ -45,7 +46,7 @@ def drawn(
 
 
 def request(
-    output: Storage, dest: Storage, layout: Layout = "webdataset", shard_images: int = 4
+    output: Storage, dest: Storage, layout: LayoutName = "webdataset", shard_images: int = 4
 ) -> PackRequest:
     return PackRequest(output, dest, layout, shard_images)
 

@@ -11,7 +11,8 @@ import datasets
 import pytest
 import webdataset
 
-from pipelines.packing.pack import Layout, pack
+from pipelines.formats import LayoutName
+from pipelines.packing.pack import pack
 from pipelines.storage.storage import Storage
 from tests.pipelines.packing.outputs import LAYOUTS, drawn, request
 from tests.pipelines.tools.report.outputs import commit, failed
@@ -48,7 +49,10 @@ def check(found: list[tuple[dict[str, Any], bytes]], rows: dict[str, dict[str, A
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("streaming", [False, True])
 def test_datasets_opens_the_folder(
-    packed: tuple[Path, dict[str, dict[str, Any]]], tmp_path: Path, layout: Layout, streaming: bool
+    packed: tuple[Path, dict[str, dict[str, Any]]],
+    tmp_path: Path,
+    layout: LayoutName,
+    streaming: bool,
 ) -> None:
     folder, rows = packed
     data = datasets.load_dataset(

@@ -12,8 +12,9 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from pipelines.errors import PackError, StorageError
+from pipelines.formats import LayoutName
 from pipelines.ledger.ledger import Ledger
-from pipelines.packing.pack import INDEX_PATH, Layout, pack
+from pipelines.packing.pack import INDEX_PATH, pack
 from pipelines.packing.shard import ShardTask, write_shard
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
@@ -56,7 +57,7 @@ def some_rows(output: Storage, count: int, **own: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_completed_row_is_there_once_with_its_images(
-    output: Storage, dest: Storage, layout: Layout
+    output: Storage, dest: Storage, layout: LayoutName
 ) -> None:
     rows = [
         *some_rows(output, 20, score=0.5, note="ä | b"),
@@ -80,7 +81,7 @@ def test_every_completed_row_is_there_once_with_its_images(
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_samples_have_the_weights_of_their_styles(
-    output: Storage, dest: Storage, layout: Layout
+    output: Storage, dest: Storage, layout: LayoutName
 ) -> None:
     commit(output, drawn(output, "old"))
     drop_column(output, "style_weights")
@@ -92,7 +93,7 @@ def test_samples_have_the_weights_of_their_styles(
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_packing_again_writes_nothing_and_anew_the_same_bytes(
-    output: Storage, dest: Storage, root: str, layout: Layout
+    output: Storage, dest: Storage, root: str, layout: LayoutName
 ) -> None:
     commit(output, *some_rows(output, 12))
     assert pack(request(output, dest, layout)).written > 1
@@ -106,7 +107,7 @@ def test_packing_again_writes_nothing_and_anew_the_same_bytes(
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_row_that_was_drawn_anew_replaces_its_stale_image(
-    output: Storage, dest: Storage, layout: Layout
+    output: Storage, dest: Storage, layout: LayoutName
 ) -> None:
     rows = some_rows(output, 12)
     commit(output, *rows)
@@ -162,7 +163,7 @@ def test_no_completed_row_is_no_shard(output: Storage, dest: Storage) -> None:
 
 @pytest.mark.s3
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_on_an_object_store(s3_server: S3Server, layout: Layout) -> None:
+def test_on_an_object_store(s3_server: S3Server, layout: LayoutName) -> None:
     bucket = s3_server.new_bucket()
     output = Storage.at(f"s3://{bucket}/out", s3_server.options)
     dest = Storage.at(f"s3://{bucket}/packed", s3_server.options)

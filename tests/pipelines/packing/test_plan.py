@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pyarrow as pa
 
-from pipelines.packing.plan import Planner, ShardPlan, contents_of
+from pipelines.packing.plan import Planner, ShardPlan, digest_of
 from pipelines.record import record_schema
 
 SCHEMA = record_schema(pa.schema([("note", pa.string())]))
@@ -60,31 +60,31 @@ def test_it_does_not_depend_on_the_order_or_the_batches() -> None:
 def test_few_new_rows_touch_few_shards() -> None:
     before, after = plan(records(3000)), plan(records(3003))
     assert len(before) == len(after)
-    changed = sum(a != b for a, b in zip(before.contents, after.contents, strict=True))
+    changed = sum(a != b for a, b in zip(before.digests, after.digests, strict=True))
     assert 0 < changed <= 3
 
 
 def test_a_record_that_replaces_another_changes_its_shard_alone() -> None:
     before = plan(records(300))
     after = plan(records(200), records(1, start=200, at=1), records(99, start=201))
-    changed = [n for n in range(len(before)) if before.contents[n] != after.contents[n]]
+    changed = [n for n in range(len(before)) if before.digests[n] != after.digests[n]]
     assert changed == before.shard_of(pa.array(["row-200"])).tolist()
 
 
-def test_contents_are_those_of_the_rows() -> None:
+def test_a_shards_digest_follows_from_its_rows() -> None:
     rows = records(300)
     found = plan(rows)
     shards = found.shard_of(rows["id"])
     for number in range(len(found)):
         own = pa.Table.from_batches([rows.filter(pa.array(shards == number))])
-        assert contents_of(own) == found.contents[number]
+        assert digest_of(own) == found.digests[number]
         assert own.num_rows == found.rows[number]
 
 
-def test_another_column_changes_contents() -> None:
+def test_another_column_changes_the_digest() -> None:
     rows = pa.Table.from_batches([records(3)])
     wider = rows.append_column("score", pa.nulls(3, pa.float64()))
-    assert contents_of(wider) != contents_of(rows)
+    assert digest_of(wider) != digest_of(rows)
 
 
 def test_no_rows_are_no_shards() -> None:

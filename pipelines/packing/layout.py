@@ -1,0 +1,46 @@
+"""The interface between packing and one layout of shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipelines.packing.samples import ImageFile
+from pipelines.storage.storage import Storage
+
+WriteShard = Callable[[Path, pa.Table, Sequence[ImageFile], Iterable[bytes], str], None]
+"""Writes a shard: into a local file, from the samples, the name and the bytes of each image, and a
+digest that the file stores. The same input always gives the same bytes."""
+
+ReadDigest = Callable[[Storage, str, int], str | None]
+"""Returns the digest in a stored shard, from its storage, path and size in bytes; None if another
+program wrote the file. Raises StorageError if the file cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How shards of one layout are written, recognized and described in the dataset card.
+
+    Attributes:
+        extension: of the shards, without a dot.
+        write: writes a shard.
+        read_digest: recognizes a shard.
+        columns_title: the heading above the table of columns.
+        columns: the columns of a shard, from those of the samples.
+        features: the types that `datasets` cannot infer from the shards, from the columns of the
+            samples and the extensions of the images; an empty list if it infers all of them.
+        loader: code that loads the shards without `datasets`, from the glob that matches them and
+            their number; empty if there is none to show.
+    """
+
+    extension: str
+    write: WriteShard
+    read_digest: ReadDigest
+    columns_title: str
+    columns: Callable[[pa.Schema], pa.Schema]
+    features: Callable[[pa.Schema, Sequence[str]], list[dict[str, Any]]]
+    loader: Callable[[str, int], str]
