@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.config.schema import RunConfig
+from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ConfigError, StorageError
 from pipelines.ledger.lease import LEASE_PATH
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
-from pipelines.storage.urls import resolve_secrets
 
 
 def storage_options(config_path: Path | None) -> Options:

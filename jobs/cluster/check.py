@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.cluster.paths import local_paths
+from pipelines.config.key_paths import strings_in
 from pipelines.config.plain_secrets import plain_secrets
 from pipelines.config.schema import RunConfig
+from pipelines.config.variables import resolve_secrets, variables_in
 from pipelines.errors import ConfigError, ManifestError, StorageError
 from pipelines.manifest.manifest import Manifest
 from pipelines.storage.faults import fault_of
-from pipelines.storage.urls import redact_uri, resolve_secrets
+from pipelines.storage.urls import redact_uri
 from pipelines.tools.planning.model import look_at_model
-
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 def refuse_secrets(config: RunConfig) -> None:
@@ -42,9 +41,10 @@ def passed_env(names: Sequence[str]) -> dict[str, str]:
 
 
 def unset_on_cluster(config: RunConfig, passed: Sequence[str]) -> list[str]:
-    """The variables that `${NAME}` asks for, and that do not go with the job."""
-    text = str(config.model_dump())
-    return sorted(set(_VARIABLE.findall(text)) - set(passed))
+    """Return the variables in the configuration that are not passed to the Ray job, sorted."""
+    strings = strings_in(config.model_dump())
+    names = {name for _, text in strings for name in variables_in(text)}
+    return sorted(names - set(passed))
 
 
 def refuse_relative_paths(config: RunConfig) -> None:

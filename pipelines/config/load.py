@@ -1,57 +1,62 @@
-"""One YAML file, and what `--set` changes in it, as a `RunConfig`."""
+"""Reads a configuration: a YAML file with `--set` overrides, checked against a model."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from pipelines.config.messages import SECRET_SECTIONS, KeyPath, is_secret, key_name, problems_of
-from pipelines.config.schema import RunConfig
+from pipelines.config.key_paths import SECRET_SECTIONS, KeyPath, is_secret, key_name
+from pipelines.config.messages import problems_of
+from pipelines.config.variables import MALFORMED, has_malformed_variable, variables_in
 from pipelines.display import display_value
 from pipelines.errors import ConfigError
 
-_VARIABLE = re.compile(r"\$\{\w+\}")
+Model = TypeVar("Model", bound=BaseModel)
+
 _REPLACED = ", ".join(map(key_name, SECRET_SECTIONS))
 _MAX_VALUES = 10_000
 _MAX_DEPTH = 20
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """The configuration in a file, with `overrides` put over it.
+def load(model: type[Model], path: str | Path, overrides: Sequence[str] = ()) -> Model:
+    """Read a YAML file as a `model`, with overrides.
 
     Args:
-        path: a YAML file.
-        overrides: each `a.b=c`. The value is read as YAML; what is not valid YAML counts as text,
-            and so does what YAML would take for a comment, so that `manifest.path=*.parquet` and
-            `output.path=run #1` mean what they say; nothing after `=` means null.
+        model: the model of the whole file.
+        path: the YAML file.
+        overrides: `a.b=c` each, applied in order. A value is parsed as YAML; one that is not valid
+            YAML, or that YAML would cut at a comment, is text, so that `manifest.path=*.parquet`
+            and `output.path=run #1` need no quotes. An empty value is null.
 
     Raises:
-        ConfigError: the file cannot be read, or something in it is not accepted.
+        ConfigError: the file cannot be read, or does not fit the model; the message lists every
+            problem with its key and the accepted values.
     """
     source = str(path)
     data = _read(Path(path), source)
     changed = [_override(data, override) for override in overrides]
-    problems = list(_misplaced(source, data))
-    # A section of which every line is commented out is null in YAML.
+    problems = dict(_problems_in(source, data))
+    # YAML reads a section as null when all its lines are commented out.
     sections = {name: value for name, value in data.items() if value is not None}
     try:
-        config = RunConfig.model_validate(sections)
+        config = model.model_validate(sections)
     except ValidationError as error:
-        problems += problems_of(error, sections, RunConfig)
+        problems = {**dict(problems_of(error, sections, model)), **problems}
     else:
         if not problems:
             return config
-    raise ConfigError.of(source, [_sentence(path, what, changed) for path, what in problems])
+    raise ConfigError.of(
+        source, [_sentence(key, problem, changed) for key, problem in problems.items()]
+    )
 
 
-def _sentence(path: KeyPath, what: str, changed: Sequence[KeyPath]) -> str:
+def _sentence(path: KeyPath, problem: str, changed: Sequence[KeyPath]) -> str:
     by_option = any(path[: len(key)] == key[: len(path)] for key in changed)
-    return f"{key_name(path)}{' (from --set)' if by_option else ''}: {what}"
+    return f"{key_name(path)}{' (from --set)' if by_option else ''}: {problem}"
 
 
 def _read(path: Path, source: str) -> dict[str, Any]:
@@ -66,11 +71,11 @@ def _read(path: Path, source: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"{source}: {_yaml_problem(error, text)}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: holds characters that YAML does not allow") from error
+        raise ConfigError(f"{source}: contains characters that YAML does not allow") from error
     except RecursionError as error:
         raise ConfigError(f"{source}: is nested too deeply") from error
     if not isinstance(data, dict):
-        raise ConfigError(f"{source}: is no mapping; it begins with e.g. `manifest:`")
+        raise ConfigError(f"{source}: is not a mapping; begin with a section, e.g. `manifest:`")
     return data
 
 
@@ -90,7 +95,7 @@ def _parse(text: str) -> Any:  # noqa: ANN401 (any YAML value)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML takes the last of two equal keys; here they are an error, and each error has a line."""
+    """A YAML loader that rejects duplicate keys and gives every error a line."""
 
     def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -99,7 +104,7 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, yaml.ScalarNode):
                 continue
             if (key.tag, key.value) in seen:
-                problem = f"the key {key.value!r} is there twice"
+                problem = f"the key {key.value!r} is given twice"
                 raise yaml.composer.ComposerError(None, None, problem, key.start_mark)
             seen.add((key.tag, key.value))
         return node
@@ -109,29 +114,29 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ValueError, KeyError) as error:  # 2024-13-01, `!!bool maybe`
             kind = node.tag.rpartition(":")[2]
-            problem = f"this is no {kind}; put it in quotes if it is text"
+            problem = f"not a valid {kind}; if it is text, put it in quotes"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
 def _override(data: dict[str, Any], override: str) -> KeyPath:
-    """Put one `a.b=c` into `data`; returns ("a", "b")."""
+    """Apply one `a.b=c` to `data`, and return ("a", "b")."""
     name, equals, written = override.partition("=")
     path = tuple(name.strip().split("."))
     if not equals or not all(path):
-        raise ConfigError(f"--set: {display_value(override)} is not of the form a.b=c")
+        raise ConfigError(f"--set: {display_value(override)} does not have the form a.b=c")
     section = data
     for depth, key in enumerate(path[:-1], 1):
         if section.get(key) is None:
             section[key] = {}
         section = section[key]
         if not isinstance(section, dict):
-            raise ConfigError(f"--set {name}: {key_name(path[:depth])} is no section")
+            raise ConfigError(f"--set {name}: {key_name(path[:depth])} is not a section")
     section[path[-1]] = _value(written)
     return path
 
 
 def _value(written: str) -> Any:  # noqa: ANN401 (any YAML value)
-    """What is written after `=`, as YAML; as text where it is none, or would end at a comment."""
+    """Parse the text after `=` as YAML, or keep it as text if YAML cannot read all of it."""
     try:
         node = yaml.compose(written, _Loader)
         value = _parse(written)
@@ -141,25 +146,43 @@ def _value(written: str) -> Any:  # noqa: ANN401 (any YAML value)
     return written if left.strip() else value
 
 
-def _misplaced(source: str, data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    """Keys that are not text, and `${NAME}` where it would not be replaced."""
+def _problems_in(source: str, data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the keys that are not strings, and the variables that would not be replaced."""
     for count, (path, value) in enumerate(_values(data)):
         if count == _MAX_VALUES:
-            raise ConfigError(f"{source}: holds more than {_MAX_VALUES:,} values")
+            raise ConfigError(f"{source}: contains more than {_MAX_VALUES:,} values")
         if len(path) > _MAX_DEPTH:
             raise ConfigError(f"{source}: is nested too deeply")
-        if not isinstance(path[-1], str | int) or isinstance(path[-1], bool):
-            yield path, "this key is no text; put it in quotes"
-        if isinstance(value, str) and _VARIABLE.search(value) and not is_secret(path):
-            yield (
-                path,
-                f"{display_value(value)}: ${{NAME}} is replaced in {_REPLACED} only; "
-                f"write the value itself, or use --set {key_name(path)}=…",
-            )
+        problem = _key_problem(path[-1])
+        if problem is None and isinstance(value, str):
+            problem = _variable_problem(path, value)
+        if problem is not None:
+            yield path, problem
+
+
+def _key_problem(key: object) -> str | None:
+    if isinstance(key, bool) or not isinstance(key, str | int):
+        return "this key must be a string; put it in quotes"
+    if isinstance(key, str) and "${" in key:
+        return "variables are replaced in values only, not in keys"
+    return None
+
+
+def _variable_problem(path: KeyPath, text: str) -> str | None:
+    if is_secret(path):
+        return MALFORMED if has_malformed_variable(text) else None
+    if has_malformed_variable(text):
+        return f"{display_value(text)} {MALFORMED}, and it is replaced in {_REPLACED} only"
+    if variables_in(text):
+        return (
+            f"{display_value(text)}: ${{NAME}} is replaced in {_REPLACED} only; "
+            f"write the value itself, or use --set {key_name(path)}=…"
+        )
+    return None
 
 
 def _values(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
-    """Every value with its key, sections included; without end where YAML anchors form a circle."""
+    """Yield every value with its path, sections too; endless if YAML anchors form a circle."""
     open_sections: list[tuple[KeyPath, Any]] = [((), data)]
     while open_sections:
         path, section = open_sections.pop()

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, said in the terms of the file that it was written in."""
+"""Messages about a configuration that does not fit its model, in the terms of the YAML file."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from pipelines.config.key_paths import KeyPath, is_secret, key_name
 from pipelines.display import display_value
 
-KeyPath = tuple[str | int, ...]
-
-SECRET_SECTIONS: tuple[KeyPath, ...] = (
-    ("storage",),
-    ("ray", "env"),
-    ("notify", "url"),
-    ("notify", "secret"),
-)
-"""Where `${NAME}` is replaced, and values are never shown."""
+_KINDS = {
+    "integer": ("an integer", "integers"),
+    "number": ("a number", "numbers"),
+    "boolean": ("true or false", "true or false"),
+    "string": ("a string", "strings"),
+    "null": ("null", "null"),
+}
+"""For each JSON type, the words for one value and for several."""
 
 _BOUNDS = {
     "minimum": "at least",
@@ -29,42 +29,35 @@ _BOUNDS = {
 }
 
 
-def key_name(path: KeyPath) -> str:
-    """A key as it is written with `--set`."""
-    return ".".join(map(str, path))
-
-
-def is_secret(path: KeyPath) -> bool:
-    """Whether the value at `path` may be a secret."""
-    return any(path[: len(section)] == section for section in SECRET_SECTIONS)
-
-
 def problems_of(
     error: ValidationError, data: Mapping[str, Any], model: type[BaseModel]
 ) -> list[tuple[KeyPath, str]]:
-    """What pydantic found, as (key, what is wrong with it and what is accepted).
+    """Return each problem as its key and a message that says what is accepted there.
+
+    Keys that are not strings are left out: `pipelines.config.load` reports them.
 
     Args:
-        error: of validating `data`.
-        data: as it was read; keys that are no text are not spoken of.
-        model: what it was validated as.
+        error: the error of validating `data`.
+        data: the content of the file, with overrides.
+        model: the model that does not fit.
     """
     keys = _Keys(model.model_json_schema())
     by_path: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in error.errors():
-        if detail["type"] == "invalid_key":  # `pipelines.config.load` tells of these
+        if detail["type"] == "invalid_key":
             continue
         by_path.setdefault(_path_in(data, detail), []).append(detail)
     return [
         (path, _problem(path, details, keys))
         for path, details in by_path.items()
-        # One branch of a union does not fit because another, which does, has an error inside.
+        # If a value fits one branch of a union but for an error inside, the errors of the other
+        # branches, which are about the value as a whole, are noise.
         if not any(other[: len(path)] == path and other != path for other in by_path)
     ]
 
 
 def _path_in(data: Any, detail: ErrorDetails) -> KeyPath:  # noqa: ANN401 (any YAML value)
-    """The error's location without the names of union branches that pydantic puts into it."""
+    """Return the location of an error, without the names of union branches in it."""
     path: list[str | int] = []
     for part in detail["loc"]:
         is_key = isinstance(data, Mapping) and part in data
@@ -88,23 +81,23 @@ def _problem(path: KeyPath, details: Sequence[ErrorDetails], keys: _Keys) -> str
     shown = f"a value of type {type(value).__name__}" if is_secret(path) else display_value(value)
     accepted = keys.accepted(path)
     quotes = ""
-    if "text" in accepted and isinstance(value, int | float) and not is_secret(path):
+    if "string" in accepted and isinstance(value, int | float) and not is_secret(path):
         quotes = f' (in quotes: "{value}")'
     return f"{shown} is not accepted; give {accepted}{quotes}"
 
 
 class _Keys:
-    """The keys that a model has, and what each accepts, from its JSON schema."""
+    """The keys of a model and the values that each accepts, from its JSON schema."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._schema = schema
 
     def accepted(self, path: KeyPath) -> str:
-        """What the key at `path` accepts, in words."""
+        """Describe the values that the key at `path` accepts."""
         return " or ".join(dict.fromkeys(self._words(node) for node in self._nodes(path)))
 
     def unknown(self, path: KeyPath) -> str:
-        """What to say of a key that does not exist."""
+        """Return the message about a key that does not exist."""
         *parent, key = path
         beside = [
             name for node in self._nodes(tuple(parent)) for name in node.get("properties", ())
@@ -123,7 +116,7 @@ class _Keys:
                 yield from ((section, name) for name in node.get("properties", ()))
 
     def _nodes(self, path: KeyPath) -> list[Mapping[str, Any]]:
-        """The schemas of the key at `path`: several where it accepts several things."""
+        """Return the schemas of the key at `path`, one for each kind of value that it accepts."""
         nodes = [self._schema]
         for part in path:
             nodes = [inner for node in self._branches(nodes) for inner in _inside(node, part)]
@@ -138,25 +131,19 @@ class _Keys:
             else:
                 yield node
 
-    def _words(self, node: Mapping[str, Any]) -> str:
+    def _words(self, node: Mapping[str, Any], *, several: bool = False) -> str:
+        """Describe one value, or several values in a list."""
         if "const" in node:
             return str(node["const"])
         if "enum" in node:
             return " or ".join(map(str, node["enum"]))
         if node.get("type") == "array":
-            items = dict.fromkeys(self._words(item) for item in self._branches([node["items"]]))
-            return f"a list of {' or '.join(items)}"
+            items = (self._words(item, several=True) for item in self._branches([node["items"]]))
+            return f"a list of {' or '.join(dict.fromkeys(items))}"
         if node.get("type") == "object":
-            names = ", ".join(node.get("properties", ()))
-            return f"a section with {names}" if names else "a section with names of your own"
-        kinds = {
-            "integer": "an integer",
-            "number": "a number",
-            "boolean": "true or false",
-            "string": "text",
-            "null": "null",
-        }
-        return kinds[node["type"]] + _bounds(node)
+            keys = ", ".join(node.get("properties", ())) or "keys of your own"
+            return f"sections with {keys}" if several else f"a section with {keys}"
+        return _KINDS[node["type"]][several] + _bounds(node)
 
 
 def _inside(node: Mapping[str, Any], part: str | int) -> Iterator[Mapping[str, Any]]:

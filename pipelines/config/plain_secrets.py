@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-from pipelines.config.messages import KeyPath, is_secret, key_name
-from pipelines.config.redaction import PLACEHOLDER, is_harmless
+from pipelines.config.key_paths import KeyPath, is_secret, key_name, strings_in
+from pipelines.config.redaction import is_harmless
 from pipelines.config.schema import RunConfig
+from pipelines.config.variables import variables_in
 from pipelines.storage.urls import redact_uri
 
 _SECRET_WORDS = frozenset(
@@ -23,24 +21,17 @@ def plain_secrets(config: RunConfig) -> list[str]:
     or a region; in `ray.env`, those whose name says so (`…_TOKEN`); elsewhere, URLs with a password
     or a signature in them.
     """
-    return [key_name(path) for path, value in _texts((), config.model_dump()) if _is(path, value)]
+    return [
+        key_name(path)
+        for path, text in strings_in(config.model_dump())
+        if _is_plain_secret(path, text)
+    ]
 
 
-def _texts(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, str]]:  # noqa: ANN401 (any value)
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _texts((*path, key), inner)
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _texts((*path, index), inner)
-    elif isinstance(value, str):
-        yield path, value
-
-
-def _is(path: KeyPath, value: str) -> bool:
+def _is_plain_secret(path: KeyPath, value: str) -> bool:
     if redact_uri(value) != value:
         return True
-    if not is_secret(path) or PLACEHOLDER.search(value):
+    if not is_secret(path) or variables_in(value):
         return False
     if path[: len(_ENV)] == _ENV:
         return bool(_SECRET_WORDS & set(str(path[-1]).upper().split("_")))

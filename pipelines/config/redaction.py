@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pipelines.config.messages import KeyPath, is_secret
+from pipelines.config.key_paths import KeyPath, is_secret
 from pipelines.config.schema import RunConfig
+from pipelines.config.variables import is_variable
 from pipelines.display import display_reference
 from pipelines.storage.urls import redact_uri
 
 MASK = "***"
-
-PLACEHOLDER = re.compile(r"\$\{\w+\}")
-"""`${NAME}`: an environment variable in the place of a secret."""
 
 _HARMLESS = re.compile(
     r"(.*_)?(endpoint(_url)?(_s3)?|region(_name)?|project|account_name"
@@ -48,7 +46,7 @@ def _redacted(path: KeyPath, value: Any) -> Any:  # noqa: ANN401 (any JSON value
 
 def is_harmless(path: KeyPath, value: object) -> bool:
     """Whether a value in a section that may hold secrets is none: by its key, or as `${NAME}`."""
-    if isinstance(value, str) and PLACEHOLDER.fullmatch(value):
+    if isinstance(value, str) and is_variable(value):
         return True
     name = next(part for part in reversed(path) if isinstance(part, str))
     return _HARMLESS.fullmatch(name) is not None

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from pipelines.config.cluster import RayConfig, StylizeConfig
 from pipelines.config.inputs import DefaultsConfig, FetchConfig, ManifestConfig
+from pipelines.config.load import load
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OnErrorConfig, OutputConfig
 from pipelines.config.strict import StrictModel
@@ -56,15 +57,19 @@ class RunConfig(StrictModel):
 
     @classmethod
     def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
-        """The configuration in a YAML file.
-
-        Args:
-            path: the file.
-            overrides: `a.b=c` each, put over what the file says (see `pipelines.config.load`).
-
-        Raises:
-            ConfigError: with every problem, each with its key and what is accepted.
-        """
-        from pipelines.config.load import load_config  # noqa: PLC0415 (it needs this module)
-
+        """Read the configuration in a YAML file: the same as `load_config`."""
         return load_config(path, overrides)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read the configuration of a run.
+
+    Args:
+        path: the YAML file.
+        overrides: `a.b=c` each, applied in order, as with `--set` (see `pipelines.config.load`).
+
+    Raises:
+        ConfigError: the file cannot be read, or something in it is not accepted; the message lists
+            every problem with its key and the accepted values.
+    """
+    return load(RunConfig, path, overrides)

@@ -8,10 +8,10 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from pipelines.config.strict import StrictModel
+from pipelines.config.variables import is_variable
 
 EventKind = Literal["start", "progress", "end", "failure"]
 
-_VARIABLE = re.compile(r"\$\{\w+\}")
 _HTTP = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 
 
@@ -48,15 +48,15 @@ class NotifyConfig(StrictModel):
     @field_validator("url")
     @classmethod
     def _is_http(cls, url: str | None) -> str | None:
-        if url is not None and not _VARIABLE.fullmatch(url):
+        if url is not None and not is_variable(url):
             check_webhook_url(url)
         return url
 
     @field_validator("secret")
     @classmethod
     def _is_variable(cls, secret: str | None) -> str | None:
-        if secret is not None and not _VARIABLE.fullmatch(secret):
-            raise ValueError("is not written here; name an environment variable, as ${NAME}")
+        if secret is not None and not is_variable(secret):
+            raise ValueError("must not be in the file; name an environment variable, as ${NAME}")
         return secret
 
 
@@ -67,4 +67,4 @@ def check_webhook_url(url: str) -> None:
         ValueError: it is none; the message does not show it.
     """
     if not _HTTP.match(url):
-        raise ValueError("is no http:// or https:// URL")
+        raise ValueError("is not an http:// or https:// URL")

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pipelines.calibration.measurements import Settings
 from pipelines.calibration.stopwatch import Stopwatch
 from pipelines.config.schema import RunConfig
+from pipelines.config.variables import resolve_secrets, resolve_variables
 from pipelines.dispatch.workers import WorkerEnv
 from pipelines.driver.run_file import RunFile
 from pipelines.errors import ConfigError, LeaseLostError
@@ -20,7 +21,6 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
 from pipelines.record import RunFacts, record_schema
 from pipelines.storage.storage import Storage
-from pipelines.storage.urls import resolve_secrets, resolve_variables
 from pipelines.telemetry.webhook import Receiver
 from pipelines.worker.sparse_copy import sparse_copy
 from pipelines.worker.spec import StylizerSpec

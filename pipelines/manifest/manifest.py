@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.config.schema import RunConfig
+from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ManifestError
 from pipelines.keys.index import halves_of, row_key
 from pipelines.manifest.cells import identifier
@@ -26,7 +27,6 @@ from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
 from pipelines.manifest.text_readers import TextChunk, read_text, survey_text
 from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
-from pipelines.storage.urls import resolve_secrets
 from uso_core.errors import InvalidRequestError
 from uso_core.loading.source import ModelCard
 

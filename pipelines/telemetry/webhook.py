@@ -24,7 +24,7 @@ from tenacity import (
 )
 
 from pipelines.config.telemetry import EventKind, NotifyConfig, check_webhook_url
-from pipelines.storage.urls import resolve_variables
+from pipelines.config.variables import resolve_variables
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
-from pipelines.storage.urls import is_uri, resolve_secrets
+from pipelines.config.variables import resolve_secrets
+from pipelines.storage.urls import is_uri
 
 if TYPE_CHECKING:
     from pipelines.config.schema import RunConfig

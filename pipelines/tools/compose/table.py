@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.config.schema import RunConfig
+from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ComposeError
 from pipelines.manifest.cells import references
 from pipelines.manifest.columns import ColumnPlan, FileSurvey, plan_columns
@@ -28,7 +29,6 @@ from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import UnreadableRow
 from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.text_readers import read_text, survey_text
-from pipelines.storage.urls import resolve_secrets
 from pipelines.tools.compose.names import stem
 from pipelines.tools.compose.pairing import Rows
 from uso_core.errors import InvalidRequestError

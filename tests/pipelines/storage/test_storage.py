@@ -16,7 +16,7 @@ import pytest
 from pipelines.errors import StorageError
 from pipelines.storage.filesystems import open_filesystem
 from pipelines.storage.storage import Storage
-from pipelines.storage.urls import redact_uri, resolve_secrets
+from pipelines.storage.urls import redact_uri
 from tests.s3_server import S3Server
 
 NOBODY_LISTENS: dict[str, dict[str, Any]] = {
@@ -290,17 +290,3 @@ def test_uris_show_no_credentials() -> None:
     storage = Storage.at("memory://me:pw@place/out")
     assert storage.write("a", b"") == "memory://place/out/a"
     assert "pw" not in repr(storage)
-
-
-def test_secrets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("USO_TEST_KEY", "k3y")
-    options = {"s3": {"key": "${USO_TEST_KEY}", "n": 3, "client": {"hosts": ["a-${USO_TEST_KEY}"]}}}
-    assert resolve_secrets(options) == {
-        "s3": {"key": "k3y", "n": 3, "client": {"hosts": ["a-k3y"]}}
-    }
-
-
-def test_a_secret_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("USO_TEST_KEY", raising=False)
-    with pytest.raises(ValueError, match=r"storage\.s3\.a\.b: .* USO_TEST_KEY is not set"):
-        resolve_secrets({"s3": {"a": {"b": "${USO_TEST_KEY}"}}})

@@ -163,7 +163,7 @@ def test_the_receiver_s_secrets_come_from_the_environment(monkeypatch: pytest.Mo
         ({"KEY": "k"}, r"notify\.url: the environment variable HOOK is not set"),
         ({"HOOK": "https://h"}, r"notify\.secret: the environment variable KEY is not set"),
         ({"HOOK": "https://h", "KEY": ""}, r"notify\.secret: \$\{KEY\} is empty"),
-        ({"HOOK": "ftp://sesame", "KEY": "k"}, r"notify\.url: \$\{HOOK\} is no http://"),
+        ({"HOOK": "ftp://sesame", "KEY": "k"}, r"notify\.url: \$\{HOOK\} is not an http://"),
     ],
 )
 def test_a_receiver_that_is_not_whole_is_told_without_its_secrets(
