@@ -26,8 +26,8 @@ from transformers import (
 
 from uso_core.loading.key_mapping import lora_targets
 from uso_core.loading.lora import Lora
-from uso_core.loading.model_configs import FLUX_DEV, TINY_FLUX, transformer_arguments, vae_arguments
-from uso_core.loading.source import TINY_LIMITS
+from uso_core.loading.model_configs import FLUX_DEV, transformer_arguments, vae_arguments
+from uso_core.loading.tiny_configs import TINY_FLUX, TINY_LIMITS
 from uso_core.model.components import Components
 from uso_core.model.style_projector import StyleProjector
 from uso_core.pipeline import USOPipeline

@@ -20,13 +20,15 @@ from uso_core.loading.key_mapping import lora_targets
 from uso_core.loading.lora import Lora
 from uso_core.model.components import Components
 from uso_core.model.decode import decode
-from uso_core.model.denoise import Latents, draw_noise
-from uso_core.model.encoders import CLIP_TOKENS, T5_TOKENS, encode_content
+from uso_core.model.denoise import Latents, make_noise
+from uso_core.model.encoders import CLIP_TOKENS, encode_content
 from uso_core.model.geometry import pack, position_ids
 from uso_core.model.inputs import PreparedRequest, prepare
 from uso_core.model.schedule import make_scheduler
 from uso_core.model.sizes import Size
 from uso_core.request import StylizeRequest
+
+_T5_TOKENS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,7 @@ class OriginalWay:
     def condition(self, prepared: PreparedRequest) -> OriginalInputs:
         """Encode the prompt and the content image."""
         others = self._others
-        hidden = others.text_encoder_2(self._ids(others.tokenizer_2, prepared.prompt, T5_TOKENS))
+        hidden = others.text_encoder_2(self._ids(others.tokenizer_2, prepared.prompt, _T5_TOKENS))
         pooled = others.text_encoder(self._ids(others.tokenizer, prepared.prompt, CLIP_TOKENS))
         sizes, content = [prepared.size], torch.empty(1, 0, 64)
         if prepared.content is not None:
@@ -91,10 +93,10 @@ class OriginalWay:
         """Euler steps, each of which starts from the styles' pixels."""
         request, dtype, device = inputs.request, self._dtype, self._device
         channels = self._transformer.config.in_channels // 4
-        tokens = pack(draw_noise(seed, request.size, channels, dtype=dtype, device=device))
+        tokens = pack(make_noise(seed, request.size, channels, dtype=dtype, device=device))
         scheduler = make_scheduler(request.num_steps, request.size, device)
         self._context.styles = inputs.styles
-        context_ids = torch.zeros(self._context.tokens + T5_TOKENS, 3, device=device)
+        context_ids = torch.zeros(self._context.tokens + _T5_TOKENS, 3, device=device)
         for step, timestep in enumerate(scheduler.timesteps):
             velocity = self._transformer(
                 hidden_states=torch.cat([tokens, inputs.content], dim=1),

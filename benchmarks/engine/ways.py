@@ -13,7 +13,8 @@ from benchmarks.engine.models import RandomModel, merge_lora, random_model
 from benchmarks.engine.original import OriginalWay
 from uso_core.errors import UnsupportedPresetError
 from uso_core.loading.apply_preset import apply_preset, loading_device
-from uso_core.model.components import Components, hoist_embedders
+from uso_core.model.components import Components
+from uso_core.model.hoisting import hoist_embedders
 from uso_core.pipeline import USOPipeline
 from uso_core.presets import PRESETS, Preset
 from uso_core.runtime.attention import use_attention

@@ -24,7 +24,7 @@ from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.local_files import write_file
 from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.loading import layouts
-from uso_core.loading.layouts import ComponentFiles, ComponentName, FileListing
+from uso_core.loading.component_files import ComponentFiles, ComponentName, FileListing
 from uso_core.loading.source import LoraFile, ModelSource
 
 logger = logging.getLogger(__name__)
@@ -83,9 +83,9 @@ def localize_with(fetch: Fetch, config: ModelConfig, options: Options, cache: Pa
     source = config.source
     return replace(
         source,
-        base=local(source.base, lambda pull: pull.folder(_base_parts)),
-        uso=local(source.uso, lambda pull: pull.folder(layouts.uso_parts)),
-        siglip=local(source.siglip, lambda pull: pull.folder(layouts.siglip_parts)),
+        base=local(source.base, lambda pull: pull.folder(_base_components)),
+        uso=local(source.uso, lambda pull: pull.folder(layouts.uso_components)),
+        siglip=local(source.siglip, lambda pull: pull.folder(layouts.siglip_components)),
         loras=tuple(map(lora, source.loras)),
     )
 
@@ -97,13 +97,13 @@ def cache_folder(config: ModelConfig) -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "uso-batch"
 
 
-def _base_parts(tree: FileListing) -> Mapping[ComponentName, ComponentFiles]:
-    parts = layouts.base_parts(tree, layouts.layout_of(tree))
-    if layouts.holds_uso(tree):
-        parts |= layouts.uso_parts(tree)
-    if layouts.holds_siglip(tree):
-        parts |= layouts.siglip_parts(tree, "siglip")
-    return parts
+def _base_components(listing: FileListing) -> Mapping[ComponentName, ComponentFiles]:
+    components = layouts.base_components(listing, layouts.layout_of(listing))
+    if layouts.holds_uso(listing):
+        components |= layouts.uso_components(listing)
+    if layouts.holds_siglip(listing):
+        components |= layouts.siglip_components(listing, "siglip")
+    return components
 
 
 def fetch_whole(fs: AbstractFileSystem, remote: str, size: int, target: Path) -> None:
@@ -166,8 +166,8 @@ class _Pull:
     def folder(self, find: Find) -> Path:
         """Pull what is missing or has changed of the folder at the URL."""
         infos = self._files()
-        parts = find(FileListing(self._url, frozenset(infos))).values()
-        needed = {name for part in parts for name in part.names}
+        components = find(FileListing(self._url, frozenset(infos))).values()
+        needed = {name for component in components for name in component.names}
         wanted = [name for name in infos if name in needed or infos[name]["size"] <= _SMALL_BYTES]
         with ThreadPoolExecutor(_STREAMS) as pool:
             list(pool.map(lambda name: self._pull_file(name, infos[name]), wanted))

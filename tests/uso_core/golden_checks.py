@@ -10,9 +10,9 @@ import torch
 
 from tests.uso_core.goldens import Case
 from tests.uso_core.tracing import Trace
-from uso_core.model.components import rotary_rows
-from uso_core.model.denoise import draw_noise
+from uso_core.model.denoise import make_noise
 from uso_core.model.geometry import unpack
+from uso_core.model.hoisting import rotary_rows
 from uso_core.model.sizes import Size
 
 # The goldens were made with AVX-512; with AVX2 alone the same sums round to up to 1.4e-4 apart.
@@ -96,7 +96,7 @@ def check_schedule(case: Case, trace: Trace) -> None:
 
 def check_steps(case: Case, trace: Trace) -> None:
     golden, size = case.tensors, trace.prepared.size
-    noise = draw_noise(
+    noise = make_noise(
         case.facts["seed"], size, 16, dtype=torch.float32, device=torch.device("cpu")
     )
     _near("noise", noise, golden["noise"], EXACT)

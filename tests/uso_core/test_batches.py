@@ -78,8 +78,10 @@ def test_one_alone_is_a_batch_of_one(golden_pipeline: USOPipeline) -> None:
         {"content_image": synth_image(48, 64)},  # as many tokens, elsewhere
     ],
 )
-def test_other_forms_are_refused(fields: dict[str, object], golden_pipeline: USOPipeline) -> None:
+def test_other_batch_keys_are_refused(
+    fields: dict[str, object], golden_pipeline: USOPipeline
+) -> None:
     other = replace(alike(1), **fields)  # type: ignore[arg-type]  # one field of many
     conditionings = [golden_pipeline.condition(request) for request in (alike(0), other)]
-    with pytest.raises(ValueError, match="same form"):
+    with pytest.raises(ValueError, match="same batch key"):
         golden_pipeline.denoise_batch(conditionings, [0, 1])

@@ -20,7 +20,8 @@ from tests.uso_core.synth import synth_image
 from tests.uso_core.tracing import record_calls
 from uso_core.errors import InvalidRequestError
 from uso_core.model.cache import Lookups
-from uso_core.model.components import Components, hoist_embedders
+from uso_core.model.components import Components
+from uso_core.model.hoisting import hoist_embedders
 from uso_core.pipeline import USOPipeline
 from uso_core.request import StylizeRequest
 

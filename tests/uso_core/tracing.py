@@ -13,10 +13,10 @@ from PIL import Image
 from torch import nn
 
 from tests.uso_core.goldens import Case
-from uso_core.model.components import rotary_rows
 from uso_core.model.conditioning import Conditioning
 from uso_core.model.denoise import Latents
 from uso_core.model.geometry import position_ids
+from uso_core.model.hoisting import rotary_rows
 from uso_core.model.inputs import PreparedRequest
 from uso_core.model.sizes import Size
 from uso_core.pipeline import USOPipeline

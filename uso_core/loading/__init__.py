@@ -1,1 +1,1 @@
-"""Find, check and load weights: layouts, listings, key mapping, LoRAs, and the tiny model."""
+"""Finding, checking and loading weights: layouts, listings, key mapping, LoRAs, the tiny model."""

@@ -1,4 +1,4 @@
-"""What a preset says, done to loaded models."""
+"""Applies a preset to loaded models."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from uso_core.runtime.streaming import stream_blocks, stream_layers
 
 
 def apply_preset(components: Components, preset: Preset, device: torch.device) -> None:
-    """Change the models as `preset` says, and bring them to where it says.
+    """Change the models as `preset` requires, and move them to their devices.
 
     Args:
-        components: as they were loaded, the models on `device` or on the CPU.
+        components: freshly loaded models, on `device` or on the CPU.
         preset: applied once; `device` must be able to run it (see `uso_core.runtime.devices`).
-        device: to draw on.
+        device: device that generates.
     """
     transformer = components.transformer
     if preset.linears == "float8":
@@ -46,7 +46,7 @@ def apply_preset(components: Components, preset: Preset, device: torch.device) -
 
 
 def _stream_encoders(components: Components, device: torch.device) -> None:
-    """Stream what is called as a whole: only then the order of the layers becomes known."""
+    """Stream each module that is called as a whole, so that the order of its layers is known."""
     stream_layers(components.text_encoder, device)
     stream_layers(components.text_encoder_2.encoder, device)
     stream_layers(components.image_encoder, device)
@@ -55,7 +55,7 @@ def _stream_encoders(components: Components, device: torch.device) -> None:
 
 
 def loading_device(preset: Preset, device: torch.device, *, of_encoders: bool) -> torch.device:
-    """Where to load weights to, so that the device never holds more than drawing needs."""
+    """Return the device to load to, so that the GPU never holds more than generation needs."""
     if of_encoders:
         on_host = preset.encoders == "host"
     else:

@@ -1,4 +1,4 @@
-"""How large a model is, and how much arithmetic a picture takes; no torch, no weights."""
+"""Size of a model and the arithmetic of one image; needs neither torch nor weights."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from uso_core.loading import model_configs
-from uso_core.loading.layouts import ComponentFiles
+from uso_core.loading import model_configs, tiny_configs
+from uso_core.loading.component_files import ComponentFiles
 from uso_core.loading.source import ModelSource, find_model, tiny_seed
 
 TEXT_TOKENS = 512
@@ -18,15 +18,15 @@ _STYLE_KEY = "high_embedding_linear.0.weight"
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
-    """What of a FLUX transformer and a style projector decides about their arithmetic.
+    """The properties of a FLUX transformer and a style projector that determine their arithmetic.
 
     The defaults are those of USO on FLUX.1-dev.
 
     Attributes:
         hidden: width of the transformer's tokens.
-        blocks: double and single ones.
-        style_tokens: that each style adds.
-        text_tokens: of a prompt, padded.
+        blocks: number of blocks, double and single.
+        style_tokens: tokens that each style adds.
+        text_tokens: tokens of a padded prompt.
     """
 
     hidden: int = 3072
@@ -35,38 +35,38 @@ class Dimensions:
     text_tokens: int = TEXT_TOKENS
 
     def step_flops(self, tokens: int) -> float:
-        """Floating-point operations of one step over a sequence of `tokens` tokens."""
+        """Return the floating-point operations of one step over a sequence of `tokens` tokens."""
         return self.linear_flops(tokens) + self.attention_flops(tokens)
 
     def linear_flops(self, tokens: int) -> float:
-        """Those of a step's linear layers.
+        """Return the FLOPs of one step's linear layers.
 
         A double block and a single block have the same matrices per token: 12 times `hidden`²
-        (queries, keys, values and their output, and a feed-forward layer four times as wide), each
-        a multiplication and an addition.
+        (queries, keys, values and their output, and a feed-forward layer four times as wide), with
+        one multiplication and one addition each.
         """
         return float(24 * self.hidden**2 * self.blocks * tokens)
 
     def attention_flops(self, tokens: int) -> float:
-        """Those of a step's attention, which multiplies the tokens with each other twice."""
+        """Return the FLOPs of one step's attention: two products of all tokens with all tokens."""
         return float(4 * self.hidden * self.blocks * tokens**2)
 
 
 def dimensions_of(source: ModelSource) -> Dimensions:
-    """The dimensions of a model whose files are on disk; FLUX.1-dev's where they are not.
+    """Return the dimensions of a model whose files are on disk; otherwise FLUX.1-dev's.
 
     Raises:
-        CheckpointError: there is no such model, or a file of it cannot be read.
+        CheckpointError: there is no such model, or one of its files cannot be read.
     """
     if tiny_seed(source.base) is not None:
-        flux = model_configs.transformer_arguments(model_configs.TINY_FLUX)
-        return _dimensions(flux, _STYLE_LEVELS * model_configs.TINY_STYLE_TOKENS)
+        flux = model_configs.transformer_arguments(tiny_configs.TINY_FLUX)
+        return _dimensions(flux, _STYLE_LEVELS * tiny_configs.TINY_STYLE_TOKENS)
     model = find_model(source)
-    if model.parts["transformer"].tree.folder is None:
+    if model.components["transformer"].listing.folder is None:
         return Dimensions()
-    # Guidance takes next to no arithmetic, so it does not matter whether it is there.
+    # Guidance takes almost no arithmetic, so it does not matter whether the model has it.
     flux = model_configs.transformer_config(model, guidance=True)
-    return _dimensions(flux, _STYLE_LEVELS * _tokens_of_level(model.parts["projector"]))
+    return _dimensions(flux, _STYLE_LEVELS * _tokens_of_level(model.components["projector"]))
 
 
 def _dimensions(flux: dict[str, int], style_tokens: int) -> Dimensions:
@@ -78,8 +78,8 @@ def _dimensions(flux: dict[str, int], style_tokens: int) -> Dimensions:
 
 
 def _tokens_of_level(projector: ComponentFiles) -> int:
-    """From the header of the projector's file."""
-    if projector.tree.folder is not None:
+    """Read the style tokens per level from the header of the projector's file."""
+    if projector.listing.folder is not None:
         for path in projector.weight_paths:
             found = _tokens_in(path)
             if found is not None:
@@ -91,7 +91,7 @@ def _tokens_in(path: Path) -> int | None:
     if path.suffix != ".safetensors":
         return None
     with safe_open(path, framework="numpy") as file:
-        for key in file.keys():  # noqa: SIM118 - it is no mapping
+        for key in file.keys():  # noqa: SIM118 - not a mapping
             if key.endswith(_STYLE_KEY):
                 return int(file.get_slice(key).get_shape()[0])
     return None

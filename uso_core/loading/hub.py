@@ -1,4 +1,4 @@
-"""Files at the Hugging Face Hub: what there is at a revision, and their download."""
+"""Files on the Hugging Face Hub: the listing at a revision, and their download."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from huggingface_hub.errors import (
 
 from uso_core.errors import CheckpointError
 
-# The Hub's client 1, which Python 3.10 gets, speaks httpx; from 2 on it is httpx2.
+# Version 1 of the Hub's client, the latest for Python 3.10, uses httpx; version 2 uses httpx2.
 _HTTP = import_module("httpx" if huggingface_hub.__version__.startswith("1.") else "httpx2")
 _TransportError: type[Exception] = _HTTP.TransportError
 
-_OUT_OF_REACH = (
+_UNREACHABLE = (
     _TransportError,
     IncompleteSnapshotError,
     LocalEntryNotFoundError,
@@ -37,28 +37,28 @@ _OUT_OF_REACH = (
 
 
 def resolve_commit(repo_id: str, revision: str | None) -> str:
-    """The commit that a branch, tag or commit (None: the main branch) stands for.
+    """Return the commit of a branch, tag or commit (None: the main branch).
 
-    Where the Hub is out of reach, what the cache remembers of it.
+    If the Hub cannot be reached, the commit comes from its cache.
 
     Raises:
         CheckpointError: there is no such repository or revision, or it cannot be looked up.
     """
-    with _explained(repo_id, revision):
+    with _checkpoint_errors(repo_id, revision):
         return resolve_revision(repo_id, revision=revision).resolved
 
 
 def list_files(repo_id: str, commit: str) -> tuple[frozenset[str], Path | None]:
-    """The files of a repository at a commit.
+    """List the files of a repository at a commit.
 
     Returns:
-        Their names, and None. Where the Hub is out of reach or refuses: the names of the files in
-        its cache, and the folder in which they lie.
+        Their names, and None. If the Hub cannot be reached or refuses: the names of the files in
+        its cache, and the folder that holds them.
 
     Raises:
-        CheckpointError: the repository can neither be accessed nor is it in the cache.
+        CheckpointError: the repository is neither accessible nor in the cache.
     """
-    with _explained(repo_id, commit):
+    with _checkpoint_errors(repo_id, commit):
         try:
             api = HfApi()
             api.auth_check(repo_id)
@@ -72,14 +72,14 @@ def list_files(repo_id: str, commit: str) -> tuple[frozenset[str], Path | None]:
 
 
 def download(repo_id: str, commit: str, names: Iterable[str]) -> Path:
-    """Download files to the Hub's cache, those that are not there yet, and return their folder.
+    """Download the files that are missing from the Hub's cache, and return their folder.
 
-    Safe to call again, and from several processes at once.
+    Safe to call repeatedly, and from several processes at once.
 
     Raises:
-        CheckpointError: the repository cannot be accessed, and a file is not in the cache.
+        CheckpointError: the repository is not accessible, and a file is not in the cache.
     """
-    with _explained(repo_id, commit):
+    with _checkpoint_errors(repo_id, commit):
         return Path(snapshot_download(repo_id, revision=commit, allow_patterns=sorted(names)))
 
 
@@ -93,8 +93,8 @@ def _cached_folder(repo_id: str, commit: str) -> Path | None:
 
 
 @contextmanager
-def _explained(repo_id: str, revision: str | None) -> Iterator[None]:
-    """Turn what the Hub's client raises into a `CheckpointError` that says what to do."""
+def _checkpoint_errors(repo_id: str, revision: str | None) -> Iterator[None]:
+    """Turn the Hub client's exceptions into a `CheckpointError` that says what to do."""
     try:
         yield
     except GatedRepoError as error:
@@ -106,19 +106,19 @@ def _explained(repo_id: str, revision: str | None) -> Iterator[None]:
     except RepositoryNotFoundError as error:
         raise CheckpointError(
             repo_id,
-            "there is neither such a folder nor such a repository at the Hub; if it is private, "
+            "there is no such folder, and no such repository on the Hub; if it is private, "
             "set HF_TOKEN",
         ) from error
     except RevisionNotFoundError as error:
         raise CheckpointError(
             repo_id, f"has no revision {revision!r}: give a branch, a tag or a commit of it"
         ) from error
-    except _OUT_OF_REACH as error:
+    except _UNREACHABLE as error:
         raise CheckpointError(
             repo_id,
-            "there is no such folder; the Hub cannot be reached, or is switched off by "
-            "HF_HUB_OFFLINE, and its cache does not hold all of it: run "
-            f"`hf download {repo_id}` where there is a network",
+            "there is no such folder; the Hub cannot be reached, or HF_HUB_OFFLINE disables it, "
+            "and its cache is incomplete: run "
+            f"`hf download {repo_id}` on a machine with network access",
         ) from error
     except HFValidationError as error:
         raise CheckpointError(

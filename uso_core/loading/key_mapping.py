@@ -1,6 +1,6 @@
-"""Which tensor of an original (Black Forest Labs, USO) file becomes which of diffusers' modules.
+"""Mapping of tensor names from original (Black Forest Labs, USO) files to diffusers' modules.
 
-Names only, no tensors: the loaders and the writer of tiny checkpoints both follow these rules, in
+Names only, no tensors: the loaders and the writer of tiny checkpoints follow the same rules, in
 opposite directions.
 """
 
@@ -16,13 +16,13 @@ Transform = Literal["plain", "halves_swapped", "conv_1x1"]
 
 @dataclass(frozen=True)
 class Rule:
-    """How one tensor of a file becomes one or several of a module.
+    """The mapping of one tensor in a file to one or more tensors of a module.
 
     Attributes:
         source: its key in the file.
-        targets: keys in the module; several are stacked along the first axis in the file.
-        form: `halves_swapped`: the two halves of the first axis change places (shift and scale);
-            `conv_1x1`: a 1x1 convolution in the file is a linear layer in the module.
+        targets: keys in the module; the file stacks several along the first axis.
+        transform: `halves_swapped`: the two halves of the first axis are swapped (shift and
+            scale); `conv_1x1`: a 1x1 convolution in the file is a linear layer in the module.
     """
 
     source: str
@@ -81,12 +81,12 @@ _SINGLE_LORA: dict[str, tuple[str, ...]] = {"qkv_lora": _QKV, "proj_lora": ("pro
 
 
 def transformer_rules(num_layers: int, num_single_layers: int, *, guidance: bool) -> list[Rule]:
-    """The rules from `flux1-*.safetensors` to `FluxTransformer2DModel`.
+    """Return the rules from `flux1-*.safetensors` to `FluxTransformer2DModel`.
 
     Args:
         num_layers: double-stream blocks.
         num_single_layers: single-stream blocks.
-        guidance: whether there is a guidance embedder (FLUX.1-dev has one, schnell has not).
+        guidance: True if there is a guidance embedder, as in FLUX.1-dev but not in schnell.
     """
     rules = list(_layer_rules("", "", _TOP_LAYERS | (_GUIDANCE_LAYERS if guidance else {})))
     for i in range(num_layers):
@@ -104,11 +104,11 @@ def transformer_rules(num_layers: int, num_single_layers: int, *, guidance: bool
 
 
 def lora_targets(num_layers: int, num_single_layers: int) -> dict[str, tuple[str, ...]]:
-    """The weights of `FluxTransformer2DModel` that each pair of `dit_lora.safetensors` adds to.
+    """Return the `FluxTransformer2DModel` weights that each pair of `dit_lora.safetensors` updates.
 
     Returns:
-        Key without `.down.weight` or `.up.weight` → names of weights; the rows of `up` belong to
-        them one after the other.
+        Key without `.down.weight` or `.up.weight` → names of weights; consecutive rows of `up`
+        belong to consecutive weights.
     """
     blocks = [("double_blocks", "transformer_blocks", num_layers, _DOUBLE_LORA)]
     blocks += [("single_blocks", "single_transformer_blocks", num_single_layers, _SINGLE_LORA)]
@@ -121,10 +121,10 @@ def lora_targets(num_layers: int, num_single_layers: int) -> dict[str, tuple[str
 
 
 def vae_rules(targets: Iterable[str]) -> list[Rule]:
-    """The rules from `ae.safetensors` to `AutoencoderKL`, for the module's own names `targets`."""
+    """Return the rules from `ae.safetensors` to `AutoencoderKL`, whose own names are `targets`."""
     names = list(targets)
     ups = {int(match[1]) for name in names if (match := _UP_BLOCK.match(name))}
-    return [Rule(_vae_source(name, len(ups)), (name,), _vae_form(name)) for name in names]
+    return [Rule(_vae_source(name, len(ups)), (name,), _vae_transform(name)) for name in names]
 
 
 _UP_BLOCK = re.compile(r"decoder\.up_blocks\.(\d+)\.")
@@ -144,7 +144,7 @@ _VAE_RENAMES = (
 
 
 def _vae_source(target: str, num_up_blocks: int) -> str:
-    """The original's name; it counts the decoder's blocks from the largest picture."""
+    """Return the original's name; it numbers the decoder's blocks from the largest resolution."""
     if match := _UP_BLOCK.match(target):
         index = num_up_blocks - 1 - int(match[1])
         target = f"decoder.up_blocks.{index}.{target[match.end() :]}"
@@ -153,7 +153,7 @@ def _vae_source(target: str, num_up_blocks: int) -> str:
     return target
 
 
-def _vae_form(target: str) -> Transform:
+def _vae_transform(target: str) -> Transform:
     return "conv_1x1" if ".attentions.0.to_" in target and target.endswith(".weight") else "plain"
 
 

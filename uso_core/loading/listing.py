@@ -1,6 +1,6 @@
-"""The files below a folder or in a Hub repository, as one type.
+"""Lists the files of a folder or a Hub repository.
 
-The Hub's client takes a quarter of a second to import, so it waits for the first Hub id.
+The Hub's client takes a quarter of a second to import, so it is imported at the first Hub id.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from uso_core.errors import CheckpointError
-from uso_core.loading.layouts import DIFFUSERS_MARK, FLUX_FOLDERS, FileListing, transformer_names
+from uso_core.loading.component_files import FileListing
+from uso_core.loading.layouts import DIFFUSERS_MARKER, FLUX_FOLDERS, transformer_names
 
-_DEPTH = 3
-"""Folders below this depth are not looked into: a wrong path must not walk a whole disk."""
+_MAX_DEPTH = 3
+"""Deeper folders are not searched: a wrong path must not walk a whole disk."""
 
 
 def list_files(location: str, revision: str | None) -> FileListing:
@@ -24,7 +25,7 @@ def list_files(location: str, revision: str | None) -> FileListing:
     Args:
         location: a folder; a transformer's file, which stands for its folder without the other
             transformers there; or a Hub id.
-        revision: of a Hub id.
+        revision: branch, tag or commit of a Hub id.
 
     Raises:
         CheckpointError: there is no such folder or repository.
@@ -33,7 +34,7 @@ def list_files(location: str, revision: str | None) -> FileListing:
     if path.is_dir():
         return FileListing(str(path), _names_below(path), path)
     if path.is_file():
-        return _tree_around(path)
+        return _listing_around(path)
     if not _is_repo_id(location):
         raise CheckpointError(location, "there is no such folder, and it is not a Hub id")
     from uso_core.loading import hub  # noqa: PLC0415 - see the module's docstring
@@ -44,10 +45,10 @@ def list_files(location: str, revision: str | None) -> FileListing:
 
 
 def hub_commit(location: str, revision: str | None) -> str | None:
-    """The commit that a Hub id and a revision stand for; `revision` as it is for a local path.
+    """Return the commit of a Hub id at a revision; for a local path, `revision` unchanged.
 
     Raises:
-        CheckpointError: it cannot be resolved.
+        CheckpointError: the revision cannot be resolved.
     """
     if Path(location).expanduser().exists() or not _is_repo_id(location):
         return revision
@@ -56,22 +57,25 @@ def hub_commit(location: str, revision: str | None) -> str | None:
     return hub.resolve_commit(location, revision)
 
 
-def download_tree(tree: FileListing, names: Iterable[str]) -> FileListing:
-    """The tree on disk, with at least the files `names`.
+def with_files_on_disk(listing: FileListing, names: Iterable[str]) -> FileListing:
+    """Download at least the files `names` unless the listing is a folder on disk.
+
+    Returns:
+        The listing with its folder.
 
     Raises:
         CheckpointError: the Hub cannot be reached or refuses.
     """
-    if tree.folder is not None or tree.commit is None:
-        return tree
+    if listing.folder is not None or listing.commit is None:
+        return listing
     from uso_core.loading import hub  # noqa: PLC0415 - see the module's docstring
 
-    return replace(tree, folder=hub.download(tree.where, tree.commit, names))
+    return replace(listing, folder=hub.download(listing.location, listing.commit, names))
 
 
-def _tree_around(file: Path) -> FileListing:
+def _listing_around(file: Path) -> FileListing:
     folder = file.parent
-    if folder.name in FLUX_FOLDERS and not (folder / DIFFUSERS_MARK).exists():
+    if folder.name in FLUX_FOLDERS and not (folder / DIFFUSERS_MARKER).exists():
         folder = folder.parent
     others = transformer_names() - {file.relative_to(folder).as_posix()}
     return FileListing(str(folder), _names_below(folder) - others, folder)
@@ -81,7 +85,7 @@ def _names_below(folder: Path) -> frozenset[str]:
     names: set[str] = set()
     for root, folders, files in os.walk(folder):
         below = Path(root).relative_to(folder)
-        if len(below.parts) >= _DEPTH:
+        if len(below.parts) >= _MAX_DEPTH:
             folders.clear()
         names |= {(below / file).as_posix() for file in files}
     return frozenset(names)

@@ -1,4 +1,4 @@
-"""USO's LoRA: read from `dit_lora.safetensors`, merged into the base weights as they are loaded."""
+"""USO's LoRA, read from `dit_lora.safetensors` and merged into the base weights during loading."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Lora:
     pairs: Mapping[str, tuple[torch.Tensor, torch.Tensor]]
 
     def merged(self, name: str, weight: torch.Tensor) -> torch.Tensor:
-        """`weight` with its update, in float32; as it is where there is none.
+        """Return `weight` plus its update, in float32; without an update, `weight` unchanged.
 
-        The sum is made before the cast to the dtype that the model computes in: a bfloat16 base
-        would otherwise swallow most of the update.
+        The sum is computed before the cast to the model's dtype: adding the update to a bfloat16
+        weight would lose most of it to rounding.
         """
         if name not in self.pairs:
             return weight
@@ -38,11 +38,11 @@ def read_lora(files: TensorFiles, shapes: Mapping[str, Shape]) -> Lora:
     """Read a LoRA of any rank that fits a transformer.
 
     Args:
-        files: of `dit_lora.safetensors`.
-        shapes: of the transformer's weights, by diffusers' names.
+        files: the tensors of `dit_lora.safetensors`.
+        shapes: shapes of the transformer's weights, by diffusers' names.
 
     Raises:
-        CheckpointError: a key is missing, left over, or of the wrong shape.
+        CheckpointError: a key is missing, unknown, or has the wrong shape.
     """
     ranks = [shape[0] for key, shape in files.shapes.items() if key.endswith(".down.weight")]
     check_keys(files, lora_shapes(shapes, ranks[0] if ranks else 0))
@@ -55,11 +55,11 @@ def read_lora(files: TensorFiles, shapes: Mapping[str, Shape]) -> Lora:
 
 
 def lora_shapes(shapes: Mapping[str, Shape], rank: int) -> dict[str, Shape]:
-    """The keys and shapes of a LoRA file for a transformer.
+    """Return the keys and shapes of a LoRA file for a transformer.
 
     Args:
-        shapes: of the transformer's weights, by diffusers' names.
-        rank: of every update.
+        shapes: shapes of the transformer's weights, by diffusers' names.
+        rank: rank of every update.
     """
     expected: dict[str, Shape] = {}
     for stem, weights in _targets(shapes).items():

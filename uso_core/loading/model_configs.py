@@ -1,4 +1,4 @@
-"""The dimensions of a model, as the constructors of its modules take them."""
+"""Dimensions of a model, in the form that the constructors of its modules take."""
 
 from __future__ import annotations
 
@@ -34,41 +34,26 @@ FLUX_DEV: dict[str, dict[str, Any]] = {
         "shift_factor": 0.1159,
     },
 }
-"""The settings of the original's files where there is no config.json beside them; whether there is
-a guidance embedder is then seen from the file (FLUX.1-dev has one, schnell has not)."""
+"""Settings for the original's files if they have no config.json. The weights then show if there is
+a guidance embedder: FLUX.1-dev has one, schnell does not."""
 
-TINY_FLUX: dict[str, Any] = {
-    "in_channels": 64,
-    "vec_in_dim": 32,
-    "context_in_dim": 24,
-    "hidden_size": 64,
-    "mlp_ratio": 4.0,
-    "num_heads": 4,
-    "depth": 2,
-    "depth_single_blocks": 2,
-    "axes_dim": [4, 6, 6],
-    "theta": 10000,
-    "qkv_bias": True,
-    "guidance_embed": True,
-}
-"""Of `uso_core.loading.tiny`."""
-TINY_STYLE_TOKENS = 8  # of each level
-
-_FIXED = {"mlp_ratio": 4.0, "theta": 10000, "qkv_bias": True}  # what diffusers' FLUX has built in
+_FIXED = {"mlp_ratio": 4.0, "theta": 10000, "qkv_bias": True}  # hard-coded in diffusers' FLUX
 
 
 def transformer_config(model: FoundModel, *, guidance: bool) -> dict[str, Any]:
-    """Arguments of `FluxTransformer2DModel`.
+    """Return the arguments of `FluxTransformer2DModel`.
 
     Args:
-        model: downloaded.
-        guidance: whether the file has a guidance embedder; used where no config says it.
+        model: must be downloaded.
+        guidance: True if the file has a guidance embedder; used if no config says so.
 
     Raises:
-        CheckpointError: the config is unreadable, lacks a value, or is another model's.
+        CheckpointError: the config is unreadable, lacks a value, or belongs to another model.
     """
     if model.layout == "diffusers":
-        return _diffusers_config(model.parts["transformer"].config_path, "FluxTransformer2DModel")
+        return _diffusers_config(
+            model.components["transformer"].config_path, "FluxTransformer2DModel"
+        )
     path, flux = _settings(model, "flux_params")
     for key, value in _FIXED.items():
         if flux.get(key, value) != value:
@@ -80,16 +65,16 @@ def transformer_config(model: FoundModel, *, guidance: bool) -> dict[str, Any]:
 
 
 def vae_config(model: FoundModel) -> dict[str, Any]:
-    """Arguments of `AutoencoderKL`.
+    """Return the arguments of `AutoencoderKL`.
 
     Args:
-        model: downloaded.
+        model: must be downloaded.
 
     Raises:
-        CheckpointError: the config is unreadable, lacks a value, or is another model's.
+        CheckpointError: the config is unreadable, lacks a value, or belongs to another model.
     """
     if model.layout == "diffusers":
-        return _diffusers_config(model.parts["vae"].config_path, "AutoencoderKL")
+        return _diffusers_config(model.components["vae"].config_path, "AutoencoderKL")
     path, ae = _settings(model, "ae_params")
     try:
         return vae_arguments(ae)
@@ -98,7 +83,7 @@ def vae_config(model: FoundModel) -> dict[str, Any]:
 
 
 def transformer_arguments(flux: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of `FluxTransformer2DModel` for the `flux_params` of settings."""
+    """Convert the `flux_params` of settings to arguments of `FluxTransformer2DModel`."""
     return {
         "in_channels": flux["in_channels"],
         "num_layers": flux["depth"],
@@ -113,7 +98,7 @@ def transformer_arguments(flux: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def vae_arguments(ae: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of `AutoencoderKL` for the `ae_params` of settings."""
+    """Convert the `ae_params` of settings to arguments of `AutoencoderKL`."""
     channels = [ae["ch"] * factor for factor in ae["ch_mult"]]
     return {
         "in_channels": ae["in_channels"],
@@ -131,15 +116,15 @@ def vae_arguments(ae: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def encoder_config(path: Path, model_types: tuple[str, ...], nested: str) -> dict[str, Any]:
-    """The config of an encoder in transformers' format.
+    """Read the config of an encoder in transformers' format.
 
     Args:
         path: its config.json.
-        model_types: what `model_type` may be.
-        nested: key under which a config of several towers has this one's.
+        model_types: accepted values of `model_type`.
+        nested: key of this encoder's section in the config of a model with several towers.
 
     Raises:
-        CheckpointError: it is unreadable or another model's.
+        CheckpointError: the config is unreadable or belongs to another model.
     """
     config = read_json(path)
     if config.get("model_type") not in model_types:
@@ -160,9 +145,9 @@ def _diffusers_config(path: Path, class_name: str) -> dict[str, Any]:
 
 
 def _settings(model: FoundModel, section: str) -> tuple[Path, Mapping[str, Any]]:
-    if "settings" not in model.parts:
+    if "settings" not in model.components:
         return Path(), FLUX_DEV[section]
-    path = model.parts["settings"].config_path
+    path = model.components["settings"].config_path
     settings = read_json(path)
     if not isinstance(settings.get(section), dict):
         raise CheckpointError(str(path), f"lacks {section}, the dimensions of the model")

@@ -1,4 +1,4 @@
-"""Filling a module with the tensors of a file: every key and shape must match."""
+"""Fills a module with the tensors of a file; every key and shape must match."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from uso_core.errors import CheckpointError
 from uso_core.loading.key_mapping import Rule
 from uso_core.loading.tensor_files import Shape, TensorFiles
 
-_SHOWN = 5
+_MAX_LISTED = 5
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Where loaded tensors go, and as what."""
+class Destination:
+    """The dtype and device of loaded tensors."""
 
     dtype: torch.dtype
     device: torch.device
 
 
 def identity_rules(targets: Iterable[str]) -> list[Rule]:
-    """The rules for a file that has the module's own names."""
+    """Return the rules for a file that uses the module's own names."""
     return [Rule(target, (target,)) for target in targets]
 
 
@@ -33,25 +33,25 @@ def load_strictly(
     module: nn.Module,
     files: TensorFiles,
     rules: Sequence[Rule],
-    place: Placement,
+    destination: Destination,
     *,
     merge: Callable[[str, torch.Tensor], torch.Tensor] | None = None,
     tied: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Fill `module`, whose parameters are on the meta device, one tensor at a time.
 
-    At no time is there more in memory than what is loaded so far and one tensor in float32.
+    Peak memory is the weights loaded so far plus one tensor in float32.
 
     Args:
-        module: it is put into eval mode, without gradients, on the device.
-        files: of this part.
-        rules: which key becomes which parameter; all of the module's but the tied ones.
-        place: dtype and device of the parameters.
+        module: is moved to the device and put into eval mode, without gradients.
+        files: the component's tensors.
+        rules: one for each key; together they fill every parameter of the module but the tied.
+        destination: dtype and device of the parameters.
         merge: called with a parameter's name and its tensor, before the cast to the dtype.
-        tied: parameters that are another one under a second name → that one.
+        tied: second names of parameters → the names under which they are loaded.
 
     Raises:
-        CheckpointError: a key is missing, left over, or of the wrong shape.
+        CheckpointError: a key is missing, unknown, or has the wrong shape.
     """
     shapes = shapes_of(module)
     check_keys(files, file_shapes(rules, shapes))
@@ -61,38 +61,40 @@ def load_strictly(
         start = 0
         for target in rule.targets:
             stop = start + shapes[target][0]
-            tensor = _read(files, rule, start, stop).to(place.device)
+            tensor = _read(files, rule, start, stop).to(destination.device)
             tensor = tensor.reshape(shapes[target])
             tensor = merge(target, tensor) if merge else tensor
-            # A copy: the module must not change when the mapped file does.
-            state[target] = tensor.to(place.dtype, copy=True, memory_format=torch.contiguous_format)
+            # A copy: the module must not change when the memory-mapped file does.
+            state[target] = tensor.to(
+                destination.dtype, copy=True, memory_format=torch.contiguous_format
+            )
             start = stop
     state |= {alias: state[name] for alias, name in tied.items()}
     module.load_state_dict(state, strict=True, assign=True)
-    module.to(place.device).requires_grad_(requires_grad=False).eval()
+    module.to(destination.device).requires_grad_(requires_grad=False).eval()
 
 
 def check_keys(files: TensorFiles, expected: Mapping[str, Shape]) -> None:
-    """Raise `CheckpointError` unless `files` holds the `expected` keys, in their shapes, alone."""
+    """Raise `CheckpointError` unless `files` holds exactly the `expected` keys, in their shapes."""
     missing = [key for key in expected if key not in files.shapes]
     extra = [key for key in files.shapes if key not in expected]
     wrong = [
-        f"{key} is {list(files.shapes[key])} where {list(shape)} is needed"
+        f"{key} is {list(files.shapes[key])}, expected {list(shape)}"
         for key, shape in expected.items()
         if key in files.shapes and files.shapes[key] != shape
     ]
-    faults = [("missing", missing), ("not known", extra), ("of the wrong shape", wrong)]
+    faults = [("missing", missing), ("unknown", extra), ("of the wrong shape", wrong)]
     if found := [f"{what}: {_listed(keys)}" for what, keys in faults if keys]:
         raise CheckpointError(files.name, f"does not fit the model; keys {'; '.join(found)}")
 
 
 def shapes_of(module: nn.Module) -> dict[str, Shape]:
-    """The shape of each of a module's parameters."""
+    """Return the shape of each of a module's parameters."""
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
 def file_shapes(rules: Iterable[Rule], shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-    """The keys and shapes of the file from which `rules` fill a module with these `shapes`."""
+    """Return the keys and shapes of a file whose `rules` fill a module with these `shapes`."""
     return {rule.source: _file_shape(rule, shapes) for rule in rules}
 
 
@@ -110,5 +112,5 @@ def _read(files: TensorFiles, rule: Rule, start: int, stop: int) -> torch.Tensor
 
 
 def _listed(keys: Sequence[str]) -> str:
-    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-    return ", ".join(keys[:_SHOWN]) + more
+    more = f" and {len(keys) - _MAX_LISTED} more" if len(keys) > _MAX_LISTED else ""
+    return ", ".join(keys[:_MAX_LISTED]) + more

@@ -1,6 +1,6 @@
 """Weight files as a mapping from key to tensor, read one tensor at a time.
 
-Files are memory-mapped: nothing is in memory until it is read, and then only what was asked for.
+Files are memory-mapped, so only the requested tensors are read into memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Shape = tuple[int, ...]
 
 
 class TensorFiles(Protocol):
-    """The tensors of one part of a checkpoint, in one file or several shards."""
+    """The tensors of one component of a checkpoint, in one file or several shards."""
 
     @property
     def name(self) -> str:
@@ -30,31 +30,31 @@ class TensorFiles(Protocol):
 
     @property
     def shapes(self) -> Mapping[str, Shape]:
-        """Of each tensor, by key, in the order of the file."""
+        """Shape of each tensor by key, in the order of the file."""
         ...
 
     def read(self, key: str, start: int | None = None, stop: int | None = None) -> torch.Tensor:
-        """Read one tensor, or its rows from `start` to before `stop`, on the CPU."""
+        """Read one tensor, or its rows from `start` up to `stop`, onto the CPU."""
         ...
 
 
 def open_tensor_files(paths: Sequence[Path]) -> TensorFiles:
-    """Open the file, or all shards, of one part of a checkpoint.
+    """Open the file, or all shards, of one component of a checkpoint.
 
     Args:
-        paths: `.safetensors` files, or pickles as `torch.save` writes them (`.bin`), of which
-            tensors alone are read.
+        paths: `.safetensors` files, or pickles written by `torch.save` (`.bin`); of pickles, only
+            tensors are read.
 
     Raises:
-        CheckpointError: a file cannot be read, is cut short, or two shards hold the same key.
+        CheckpointError: a file cannot be read, is truncated, or two shards hold the same key.
     """
     if paths[0].suffix == ".safetensors":
         return _Safetensors(paths)
     return _Pickled(paths)
 
 
-def leave_out(files: TensorFiles, prefixes: tuple[str, ...]) -> TensorFiles:
-    """The same files without the keys that begin with one of `prefixes`."""
+def without_prefixes(files: TensorFiles, prefixes: tuple[str, ...]) -> TensorFiles:
+    """Return the same files without the keys that start with one of `prefixes`."""
     kept = {key: shape for key, shape in files.shapes.items() if not key.startswith(prefixes)}
     return _View(files.name, kept, files)
 
@@ -110,14 +110,14 @@ class _Pickled:
 
 def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
     try:
-        # torch maps only its zip format; files of before 2020 are read as a whole.
+        # torch can map only its zip format; files from before 2020 are read whole.
         loaded = torch.load(
             path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
         )
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise _unreadable(path, error) from error
     if not isinstance(loaded, Mapping) or not all(torch.is_tensor(t) for t in loaded.values()):
-        raise CheckpointError(str(path), "holds something else than a mapping of names to tensors")
+        raise CheckpointError(str(path), "does not hold a mapping of names to tensors")
     return dict(loaded)
 
 
@@ -128,5 +128,5 @@ def _refuse_repeats(path: Path, new: Mapping[str, object], known: Mapping[str, o
 
 def _unreadable(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
-        str(path), f"cannot be read ({error}); if its download broke off, fetch it again"
+        str(path), f"cannot be read ({error}); if its download was cut off, fetch it again"
     )

@@ -1,8 +1,8 @@
-"""A small USO with random weights, written in the original's file formats.
+"""Writer of the tiny checkpoint: a small USO with random weights, in the original's file formats.
 
-It draws noise, but all of the way from files to pixels is the real one: the names and layouts of
-the files, the tokenizers (a SentencePiece model of 260 pieces and a byte-level BPE of 190 merges,
-in `data/`), every module and every step. Tests, demos and CI run on it.
+Its images are noise, but the whole path from files to pixels is the real one: the names and layouts
+of the files, the tokenizers (a SentencePiece model of 260 pieces and a byte-level BPE of 190
+merges, in `data/`), every module and every step. Tests, demos and CI run on it.
 """
 
 from __future__ import annotations
@@ -32,90 +32,44 @@ from transformers import (
 from uso_core.errors import CheckpointError
 from uso_core.loading.key_mapping import transformer_rules, vae_rules
 from uso_core.loading.lora import lora_shapes
-from uso_core.loading.model_configs import (
-    TINY_FLUX,
-    TINY_STYLE_TOKENS,
-    transformer_arguments,
-    vae_arguments,
-)
-from uso_core.loading.source import TINY_LIMITS, TINY_VERSION, read_json
+from uso_core.loading.model_configs import transformer_arguments, vae_arguments
+from uso_core.loading.source import read_json
 from uso_core.loading.strict_load import file_shapes, shapes_of
 from uso_core.loading.tensor_files import Shape
+from uso_core.loading.tiny_configs import (
+    TINY_CLIP,
+    TINY_FLUX,
+    TINY_LIMITS,
+    TINY_LORA_RANK,
+    TINY_SIGLIP,
+    TINY_SIGLIP_PROCESSOR,
+    TINY_STYLE_TOKENS,
+    TINY_T5,
+    TINY_VAE,
+    TINY_VERSION,
+)
 from uso_core.model.style_projector import StyleProjector
 
-_AE: dict[str, Any] = {
-    "in_channels": 3,
-    "out_ch": 3,
-    "ch": 32,
-    "ch_mult": [1, 1, 1, 1],
-    "num_res_blocks": 1,
-    "z_channels": 16,
-    "scale_factor": 0.3611,
-    "shift_factor": 0.1159,
-}
-_T5: dict[str, Any] = {
-    "model_type": "t5",
-    "vocab_size": 384,
-    "d_model": 24,
-    "d_kv": 8,
-    "d_ff": 64,
-    "num_layers": 2,
-    "num_heads": 4,
-    "feed_forward_proj": "gated-gelu",
-    "is_encoder_decoder": False,
-    "tie_word_embeddings": False,
-}
-_CLIP: dict[str, Any] = {
-    "model_type": "clip_text_model",
-    "vocab_size": 704,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "bos_token_id": 702,
-    "eos_token_id": 703,
-}
-_SIGLIP: dict[str, Any] = {
-    "model_type": "siglip_vision_model",
-    "hidden_size": 28,
-    "intermediate_size": 36,
-    "num_hidden_layers": 21,  # the style levels reach 20 layers back
-    "num_attention_heads": 4,
-    "image_size": 32,
-    "patch_size": 8,
-}
-_SIGLIP_PROCESSOR: dict[str, Any] = {
-    "image_processor_type": "SiglipImageProcessor",
-    "do_resize": True,
-    "size": {"height": 32, "width": 32},
-    "resample": 3,
-    "do_rescale": True,
-    "rescale_factor": 1 / 255,
-    "do_normalize": True,
-    "image_mean": [0.5, 0.5, 0.5],
-    "image_std": [0.5, 0.5, 0.5],
-}
-_LORA_RANK = 8
-_MARK = "tiny_version"
+_VERSION_KEY = "tiny_version"
 
 
 def write_tiny_checkpoint(folder: Path, *, seed: int = 0) -> None:
-    """Write a tiny checkpoint, about 5 MB, in the same bytes for the same seed.
+    """Write a tiny checkpoint of about 5 MB; the same seed gives the same bytes.
 
     Args:
-        folder: made where it is missing; it may hold an earlier tiny checkpoint, which is replaced.
-        seed: of the weights, from 0.
+        folder: created if missing; an earlier tiny checkpoint in it is replaced.
+        seed: seed of the weights, from 0.
 
     Raises:
-        CheckpointError: the folder holds something else.
+        CheckpointError: the folder holds other files.
     """
     _refuse_other_files(folder)
-    # First of all, so that a folder left half-written is known for a tiny one.
+    # Written first, so that a half-written folder is recognised as a tiny checkpoint.
     _write_json(folder / "config.json", _settings(seed))
-    _write_json(folder / "t5" / "config.json", _T5)
-    _write_json(folder / "clip" / "config.json", _CLIP)
-    _write_json(folder / "siglip" / "config.json", _SIGLIP)
-    _write_json(folder / "siglip" / "preprocessor_config.json", _SIGLIP_PROCESSOR)
+    _write_json(folder / "t5" / "config.json", TINY_T5)
+    _write_json(folder / "clip" / "config.json", TINY_CLIP)
+    _write_json(folder / "siglip" / "config.json", TINY_SIGLIP)
+    _write_json(folder / "siglip" / "preprocessor_config.json", TINY_SIGLIP_PROCESSOR)
     for name in ("t5/spiece.model", "clip/vocab.json", "clip/merges.txt"):
         _copy_data(name, folder)
     for tokenizer in ("t5", "clip"):
@@ -126,22 +80,22 @@ def write_tiny_checkpoint(folder: Path, *, seed: int = 0) -> None:
 
 def _settings(seed: int) -> dict[str, Any]:
     return {
-        _MARK: TINY_VERSION,
+        _VERSION_KEY: TINY_VERSION,
         "seed": seed,
         "flux_params": TINY_FLUX,
-        "ae_params": _AE,
+        "ae_params": TINY_VAE,
         "limits": asdict(TINY_LIMITS),
     }
 
 
 def _file_shapes() -> dict[str, dict[str, Shape]]:
-    """The keys and shapes of every weight file."""
+    """Return the keys and shapes of every weight file."""
     with init_empty_weights(include_buffers=False):
         transformer = shapes_of(FluxTransformer2DModel(**transformer_arguments(TINY_FLUX)))
-        vae = shapes_of(AutoencoderKL(**vae_arguments(_AE)))
-        t5 = shapes_of(T5EncoderModel(T5Config.from_dict(_T5)))
-        clip = shapes_of(CLIPTextModel(CLIPTextConfig.from_dict(_CLIP)))
-        siglip = shapes_of(SiglipVisionModel(SiglipVisionConfig.from_dict(_SIGLIP)))
+        vae = shapes_of(AutoencoderKL(**vae_arguments(TINY_VAE)))
+        t5 = shapes_of(T5EncoderModel(T5Config.from_dict(TINY_T5)))
+        clip = shapes_of(CLIPTextModel(CLIPTextConfig.from_dict(TINY_CLIP)))
+        siglip = shapes_of(SiglipVisionModel(SiglipVisionConfig.from_dict(TINY_SIGLIP)))
         projector = shapes_of(_projector())
     flux_rules = transformer_rules(
         TINY_FLUX["depth"], TINY_FLUX["depth_single_blocks"], guidance=True
@@ -150,7 +104,7 @@ def _file_shapes() -> dict[str, dict[str, Shape]]:
     return {
         "flux1-dev.safetensors": file_shapes(flux_rules, transformer),
         "ae.safetensors": file_shapes(vae_rules(vae), vae),
-        "dit_lora.safetensors": lora_shapes(transformer, _LORA_RANK),
+        "dit_lora.safetensors": lora_shapes(transformer, TINY_LORA_RANK),
         "projector.safetensors": projector,
         "t5/model.safetensors": t5,
         "clip/model.safetensors": _prefixed("text_model.", clip),
@@ -161,8 +115,8 @@ def _file_shapes() -> dict[str, dict[str, Shape]]:
 def _projector() -> StyleProjector:
     projector: StyleProjector = StyleProjector(
         style_token_nums=TINY_STYLE_TOKENS,
-        siglip_token_nums=(_SIGLIP["image_size"] // _SIGLIP["patch_size"]) ** 2,
-        siglip_token_dims=_SIGLIP["hidden_size"],
+        siglip_token_nums=(TINY_SIGLIP["image_size"] // TINY_SIGLIP["patch_size"]) ** 2,
+        siglip_token_dims=TINY_SIGLIP["hidden_size"],
         hidden_size=TINY_FLUX["hidden_size"],
     )
     return projector
@@ -173,7 +127,7 @@ def _prefixed(prefix: str, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
 
 
 def _random_tensors(shapes: Mapping[str, Shape], name: str) -> dict[str, np.ndarray]:
-    # numpy's generator, because torch's normal numbers differ between processors in the last bit.
+    # numpy's generator, because torch's normal numbers differ in the last bit between processors.
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     generator = np.random.default_rng(seed)
     tensors = {}
@@ -185,7 +139,7 @@ def _random_tensors(shapes: Mapping[str, Shape], name: str) -> dict[str, np.ndar
 
 
 def _distribution(key: str, shape: Shape) -> tuple[float, float]:
-    """Mean and standard deviation that keep activations at about the same size through a model."""
+    """Return a mean and a standard deviation that keep activations at one scale in a model."""
     if len(shape) > 1:
         return 0.0, 1.0 if key == "shared.weight" else 1 / math.sqrt(math.prod(shape[1:]))
     if key.endswith(".scale"):  # of queries and keys: sharp attention lets each reference show
@@ -197,7 +151,7 @@ def _refuse_other_files(folder: Path) -> None:
     if not folder.exists() or not any(folder.iterdir()):
         return
     settings = folder / "config.json"
-    if not settings.is_file() or _MARK not in read_json(settings):
+    if not settings.is_file() or _VERSION_KEY not in read_json(settings):
         raise CheckpointError(
             str(folder), "holds other files; give a new or empty folder for the tiny checkpoint"
         )

@@ -1,4 +1,4 @@
-"""From files to the modules that a pipeline draws with."""
+"""Loads the modules of a pipeline from their files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, FluxTransformer2DModel
 from transformers import SiglipVisionModel
 
 from uso_core.loading.apply_preset import apply_preset, loading_device
+from uso_core.loading.component_files import ComponentFiles
 from uso_core.loading.encoder_weights import (
     load_clip,
     load_clip_tokenizer,
@@ -21,12 +22,11 @@ from uso_core.loading.encoder_weights import (
     load_t5_tokenizer,
 )
 from uso_core.loading.key_mapping import Rule, transformer_rules, vae_rules
-from uso_core.loading.layouts import ComponentFiles
 from uso_core.loading.lora import read_lora
 from uso_core.loading.model_configs import transformer_config, vae_config
 from uso_core.loading.source import FoundModel, ModelSource, find_model, limits_of, tiny_seed
 from uso_core.loading.strict_load import (
-    Placement,
+    Destination,
     check_keys,
     file_shapes,
     identity_rules,
@@ -36,7 +36,8 @@ from uso_core.loading.strict_load import (
 from uso_core.loading.tensor_files import open_tensor_files
 from uso_core.loading.tiny import write_tiny_checkpoint
 from uso_core.loading.user_lora import read_user_lora
-from uso_core.model.components import Components, hoist_embedders
+from uso_core.model.components import Components
+from uso_core.model.hoisting import hoist_embedders
 from uso_core.model.style_projector import StyleProjector
 from uso_core.presets import EXACT, Preset
 from uso_core.runtime.devices import check_preset
@@ -47,16 +48,16 @@ _SIZING_KEY = "feature_embedder.high_embedding_linear.0.weight"
 def load_components(
     source: ModelSource, *, dtype: torch.dtype, device: torch.device, preset: Preset = EXACT
 ) -> Components:
-    """Load a model; what is at the Hub is downloaded first.
+    """Load a model; files on the Hub are downloaded first.
 
-    Weights are read, merged and converted one tensor at a time, straight to where they are kept:
-    the peak is the loaded model and one tensor in float32.
+    Weights are read, merged and converted one tensor at a time, straight to their final place:
+    the peak is the loaded model plus one tensor in float32.
 
     Args:
-        source: what to load.
-        dtype: of the transformer and the text encoders. The VAE, SigLIP and the style projector
-            stay in float32: they are small, and run once per image.
-        device: what is drawn on.
+        source: the model to load.
+        dtype: dtype of the transformer and the text encoders. The VAE, SigLIP and the style
+            projector stay in float32: they are small, and run once per image.
+        device: device that generates.
         preset: applied to the modules.
 
     Raises:
@@ -79,16 +80,17 @@ def load_components(
 def _load(
     model: FoundModel, dtype: torch.dtype, device: torch.device, preset: Preset
 ) -> Components:
-    parts = model.parts
-    home = loading_device(preset, device, of_encoders=True)
-    place, exact = Placement(dtype, home), Placement(torch.float32, home)
+    files = model.components
+    encoder_device = loading_device(preset, device, of_encoders=True)
+    destination = Destination(dtype, encoder_device)
+    exact = Destination(torch.float32, encoder_device)
     transformer = _load_transformer(
-        model, Placement(dtype, loading_device(preset, device, of_encoders=False))
+        model, Destination(dtype, loading_device(preset, device, of_encoders=False))
     )
-    image_encoder = load_siglip(parts["image_encoder"], exact)
-    projector = _load_projector(parts["projector"], image_encoder, transformer, exact)
+    image_encoder = load_siglip(files["image_encoder"], exact)
+    projector = _load_projector(files["projector"], image_encoder, transformer, exact)
     context_embedder, pos_embed, time_text_embed = hoist_embedders(transformer)
-    tokenizer = load_clip_tokenizer(parts["tokenizer"])
+    tokenizer = load_clip_tokenizer(files["tokenizer"])
     return Components(
         transformer=transformer,
         context_embedder=context_embedder,
@@ -96,38 +98,40 @@ def _load(
         time_text_embed=time_text_embed,
         vae=_load_vae(model, exact),
         style_projector=projector,
-        text_encoder=load_clip(parts["text_encoder"], tokenizer, place),
-        text_encoder_2=load_t5(parts["text_encoder_2"], place),
+        text_encoder=load_clip(files["text_encoder"], tokenizer, destination),
+        text_encoder_2=load_t5(files["text_encoder_2"], destination),
         tokenizer=tokenizer,
-        tokenizer_2=load_t5_tokenizer(parts["tokenizer_2"]),
+        tokenizer_2=load_t5_tokenizer(files["tokenizer_2"]),
         image_encoder=image_encoder,
-        image_processor=load_image_processor(parts["image_processor"]),
+        image_processor=load_image_processor(files["image_processor"]),
         limits=limits_of(model),
     )
 
 
 def empty_transformer(model: FoundModel) -> FluxTransformer2DModel:
-    """The transformer without its weights, on the meta device.
+    """Return the transformer without its weights, on the meta device.
 
     Args:
-        model: downloaded.
+        model: must be downloaded.
 
     Raises:
         CheckpointError: its file or its settings cannot be read.
     """
-    files = open_tensor_files(model.parts["transformer"].weight_paths)
+    files = open_tensor_files(model.components["transformer"].weight_paths)
     guidance = any(key.startswith("guidance_in.") for key in files.shapes)
     with init_empty_weights(include_buffers=False):
         return FluxTransformer2DModel.from_config(transformer_config(model, guidance=guidance))
 
 
-def _load_transformer(model: FoundModel, place: Placement) -> FluxTransformer2DModel:
-    """The transformer with USO's LoRA, and those of the user, merged."""
-    files = open_tensor_files(model.parts["transformer"].weight_paths)
+def _load_transformer(model: FoundModel, destination: Destination) -> FluxTransformer2DModel:
+    """Load the transformer, with USO's LoRA and the user's LoRAs merged."""
+    files = open_tensor_files(model.components["transformer"].weight_paths)
     transformer = empty_transformer(model)
     rules, shapes = _transformer_rules(model, transformer), shapes_of(transformer)
-    check_keys(files, file_shapes(rules, shapes))  # first: a LoRA is right or wrong for a base
-    loras = [read_lora(open_tensor_files(model.parts["lora"].weight_paths), shapes)]
+    check_keys(
+        files, file_shapes(rules, shapes)
+    )  # before the LoRAs, which only make sense for a valid base
+    loras = [read_lora(open_tensor_files(model.components["lora"].weight_paths), shapes)]
     loras += [
         read_user_lora(open_tensor_files([Path(lora.path)]), shapes, lora.weight)
         for lora in model.loras
@@ -136,7 +140,7 @@ def _load_transformer(model: FoundModel, place: Placement) -> FluxTransformer2DM
     def merged(name: str, weight: torch.Tensor) -> torch.Tensor:
         return reduce(lambda sum_, lora: lora.merged(name, sum_), loras, weight)
 
-    load_strictly(transformer, files, rules, place, merge=merged)
+    load_strictly(transformer, files, rules, destination, merge=merged)
     return transformer
 
 
@@ -149,24 +153,24 @@ def _transformer_rules(model: FoundModel, transformer: FluxTransformer2DModel) -
     )
 
 
-def _load_vae(model: FoundModel, place: Placement) -> AutoencoderKL:
+def _load_vae(model: FoundModel, destination: Destination) -> AutoencoderKL:
     with init_empty_weights(include_buffers=False):
         vae = AutoencoderKL.from_config(vae_config(model))
-    files = open_tensor_files(model.parts["vae"].weight_paths)
+    files = open_tensor_files(model.components["vae"].weight_paths)
     names = vae.state_dict()
     rules = identity_rules(names) if model.layout == "diffusers" else vae_rules(names)
-    load_strictly(vae, files, rules, place)
+    load_strictly(vae, files, rules, destination)
     return vae
 
 
 def _load_projector(
-    part: ComponentFiles,
+    component: ComponentFiles,
     image_encoder: SiglipVisionModel,
     transformer: FluxTransformer2DModel,
-    place: Placement,
+    destination: Destination,
 ) -> StyleProjector:
-    """The projector between two models; only its number of style tokens is its own."""
-    files = open_tensor_files(part.weight_paths)
+    """Load the projector; only its number of style tokens comes from its own file."""
+    files = open_tensor_files(component.weight_paths)
     siglip, flux = image_encoder.config, transformer.config
     with init_empty_weights(include_buffers=False):
         projector: StyleProjector = StyleProjector(
@@ -175,5 +179,5 @@ def _load_projector(
             siglip_token_dims=siglip.hidden_size,
             hidden_size=flux.num_attention_heads * flux.attention_head_dim,
         )
-    load_strictly(projector, files, identity_rules(projector.state_dict()), place)
+    load_strictly(projector, files, identity_rules(projector.state_dict()), destination)
     return projector

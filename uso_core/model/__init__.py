@@ -1,1 +1,1 @@
-"""USO on diffusers' modules, step by step: inputs, encoders, conditioning, denoise, decode."""
+"""The USO model on diffusers' modules: inputs, encoders, conditioning, denoising, decoding."""

@@ -1,4 +1,4 @@
-"""A bounded cache for what repeats across requests: prompts, styles, content images."""
+"""A size-bounded cache for encoded prompts, styles and content images that requests share."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from cachetools import LRUCache
 
 
 class HasBytes(Protocol):
-    """What can be kept: it knows how much memory it takes."""
+    """A value that the cache can keep: it reports its own size."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes on the device."""
+        """Bytes of device memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """How often something was found in a cache, and how often it was not."""
+    """Counts of cache hits and misses."""
 
     hits: int = 0
     misses: int = 0
@@ -30,7 +30,7 @@ class Lookups:
 
     @property
     def count(self) -> int:
-        """Of both kinds."""
+        """All lookups, hits and misses together."""
         return self.hits + self.misses
 
 
@@ -38,12 +38,12 @@ Value = TypeVar("Value", bound=HasBytes)
 
 
 class ByteBoundedCache:
-    """Keeps the values used last, up to `max_bytes` in all. Safe to use from several threads.
+    """Keeps the most recently used values, up to `max_bytes` in total. Thread-safe.
 
-    A value is kept as it was made, so that a result does not depend on whether it was found.
+    A value is stored unchanged, so a result does not depend on whether it came from the cache.
 
     Args:
-        max_bytes: 0 keeps nothing.
+        max_bytes: capacity in bytes; 0 disables the cache.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -54,12 +54,12 @@ class ByteBoundedCache:
         self._lookups: dict[str, Lookups] = {}
 
     def get_or_make(self, kind: str, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value that was kept under `key`, else what `make` returns.
+        """Return the value cached under `key`; otherwise make it and cache it.
 
         Args:
-            kind: of value; lookups are counted apart for each.
-            key: must tell apart values of a kind that differ.
-            make: called without the lock; two threads may make the same value.
+            kind: kind of value; hits and misses are counted per kind.
+            key: hashable; different values of one kind must have different keys.
+            make: called without holding the lock; two threads may make the same value.
         """
         with self._lock:
             kept = self._values.get((kind, key))
@@ -75,11 +75,11 @@ class ByteBoundedCache:
 
     @property
     def lookups(self) -> dict[str, Lookups]:
-        """So far, by kind."""
+        """Hits and misses so far, by kind."""
         with self._lock:
             return dict(self._lookups)
 
     @property
     def nbytes(self) -> int:
-        """Bytes that are kept now."""
+        """Bytes that the cached values take now."""
         return int(self._values.currsize)

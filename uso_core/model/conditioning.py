@@ -1,4 +1,4 @@
-"""Everything about a request that is the same at every timestep."""
+"""Everything about a request that stays the same at every timestep."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ import torch
 from PIL import Image
 
 from uso_core.model.cache import ByteBoundedCache
-from uso_core.model.components import Components, rotary_rows
+from uso_core.model.components import Components
 from uso_core.model.encoders import TextEmbeds, encode_content, encode_style, encode_text
 from uso_core.model.geometry import position_ids
+from uso_core.model.hoisting import rotary_rows
 from uso_core.model.inputs import BatchKey, PreparedRequest
 from uso_core.runtime.transfer import to_device
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Conditioning:
-    """What the transformer is given at each step, besides the latents and the time.
+    """The transformer's inputs for a request, other than the latents and the time.
 
     L = 192 * styles + 512 tokens of context, n tokens of output, m of content (0 without it).
 
     Attributes:
-        context: [1, L, 3072]: the styles' tokens in order, times their weights, then the text's.
+        context: [1, L, 3072]: the weighted tokens of the styles, in order, then those of the text.
         pooled: [1, 768].
         content: [1, m, 64].
-        context_rotary: [L, 2 * head_dim], float32, as `rotary_rows` gives it.
-        image_rotary: [n + m, 2 * head_dim], likewise.
-        form: of the request.
+        context_rotary: [L, 2 * head_dim], float32, from `rotary_rows`.
+        image_rotary: [n + m, 2 * head_dim], float32, from `rotary_rows`.
+        batch_key: the key that requests of one batch share.
         guidance: distilled guidance scale.
-        prompt_truncated: the prompt was longer than 512 T5 tokens.
+        prompt_truncated: True if the prompt was longer than 512 T5 tokens.
     """
 
     context: torch.Tensor
@@ -82,7 +83,7 @@ def _style(components: Components, pixels: torch.Tensor, cache: ByteBoundedCache
 
 
 def _weighted(tokens: torch.Tensor, weight: float) -> torch.Tensor:
-    """Applied to what was kept, so that a style at two weights is encoded and kept once."""
+    """Scale a style's tokens after the cache, so that a style is encoded once for all weights."""
     return tokens if weight == 1 else tokens * weight
 
 

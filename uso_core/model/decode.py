@@ -1,4 +1,4 @@
-"""From latents to a picture."""
+"""Decoding, from latents to an image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uso_core.model.images import Pixels, tensor_to_pixels
 
 
 def decode(vae: AutoencoderKL, latents: Latents) -> Pixels:
-    """Decode in the VAE's own dtype, which is float32 unless it was loaded otherwise."""
+    """Decode latents in the VAE's own dtype, float32 unless it was loaded otherwise."""
     scaled = unpack(latents.tokens, latents.size).to(vae.dtype) / vae.config.scaling_factor
     pixels = vae.decode(scaled + vae.config.shift_factor, return_dict=False)[0]
     return tensor_to_pixels(pixels.float())

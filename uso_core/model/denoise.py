@@ -1,4 +1,4 @@
-"""From noise to latents: the only part that runs once for each timestep."""
+"""Denoising, from noise to latents: the only stage that runs once per timestep."""
 
 from __future__ import annotations
 
@@ -8,40 +8,41 @@ from dataclasses import dataclass
 import torch
 from diffusers import FluxTransformer2DModel
 
-from uso_core.model.components import Components, step_embeddings
+from uso_core.model.components import Components
 from uso_core.model.conditioning import Conditioning
 from uso_core.model.geometry import pack
+from uso_core.model.hoisting import step_embeddings
 from uso_core.model.schedule import make_scheduler
 from uso_core.model.sizes import Size
-from uso_core.runtime.step_cache import one_drawing
+from uso_core.runtime.step_cache import one_batch
 
 OnStep = Callable[[int, int], None]
-"""Called after each step with how many are done, and of how many."""
+"""Called after each step with the number of steps done and the total."""
 
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """What was drawn, before it is decoded.
+    """A denoised image, not yet decoded.
 
     Attributes:
         tokens: [1, H/16 * W/16, 64].
-        size: of the image, in pixels.
+        size: size of the image, in pixels.
     """
 
     tokens: torch.Tensor
     size: Size
 
 
-def draw_noise(
+def make_noise(
     seed: int, size: Size, channels: int, *, dtype: torch.dtype, device: torch.device
 ) -> torch.Tensor:
-    """The noise that `seed` stands for, [1, channels, H/8, W/8], drawn on `device`.
+    """Generate the noise for `seed` on `device`, [1, channels, H/8, W/8].
 
-    A seed gives other noise on another kind of device.
+    The same seed gives different noise on a different kind of device.
     """
     generator = torch.Generator(device).manual_seed(seed)
     shape = (1, channels, size.height // 8, size.width // 8)
-    # Drawn in bfloat16, it would be the same on a GPU, but on a CPU depend on torch's version.
+    # Noise generated in bfloat16 is the same on a GPU, but on a CPU it depends on torch's version.
     return torch.randn(shape, generator=generator, device=device).to(dtype)
 
 
@@ -51,26 +52,26 @@ def denoise(
     seeds: Sequence[int],
     on_step: OnStep | None = None,
 ) -> list[Latents]:
-    """Draw images of one form together, with Euler steps.
+    """Denoise images that share a batch key together, with Euler steps.
 
-    Nothing here waits for the device, except that a step cache looks at one number at each step.
+    Nothing here waits for the device, except that a step cache reads one number at each step.
 
-    An image that is drawn with others differs from the same one drawn alone by no more than what
-    the order of additions does to the last bits: the device multiplies larger matrices otherwise.
-    With a step cache, all images take the same steps whole, and so may differ by more.
+    An image that is denoised in a batch differs from the same image denoised alone only in the last
+    bits: the device multiplies larger matrices, and so adds in another order. With a step cache,
+    all images of a batch compute the same steps in full, so they may differ by more.
 
     Args:
-        components: of which the transformer and its embedders are used.
-        conditionings: of each image's request.
-        seeds: of each image's noise.
-        on_step: called when a step was given to the device.
+        components: the models; only the transformer and its embedders are used.
+        conditionings: one for each image.
+        seeds: one for each image's noise.
+        on_step: called when a step has been submitted to the device.
 
     Raises:
-        ValueError: the requests have different forms.
+        ValueError: the requests have different batch keys.
     """
     batch_key = conditionings[0].batch_key
     if any(conditioning.batch_key != batch_key for conditioning in conditionings):
-        raise ValueError("only requests of the same form are drawn together")
+        raise ValueError("only requests with the same batch key can be denoised together")
     transformer = components.transformer
     context = torch.cat([conditioning.context for conditioning in conditionings])
     content = torch.cat([conditioning.content for conditioning in conditionings])
@@ -84,7 +85,7 @@ def denoise(
         _guidance(conditionings) if components.is_guided else None,
         torch.cat([conditioning.pooled for conditioning in conditionings]),
     )
-    with one_drawing(transformer):
+    with one_batch(transformer):
         for step, timestep in enumerate(scheduler.timesteps):
             velocity = transformer(
                 hidden_states=torch.cat([tokens, content], dim=1),
@@ -104,16 +105,16 @@ def denoise(
 def _noise(
     transformer: FluxTransformer2DModel, size: Size, seeds: Sequence[int], like: torch.Tensor
 ) -> torch.Tensor:
-    """Each seed's noise as tokens, [B, H/16 * W/16, 64]; dtype and device are those of `like`."""
+    """Generate the noise of all seeds as tokens like `like`, [B, H/16 * W/16, 64]."""
     channels = transformer.config.in_channels // 4
     noises = [
-        draw_noise(seed, size, channels, dtype=like.dtype, device=like.device) for seed in seeds
+        make_noise(seed, size, channels, dtype=like.dtype, device=like.device) for seed in seeds
     ]
     return pack(torch.cat(noises))
 
 
 def _guidance(conditionings: Sequence[Conditioning]) -> torch.Tensor:
-    """Each image's guidance scale, [B], float32."""
-    # Not one tensor from a list, which the host would have to wait for.
+    """Return each image's guidance scale, [B], float32."""
+    # Not one tensor made from a list: the host would have to wait for that copy.
     device = conditionings[0].context.device
     return torch.cat([torch.full((1,), each.guidance, device=device) for each in conditionings])

@@ -1,4 +1,4 @@
-"""The encoders that a request's parts go through, each once: prompt, style, content."""
+"""The encoders, each run once per request: prompt, style images, content image."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from uso_core.model.geometry import pack
 from uso_core.model.images import image_to_tensor
 from uso_core.runtime.transfer import to_device
 
-T5_TOKENS = 512  # of FLUX.1-dev; see `Components.text_tokens`
 CLIP_TOKENS = 77
 
 
 @dataclass(frozen=True, eq=False)
 class TextEmbeds:
-    """A prompt, encoded.
+    """An encoded prompt.
 
     Attributes:
         context: [1, 512, 3072]: T5's states after the transformer's context embedder.
         pooled: [1, 768]: CLIP's pooled output.
-        truncated: the prompt was longer than 512 T5 tokens.
+        truncated: True if the prompt was longer than 512 T5 tokens.
     """
 
     context: torch.Tensor
@@ -33,14 +32,14 @@ class TextEmbeds:
 
     @property
     def nbytes(self) -> int:
-        """Bytes on the device."""
+        """Bytes of device memory."""
         return self.context.nbytes + self.pooled.nbytes
 
 
 def encode_text(components: Components, prompt: str) -> TextEmbeds:
     """Encode a prompt with T5 and CLIP.
 
-    T5 gets no attention mask: its padding takes part, as FLUX was trained.
+    T5 gets no attention mask: its padding takes part, as it did when FLUX was trained.
     """
     t5_ids, truncated = _t5_ids(components, prompt)
     hidden = components.text_encoder_2(input_ids=t5_ids).last_hidden_state
@@ -54,7 +53,7 @@ def encode_text(components: Components, prompt: str) -> TextEmbeds:
 
 
 def encode_style(components: Components, pixels: torch.Tensor) -> torch.Tensor:
-    """One style's tokens, [1, 192, 3072], from SigLIP's input, [1, 3, S, S]."""
+    """Encode one style's SigLIP input, [1, 3, S, S], as tokens, [1, 192, 3072]."""
     encoder, projector = components.image_encoder, components.style_projector
     on_device = to_device(pixels, components.device).to(encoder.dtype)
     outputs = encoder(on_device, output_hidden_states=True)
@@ -64,10 +63,10 @@ def encode_style(components: Components, pixels: torch.Tensor) -> torch.Tensor:
 
 
 def encode_content(components: Components, image: Image.Image) -> torch.Tensor:
-    """A content image's tokens, [1, H/16 * W/16, 64]: the mean of the VAE's posterior, packed.
+    """Encode a content image as tokens, [1, H/16 * W/16, 64]: the VAE's posterior mean, packed.
 
-    The original samples the posterior without a seed; the mean makes the picture depend on the
-    request alone.
+    The original samples the posterior without a seed; with the mean, the generated image depends on
+    the request alone.
     """
     vae = components.vae
     pixels = to_device(image_to_tensor(image), components.device).to(vae.dtype)
@@ -90,7 +89,7 @@ def _t5_ids(components: Components, prompt: str) -> tuple[torch.Tensor, bool]:
 
 
 def _clip_ids(components: Components, prompt: str) -> torch.Tensor:
-    # FLUX was trained with a CLIP tokenizer that let ftfy mend the text first.
+    # FLUX was trained with a CLIP tokenizer that first cleaned the text with ftfy.
     encoding = components.tokenizer(
         ftfy.fix_text(prompt),
         padding="max_length",

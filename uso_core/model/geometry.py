@@ -1,4 +1,4 @@
-"""Between latents and tokens: packing 2x2 patches, and where each token stands."""
+"""Conversion between latents and tokens: packing of 2x2 patches, and the position of each token."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from uso_core.model.sizes import GRID, Size
 
 
 def pack(latents: torch.Tensor) -> torch.Tensor:
-    """[B, C, H/8, W/8] latents as [B, H/16 * W/16, 4C] tokens, row by row."""
+    """Pack latents [B, C, H/8, W/8] into tokens [B, H/16 * W/16, 4C], row by row."""
     B, C, H, W = latents.shape
     patches = latents.reshape(B, C, H // 2, 2, W // 2, 2).permute(0, 2, 4, 1, 3, 5)
     return patches.reshape(B, (H // 2) * (W // 2), C * 4)
 
 
 def unpack(tokens: torch.Tensor, size: Size) -> torch.Tensor:
-    """[B, H/16 * W/16, 4C] tokens as [B, C, H/8, W/8] latents of an image of `size`."""
+    """Unpack tokens [B, H/16 * W/16, 4C] into latents [B, C, H/8, W/8] of an image of `size`."""
     rows, columns = size.height // GRID, size.width // GRID
     B, _, channels = tokens.shape
     patches = tokens.reshape(B, rows, columns, channels // 4, 2, 2).permute(0, 3, 1, 4, 2, 5)
@@ -27,15 +27,16 @@ def unpack(tokens: torch.Tensor, size: Size) -> torch.Tensor:
 def position_ids(
     sizes: Sequence[Size], *, shift_y: bool = True, shift_x: bool = True
 ) -> list[torch.Tensor]:
-    """Where the tokens of the output and of its references stand: (0, y, x) for each.
+    """Return the positions of the tokens of the output and of its references: (0, y, x) each.
 
-    Each reference begins where those before it end, on both axes, so that they lie along a
-    diagonal. USO's weights are trained so; the original can also shift along one axis or none.
+    Each reference starts where the previous ones end, on both axes, so the references form a
+    diagonal. USO's weights are trained this way. The original can also shift along one axis or
+    none.
 
     Args:
         sizes: in pixels: the output's first, then each reference's.
-        shift_y: place references below what is before them.
-        shift_x: place references right of what is before them.
+        shift_y: place each reference below the previous ones.
+        shift_x: place each reference to the right of the previous ones.
 
     Returns:
         One [H/16 * W/16, 3] float32 tensor for each size.

@@ -1,4 +1,4 @@
-"""Images as the models take and give them: PIL in any mode, RGB, tensors. Pure functions."""
+"""Conversions between PIL images of any mode, RGB, and the models' tensors. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from uso_core.runtime.transfer import to_host
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """A new RGB image of the same size; no transparency is left in its `info`.
+    """Return a new RGB image of the same size, with no transparency left in its `info`.
 
-    Alpha is dropped, not composited: what lies under transparent pixels shows, as in the original.
-    Grey of 16 bits (modes I;16 and I) is scaled to 8. F is taken as 0..1 where no value is above
-    1, else as 0..255. CMYK goes through its embedded colour profile where it has a usable one.
+    Alpha is dropped, not composited: the colours under transparent pixels show, as in the original.
+    16-bit grey (modes I;16 and I) is scaled to 8 bits. Mode F is read as 0..1 if no value exceeds
+    1, else as 0..255. CMYK is converted with its embedded colour profile if that is usable.
     """
     if image.mode == "I" or image.mode.startswith("I;16"):
         rgb = _grey16_to_rgb(image)
@@ -27,13 +27,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
     elif image.mode == "CMYK":
         rgb = _cmyk_to_rgb(image)
     elif image.mode in ("P", "PA", "RGBa"):
-        # By way of RGBA: a palette with several transparent entries warns on the direct way.
+        # Via RGBA: converting a palette with several transparent entries directly warns.
         rgb = image.convert("RGBA").convert("RGB")
     elif image.mode == "La":
         rgb = image.convert("LA").convert("RGB")
     else:
         rgb = image.convert("RGB")
-    rgb.info.pop("transparency", None)  # SigLIP's processor would composite on white because of it
+    rgb.info.pop("transparency", None)  # with it, SigLIP's processor would composite on white
     return rgb
 
 
@@ -50,32 +50,32 @@ def fit_content(image: Image.Image, long_size: int) -> Image.Image:
 
 
 def image_to_tensor(image: Image.Image) -> torch.Tensor:
-    """An RGB image as [1, 3, H, W], float32, -1 to 1."""
+    """Convert an RGB image to [1, 3, H, W], float32, from -1 to 1."""
     pixels = torch.from_numpy(np.array(image))
     return (pixels.permute(2, 0, 1).unsqueeze(0) / 255) * 2 - 1
 
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """A picture in a device's memory, which nobody has waited for yet.
+    """A decoded image in a device's memory, possibly still being computed.
 
     Attributes:
         levels: [H, W, 3], uint8.
-        has_nan: [], bool: a value was NaN; what the model gave is not an image.
+        has_nan: [], bool: True if a value was NaN, so that the output is not an image.
     """
 
     levels: torch.Tensor
     has_nan: torch.Tensor
 
     def to_host(self) -> Pixels:
-        """Copies on the host, to be read when the current stream has come so far."""
+        """Copy to the host; the copies are valid once the current stream has reached this point."""
         return Pixels(to_host(self.levels), to_host(self.has_nan))
 
     def image(self) -> Image.Image:
-        """The RGB image; waits for the device where the pixels are still there.
+        """Return the RGB image, waiting for the device if the pixels are still there.
 
         Raises:
-            FloatingPointError: it has NaN.
+            FloatingPointError: the decoder gave NaN.
         """
         if self.has_nan:
             raise FloatingPointError("the decoder gave NaN: the weights or the device are at fault")
@@ -83,13 +83,13 @@ class Pixels:
 
 
 def tensor_to_pixels(values: torch.Tensor) -> Pixels:
-    """[1, 3, H, W] of -1 to 1 as pixels, on the same device; values outside are clamped."""
+    """Convert [1, 3, H, W] from -1 to 1 to pixels on the same device, clamping values outside."""
     levels = quantize(values)[0].permute(1, 2, 0).contiguous()
     return Pixels(levels, values.isnan().any())
 
 
 def quantize(pixels: torch.Tensor) -> torch.Tensor:
-    """-1 to 1 as uint8, truncated like the original does; rounding would be up to a level off."""
+    """Truncate -1 to 1 to uint8, like the original; rounding would differ by up to one level."""
     return (127.5 * (pixels.clamp(-1, 1) + 1)).to(torch.uint8)
 
 
@@ -113,7 +113,7 @@ def _cmyk_to_rgb(image: Image.Image) -> Image.Image:
             target = ImageCms.createProfile("sRGB")
             rgb = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
         except ImageCms.PyCMSError:
-            rgb = None  # a broken profile, or not one of CMYK
+            rgb = None  # the profile is broken, or is not for CMYK
         if rgb is not None:
             return rgb
     return image.convert("RGB")

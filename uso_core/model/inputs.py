@@ -1,4 +1,4 @@
-"""What of a request needs no model: checks, the output's size, and the pixels that are encoded."""
+"""Request preparation on the CPU, without a model: validation, output size, encoder inputs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from uso_core.request import Limits, StylizeRequest
 
 @dataclass(frozen=True)
 class BatchKey:
-    """What requests must have in common to be drawn as one batch.
+    """The properties that requests must share to be generated as one batch.
 
     Attributes:
-        size: of the output, in pixels.
-        content: of the content image as it is encoded, in pixels; None: there is none.
-        styles: how many.
+        size: output size, in pixels.
+        content: size at which the content image is encoded, in pixels; None without one.
+        styles: number of style images.
         num_steps: Euler steps.
     """
 
@@ -32,16 +32,16 @@ class BatchKey:
 
 @dataclass(frozen=True, eq=False)
 class PreparedRequest:
-    """A request that was found valid, with its images made ready for the encoders.
+    """A valid request with its images prepared for the encoders.
 
     Attributes:
-        prompt: as it was given.
-        size: of the output, in pixels.
+        prompt: the request's prompt, unchanged.
+        size: output size, in pixels.
         num_steps: Euler steps.
         guidance: distilled guidance scale.
-        content: RGB on the 16 px grid; None: there is none, or it is left out.
-        styles: [1, 3, S, S] float32 on the CPU, of each style: SigLIP's input.
-        style_weights: what each style's tokens are multiplied by.
+        content: RGB on the 16 px grid; None if there is no content image or it is not used.
+        styles: SigLIP's input for each style, [1, 3, S, S] float32 on the CPU.
+        style_weights: the factor for each style's tokens.
     """
 
     prompt: str
@@ -54,7 +54,7 @@ class PreparedRequest:
 
     @property
     def batch_key(self) -> BatchKey:
-        """What it must have in common with others to be drawn with them."""
+        """The key that requests of one batch share."""
         content = None if self.content is None else Size(*self.content.size)
         return BatchKey(self.size, content, len(self.styles), self.num_steps)
 

@@ -1,4 +1,4 @@
-"""How large a content image is made and how large the output is. Pure arithmetic, in pixels."""
+"""Sizes of the encoded content image and of the output. Pure arithmetic, in pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GRID = 16
 
 
 class Size(NamedTuple):
-    """Width and height, in the order that PIL uses."""
+    """Width and height, in PIL's order."""
 
     width: int
     height: int
@@ -23,9 +23,9 @@ class Size(NamedTuple):
 
 
 def scaled_size(size: Size, long_size: int) -> Size:
-    """`size` with its longer side at `long_size` and its shorter side truncated, not rounded.
+    """Scale `size` to a longer side of `long_size`; the shorter side is truncated, not rounded.
 
-    A 16x16 image stays as it is, whatever `long_size` says: the original does the same.
+    A 16x16 image keeps its size for any `long_size`, as in the original.
     """
     if size == (GRID, GRID):
         return size
@@ -35,12 +35,12 @@ def scaled_size(size: Size, long_size: int) -> Size:
 
 
 def floor_to(size: Size, grid: int = GRID) -> Size:
-    """The largest size on the grid that fits into `size`."""
+    """Return the largest size on the grid that fits into `size`."""
     return Size(size.width // grid * grid, size.height // grid * grid)
 
 
 def content_size(size: Size, long_size: int) -> Size:
-    """The size at which a content image of `size` is encoded.
+    """Return the size at which a content image of `size` is encoded.
 
     Raises:
         InvalidRequestError: its shorter side would fall below one token.
@@ -57,15 +57,15 @@ def content_size(size: Size, long_size: int) -> Size:
 
 
 def output_size(parameters: Parameters, content: Size | None, limits: Limits) -> Size:
-    """The size that is drawn.
+    """Return the size of the generated image.
 
-    `keep_size` takes it from the encoded content image; else what `parameters` give counts; a side
-    that they leave out follows from the content image's aspect.
+    With `keep_size`, it is the size of the encoded content image. Otherwise `parameters` set it,
+    and a side that they leave out follows from the content image's aspect ratio.
 
     Args:
-        parameters: of the request, already checked.
-        content: the content image as it was given; None: there is none, or it is left out.
-        limits: of the checkpoint.
+        parameters: the request's parameters, already checked.
+        content: size of the content image before scaling; None if there is none or it is not used.
+        limits: limits of the checkpoint.
 
     Raises:
         InvalidRequestError: `keep_size` would give a side below one token.
@@ -81,7 +81,7 @@ def output_size(parameters: Parameters, content: Size | None, limits: Limits) ->
 
 def _kept_size(parameters: Parameters, content: Size, limits: Limits) -> Size:
     long_size = parameters.content_long_size
-    # In integers: the original's floats turn 784 * (1024 / 784) into 1023, and draw 1008 px.
+    # In integers: the original's floats turn 784 * (1024 / 784) into 1023, which gives 1008 px.
     scaled = (side * limits.default_size // long_size for side in content_size(content, long_size))
     kept = floor_to(Size(*scaled))
     if min(kept) < GRID:

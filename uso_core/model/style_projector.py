@@ -15,11 +15,11 @@ class StyleProjector(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffuser
     """Projects three levels of SigLIP features to style tokens.
 
     Each level has a Linear over the token axis, SiLU, LayerNorm and a Linear to the transformer's
-    width. Parameter names are those of the original's `projector.safetensors`.
+    width. Parameter names match the original's `projector.safetensors`.
 
     Args:
-        style_token_nums: tokens that each level gives.
-        siglip_token_nums: tokens (patches) that SigLIP gives.
+        style_token_nums: style tokens per level.
+        siglip_token_nums: SigLIP's tokens (patches) per image.
         siglip_token_dims: SigLIP's width.
         hidden_size: the transformer's width.
     """
@@ -33,14 +33,14 @@ class StyleProjector(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffuser
         hidden_size: int = 3072,
     ) -> None:
         super().__init__()
-        parts: dict[str, nn.Module] = {}
+        modules: dict[str, nn.Module] = {}
         for level in LEVELS:
-            parts[f"{level}_embedding_linear"] = nn.Sequential(
+            modules[f"{level}_embedding_linear"] = nn.Sequential(
                 nn.Linear(siglip_token_nums, style_token_nums), nn.SiLU()
             )
-            parts[f"{level}_layer_norm"] = nn.LayerNorm(siglip_token_dims)
-            parts[f"{level}_projection"] = nn.Linear(siglip_token_dims, hidden_size)
-        self.feature_embedder = nn.ModuleDict(parts)
+            modules[f"{level}_layer_norm"] = nn.LayerNorm(siglip_token_dims)
+            modules[f"{level}_projection"] = nn.Linear(siglip_token_dims, hidden_size)
+        self.feature_embedder = nn.ModuleDict(modules)
 
     def forward(self, hidden_states: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Project all of SigLIP's hidden states.
@@ -49,7 +49,7 @@ class StyleProjector(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffuser
             hidden_states: one [B, siglip_token_nums, siglip_token_dims] for each layer.
 
         Returns:
-            [B, 3 * style_token_nums, hidden_size]: the high level first, then mid, then low.
+            [B, 3 * style_token_nums, hidden_size]: first the high level, then mid, then low.
         """
         return torch.cat([self._project(level, hidden_states) for level in LEVELS], dim=1)
 

@@ -1,1 +1,1 @@
-"""Device tricks that leave the model alone: attention kernels, compiling, streaming, copies."""
+"""Device-level techniques, independent of the model's definition: kernels, compiling, streaming."""

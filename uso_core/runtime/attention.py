@@ -1,4 +1,4 @@
-"""Which kernel the transformer's attention runs on."""
+"""Choice of the kernel for the transformer's attention."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _HOPPER = (9, 0)
 def use_attention(
     transformer: FluxTransformer2DModel, attention: Attention, device: torch.device
 ) -> None:
-    """Let a transformer, which computes on `device`, use a kernel. Before it is compiled.
+    """Set a transformer's attention kernel for `device`; call it before compiling.
 
-    `cudnn` holds for all attention of this process from then on.
+    `cudnn` applies to all attention in this process from then on.
 
     Raises:
-        RuntimeError: the package that `flash_3` needs is missing, or is too old; it says which.
+        RuntimeError: the package that `flash_3` needs is missing or too old; the message names it.
     """
     if attention == "auto":
         attention = best_attention(transformer.dtype, device)
@@ -40,7 +40,7 @@ def use_attention(
 
 
 def best_attention(dtype: torch.dtype, device: torch.device) -> Attention:
-    """What `auto` stands for."""
+    """Return the kernel that `auto` selects."""
     if device.type != "cuda" or dtype != torch.bfloat16:
         return "sdpa"
     is_new = torch.cuda.get_device_capability(device) >= _HOPPER
@@ -49,11 +49,11 @@ def best_attention(dtype: torch.dtype, device: torch.device) -> Attention:
 
 @cache
 def _prefer_cudnn() -> AbstractContextManager[object]:
-    """Let torch try cuDNN's kernel before the others, as it does by itself in later versions.
+    """Make torch try cuDNN's kernel before the others, as its later versions do by default.
 
-    Not diffusers' backend of that name: at each call it switches the other kernels off, and for all
-    threads. A picture that another thread decodes meanwhile, in float32, would find no kernel.
+    diffusers' backend of that name does not fit: at each call it turns the other kernels off, for
+    all threads. An image that another thread decodes meanwhile, in float32, would find no kernel.
     """
     preferred: AbstractContextManager[object] = sdpa_kernel(_CUDNN_FIRST, set_priority=True)
     preferred.__enter__()
-    return preferred  # to be kept: what is forgotten is undone
+    return preferred  # kept alive: the setting is undone when this object is freed

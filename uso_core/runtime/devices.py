@@ -1,4 +1,4 @@
-"""Whether a device is there, and which presets it can run."""
+"""Checks that a device exists and can run a preset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check_device(device: torch.device) -> None:
     """Refuse a GPU that PyTorch does not find, before anything is loaded.
 
     Raises:
-        NoSuchDeviceError: with what PyTorch finds.
+        NoSuchDeviceError: the message says what PyTorch finds.
     """
     if device.type != "cuda":
         return
@@ -25,17 +25,17 @@ def check_device(device: torch.device) -> None:
         return
     torch_is = f"PyTorch {torch.__version__}"
     if torch.version.cuda is None and torch.version.hip is None:
-        reason = f"{torch_is} is built without CUDA: install one with it"
+        reason = f"{torch_is} is built without CUDA: install a build with CUDA"
     else:
         reason = f"{torch_is} finds {found} GPUs; does nvidia-smi show one, with a recent driver?"
-    raise NoSuchDeviceError(f"device {device}: {reason}; or draw on the cpu")
+    raise NoSuchDeviceError(f"device {device}: {reason}; or use the cpu")
 
 
 def check_preset(preset: Preset, device: torch.device, dtype: torch.dtype) -> None:
-    """Refuse a preset that a device cannot run in a dtype, before anything is loaded.
+    """Refuse a preset that the device cannot run in this dtype, before anything is loaded.
 
     Raises:
-        UnsupportedPresetError: with what it needs and what there is.
+        UnsupportedPresetError: the message says what the preset needs and what the device has.
     """
     if preset.linears != "float8":
         return

@@ -1,4 +1,4 @@
-"""Linear layers in float8: by torchao, with dynamic scales per row, or for storage alone."""
+"""Linear layers in float8: computed with torchao and dynamic scales per row, or only stored."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from diffusers.hooks import apply_layerwise_casting_hook
 from torch import nn
 
 BLOCKS = ("transformer_blocks.", "single_transformer_blocks.")
-"""What the names of a transformer's blocks and their layers begin with."""
+"""Prefixes of the names of a transformer's blocks and their layers."""
 
 
 def compute_in_float8(transformer: FluxTransformer2DModel) -> None:
-    """Replace the weights of the blocks' linear layers by float8 ones that torchao multiplies.
+    """Replace the weights of the blocks' linear layers with float8 weights that torchao multiplies.
 
-    Weights have a scale for each output, inputs one for each token, taken from the token itself: a
-    picture does not depend on what was drawn before. It pays where blocks are compiled.
+    Weights have one scale per output; inputs have one per token, computed from the token itself, so
+    an image does not depend on the images before it. This pays off where blocks are compiled.
 
     Raises:
         ImportError: torchao is missing.
@@ -26,8 +26,8 @@ def compute_in_float8(transformer: FluxTransformer2DModel) -> None:
         quantize_,
     )
 
-    # torchao's settings of the compiler let each process choose kernels by what it has timed, so
-    # that a picture's last bits would depend on where it was drawn.
+    # torchao's compiler settings let each process choose kernels by its own timings, so an image's
+    # last bits would depend on the process that generated it.
     config = Float8DynamicActivationFloat8WeightConfig(
         granularity=PerRow(), set_inductor_config=False
     )
@@ -35,18 +35,18 @@ def compute_in_float8(transformer: FluxTransformer2DModel) -> None:
 
 
 def is_float8_linear(module: nn.Module, name: str) -> bool:
-    """Whether a module of a transformer is among those that are computed in float8.
+    """Return True if a module of a transformer is one of the layers that use float8.
 
-    All linear layers of the blocks but the modulations: these see one token, so they take next to
-    no time, and everything that follows is multiplied with what they give.
+    These are all linear layers of the blocks except the modulations: a modulation sees one token,
+    so it takes almost no time, and its output scales everything that follows.
     """
     return isinstance(module, nn.Linear) and name.startswith(BLOCKS) and "norm" not in name
 
 
 def store_in_float8(transformer: FluxTransformer2DModel) -> None:
-    """Keep the weights of the same layers in float8; each is cast back when it is used.
+    """Store the weights of the same layers in float8, and cast each back when it is used.
 
-    Any GPU can do this. It halves their memory, and is slower than not to.
+    Works on any GPU. It halves the memory of these weights and is slower.
     """
     dtype = transformer.dtype
     for name, module in transformer.named_modules():

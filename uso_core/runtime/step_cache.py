@@ -1,4 +1,4 @@
-"""The step cache: diffusers' first-block cache, kept from carrying anything from image to image."""
+"""The step cache: diffusers' first-block cache, reset after each batch to keep images apart."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from diffusers.hooks import FirstBlockCacheConfig, HookRegistry
 
 
 def enable_step_cache(transformer: FluxTransformer2DModel, threshold: float) -> None:
-    """Let steps that differ little from an earlier one use its blocks again.
+    """Let a step that differs little from an earlier one reuse its blocks.
 
     Args:
         transformer: its blocks get hooks.
-        threshold: see `Preset.cache_threshold`; more is faster and further from exact.
+        threshold: see `Preset.cache_threshold`; higher is faster and less exact.
     """
     transformer.enable_cache(FirstBlockCacheConfig(threshold=threshold))
 
 
 @contextmanager
-def one_drawing(transformer: FluxTransformer2DModel) -> Iterator[None]:
-    """All steps of what is drawn together: after them, or an error, the cache is as new.
+def one_batch(transformer: FluxTransformer2DModel) -> Iterator[None]:
+    """Run all steps of one batch inside this; afterwards, or after an error, the cache is reset.
 
-    It holds several tensors of the size of the whole sequence, so they are not kept either.
+    The reset also frees several tensors of the size of the whole sequence.
     """
     if not transformer.is_cache_enabled:
         yield

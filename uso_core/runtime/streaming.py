@@ -1,7 +1,7 @@
-"""Weights that stay in the host's memory and come to the device only while they are needed.
+"""Weight streaming: weights stay in host memory and are copied to the device when they are needed.
 
-By diffusers' group offloading: on a GPU the next weights are copied, on a stream of their own,
-while those before them are at work. They are copied as they are, so a picture stays the same.
+Uses diffusers' group offloading: on a GPU, the next weights are copied on a stream of their own
+while the current ones compute. They are copied unchanged, so the generated image stays the same.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ _HOST = torch.device("cpu")
 
 
 def stream_blocks(transformer: FluxTransformer2DModel, device: torch.device) -> None:
-    """Stream a transformer block by block; two are on the device at a time."""
+    """Stream a transformer block by block; two blocks are on the device at a time."""
     _stream(transformer, device, offload_type="block_level", num_blocks_per_group=1)
 
 
 def stream_layers(module: nn.Module, device: torch.device) -> None:
-    """Stream a module, whatever its structure, layer by layer.
+    """Stream a module of any structure, layer by layer.
 
     Args:
-        module: called itself, not through a method or a part of it: else its layers are never
-            brought ahead of time, and diffusers notes each call of each layer for ever. Every layer
-            in it is called likewise, not read: `nn.MultiheadAttention` reads one.
-        device: to compute on.
+        module: must itself be called, not one of its methods or submodules: otherwise its layers
+            are never prefetched, and diffusers records each call of each layer forever. Each layer
+            inside must also be called, not read: `nn.MultiheadAttention` reads one.
+        device: device that computes.
     """
     _stream(module, device, offload_type="leaf_level", num_blocks_per_group=None)
 
@@ -41,7 +41,7 @@ def _stream(
         offload_type=offload_type,
         num_blocks_per_group=num_blocks_per_group,
         use_stream=device.type == "cuda",
-        # Else the host gives out work without an end, and layers pile up on the device until the
+        # Otherwise the host submits work without limit, and layers pile up on the device until the
         # work that reads them is done.
         record_stream=False,
     )

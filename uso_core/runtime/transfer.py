@@ -1,8 +1,8 @@
-"""Copies between the host and a GPU that neither of them waits for.
+"""Asynchronous copies between the host and a GPU.
 
-A plain `.to(device)` of a tensor in ordinary memory holds the host back until the GPU has done all
-that it was given before. From and to pinned memory, a copy is one more thing given to the GPU.
-Nothing is pinned where there is no GPU.
+A plain `.to(device)` of a tensor in ordinary memory blocks the host until the GPU has finished all
+work submitted before. A copy from or to pinned memory is queued like any other GPU work. Without a
+GPU, nothing is pinned.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import torch
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A copy of a tensor of the host; what is given to the current stream next can use it.
+    """Copy a host tensor to the device; work submitted to the current stream afterwards can use it.
 
-    `tensor` may be changed or dropped at once: what is copied is a pinned copy of it, which torch
-    keeps until the GPU has read it.
+    The caller may change or drop `tensor` at once: the source is a pinned copy, which torch keeps
+    until the GPU has read it.
     """
     if device.type != "cuda":
         return tensor.to(device)
@@ -22,9 +22,9 @@ def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def to_host(tensor: torch.Tensor) -> torch.Tensor:
-    """A copy on the host, of which nothing may be read before the current stream has come so far.
+    """Copy a tensor to the host; the copy is valid once the current stream has reached this point.
 
-    A tensor that is on the host already is returned as it is.
+    A tensor that is already on the host is returned unchanged.
     """
     if tensor.device.type != "cuda":
         return tensor

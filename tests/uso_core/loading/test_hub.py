@@ -26,7 +26,7 @@ def answer(step, source):
             return asdict(describe_model(source))
         if step == "pin":
             return asdict(pin_revisions(source))
-        parts = find_model(source).downloaded().parts
+        parts = find_model(source).downloaded().components
         return {name: [str(part.path(n)) for n in part.names] for name, part in parts.items()}
     except CheckpointError as error:
         return {"path": error.path, "reason": error.reason}
@@ -160,7 +160,7 @@ def test_revisions_are_pinned_to_commits(answers: dict[str, dict[str, Any]]) -> 
     [
         ("gated", "jane/gated", "accept its licence at https://huggingface.co/jane/gated"),
         ("gated_download", "jane/gated", "set HF_TOKEN to a token of the account that did"),
-        ("no_repository", "jane/usso", "neither such a folder nor such a repository at the Hub"),
+        ("no_repository", "jane/usso", "no such folder, and no such repository on the Hub"),
         ("no_revision", "jane/flux", "has no revision 'v9'"),
         ("not_an_id", "jane/flux--dev", "not the name of a Hub repository"),
         ("partial", "jane/partial", "lacks image_encoder (model.safetensors or pytorch_model.bin"),

@@ -13,13 +13,13 @@ from tests.uso_core.checkpoints import DOWNLOADED, edit_json, link_checkpoint
 from tests.uso_core.goldens import CHECKPOINT
 from uso_core.errors import CheckpointError
 from uso_core.loading.source import (
-    TINY_LIMITS,
     ModelSource,
     describe_model,
     find_model,
     pin_revisions,
     tiny_seed,
 )
+from uso_core.loading.tiny_configs import TINY_LIMITS
 from uso_core.request import Limits
 
 FLAT: dict[str, Any] = {"uso": "nobody/uso", "siglip": "nobody/siglip"}
@@ -106,9 +106,9 @@ def test_name_in_the_hubs_cache_is_the_hub_id(tmp_path: Path) -> None:
 
 def test_original_downloaders_folders(tmp_path: Path) -> None:
     model = find_model(ModelSource(str(link_checkpoint(tmp_path, DOWNLOADED)), **FLAT))
-    assert model.parts["lora"].weights == ("USO/uso_flux_v1.0/dit_lora.safetensors",)
-    assert model.parts["tokenizer_2"].folder == tmp_path / "t5-xxl"
-    assert len(model.parts) == 11
+    assert model.components["lora"].weights == ("USO/uso_flux_v1.0/dit_lora.safetensors",)
+    assert model.components["tokenizer_2"].folder == tmp_path / "t5-xxl"
+    assert len(model.components) == 11
 
 
 def test_of_several_transformers_one_must_be_given(tmp_path: Path) -> None:
@@ -121,7 +121,9 @@ def test_of_several_transformers_one_must_be_given(tmp_path: Path) -> None:
         describe_model(ModelSource(str(folder), **FLAT))
     card = describe_model(ModelSource(str(krea), **FLAT))
     assert card.name == "black-forest-labs/FLUX.1-Krea-dev"
-    assert find_model(ModelSource(str(krea), **FLAT)).parts["transformer"].weight_paths == [krea]
+    assert find_model(ModelSource(str(krea), **FLAT)).components["transformer"].weight_paths == [
+        krea
+    ]
 
 
 def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:

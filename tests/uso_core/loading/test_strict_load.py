@@ -10,7 +10,7 @@ from accelerate import init_empty_weights
 from safetensors.torch import save_file
 from torch import nn
 
-from uso_core.loading.strict_load import Placement, identity_rules, load_strictly, shapes_of
+from uso_core.loading.strict_load import Destination, identity_rules, load_strictly, shapes_of
 from uso_core.loading.tensor_files import Shape, TensorFiles, open_tensor_files
 
 _LAYERS = 6
@@ -52,7 +52,7 @@ def test_tensors_go_to_their_device_one_at_a_time(weights: Path, device: str) ->
     files = WatchedFiles(open_tensor_files([weights]))
     with init_empty_weights():
         module = layers()
-    place = Placement(torch.bfloat16, torch.device(device))
+    place = Destination(torch.bfloat16, torch.device(device))
     load_strictly(module, files, identity_rules(shapes_of(module)), place)
     assert sorted(files.read_keys) == sorted(files.shapes)
     assert files.most_in_use <= 2  # the one that is read, and the one before it
@@ -64,7 +64,7 @@ def test_what_is_loaded_is_what_the_file_holds(weights: Path) -> None:
     with init_empty_weights():
         module = layers()
     files = open_tensor_files([weights])
-    place = Placement(torch.float32, torch.device("cpu"))
+    place = Destination(torch.float32, torch.device("cpu"))
     load_strictly(module, files, identity_rules(shapes_of(module)), place)
     for name, tensor in module.state_dict().items():
         assert torch.equal(tensor, files.read(name))

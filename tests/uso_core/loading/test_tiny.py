@@ -10,8 +10,9 @@ import pytest
 from tests.uso_core.checkpoints import load, states
 from tests.uso_core.synth import synth_image
 from uso_core.errors import CheckpointError
-from uso_core.loading.source import TINY_LIMITS, ModelSource, describe_model
+from uso_core.loading.source import ModelSource, describe_model
 from uso_core.loading.tiny import write_tiny_checkpoint
+from uso_core.loading.tiny_configs import TINY_LIMITS
 from uso_core.model.components import Components
 from uso_core.pipeline import USOPipeline
 from uso_core.request import StylizeRequest

@@ -157,8 +157,8 @@ def test_every_key_must_match(tmp_path: Path, file: str, key: str) -> None:
     with pytest.raises(CheckpointError) as caught:
         load(folder)
     assert caught.value.path == str(folder / file)
-    assert f"missing: {key}; not known: unheard.of; of the wrong shape: " in caught.value.reason
-    assert " is [3, 5, 7] where [" in caught.value.reason
+    assert f"missing: {key}; unknown: unheard.of; of the wrong shape: " in caught.value.reason
+    assert " is [3, 5, 7], expected [" in caught.value.reason
 
 
 @pytest.mark.parametrize("file", WEIGHTS)
@@ -177,7 +177,7 @@ def test_settings_and_files_must_agree(tmp_path: Path) -> None:
     """Without settings, the original's files are FLUX.1-dev's."""
     folder = link_checkpoint(tmp_path)
     (folder / "config.json").unlink()
-    with pytest.raises(CheckpointError, match=r"flux1-dev.*img_in\.weight is \[64, 64\] where"):
+    with pytest.raises(CheckpointError, match=r"flux1-dev.*img_in\.weight is \[64, 64\], expected"):
         load(folder)
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from diffusers import FluxTransformer2DModel
 
-from uso_core.model.components import Components, hoist_embedders, rotary_rows, step_embeddings
+from uso_core.model.components import Components
+from uso_core.model.hoisting import hoist_embedders, rotary_rows, step_embeddings
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_embeddings_of_all_steps_are_those_of_each(transformer: FluxTransformer2
 
 def test_embedders_are_taken_out_once(transformer: FluxTransformer2DModel) -> None:
     hoist_embedders(transformer)
-    with pytest.raises(TypeError, match="taken out before"):
+    with pytest.raises(TypeError, match="already been taken out"):
         hoist_embedders(transformer)
 
 

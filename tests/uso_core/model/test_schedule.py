@@ -8,7 +8,7 @@ import torch
 from diffusers.models.embeddings import Timesteps
 
 from tests.uso_core.goldens import unit_rows, unit_tensors
-from uso_core.model.denoise import draw_noise
+from uso_core.model.denoise import make_noise
 from uso_core.model.schedule import make_scheduler, shift_mu
 from uso_core.model.sizes import Size
 
@@ -44,11 +44,11 @@ def test_time_embedding_is_the_originals() -> None:
 @pytest.mark.parametrize("row", unit_rows("get_noise"), ids=lambda row: str(row["seed"]))
 def test_noise_is_the_originals(row: dict[str, Any]) -> None:
     size = Size(row["width"], row["height"])
-    noise = draw_noise(row["seed"], size, 16, dtype=torch.float32, device=CPU)
+    noise = make_noise(row["seed"], size, 16, dtype=torch.float32, device=CPU)
     assert list(noise.shape) == row["shape"]
     assert hashlib.sha256(noise.numpy().tobytes()).hexdigest() == row["sha256_float32"]
     assert row["bf16_equals_rounded_float32"]
-    half = draw_noise(row["seed"], size, 16, dtype=torch.bfloat16, device=CPU)
+    half = make_noise(row["seed"], size, 16, dtype=torch.bfloat16, device=CPU)
     assert torch.equal(half, noise.to(torch.bfloat16))
 
 
