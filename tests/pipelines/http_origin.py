@@ -61,7 +61,7 @@ class Origin:
 
 
 def _rest_of_body(connection: socket.socket, head: bytes, num_read: int) -> bytes:
-    """What is missing of a body with a Content-Length."""
+    """Read the rest of a body with a Content-Length."""
     length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
     missing = int(length[1]) - num_read if length else 0
     rest = b""

@@ -69,14 +69,14 @@ class SimulatedPool:
         return [event]
 
     def kill(self, worker: str) -> None:
-        """It dies at once, and none comes in its place."""
+        """The worker dies at once and is not replaced."""
         self._events = [event for event in self._events if event[2].worker != worker]
         heapq.heapify(self._events)
         heapq.heappush(self._events, (self.now, 0, Lost(worker, "killed")))
 
 
 class ListSource:
-    """Rows from memory, all at hand."""
+    """Rows from memory, all ready."""
 
     def __init__(self, rows: Iterable[ManifestRow]) -> None:
         self._left = deque(ManifestEntry(row) for row in rows)
@@ -105,8 +105,8 @@ def hit_rate(
 
     Args:
         given: rows and their workers, in order.
-        needs: of each row, by id.
-        entries: that a worker keeps, the last used ones.
+        needs: the encodings that each row needs, by row id.
+        entries: encodings that a worker keeps, the last used ones.
     """
     caches: dict[str, OrderedDict[Hashable, None]] = {}
     hits = lookups = 0

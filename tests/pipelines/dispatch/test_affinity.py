@@ -1,4 +1,4 @@
-"""Which row is given to which worker; that it changes neither when, nor what is drawn."""
+"""Affinity chooses the row for a worker, and changes neither its time nor its image."""
 
 from __future__ import annotations
 

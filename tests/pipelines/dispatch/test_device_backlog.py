@@ -27,7 +27,7 @@ def drawn(
 
 
 def warm(seconds_for_ten_steps: float) -> DeviceBacklog:
-    """Of a worker that has drawn a row, and was done with it at 0."""
+    """The backlog of a worker that finished a row at 0."""
     turns = DeviceBacklog()
     turns.given(row("first"), now=-9)
     turns.ended("first", drawn(seconds_for_ten_steps), now=0)

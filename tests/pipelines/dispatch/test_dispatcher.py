@@ -8,7 +8,6 @@ import pytest
 
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
-from pipelines.errors import WorkersFailedError
 from pipelines.failures import Failure
 from pipelines.rows import ManifestRow, Outcome, Timings
 from tests.pipelines.inprocess_pool import DiesError, HangsError, InProcessPool
@@ -157,52 +156,6 @@ def test_a_hung_row_is_cut_off() -> None:
     assert codes(settled) == {"completed": 9, "worker_lost": 1}
 
 
-def test_failed_starts_are_forgiven_up_to_the_limit() -> None:
-    settled = settle_all(InProcessPool(1, ok, failing_starts=2), rows(5))
-    assert codes(settled) == {"completed": 5}
-    with pytest.raises(WorkersFailedError, match=r"3 times in a row.*no such weights"):
-        settle_all(InProcessPool(1, ok, failing_starts=3), rows(5))
-
-
-def test_a_node_that_dies_while_its_workers_load_is_no_row_of_failed_starts() -> None:
-    settled = settle_all(InProcessPool(8, ok, failing_starts=8), rows(5))
-    assert codes(settled) == {"completed": 5}
-
-
-def slow_last_row(r: ManifestRow) -> Outcome:
-    time.sleep(0.4 if r.id == "r0" else 0.01)
-    return ok(r)
-
-
-def settle_all_but(pool: InProcessPool, todo: list[ManifestRow]) -> tuple[Dispatcher, int]:
-    """A dispatcher that waits for r0, on a worker of its own, and how many rows have settled."""
-    dispatcher = Dispatcher(pool, ListSource(todo), FAST)
-    settled = 0
-    while settled < len(todo) - 1:
-        settled += len(list(dispatcher.step(0.05)))
-    return dispatcher, settled
-
-
-def test_idle_workers_whose_node_goes_away_do_not_end_the_run() -> None:
-    pool = InProcessPool(4, slow_last_row)
-    dispatcher, settled = settle_all_but(pool, rows(8))
-    for name in [name for name, slot in pool.slots.items() if not slot.held]:
-        pool.kill(name)
-    while not dispatcher.done:
-        settled += len(list(dispatcher.step(0.05)))
-    assert settled == 8
-
-
-def test_a_worker_that_cannot_start_does_not_end_the_work_of_others() -> None:
-    pool = InProcessPool(2, slow_last_row)
-    dispatcher, settled = settle_all_but(pool, rows(8))
-    pool.failing_starts = 10
-    pool.kill(next(name for name, slot in pool.slots.items() if not slot.held))
-    while not dispatcher.done:
-        settled += len(list(dispatcher.step(0.05)))
-    assert (settled, pool.failing_starts) == (8, 0)
-
-
 def test_draining_lets_rows_end_and_gives_out_no_more() -> None:
     def work(r: ManifestRow) -> Outcome:
         time.sleep(0.05)
@@ -243,34 +196,6 @@ def test_the_longest_rows_start_first_near_the_end() -> None:
     todo = [row(f"r{n}", num_steps=n + 1) for n in range(6)]
     settle_all(InProcessPool(1, work), todo, DispatchPolicy(rows_in_flight=1, max_rows_in_flight=8))
     assert order.index("r5") < order.index("r2")
-
-
-def test_no_room_for_any_worker_ends_the_run_after_a_while() -> None:
-    policy = DispatchPolicy(placement_timeout_s=0.2)
-    with pytest.raises(WorkersFailedError, match="placement_timeout_s"):
-        settle_all(InProcessPool(2, ok, room=False), rows(3), policy)
-
-
-def test_workers_that_are_placed_late_do_their_work() -> None:
-    pool = InProcessPool(2, ok, room=False)
-    source = ListSource(rows(6))
-    dispatcher = Dispatcher(pool, source, DispatchPolicy(placement_timeout_s=5))
-    assert list(dispatcher.step(0.01)) == []
-    pool.find_room()
-    settled: list[Settled] = []
-    while not dispatcher.done:
-        settled += dispatcher.step(0.05)
-    assert codes(settled) == {"completed": 6}
-
-
-def test_poison_rows_on_the_only_worker_do_not_count_as_failed_starts() -> None:
-    def work(r: ManifestRow) -> Outcome:
-        if r.id in {"r0", "r1", "r2"}:
-            raise DiesError
-        return ok(r)
-
-    settled = settle_all(InProcessPool(1, work), rows(5))
-    assert codes(settled) == {"completed": 2, "worker_lost": 3}
 
 
 def test_rows_that_wait_for_their_turn_are_not_overdue() -> None:

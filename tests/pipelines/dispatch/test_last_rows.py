@@ -1,4 +1,4 @@
-"""How the last rows of a run are given out, on a clock of its own: no test here waits."""
+"""Assignment of the last rows of a run, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class StagedPool:
 
 
 def rows_of(steps: Sequence[int]) -> ListSource:
-    """Rows that are all at hand, each with its number of steps."""
+    """Rows that are all ready, each with its number of steps."""
     return ListSource(
         ManifestRow(f"r{n}", "", None, (), Parameters(num_steps=num_steps), "f")
         for n, num_steps in enumerate(steps)

@@ -1,158 +1,23 @@
-"""Rows that are left out unseen are those that would be left out after they were read."""
+"""The rows that a run skips unread are the rows that it would skip after reading them."""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from pipelines.config.schema import RunConfig
-from pipelines.dispatch.pending import RowSelection
-from pipelines.errors import RowsChangedError
-from pipelines.failures import Failure, FailureCode
-from pipelines.ledger.done_rows import DoneRows
-from pipelines.ledger.ledger import Ledger
-from pipelines.manifest.manifest import Batch, Manifest
-from pipelines.record import RunFacts, make_record, record_schema
-from pipelines.rows import ManifestEntry, Outcome, RejectedRow
-from pipelines.storage.storage import Storage
-from pipelines.telemetry.stats import RunStats
-from tests.pipelines.manifests import CARD, config
+from tests.pipelines.dispatch.pending_output import SCHEMA, Output, Row, pending_ids, rows
+from tests.pipelines.manifests import CARD
 from tests.pipelines.records import drop_column
-from uso_core.loading.source import ModelCard
-
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("prompt", pa.string()),
-        ("content_image", pa.string()),
-        ("style_images", pa.list_(pa.string())),
-        ("style_weights", pa.list_(pa.float64())),
-        ("width", pa.int32()),
-        ("seed", pa.int64()),
-        ("label", pa.string()),
-    ]
-)
-Row = dict[str, Any]
-OUTCOMES: tuple[FailureCode | None, ...] = (None, None, "uri_timeout", "image_corrupt")
-
-
-def rows(count: int = 6) -> list[Row]:
-    return [
-        {
-            "id": f"row-{n}",
-            "prompt": f"p{n}",
-            "content_image": f"{n}.png",
-            "style_images": ["s.png"],
-        }
-        for n in range(count)
-    ]
-
-
-@dataclass
-class SeenFirst:
-    """A manifest that leaves nothing out, as if it had no digests."""
-
-    manifest: Manifest
-
-    def batches(self, _done: DoneRows) -> Iterator[Batch]:
-        return self.manifest.batches()
-
-
-@dataclass(frozen=True)
-class Selected:
-    """What a run would do."""
-
-    pending: Sequence[ManifestEntry] | str
-    skipped: int
-    changed: int
-    left_out: int
-
-
-class Output:
-    """One output in memory, and the manifest that runs read."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "manifest.parquet"
-        self.storage = Storage.at(f"memory://{secrets.token_hex(8)}")
-
-    def write(self, listed: Sequence[Row], schema: pa.Schema = SCHEMA) -> None:
-        """Make this the manifest; small row groups, so that batches are small, too."""
-        pq.write_table(pa.Table.from_pylist(list(listed), schema=schema), self.path)
-
-    def ledger(self, manifest: Manifest) -> Ledger:
-        return Ledger.open(self.storage, record_schema(manifest.extra_schema))
-
-    def record(
-        self,
-        codes: Sequence[FailureCode | None] = (None,),
-        card: ModelCard = CARD,
-        **sections: Any,
-    ) -> None:
-        """Run: the outcomes of rows that are accepted are `codes`, over and over."""
-        run = config(self.path, **sections)
-        manifest = Manifest.open(run, card)
-        ledger = self.ledger(manifest)
-        selection = RowSelection(ledger, run.output, run.on_error, RunStats())
-        facts = RunFacts(run_id="r", model=card.name, preset="exact")
-        records: list[dict[str, Any]] = []
-        for batch in selection.pending(SeenFirst(manifest)):
-            for entry in batch:
-                code = codes[len(records) % len(codes)]
-                failure = None if code is None else Failure(code, "no")
-                if isinstance(entry.row, RejectedRow):
-                    failure = entry.row.failure
-                outcome = Outcome(row_id=entry.row.id, failure=failure)
-                now = datetime.now(timezone.utc)
-                records.append(make_record(entry, outcome, facts, attempt=1, created_at=now))
-        ledger.append(records)
-
-    def select(self, card: ModelCard = CARD, **sections: Any) -> Selected:
-        """What the next run would do; found in both ways, which must agree."""
-        run = config(self.path, **sections)
-        manifest = Manifest.open(run, card)
-        fast = self._select(run, manifest, Manifest.batches)
-        slow = self._select(run, manifest, lambda manifest, _done: manifest.batches())
-        assert replace(fast, left_out=0) == slow
-        return fast
-
-    def _select(self, run: RunConfig, manifest: Manifest, batches: Any) -> Selected:
-        left_out: list[int] = []
-
-        class Counted:
-            def batches(self, done: DoneRows) -> Iterator[Batch]:
-                for batch in batches(manifest, done):
-                    left_out.append(batch.num_left_out)
-                    yield batch
-
-        stats = RunStats()
-        selection = RowSelection(self.ledger(manifest), run.output, run.on_error, stats)
-        try:
-            pending: Sequence[ManifestEntry] | str = [
-                entry for batch in selection.pending(Counted()) for entry in batch
-            ]
-        except RowsChangedError as error:
-            return Selected(str(error), 0, 0, 0)
-        return Selected(pending, stats.skipped, stats.changed, sum(left_out))
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> Output:
     return Output(tmp_path)
-
-
-def pending_ids(selected: Selected) -> list[str]:
-    assert not isinstance(selected.pending, str), selected.pending
-    return [entry.row.id for entry in selected.pending]
 
 
 def test_recorded_rows_are_left_out_unseen(output: Output) -> None:
@@ -339,59 +204,3 @@ def test_ids_of_any_type(output: Output, column: pa.Array, left_out: int) -> Non
     output.record()
     found = output.select()
     assert (pending_ids(found), found.skipped, found.left_out) == ([], 2, left_out)
-
-
-IDS = st.sampled_from(["a", "b", "c", "d", "a~2", "ü", "日本", "", None, "x" * 257])
-ROWS = st.lists(
-    st.fixed_dictionaries(
-        {
-            "id": IDS,
-            "prompt": st.sampled_from(["p", "q", "", None]),
-            "content_image": st.sampled_from(["c.png", None]),
-            "style_images": st.sampled_from([["s.png"], [], [None], None, ["s.png", "t.png"]]),
-            "style_weights": st.sampled_from([None, [1.0], [1.0, 1.0], [0.5], []]),
-            "width": st.sampled_from([512, None, 3]),
-            "seed": st.sampled_from([1, None]),
-            "label": st.sampled_from(["l", "m"]),
-        }
-    ),
-    max_size=9,
-)
-RUNS = st.fixed_dictionaries(
-    {},
-    optional={
-        "defaults": st.sampled_from(
-            [{"num_steps": 7}, {"prompt": "q"}, {"width": 512}, {"style_images": ["d.png"]}]
-        ),
-        "stylize": st.just({"seed": 5}),
-        "manifest": st.sampled_from([{"limit": 3}, {"shard": "0/2"}, {"shard": "1/2"}]),
-        "output": st.sampled_from(
-            [{"path": "o", "on_change": name} for name in ("redo", "keep", "error")]
-        ),
-        "on_error": st.just({"retry_failed": True}),
-        "card": st.just(replace(CARD, fingerprint="ffff")),
-    },
-)
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    before=ROWS,
-    after=ROWS,
-    kept=st.integers(0, 9),
-    codes=st.permutations(OUTCOMES),
-    run=RUNS,
-)
-def test_both_ways_agree_on_any_manifest(
-    tmp_path: Path,
-    before: list[Row],
-    after: list[Row],
-    kept: int,
-    codes: list[FailureCode | None],
-    run: dict[str, Any],
-) -> None:
-    output = Output(tmp_path)
-    output.write(before)
-    output.record(codes)
-    output.write([*before[:kept], *after, *before[kept:]])
-    output.select(**run)

@@ -1,4 +1,4 @@
-"""How many rows the dispatcher keeps at hand."""
+"""The number of rows that the dispatcher reads ahead."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ POLICY = DispatchPolicy(rows_in_flight=2)
 
 
 class TwoByTwo(ListSource):
-    """Rows of which two are at hand at a time."""
+    """Rows that become ready two at a time."""
 
     def take(self, most: int) -> list[ManifestEntry]:
         return super().take(min(most, 2))
 
 
-def most_at_hand(content: bytes) -> int:
-    """The most rows that were at hand in a run of 60, each with its own content image."""
+def most_read_ahead(content: bytes) -> int:
+    """The most rows that were read ahead in a run of 60, each with its own content image."""
     rows = [ManifestRow(f"r{n}", "", content, (), Parameters(), "f") for n in range(60)]
     pool = SimulatedPool(WORKERS)
     dispatcher = Dispatcher(pool, TwoByTwo(rows), POLICY, clock=lambda: pool.now)
@@ -34,9 +34,9 @@ def most_at_hand(content: bytes) -> int:
 
 
 def test_enough_rows_are_at_hand_to_choose_from() -> None:
-    assert most_at_hand(b"small") >= WORKERS * 2
+    assert most_read_ahead(b"small") >= WORKERS * 2
 
 
 def test_rows_that_hold_images_are_bounded_by_their_bytes() -> None:
     third = bytes(AHEAD_BYTES // 3 + 1)  # the same in each row, so that the test is small
-    assert 1 <= most_at_hand(third) <= 3 + 1
+    assert 1 <= most_read_ahead(third) <= 3 + 1

@@ -20,7 +20,7 @@ def valid(row_id: str) -> ManifestEntry:
 
 @contextmanager
 def source(entries: list[ManifestEntry]) -> Iterator[tuple[ValidRows, list[str]]]:
-    """The rows, all read, and the ids of those that are rejected on the way."""
+    """The rows, all read, and the ids of the rejected ones."""
     passed: list[str] = []
     with closing(RowFeeder(iter([entries]), ahead=10_000)) as feeder:
         feeder._thread.join()

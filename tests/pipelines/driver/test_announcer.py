@@ -1,4 +1,4 @@
-"""What a web server is told of a run: a real one listens, threads play the workers."""
+"""Events of a run, sent to a real web server; threads play the workers."""
 
 from __future__ import annotations
 

@@ -17,14 +17,13 @@ from pipelines.driver.signals import StopRequest
 from pipelines.errors import (
     LeaseHeldError,
     ManifestError,
-    RowsChangedError,
     RunError,
     StorageError,
     TooManyFailuresError,
 )
 from pipelines.failures import Failure, FailureCode
 from pipelines.ledger.lease import Lease
-from pipelines.ledger.ledger import count_records, iter_records
+from pipelines.ledger.ledger import iter_records
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.progress import ProgressReporter
@@ -120,7 +119,7 @@ def test_an_output_that_cannot_be_written_ends_the_run_with_one_error(tmp_path: 
     images = tmp_path / "out" / "run"
 
     def work(row: ManifestRow) -> Outcome:
-        # The folder of the guard's probe, so that the ledger still takes what was done before.
+        # The folder of the guard's probe, so that the ledger still takes finished rows.
         if not images.is_file() and row.id == "r100":
             for path in images.iterdir():
                 path.unlink()
@@ -151,7 +150,7 @@ def test_the_same_failure_for_every_row_stops_the_run_early(
     write_rows(tmp_path, names(600))
     with pytest.raises(TooManyFailuresError, match=f"said {code}"):
         run(config(tmp_path), failing(code))
-    assert 100 <= len(recorded(tmp_path)) < 300  # what was done stays
+    assert 100 <= len(recorded(tmp_path)) < 300  # finished rows stay
     settings = config(tmp_path, on_error={"retry_failed": True})
     run(settings, ok)
     assert set(recorded(tmp_path).values()) == {"completed"}
@@ -169,58 +168,6 @@ def test_many_rejected_rows_are_passed_quickly_on_the_way_to_the_first_valid_one
     stats, _ = run(config(tmp_path), ok)
     assert time.monotonic() - began < 10  # a look at the queue for each of them took 20 s
     assert (stats.failed, stats.completed) == (1000, 1)
-
-
-def test_where_nothing_is_left_to_do_there_is_no_work(tmp_path: Path) -> None:
-    for rows in (names(0), names(3)):
-        write_rows(tmp_path, rows)
-        run(config(tmp_path), ok)
-        with driver_of(config(tmp_path)) as (driver, _, _):
-            assert not driver.find_work()
-            assert driver.reached_end
-
-
-def test_only_rows_that_were_added_run(tmp_path: Path) -> None:
-    write_rows(tmp_path, names(10))
-    run(config(tmp_path), ok)
-    write_rows(tmp_path, names(14))
-    stats, pool = run(config(tmp_path), ok)
-    assert set(pool.tries) == {"r10", "r11", "r12", "r13"}
-    assert (stats.skipped, stats.completed) == (10, 4)
-
-
-def test_failed_rows_run_again_where_that_can_help_or_is_asked_for(tmp_path: Path) -> None:
-    def work(row: ManifestRow) -> Outcome:
-        codes: dict[str, FailureCode] = {"r0": "uri_timeout", "r1": "uri_not_found"}
-        return failing(codes[row.id])(row) if row.id in codes else ok(row)
-
-    write_rows(tmp_path, names(4))
-    run(config(tmp_path), work)
-    assert set(run(config(tmp_path), work)[1].tries) == {"r0"}
-    _, pool = run(config(tmp_path, on_error={"retry_failed": True}), ok)
-    assert set(pool.tries) == {"r0", "r1"}
-    assert set(recorded(tmp_path).values()) == {"completed"}
-
-
-@pytest.mark.parametrize(("on_change", "again"), [("redo", {"r1"}), ("keep", set())])
-def test_rows_that_changed_are_redone_or_kept(
-    tmp_path: Path, on_change: str, again: set[str]
-) -> None:
-    write_rows(tmp_path, names(3), num_steps=[1, 1, 1])
-    run(config(tmp_path), ok)
-    write_rows(tmp_path, names(3), num_steps=[1, 2, 1])
-    stats, pool = run(config(tmp_path, output={"on_change": on_change}), ok)
-    assert set(pool.tries) == again
-    assert stats.changed == 1
-    assert count_records(Storage.at(str(tmp_path / "out"))).completed == 3
-
-
-def test_rows_that_changed_can_be_an_error(tmp_path: Path) -> None:
-    write_rows(tmp_path, names(3))
-    run(config(tmp_path), ok)
-    changed = config(tmp_path, output={"on_change": "error"}, defaults={"guidance": 3.0})
-    with pytest.raises(RowsChangedError, match="'r0' is completed"):
-        run(changed, ok)
 
 
 # --- other faults of a whole run -----------------------------------------------------------------
@@ -270,9 +217,8 @@ def test_a_manifest_that_vanishes_during_the_run_is_said_and_what_was_done_stays
     with pytest.raises(ManifestError, match=r"14\.parquet"):
         run(settings, work)
     states = recorded(tmp_path)
-    assert (
-        0 < len(states) <= 14 * 50
-    )  # fewer than make a part by their number: what had ended is written at the end
+    # Too few rows for a part by number: the finished ones are written at the end.
+    assert 0 < len(states) <= 14 * 50
     assert set(states.values()) == {"completed"}
 
 

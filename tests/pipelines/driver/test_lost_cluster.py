@@ -10,7 +10,7 @@ from tests.pipelines.inprocess_pool import InProcessPool
 
 
 class LosesItsHeadPool(InProcessPool):
-    """The head is lost once so many rows have ended."""
+    """The head is lost once `after` rows have ended."""
 
     after = 5
 

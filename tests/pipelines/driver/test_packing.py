@@ -1,4 +1,4 @@
-"""What a run does about its layout, where no shard needs a cluster."""
+"""Packing at the end of a run, while no shard needs a cluster."""
 
 from __future__ import annotations
 
