@@ -140,7 +140,7 @@ def _pending(prepared: PreparedRun) -> Iterator[ManifestEntry]:
 def _dispatched(
     prepared: PreparedRun, entries: list[ManifestEntry], workers: int
 ) -> Iterator[Settled]:
-    policy = DispatchPolicy.from_config(prepared.config.stylize)
+    policy = DispatchPolicy.from_config(prepared.config.stylize, prepared.dimensions.encoding)
     dispatcher = Dispatcher(InstantPool(prepared.spec, workers), Entries(entries), policy)
     while not dispatcher.done:
         yield from dispatcher.step(0)

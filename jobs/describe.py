@@ -20,7 +20,8 @@ from pipelines.manifest.row_parser import ALIASES
 from pipelines.record import record_schema
 from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.errors import CheckpointError
-from uso_core.loading.source import ModelCard, describe_model
+from uso_core.families import assumed_card, describe_model
+from uso_core.loading.source import ModelCard
 from uso_core.request import MAX_SEED, Limits, Parameters
 
 
@@ -66,9 +67,8 @@ def _model(config: RunConfig, console: Console, problems: list[Exception]) -> Mo
 def _manifest(
     config: RunConfig, card: ModelCard | None, console: Console, problems: list[Exception]
 ) -> pa.Schema:
-    stand_in = ModelCard(config.model.base, "original", Limits(), "")
     try:
-        manifest = Manifest.open(config, card or stand_in)
+        manifest = Manifest.open(config, card or assumed_card(config.model.base))
     except (ManifestError, StorageError) as error:
         _problem(console, "manifest", error, problems)
         return pa.schema([])

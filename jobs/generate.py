@@ -13,14 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from jobs import exits, screen
 from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
-from pipelines.config.output import OutputConfig
 from pipelines.failures import RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.formats import FORMAT_BY_SUFFIX, ImageEncoding
 from pipelines.storage.local_files import write_file
 from pipelines.storage.urls import is_uri
 from uso_core.errors import UsoError
-from uso_core.loading.source import describe_model
+from uso_core.families import describe_model
 from uso_core.request import StylizedImage, StylizeRequest
 
 
@@ -63,19 +62,11 @@ def _request(row: Mapping[str, Any]) -> StylizeRequest:
 def _generate(model: ModelConfig, request: StylizeRequest, console: Console) -> StylizedImage:
     # Imported late: torch takes seconds to load, and a wrong reference is reported before that.
     from pipelines.worker.loading import load_pipeline  # noqa: PLC0415
-    from pipelines.worker.spec import StylizerSpec  # noqa: PLC0415
 
-    spec = StylizerSpec(
-        model=model,
-        fetch=FetchConfig(),
-        output=OutputConfig(path="."),
-        storage={},
-        torch_threads=os.cpu_count() or 1,
-    )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task("loading the model", total=None)
-        pipeline = load_pipeline(spec)
+        pipeline = load_pipeline(model, {}, os.cpu_count() or 1)
         pipeline.prepare(request)  # rejects a wrong request before any work on the image
         progress.update(task, description="generating", total=request.num_steps)
         return pipeline(

@@ -30,7 +30,7 @@ from pipelines.tools.planning.speed import (
     Speed,
 )
 from uso_core.errors import CheckpointError
-from uso_core.loading.dimensions import Dimensions, dimensions_of
+from uso_core.families import family_named, family_of
 from uso_core.presets import PRESETS
 
 _MOST_SHAPES = 12
@@ -72,10 +72,10 @@ def plan_command(
 
 
 def _speed(config: RunConfig, looked: LookedAt, output: Storage) -> Speed:
-    model = Dimensions()
+    model = family_named(config.model.base).usual_dimensions
     if not looked.unknown:
         try:
-            model = dimensions_of(looked.source)
+            model = family_of(looked.source).dimensions(looked.source)
         except CheckpointError as error:
             raise ConfigError(str(error)) from error
     settings = Settings.of(model, config.model, config.stylize.batch_images)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from uso_core.errors import CheckpointError, InvalidRequestError, UsoError
-    from uso_core.loading.source import ModelCard, ModelSource, describe_model
+    from uso_core.families import describe_model
+    from uso_core.loading.source import ModelCard, ModelSource
     from uso_core.pipeline import USOPipeline
     from uso_core.request import Limits, Parameters, StylizedImage, StylizeRequest
 
@@ -40,7 +41,7 @@ _MODULE_OF = {
     "StylizedImage": "request",
     "ModelCard": "loading.source",
     "ModelSource": "loading.source",
-    "describe_model": "loading.source",
+    "describe_model": "families",
     "USOPipeline": "pipeline",
 }
 

@@ -234,6 +234,19 @@ class USOPipeline:
         return self.components.limits
 
     @property
+    def can_batch(self) -> bool:
+        """True unless a step cache would let one image decide about the steps of another."""
+        return self.preset.cache_threshold is None
+
+    @property
+    def can_decode_beside(self) -> bool:
+        """True unless the VAE's weights come from the host layer by layer.
+
+        Those of the encoders do so, too, by hooks that two threads must not be in at once.
+        """
+        return self.preset.encoders == "device"
+
+    @property
     def cache_lookups(self) -> dict[str, Lookups]:
         """How often prompts, styles and content images were found encoded so far."""
         return self._cache.lookups

@@ -10,7 +10,6 @@ from benchmarks.engine.measure import Device
 from pipelines.worker.device_streams import DeviceStreams, HostStream, device_streams
 from pipelines.worker.renderer import Renderer
 from uso_core.pipeline import USOPipeline
-from uso_core.presets import EXACT
 from uso_core.request import StylizeRequest
 
 _THREADS = 4  # rows at hand: enough that the device never waits for one
@@ -35,8 +34,8 @@ def measure_queue(
     pipeline: USOPipeline, requests: Sequence[StylizeRequest], device: Device
 ) -> Queued:
     """Draw a queue of requests twice, after its first one for nothing."""
-    drawing = device_streams(pipeline.device, EXACT).drawing
-    two_lanes = device_streams(pipeline.device, EXACT) if device.is_gpu else _two_of_a_cpu()
+    drawing = device_streams(pipeline.device, beside=True).drawing
+    two_lanes = device_streams(pipeline.device, beside=True) if device.is_gpu else _two_of_a_cpu()
     in_turn, pictures = _rows_per_s(
         Renderer(pipeline, lanes=DeviceStreams(drawing)), requests, device
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pipelines.config.schema import RunConfig
 from pipelines.storage.urls import is_uri
+from uso_core.loading.source import ModelSource
 
-_MODEL_KEYS = ("base", "uso", "siglip")
 _PATH_BEGINNINGS = ("/", "./", "../", "~")
 _FILE = "file://"
 
@@ -89,7 +89,7 @@ def _map_paths(config: RunConfig, change: Callable[[str, str], str]) -> RunConfi
 
 def _model_paths(config: RunConfig, change: Callable[[str, str], str]) -> Iterator[tuple[str, str]]:
     """A name that is no path is a hub id; `tiny` stays what it is. `cache_dir` is each node's."""
-    for name in _MODEL_KEYS:
+    for name in ModelSource.WEIGHTS:
         location: str = getattr(config.model, name)
         written = location.startswith((_FILE, *_PATH_BEGINNINGS))
         if written or (not is_uri(location) and Path(location).exists()):

@@ -22,7 +22,8 @@ from pipelines.config.model import ModelConfig
 from pipelines.errors import StorageError
 from pipelines.storage.local_files import write_file
 from pipelines.storage.storage import Storage
-from uso_core.loading.dimensions import Dimensions
+from uso_core.loading.dimensions import FAMILY as FIRST_FAMILY
+from uso_core.protocol import Arithmetic
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Settings:
         preset: as configured.
         compile: as configured.
         batch_images: as configured; files of before it was kept have 1.
+        family: the model's family; files leave the first one out.
     """
 
     hidden: int
@@ -50,12 +52,19 @@ class Settings:
     preset: str
     compile: bool
     batch_images: int = 1
+    family: str = FIRST_FAMILY
 
     @classmethod
-    def of(cls, model: Dimensions, config: ModelConfig, batch_images: int = 1) -> Settings:
+    def of(cls, model: Arithmetic, config: ModelConfig, batch_images: int = 1) -> Settings:
         """Those of a configuration."""
         return cls(
-            model.hidden, model.blocks, config.dtype, config.preset, config.compile, batch_images
+            hidden=model.hidden,
+            blocks=model.blocks,
+            dtype=config.dtype,
+            preset=config.preset,
+            compile=config.compile,
+            batch_images=batch_images,
+            family=model.family,
         )
 
 
@@ -119,7 +128,7 @@ class Calibration:
 
     def to_json(self) -> bytes:
         """As a file."""
-        machines = [asdict(machine) for machine in self.machines]
+        machines = [_as_json(machine) for machine in self.machines]
         return json.dumps({"version": _VERSION, "machines": machines}, indent=1).encode()
 
     def latest(self, settings: Settings) -> Machine | None:
@@ -220,6 +229,13 @@ def _added(held: Calibration, machines: Sequence[Machine]) -> Calibration:
     for machine in machines:
         held = held.with_machine(machine)
     return held
+
+
+def _as_json(machine: Machine) -> dict[str, Any]:
+    item = asdict(machine)
+    if machine.settings.family == FIRST_FAMILY:
+        del item["settings"]["family"]
+    return item
 
 
 def _machine(item: Mapping[str, Any]) -> Machine:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipelines.rows import ManifestRow
-from uso_core.loading.dimensions import Dimensions
-from uso_core.model.sizes import GRID
+from uso_core.protocol import Arithmetic
 from uso_core.request import Limits
 
 
@@ -50,12 +49,10 @@ class Shape:
             width, height, content, len(row.style_images), numbers.num_steps, numbers.num_images
         )
 
-    def tokens(self, model: Dimensions) -> int:
+    def tokens(self, model: Arithmetic) -> int:
         """The length of the transformer's sequence."""
-        output = (self.width // GRID) * (self.height // GRID)
-        content = (self.content // GRID) ** 2
-        return model.text_tokens + self.styles * model.style_tokens + output + content
+        return model.sequence_length(self.width, self.height, self.content, self.styles)
 
-    def flops(self, model: Dimensions) -> float:
+    def flops(self, model: Arithmetic) -> float:
         """Floating-point operations of the denoising of all its images."""
         return model.step_flops(self.tokens(model)) * self.steps * self.images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -60,20 +61,17 @@ class ModelConfig(StrictModel):
     @property
     def source(self) -> ModelSource:
         """Where the weights are, as it is written here: what is at a URL is not pulled."""
+        weights = {f.name: getattr(self, f.name) for f in fields(ModelSource) if f.name != "loras"}
         return ModelSource(
-            base=self.base,
-            uso=self.uso,
-            siglip=self.siglip,
-            base_revision=self.base_revision,
-            uso_revision=self.uso_revision,
-            siglip_revision=self.siglip_revision,
+            **weights,
             loras=tuple(LoraFile(lora.path, lora.weight) for lora in self.loras),
         )
 
     @property
     def locations(self) -> tuple[str, ...]:
         """Of all weights."""
-        return (self.base, self.uso, self.siglip, *(lora.path for lora in self.loras))
+        weights = (getattr(self, name) for name in ModelSource.WEIGHTS)
+        return (*weights, *(lora.path for lora in self.loras))
 
     @model_validator(mode="after")
     def _runnable(self) -> ModelConfig:

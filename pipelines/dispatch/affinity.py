@@ -16,10 +16,12 @@ from itertools import islice
 from pipelines.dispatch.device_backlog import work_in
 from pipelines.dispatch.row_affinity import BUCKET_WORTH, RowAffinity, affinity_of
 from pipelines.dispatch.tasks import Task
+from uso_core.loading.dimensions import EncodingCosts
 
 PASSES_PER_WORKER = 16
 """A row may be passed over at most this many times per worker."""
 
+_DEFAULT_COSTS = EncodingCosts()
 _REMEMBERED = 128  # keys per worker: of 42 rows that share nothing, 200 MB when encoded
 _FROM_THE_FRONT = 8  # rows that every worker looks at
 _FROM_MEMORY = 6  # recent keys of a worker; it looks at the first row with each
@@ -47,13 +49,15 @@ class RowQueue:
     A choice looks at about twenty rows, however many rows wait and however many workers ask.
     """
 
-    def __init__(self, *, batched: bool = False) -> None:
+    def __init__(self, *, batched: bool = False, encoding: EncodingCosts = _DEFAULT_COSTS) -> None:
         """Start empty.
 
         Args:
             batched: True if workers generate small outputs of one bucket together.
+            encoding: costs of the model.
         """
         self._batched = batched
+        self._encoding = encoding
         self._rows: OrderedDict[int, _Waiting] = OrderedDict()  # by number
         self._tasks: dict[int, Task] = {}
         self._having: dict[int, deque[_Waiting]] = {}  # by key or bucket; the first one waits
@@ -77,7 +81,7 @@ class RowQueue:
 
     def add(self, task: Task) -> None:
         """Append a row."""
-        row = _Waiting(self._added, affinity_of(task.row, batched=self._batched))
+        row = _Waiting(self._added, affinity_of(task.row, self._encoding, batched=self._batched))
         self._added += 1
         self._num_bytes += task.entry.num_bytes
         self._rows[row.number] = row

@@ -80,7 +80,7 @@ class Dispatcher:
             together=policy.batch_images,
         )
         self._workers = WorkerTable(policy.row_timeout_s, clock)
-        self._fresh = RowQueue(batched=policy.batch_images > 1)
+        self._fresh = RowQueue(batched=policy.batch_images > 1, encoding=policy.encoding)
         self._retries: deque[Task] = deque()
         self._suspects: deque[Task] = deque()
         self._starts = StartWatch(policy, clock)

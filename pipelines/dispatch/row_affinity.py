@@ -7,11 +7,7 @@ from dataclasses import dataclass
 
 from pipelines.rows import ManifestRow
 from pipelines.worker.batch_queue import BATCHED_PIXELS
-
-# TFLOP to encode one with FLUX.1-dev's encoders: T5 on 512 tokens, the VAE at 512x512, SigLIP.
-PROMPT_WORTH = 4.8
-CONTENT_WORTH = 1.1
-STYLE_WORTH = 0.7
+from uso_core.loading.dimensions import EncodingCosts
 
 BUCKET_WORTH = 100.0
 """Outweighs all keys of a row: a full batch saves hundreds of TFLOP on small outputs."""
@@ -31,20 +27,21 @@ class RowAffinity:
     bucket: int | None
 
 
-def affinity_of(row: ManifestRow, *, batched: bool) -> RowAffinity:
+def affinity_of(row: ManifestRow, encoding: EncodingCosts, *, batched: bool) -> RowAffinity:
     """Compute the affinity of a row.
 
     Args:
         row: the manifest row; values inferred from its images are unknown.
+        encoding: costs of the model.
         batched: True if workers generate small outputs of one bucket together.
     """
     parameters = row.parameters
     long_size = 0 if row.content_image is None else parameters.content_long_size
-    keys = {hash(("prompt", row.prompt)): PROMPT_WORTH}
+    keys = {hash(("prompt", row.prompt)): encoding.prompt}
     if long_size:
-        keys[hash(("content", row.content_image, long_size))] = CONTENT_WORTH
+        keys[hash(("content", row.content_image, long_size))] = encoding.content
     for style in row.style_images:
-        keys[hash(("style", style))] = STYLE_WORTH
+        keys[hash(("style", style))] = encoding.style
     width, height, bucket = parameters.width, parameters.height, None
     # An inferred size is about a megapixel: too large for a batch.
     if batched and width and height and width * height <= BATCHED_PIXELS:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipelines.config.cluster import StylizeConfig
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome
+from uso_core.loading.dimensions import EncodingCosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class DispatchPolicy:
     """The numbers of `StylizeConfig` that the dispatcher follows.
 
     `retry_delay_s` is the wait before the second attempt of a row; it doubles with each attempt.
+    `encoding` is what a worker saves by keeping an encoded input.
     """
 
     attempts: int = 3
@@ -24,10 +26,16 @@ class DispatchPolicy:
     max_rows_in_flight: int = 8
     batch_images: int = 1
     retry_delay_s: float = 1.0
+    encoding: EncodingCosts = field(default_factory=EncodingCosts)
 
     @classmethod
-    def from_config(cls, config: StylizeConfig) -> DispatchPolicy:
-        """Make the policy of the configuration's `stylize` section."""
+    def from_config(cls, config: StylizeConfig, encoding: EncodingCosts) -> DispatchPolicy:
+        """Make the policy of a run.
+
+        Args:
+            config: the configuration's `stylize` section.
+            encoding: costs of the run's model.
+        """
         fixed = None if config.rows_in_flight == "auto" else config.rows_in_flight
         return cls(
             attempts=config.attempts,
@@ -38,6 +46,7 @@ class DispatchPolicy:
             rows_in_flight=fixed,
             max_rows_in_flight=config.most_rows_in_flight,
             batch_images=config.batch_images,
+            encoding=encoding,
         )
 
 

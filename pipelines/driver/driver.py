@@ -92,7 +92,9 @@ class Driver:
             StorageError: records or images cannot be written.
             ManifestError: the rest of the manifest cannot be read.
         """
-        policy = DispatchPolicy.from_config(self._prepared.config.stylize)
+        policy = DispatchPolicy.from_config(
+            self._prepared.config.stylize, self._prepared.dimensions.encoding
+        )
         dispatcher = Dispatcher(pool, self._source, policy, on_failure=self._output_guard.look_into)
         give_up_at: float | None = None
         try:

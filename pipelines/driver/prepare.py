@@ -24,8 +24,9 @@ from pipelines.storage.storage import Storage
 from pipelines.telemetry.webhook import Receiver
 from pipelines.worker.sparse_copy import sparse_copy
 from pipelines.worker.spec import StylizerSpec
-from uso_core.loading.dimensions import dimensions_of
-from uso_core.loading.source import ModelSource, describe_model, pin_revisions
+from uso_core.families import family_of
+from uso_core.loading.source import ModelSource
+from uso_core.protocol import Arithmetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class PreparedRun:
     """A run that is ready to start.
 
     Attributes:
+        dimensions: size of the model and cost of its encoders.
         stopwatch: measures settled rows.
         worker_env: environment variables of the actors.
         receiver: the web server that gets the run's events; None: no events are sent.
@@ -46,6 +48,7 @@ class PreparedRun:
     lease: Lease
     run_file: RunFile
     spec: StylizerSpec
+    dimensions: Arithmetic
     stopwatch: Stopwatch
     worker_env: WorkerEnv
     receiver: Receiver | None
@@ -81,9 +84,11 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
         receiver = Receiver.from_config(config.notify)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    source = pin_revisions(sparse_copy(config.model, options))
+    source = sparse_copy(config.model, options)
+    family = family_of(source)
+    source = family.pin(source)
     config = _with_revisions(config, source)
-    card = describe_model(source)
+    card, dimensions = family.describe(source), family.dimensions(source)
     manifest = Manifest.open(config, card)
     output = Storage.at(config.output.path, options, patience_s=config.output.give_up_after_s)
     output.check_writable()
@@ -98,8 +103,9 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
             lease=lease,
             run_file=RunFile(output, facts.run_id, config, card),
             spec=StylizerSpec.from_config(config),
+            dimensions=dimensions,
             stopwatch=Stopwatch(
-                Settings.of(dimensions_of(source), config.model, config.stylize.batch_images),
+                Settings.of(dimensions, config.model, config.stylize.batch_images),
                 card.limits,
             ),
             worker_env=worker_env,
@@ -117,11 +123,8 @@ def _worker_env(env: Mapping[str, str]) -> WorkerEnv:
 
 def _with_revisions(config: RunConfig, source: ModelSource) -> RunConfig:
     """Pin the revisions, so that a branch that moves during the run changes nothing."""
-    revisions = {
-        "base_revision": source.base_revision,
-        "uso_revision": source.uso_revision,
-        "siglip_revision": source.siglip_revision,
-    }
+    names = [f"{name}_revision" for name in ModelSource.WEIGHTS]
+    revisions = {name: getattr(source, name) for name in names}
     return config.model_copy(update={"model": config.model.model_copy(update=revisions)})
 
 

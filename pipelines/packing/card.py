@@ -16,6 +16,8 @@ from pipelines.packing.facts import DrawnFacts
 from pipelines.packing.plan import ShardPlan
 from pipelines.packing.shard import LAYOUTS, shard_pattern
 from pipelines.storage.storage import Storage
+from uso_core.families import family_named
+from uso_core.protocol import About
 
 PATH = "README.md"
 
@@ -93,11 +95,13 @@ def _size_category(images: int) -> str:
 
 def _body(card: Card) -> Iterator[str]:
     rows, images = card.counts.completed, sum(card.plan.images)
-    yield "# Images drawn with USO\n"
+    models = _abouts(card.facts)
+    yield f"# Images drawn with {' and '.join(model.title for model in models)}\n"
+    links = " and ".join(f"[{model.title}]({model.url})" for model in models)
     yield (
-        f"{images:,} images of {rows:,} rows, drawn by "
-        "[USO](https://arxiv.org/abs/2508.18966): from a prompt, a content image, style images, or "
-        "any of them together. The references themselves are not in here.\n"
+        f"{images:,} images of {rows:,} rows, drawn by {links}: from a prompt, a "
+        "content image, style images, or any of them together. The "
+        "references themselves are not in here.\n"
     )
     yield from _how_to_load(card)
     yield from _how_they_were_drawn(card)
@@ -107,9 +111,15 @@ def _body(card: Card) -> Iterator[str]:
     yield (
         "None is set: set `license:` at the top of this file, and remove the line there that says "
         "who made it. What the images may be used for "
-        "depends on the model that drew them (FLUX.1 [dev] is under a Non-Commercial License; the "
-        "USO weights are under Apache-2.0) and on the rights in the references."
+        "depends on the model that drew them "
+        f"({'; '.join(model.licence for model in models)}) and on the rights in the references."
     )
+
+
+def _abouts(facts: DrawnFacts) -> list[About]:
+    """Return what is known of the models' families, each once."""
+    abouts = (family_named(name).about for name, _ in facts.models)
+    return list(dict.fromkeys(abouts)) or [family_named("").about]
 
 
 def _how_to_load(card: Card) -> Iterator[str]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from pipelines.worker.denoising import Denoised
-    from uso_core.model.inputs import BatchKey, PreparedRequest
+    from uso_core.protocol import BatchKey, Prepared
 
 BATCHED_PIXELS = 640 * 640
 """Outputs up to this size are drawn together: one alone does not keep a large GPU busy."""
@@ -48,7 +48,7 @@ class PendingRequest:
         alone: whether it is to be drawn without others.
     """
 
-    prepared: PreparedRequest
+    prepared: Prepared
     seeds: range
     denoised: Denoised | None = None
     drawing: Rendered | None = None

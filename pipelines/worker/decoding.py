@@ -8,13 +8,13 @@ from contextlib import AbstractContextManager
 from pipelines.worker.batch_queue import Rendered
 from pipelines.worker.denoising import Denoised
 from pipelines.worker.device_streams import DeviceStreams, Timing
-from uso_core.pipeline import USOPipeline
+from uso_core.protocol import AnyPipeline
 
 
 class Decoder:
     """Decodes one request at a time; the other threads that call wait."""
 
-    def __init__(self, pipeline: USOPipeline, lanes: DeviceStreams) -> None:
+    def __init__(self, pipeline: AnyPipeline, lanes: DeviceStreams) -> None:
         """Use `pipeline` on the decoding lane; without one, on the drawing lane."""
         self._pipeline = pipeline
         self._stream = lanes.decoding or lanes.drawing

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pipelines.worker.device_streams import Marker, Stream, Timing
-from uso_core.model.conditioning import Conditioning
-from uso_core.model.denoise import Latents
-from uso_core.model.inputs import PreparedRequest
-from uso_core.pipeline import USOPipeline
+from uso_core.protocol import AnyPipeline, Conditioned, Prepared
 
 
 @dataclass(eq=False, slots=True)
@@ -25,14 +22,14 @@ class Denoised:
 
     prompt_truncated: bool
     condition: Timing
-    latents: list[Latents] = field(default_factory=list)
+    latents: list[object] = field(default_factory=list)
     steps: list[Timing] = field(default_factory=list)
 
 
 class Denoiser:
     """Gives requests to the drawing stream. For one thread at a time."""
 
-    def __init__(self, pipeline: USOPipeline, stream: Stream) -> None:
+    def __init__(self, pipeline: AnyPipeline, stream: Stream) -> None:
         """Use `pipeline` on `stream`, which is to be the only one on which it denoises."""
         self._pipeline = pipeline
         self._stream = stream
@@ -53,9 +50,7 @@ class Denoiser:
         if self._ended is not None:
             self._ended.wait()
 
-    def denoise(
-        self, requests: Sequence[tuple[PreparedRequest, range]], most: int
-    ) -> list[Denoised]:
+    def denoise(self, requests: Sequence[tuple[Prepared, range]], most: int) -> list[Denoised]:
         """Give requests of one form to the device.
 
         Args:
@@ -82,8 +77,8 @@ class Denoiser:
                 self._ended = steps.end
         return [denoised for _, denoised in begun]
 
-    def _condition(self, prepared: PreparedRequest) -> tuple[Conditioning, Denoised]:
+    def _condition(self, prepared: Prepared) -> tuple[Conditioned, Denoised]:
         begin = self._stream.mark()
-        conditioning = self._pipeline.condition(prepared)
+        conditioning: Conditioned = self._pipeline.condition(prepared)
         span = Timing(begin, self._stream.mark())
         return conditioning, Denoised(conditioning.prompt_truncated, span)

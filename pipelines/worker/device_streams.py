@@ -13,8 +13,6 @@ from typing import Protocol
 
 import torch
 
-from uso_core.presets import Preset
-
 
 class Marker(Protocol):
     """A point in a stream's work: the end of all that was given to it before."""
@@ -72,19 +70,20 @@ class DeviceStreams:
     decoding: Stream | None = None
 
 
-def device_streams(device: torch.device, preset: Preset) -> DeviceStreams:
-    """The lanes of a device.
+def device_streams(device: torch.device, *, beside: bool) -> DeviceStreams:
+    """Return the streams of a device.
 
-    A CPU gains nothing from two. Where the VAE's weights come from the host layer by layer, so do
-    those of the encoders, by hooks that two threads must not be in at once.
+    Args:
+        device: the device; a CPU gains nothing from a second stream.
+        beside: the model allows decoding beside denoising.
     """
     if device.type != "cuda":
         return DeviceStreams(HostStream())
     drawing = GpuStream(torch.cuda.default_stream(device))
-    if preset.encoders == "host":
+    if not beside:
         return DeviceStreams(drawing)
-    beside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    return DeviceStreams(drawing, GpuStream(beside))
+    second = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return DeviceStreams(drawing, GpuStream(second))
 
 
 class HostStream:

@@ -1,4 +1,4 @@
-"""The model of one worker: weights brought to this node, loaded, compiled.
+"""Loads the model of one worker: weights brought to this node, loaded, compiled if asked for.
 
 Imported when a worker is built, so that the driver's process never loads torch.
 """
@@ -6,56 +6,68 @@ Imported when a worker is built, so that the driver's process never loads torch.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
+from pipelines.config.model import ModelConfig
 from pipelines.worker.gpu_memory import await_free_memory
 from pipelines.worker.model_files import cache_folder, localize
-from uso_core.loading.memory import memory_needed
-from uso_core.pipeline import USOPipeline
+from uso_core.families import family_of
 from uso_core.presets import PRESETS, SMALL_PRESETS
+from uso_core.protocol import AnyPipeline
 from uso_core.runtime.devices import check_device, check_preset
 
-if TYPE_CHECKING:
-    from pipelines.worker.spec import StylizerSpec
 
+def load_pipeline(
+    model: ModelConfig, storage: Mapping[str, Mapping[str, Any]], threads: int
+) -> AnyPipeline:
+    """Load a model on this node's device.
 
-def load_pipeline(spec: StylizerSpec) -> USOPipeline:
-    """The pipeline of one worker: weights brought to this node, loaded, compiled if asked for.
+    Args:
+        model: the weights and how to run them.
+        storage: fsspec options by protocol, secrets resolved.
+        threads: CPU threads for the parts of the model that run there.
 
     Raises:
         CheckpointError: a weight file is missing or does not match the model.
-        StorageError: weights could not be pulled from their URL.
-        GpuFullError: the GPU is too small, or something else is on it.
-        NoSuchDeviceError: PyTorch finds no GPU where one is asked for.
+        StorageError: weights could not be fetched from their URL.
+        GpuFullError: the GPU is too small, or something else is using its memory.
+        NoSuchDeviceError: PyTorch finds no GPU, and one is asked for.
         UnsupportedPresetError: the device cannot run the preset.
     """
-    torch.set_num_threads(spec.torch_threads)
-    name = spec.model.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if spec.model.dtype == "auto":
-        dtype = torch.bfloat16 if name == "cuda" else torch.float32
-    else:
-        dtype = torch.bfloat16 if spec.model.dtype == "bfloat16" else torch.float32
-    device, preset = torch.device(name), spec.model.chosen_preset
+    torch.set_num_threads(threads)
+    device, preset = _device(model), model.chosen_preset
+    dtype = _dtype(model, device)
     check_device(device)
     check_preset(preset, device, dtype)
-    source = localize(spec.model, spec.storage)
+    source = localize(model, storage)
+    family = family_of(source)
     if device.type == "cuda":
         needs: dict[str, int] = {
-            name: memory_needed(source, dtype, PRESETS[name]) for name in SMALL_PRESETS
+            name: family.memory_needed(source, dtype, PRESETS[name]) for name in SMALL_PRESETS
         }
-        await_free_memory(device, memory_needed(source, dtype, preset), presets=needs)
-    attention = spec.model.attention
-    pipeline = USOPipeline.load(
-        source, dtype=dtype, device=device, preset=preset, attention=attention
+        await_free_memory(device, family.memory_needed(source, dtype, preset), presets=needs)
+    pipeline = family.load(
+        source, dtype=dtype, device=device, preset=preset, attention=model.attention
     )
-    if spec.model.compile:
-        # Where torch would put it by itself is emptied when the machine starts. Apart for each
-        # kernel of attention, because torch takes what was compiled for one for another's.
-        folder = cache_folder(spec.model) / "compiled" / attention
+    if model.compile:
+        # torch's own folder is emptied when the machine starts. There is one folder per attention
+        # kernel, because torch would reuse code that it compiled for another kernel.
+        folder = cache_folder(model) / "compiled" / model.attention
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
         pipeline.compile()
     return pipeline
+
+
+def _device(model: ModelConfig) -> torch.device:
+    if model.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(model.device)
+
+
+def _dtype(model: ModelConfig, device: torch.device) -> torch.dtype:
+    if model.dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return torch.bfloat16 if model.dtype == "bfloat16" else torch.float32

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
@@ -23,7 +24,7 @@ from pipelines.storage.faults import fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.local_files import write_file
 from pipelines.storage.urls import is_uri, redact_uri
-from uso_core.loading import layouts
+from uso_core.families import family_in, family_of
 from uso_core.loading.component_files import ComponentFiles, ComponentName, FileListing
 from uso_core.loading.source import LoraFile, ModelSource
 
@@ -81,13 +82,22 @@ def localize_with(fetch: Fetch, config: ModelConfig, options: Options, cache: Pa
         return replace(file, path=local(file.path, _Pull.file))
 
     source = config.source
-    return replace(
-        source,
-        base=local(source.base, lambda pull: pull.folder(_base_components)),
-        uso=local(source.uso, lambda pull: pull.folder(layouts.uso_components)),
-        siglip=local(source.siglip, lambda pull: pull.folder(layouts.siglip_components)),
-        loras=tuple(map(lora, source.loras)),
-    )
+    base = local(source.base, lambda pull: pull.folder(_base_files))
+    source = replace(source, base=base, loras=tuple(map(lora, source.loras)))
+    others = [name for name in ModelSource.WEIGHTS if name != "base"]
+    if not any(is_uri(getattr(source, name)) for name in others):
+        return source
+    family = family_of(source)
+
+    def local_folder(name: str) -> str:
+        return local(getattr(source, name), lambda pull: pull.folder(partial(family.files, name)))
+
+    here: dict[str, Any] = {name: local_folder(name) for name in others}
+    return replace(source, **here)
+
+
+def _base_files(listing: FileListing) -> Mapping[ComponentName, ComponentFiles]:
+    return family_in(listing).files("base", listing)
 
 
 def cache_folder(config: ModelConfig) -> Path:
@@ -95,15 +105,6 @@ def cache_folder(config: ModelConfig) -> Path:
     if config.cache_dir:
         return Path(config.cache_dir).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "uso-batch"
-
-
-def _base_components(listing: FileListing) -> Mapping[ComponentName, ComponentFiles]:
-    components = layouts.base_components(listing, layouts.layout_of(listing))
-    if layouts.holds_uso(listing):
-        components |= layouts.uso_components(listing)
-    if layouts.holds_siglip(listing):
-        components |= layouts.siglip_components(listing, "siglip")
-    return components
 
 
 def fetch_whole(fs: AbstractFileSystem, remote: str, size: int, target: Path) -> None:

@@ -23,8 +23,7 @@ from pipelines.worker.decoding import Decoder
 from pipelines.worker.denoising import Denoised, Denoiser
 from pipelines.worker.device_streams import DeviceStreams, device_streams
 from pipelines.worker.exit import exit_gpu_lost
-from uso_core.model.inputs import BatchKey, PreparedRequest
-from uso_core.pipeline import USOPipeline
+from uso_core.protocol import AnyPipeline, BatchKey, Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ class Renderer:
 
     def __init__(
         self,
-        pipeline: USOPipeline,
+        pipeline: AnyPipeline,
         *,
         batch_images: int = 1,
         lanes: DeviceStreams | None = None,
@@ -60,17 +59,15 @@ class Renderer:
         """
         self._pipeline = pipeline
         self._on_gpu_lost = on_gpu_lost
-        lanes = lanes or device_streams(pipeline.device, pipeline.preset)
+        lanes = lanes or device_streams(pipeline.device, beside=pipeline.can_decode_beside)
         self._turn = DeviceLock()
         self._denoiser = Denoiser(pipeline, lanes.drawing)
         self._decoder = Decoder(pipeline, lanes)
-        # A step cache decides for a whole batch: a picture would depend on its neighbours.
-        has_step_cache = pipeline.preset.cache_threshold is not None
-        self.waiting = BatchQueue(1 if has_step_cache else batch_images)
+        self.waiting = BatchQueue(batch_images if pipeline.can_batch else 1)
         self._most_that_fit: dict[BatchKey, int] = {}
 
     @property
-    def pipeline(self) -> USOPipeline:
+    def pipeline(self) -> AnyPipeline:
         """What draws."""
         return self._pipeline
 
@@ -85,7 +82,7 @@ class Renderer:
         """Whether a request is decoded while the device draws the next ones."""
         return self._decoder.is_beside
 
-    def draw(self, prepared: PreparedRequest, seeds: range) -> Rendered:
+    def draw(self, prepared: Prepared, seeds: range) -> Rendered:
         """Draw one image per seed, when it is this thread's turn.
 
         Raises:

@@ -12,6 +12,7 @@ from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.storage.urls import is_uri
+from uso_core.loading.source import ModelSource
 
 if TYPE_CHECKING:
     from pipelines.config.schema import RunConfig
@@ -47,7 +48,7 @@ class StylizerSpec:
         """
         model, fetch, output = config.model, config.fetch, config.output
         here: dict[str, object] = {
-            name: _absolute(getattr(model, name)) for name in ("base", "uso", "siglip")
+            name: _absolute(getattr(model, name)) for name in ModelSource.WEIGHTS
         }
         here["loras"] = [
             lora.model_copy(update={"path": _absolute(lora.path)}) for lora in model.loras

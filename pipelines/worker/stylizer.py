@@ -10,7 +10,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -29,7 +29,7 @@ from uso_core.request import Parameters, StylizeRequest
 
 if TYPE_CHECKING:
     from pipelines.worker.batch_queue import Rendered
-    from uso_core.pipeline import USOPipeline
+    from uso_core.protocol import AnyPipeline
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +42,12 @@ class Stylizer:
     images until they are stored.
     """
 
-    def __init__(
-        self, spec: StylizerSpec, build: Callable[[StylizerSpec], USOPipeline] | None = None
-    ) -> None:
+    def __init__(self, spec: StylizerSpec, pipeline: AnyPipeline | None = None) -> None:
         """Load the model.
 
         Args:
             spec: what to load, and how to fetch and store.
-            build: makes the pipeline; absent: `pipelines.worker.loading.load_pipeline`.
+            pipeline: used by this object alone; absent: the one that the spec describes.
 
         Raises:
             CheckpointError, StorageError: see `load_pipeline`.
@@ -58,7 +56,9 @@ class Stylizer:
         from pipelines.worker.loading import load_pipeline  # noqa: PLC0415
         from pipelines.worker.renderer import Renderer  # noqa: PLC0415
 
-        self._drawer = Renderer((build or load_pipeline)(spec), batch_images=spec.batch_images)
+        if pipeline is None:
+            pipeline = load_pipeline(spec.model, spec.storage, spec.torch_threads)
+        self._drawer = Renderer(pipeline, batch_images=spec.batch_images)
         self._fetcher = Fetcher(spec.fetch, spec.storage)
         output = Storage.at(spec.output.path, spec.storage, patience_s=spec.output.give_up_after_s)
         self._store = ImageStore(output, spec.output.encoding)

@@ -10,10 +10,27 @@ from safetensors import safe_open
 from uso_core.loading import model_configs, tiny_configs
 from uso_core.loading.component_files import ComponentFiles
 from uso_core.loading.source import ModelSource, find_model, tiny_seed
+from uso_core.model.sizes import GRID
 
+FAMILY = "uso-flux"
 TEXT_TOKENS = 512
 _STYLE_LEVELS = 3
 _STYLE_KEY = "high_embedding_linear.0.weight"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodingCosts:
+    """Cost of encoding one input, in TFLOP; the defaults are those of FLUX.1-dev's encoders.
+
+    Attributes:
+        prompt: T5 on 512 tokens.
+        content: the VAE at 512x512.
+        style: SigLIP.
+    """
+
+    prompt: float = 4.8
+    content: float = 1.1
+    style: float = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +44,28 @@ class Dimensions:
         blocks: number of blocks, double and single.
         style_tokens: tokens that each style adds.
         text_tokens: tokens of a padded prompt.
+        encoding: cost of each kind of input.
+        family: name of the model's family.
     """
 
     hidden: int = 3072
     blocks: int = 57
     style_tokens: int = 192
     text_tokens: int = TEXT_TOKENS
+    encoding: EncodingCosts = EncodingCosts()
+    family: str = FAMILY
+
+    def sequence_length(self, width: int, height: int, content: int, styles: int) -> int:
+        """Return the tokens of the text, of each style, of the output and of the content image.
+
+        Args:
+            width: width of the output in pixels.
+            height: height of the output in pixels.
+            content: side of a square content image as it is encoded, in pixels; 0 without one.
+            styles: number of style images.
+        """
+        output = (width // GRID) * (height // GRID)
+        return self.text_tokens + styles * self.style_tokens + output + (content // GRID) ** 2
 
     def step_flops(self, tokens: int) -> float:
         """Return the floating-point operations of one step over a sequence of `tokens` tokens."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from uso_core.errors import CheckpointError
 from uso_core.loading import layouts
@@ -48,6 +48,9 @@ class ModelSource:
         loras: the user's LoRAs, in the order in which they are merged.
     """
 
+    WEIGHTS: ClassVar[tuple[str, ...]] = ("base", "uso", "siglip")
+    """The fields that hold a location; each but `loras` has a revision, `base_revision` etc."""
+
     base: str
     uso: str = "bytedance-research/USO"
     siglip: str = "google/siglip-so400m-patch14-384"
@@ -63,13 +66,13 @@ class ModelCard:
 
     Attributes:
         name: name for records: a Hub id or the name of a folder, never a whole path.
-        layout: layout of its files.
+        layout: layout of its files; `tiny` for random weights.
         limits: the ranges it accepts.
         fingerprint: hexadecimal; models with different fingerprints generate different images.
     """
 
     name: str
-    layout: Literal["tiny", "original", "diffusers"]
+    layout: str
     limits: Limits
     fingerprint: str
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pipelines.calibration.measurements import Machine
 from pipelines.calibration.shapes import Shape
-from uso_core.loading.dimensions import Dimensions
 from uso_core.presets import EXACT, PRESETS, Preset, PresetName
+from uso_core.protocol import Arithmetic
 
 Basis = Literal["measured", "scaled", "stated"]
 """`measured`: this shape was drawn; `scaled`: from the nearest shape that was; `stated`: from an
@@ -36,7 +36,7 @@ class Speed:
         preset: as configured.
     """
 
-    model: Dimensions
+    model: Arithmetic
     machine: Machine | None
     compiled: bool = False
     preset: Preset = EXACT

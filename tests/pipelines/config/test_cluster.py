@@ -4,6 +4,7 @@ import pytest
 
 from pipelines.config.cluster import StylizeConfig
 from pipelines.dispatch.tasks import DispatchPolicy
+from uso_core.loading.dimensions import EncodingCosts
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,6 @@ def test_a_fixed_number_of_rows_overrides_the_bound_of_auto(
     given: dict[str, int], most: int, fixed: int | None
 ) -> None:
     config = StylizeConfig.model_validate(given)
-    policy = DispatchPolicy.from_config(config)
+    policy = DispatchPolicy.from_config(config, EncodingCosts())
     assert config.most_rows_in_flight == most
     assert (policy.rows_in_flight, policy.max_rows_in_flight) == (fixed, most)

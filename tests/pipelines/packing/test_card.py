@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pytest
 import yaml
 
 from pipelines.ledger.counts import LedgerCounts
@@ -10,6 +12,7 @@ from pipelines.packing.card import Card, render, write_card
 from pipelines.packing.facts import DrawnFacts, Span
 from pipelines.packing.plan import ShardPlan
 from pipelines.storage.storage import Storage
+from tests import second_model
 
 FACTS = DrawnFacts(
     models={("tiny:0 | <b>[x](y)", "exact"): 30},
@@ -39,7 +42,18 @@ def test_it_says_what_was_drawn_how_and_what_failed() -> None:
     assert "3 rows have no image:\n\n- `uri_timeout`: 2\n- `image_corrupt`: 1" in text
     assert "data/train-{00000..00001}-of-00002.tar" in text
     assert "None is set" in text
+    assert "# Images drawn with USO\n" in text
     assert "Non-Commercial" in text
+
+
+def test_it_names_each_family_of_models_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    second_model.install(monkeypatch)
+    names = ("tiny:0", "painted", "my-flux")
+    models = {(name, preset): 1 for name in names for preset in ("exact", "fp8")}
+    text = render(replace(CARD, facts=replace(FACTS, models=models)))
+    assert "# Images drawn with USO and Paint\n" in text
+    assert "[Paint](https://paint.example)" in text
+    assert "Apache-2.0; paint is free)" in text
 
 
 def test_what_is_given_is_no_markup() -> None:

@@ -29,7 +29,6 @@ from tests.pipelines.tiny_models import (
     tiny,
 )
 from tests.pipelines.worker.test_batches import prepared
-from uso_core.presets import EXACT
 
 TWO_LANES = DeviceStreams(HostStream(), HostStream())
 WAIT_S = 30
@@ -110,7 +109,7 @@ def test_while_one_row_is_decoded_the_next_ones_are_denoised() -> None:
 
 
 def test_on_a_cpu_the_next_row_waits_until_this_one_is_decoded() -> None:
-    assert device_streams(torch.device("cpu"), EXACT).decoding is None
+    assert device_streams(torch.device("cpu"), beside=True).decoding is None
     gate = Gate()
     pipeline = Misbehaving(before_decoding=at(0, gate))
     with rows(Renderer(pipeline)) as draw:

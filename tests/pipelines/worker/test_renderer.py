@@ -7,13 +7,10 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
-from pipelines.config.output import OutputConfig
 from pipelines.failures import RowFailedError
 from pipelines.worker.loading import load_pipeline
 from pipelines.worker.renderer import Renderer
-from pipelines.worker.spec import StylizerSpec
 from tests.pipelines.pictures import picture
 from tests.pipelines.tiny_models import (
     Misbehaving,
@@ -23,6 +20,7 @@ from tests.pipelines.tiny_models import (
     tiny,
 )
 from uso_core.model.inputs import PreparedRequest
+from uso_core.pipeline import USOPipeline
 from uso_core.request import StylizeRequest
 
 
@@ -122,12 +120,7 @@ def test_other_errors_pass_through_and_release_the_turn() -> None:
 
 
 def test_loading_settles_device_and_dtype() -> None:
-    spec = StylizerSpec(
-        model=ModelConfig(base="tiny:3", device="cpu"),
-        fetch=FetchConfig(),
-        output=OutputConfig(path="unused"),
-        storage={},
-    )
-    pipeline = load_pipeline(spec)
+    pipeline = load_pipeline(ModelConfig(base="tiny:3", device="cpu"), {}, threads=1)
+    assert isinstance(pipeline, USOPipeline)
     assert (pipeline.device.type, pipeline.dtype) == ("cpu", torch.float32)
     assert Renderer(pipeline).device_name == "cpu"

@@ -17,7 +17,7 @@ from uso_core.loading.source import ModelSource
 from uso_core.model.conditioning import Conditioning
 from uso_core.model.denoise import Latents, OnStep
 from uso_core.pipeline import USOPipeline
-from uso_core.presets import EXACT, PRESETS
+from uso_core.presets import EXACT
 
 pytestmark = pytest.mark.gpu
 
@@ -42,7 +42,7 @@ def draw_all(drawer: Renderer, count: int, *, images: int = 2) -> list[Rendered]
 
 
 def test_decoding_beside_the_next_row_changes_no_byte(pipeline: USOPipeline) -> None:
-    in_turn = DeviceStreams(device_streams(pipeline.device, EXACT).drawing)
+    in_turn = DeviceStreams(device_streams(pipeline.device, beside=True).drawing)
     want = draw_all(Renderer(pipeline, lanes=in_turn), 12)
     drawer = Renderer(pipeline)
     assert drawer.decodes_beside
@@ -72,7 +72,7 @@ def test_times_are_the_devices(pipeline: USOPipeline) -> None:
 
 
 def test_where_weights_come_from_the_host_a_row_is_decoded_in_its_turn() -> None:
-    assert device_streams(torch.device("cuda"), PRESETS["low_vram"]).decoding is None
+    assert device_streams(torch.device("cuda"), beside=False).decoding is None
 
 
 def test_a_lane_follows_a_mark_of_the_other() -> None:

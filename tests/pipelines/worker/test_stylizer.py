@@ -63,7 +63,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
         def make(pipeline: USOPipeline | None = None, **sections: Any) -> Stylizer:
             spec = StylizerSpec.from_config(config_for(tmp_path / "out", **sections))
-            stylizer = Stylizer(spec, build=lambda _: pipeline or tiny())
+            stylizer = Stylizer(spec, pipeline or tiny())
             stack.callback(stylizer.close)
             return stylizer
 
