@@ -1,1 +1,1 @@
-"""16-byte row keys: a sorted index and a set that hold 10⁸ of them."""
+"""16-byte row keys: a sorted index and a set, for up to 10⁸ keys."""

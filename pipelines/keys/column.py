@@ -1,4 +1,4 @@
-"""One column of many rows, in one piece of memory that grows."""
+"""One column of many rows, in one growing block of memory."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _FIRST_ROWS = 1 << 12
 class Column:
     """A growing array.
 
-    One large piece, and not many small ones to be joined, because the memory of a large piece goes
-    back to the system when it is freed; the unused end of a piece takes none.
+    It is one large block instead of many small ones that are joined later, because the memory of a
+    large block returns to the system when it is freed; its unused end takes no memory.
     """
 
     def __init__(self, dtype: npt.DTypeLike) -> None:
@@ -27,7 +27,7 @@ class Column:
         return self._buffer[: self._length]
 
     def extend(self, values: npt.NDArray[Any]) -> None:
-        """Add values at the end."""
+        """Append values."""
         length = self._length + len(values)
         if length > len(self._buffer):
             larger = np.empty(max(length, 2 * len(self._buffer)), self._buffer.dtype)
@@ -37,9 +37,9 @@ class Column:
         self._length = length
 
     def permuted(self, order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """The values in this order, `[n]`; the column is emptied.
+        """Return the values in this order, `[n]`, and empty the column.
 
-        Those of a structured dtype are put in order one field at a time, within the same memory.
+        A structured dtype is reordered one field at a time, within the same memory.
         """
         values = self.values
         if values.dtype.names is None:

@@ -1,7 +1,7 @@
-"""A set of 10⁷ and more row keys in constant memory: all but the last ones are in temporary files.
+"""A set of 10⁷ or more row keys in constant memory: all but the newest keys are in temporary files.
 
-The files are mapped: what is looked up stays in the system's page cache, which gives it back when
-memory is needed for something else. They have no name, so that nothing is left behind.
+The files are memory-mapped: looked-up pages stay in the system's page cache, which gives them back
+when memory is short. The files have no names, so nothing is left behind.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _HALF_BYTES = 8
 
 
 class KeySet:
-    """A growing set of keys: about 10 MB of memory, and 16 bytes a key in the temporary folder.
+    """A growing set of keys: about 10 MB of memory, and 16 bytes per key in the temporary folder.
 
-    New keys stay in a Python set; when it is full they become a file of sorted keys, and files are
-    merged when their sizes come near each other, so that there are few of them. While two are
-    merged, they and the new one take room.
+    New keys collect in a Python set; when it is full, they become a file of sorted keys. Files of
+    similar size are merged, so that there are few of them. During a merge, the two files and the
+    new one take space.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class KeySet:
         return bool(self.has([key])[0])
 
     def has(self, keys: Sequence[bytes]) -> npt.NDArray[np.bool_]:
-        """Which of the keys are here, `[n]`."""
+        """Return a mask of the keys that are present, `[n]`."""
         known = np.array([key in self._recent for key in keys], bool)
         if self._files:
             high, low = halves_of(b"".join(keys))
@@ -52,10 +52,10 @@ class KeySet:
         return known
 
     def add(self, keys: Sequence[bytes]) -> list[bool]:
-        """Add keys; True for each that was not here before, nor earlier among `keys`.
+        """Add keys; return True for each that is new, here and among the earlier `keys`.
 
         Raises:
-            StorageError: the temporary folder is full, or cannot be written.
+            StorageError: the temporary folder is full or not writable.
         """
         new = []
         for key, is_known in zip(keys, self.has(keys).tolist(), strict=True):
@@ -64,24 +64,24 @@ class KeySet:
             if is_new:
                 self._recent.add(key)
         if len(self._recent) >= _RECENT:
-            self._settle_recent()
+            self._flush_recent()
         return new
 
-    def _settle_recent(self) -> None:
+    def _flush_recent(self) -> None:
         high, low = halves_of(b"".join(self._recent))
         order = np.argsort(high)
-        settled = _in_a_file(len(order), [(high[order], low[order])])
+        stored = _in_a_file(len(order), [(high[order], low[order])])
         self._recent.clear()
-        while self._files and should_merge(settled, self._files[-1]):
+        while self._files and should_merge(stored, self._files[-1]):
             larger = self._files.pop()
-            merged = len(larger) + len(settled)
-            settled = _in_a_file(merged, _merged(larger, settled))
-        self._files.append(settled)
+            merged = len(larger) + len(stored)
+            stored = _in_a_file(merged, _merged(larger, stored))
+        self._files.append(stored)
 
 
 def _merged(one: SortedKeys, other: SortedKeys) -> Iterator[tuple[UInt64, UInt64]]:
-    """The keys of both in order, a piece at a time."""
-    # Keys are hashes, so equal shares of their range are about equal shares of the keys.
+    """Yield the keys of both in order, one chunk at a time."""
+    # Keys are hashes, so equal parts of their range hold about equally many keys.
     pieces = 1 + (len(one) + len(other)) // _MERGED_AT_ONCE
     bounds = np.array([2**64 // pieces * piece for piece in range(1, pieces)], np.uint64)
     for in_one, in_other in zip(_cut(one, bounds), _cut(other, bounds), strict=True):
@@ -92,13 +92,13 @@ def _merged(one: SortedKeys, other: SortedKeys) -> Iterator[tuple[UInt64, UInt64
 
 
 def _cut(keys: SortedKeys, bounds: UInt64) -> Iterator[slice]:
-    """Where the keys below the first bound are, those from there below the second, and so on."""
+    """Return the slices of the keys between consecutive bounds."""
     ends = [0, *np.searchsorted(keys.high, bounds).tolist(), len(keys)]
     return (slice(start, end) for start, end in pairwise(ends))
 
 
 def _in_a_file(count: int, pieces: Iterable[tuple[UInt64, UInt64]]) -> SortedKeys:
-    """Keys, given in their order and in pieces, in a file that goes when they do."""
+    """Write keys, given in order and in chunks, to a file that disappears with the result."""
     folder, num_bytes = tempfile.gettempdir(), 2 * _HALF_BYTES * count
     try:
         with tempfile.TemporaryFile(prefix="uso-keys-", dir=folder) as file:
@@ -112,8 +112,8 @@ def _in_a_file(count: int, pieces: Iterable[tuple[UInt64, UInt64]]) -> SortedKey
             mapped = mmap.mmap(file.fileno(), num_bytes, access=mmap.ACCESS_READ)
     except OSError as error:
         reason = (
-            f"cannot hold the ids of the rows, {num_bytes:,} bytes ({error.strerror}); make room "
-            "there, or name another folder in the environment variable TMPDIR"
+            f"cannot hold the ids of the rows, {num_bytes:,} bytes ({error.strerror}); free space "
+            "there, or set the environment variable TMPDIR to another folder"
         )
         raise StorageError(folder, reason, fault_of(error) or "unusable") from error
     halves = np.frombuffer(mapped, np.uint64)

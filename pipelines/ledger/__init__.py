@@ -1,1 +1,1 @@
-"""The records: parts that are written whole, one record per row, and the output's lease."""
+"""The records of an output, one per row, in immutable parts; and the lease on the output."""

@@ -1,9 +1,9 @@
-"""Fewer, larger parts with one record per id.
+"""Compaction: rewrites the parts into fewer, larger ones with one record per id.
 
-Parts that hold a record that does not count are rewritten, and small parts are merged. A part is
-deleted only after the part that replaces it was written and read back, so whatever is cut off at
-any point leaves records that `pipelines.ledger.dedup` sorts out, and the next compaction goes on.
-Memory is bounded by the size of one part.
+Parts with superseded records are rewritten, and small parts are merged. A part is deleted only
+after its replacement has been written and read back. So an interrupted compaction leaves only
+duplicates, which `pipelines.ledger.dedup` resolves, and the next compaction resumes. Memory is
+bounded by the size of one part.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _BATCH_ROWS = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    """A part to be replaced.
+class _OldPart:
+    """A part to replace.
 
     Attributes:
-        keep: which of its rows go on, `[n]`.
+        keep: `[n]`, True for the rows that move to the new part.
     """
 
     part: Part
@@ -52,70 +52,70 @@ class _Source:
 
 
 def is_small(part: Part, num_rows: int) -> bool:
-    """Whether compaction would merge the part with others."""
+    """Return True if compaction would merge the part with others."""
     return num_rows <= MAX_ROWS // 2 and part.num_bytes <= MAX_BYTES // 2
 
 
 def compact_parts(storage: Storage, scan: Scan) -> list[tuple[Part, int]]:
-    """Rewrite what is worth it among the parts of a scan.
+    """Rewrite the parts of a scan that are small or hold superseded records.
 
     Returns:
-        The parts that hold the records now, and the rows of each.
+        The parts that hold the records now, and the number of rows in each.
 
     Raises:
         LedgerError: a part is damaged.
-        PartVanishedError: another process is compacting; nothing is lost, look again.
+        PartVanishedError: another process is compacting; nothing is lost, so scan again.
         StorageError: a part cannot be written or deleted.
     """
     schema = unified_schema(storage, scan.origins)
     untouched: list[tuple[Part, int]] = []
-    sources: list[_Source] = []
+    old_parts: list[_OldPart] = []
     for part, keep in scan.by_part():
         if keep.all() and not is_small(part, len(keep)):
             untouched.append((part, len(keep)))
         else:
-            sources.append(_Source(part, keep))
-    written = [_replace(storage, group, schema) for group in _groups(sources)]
+            old_parts.append(_OldPart(part, keep))
+    written = [_replace(storage, group, schema) for group in _groups(old_parts)]
     return [*untouched, *(part for part in written if part is not None)]
 
 
-def _groups(sources: Sequence[_Source]) -> Iterator[list[_Source]]:
-    """Sources that become one part each, within `MAX_ROWS` and `MAX_BYTES` where they can."""
-    group: list[_Source] = []
+def _groups(old_parts: Sequence[_OldPart]) -> Iterator[list[_OldPart]]:
+    """Group the parts that become one part each, if possible within `MAX_ROWS` and `MAX_BYTES`."""
+    group: list[_OldPart] = []
     rows = num_bytes = 0
-    for source in sources:
-        rows += source.rows
-        num_bytes += source.part.num_bytes
+    for old in old_parts:
+        rows += old.rows
+        num_bytes += old.part.num_bytes
         if group and (rows > MAX_ROWS or num_bytes > MAX_BYTES):
             yield group
-            group, rows, num_bytes = [], source.rows, source.part.num_bytes
-        group.append(source)
+            group, rows, num_bytes = [], old.rows, old.part.num_bytes
+        group.append(old)
     if group:
         yield group
 
 
 def _replace(
-    storage: Storage, group: Sequence[_Source], schema: pa.Schema
+    storage: Storage, group: Sequence[_OldPart], schema: pa.Schema
 ) -> tuple[Part, int] | None:
-    rows = sum(source.rows for source in group)
+    rows = sum(old.rows for old in group)
     if len(group) == 1 and group[0].keep.all():
         return group[0].part, rows
     new: Part | None = None
     if rows:
         new = write_part(storage, _kept_batches(storage, group, schema), schema)
         _read_back(storage, new, rows)
-    for source in group:
-        if new is None or source.part.path != new.path:
-            storage.delete(source.part.path)
+    for old in group:
+        if new is None or old.part.path != new.path:
+            storage.delete(old.part.path)
     logger.info("parts_compacted before=%d rows=%d", len(group), rows)
     return None if new is None else (new, rows)
 
 
 def _kept_batches(
-    storage: Storage, group: Sequence[_Source], schema: pa.Schema
+    storage: Storage, group: Sequence[_OldPart], schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
-    for source in group:
-        for batch in kept_batches(storage, source.part, source.keep, None, _BATCH_ROWS):
+    for old in group:
+        for batch in kept_batches(storage, old.part, old.keep, None, _BATCH_ROWS):
             yield conformed(batch, schema)
 
 

@@ -1,4 +1,4 @@
-"""How many rows are recorded, and how."""
+"""Counts of the recorded rows, by outcome."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pipelines.ledger.row_state import StateCodes
 
 @dataclass(frozen=True, slots=True)
 class FailureExample:
-    """One failed row, to show what a code means.
+    """One failed row, to illustrate a failure code.
 
     Attributes:
-        row_id: of the row.
-        message: of its failure.
+        row_id: id of the row.
+        message: message of its failure.
     """
 
     row_id: str
@@ -24,13 +24,13 @@ class FailureExample:
 
 @dataclass(frozen=True, slots=True)
 class LedgerCounts:
-    """How many rows are recorded, one record per id.
+    """Numbers of recorded rows, one record per id.
 
     Attributes:
-        completed: rows.
-        failed: rows.
-        failed_by_code: rows by failure code, most frequent first.
-        examples: one failed row by failure code.
+        completed: number of completed rows.
+        failed: number of failed rows.
+        failed_by_code: number of failed rows by failure code, most frequent first.
+        examples: one failed row for each failure code.
     """
 
     completed: int
@@ -42,7 +42,7 @@ class LedgerCounts:
 def count_states(
     rows_by_state: Mapping[int, int], codes: StateCodes, examples: Mapping[str, FailureExample]
 ) -> LedgerCounts:
-    """The counts of rows by state, in words; examples of codes that no row has are left out."""
+    """Convert row counts by state to `LedgerCounts`; examples of codes without rows are dropped."""
     by_code: Counter[str] = Counter()
     completed = 0
     for state, rows in rows_by_state.items():

@@ -1,11 +1,11 @@
-"""The rule that says which record counts where an id has several.
+"""The rule that selects the winning record of an id that has several.
 
-The later `created_at` wins; of two at the same time the completed one wins over the failed one; of
-two that are alike in that, the one in the part with the greater name (and, in a part, the later
-row). Every reader of records goes by this function: opening, counting, iterating, compacting.
+The latest `created_at` wins. At the same time, a completed record wins over a failed one; if that
+is equal too, the record in the part with the greater name wins, and within a part the later row.
+Every reader of records uses this function: opening, counting, iterating, compacting.
 
-Several records for an id are normal: a failed row that was tried again, a changed row that was
-drawn again, two drivers that did not know of each other, a compaction that was killed half-way.
+Several records of an id are normal: a failed row was retried, a changed row was generated again,
+two drivers did not know of each other, or a compaction was killed half-way.
 """
 
 from __future__ import annotations
@@ -23,23 +23,20 @@ def winning_rows(
     completed: npt.NDArray[np.bool_],
     position: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.bool_]:
-    """True for one row of each key.
+    """Return True for the winning row of each key, `[n]`.
 
     Args:
-        high: `[n]`, the first halves of the rows' keys, sorted.
-        low: `[n]`, the second halves.
+        high: `[n]`, first halves of the rows' keys, sorted.
+        low: `[n]`, second halves.
         created_at: `[n]`, in any unit.
         completed: `[n]`.
-        position: `[n]`, where the row is: by the names of the parts, then in its part.
-
-    Returns:
-        `[n]`.
+        position: `[n]`, order of the rows: by the name of their part, then within the part.
     """
-    counts = np.ones(len(high), bool)
+    wins = np.ones(len(high), bool)
     same = high[1:] == high[:-1]
     if not same.any():
-        return counts
-    # Only rows that share the first half of their key can be of one id: few, as a rule.
+        return wins
+    # Only rows that share the first half of their key can have the same id; usually few do.
     shares = np.zeros(len(high), bool)
     shares[1:] |= same
     shares[:-1] |= same
@@ -49,5 +46,5 @@ def winning_rows(
     ]
     last = np.ones(len(rows), bool)
     last[:-1] = (high[rows[1:]] != high[rows[:-1]]) | (low[rows[1:]] != low[rows[:-1]])
-    counts[rows] = last
-    return counts
+    wins[rows] = last
+    return wins

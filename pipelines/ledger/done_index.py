@@ -1,4 +1,4 @@
-"""What is recorded of each row, by the key of its id: 33 bytes for a row of an earlier run."""
+"""The recorded state of each row, by the key of its id: 33 bytes per row of an earlier run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pipelines.ledger.scan import Scan
 
 
 class DoneIndex:
-    """The rows that were on record when a scan was made; those recorded since are only counted.
+    """The rows on record when a scan was made; rows recorded since then are only counted.
 
-    It takes no memory for the latter, because a run looks a row up before it works on it, and
-    records it once: nobody asks for it again.
+    New rows take no memory: a run looks up a row before it works on it, records it once, and never
+    asks for it again.
     """
 
     def __init__(self, scan: Scan) -> None:
@@ -28,11 +28,11 @@ class DoneIndex:
 
     @property
     def rows_by_state(self) -> dict[int, int]:
-        """How many rows are in each state, those recorded since the scan among them."""
+        """Number of rows in each state, including rows recorded since the scan."""
         return dict(self._rows_by_state)
 
     def lookup(self, row_ids: Sequence[str]) -> list[Recorded | None]:
-        """What was recorded of each row when the scan was made; None: nothing."""
+        """Return each row's record at the time of the scan; None if it had none."""
         at = self._find(row_ids)
         rows = np.flatnonzero(at >= 0)
         found: list[Recorded | None] = [None] * len(at)
@@ -42,14 +42,14 @@ class DoneIndex:
         return found
 
     def done_rows(self, *, retry_failed: bool) -> DoneRows:
-        """For one pass over the manifest, the rows to leave out; see `DoneRows`."""
+        """Return the rows to skip in one pass over the manifest; see `DoneRows`."""
         return DoneRows(self._earlier, retry_failed=retry_failed)
 
     def count(self, row_ids: Sequence[str], states: States) -> int:
-        """Count new records, `[n]`, of rows that were not counted here before.
+        """Count new records, `[n]`, of rows that have not been counted here before.
 
         Returns:
-            How many of them replace one that was there when the scan was made.
+            The number of them that replace a record of the scan.
         """
         at = self._find(row_ids)
         replaced = self._earlier.payload[at[at >= 0]]
@@ -58,7 +58,7 @@ class DoneIndex:
         return len(replaced)
 
     def forget_rows(self) -> None:
-        """Free the memory: what is left are the counts, and any other call is an error."""
+        """Free the memory: the counts remain, and any other call is an error."""
         del self._earlier
 
     def _find(self, row_ids: Sequence[str]) -> npt.NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Which manifest rows a run can leave out unseen: those recorded as done, as they are now."""
+"""Manifest rows that a run can skip without parsing them: unchanged and already done."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from pipelines.ledger.row_state import is_final
 
 
 class DoneRows:
-    """The records that there were when a pass over the manifest began; 1 byte a row.
+    """The records that existed when a pass over the manifest began; 1 byte per row.
 
-    Each of them stands for one row of the manifest: a second one with the same id is none that may
-    be left out.
+    Each record stands for one row of the manifest: a second row with the same id must not be
+    skipped.
 
     Args:
-        recorded: with payloads of `row_state.STATE_DTYPE`.
-        retry_failed: whether no failed row counts as done; else those do that are not retryable.
+        recorded: keys with payloads of `row_state.STATE_DTYPE`.
+        retry_failed: True if no failed row is done; otherwise failures that are not retryable are.
     """
 
     def __init__(self, recorded: SortedKeys, *, retry_failed: bool) -> None:
         self._recorded = recorded
         self._retry_failed = retry_failed
-        self._left_out = np.zeros(len(recorded), bool)
+        self._skipped = np.zeros(len(recorded), bool)
 
     def candidates(
         self, high: UInt64, low: UInt64, digests: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
-        """For each row of a batch, the record by which it may be left out, `[n]`; -1: none.
+        """Find, for each row of a batch, the record that allows skipping it, `[n]`; -1 without one.
 
-        That is a record that is done and has the row's digest; no row before may have been left out
-        by it, and none of the batch before may have the same id.
+        Such a record is done and has the row's digest. No earlier row has been skipped because of
+        it, and no earlier row of the batch has the same id.
 
         Args:
-            high: `[n]`, the first halves of the rows' keys.
-            low: `[n]`, the second halves.
-            digests: `[n]`, the rows' source digests; 0: none.
+            high: `[n]`, first halves of the rows' keys.
+            low: `[n]`, second halves.
+            digests: `[n]`, source digests of the rows; 0 for a row without one.
         """
         at = self._recorded.find(high, low)
         rows = np.flatnonzero(at >= 0)
@@ -45,16 +45,16 @@ class DoneRows:
         records = self._recorded.payload[at[rows]]
         fits = (records["source"] == digests[rows]) & (digests[rows] != 0)
         fits &= is_final(records["state"], retry_failed=self._retry_failed)
-        fits &= ~self._left_out[at[rows]]
+        fits &= ~self._skipped[at[rows]]
         found = np.full(len(at), -1, np.int64)
         found[rows[fits]] = at[rows[fits]]
         return found
 
     def skip(self, records: npt.NDArray[np.int64]) -> None:
-        """Take note that rows are left out by these records, as `candidates` gave them."""
-        self._left_out[records] = True
+        """Note that the rows of these records, returned by `candidates`, are skipped."""
+        self._skipped[records] = True
 
     def has_skipped(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
-        """Whether a row with this key was left out, `[n]`."""
+        """Return a mask of the keys whose row has been skipped, `[n]`."""
         at = self._recorded.find(high, low)
-        return (at >= 0) & self._left_out[at] if len(self._left_out) else np.zeros(len(at), bool)
+        return (at >= 0) & self._skipped[at] if len(self._skipped) else np.zeros(len(at), bool)

@@ -1,4 +1,4 @@
-"""The records of a run that goes on, counted again and again: a part is read once."""
+"""Follows the records of a running run: counts them repeatedly, and reads each part once."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _ATTEMPTS = 5
 
 
 class LedgerFollower:
-    """Counts the records of an output, one per id; 25 bytes a row.
+    """Counts the records of an output, one per id; 25 bytes per row.
 
-    Which of several records of an id counts is decided as in `pipelines.ledger.dedup`; of two that
-    were made in the same microsecond and have failed both, either may.
+    Duplicates are resolved as in `pipelines.ledger.dedup`, except that either of two failed records
+    from the same microsecond may win.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -36,10 +36,10 @@ class LedgerFollower:
         self._seen: frozenset[str] = frozenset()
 
     def poll(self) -> LedgerCounts:
-        """Read what has come since the last call, and count all; without examples.
+        """Read the parts that are new since the last call; return all counts, without examples.
 
         Raises:
-            LedgerError: a part is damaged, or is none of ours.
+            LedgerError: a part is damaged, or `records/` holds a foreign file.
             StorageError: the records cannot be read.
         """
         for _ in range(_ATTEMPTS):
@@ -48,7 +48,7 @@ class LedgerFollower:
             try:
                 self._read([part for part in parts if part.path not in self._seen])
             except PartVanishedError:
-                continue  # compacted meanwhile: its rows are in a new part
+                continue  # compacted in the meantime: its rows are in a new part
             return count_states(self._rows_by_state, self._codes, {})
         reason = "parts vanish as soon as they are listed; do not remove records during a run"
         raise LedgerError(self._storage.uri(FOLDER), reason)
@@ -63,19 +63,19 @@ class LedgerFollower:
         payload = np.zeros(len(columns), _DTYPE)
         payload["created_at"] = columns["created_at"].cast(pa.int64()).to_numpy()
         payload["state"] = self._codes.encode(columns["status"], columns["error"])
-        latest = {  # of each key, the row that counts: the last one
+        latest = {  # the winning row of each key: the last one
             joined[KEY_BYTES * row : KEY_BYTES * (row + 1)]: row
             for row in np.argsort(_rank(payload), kind="stable").tolist()
         }
         keys, payload = list(latest), payload[list(latest.values())]
         known, before = self._table.get(keys)
-        counts = ~known | (_rank(payload) >= _rank(before))
-        self._rows_by_state.subtract(before["state"][known & counts].tolist())
-        self._rows_by_state.update(payload["state"][counts].tolist())
-        changed = np.flatnonzero(counts)
+        wins = ~known | (_rank(payload) >= _rank(before))
+        self._rows_by_state.subtract(before["state"][known & wins].tolist())
+        self._rows_by_state.update(payload["state"][wins].tolist())
+        changed = np.flatnonzero(wins)
         self._table.put([keys[row] for row in changed.tolist()], payload[changed])
 
 
 def _rank(payload: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
-    """Grows with the time, then with success, `[n]`."""
+    """Return a rank that grows with the time, then with success, `[n]`."""
     return np.asarray(2 * payload["created_at"] + is_completed(payload["state"]))

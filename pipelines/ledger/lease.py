@@ -1,7 +1,8 @@
-"""One driver per output: an object with a heartbeat that a second driver sees.
+"""One driver per output: an object with a heartbeat, which a second driver watches.
 
-The lease saves work and keeps messages clear; the ledger stays correct without it, so it needs no
-conditional writes and nobody's clock: a second driver only watches whether the heartbeat moves.
+The lease prevents duplicate work and gives clear messages. The ledger stays correct without it, so
+it needs neither conditional writes nor synchronised clocks: a second driver only checks that the
+heartbeat moves.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
@@ -23,20 +25,21 @@ from pipelines.storage.storage import Storage
 logger = logging.getLogger(__name__)
 
 LEASE_PATH = "run/lease.json"
-_SAME_START_S = 10  # a process's start is known by the wall clock, which may have been set since
+_SAME_START_S = 10  # tolerance: start times use the wall clock, which may have been adjusted
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What a driver says of itself.
+    """The content of the lease, written by its holder.
 
     Attributes:
-        run_id: of its run.
-        host: where it runs.
-        machine: among whose processes `pid` is one; containers on one host differ in it.
-        pid: its process there.
-        started: when that process started, in seconds since the epoch; a pid may be used again.
-        beat: counts up while the driver lives.
+        run_id: id of the driver's run.
+        host: host name of the driver.
+        machine: identifies the set of processes that `pid` belongs to; containers on one host
+            differ in it.
+        pid: process id of the driver.
+        started: start time of that process, in seconds since the epoch, because pids are reused.
+        beat: increases while the driver is alive.
     """
 
     run_id: str
@@ -48,23 +51,23 @@ class Heartbeat:
 
     @classmethod
     def of_this_process(cls, run_id: str) -> Heartbeat:
-        """The first heartbeat of a driver in this process."""
+        """Return the first heartbeat of a driver in this process."""
         process = psutil.Process()
         return cls(run_id, socket.gethostname(), _machine(), process.pid, process.create_time())
 
     @property
     def driver(self) -> Heartbeat:
-        """Which driver this is, whatever the beat."""
+        """Identity of the driver: the heartbeat without its count."""
         return replace(self, beat=0)
 
     @property
-    def words(self) -> str:
-        """Who it is, for a message."""
+    def description(self) -> str:
+        """Description of the driver for messages."""
         return f"run {self.run_id}, process {self.pid} on {self.host}"
 
     @property
     def is_dead(self) -> bool:
-        """True where this process can tell that the driver has ended: it ran on this machine."""
+        """True if the driver ran on this machine and its process has ended."""
         if self.machine != _machine():
             return False
         try:
@@ -76,39 +79,47 @@ class Heartbeat:
 
 
 class Lease:
-    """Held while inside; refreshed by a thread.
+    """The lease on an output, held inside a `with` block and refreshed by a thread.
 
     Args:
         storage: the output folder.
-        run_id: of the run that wants it.
+        run_id: id of the run that wants it.
         heartbeat_s: seconds between two heartbeats.
-        stale_s: seconds without one after which another driver counts as dead.
-
-    Attributes:
-        lost: another driver has taken the lease over: stop committing.
+        stale_s: seconds without a heartbeat after which another driver is considered dead.
+        clock: seconds, monotonic.
+        sleep: waits the given number of seconds.
     """
 
     def __init__(
-        self, storage: Storage, run_id: str, *, heartbeat_s: float = 10, stale_s: float = 30
+        self,
+        storage: Storage,
+        run_id: str,
+        *,
+        heartbeat_s: float = 10,
+        stale_s: float = 30,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._storage = storage
         self._mine = Heartbeat.of_this_process(run_id)
         self._heartbeat_s = heartbeat_s
         self._stale_s = stale_s
+        self._clock = clock
+        self._sleep = sleep
         self._ended = threading.Event()
         self._lost = threading.Event()
-        self._thread = threading.Thread(target=self._refresh, name="lease", daemon=True)
+        self._thread = threading.Thread(target=self._keep_refreshing, name="lease", daemon=True)
 
     @property
     def lost(self) -> bool:
-        """Whether another driver has taken the lease over."""
+        """True if another driver has taken over the lease: stop committing."""
         return self._lost.is_set()
 
     def __enter__(self) -> Lease:
-        """Take the lease, waiting up to `stale_s` to see whether its holder is alive.
+        """Take the lease, after watching its holder for up to `stale_s` for a heartbeat.
 
         Raises:
-            LeaseHeldError: it is.
+            LeaseHeldError: the holder is alive.
             StorageError: the lease cannot be read or written.
         """
         holder = read_holder(self._storage)
@@ -124,11 +135,11 @@ class Lease:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the lease back, if it can be; one that is left behind goes stale."""
+        """Give the lease back if possible; a lease that is left behind goes stale."""
         self._ended.set()
         self._thread.join(timeout=self._heartbeat_s)
         if self._thread.is_alive():
-            logger.warning("lease_left_behind error='the last heartbeat is still under way'")
+            logger.warning("lease_left_behind error='the last heartbeat is still in progress'")
             return
         try:
             holder = read_holder(self._storage)
@@ -138,33 +149,37 @@ class Lease:
             logger.warning("lease_left_behind error=%s", fault)
 
     def _watch(self, holder: Heartbeat) -> None:
-        # A warning, because nothing else is seen of a run that waits here.
-        logger.warning("lease_watched holder=%r for_s=%g", holder.words, self._stale_s)
-        give_up_at = time.monotonic() + self._stale_s
-        while time.monotonic() < give_up_at:
-            time.sleep(min(1, self._heartbeat_s / 2))
+        # A warning, because a run that waits here shows nothing else.
+        logger.warning("lease_watched holder=%r for_s=%g", holder.description, self._stale_s)
+        give_up_at = self._clock() + self._stale_s
+        while self._clock() < give_up_at:
+            self._sleep(min(1, self._heartbeat_s / 2))
             now = read_holder(self._storage)
             if now is None:
                 return
             if now != holder:
-                raise LeaseHeldError(self._storage.uri(LEASE_PATH), now.words)
+                raise LeaseHeldError(self._storage.uri(LEASE_PATH), now.description)
 
-    def _refresh(self) -> None:
-        while not self._ended.wait(self._heartbeat_s) and not self.lost:
-            self._refresh_once()
+    def refresh(self) -> None:
+        """Write the next heartbeat, unless another driver has taken over the lease.
 
-    def _refresh_once(self) -> None:
+        The thread of the lease calls this every `heartbeat_s`.
+        """
         try:
             holder = read_holder(self._storage)
             if holder is None or holder.driver == self._mine.driver:
                 self._beat()
             else:
-                logger.error("lease_lost to=%r", holder.words)
+                logger.error("lease_lost to=%r", holder.description)
                 self._lost.set()
         except StorageError as fault:
-            # Committing meets the same fault; should another driver take over meanwhile, the next
-            # heartbeat that gets through sees it.
+            # Commits meet the same fault. If another driver takes over in the meantime, the next
+            # heartbeat that gets through notices.
             logger.warning("heartbeat_failed error=%s", fault)
+
+    def _keep_refreshing(self) -> None:
+        while not self._ended.wait(self._heartbeat_s) and not self.lost:
+            self.refresh()
 
     def _beat(self) -> None:
         self._mine = replace(self._mine, beat=self._mine.beat + 1)
@@ -172,7 +187,7 @@ class Lease:
 
 
 def read_holder(storage: Storage) -> Heartbeat | None:
-    """The last heartbeat of the driver that holds an output's lease; None where it is free.
+    """Read the last heartbeat of the driver that holds an output's lease; None if it is free.
 
     Raises:
         StorageError: the lease cannot be read.
@@ -184,17 +199,17 @@ def read_holder(storage: Storage) -> Heartbeat | None:
             return None
         raise
     try:
-        said = json.loads(content)
-        return Heartbeat(**{f.name: said[f.name] for f in fields(Heartbeat)})
+        fields_read = json.loads(content)
+        return Heartbeat(**{f.name: fields_read[f.name] for f in fields(Heartbeat)})
     except (ValueError, TypeError, KeyError):
         logger.warning("lease_unreadable uri=%s", storage.uri(LEASE_PATH))
         return None
 
 
 def _machine() -> str:
-    """Names the set of processes among which a pid means one process."""
+    """Return a name for the set of processes in which a pid is unique."""
     boot_id = Path("/proc/sys/kernel/random/boot_id")
     if not boot_id.exists():
         return socket.gethostname()
-    # A container has pids of its own, maybe under its host's name.
+    # A container has its own pids, possibly under its host's name.
     return f"{boot_id.read_text().strip()}/{Path('/proc/self/ns/pid').readlink()}"

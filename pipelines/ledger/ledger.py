@@ -1,8 +1,8 @@
 """The ledger: one record per row, in Parquet parts that are written whole and never changed.
 
-A row is done when, and only when, its record is there. Every part is one atomic write; nothing here
-needs a rename, an append or a lock on the store. Which record counts where an id has several is
-said in `pipelines.ledger.dedup`; how parts are kept few, in `pipelines.ledger.compaction`.
+A row is done if and only if its record exists. Every part is one atomic write; nothing here needs
+a rename, an append or a lock in the store. `pipelines.ledger.dedup` resolves several records of an
+id; `pipelines.ledger.compaction` keeps the parts few.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_MOST_SMALL_PARTS = 128
+_MAX_SMALL_PARTS = 128
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
 
 
 class Ledger:
-    """The records of one output, as its one driver sees them; safe to use from several threads."""
+    """The records of one output, as its only driver sees them; thread-safe."""
 
     def __init__(self, storage: Storage, schema: pa.Schema, scan: Scan) -> None:
         """Use `open`."""
@@ -60,7 +60,7 @@ class Ledger:
         self._index = DoneIndex(scan)
         self._examples = dict(scan.examples)
         self._next_stamp = _EPOCH + timedelta(microseconds=scan.latest_us + 1)
-        self._superseded = bool((~scan.counts).any())
+        self._superseded = bool((~scan.wins).any())
         sized = zip(scan.parts, scan.num_rows, strict=True)
         self._small = {part.path: part for part, rows in sized if is_small(part, rows)}
         self._count_lock = threading.Lock()
@@ -68,14 +68,15 @@ class Ledger:
 
     @classmethod
     def open(cls, storage: Storage, schema: pa.Schema) -> Ledger:
-        """Read what is recorded; leftovers of a writer that was killed are removed.
+        """Read the existing records; leftovers of a killed writer are removed.
 
         Args:
             storage: the output folder.
-            schema: of the records that will be appended.
+            schema: schema of the records to append.
 
         Raises:
-            LedgerError: a part is damaged, is none of ours, or has a column of another type.
+            LedgerError: a part is damaged, `records/` holds a foreign file, or a column has another
+                type.
             StorageError: the records cannot be read.
         """
         storage.remove_leftovers(FOLDER)
@@ -85,30 +86,30 @@ class Ledger:
 
     @classmethod
     def view(cls, storage: Storage, schema: pa.Schema) -> Ledger:
-        """As `open`, for looking only: nothing is removed, and a run may be at work meanwhile."""
+        """Open the ledger read-only: nothing is removed, and a run may be writing to it."""
         return cls(storage, schema, scan_ledger(storage))
 
     def lookup(self, row_ids: Sequence[str]) -> list[Recorded | None]:
-        """What was recorded of each row when the ledger was opened; None: nothing."""
+        """Return each row's record when the ledger was opened; None if it had none."""
         return self._index.lookup(row_ids)
 
     def done_rows(self, *, retry_failed: bool) -> DoneRows:
-        """For one pass over the manifest, the rows that it may leave out; see `DoneRows`."""
+        """Return the rows to skip in one pass over the manifest; see `DoneRows`."""
         return self._index.done_rows(retry_failed=retry_failed)
 
     def stamp(self) -> datetime:
-        """The time for a new record: later than that of any record which it may replace.
+        """Return the time for a new record: later than any record that it may replace.
 
-        An earlier run may have been made with a clock that was ahead of this one.
+        An earlier run may have used a clock that was ahead of this one.
         """
         return max(datetime.now(timezone.utc), self._next_stamp)
 
     def append(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Commit records, in the shape of the schema, as one part: all of them or none.
+        """Commit records, which match the schema, as one part: all or nothing.
 
         Args:
-            records: of rows that were not appended since the ledger was opened: a second record
-                of such a row is stored, but `counts` counts both.
+            records: records of rows that have not been appended since the ledger was opened; a
+                second record of such a row is stored, but `counts` counts both.
 
         Raises:
             StorageError: the part cannot be written; nothing has changed.
@@ -119,37 +120,37 @@ class Ledger:
         with self._write_lock:
             part = write_part(self._storage, table.to_batches(), self._schema)
             with self._count_lock:
-                self._note(table)
+                self._count_appended(table)
             if is_small(part, table.num_rows):
                 self._small[part.path] = part
 
     def forget_rows(self) -> None:
-        """Free what is known of single rows: from now on none is looked up, nor appended.
+        """Free the memory for single rows: from now on, rows can be neither looked up nor appended.
 
-        Packing and compacting look at all records, and take about as much memory as `open` did.
+        Packing and compacting read all records, and take about as much memory as `open` did.
         """
         self._index.forget_rows()
 
     def counts(self) -> LedgerCounts:
-        """How many rows are recorded, of earlier runs too."""
+        """Return the numbers of recorded rows, including earlier runs."""
         with self._count_lock:
             return count_states(self._index.rows_by_state, self._index.codes, self._examples)
 
     @property
     def needs_compaction(self) -> bool:
-        """Whether there are so many small parts that `compact_small` is worth it by now."""
-        return len(self._small) > _MOST_SMALL_PARTS
+        """True if there are enough small parts for `compact_small` to be worth it."""
+        return len(self._small) > _MAX_SMALL_PARTS
 
     def compact_small(self) -> None:
-        """Merge the small parts: cheap, however long the ledger is. Raises what `compact` does."""
+        """Merge the small parts: cheap for any ledger. Raises the same errors as `compact`."""
         with self._write_lock:
             self._compact(self._small_parts())
 
     def compact(self) -> None:
         """Leave exactly one record per id, in few parts.
 
-        What is cut off at any point is gone on with by the next compaction. Where another process
-        compacts at the same time, it is left to do so.
+        Safe to interrupt at any point; the next compaction resumes. If another process compacts at
+        the same time, this one stops.
 
         Raises:
             LedgerError: a part is damaged.
@@ -169,7 +170,7 @@ class Ledger:
             left = compact_parts(self._storage, scan_parts(self._storage, parts))
         except PartVanishedError as error:
             logger.warning("compaction_skipped vanished_part=%s", error)
-            # What is known of the parts is out of date: the next full compaction lists them.
+            # The known parts are out of date: the next full compaction lists them again.
             self._small.clear()
             self._superseded = True
             return False
@@ -178,14 +179,14 @@ class Ledger:
         self._small |= {part.path: part for part, rows in left if is_small(part, rows)}
         return True
 
-    def _note(self, table: pa.Table) -> None:
+    def _count_appended(self, table: pa.Table) -> None:
         columns = table.to_batches()[0]
         states = states_of(columns, self._index.codes)
         row_ids = columns["id"].to_pylist()
         if self._index.count(row_ids, states):
             self._superseded = True
-        again = set(row_ids)
-        for code in [code for code, old in self._examples.items() if old.row_id in again]:
+        appended = set(row_ids)
+        for code in [code for code, old in self._examples.items() if old.row_id in appended]:
             del self._examples[code]
         for row in np.flatnonzero(~is_completed(states["state"])).tolist():
             error = columns["error"][row].as_py()
@@ -196,26 +197,26 @@ class Ledger:
 def iter_records(
     storage: Storage, columns: Sequence[str] | None = None, *, batch_rows: int = 8192
 ) -> Iterator[pa.RecordBatch]:
-    """All records, one per id, a batch at a time; needs no cluster and no driver.
+    """Yield all records in batches, one record per id; needs neither a cluster nor a driver.
 
     Args:
         storage: the output folder.
-        columns: those wanted, in this order; None: all.
-        batch_rows: most rows of a batch.
+        columns: columns to read, in this order; None: all.
+        batch_rows: maximum rows per batch.
 
     Raises:
-        LedgerError: a part is damaged, no record has such a column, or a run has compacted the
-            records meanwhile.
+        LedgerError: a part is damaged, a column does not exist, or a run has compacted the records
+            in the meantime.
         StorageError: the records cannot be read.
     """
     yield from Records(storage).batches(columns, batch_rows=batch_rows)
 
 
 def count_records(storage: Storage) -> LedgerCounts:
-    """How many rows are recorded, one record per id; needs no cluster and no driver.
+    """Count the recorded rows, one record per id; needs neither a cluster nor a driver.
 
     Raises:
         LedgerError: a part is damaged.
         StorageError: the records cannot be read.
     """
-    return scan_ledger(storage).tally()
+    return scan_ledger(storage).counts()

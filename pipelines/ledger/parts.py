@@ -1,4 +1,4 @@
-"""The ledger's parts: immutable Parquet files under `records/`, each written in one piece."""
+"""The ledger's parts: immutable Parquet files in `records/`, each written in one operation."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ from pipelines.storage.storage import Storage
 
 FOLDER = "records"
 _PART_NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
-_WHOLE_BYTES = 8 * 2**20  # a part up to this size is read with one request
+_WHOLE_BYTES = 8 * 2**20  # parts up to this size are read in one request
 _COMPRESSION = "zstd"
-_ADDED_LATER = {"source_digest", "style_weights"}  # records without these columns are read, too
+_ADDED_LATER = {
+    "source_digest",
+    "style_weights",
+}  # records without these columns are still accepted
 
 
 class PartVanishedError(Exception):
-    """A part that was listed is gone: another process has compacted. List again."""
+    """A listed part is gone because another process has compacted; list again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Part:
     """One file of records.
 
     Attributes:
-        path: relative to the output.
+        path: path relative to the output.
         num_bytes: its size.
     """
 
@@ -44,10 +47,10 @@ class Part:
 
 
 def list_parts(storage: Storage) -> list[Part]:
-    """All parts, in the order of their names.
+    """List all parts, sorted by name.
 
     Raises:
-        LedgerError: there is a file in `records/` that is none of ours.
+        LedgerError: `records/` holds a foreign file.
     """
     parts = []
     for path, num_bytes in storage.sizes(FOLDER).items():
@@ -62,11 +65,11 @@ def list_parts(storage: Storage) -> list[Part]:
 
 
 def open_part(storage: Storage, part: Part) -> pq.ParquetFile:
-    """The part, its footer read and its columns checked.
+    """Open a part, read its footer and check its columns.
 
     Raises:
-        LedgerError: it is not a whole Parquet file of records.
-        PartVanishedError: it is not there any more.
+        LedgerError: it is not a complete Parquet file of records.
+        PartVanishedError: it no longer exists.
     """
     with readable(storage, part):
         source: io.BytesIO | RangedFile = (
@@ -77,14 +80,15 @@ def open_part(storage: Storage, part: Part) -> pq.ParquetFile:
         file = pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True)
     missing = RECORD_NAMES - _ADDED_LATER - set(file.schema_arrow.names)
     if missing:
-        reason = f"not a file of records (it lacks {', '.join(sorted(missing))}); move it away"
+        lacks = f"it lacks {', '.join(sorted(missing))}"
+        reason = f"not a file of records ({lacks}); move it out of {FOLDER}/"
         raise LedgerError(storage.uri(part.path), reason)
     return file
 
 
 @contextmanager
 def readable(storage: Storage, part: Part) -> Iterator[None]:
-    """Reading the part inside this raises only what `open_part` raises, and `StorageError`."""
+    """Limit the errors of reading the part inside to `open_part`'s and `StorageError`."""
     try:
         yield
     except StorageError as error:
@@ -94,8 +98,8 @@ def readable(storage: Storage, part: Part) -> Iterator[None]:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         cause = str(error).splitlines()[0]
         reason = (
-            f"not a whole Parquet file ({cause}); restore it, or move it out of {FOLDER}/: the "
-            "rows it recorded are then done again, onto the same image names"
+            f"not a complete Parquet file ({cause}); restore it, or move it out of {FOLDER}/: its "
+            "rows are then generated again, under the same image names"
         )
         raise LedgerError(storage.uri(part.path), reason) from error
 
@@ -107,18 +111,18 @@ def kept_batches(
     columns: Sequence[str] | None,
     batch_rows: int,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of one part that `keep` says, in batches of up to `batch_rows`.
+    """Yield the rows of one part that `keep` selects, in batches of up to `batch_rows`.
 
     Args:
-        storage: where the part is.
-        part: the part.
-        keep: `[n]`, of all its rows.
-        columns: those wanted, in any order; columns that the part lacks are left out.
-        batch_rows: most rows of a batch.
+        storage: storage of the part.
+        part: the part to read.
+        keep: `[n]`, a mask over all its rows.
+        columns: columns to read, in any order; columns that the part lacks are omitted.
+        batch_rows: maximum rows per batch.
     """
     file = open_part(storage, part)
     present = file.schema_arrow.names
-    # With the id there is always a column, and with it a number of rows.
+    # The id is always read: a batch without columns would have no number of rows.
     wanted = None if columns is None else [n for n in present if n in {"id", *columns}]
     batches = file.iter_batches(batch_rows, columns=wanted, use_threads=False)
     start = 0
@@ -134,9 +138,9 @@ def kept_batches(
 
 
 def write_part(storage: Storage, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Part:
-    """Write one part in one piece; what is there under the same name is the same records.
+    """Write one part in one operation; an existing file of that name holds the same records.
 
-    Its name is the hash of the ids inside and of when their records were made.
+    Its name is the hash of the ids in it and the times of their records.
     """
     sink = io.BytesIO()
     stamps: list[bytes] = []
@@ -156,11 +160,11 @@ def write_part(storage: Storage, batches: Iterable[pa.RecordBatch], schema: pa.S
 
 
 def unified_schema(storage: Storage, schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
-    """One schema with the columns of all: the fixed ones first, then the users' own.
+    """Return one schema with the columns of all: first the fixed columns, then the user's own.
 
     Args:
-        storage: where the parts are, for the message.
-        schemas: where each schema comes from, in words, and the schema.
+        storage: storage of the parts, for messages.
+        schemas: the schemas, each with a description of its origin.
 
     Raises:
         LedgerError: a column has two types.
@@ -184,7 +188,7 @@ def unified_schema(storage: Storage, schemas: Sequence[tuple[str, pa.Schema]]) -
 
 
 def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch with the columns of `schema`, null where it has none of that name."""
+    """Return the batch with the columns of `schema`; columns that it lacks are null."""
     columns = [
         batch.column(f.name).cast(f.type)
         if f.name in batch.schema.names

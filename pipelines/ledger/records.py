@@ -1,4 +1,4 @@
-"""All records of an output as they are at one moment; needs no cluster and no driver."""
+"""All records of an output at one moment; needs neither a cluster nor a driver."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from pipelines.storage.storage import Storage
 
 
 class Records:
-    """The records that there were when this was made, one per id.
+    """The records that existed when this object was created, one per id.
 
     Attributes:
-        schema: of all of them: the fixed columns, then the users' own.
+        schema: common schema: first the fixed columns, then the user's own.
     """
 
     def __init__(self, storage: Storage) -> None:
-        """Look at all parts.
+        """Scan all parts.
 
         Raises:
             LedgerError: a part is damaged, or a column has two types.
@@ -39,20 +39,20 @@ class Records:
         self.schema = unified_schema(storage, self._scan.origins)
 
     def counts(self) -> LedgerCounts:
-        """How many there are of each kind."""
-        return self._scan.tally()
+        """Return the numbers of records, by outcome."""
+        return self._scan.counts()
 
     def batches(
         self, columns: Sequence[str] | None = None, *, batch_rows: int = 8192
     ) -> Iterator[pa.RecordBatch]:
-        """The records, a batch at a time; the same ones at each call.
+        """Yield the records in batches; the same records at each call.
 
         Args:
-            columns: those wanted, in this order; None: all.
-            batch_rows: most rows of a batch.
+            columns: columns to read, in this order; None: all.
+            batch_rows: maximum rows per batch.
 
         Raises:
-            LedgerError: there is no such column, or a run has compacted the records meanwhile.
+            LedgerError: a column does not exist, or a run has compacted the records since.
             StorageError: the records cannot be read.
         """
         schema = self.schema if columns is None else self._with_columns(columns)
@@ -74,5 +74,5 @@ class Records:
 
 
 def completed(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The completed records of a batch."""
+    """Return the completed records of a batch."""
     return batch.filter(pc.equal(batch["status"], "completed"))

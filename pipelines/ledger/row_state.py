@@ -1,4 +1,4 @@
-"""What a record says about its row, in one byte; its fingerprint and its source, in eight each."""
+"""A record's state in one byte; its fingerprint and its source digest in eight bytes each."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _HEX_DIGITS = 16
 
 
 class Recorded(NamedTuple):
-    """What is recorded of one row.
+    """The recorded outcome of one row.
 
     Attributes:
-        code: why it failed; None: it is completed.
-        retryable: whether trying the failed row again may help.
+        code: failure code; None if the row is completed.
+        retryable: True if retrying the failed row may help.
         fingerprint_number: 8 bytes of the fingerprint.
     """
 
@@ -38,25 +38,25 @@ class Recorded(NamedTuple):
 
     @property
     def status(self) -> Status:
-        """`failed` where there is a code."""
+        """`failed` if there is a failure code, else `completed`."""
         return "completed" if self.code is None else "failed"
 
     def has_fingerprint(self, fingerprint: str) -> bool:
-        """Whether the row was recorded with this fingerprint."""
+        """Return True if the row was recorded with this fingerprint."""
         return fingerprint_number(fingerprint) == self.fingerprint_number
 
 
 class StateCodes:
-    """Numbers for `(status, code, retryable)`: 1 is completed, from 2 on each failure code has two.
+    """Numbers for `(status, code, retryable)`: 1 is completed; each failure code has two.
 
-    The codes are those that the records hold, which may be of another version of this program.
+    The codes come from the records, which another version of this program may have written.
     """
 
     def __init__(self) -> None:
         self._codes: list[str] = []
 
     def encode(self, status: pa.Array, error: pa.StructArray) -> npt.NDArray[np.uint8]:
-        """The states of the rows of a batch, `[n]`."""
+        """Return the states of the rows of a batch, `[n]`."""
         completed = pc.equal(status, "completed").to_numpy(zero_copy_only=False)
         states = np.full(len(status), _COMPLETED, np.uint8)
         if completed.all():
@@ -70,11 +70,11 @@ class StateCodes:
         return states
 
     def code(self, state: int) -> str | None:
-        """The failure code of a state; None for completed."""
+        """Return the failure code of a state; None for completed."""
         return None if state == _COMPLETED else self._codes[(state - _FIRST_FAILED) // 2]
 
     def recorded(self, state: int, fingerprint: int) -> Recorded:
-        """A state and a fingerprint in words."""
+        """Convert a state and a fingerprint number to `Recorded`."""
         code = self.code(state)
         retryable = code is not None and bool((state - _FIRST_FAILED) % 2)
         return Recorded(code, retryable, fingerprint)
@@ -88,11 +88,11 @@ class StateCodes:
 
 
 def states_of(columns: pa.RecordBatch, codes: StateCodes) -> States:
-    """The states of records, `[n]`.
+    """Return the states of records, `[n]`.
 
     Args:
-        columns: status, error and fingerprint, and source_digest where the records have it.
-        codes: takes in the codes of the errors.
+        columns: status, error and fingerprint, and source_digest if the records have it.
+        codes: is extended with the codes of the errors.
     """
     states = np.zeros(len(columns), STATE_DTYPE)
     states["state"] = codes.encode(columns["status"], columns["error"])
@@ -103,16 +103,16 @@ def states_of(columns: pa.RecordBatch, codes: StateCodes) -> States:
 
 
 def is_completed(states: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Which of the states are completed, `[n]`."""
+    """Return a mask of the completed states, `[n]`."""
     return np.asarray(states == _COMPLETED)
 
 
 def is_final(states: npt.NDArray[np.uint8], *, retry_failed: bool) -> npt.NDArray[np.bool_]:
-    """Which of the states a run leaves as they are, `[n]`: completed, or failed for good.
+    """Return a mask of the states that a run leaves unchanged, `[n]`: completed or failed for good.
 
     Args:
         states: `[n]`.
-        retry_failed: whether no failure is for good.
+        retry_failed: True if no failure is final.
     """
     final = is_completed(states)
     if not retry_failed:
@@ -121,14 +121,14 @@ def is_final(states: npt.NDArray[np.uint8], *, retry_failed: bool) -> npt.NDArra
 
 
 def fingerprint_number(fingerprint: str) -> int:
-    """8 bytes of a fingerprint: its first 16 hex digits, or its hash if it does not begin so."""
+    """Return 8 bytes of a fingerprint: its first 16 hex digits, or its hash if they are not hex."""
     if _HEX.match(fingerprint):
         return int(fingerprint[:_HEX_DIGITS], 16)
     return int.from_bytes(blake2b(fingerprint.encode(), digest_size=8).digest(), "big")
 
 
 def fingerprint_numbers(fingerprints: pa.Array) -> npt.NDArray[np.uint64]:
-    """`fingerprint_number` of each, `[n]`."""
+    """Return `fingerprint_number` of each, `[n]`."""
     heads = pc.utf8_slice_codeunits(fingerprints, 0, _HEX_DIGITS)
     if pc.all(pc.match_substring_regex(heads, f"^{_HEX.pattern}$")).as_py():
         digits = bytes.fromhex("".join(heads.to_pylist()))

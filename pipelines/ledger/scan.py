@@ -1,4 +1,4 @@
-"""One pass over all records, a few columns of them: which count, and what they say."""
+"""One pass over a few columns of all records: finds the winning records and their states."""
 
 from __future__ import annotations
 
@@ -32,56 +32,56 @@ _COLUMNS = (
     "error.retryable",
 )
 _READERS = 8
-_AHEAD = 16  # parts read but not yet looked at
-_AHEAD_BYTES = 16 * 2**20  # of them: bounds the memory
+_MAX_AHEAD = 16  # parts read but not yet processed
+_MAX_AHEAD_BYTES = 16 * 2**20  # size of those parts: bounds the memory
 _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What one pass over the parts found.
+    """The result of one pass over the parts.
 
     Attributes:
-        parts: in the order of their names.
-        num_rows: of each part.
-        origins: the different schemas, each with the URI of a part that has it.
-        counts: `[n]`, which rows of all parts, in their order, count (see `dedup`).
-        states: the keys of the rows that count, with payloads of `STATE_DTYPE`.
-        latest_us: when the last record was made, in microseconds since the epoch; 0: there is none.
-        codes: what the states mean.
-        examples: by failure code, of rows that count.
+        parts: sorted by name.
+        num_rows: number of rows of each part.
+        origins: the distinct schemas, each with the URI of a part that has it.
+        wins: `[n]`, True for the winning rows (see `dedup`), over all parts in order.
+        states: keys of the winning rows, with payloads of `STATE_DTYPE`.
+        latest_us: time of the latest record, in microseconds since the epoch; 0 without records.
+        codes: meaning of the states.
+        examples: one winning row for each failure code.
     """
 
     parts: Sequence[Part]
     num_rows: Sequence[int]
     origins: Sequence[tuple[str, pa.Schema]]
-    counts: npt.NDArray[np.bool_]
+    wins: npt.NDArray[np.bool_]
     states: SortedKeys
     latest_us: int
     codes: StateCodes
     examples: Mapping[str, FailureExample]
 
     def by_part(self) -> Iterator[tuple[Part, npt.NDArray[np.bool_]]]:
-        """Each part, and which of its rows count."""
+        """Yield each part with a mask of its winning rows."""
         ends = np.cumsum(self.num_rows, dtype=np.int64).tolist()
         for part, rows, end in zip(self.parts, self.num_rows, ends, strict=True):
-            yield part, self.counts[end - rows : end]
+            yield part, self.wins[end - rows : end]
 
     def rows_by_state(self) -> dict[int, int]:
-        """How many rows that count are in each state."""
+        """Return the number of winning rows in each state."""
         states, rows = np.unique(self.states.payload["state"], return_counts=True)
         return dict(zip(states.tolist(), rows.tolist(), strict=True))
 
-    def tally(self) -> LedgerCounts:
-        """How many rows that count there are of each kind."""
+    def counts(self) -> LedgerCounts:
+        """Return the numbers of winning rows, by outcome."""
         return count_states(self.rows_by_state(), self.codes, self.examples)
 
 
 def scan_ledger(storage: Storage) -> Scan:
-    """Look at all parts, again from the start if another process compacts meanwhile.
+    """Scan all parts; start again if another process compacts in the meantime.
 
     Raises:
-        LedgerError: a part is damaged, or is none of ours.
+        LedgerError: a part is damaged, or `records/` holds a foreign file.
         StorageError: the records cannot be read.
     """
     again = Retrying(
@@ -97,13 +97,13 @@ def scan_ledger(storage: Storage) -> Scan:
 
 
 def scan_parts(storage: Storage, parts: Sequence[Part]) -> Scan:
-    """Look at these parts, which are in the order of their names.
+    """Scan these parts, which must be sorted by name.
 
     Raises:
-        PartVanishedError: one of them is not there any more.
-        LedgerError: one of them is damaged, or is none of ours.
+        PartVanishedError: a part no longer exists.
+        LedgerError: a part is damaged, or is not a file of records.
     """
-    found = _Pass()
+    found = _Collector()
     for read in read_ahead(storage, parts):
         found.add(read)
     scan, first_rows = found.finish(parts)
@@ -111,7 +111,7 @@ def scan_parts(storage: Storage, parts: Sequence[Part]) -> Scan:
 
 
 class PartColumns(NamedTuple):
-    """A few columns of a part: the row's id, its state, and when it was recorded."""
+    """The scanned columns of a part: ids, states, and times of the records."""
 
     uri: str
     schema: pa.Schema
@@ -119,18 +119,18 @@ class PartColumns(NamedTuple):
 
 
 def read_ahead(storage: Storage, parts: Sequence[Part]) -> Iterator[PartColumns]:
-    """The columns of each part, in order; threads read, so that storage is not waited for.
+    """Yield the columns of each part, in order; threads read ahead to hide the storage's latency.
 
     Raises:
-        PartVanishedError: a part is not there any more.
-        LedgerError: a part is damaged, or is none of ours.
+        PartVanishedError: a part no longer exists.
+        LedgerError: a part is damaged, or is not a file of records.
     """
     waiting: deque[tuple[int, Future[PartColumns]]] = deque()
     with ThreadPoolExecutor(_READERS, thread_name_prefix="ledger") as threads:
         try:
             for part in parts:
                 ahead = sum(num_bytes for num_bytes, _ in waiting)
-                while waiting and (len(waiting) == _AHEAD or ahead > _AHEAD_BYTES):
+                while waiting and (len(waiting) == _MAX_AHEAD or ahead > _MAX_AHEAD_BYTES):
                     num_bytes, future = waiting.popleft()
                     ahead -= num_bytes
                     yield future.result()
@@ -152,8 +152,8 @@ def _read(storage: Storage, part: Part) -> PartColumns:
 
 
 @dataclass(slots=True)
-class _Pass:
-    """What a scan has met so far."""
+class _Collector:
+    """The columns that a scan has read so far."""
 
     codes: StateCodes = field(default_factory=StateCodes)
     num_rows: list[int] = field(default_factory=list)
@@ -164,7 +164,7 @@ class _Pass:
     states: Column = field(default_factory=lambda: Column(STATE_DTYPE))
 
     def add(self, read: PartColumns) -> None:
-        """Take the rows of the next part."""
+        """Add the rows of the next part."""
         columns = read.columns
         if not any(read.schema.equals(known) for _, known in self.origins):
             self.origins.append((read.uri, read.schema))
@@ -176,10 +176,9 @@ class _Pass:
         self.states.extend(states_of(columns, self.codes))
 
     def finish(self, parts: Sequence[Part]) -> tuple[Scan, dict[int, int]]:
-        """The scan, without examples, and a row of each state.
+        """Return the scan, without examples, and the position of one row of each state.
 
-        The columns are sorted one at a time and the pass is used up: with 10⁷ rows, memory is what
-        this is about.
+        The columns are sorted one at a time and freed, to limit the memory for 10⁷ rows.
         """
         pa.default_memory_pool().release_unused()
         order = np.argsort(self.high.values)
@@ -187,13 +186,13 @@ class _Pass:
         low = self.low.permuted(order)
         completed = is_completed(self.states.values["state"])[order]
         latest_us = int(self.created_at.values.max(initial=0))
-        counting = winning_rows(high, low, self.created_at.permuted(order), completed, order)
+        sorted_wins = winning_rows(high, low, self.created_at.permuted(order), completed, order)
         states = self.states.permuted(order)
-        counts = np.empty(len(order), bool)
-        counts[order] = counting
-        if not counting.all():
-            high, low = high[counting], low[counting]
-            states, order = states[counting], order[counting]
+        wins = np.empty(len(order), bool)
+        wins[order] = sorted_wins
+        if not sorted_wins.all():
+            high, low = high[sorted_wins], low[sorted_wins]
+            states, order = states[sorted_wins], order[sorted_wins]
         first_rows = {
             state: int(order[np.argmax(states["state"] == state)])
             for state in np.unique(states["state"]).tolist()
@@ -202,7 +201,7 @@ class _Pass:
             parts=tuple(parts),
             num_rows=self.num_rows,
             origins=self.origins,
-            counts=counts,
+            wins=wins,
             states=SortedKeys(high, low, states),
             latest_us=latest_us,
             codes=self.codes,
@@ -214,7 +213,7 @@ class _Pass:
 def _examples(
     storage: Storage, scan: Scan, first_rows: Mapping[int, int]
 ) -> dict[str, FailureExample]:
-    """A row of each failure code; their messages are all that is read again."""
+    """Read one row of each failure code; only messages are read again."""
     examples: dict[str, FailureExample] = {}
     ends = np.cumsum(scan.num_rows, dtype=np.int64)
     for state, row in first_rows.items():
@@ -226,7 +225,7 @@ def _examples(
 
 
 def _example(storage: Storage, part: Part, row: int) -> FailureExample:
-    """The failure in a row of a part, counted from its end (-1 is the last)."""
+    """Read the failure in a row of a part, counted from its end (-1 is the last)."""
     file = open_part(storage, part)
     with readable(storage, part):
         table = file.read(columns=["id", "error.message"], use_threads=False)

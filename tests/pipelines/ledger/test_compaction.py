@@ -156,7 +156,7 @@ def test_a_part_of_superseded_records_only_goes_away(storage: Storage) -> None:
 def test_small_parts_are_merged_while_the_run_goes_on(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "_MOST_SMALL_PARTS", 5)
+    monkeypatch.setattr(ledger_module, "_MAX_SMALL_PARTS", 5)
     ledger = Ledger.open(storage, SCHEMA)
     due = []
     for n in range(6):

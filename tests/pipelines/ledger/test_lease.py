@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,12 +16,35 @@ from pipelines.errors import LeaseHeldError
 from pipelines.ledger.lease import LEASE_PATH, Heartbeat, Lease
 from pipelines.storage.storage import Storage
 
-BEAT_S = 0.05
-STALE_S = 0.5
+STALE_S = 30.0
 
 
-def lease(storage: Storage, run_id: str, stale_s: float = STALE_S) -> Lease:
-    return Lease(storage, run_id, heartbeat_s=BEAT_S, stale_s=stale_s)
+class Waiting:
+    """A clock that advances only by its own sleeps, and runs `meanwhile` after each of them."""
+
+    def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self.now = 0.0
+        self._meanwhile = meanwhile
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self._meanwhile()
+
+
+def lease(storage: Storage, run_id: str, waiting: Waiting | None = None) -> Lease:
+    """A lease whose thread sends no heartbeat during a test: `refresh` does."""
+    waiting = waiting or Waiting()
+    return Lease(
+        storage,
+        run_id,
+        heartbeat_s=3600,
+        stale_s=STALE_S,
+        clock=waiting.clock,
+        sleep=waiting.sleep,
+    )
 
 
 def holder(storage: Storage) -> Heartbeat:
@@ -48,15 +70,16 @@ def test_a_lease_is_held_inside_and_free_after(storage: Storage) -> None:
 
 
 def test_the_heart_beats(storage: Storage) -> None:
-    with lease(storage, "run-1"):
+    with Lease(storage, "run-1", heartbeat_s=0.01):
         first = holder(storage).beat
         assert wait_until(lambda: holder(storage).beat > first + 1)
 
 
 def test_a_second_driver_is_refused_and_told_why(storage: Storage) -> None:
-    with lease(storage, "run-1"):
+    with lease(storage, "run-1") as first:
+        second = lease(storage, "run-2", Waiting(meanwhile=first.refresh))
         with pytest.raises(LeaseHeldError, match=r"run run-1, process \d+ on .*\. Let it finish"):
-            lease(storage, "run-2", stale_s=30).__enter__()
+            second.__enter__()
         assert holder(storage).run_id == "run-1"
 
 
@@ -72,10 +95,10 @@ def test_the_lease_of_a_dead_process_is_taken_over_at_once(tmp_path: Path) -> No
     killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert killed.returncode < 0
     assert holder(storage).is_dead
-    start = time.monotonic()
-    with lease(storage, "run-2", stale_s=30):
+    waiting = Waiting()
+    with lease(storage, "run-2", waiting):
         assert holder(storage).run_id == "run-2"
-    assert time.monotonic() - start < 5
+    assert waiting.now == 0
 
 
 def test_a_process_that_nobody_has_buried_yet_is_dead(tmp_path: Path) -> None:
@@ -102,50 +125,55 @@ def test_a_process_elsewhere_is_never_called_dead() -> None:
 
 def test_a_lease_that_has_gone_stale_is_taken_over(storage: Storage) -> None:
     put(storage, replace(Heartbeat.of_this_process("run-1"), machine="another", host="node7"))
-    start = time.monotonic()
-    with lease(storage, "run-2"):
-        assert time.monotonic() - start >= STALE_S
+    waiting = Waiting()
+    with lease(storage, "run-2", waiting):
+        assert STALE_S <= waiting.now < STALE_S + 2
         assert holder(storage).run_id == "run-2"
 
 
 def test_a_lease_that_is_given_back_meanwhile_is_taken(storage: Storage) -> None:
     put(storage, replace(Heartbeat.of_this_process("run-1"), machine="another"))
-    second = lease(storage, "run-2", stale_s=60)
-    with ThreadPoolExecutor(1) as thread:
-        entered = thread.submit(second.__enter__)
-        time.sleep(4 * BEAT_S)
-        assert not entered.done()
-        storage.delete(LEASE_PATH)
-        entered.result(timeout=10)
-    assert holder(storage).run_id == "run-2"
-    second.__exit__(None, None, None)
+
+    def give_back() -> None:
+        if waiting.now >= 5:
+            storage.delete(LEASE_PATH)
+
+    waiting = Waiting(give_back)
+    with lease(storage, "run-2", waiting):
+        assert 5 <= waiting.now < STALE_S
+        assert holder(storage).run_id == "run-2"
 
 
 def test_a_driver_learns_that_its_lease_was_taken_over(storage: Storage) -> None:
     with lease(storage, "run-1") as first:
         put(storage, replace(Heartbeat.of_this_process("run-2"), beat=5))
-        assert wait_until(lambda: first.lost)
-    assert holder(storage).run_id == "run-2", "only one's own lease is given back"
+        lost_before = first.lost
+        first.refresh()
+        assert (lost_before, first.lost) == (False, True)
+    assert holder(storage).run_id == "run-2", "a driver gives back only its own lease"
 
 
 def test_a_lease_that_was_removed_by_hand_comes_back(storage: Storage) -> None:
     with lease(storage, "run-1") as held:
         storage.delete(LEASE_PATH)
-        assert wait_until(lambda: storage.exists(LEASE_PATH))
+        held.refresh()
+        assert storage.exists(LEASE_PATH)
         assert not held.lost
 
 
 def test_storage_that_is_away_does_not_lose_the_lease(tmp_path: Path) -> None:
     storage = Storage.at(str(tmp_path / "out"))
     with lease(storage, "run-1") as held:
+        before = holder(storage).beat
         (tmp_path / "out").rename(tmp_path / "away")
         (tmp_path / "out").write_text("in the way")
-        time.sleep(4 * BEAT_S)
+        held.refresh()
         assert not held.lost
         (tmp_path / "out").unlink()
         (tmp_path / "away").rename(tmp_path / "out")
-        before = holder(storage).beat
-        assert wait_until(lambda: holder(storage).beat > before)
+        assert holder(storage).beat == before
+        held.refresh()
+        assert holder(storage).beat > before
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"run_id": "x"}', b"\xff"])

@@ -2,39 +2,23 @@ from __future__ import annotations
 
 import io
 import pickle
-import time
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.errors import LedgerError, StorageError
+from pipelines.errors import StorageError
 from pipelines.failures import CODES
-from pipelines.ledger import parts as ledger_parts
-from pipelines.ledger.ledger import FailureExample, Ledger, Recorded, count_records, iter_records
-from pipelines.record import RECORD_FIELDS, record_schema
+from pipelines.ledger.ledger import FailureExample, Ledger, Recorded, count_records
 from pipelines.storage.storage import Storage
-from tests.pipelines.records import SCHEMA, completed, drop_column, failed, fingerprint, stored
+from tests.pipelines.records import SCHEMA, completed, failed, fingerprint, stored
 
 
 @pytest.fixture
 def local(tmp_path: Path) -> Storage:
     return Storage.at(str(tmp_path / "out"))
-
-
-def part_of(storage: Storage, table: pa.Table, name: str = "0" * 32) -> str:
-    """Puts a part of one's own making into the records."""
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    path = f"records/part-{name}.parquet"
-    storage.write(path, sink.getvalue())
-    return path
-
-
-# What is appended is recorded
 
 
 def test_a_new_output_has_no_records(storage: Storage) -> None:
@@ -190,154 +174,8 @@ def test_others_may_look_while_records_are_appended(local: Storage) -> None:
     with ThreadPoolExecutor(1) as thread:
         appended = thread.submit(append_all)
         while not appended.done():
-            time.sleep(0.001)
+            wait([appended], timeout=0.001)
             assert ledger.counts().completed % 50 == 0
             assert ledger.lookup(["0-0", "3-49"]) == [None, None]
         appended.result()
     assert ledger.counts().completed == 200
-
-
-# Reading records
-
-
-def test_columns_and_batches_of_a_stream(local: Storage) -> None:
-    ledger = Ledger.open(local, SCHEMA)
-    ledger.append([completed(f"r{n:03}", note=str(n)) for n in range(25)])
-    batches = list(iter_records(local, ["note", "id"], batch_rows=10))
-    assert [batch.num_rows for batch in batches] == [10, 10, 5]
-    assert all(batch.schema.names == ["note", "id"] for batch in batches)
-    with pytest.raises(LedgerError, match="no column 'nope'; there are id, status"):
-        next(iter_records(local, ["nope"]))
-
-
-def test_a_large_part_is_read_in_ranges(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_parts, "_WHOLE_BYTES", 1000)
-    Ledger.open(storage, SCHEMA).append([completed(f"r{n:04}") for n in range(2000)])
-    assert storage.sizes("records").popitem()[1] > 1000
-    assert count_records(storage).completed == 2000
-    assert [row["id"] for row in stored(storage, ["id"])] == [f"r{n:04}" for n in range(2000)]
-
-
-# Other columns, other files
-
-
-def test_a_later_run_may_have_other_columns(storage: Storage) -> None:
-    Ledger.open(storage, SCHEMA).append([completed("a", note="n")])
-    schema = record_schema(pa.schema([("rank", pa.int64())]))
-    Ledger.open(storage, schema).append([completed("b", rank=7)])
-    rows = stored(storage)
-    assert [(row["id"], row["note"], row["rank"]) for row in rows] == [
-        ("a", "n", None),
-        ("b", None, 7),
-    ]
-    assert stored(storage, ["rank"]) == [{"rank": None}, {"rank": 7}] or (
-        stored(storage, ["rank"]) == [{"rank": 7}, {"rank": None}]
-    )
-
-
-def test_a_column_without_values_takes_a_type_later(storage: Storage) -> None:
-    nothing = record_schema(pa.schema([("note", pa.null())]))
-    Ledger.open(storage, nothing).append([completed("a")])
-    Ledger.open(storage, SCHEMA).append([completed("b", note="n")])
-    assert [row["note"] for row in stored(storage)] == [None, "n"]
-
-
-@pytest.mark.parametrize("name", ["source_digest", "style_weights"])
-def test_records_without_a_column_that_was_added_later_go_on(storage: Storage, name: str) -> None:
-    Ledger.open(storage, SCHEMA).append([completed("a"), failed("b")])
-    drop_column(storage, name)
-    ledger = Ledger.open(storage, SCHEMA)
-    assert ledger.counts().completed == 1
-    ledger.append([completed("b", at=1), completed("c")])
-    ledger.compact()
-    assert count_records(storage).completed == 3
-    rows = stored(storage)
-    assert [(row["id"], row[name]) for row in rows] == [("a", None), ("b", None), ("c", None)]
-
-
-def test_a_column_of_another_type_is_an_error_at_open(storage: Storage) -> None:
-    Ledger.open(storage, SCHEMA).append([completed("a", note="n")])
-    other = record_schema(pa.schema([("note", pa.int64())]))
-    with pytest.raises(LedgerError, match=r"column 'note' is string in .* and int64 in this run"):
-        Ledger.open(storage, other)
-
-
-@pytest.mark.parametrize("keep", [0, 10, -10])
-def test_a_truncated_part_is_named(storage: Storage, keep: int) -> None:
-    Ledger.open(storage, SCHEMA).append([completed("a")])
-    (part,) = storage.list("records")
-    storage.write(part, storage.read(part)[:keep])
-    with pytest.raises(LedgerError, match="move it out of records/") as caught:
-        Ledger.open(storage, SCHEMA)
-    assert caught.value.uri == storage.uri(part)
-
-
-def test_a_part_with_a_flipped_byte_is_named(local: Storage) -> None:
-    Ledger.open(local, SCHEMA).append([completed(f"r{n}") for n in range(100)])
-    (part,) = local.list("records")
-    data = bytearray(local.read(part))
-    for at in range(100, 140):
-        data[at] ^= 0xFF
-    local.write(part, bytes(data))
-    with pytest.raises(LedgerError, match="not a whole Parquet file"):
-        count_records(local)
-
-
-@pytest.mark.parametrize("name", ["notes.txt", "part-1.parquet", "old/part-0.parquet"])
-def test_a_foreign_file_is_named(storage: Storage, name: str) -> None:
-    storage.write(f"records/{name}", b"mine")
-    with pytest.raises(LedgerError, match="not a file of records; move it out") as caught:
-        Ledger.open(storage, SCHEMA)
-    assert caught.value.uri.endswith(name)
-
-
-def test_a_parquet_file_of_something_else_is_named(storage: Storage) -> None:
-    part = part_of(storage, pa.table({"id": ["a"], "caption": ["c"]}))
-    with pytest.raises(LedgerError, match=r"it lacks .*status") as caught:
-        Ledger.open(storage, SCHEMA)
-    assert caught.value.uri == storage.uri(part)
-
-
-def test_a_flipped_byte_of_a_value_is_noticed(storage: Storage) -> None:
-    Ledger.open(storage, SCHEMA).append([completed("an-id-that-is-stored-as-it-is")])
-    (part,) = storage.list("records")
-    whole = storage.read(part)
-    at = whole.index(b"an-id-that")  # in the data, ahead of the footer's statistics
-    storage.write(part, whole[:at] + b"\x80" + whole[at + 1 :])
-    with pytest.raises(LedgerError, match="not a whole Parquet file"):
-        stored(storage)
-
-
-def test_a_part_whose_column_names_are_damaged_is_named(storage: Storage) -> None:
-    Ledger.open(storage, SCHEMA).append([completed("a")])
-    (part,) = storage.list("records")
-    storage.write(part, storage.read(part).replace(b"schema_version", b"schema\x80version"))
-    with pytest.raises(LedgerError, match="not a whole Parquet file") as caught:
-        Ledger.open(storage, SCHEMA)
-    assert caught.value.uri == storage.uri(part)
-
-
-def test_files_of_the_desktop_and_of_killed_writers_are_no_parts(tmp_path: Path) -> None:
-    storage = Storage.at(str(tmp_path))
-    Ledger.open(storage, SCHEMA).append([completed("a")])
-    (tmp_path / "records" / ".DS_Store").write_bytes(b"?")
-    leftover = tmp_path / "records" / ".uso-00ff00ff00ff00ff.tmp"
-    leftover.write_bytes(b"PAR1 half")
-    assert Ledger.open(storage, SCHEMA).counts().completed == 1
-    assert not leftover.exists()
-
-
-def test_a_part_without_rows_is_fine(storage: Storage) -> None:
-    part_of(storage, SCHEMA.empty_table())
-    Ledger.open(storage, SCHEMA).append([completed("a")])
-    assert len(stored(storage)) == 1
-
-
-def test_the_fixed_columns_are_never_lost(storage: Storage) -> None:
-    Ledger.open(storage, SCHEMA).append([completed("a")])
-    assert set(stored(storage)[0]) >= {f.name for f in RECORD_FIELDS}
-
-
-def test_a_ledger_error_survives_pickle() -> None:
-    error = pickle.loads(pickle.dumps(LedgerError("s3://b/p", "broken")))
-    assert str(error) == "s3://b/p: broken"
