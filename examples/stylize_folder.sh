@@ -167,7 +167,7 @@ uso logs stylize
 uso status out/tutorial/out
 uso stop stylize
 uso status out/tutorial/out
-check_output "what it drew is recorded"
+check_output "all finished rows are recorded"
 check_half_way
 
 # 9. Resume

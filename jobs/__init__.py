@@ -1,1 +1,1 @@
-"""The `uso` command: what a user types, sees and gets back."""
+"""The `uso` command line: its commands, their output and their exit codes."""

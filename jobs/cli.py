@@ -1,24 +1,24 @@
 """The `uso` command line.
 
-What a command takes is said in `cli_run`, `cli_manifest`, `cli_cluster` and `cli_model`; the module
-that does it is imported when it runs: torch and Ray take seconds, and `uso --help` must answer at
-once.
+`cli_run`, `cli_manifest`, `cli_cluster` and `cli_model` declare the options of the commands. They
+import the module that does the work when a command runs: torch and Ray take seconds to load, and
+`uso --help` must answer at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from jobs import cli_cluster, cli_manifest, cli_model, cli_run, screen
+from jobs import cli_cluster, cli_manifest, cli_model, cli_run, terminal
 from jobs.heap import keep_heap_compact
 
 app = typer.Typer(
     name="uso",
-    help="USO for whole datasets: a manifest of prompts and reference images goes in, stylized "
-    "images and one record per row come out.",
+    help="Generate image datasets with USO from a manifest of prompts and reference images.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,24 +36,30 @@ def _options(
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
         ),
     ] = False,
 ) -> None:
-    screen.tolerate_narrow_encodings()
+    terminal.tolerate_narrow_encodings()
 
 
-for command in (
-    *(cli_run.run, cli_run.describe, cli_run.plan, cli_run.status, cli_run.report, cli_run.pack),
-    *(cli_manifest.manifest, cli_manifest.validate),
-    *(cli_cluster.submit, cli_cluster.jobs, cli_cluster.logs, cli_cluster.stop),
-    *(cli_model.generate, cli_model.tiny),
-):
-    app.command()(command)
+_PREPARE = (cli_manifest.manifest, cli_manifest.validate, cli_run.describe, cli_run.plan)
+_RUN = (cli_run.run, cli_run.status, cli_run.report, cli_run.pack)
+_CLUSTER = (cli_cluster.submit, cli_cluster.jobs, cli_cluster.logs, cli_cluster.stop)
+_MODEL = (cli_model.generate, cli_model.tiny)
+_COMMANDS: dict[str, Sequence[Callable[..., None]]] = {
+    "Prepare a run": _PREPARE,
+    "Run, watch and use the output": _RUN,
+    "Run on a Ray cluster": _CLUSTER,
+    "Without a manifest": _MODEL,
+}
+for panel, commands in _COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
 
 
 def main() -> None:
-    """Run the command line; the console script's entry point."""
+    """Run the command line; the entry point of the console script."""
     keep_heap_compact()
     app()
 

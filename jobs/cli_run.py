@@ -182,7 +182,7 @@ def pack(
 ) -> None:
     """Pack the images and records of a run into shards for other loaders. Needs no cluster.
 
-    Run it again to bring the shards up to date: it writes only those that changed.
+    Run it again to bring the shards up to date: unchanged shards are kept.
     """
     from jobs.pack import PackCommand, pack_command
 

@@ -1,4 +1,4 @@
-"""`uso describe`: what a run would do. Starts nothing, and loads neither Ray nor torch."""
+"""`uso describe`: shows the plan of a run. Starts nothing, and loads neither Ray nor torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ManifestError, StorageError
@@ -26,14 +26,14 @@ from uso_core.request import MAX_SEED, Limits, Parameters
 
 
 def describe_command(config_path: Path, overrides: Sequence[str]) -> int:
-    """Print what a run of this configuration would do, and return the exit code.
+    """Print the stages, resources and columns of a run, and return the exit code.
 
-    The model's files and the manifest are looked at, not read; what is wrong with one of them
-    is said in its place, and makes the exit code 2.
+    The model's files and the manifest are inspected, but not read. A problem with one of them is
+    printed in its place, and makes the exit code 2.
     """
     with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
-    console = screen.out()
+    console = terminal.out()
     problems: list[Exception] = []
     card = _model(config, console, problems)
     extra = _manifest(config, card, console, problems)
@@ -48,10 +48,10 @@ def describe_command(config_path: Path, overrides: Sequence[str]) -> int:
 
 def _model(config: RunConfig, console: Console, problems: list[Exception]) -> ModelCard | None:
     model = config.model
-    base = screen.one_line(redact_uri(model.base))
+    base = terminal.one_line(redact_uri(model.base))
     if any(map(is_uri, model.locations)):
-        screen.fact(
-            console, "model", f"{base}: its files are pulled, and looked at, when a run starts"
+        terminal.fact(
+            console, "model", f"{base}: a run pulls and inspects its files when it starts"
         )
         return None
     try:
@@ -59,8 +59,10 @@ def _model(config: RunConfig, console: Console, problems: list[Exception]) -> Mo
     except CheckpointError as error:
         _problem(console, "model", error, problems)
         return None
-    noise = "; random weights, which draw noise" if card.layout == "tiny" else ""
-    screen.fact(console, "model", f"{card.name}, dtype {model.dtype}, device {model.device}{noise}")
+    noise = "; random weights, which generate noise" if card.layout == "tiny" else ""
+    terminal.fact(
+        console, "model", f"{card.name}, dtype {model.dtype}, device {model.device}{noise}"
+    )
     return card
 
 
@@ -74,9 +76,11 @@ def _manifest(
         return pa.schema([])
     paths = map(redact_uri, config.manifest.paths)
     rows = (
-        "rows: known when read" if manifest.total_rows is None else f"{manifest.total_rows:,} rows"
+        "number of rows unknown until the run reads them"
+        if manifest.total_rows is None
+        else f"{manifest.total_rows:,} rows"
     )
-    screen.fact(console, "manifest", f"{', '.join(paths)}: {rows}")
+    terminal.fact(console, "manifest", f"{', '.join(paths)}: {rows}")
     return manifest.extra_schema
 
 
@@ -84,7 +88,7 @@ def _stages(config: RunConfig) -> Table:
     fetch, stylize, output = config.fetch, config.stylize, config.output
     device = "GPU" if stylize.gpus_per_actor else "CPU"
     rows = (
-        ("read", "driver", "manifest → rows", "checked, and skipped where recorded"),
+        ("read", "driver", "manifest → rows", "checked; recorded rows are skipped"),
         (
             "fetch",
             "actor",
@@ -102,7 +106,7 @@ def _stages(config: RunConfig) -> Table:
             f"a part every {output.commit_seconds:g} s or {output.commit_rows:,} rows",
         ),
     )
-    packed = f"images, records → {output.layout}", f"about {output.shard_images:,} images each"
+    packed = f"images, records → {output.layout}", f"about {output.shard_images:,} images per shard"
     more = () if output.layout == "images" else (("pack", "Ray task", *packed),)
     return _table("Stages", ("stage", "on", "in → out", ""), (*rows, *more))
 
@@ -114,10 +118,10 @@ def _resources(config: RunConfig, console: Console) -> None:
     most = stylize.most_rows_in_flight
     each = f"each with {stylize.gpus_per_actor:g} GPUs and {stylize.cpus_per_actor:g} CPUs"
     gpus, cpus = high * stylize.gpus_per_actor, high * stylize.cpus_per_actor
-    screen.fact(console, "actors", f"{count}, {each}: at most {gpus:g} GPUs and {cpus:g} CPUs")
-    screen.fact(console, "in flight", f"at most {most} rows per actor, {high * most:,} in all")
-    screen.fact(console, "ray", f"address {config.ray.address}")
-    screen.fact(
+    terminal.fact(console, "actors", f"{count}, {each}: at most {gpus:g} GPUs and {cpus:g} CPUs")
+    terminal.fact(console, "in flight", f"at most {most} rows per actor, {high * most:,} in all")
+    terminal.fact(console, "ray", f"address {config.ray.address}")
+    terminal.fact(
         console, "budget", f"{config.on_error.max_failed_fraction:.2%} of the rows may fail"
     )
 
@@ -177,11 +181,11 @@ def _table(
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(screen.one_line(cell)) for cell in row))
+        table.add_row(*(Text(terminal.one_line(cell)) for cell in row))
     return table
 
 
 def _problem(console: Console, label: str, error: Exception, problems: list[Exception]) -> None:
     problems.append(error)
-    text = Text.assemble(f"{label:<11}", ("error: ", "bold red"), screen.lines(str(error)))
+    text = Text.assemble(f"{label:<11}", ("error: ", "bold red"), terminal.lines(str(error)))
     console.print(text, soft_wrap=True)

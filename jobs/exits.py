@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
-from jobs import screen
+from jobs import terminal
 from uso_core.errors import UsoError
 
 DONE = 0
@@ -20,12 +20,12 @@ _MOST_LINES = 20
 
 
 def say_error(message: str) -> None:
-    """Print an error message on stderr, cut to one screen."""
-    all_lines = screen.lines(message.strip()).split("\n")
+    """Print an error message on stderr, cut to 20 lines."""
+    all_lines = terminal.lines(message.strip()).split("\n")
     shown = all_lines[:_MOST_LINES]
     if len(all_lines) > len(shown):
         shown.append(f"… and {len(all_lines) - len(shown)} more lines")
-    console = screen.err()
+    console = terminal.err()
     console.print("error: ", style="bold red", end="")
     console.print("\n".join(shown), soft_wrap=True)
 

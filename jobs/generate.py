@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
 from pipelines.failures import RowFailedError
@@ -31,7 +31,7 @@ def generate_command(model: ModelConfig, row: Mapping[str, Any], out: Path) -> i
         row: the fields of a `StylizeRequest`, with references as paths or URIs.
         out: an image file; its ending sets the format.
     """
-    console = screen.err()
+    console = terminal.err()
     with exits.exit_on_error(UsoError, RowFailedError, OSError):
         if out.suffix.lower() not in FORMAT_BY_SUFFIX:
             exits.say_error(f"--out {out}: give a name that ends in {', '.join(FORMAT_BY_SUFFIX)}")
@@ -41,10 +41,10 @@ def generate_command(model: ModelConfig, row: Mapping[str, Any], out: Path) -> i
             request.check(describe_model(model.source).limits)
         image = _generate(model, request, console)
         _write(image, out)
-    wrote = f"wrote {screen.one_line(str(out))}: {_size(image)}, seed {image.seed}"
-    screen.out().print(wrote, soft_wrap=True)
+    wrote = f"wrote {terminal.one_line(str(out))}: {_size(image)}, seed {image.seed}"
+    terminal.out().print(wrote, soft_wrap=True)
     if image.prompt_truncated:
-        console.print("the prompt is longer than 512 tokens; its end was not used")
+        console.print("the prompt is longer than 512 tokens; the end was cut off")
     return exits.DONE
 
 
@@ -60,7 +60,7 @@ def _request(row: Mapping[str, Any]) -> StylizeRequest:
 
 
 def _generate(model: ModelConfig, request: StylizeRequest, console: Console) -> StylizedImage:
-    # Imported late: torch takes seconds to load, and a wrong reference is reported before that.
+    # Imported late: torch takes seconds to load, and a wrong reference ends the command first.
     from pipelines.worker.loading import load_pipeline  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

@@ -1,4 +1,4 @@
-"""Keeps the driver's memory at what it uses: for a process that runs for days."""
+"""Keeps the memory of a long-running driver near what it uses."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _ARENAS = 2
 
 
 def keep_heap_compact() -> None:
-    """Let large buffers go back to the system as soon as they are freed; for the whole process.
+    """Return large buffers to the system as soon as they are freed, in the whole process.
 
-    Commits, compactions and growing indexes allocate and free arrays of many sizes from several
-    threads. By default the holes that they leave stay with the process, about 0.3 kB for each row
-    of a run: in glibc, which learns to keep buffers of up to 32 MB in its heaps, one for each
-    thread, and in the mimalloc that Arrow brings along. Call it first of all, where the process is
-    the driver's own; nothing is done where the C library is not glibc.
+    Commits, compactions and growing indexes allocate and free arrays of many sizes in several
+    threads. By default the process keeps the holes that they leave, about 0.3 kB per row of a run:
+    glibc learns to keep buffers of up to 32 MB in its heaps, one heap per thread, and so does the
+    mimalloc that Arrow ships with. Call this function first, in a process of the driver's own. It
+    does nothing if the C library is not glibc.
 
     Raises:
-        RuntimeError: pyarrow has been imported already, and with it its allocator chosen.
+        RuntimeError: pyarrow is imported already, so it has chosen its allocator.
     """
     if platform.libc_ver()[0] != "glibc":
         return

@@ -1,4 +1,4 @@
-"""Where a command's log goes, and in which form."""
+"""Sets up the log of a command: its destination and its format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from rich.console import Console
 from rich.logging import RichHandler
 
-from jobs import screen
+from jobs import terminal
 from pipelines.config.telemetry import LoggingConfig
 from pipelines.telemetry.logs import JsonFormatter, level_of
 
@@ -15,14 +15,14 @@ _PACKAGES = ("pipelines", "uso_core", "jobs")
 
 
 def log_to(console: Console, config: LoggingConfig) -> None:
-    """Send the log to `console`, above the progress display where there is one."""
+    """Send the log to `console`, above the progress display if there is one."""
     logging.basicConfig(level=logging.WARNING, handlers=[_handler(console, config)], force=True)
     for package in _PACKAGES:
         logging.getLogger(package).setLevel(level_of(config))
-    # When a store cuts connections, its client leaves tasks behind, each with a traceback that says
-    # less than what `storage_unavailable` says of the same.
+    # When a store cuts connections, its client abandons tasks. Their tracebacks say less than the
+    # event `storage_unavailable`, which reports the same outage.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    if config.format == "json":  # progress is no text beside the log then, but a part of it
+    if config.format == "json":  # progress is part of the log then, not text beside it
         logging.getLogger("jobs.progress").setLevel(logging.INFO)
 
 
@@ -41,14 +41,14 @@ def _handler(console: Console, config: LoggingConfig) -> logging.Handler:
 
 
 class _SafeFormatter(logging.Formatter):
-    """Log events carry ids and URIs of the user's."""
+    """Escapes control characters, because log events carry ids and URIs from the manifest."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return screen.lines(super().format(record))
+        return terminal.lines(super().format(record))
 
 
 class _LineHandler(logging.Handler):
-    """Prints each line as it is, above what is drawn at the bottom of the console."""
+    """Prints each line unchanged, above the live display at the bottom of the console."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""`uso manifest`: make a manifest, and say what is in it and what to do next."""
+"""`uso manifest`: builds a manifest, and prints its contents and the next command."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeElapsedColumn
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from jobs.outputs import resolved_storage, storage_options
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ComposeError
@@ -41,15 +41,15 @@ from pipelines.tools.planning.model import look_at_model
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """Images, styles and prompts, and how they go together.
+    """Images, styles and prompts to combine.
 
     Attributes:
-        contents: places of content images.
-        styles: places of style images.
-        prompts: texts.
-        prompt_file: a file with one prompt per line; blank lines at its end do not count.
-        pairing: how rows are made of them.
-        choice: of random styles.
+        contents: files, folders, globs and URLs of content images.
+        styles: files, folders, globs and URLs of style images.
+        prompts: prompts, before those of the file.
+        prompt_file: a file with one prompt per line, blank lines at its end ignored; None: no file.
+        pairing: the way to combine them into rows.
+        choice: the number and the seed of the styles of `random`.
     """
 
     contents: Sequence[str]
@@ -62,12 +62,12 @@ class Combination:
 
 @dataclass(frozen=True, slots=True)
 class TableSource:
-    """Other tables.
+    """Tables to convert.
 
     Attributes:
-        urls: their files.
-        columns: `OURS=THEIRS` each.
-        base_uri: what their relative references are relative to; None: each file's folder.
+        urls: the files: paths or URLs.
+        columns: the column mapping, each as `OURS=THEIRS`.
+        base_uri: the base of relative references; None: the folder of each file.
     """
 
     urls: Sequence[str]
@@ -77,11 +77,11 @@ class TableSource:
 
 @dataclass(frozen=True, slots=True)
 class FailedSource:
-    """What a run failed.
+    """The failed rows of a run.
 
     Attributes:
-        config: the run's YAML file.
-        codes: failure codes; empty: all.
+        config: the YAML file of the run.
+        codes: the failure codes to take; empty: all.
     """
 
     config: Path
@@ -90,13 +90,13 @@ class FailedSource:
 
 @dataclass(frozen=True, slots=True)
 class LowScoreSource:
-    """What a run drew with a low score.
+    """The completed rows of a run that have a low score.
 
     Attributes:
-        config: the run's YAML file.
-        score: name of the score's column.
-        below: rows with a lower score are taken.
-        table: where the scores are, with the columns `id` and `score`; None: in the records.
+        config: the YAML file of the run.
+        score: the name of the score column.
+        below: the bound; rows with a lower score are taken.
+        table: a table with the columns `id` and `score`; None: the records hold the scores.
     """
 
     config: Path
@@ -110,12 +110,12 @@ Source = Combination | TableSource | FailedSource | LowScoreSource
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the manifest goes.
+    """The file to write.
 
     Attributes:
-        url: of the file.
-        force: replace a file that is there.
-        config: a YAML file whose storage options are used; None: there are none.
+        url: its path or URL.
+        force: replaces an existing file.
+        config: the YAML file with the storage options; None: there are no options.
     """
 
     url: str
@@ -124,9 +124,9 @@ class Target:
 
 
 def manifest_command(source: Source, target: Target) -> int:
-    """Write the manifest and say what it holds; returns the exit code.
+    """Write a manifest, print its contents, and return the exit code.
 
-    Nothing is left of a manifest that could not be made as a whole.
+    An error leaves no partial file.
     """
     with exits.exit_on_error(), ExitStack() as stack:
         options = storage_options(target.config)
@@ -139,7 +139,7 @@ def manifest_command(source: Source, target: Target) -> int:
         else:
             again = _again(source)
             rows = again.rows
-        progress = stack.enter_context(_progress())
+        progress = stack.enter_context(terminal.progress_bars(TimeElapsedColumn()))
         task = progress.add_task("rows", total=rows.count if rows.count >= 0 else None)
         written = write_manifest(
             rows,
@@ -148,7 +148,7 @@ def manifest_command(source: Source, target: Target) -> int:
             force=target.force,
             on_rows=lambda more: progress.advance(task, more),
         )
-    console = screen.out()
+    console = terminal.out()
     _print(written, left_out, console)
     if again is not None:
         _print_again(again, console)
@@ -156,7 +156,7 @@ def manifest_command(source: Source, target: Target) -> int:
 
 
 def _combined(source: Combination, options: Options) -> tuple[Rows, Counter[str]]:
-    """The rows, and how many files of which ending were left out of the folders."""
+    """Return the rows, and the number of files left out of folders, by file ending."""
     contents = find_images(source.contents, options)
     styles = find_images(source.styles, options)
     ingredients = Ingredients(contents.uris, styles.uris, _prompts(source))
@@ -176,7 +176,9 @@ def _prompts(source: Combination) -> list[str]:
     except (OSError, UnicodeError) as error:
         raise ComposeError(f"{source.prompt_file}: cannot be read as UTF-8 ({error})") from error
     if not text.strip():
-        raise ComposeError(f"{source.prompt_file}: holds no prompt; an empty one is --prompt ''")
+        raise ComposeError(
+            f"{source.prompt_file}: contains no prompt; for an empty prompt, give --prompt ''"
+        )
     return [*source.prompts, *(line.strip() for line in text.rstrip().split("\n"))]
 
 
@@ -198,7 +200,7 @@ def _table_config(source: TableSource, target: Target) -> RunConfig:
 
 @dataclass(frozen=True, slots=True)
 class _Again:
-    """Rows of a run, and why they were chosen."""
+    """Rows of a run, and the reason why they were chosen."""
 
     rows: Rows
     chosen: ChosenRows
@@ -220,19 +222,8 @@ def _again(source: FailedSource | LowScoreSource) -> _Again:
     return _Again(chosen.rows(manifest), chosen, why)
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=screen.err(),
-        transient=True,
-    )
-
-
 def _print(written: Written, left_out: Counter[str], console: Console) -> None:
-    uri = screen.one_line(written.uri)
+    uri = terminal.one_line(written.uri)
     console.print(f"wrote      {uri}", soft_wrap=True)
     console.print(f"rows       {written.rows:,}")
     counts = ("content images", written.contents), ("styles", written.styles)
@@ -241,9 +232,9 @@ def _print(written: Written, left_out: Counter[str], console: Console) -> None:
             console.print(f"different  {count:,} {name}")
     if left_out:
         endings = (f"{ending or 'no ending'} ({n:,})" for ending, n in left_out.most_common(5))
-        others = screen.one_line(", ".join(endings), 200)
-        console.print(f"left out   {left_out.total():,} files that are not read: {others}")
-    console.print(f"columns    {screen.one_line(', '.join(written.columns))}", soft_wrap=True)
+        others = terminal.one_line(", ".join(endings), 200)
+        console.print(f"left out   {left_out.total():,} files of other types: {others}")
+    console.print(f"columns    {terminal.one_line(', '.join(written.columns))}", soft_wrap=True)
     setting = shlex.quote(f"manifest.path={uri}")
     console.print(f"next       uso validate CONFIG --fetch 100 --set {setting}", soft_wrap=True)
 
@@ -257,9 +248,9 @@ def _print_again(again: _Again, console: Console) -> None:
         console.print(f"low        {len(why.ids):,} of {why.scored:,} completed rows with a score")
         if why.unscored:
             console.print(f"left out   {why.unscored:,} completed rows without a score")
-        console.print("seeds      new ones, so that the pictures are others")
+        console.print("seeds      new, so that the images differ")
     if again.chosen.not_accepted:
         console.print(
-            f"left out   {again.chosen.not_accepted:,} that are not accepted as they are written "
-            "(invalid_request): mend them in the run's own manifest"
+            f"left out   {again.chosen.not_accepted:,} invalid rows (invalid_request): "
+            "correct them in the manifest of the run"
         )

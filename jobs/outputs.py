@@ -1,4 +1,4 @@
-"""Outputs of runs, as commands reach and read them without a cluster."""
+"""Access to the outputs of runs without a cluster."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from pipelines.storage.storage import Storage
 
 
 def storage_options(config_path: Path | None) -> Options:
-    """The storage options of a configuration, secrets resolved; none without one.
+    """Return the storage options of a configuration file, with secrets resolved.
+
+    Args:
+        config_path: the YAML file; None: there are no options.
 
     Raises:
-        ConfigError: the file is wrong, or a variable that it names is not set.
+        ConfigError: the file is wrong, or an environment variable that it names is not set.
     """
     return {} if config_path is None else resolved_storage(RunConfig.from_yaml(config_path))
 
 
 def resolved_storage(config: RunConfig) -> Options:
-    """A configuration's storage options, secrets resolved.
+    """Return the storage options of a configuration, with secrets resolved.
 
     Raises:
-        ConfigError: a variable that it names is not set.
+        ConfigError: an environment variable that it names is not set.
     """
     try:
         return resolve_secrets(config.storage)
@@ -37,18 +40,21 @@ def resolved_storage(config: RunConfig) -> Options:
 
 @contextmanager
 def hint_at_config(config_path: Path | None) -> Iterator[None]:
-    """Let errors about a URL name --config, where it was not given: a run has more to reach it."""
+    """Add a hint at --config to errors about a URL, unless that option was given.
+
+    A run can have storage options that the command lacks.
+    """
     try:
         yield
     except StorageError as error:
         if config_path is not None or "://" not in error.uri:
             raise
-        reason = f"{error.reason}; --config CONFIG takes the storage options of that file"
+        reason = f"{error.reason}; --config CONFIG uses the storage options of that file"
         raise StorageError(error.uri, reason, error.fault) from error
 
 
 def newest_run_file(storage: Storage) -> str | None:
-    """The path of an output's newest run file; run ids sort by time.
+    """Return the path of the newest run file of an output, or None. Run ids sort by time.
 
     Raises:
         StorageError: the output cannot be read.

@@ -1,4 +1,4 @@
-"""`uso pack`: a run's output as a dataset in shards."""
+"""`uso pack`: packs the output of a run into a dataset of shards."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from jobs.outputs import hint_at_config, storage_options
-from jobs.pace import Pace
-from jobs.progress import duration
 from pipelines.formats import LayoutName
 from pipelines.packing.pack import PackFacts, PackRequest, pack
 from pipelines.storage.storage import Storage
@@ -22,14 +20,14 @@ _EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class PackCommand:
-    """What was typed.
+    """The arguments of `uso pack`.
 
     Attributes:
-        output: the run's output folder or URL.
-        layout: of the shards.
-        to: the dataset's folder or URL; None: one named after the layout, in the output.
-        shard_images: images per shard, about.
-        config_path: whose storage options are taken.
+        output: the folder or URL of the output.
+        layout: the format of the shards.
+        to: the folder or URL of the dataset; None: a folder in the output, named after the layout.
+        shard_images: the approximate number of images per shard.
+        config_path: the YAML file with the storage options; None: there are no options.
     """
 
     output: str
@@ -40,7 +38,7 @@ class PackCommand:
 
 
 def pack_command(command: PackCommand) -> int:
-    """Pack, and return the exit code; safe to interrupt and to run again."""
+    """Pack an output and return the exit code. Safe to interrupt and to run again."""
     began = time.monotonic()
     with exits.exit_on_error(), hint_at_config(command.config_path):
         options = storage_options(command.config_path)
@@ -51,27 +49,27 @@ def pack_command(command: PackCommand) -> int:
             layout=command.layout,
             shard_images=command.shard_images,
         )
-        facts = pack(request, progress=_progress(screen.err()))
+        facts = pack(request, progress=_progress(terminal.err()))
     if not facts.rows:
         exits.say_error(f"{request.output.uri()}: no completed rows; check the path")
         return exits.WRONG_INPUT
-    print_dataset(facts, screen.out())
-    screen.out().print(f"time     {duration(time.monotonic() - began)}")
+    print_dataset(facts, terminal.out())
+    terminal.out().print(f"time     {terminal.duration(time.monotonic() - began)}")
     return exits.DONE
 
 
 def print_dataset(facts: PackFacts, console: Console) -> None:
-    """Say what a packed dataset holds."""
-    console.print(f"dataset  {screen.one_line(facts.uri)}", soft_wrap=True)
+    """Print the size of a packed dataset."""
+    console.print(f"dataset  {terminal.one_line(facts.uri)}", soft_wrap=True)
     shards = f"{facts.shards:,} shards, {facts.written:,} of them written now"
     console.print(f"         {facts.images:,} images of {facts.rows:,} rows in {shards}")
     if not facts.has_card:
-        console.print("         README.md is not made by uso, and was left as it is")
+        console.print("         README.md is not from uso, so it was not replaced")
 
 
 def _progress(console: Console) -> Callable[[int, int], None]:
-    """A line every few seconds, none about what takes no longer."""
-    pace = Pace(_EVERY_S)
+    """Return a callback that prints a line every few seconds, but none in the first seconds."""
+    pace = terminal.Pace(_EVERY_S)
     pace.due()
 
     def say(done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""`uso plan`: what a run will take. Loads neither Ray nor torch, and changes nothing."""
+"""`uso plan`: estimates a run. Loads neither Ray nor torch, and changes nothing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from jobs.outputs import resolved_storage
-from jobs.progress import duration
 from pipelines.calibration.measurements import Settings, read_calibration
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ConfigError, RowsChangedError
@@ -40,28 +39,28 @@ _UNITS = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
 def plan_command(
     config_path: Path, overrides: Sequence[str], *, price_per_gpu_hour: float | None
 ) -> int:
-    """Print what a run of this configuration would do and take; returns the exit code."""
+    """Print the rows, time, GPU-hours and storage of a run, and return the exit code."""
     with (
         exits.exit_on_error(),
-        exits.exit_on_error(RowsChangedError, code=exits.WRONG_INPUT),  # in a run it is 1
+        exits.exit_on_error(RowsChangedError, code=exits.WRONG_INPUT),  # 1 in a run
     ):
         config = RunConfig.from_yaml(config_path, overrides)
         options = resolved_storage(config)
         looked = look_at_model(config.model)
         if looked.unknown:
-            # Fingerprints are not known without the model, so ids alone say what is recorded.
+            # Fingerprints need the model. Without it, ids alone decide which rows are recorded.
             by_id = config.output.model_copy(update={"on_change": "keep"})
             config = config.model_copy(update={"output": by_id})
         manifest = Manifest.open(config, looked.card)
         output = Storage.at(config.output.path, options)
         ledger = Ledger.view(output, record_schema(manifest.extra_schema))
-        with Progress(console=screen.err(), transient=True) as progress:
+        with Progress(console=terminal.err(), transient=True) as progress:
             task = progress.add_task("rows", total=manifest.total_rows)
             work = survey(
                 config, manifest, looked.card.limits, ledger, lambda n: progress.advance(task, n)
             )
         speed = _speed(config, looked, output)
-    console = screen.out()
+    console = terminal.out()
     plan = make_plan(config, work, speed)
     _print_work(plan, looked, console)
     if plan.work.rows:
@@ -85,22 +84,24 @@ def _speed(config: RunConfig, looked: LookedAt, output: Storage) -> Speed:
 
 def _print_work(plan: Plan, looked: LookedAt, console: Console) -> None:
     work = plan.work
-    screen.fact(console, "model", looked.card.name)
+    terminal.fact(console, "model", looked.card.name)
     if looked.unknown:
-        screen.fact(console, "", looked.unknown)
-        screen.fact(
-            console, "", "FLUX.1-dev's size and ranges are assumed; ids tell what is recorded"
+        terminal.fact(console, "", looked.unknown)
+        terminal.fact(
+            console, "", "assuming FLUX.1-dev's size and ranges, and comparing rows by id alone"
         )
-    screen.fact(console, "to draw", f"{work.rows:,} rows, {work.images:,} images")
-    screen.fact(console, "recorded", f"{work.skipped:,} rows are done and would be skipped")
+    terminal.fact(console, "generate", f"{work.rows:,} rows, {work.images:,} images")
+    terminal.fact(console, "recorded", f"{work.skipped:,} rows, which the run skips")
     if work.changed and not looked.unknown:
-        screen.fact(console, "changed", f"{work.changed:,} completed rows have changed since")
-    if work.rejected:
-        screen.fact(
-            console, "rejected", f"{work.rejected:,} rows are not accepted: see uso validate"
+        terminal.fact(
+            console,
+            "changed",
+            f"{work.changed:,} completed rows have changed since they were recorded",
         )
+    if work.rejected:
+        terminal.fact(console, "rejected", f"{work.rejected:,} rows are invalid: see uso validate")
     uniques = work.uniques
-    screen.fact(
+    terminal.fact(
         console,
         "different",
         f"{uniques.contents:,} content images, {uniques.styles:,} styles, "
@@ -144,35 +145,39 @@ def _print_time(
 ) -> None:
     stylize = config.stylize
     kind = "GPU" if stylize.gpus_per_actor else "CPU"
-    screen.fact(console, "arithmetic", f"{_scaled(plan.flops)}FLOP")
+    terminal.fact(console, "arithmetic", f"{_scaled(plan.flops)}FLOP")
     if plan.drawing_s is None or plan.wall_s is None or plan.device_hours is None:
-        screen.fact(
-            console, "time", "not known: a CPU is measured by its first run (try --limit 20)"
+        terminal.fact(
+            console, "time", "unknown until a first run has measured this CPU (try --limit 20)"
         )
     else:
-        screen.fact(console, "speed", _speed_line(speed))
+        terminal.fact(console, "speed", _speed_line(speed))
         if speed.machine is None and speed.stated_as is not None:
             preset = speed.preset.name
-            screen.fact(
+            terminal.fact(
                 console,
                 "",
-                f"not known for {preset} until a first run has measured it: "
-                f"stated as {speed.stated_as}",
+                f"unknown for {preset} until a first run has measured it; estimated as "
+                f"{speed.stated_as}",
             )
-        screen.fact(console, "drawing", f"{duration(plan.drawing_s)} on all devices together")
-        start = "start-up not included" if plan.startup_s is None else "with start-up"
+        terminal.fact(
+            console, f"{kind} time", f"{terminal.duration(plan.drawing_s)} on all {kind}s together"
+        )
+        start = "without start-up" if plan.startup_s is None else "with start-up"
         actors = f"{stylize.max_actors} actors, busy {speed.busy:.0%} of the time"
-        screen.fact(console, "wall time", f"{duration(plan.wall_s)} ({actors}, {start})")
-        screen.fact(console, f"{kind}-hours", f"{plan.device_hours:,.2f}")
+        terminal.fact(console, "wall time", f"{terminal.duration(plan.wall_s)} ({actors}, {start})")
+        terminal.fact(console, f"{kind}-hours", f"{plan.device_hours:,.2f}")
         if price is not None and stylize.gpus_per_actor:
-            screen.fact(
+            terminal.fact(
                 console, "price", f"{plan.device_hours * price:,.2f} at {price:g} per GPU-hour"
             )
         elif price is not None:
-            screen.fact(console, "price", "no GPU is asked for (stylize.gpus_per_actor is 0)")
+            terminal.fact(
+                console, "price", "none, because the run uses no GPU (stylize.gpus_per_actor is 0)"
+            )
     images, records = _scaled(plan.image_bytes), _scaled(plan.record_bytes)
     shards = "" if config.output.layout == "images" else f", {images}B of shards"
-    screen.fact(console, "storage", f"about {images}B of images, {records}B of records{shards}")
+    terminal.fact(console, "storage", f"about {images}B of images, {records}B of records{shards}")
 
 
 def _speed_line(speed: Speed) -> str:

@@ -1,11 +1,10 @@
-"""What a run shows while it goes on: a live display in a terminal, a line every 30 s elsewhere."""
+"""Progress of a run: a live display in a terminal, a line every 30 s elsewhere."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from jobs.pace import Pace
+from jobs import terminal
 from pipelines.config.telemetry import LoggingConfig
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ _BAR_WIDTH = 24
 
 
 class Display(Protocol):
-    """Shows snapshots of a run for as long as it is entered; a `pipelines.driver.run.Listener`."""
+    """A context manager that shows snapshots of a run; a `pipelines.driver.run.Listener`."""
 
     def __enter__(self) -> Display: ...
 
@@ -41,18 +40,18 @@ class Display(Protocol):
     ) -> None: ...
 
     def update(self, snapshot: Snapshot) -> None:
-        """Take in how far the run is."""
+        """Show or keep a snapshot."""
 
 
 def display_for(console: Console, config: LoggingConfig) -> Display:
-    """The display that fits where `console` writes to, and the log that goes there, too."""
+    """Return the display that suits the console and the format of the log beside it."""
     if console.is_terminal:
         return LiveDisplay(console)
     return PeriodicDisplay(partial(print_line, console) if config.format == "text" else log_line)
 
 
 class LiveDisplay:
-    """Two lines, one with a bar, that are drawn over and over at the bottom of a terminal."""
+    """Redraws two lines, one with a bar, at the bottom of a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False)
@@ -70,7 +69,7 @@ class LiveDisplay:
         self._live.stop()
 
     def update(self, snapshot: Snapshot) -> None:
-        """Draw `snapshot`."""
+        """Show a snapshot."""
         total = None if snapshot.total is None else float(snapshot.total)
         bar = ProgressBar(total=total, completed=snapshot.rows_done, width=_BAR_WIDTH)
         first = Table.grid(padding=(0, 1))
@@ -80,14 +79,14 @@ class LiveDisplay:
 
 
 class PeriodicDisplay:
-    """Says how far the run is at its start, every 30 s, and at its end."""
+    """Prints the progress at the start of a run, every 30 s, and at the end."""
 
     def __init__(
-        self, say: Callable[[Snapshot], None], clock: Callable[[], float] = time.monotonic
+        self, show: Callable[[Snapshot], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._say = say
-        self._pace = Pace(_EVERY_S, clock)
-        self._unsaid: Snapshot | None = None
+        self._show = show
+        self._pace = terminal.Pace(_EVERY_S, clock)
+        self._unshown: Snapshot | None = None
 
     def __enter__(self) -> PeriodicDisplay:
         return self
@@ -98,21 +97,21 @@ class PeriodicDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._unsaid is not None:
-            self._say(self._unsaid)
+        if self._unshown is not None:
+            self._show(self._unshown)
 
     def update(self, snapshot: Snapshot) -> None:
-        """Say `snapshot` if it is time to, or keep it in case it is the last one."""
+        """Print a snapshot if a line is due; otherwise keep it in case it is the last one."""
         if self._pace.due():
-            self._unsaid = None
-            self._say(snapshot)
+            self._unshown = None
+            self._show(snapshot)
         else:
-            self._unsaid = snapshot
+            self._unshown = snapshot
 
 
 def print_line(console: Console, snapshot: Snapshot) -> None:
     """Print a snapshot as a line of text."""
-    elapsed = duration(snapshot.elapsed_s)
+    elapsed = terminal.duration(snapshot.elapsed_s)
     parts = (f"[{elapsed}] {rows_line(snapshot)}", workers_line(snapshot))
     console.print(" · ".join(part for part in parts if part), soft_wrap=True)
 
@@ -129,19 +128,19 @@ def log_line(snapshot: Snapshot) -> None:
 
 
 def rows_line(snapshot: Snapshot) -> str:
-    """How far the rows are, how fast, and how long it will take."""
+    """Return the number of rows done, the speed and the remaining time, as a text."""
     of_total = "" if snapshot.total is None else f" of {snapshot.total:,}"
     parts = [f"{snapshot.rows_done:,}{of_total} rows", f"{snapshot.failed:,} failed"]
     if snapshot.skipped:
         parts.append(f"{snapshot.skipped:,} recorded before")
     parts.append(f"{snapshot.images_per_s:.2f} images/s")
     if snapshot.eta_s is not None:
-        parts.append(f"{duration(snapshot.eta_s)} to go")
+        parts.append(f"{terminal.duration(snapshot.eta_s)} to go")
     return " · ".join(parts)
 
 
 def workers_line(snapshot: Snapshot) -> str:
-    """How many actors are at work, on how much, and what the run waits for."""
+    """Return the number of ready actors, the rows in flight and the current wait, as a text."""
     parts = []
     if snapshot.actors_total:
         parts.append(f"{snapshot.actors_ready} of {snapshot.actors_total} actors ready")
@@ -149,8 +148,3 @@ def workers_line(snapshot: Snapshot) -> str:
     if snapshot.waiting_for:
         parts.append(snapshot.waiting_for)
     return " · ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as h:mm:ss, with days in front where there are any."""
-    return str(timedelta(seconds=round(seconds)))

@@ -1,4 +1,4 @@
-"""`uso report`: a run's output as one static page."""
+"""`uso report`: shows the output of a run on a static page."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from jobs.outputs import hint_at_config, resolved_storage
-from jobs.pace import Pace
-from jobs.progress import duration
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ConfigError
 from pipelines.storage.filesystems import Options
@@ -27,14 +25,14 @@ _EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
-    """What was typed.
+    """The arguments of `uso report`.
 
     Attributes:
-        output: the run's output folder or URL.
-        against: another run's; None: the run is shown alone.
-        out: where the report goes; None: into the output.
-        thumbnails: rows that get thumbnails: a number, `all` or `none`.
-        config_path: whose storage options and fetch policy are taken.
+        output: the folder or URL of the output.
+        against: the output of another run, for a comparison; None: there is no comparison.
+        out: the folder or URL of the report; None: the output.
+        thumbnails: the rows that get thumbnails: a number, `all` or `none`.
+        config_path: the YAML file with the storage options and the fetch policy; None: defaults.
     """
 
     output: str
@@ -45,13 +43,13 @@ class ReportRequest:
 
 
 def report_command(request: ReportRequest) -> int:
-    """Write the report and return the exit code; safe to interrupt and to run again."""
+    """Write the report and return the exit code. Safe to interrupt and to run again."""
     began = time.monotonic()
-    console = screen.out()
+    console = terminal.out()
     with exits.exit_on_error(), hint_at_config(request.config_path):
         rows = _rows(request.thumbnails)
         places, options = _prepared(request, rows)
-        facts = write_report(places, options, _progress(screen.err()))
+        facts = write_report(places, options, _progress(terminal.err()))
     _print(facts, console, time.monotonic() - began)
     return exits.DONE
 
@@ -83,26 +81,26 @@ def _prepared(request: ReportRequest, rows: int | None) -> tuple[Places, ReportO
 
 
 def _progress(console: Console) -> Callable[[str, int, int | None], None]:
-    """A line when something new begins, and one every few seconds."""
-    pace, last_what = Pace(_EVERY_S), ""
+    """Return a callback that prints a line when a step begins, and one every few seconds."""
+    pace, last_step = terminal.Pace(_EVERY_S), ""
 
-    def say(what: str, done: int, total: int | None) -> None:
-        nonlocal last_what
-        if not pace.due(anyway=what != last_what):
+    def say(step: str, done: int, total: int | None) -> None:
+        nonlocal last_step
+        if not pace.due(anyway=step != last_step):
             return
-        begins, last_what = what != last_what, what
+        begins, last_step = step != last_step, step
         of = "" if total is None else f" of {total:,}"
-        console.print(f"{what} …" if begins else f"{what}: {done:,}{of}", soft_wrap=True)
+        console.print(f"{step} …" if begins else f"{step}: {done:,}{of}", soft_wrap=True)
 
     return say
 
 
 def _print(facts: ReportFacts, console: Console, seconds: float) -> None:
-    uri = screen.one_line(facts.index_uri)
+    uri = terminal.one_line(facts.index_uri)
     console.print(f"wrote    {uri}", soft_wrap=True)
-    console.print(f"rows     {facts.rows:,} in {duration(seconds)}")
+    console.print(f"rows     {facts.rows:,} in {terminal.duration(seconds)}")
     if facts.unreadable:
-        missing = f"missing  {facts.unreadable:,} thumbnails, of what cannot be read or was inline"
+        missing = f"missing  {facts.unreadable:,} thumbnails, of unreadable files or inline images"
         console.print(f"{missing}; the page says why")
     if "://" not in uri:
         opener = "open" if sys.platform == "darwin" else "xdg-open"

@@ -1,4 +1,4 @@
-"""`uso run`: a manifest goes in, images and records come out."""
+"""`uso run`: generates the images of a manifest, and their records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from jobs.log import log_to
 from jobs.progress import display_for
 from jobs.summary import exit_code, print_summary
@@ -22,43 +22,48 @@ logger = logging.getLogger(__name__)
 
 
 def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -> int:
-    """Run what `config_path` and `overrides` ask for, and return the exit code.
+    """Run the pipeline and return the exit code.
 
-    Safe to run again: rows that are recorded are skipped, and what an interrupted run had not
-    recorded is drawn again, onto the same names.
+    Safe to run again: recorded rows are skipped. Rows that an interrupted run did not record are
+    generated again, under the same file names.
+
+    Args:
+        config_path: the YAML file of the run.
+        overrides: values that replace those of the file, each as `a.b=c`.
+        verbose: log at the level `info`, unless the configuration asks for `debug`.
     """
-    progress_console = screen.err()
-    with exits.exit_on_error(), _cut_short(progress_console):
+    progress_console = terminal.err()
+    with exits.exit_on_error(), _interruptible(progress_console):
         config = RunConfig.from_yaml(config_path, overrides)
         if verbose and config.logging.level != "debug":
             logging_config = config.logging.model_copy(update={"level": "info"})
             config = config.model_copy(update={"logging": logging_config})
         log_to(progress_console, config.logging)
-        # Imported late: Ray takes seconds, and a wrong configuration is told before.
+        # Imported late: Ray loads for seconds, and a wrong configuration ends the command first.
         from pipelines.driver.run import run  # noqa: PLC0415
 
         with (
-            exits.exit_on_error(RunError, say=_teller(config.logging)),
+            exits.exit_on_error(RunError, say=_error_printer(config.logging)),
             display_for(progress_console, config.logging) as display,
         ):
             summary = run(config, listener=display)
     reach = ("--config", str(config_path)) if config.storage else ()
-    print_summary(summary, config.on_error.max_failed_fraction, screen.out(), reach)
+    print_summary(summary, config.on_error.max_failed_fraction, terminal.out(), reach)
     return exit_code(summary)
 
 
 @contextmanager
-def _cut_short(console: Console) -> Iterator[None]:
-    """A signal before rows are at work, and a second one while they end, leave no summary."""
+def _interruptible(console: Console) -> Iterator[None]:
+    """Exit without a summary on a signal before the first rows, or on a second signal."""
     try:
         yield
     except KeyboardInterrupt as signal:
-        console.print("Interrupted. What was recorded stays; the same command goes on.")
+        console.print("Interrupted. Existing records stay. Run the same command to resume.")
         raise typer.Exit(exits.INTERRUPTED) from signal
 
 
-def _teller(config: LoggingConfig) -> Callable[[str], None]:
-    """How to say why the run failed: among JSON, as JSON."""
+def _error_printer(config: LoggingConfig) -> Callable[[str], None]:
+    """Return a function that prints an error in the format of the log."""
     if config.format == "text":
         return exits.say_error
     return lambda message: logger.error("run_failed reason=%s", message)

@@ -1,4 +1,4 @@
-"""`uso status`: what an output holds, from its records alone."""
+"""`uso status`: counts the records of an output."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from jobs.outputs import hint_at_config, newest_run_file, storage_options
-from jobs.tables import FailureRow, failure_table
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.ledger import count_records, iter_records
 from pipelines.storage.storage import Storage
@@ -27,7 +26,13 @@ _COLUMNS = ("id", "status", "outputs", "width", "height", "error")
 def status_command(output: str, *, as_json: bool, rows: int, config_path: Path | None) -> int:
     """Print the counts of an output's records, and return the exit code.
 
-    Reads while a run goes on, too: it sees what is committed.
+    Works during a run, too, and counts the committed records.
+
+    Args:
+        output: the folder or URL of the output.
+        as_json: print one JSON object instead of text.
+        rows: the number of records to print.
+        config_path: the YAML file with the storage options; None: there are no options.
     """
     with exits.exit_on_error(), hint_at_config(config_path):
         storage = open_output(output, config_path)
@@ -37,9 +42,9 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
     if not (counts.completed or counts.failed or last_run):
         exits.say_error(f"{redact_uri(output)}: no records and no runs; check the path")
         return exits.WRONG_INPUT
-    console = screen.out()
+    console = terminal.out()
     if as_json:
-        # Plain print: no console may wrap it. Escapes everything but ASCII.
+        # Written past the console, which would wrap lines. json escapes all but ASCII.
         console.file.write(json.dumps(_as_dict(storage, counts, last_run), indent=2) + "\n")
     else:
         print_counts(storage, counts, last_run, console)
@@ -49,11 +54,15 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
 
 
 def open_output(output: str, config_path: Path | None) -> Storage:
-    """The output folder, with the storage options of a configuration where one is given.
+    """Return an output as a storage.
+
+    Args:
+        output: its folder or URL.
+        config_path: the YAML file with the storage options; None: there are no options.
 
     Raises:
         ConfigError: the configuration is wrong.
-        StorageError: the URL cannot be used.
+        StorageError: the URL is unusable.
     """
     return Storage.at(output, storage_options(config_path))
 
@@ -66,17 +75,17 @@ def _first_records(storage: Storage, most: int) -> list[dict[str, Any]]:
 
 
 def read_last_run(storage: Storage) -> dict[str, Any] | None:
-    """What the newest run file says.
+    """Return the state of the last run from its run file, or None if there was no run.
 
     Raises:
-        StorageError: it cannot be read.
+        StorageError: the run file cannot be read.
     """
     newest = newest_run_file(storage)
     if newest is None:
         return None
     try:
         document = json.loads(storage.read(newest))
-    except ValueError:  # it is for people to read; the counts are those of the records
+    except ValueError:  # people read the run file; the counts come from the records
         document = {"run_id": newest, "state": "unknown", "reason": "its run file is damaged"}
     names = ("run_id", "state", "reason", "started_at", "updated_at")
     total = document.get("counts", {}).get("total")
@@ -102,8 +111,8 @@ def _as_dict(
 def print_counts(
     storage: Storage, counts: LedgerCounts, last_run: Mapping[str, Any] | None, console: Console
 ) -> None:
-    """Print what an output holds, and how its last run ended."""
-    console.print(f"output     {screen.one_line(storage.uri())}", soft_wrap=True)
+    """Print the counts of an output, and the state of its last run."""
+    console.print(f"output     {terminal.one_line(storage.uri())}", soft_wrap=True)
     if last_run is not None:
         console.print(f"last run   {_run_line(last_run)}", soft_wrap=True)
     recorded = counts.completed + counts.failed
@@ -112,26 +121,26 @@ def print_counts(
     console.print(f"completed  {counts.completed:,}")
     console.print(f"failed     {counts.failed:,}{share}")
     if counts.failed:
-        console.print(failure_table(_failures(counts)))
+        console.print(terminal.failure_table(_failures(counts)))
 
 
 def _run_line(last_run: Mapping[str, Any]) -> str:
     line = f"{last_run['run_id']}: {last_run['state']}"
     if last_run["updated_at"]:
         line += f" at {last_run['updated_at']}"
-    return screen.one_line(f"{line}: {last_run['reason']}" if last_run["reason"] else line)
+    return terminal.one_line(f"{line}: {last_run['reason']}" if last_run["reason"] else line)
 
 
-def _failures(counts: LedgerCounts) -> Iterator[FailureRow]:
+def _failures(counts: LedgerCounts) -> Iterator[terminal.FailureRow]:
     for code, count in counts.failed_by_code.items():
         example = counts.examples.get(code)
-        yield FailureRow(
+        yield terminal.FailureRow(
             code, count, example.row_id if example else "", example.message if example else ""
         )
 
 
 def _record_table(storage: Storage, records: list[dict[str, Any]]) -> Table:
-    """One line per record, in the order of their ids; what does not fit is cut."""
+    """Return a table with one line per record, in the order of their ids."""
     table = Table(title="Records", title_justify="left", box=box.SIMPLE_HEAD, expand=True)
     table.add_column("id", no_wrap=True, min_width=22)
     table.add_column("status", no_wrap=True)
@@ -139,7 +148,7 @@ def _record_table(storage: Storage, records: list[dict[str, Any]]) -> Table:
     table.add_column("images", justify="right", no_wrap=True)
     table.add_column("first image, or why it failed", no_wrap=True, ratio=1)
     for record in sorted(records, key=lambda record: str(record["id"])):
-        table.add_row(*(Text(screen.one_line(cell, 300)) for cell in _cells(storage, record)))
+        table.add_row(*(Text(terminal.one_line(cell, 300)) for cell in _cells(storage, record)))
     return table
 
 

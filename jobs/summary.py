@@ -1,4 +1,4 @@
-"""What a run says at its end: counts, failures with an example each, and where to look."""
+"""Summary at the end of a run: counts, failures with examples, and the next commands."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from jobs.pack import print_dataset
-from jobs.progress import duration
-from jobs.tables import FailureRow, failure_table
 
 if TYPE_CHECKING:
     from pipelines.driver.summary import RunSummary
 
 
 def exit_code(summary: RunSummary) -> int:
-    """The command's exit code for a run that came to an end."""
+    """Return the exit code of `uso run` for a run that ended."""
     if summary.interrupted:
         return exits.INTERRUPTED
     return exits.DONE if summary.within_budget else exits.OVER_BUDGET
@@ -32,31 +30,31 @@ def print_summary(
     console: Console,
     status_options: Sequence[str] = (),
 ) -> None:
-    """Print `summary`, and how to see what the run made.
+    """Print the summary of a run, and the commands that show its output.
 
     Args:
-        summary: of the run.
-        max_failed_fraction: the budget that it had.
-        console: where to.
-        status_options: what `uso status` needs to reach the output.
+        summary: the counts of the run.
+        max_failed_fraction: the failure budget of the run, 0 to 1.
+        console: the console to print on.
+        status_options: the options that `uso status` needs to reach the output.
     """
     console.print(_headline(summary, max_failed_fraction))
     console.print(_counts(summary))
     if summary.failures:
-        console.print(failure_table(_failures(summary)))
+        console.print(terminal.failure_table(_failures(summary)))
     if summary.dataset is not None:
         print_dataset(summary.dataset, console)
-    for label, text in _where(summary.output_uri, status_options):
+    for label, text in _output_lines(summary.output_uri, status_options):
         console.print(f"{label:<9}{text}", soft_wrap=True)
     if summary.interrupted:
-        console.print("go on    run the same command again: it draws only what has no record yet")
+        console.print("resume   run the same command again: it generates only the missing rows")
     elif summary.failed_fraction:
-        console.print("go on    once what failed is mended: the same command with --retry-failed")
+        console.print("retry    after a repair, run the same command with --retry-failed")
 
 
 def _headline(summary: RunSummary, max_failed_fraction: float) -> Text:
     if summary.interrupted:
-        return Text("Interrupted. What was recorded stays.", style="bold yellow")
+        return Text("Interrupted. Existing records stay.", style="bold yellow")
     if summary.within_budget:
         return Text("Done.", style="bold green")
     return Text(
@@ -79,7 +77,7 @@ def _counts(summary: RunSummary) -> Table:
     if summary.changed:
         table.add_row("changed", f"{summary.changed:,}", "since an earlier run recorded them")
     speed = f"{summary.images_per_s:.2f} images/s"
-    table.add_row("time", duration(summary.elapsed_s), speed)
+    table.add_row("time", terminal.duration(summary.elapsed_s), speed)
     if reused := ", ".join(_reused(summary)):
         table.add_row("reused", "", reused)
     if summary.undelivered_events:
@@ -88,20 +86,20 @@ def _counts(summary: RunSummary) -> Table:
 
 
 def _reused(summary: RunSummary) -> Iterator[str]:
-    """How much of each kind was found in memory."""
+    """Yield each kind of cache with the share of look-ups that it answered."""
     for kind, found in summary.caches.items():
         if found.count:
             yield f"{kind} {found.hits / found.count:.0%}"
 
 
-def _failures(summary: RunSummary) -> Iterator[FailureRow]:
+def _failures(summary: RunSummary) -> Iterator[terminal.FailureRow]:
     for failure in summary.failures:
-        yield FailureRow(failure.code, failure.count, failure.row_id, failure.message)
+        yield terminal.FailureRow(failure.code, failure.count, failure.row_id, failure.message)
 
 
-def _where(output_uri: str, status_options: Sequence[str]) -> list[tuple[str, str]]:
-    output = screen.one_line(output_uri)
-    command = ["uso", "status", output, *map(screen.one_line, status_options), "--rows", "20"]
+def _output_lines(output_uri: str, status_options: Sequence[str]) -> list[tuple[str, str]]:
+    output = terminal.one_line(output_uri)
+    command = ["uso", "status", output, *map(terminal.one_line, status_options), "--rows", "20"]
     return [
         ("output", output),
         ("see it", shlex.join(command)),
@@ -110,7 +108,7 @@ def _where(output_uri: str, status_options: Sequence[str]) -> list[tuple[str, st
 
 
 def _query(output: str) -> str:
-    """An SQL query as a shell's argument, in the quotes that are easiest to read."""
+    """Return an SQL query as a shell argument, in the most readable quotes."""
     records = f"{output}/records/*.parquet".replace("'", "''")
     query = f"FROM '{records}' SELECT id, status, outputs, error.code"
     return shlex.quote(query) if set(query) & set('"$`\\!') else f'"{query}"'

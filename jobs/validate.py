@@ -1,4 +1,4 @@
-"""`uso validate`: what is wrong with a manifest and its images, before a run."""
+"""`uso validate`: finds the problems of a manifest and its images before a run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from jobs.outputs import resolved_storage
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest
@@ -24,25 +24,28 @@ from pipelines.tools.validation.row_check import RowCheck, check_rows
 def validate_command(
     config_path: Path, overrides: Sequence[str], *, fetch: str | None, problems: str | None
 ) -> int:
-    """Check a run's manifest, print what is wrong, and return the exit code.
+    """Check the manifest of a run, print its problems, and return the exit code.
 
     Args:
-        config_path: the run's YAML file.
-        overrides: `a.b=c` each.
-        fetch: `all`, or how many different references are fetched; None: none is.
-        problems: the Parquet file for all problems; None: they are only counted.
+        config_path: the YAML file of the run.
+        overrides: values that replace those of the file, each as `a.b=c`.
+        fetch: `all`, or the number of different references to fetch; None: no reference.
+        problems: the Parquet file for all problems; None: the problems are only counted.
     """
-    console = screen.out()
+    console = terminal.out()
     with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
         options = resolved_storage(config)
         looked = look_at_model(config.model)
         manifest = Manifest.open(config, looked.card)
         check = ReferenceCheck(config.fetch, options, looked.card.limits)
-        with findings(problems, options) as found, _progress() as progress:
+        with (
+            findings(problems, options) as found,
+            terminal.progress_bars(TimeRemainingColumn()) as progress,
+        ):
             task = progress.add_task("rows", total=manifest.total_rows)
             rows = check_rows(manifest, found, lambda n: progress.advance(task, n))
-            wanted = set() if fetch is None else rows.references.sample(_most(fetch))
+            wanted = set() if fetch is None else rows.references.sample(_sample_size(fetch))
             fetched = len(wanted)
             if wanted:
                 task = progress.add_task("references", total=fetched)
@@ -51,36 +54,25 @@ def validate_command(
                         found.add(problem)
                     progress.advance(task)
     if looked.unknown:
-        console.print(f"model       {screen.one_line(looked.unknown)}", soft_wrap=True)
-        console.print("            FLUX.1-dev's ranges are assumed")
+        console.print(f"model       {terminal.one_line(looked.unknown)}", soft_wrap=True)
+        console.print("            assuming FLUX.1-dev's ranges")
     _print(rows, fetched, check.facts, console)
     if found.kinds:
         console.print(_table(found))
     if problems is not None:
-        console.print(f"written to  {screen.one_line(problems)}", soft_wrap=True)
+        console.print(f"written to  {terminal.one_line(problems)}", soft_wrap=True)
     problems_found = "1 problem" if found.errors == 1 else f"{found.errors:,} problems"
     console.print(problems_found if found.errors else "Nothing is wrong.")
     return exits.WRONG_INPUT if found.errors else exits.DONE
 
 
-def _most(fetch: str) -> int | None:
+def _sample_size(fetch: str) -> int | None:
     return None if fetch == "all" else int(fetch)
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=screen.err(),
-        transient=True,
-    )
-
-
 def _print(rows: RowCheck, fetched: int, facts: Facts, console: Console) -> None:
-    console.print(f"rows        {rows.rows:,}, {rows.accepted:,} of them accepted")
-    how = f"{fetched:,} fetched" if fetched else "not fetched: --fetch all or --fetch N does it"
+    console.print(f"rows        {rows.rows:,}, {rows.accepted:,} of them valid")
+    how = f"{fetched:,} fetched" if fetched else "not fetched (--fetch all or --fetch N)"
     console.print(f"references  {len(rows.references):,} different, {how}")
     if facts.smallest is not None:
         size = f"{facts.num_bytes / 1e6:,.1f} MB, {facts.smallest} to {facts.largest} pixels"
@@ -96,9 +88,9 @@ def _table(found: Findings) -> Table:
     table.add_column("for example", overflow="fold")
     kinds = sorted(found.kinds.items(), key=lambda item: (item[0][0], -item[1].problems))
     for (severity, name, column), kind in kinds:
-        ids = ", ".join(screen.one_line(row_id, 40) for row_id in kind.examples)
+        ids = ", ".join(terminal.one_line(row_id, 40) for row_id in kind.examples)
         shown = f"{name} (note)" if severity == "note" else name
-        example = f"{ids}: {screen.one_line(kind.message, 300)}"
-        cells = (shown, screen.one_line(column or "", 40), f"{kind.problems:,}", f"{kind.rows:,}")
+        example = f"{ids}: {terminal.one_line(kind.message, 300)}"
+        cells = (shown, terminal.one_line(column or "", 40), f"{kind.problems:,}", f"{kind.rows:,}")
         table.add_row(*(Text(cell) for cell in (*cells, example)))
     return table

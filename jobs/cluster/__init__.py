@@ -1,1 +1,1 @@
-"""Runs as jobs of a Ray cluster: what is checked and packed here, and asked of its server."""
+"""Runs as Ray jobs on a cluster: checks and packs a run here, and talks to the job server."""

@@ -1,4 +1,4 @@
-"""What is looked at before anything is submitted."""
+"""Checks of a configuration before it is submitted."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ from pipelines.tools.planning.model import look_at_model
 
 
 def refuse_secrets(config: RunConfig) -> None:
-    """Raise `ConfigError` if a secret stands in the configuration as text."""
+    """Raise `ConfigError` if the configuration contains a secret as text."""
     keys = plain_secrets(config)
     if keys:
         raise ConfigError(
-            f"{', '.join(keys)}: a secret would be packed as text. Write ${{NAME}} instead, and "
-            "set NAME on the cluster (or pass it with --env NAME); leave credentials out of URLs"
+            f"{', '.join(keys)}: a secret would be sent as text. Write ${{NAME}} instead, and "
+            "set NAME on the cluster or pass it with --env NAME; leave credentials out of URLs"
         )
 
 
 def passed_env(names: Sequence[str]) -> dict[str, str]:
-    """The environment variables that go with the job, with their values of here.
+    """Return environment variables for the Ray job, with their local values.
+
+    Args:
+        names: the variables to pass.
 
     Raises:
-        ConfigError: one is not set here.
+        ConfigError: a variable is not set locally.
     """
     missing = [name for name in names if name not in os.environ]
     if missing:
@@ -48,7 +51,7 @@ def unset_on_cluster(config: RunConfig, passed: Sequence[str]) -> list[str]:
 
 
 def refuse_relative_paths(config: RunConfig) -> None:
-    """Raise `ConfigError` if a path means something in this folder only."""
+    """Raise `ConfigError` if a path depends on the current folder."""
     relative = [path for path in local_paths(config) if path.relative]
     if relative:
         first = relative[0]
@@ -59,39 +62,39 @@ def refuse_relative_paths(config: RunConfig) -> None:
 
 
 def check_manifest(config: RunConfig, *, on_this_machine: bool) -> str:
-    """Look at the manifest's files and columns, where they can be seen from here.
+    """Check the files and columns of the manifest, if this machine can read them.
 
     Args:
-        config: with absolute paths.
-        on_this_machine: whether the cluster sees this machine's files.
+        config: a configuration with absolute paths.
+        on_this_machine: True if the cluster sees the files of this machine.
 
     Returns:
-        What was found, or why nothing could be looked at.
+        The files and the number of rows, or the reason why the manifest was not checked.
 
     Raises:
-        ManifestError: the manifest cannot be used.
+        ManifestError: the manifest is unusable.
     """
     try:
         resolve_secrets(config.storage)
     except ValueError as error:
-        return f"not looked at from here: {error}"
+        return f"not checked from here: {error}"
     paths = config.manifest.paths
     local = [Path(path) for path in paths if path.startswith("/")]
     if not on_this_machine and not all(path.exists() for path in local):
-        return "not looked at: it is not on this machine"
+        return "not checked: it is not on this machine"
     try:
         manifest = Manifest.open(config, look_at_model(config.model).card)
     except ManifestError as error:
         if not _out_of_reach(error):
             raise
-        return f"not looked at from here: {error}"
+        return f"not checked from here: {error}"
     rows = manifest.total_rows
-    count = "rows: known when read" if rows is None else f"{rows:,} rows"
+    count = "number of rows unknown until the run reads them" if rows is None else f"{rows:,} rows"
     return f"{', '.join(map(redact_uri, paths))}: {count}"
 
 
 def _out_of_reach(error: ManifestError) -> bool:
-    """Whether the cluster may well see what this machine does not."""
+    """Return True if the cluster may be able to read files that this machine cannot."""
     cause = error.__cause__
     if isinstance(cause, StorageError):
         return cause.fault in ("denied", "unavailable")

@@ -1,4 +1,4 @@
-"""One job of a cluster, as its server tells of it."""
+"""A Ray job, as the job server describes it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ JobState = Literal["pending", "running", "succeeded", "failed", "stopped"]
 
 OUTPUT_KEY = "uso_output"
 CONFIG_KEY = "uso_config"
-"""Names in a job's metadata."""
+"""Keys in the metadata of a Ray job: its output and the name of its configuration file."""
 
 STOP_WAIT_KEY = "RAY_JOB_STOP_WAIT_TIME_S"
-"""Environment variable: seconds between Ray's SIGTERM and its SIGKILL when a job is stopped."""
+"""Environment variable: seconds from SIGTERM to SIGKILL when Ray stops a job."""
 
 _RAYS_STOP_WAIT_S = 3
-# Beside the rows on the actors: what has ended is recorded, on a store that may be slow to answer.
+# On top of the grace period for the rows: the last commit, on a store that may be slow.
 _COMMIT_S = 180
 
 _STATES: dict[str, JobState] = {
@@ -42,18 +42,18 @@ _FAILURES = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job.
+    """A Ray job.
 
     Attributes:
-        id: as given when it was submitted.
-        state: the server's.
-        exit_code: of its command, once that has ended by itself.
-        message: the server's, about the state.
-        started_at: when it was taken up.
-        ended_at: when it ended.
-        output_uri: where its run writes; empty: not submitted by `uso submit`.
-        config_name: of the file that was submitted.
-        stop_wait_s: seconds that it gets to stop in good order.
+        id: the submission id.
+        state: the state that the job server gives.
+        exit_code: the exit code of its command; None: the command has not ended by itself.
+        message: the explanation of the state by the job server.
+        started_at: the start time; None: the job is waiting.
+        ended_at: the end time; None: the job has not ended.
+        output_uri: the output of its run; empty: `uso submit` did not submit the job.
+        config_name: the name of the configuration file that was submitted.
+        stop_wait_s: the seconds that it has for a graceful stop.
     """
 
     id: str
@@ -68,13 +68,13 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen."""
+        """True if the job has ended, in whatever way."""
         return self.state in ("succeeded", "failed", "stopped")
 
     def took_s(self, now: datetime) -> float | None:
-        """Seconds from its start to its end or to `now`; None: it was not taken up yet.
+        """Return the seconds from the start to the end or to `now`, or None before the start.
 
-        Never less than 0: the cluster's clock may be ahead of this machine's.
+        The result is at least 0, because the cluster's clock may be ahead of this machine's.
         """
         if self.started_at is None:
             return None
@@ -82,14 +82,14 @@ class Job:
 
     @property
     def outcome(self) -> str:
-        """The state in the words of `uso run`'s exit codes."""
+        """The state, or the meaning of the exit code of `uso run`."""
         if self.state == "failed" and self.exit_code in _FAILURES:
             return _FAILURES[self.exit_code]
         return "done" if self.state == "succeeded" else self.state
 
     @property
     def command_exit_code(self) -> int:
-        """What a command that waited for the job exits with: what `uso run` would have."""
+        """The exit code of a command that waited for the job: that of `uso run`."""
         if self.state == "succeeded":
             return exits.DONE
         if self.state == "stopped":
@@ -98,7 +98,7 @@ class Job:
 
 
 def job_of(details: JobDetails) -> Job:
-    """A job from what Ray's client returns."""
+    """Convert a job from the form of Ray's client."""
     metadata = details.metadata or {}
     env = (details.runtime_env or {}).get("env_vars") or {}
     return Job(
@@ -115,14 +115,14 @@ def job_of(details: JobDetails) -> Job:
 
 
 def jobs_named(jobs: Sequence[Job], name: str) -> list[Job]:
-    """The jobs that a user may mean by `name`.
+    """Return the jobs that a name can refer to.
 
-    The one with this id; else, of those of `uso submit` whose ids begin with it, all that have not
-    ended; else the last of them.
+    That is the job with this id. Without one, it is every job of `uso submit` whose id begins with
+    the name and that has not ended. Without any, it is the last job whose id begins with the name.
 
     Args:
-        jobs: oldest first.
-        name: an id or the beginning of one.
+        jobs: all jobs, oldest first.
+        name: an id or its beginning.
     """
     exact = [job for job in jobs if job.id == name]
     ours = [job for job in jobs if job.output_uri] if name else []  # "$JOB" may be empty
@@ -131,12 +131,12 @@ def jobs_named(jobs: Sequence[Job], name: str) -> list[Job]:
 
 
 def stop_wait_s(stop_grace_s: float) -> int:
-    """Seconds that a job needs to stop in good order: rows end, and are recorded."""
+    """Return the seconds for a graceful stop: rows in progress finish and are recorded."""
     return math.ceil(stop_grace_s) + _COMMIT_S
 
 
 def _seconds(written: str) -> int:
-    """Ray's own where none are given, or none that are a number: it may be anybody's job."""
+    """Parse a number of seconds; Ray's default if it is not a number, as in jobs of others."""
     return int(written) if written.isdecimal() else _RAYS_STOP_WAIT_S
 
 

@@ -1,4 +1,4 @@
-"""`uso jobs`: the jobs of a cluster, and what their outputs hold."""
+"""`uso jobs`: lists the Ray jobs of a cluster, and counts their records."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from jobs.cluster.job import Job
 from jobs.cluster.recorded import rows_recorded
 from jobs.cluster.server import JobServer
 from jobs.outputs import storage_options
-from jobs.progress import duration
 from pipelines.storage.filesystems import Options
 
-_MOST_OUTPUTS = 10  # reading an output's records takes seconds where there are millions
+_MOST_OUTPUTS = 10  # reading millions of records takes seconds
 
 
 def jobs_command(address: str, config_path: Path | None) -> int:
-    """Print the cluster's jobs, the last one at the end, and return the exit code."""
+    """Print the Ray jobs that uso submitted, oldest first, and return the exit code."""
     with exits.exit_on_error():
         options = storage_options(config_path)
         jobs = [job for job in JobServer(address).jobs() if job.output_uri]
-    console = screen.out()
+    console = terminal.out()
     if jobs:
         console.print(_table(jobs, _rows(jobs, options)))
     else:
@@ -35,7 +34,7 @@ def jobs_command(address: str, config_path: Path | None) -> int:
 
 
 def _rows(jobs: Sequence[Job], options: Options) -> dict[str, str]:
-    """By job id, what its output holds now: for the last job of each of the last outputs."""
+    """Return the number of records by job id, for the last job of each of the last outputs."""
     newest = {job.output_uri: job for job in jobs}
     shown = sorted(newest.values(), key=jobs.index)[-_MOST_OUTPUTS:]
     found = {job.id: rows_recorded(job.output_uri, options) for job in shown}
@@ -56,8 +55,8 @@ def _table(jobs: Sequence[Job], rows: dict[str, str]) -> Table:
     now = datetime.now(timezone.utc)
     for job in jobs:
         took_s = job.took_s(now)
-        took = "" if took_s is None else duration(took_s)
+        took = "" if took_s is None else terminal.duration(took_s)
         began = "" if job.started_at is None else f"{job.started_at:%Y-%m-%d %H:%M:%S}"
         cells = (job.id, job.outcome, began, took, rows.get(job.id, ""), job.output_uri)
-        table.add_row(*(Text(screen.one_line(cell)) for cell in cells))
+        table.add_row(*(Text(terminal.one_line(cell)) for cell in cells))
     return table

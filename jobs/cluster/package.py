@@ -1,4 +1,4 @@
-"""What travels to the cluster: the three packages and the configuration, as one zip file."""
+"""The zip file that is sent to a cluster: the three packages and the configuration."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PACKAGES = ("uso_core", "pipelines", "jobs")
 CONFIG_FILE = "run.yaml"
 
 _DISTRIBUTION = "uso-batch"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal content makes equal bytes, which Ray uploads once
-_NOT_FROM_PIP = frozenset({"ray"})  # a cluster runs one version of it, its own
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes, which Ray uploads once
+_NOT_FROM_PIP = frozenset({"ray"})  # a cluster has its own version
 _EXTRA_OF = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "az": "azure"}
 
 
@@ -29,7 +29,7 @@ class Package:
 
     Attributes:
         path: the zip file.
-        num_files: in it.
+        num_files: the number of files in it.
     """
 
     path: Path
@@ -37,19 +37,19 @@ class Package:
 
     @property
     def num_bytes(self) -> int:
-        """Size of the zip file."""
+        """The size of the zip file."""
         return self.path.stat().st_size
 
 
 def pack(config: RunConfig, folder: Path) -> Package:
-    """Write a zip file with `uso_core`, `pipelines`, `jobs` and `run.yaml`, and nothing else.
+    """Write a zip file with `uso_core`, `pipelines`, `jobs` and `run.yaml`.
 
-    The configuration is written as it was validated: `--set` is in it, comments of the file that
-    it came from are not.
+    The configuration in it is the validated one: with the values of `--set`, and without the
+    comments of its file.
 
     Args:
-        config: free of secrets (see `pipelines.config.plain_secrets`).
-        folder: where the zip file is put.
+        config: a configuration without secrets (see `pipelines.config.plain_secrets`).
+        folder: the folder for the zip file.
     """
     contents = dict(_sources())
     contents[CONFIG_FILE] = _yaml(config)
@@ -64,20 +64,20 @@ def pack(config: RunConfig, folder: Path) -> Package:
 
 
 def extras(config: RunConfig) -> set[str]:
-    """The extras of this package that a run needs: of its stores, and of its preset."""
+    """Return the extras of this package that a run needs, for its stores and its preset."""
     base_uri = config.manifest.base_uri or ""
     used = (*config.manifest.paths, base_uri, config.output.path, *config.model.locations)
-    # References are in rows that nobody has read; a store that they are in usually has options.
+    # The references are still unread, but a store that holds some usually has options.
     schemes = {uri.partition("://")[0] for uri in used} | config.storage.keys()
     found = {extra for scheme, extra in _EXTRA_OF.items() if scheme in schemes}
     return found | ({"fp8"} if config.model.chosen_preset.linears == "float8" else set())
 
 
 def requirements(config: RunConfig) -> tuple[str, ...]:
-    """What pip has to install for this run on a node that has Ray and nothing else.
+    """Return the requirements of this run that a node with nothing but Ray lacks.
 
     Raises:
-        PackageNotFoundError: this is a checkout that was never installed.
+        PackageNotFoundError: the package runs from a checkout and was never installed.
     """
     wanted = {"", *extras(config)}
     found = []
@@ -114,10 +114,10 @@ def _yaml(config: RunConfig) -> bytes:
 
 
 def _identity() -> dict[str, bytes]:
-    """What lets `importlib.metadata` find the version where the package is not installed."""
+    """Return the metadata from which `importlib.metadata` reads the version on the cluster."""
     try:
         number = version(_DISTRIBUTION)
-    except PackageNotFoundError:  # run from a checkout that is not installed
+    except PackageNotFoundError:  # a checkout that was never installed
         return {}
     text = f"Metadata-Version: 2.1\nName: {_DISTRIBUTION}\nVersion: {number}\n"
     return {f"uso_batch-{number}.dist-info/METADATA": text.encode()}

@@ -1,4 +1,4 @@
-"""Paths of a configuration: what they mean on a cluster, whose nodes have disks of their own."""
+"""Local paths in a configuration, for a cluster whose nodes have their own disks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _FILE = "file://"
 
 @dataclass(frozen=True, slots=True)
 class LocalPath:
-    """A path on some machine's own disk, or on a filesystem that is mounted there.
+    """A path on the disk of a machine, or on a filesystem mounted there.
 
     Attributes:
-        key: where it stands in the configuration.
-        path: as it is written there.
+        key: the configuration key that holds it.
+        path: the path as written there.
     """
 
     key: str
@@ -29,12 +29,12 @@ class LocalPath:
 
     @property
     def relative(self) -> bool:
-        """Whether it depends on where the command is run."""
+        """True if it depends on the folder in which the command runs."""
         return not os.path.isabs(os.path.expanduser(self.path.removeprefix(_FILE)))
 
 
 def local_paths(config: RunConfig) -> list[LocalPath]:
-    """The paths in a configuration that the nodes of a cluster would have to see, too."""
+    """Return the local paths in a configuration, which the nodes of a cluster must see, too."""
     found: list[LocalPath] = []
 
     def note(key: str, location: str) -> str:
@@ -46,7 +46,7 @@ def local_paths(config: RunConfig) -> list[LocalPath]:
 
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
-    """`config` with every local path made absolute, since a job runs in a folder of its own."""
+    """Return `config` with absolute local paths, because a Ray job runs in its own folder."""
     return _map_paths(config, lambda _key, location: _absolute(location))
 
 
@@ -55,7 +55,7 @@ def _absolute(location: str) -> str:
 
 
 def _map_paths(config: RunConfig, change: Callable[[str, str], str]) -> RunConfig:
-    """`config` with `change(key, path)` in place of each local path."""
+    """Return `config` with `change(key, path)` in place of each local path."""
 
     def changed(key: str, location: str) -> str:
         return change(key, location) if _is_path(location) else location
@@ -88,7 +88,7 @@ def _map_paths(config: RunConfig, change: Callable[[str, str], str]) -> RunConfi
 
 
 def _model_paths(config: RunConfig, change: Callable[[str, str], str]) -> Iterator[tuple[str, str]]:
-    """A name that is no path is a hub id; `tiny` stays what it is. `cache_dir` is each node's."""
+    """Yield the changed paths of the weights, by field; hub ids and `tiny` are not paths."""
     for name in ModelSource.WEIGHTS:
         location: str = getattr(config.model, name)
         written = location.startswith((_FILE, *_PATH_BEGINNINGS))

@@ -1,4 +1,4 @@
-"""What a job's output holds, as far as it can be read from here."""
+"""Reads the records and the run file of a Ray job, if this machine can reach the output."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _PATIENCE_S = 10
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Rows with a record in an output.
+    """The number of rows with a record in an output.
 
     Attributes:
-        completed: rows.
-        failed: rows.
+        completed: completed rows.
+        failed: failed rows.
     """
 
     completed: int
@@ -32,7 +32,7 @@ class Recorded:
 
 
 def rows_recorded(output_uri: str, options: Options) -> Recorded | None:
-    """How many rows an output has recorded; None where it cannot be read from here."""
+    """Return the number of rows recorded in an output, or None if it cannot be read."""
     try:
         counts = count_records(Storage.at(output_uri, options, patience_s=_PATIENCE_S))
     except (StorageError, LedgerError):
@@ -41,9 +41,9 @@ def rows_recorded(output_uri: str, options: Options) -> Recorded | None:
 
 
 def state_of_run(job: Job, options: Options) -> str | None:
-    """What the run file of a job's run says; None where there is none that can be read from here.
+    """Return the state in the run file of a job's run, or None if it cannot be read.
 
-    The newest run that began after the job did is taken for the job's.
+    The newest run that started after the job is taken as the run of the job.
     """
     if not job.output_uri or job.started_at is None:
         return None
@@ -51,7 +51,7 @@ def state_of_run(job: Job, options: Options) -> str | None:
         storage = Storage.at(job.output_uri, options, patience_s=_PATIENCE_S)
         newest = newest_run_file(storage)
         document = {} if newest is None else json.loads(storage.read(newest))
-    except (StorageError, ValueError):  # out of reach, or damaged
+    except (StorageError, ValueError):  # out of reach or damaged
         return None
     return _state_since(document, job.started_at)
 

@@ -1,4 +1,4 @@
-"""The job server of a Ray cluster, spoken to through Ray's own client."""
+"""Access to the job server of a Ray cluster through Ray's client."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ _PORTS = {"http": 80, "https": 443}
 
 
 class JobServerError(PipelineError):
-    """The job server does not answer, refuses, or has no such job; the message gives the remedy."""
+    """The job server does not answer, rejects a request, or does not know the job."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a job is.
+    """A Ray job to submit.
 
     Attributes:
-        job_id: unique on the cluster.
-        entrypoint: a shell command, run where the package was unpacked.
-        package: a zip file that every process of the job gets as its working folder.
-        env: environment variables of every process of the job.
-        pip: requirements that are installed for the job; empty: what the nodes have is used.
-        metadata: kept with the job, and shown to everyone who can reach the server.
+        job_id: an id that is unique on the cluster.
+        entrypoint: a shell command, run in the unpacked package.
+        package: a zip file; unpacked, it is the working folder of every process of the job.
+        env: the environment variables of every process of the job.
+        pip: requirements to install for the job; empty: the packages on the nodes are used.
+        metadata: keys and values that everyone who can reach the server can read.
     """
 
     job_id: str
@@ -65,16 +65,16 @@ class Submission:
 
 
 class JobServer:
-    """A job server that has answered."""
+    """A connection to a job server."""
 
     def __init__(self, address: str) -> None:
         """Connect.
 
         Args:
-            address: `http://host:port` (or https) of the cluster's dashboard.
+            address: the URL of the cluster's dashboard, `http://host:port` or https.
 
         Raises:
-            JobServerError: it is no such address, nothing answers there, or a token is missing.
+            JobServerError: it is not a URL, nothing answers there, or a token is missing.
         """
         self.address = address.rstrip("/")
         self._headers = _token_header()
@@ -82,14 +82,14 @@ class JobServer:
             logging.getLogger(name).setLevel(logging.WARNING)
         with self._asked():
             _check_answers(self.address)
-            os.environ["RAY_API_SERVER_ADDRESS"] = self.address  # Ray puts it before its argument
+            os.environ["RAY_API_SERVER_ADDRESS"] = self.address  # Ray prefers it to the argument
             self._client = JobSubmissionClient(self.address, headers=dict(self._headers))
 
     def submit(self, submission: Submission) -> None:
         """Upload the package and start the job.
 
         Raises:
-            JobServerError: the server does not take it.
+            JobServerError: the server rejects the job or does not answer.
         """
         runtime_env: dict[str, Any] = {
             "working_dir": str(submission.package),
@@ -106,7 +106,7 @@ class JobServer:
             )
 
     def jobs(self) -> list[Job]:
-        """All submitted jobs that the cluster remembers, oldest first.
+        """Return all submitted jobs that the cluster remembers, oldest first.
 
         Raises:
             JobServerError: the server does not answer.
@@ -117,10 +117,10 @@ class JobServer:
         return sorted(jobs, key=lambda job: (job.started_at is None, job.started_at, job.id))
 
     def job(self, name: str) -> Job:
-        """One job, by its id or the beginning of it (see `jobs_named`).
+        """Return a job by its id or the beginning of it (see `jobs_named`).
 
         Raises:
-            JobServerError: there is no such job, or more than one; or the server does not answer.
+            JobServerError: no job or several jobs match, or the server does not answer.
         """
         jobs = self.jobs()
         found = jobs_named(jobs, name)
@@ -129,13 +129,13 @@ class JobServer:
         ids = ", ".join(job.id for job in (found or jobs)[-5:]) or "none"
         if found:
             raise JobServerError(
-                f"{self._shown}: several jobs that have not ended begin with {name!r}: {ids}; give "
+                f"{self._shown}: the names of several active jobs begin with {name!r}: {ids}; give "
                 "more of the name"
             )
         raise JobServerError(f"{self._shown}: there is no job {name!r}; the last ones: {ids}")
 
     def stop(self, job_id: str) -> None:
-        """Ask a job to end: SIGTERM now, SIGKILL when its time to stop is over; does not wait.
+        """Send a job SIGTERM, and SIGKILL once its time to stop is over. Does not wait.
 
         Raises:
             JobServerError: the server does not answer.
@@ -144,7 +144,7 @@ class JobServer:
             self._client.stop_job(job_id)
 
     def log(self, job_id: str) -> str:
-        """What a job has printed so far.
+        """Return the output of a job so far.
 
         Raises:
             JobServerError: the server does not answer.
@@ -153,15 +153,15 @@ class JobServer:
             return self._client.get_job_logs(job_id)
 
     async def follow(self, job_id: str) -> AsyncIterator[str]:
-        """What a job prints, from the beginning, until it ends; a cut connection is made anew.
+        """Yield the output of a job from its beginning to its end; reconnect if necessary.
 
         Raises:
-            JobServerError: the server does not answer any more.
+            JobServerError: the server no longer answers.
         """
         shown = 0
         while True:
             seen = 0
-            # Whatever cut the connection: the job's state says whether there is more to come.
+            # After a cut, the state of the job tells if more output will come.
             with suppress(RuntimeError, aiohttp.ClientError):
                 async for text in self._client.tail_job_logs(job_id):
                     new = text[max(0, shown - seen) :]
@@ -174,24 +174,24 @@ class JobServer:
             await asyncio.sleep(_RECONNECT_S)
 
     def on_this_machine(self) -> bool:
-        """Whether all nodes of the cluster are this machine, so that its files are here.
+        """Return True if all nodes of the cluster are this machine, so that they see its files.
 
-        False where that cannot be told. An address such as localhost says nothing: it may be a
-        port that is forwarded.
+        The result is False if the nodes are unknown. The address does not decide, because localhost
+        may be a forwarded port.
         """
-        # A cluster that is just up takes jobs a moment before it tells its nodes.
-        until_told = Retrying(
+        # A cluster that has just started accepts jobs a moment before it lists its nodes.
+        until_listed = Retrying(
             retry=retry_if_result(lambda nodes: not nodes),
             wait=wait_fixed(_NODES_EVERY_S),
             stop=stop_after_delay(_NODES_S),
             retry_error_callback=lambda _: set[str](),
         )
-        nodes: set[str] = until_told(self._nodes)
+        nodes: set[str] = until_listed(self._nodes)
         own = {address.address for of in psutil.net_if_addrs().values() for address in of}
         return bool(nodes) and nodes <= own
 
     def _nodes(self) -> set[str]:
-        """The addresses of the nodes that are alive; empty where that cannot be told."""
+        """Return the addresses of the live nodes; empty if they are unknown."""
         client = StateApiClient(address=self.address, headers=dict(self._headers))
         options = ListApiOptions(filters=[("state", "=", "ALIVE")])
         try:
@@ -206,25 +206,25 @@ class JobServer:
 
     @contextmanager
     def _asked(self) -> Iterator[None]:
-        """Everything that Ray's client raises, as the one error of this module."""
+        """Convert the exceptions of Ray's client to `JobServerError`."""
         try:
             yield
         except AuthenticationError as error:
             raise JobServerError(
-                f"{self._shown}: the cluster wants its token; set RAY_AUTH_TOKEN to it, or "
-                "RAY_AUTH_TOKEN_PATH to a file that holds it (by default ~/.ray/auth_token)"
+                f"{self._shown}: the cluster requires a token; set RAY_AUTH_TOKEN to it, or "
+                "RAY_AUTH_TOKEN_PATH to a file with it (by default ~/.ray/auth_token)"
             ) from error
-        except OSError as error:  # of sockets, and all errors of requests
+        except OSError as error:  # errors of sockets and of requests
             raise JobServerError(
                 f"{self._shown}: no job server answers there ({type(error).__name__}); check "
                 "--address, the tunnel or port-forward to it, and that the cluster is up"
             ) from error
-        except RuntimeError as error:  # what Ray raises for every answer other than 200
+        except RuntimeError as error:  # every answer other than 200
             raise JobServerError(f"{self._shown}: {error}") from error
 
 
 def _check_answers(address: str) -> None:
-    """Ray's client has no time-out of its own."""
+    """Raise an error unless a server answers at the address; Ray's client has no time-out."""
     advice = f"--address {redact_uri(address)!r}: give a URL such as http://127.0.0.1:8265"
     try:
         parts = urlsplit(address)
@@ -237,7 +237,7 @@ def _check_answers(address: str) -> None:
 
 
 def _token_header() -> Mapping[str, str]:
-    """The cluster's token, from where Ray's own commands look for it."""
+    """Return the header with the cluster's token, from where Ray's commands look for it."""
     if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
         return {}
     token = os.environ.get("RAY_AUTH_TOKEN", "").strip()

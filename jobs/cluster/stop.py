@@ -1,4 +1,4 @@
-"""`uso stop`: a job ends in good order."""
+"""`uso stop`: stops a Ray job gracefully."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from jobs.cluster.job import Job
 from jobs.cluster.recorded import rows_recorded, state_of_run
 from jobs.cluster.server import JobServer
 from jobs.outputs import storage_options
-from jobs.pace import Pace
-from jobs.progress import duration
 from pipelines.storage.filesystems import Options
 
 _POLL_S = 0.5
@@ -21,19 +19,20 @@ _LINE_EVERY_S = 15
 
 
 def stop_command(name: str, address: str, config_path: Path | None) -> int:
-    """Ask a job to end, wait until it has, and return the exit code.
+    """Stop a job, wait until it has ended, and return the exit code.
 
-    0: what had ended is recorded. 1: it was killed before it could say so; what was recorded
-    until then stays.
+    Returns:
+        0: all finished rows are recorded. 1: the job was killed before it had recorded them;
+        existing records stay.
     """
-    console = screen.out()
+    console = terminal.out()
     with exits.exit_on_error():
         options = storage_options(config_path)
         server = JobServer(address)
         job = server.job(name)
         job_id = job.id
         if job.ended:
-            console.print(f"job {job_id} has ended before: {job.outcome}", soft_wrap=True)
+            console.print(f"job {job_id} had already ended: {job.outcome}", soft_wrap=True)
             return exits.DONE
         server.stop(job_id)
         began = time.monotonic()
@@ -42,20 +41,20 @@ def stop_command(name: str, address: str, config_path: Path | None) -> int:
                 say(time.monotonic() - began)
                 time.sleep(_POLL_S)
     took_s = time.monotonic() - began
-    if not _in_good_order(job, took_s, options):
+    if not _ended_gracefully(job, took_s, options):
         exits.say_error(
             f"job {job_id} was killed after {job.stop_wait_s} s, before it had recorded "
-            "everything; what was recorded stays, and the next run draws the rest"
+            "everything; existing records stay, and the next run generates the rest"
         )
         return exits.RUN_FAILED
-    console.print(f"job {job_id} ended after {took_s:.0f} s; what it drew is recorded.")
+    console.print(f"job {job_id} stopped after {took_s:.0f} s; all finished rows are recorded.")
     _say_rows(job, options)
-    console.print("go on       submit the same configuration again", soft_wrap=True)
+    console.print("resume      submit the same configuration again", soft_wrap=True)
     return exits.DONE
 
 
-def _in_good_order(job: Job, took_s: float, options: Options) -> bool:
-    """By its run file; where that is out of reach, by Ray not having had to kill it."""
+def _ended_gracefully(job: Job, took_s: float, options: Options) -> bool:
+    """Return True if the run file says so or, out of reach, if Ray did not kill the job."""
     state = state_of_run(job, options)
     if state is not None:
         return state != "running"
@@ -66,19 +65,19 @@ def _say_rows(job: Job, options: Options) -> None:
     rows = rows_recorded(job.output_uri, options) if job.output_uri else None
     if rows is not None:
         counts = f"{rows.completed:,} completed, {rows.failed:,} failed"
-        screen.out().print(f"recorded    {counts} in {screen.one_line(job.output_uri)}")
+        terminal.out().print(f"recorded    {counts} in {terminal.one_line(job.output_uri)}")
 
 
 @contextmanager
 def _progress(job: Job) -> Iterator[Callable[[float], None]]:
-    """A line that counts in a terminal, a line now and then elsewhere."""
-    console = screen.err()
-    most = duration(job.stop_wait_s)
+    """Show the elapsed time: live in a terminal, as a line every 15 s elsewhere."""
+    console = terminal.err()
+    most = terminal.duration(job.stop_wait_s)
     if console.is_terminal:
         with console.status("") as status:
             yield lambda seconds: status.update(_line(seconds, most))
         return
-    pace = Pace(_LINE_EVERY_S)
+    pace = terminal.Pace(_LINE_EVERY_S)
 
     def say(seconds: float) -> None:
         if pace.due():
@@ -88,4 +87,4 @@ def _progress(job: Job) -> Iterator[Callable[[float], None]]:
 
 
 def _line(seconds: float, most: str) -> str:
-    return f"[{duration(seconds)}] rows on the actors end and are recorded, {most} at most"
+    return f"[{terminal.duration(seconds)}] waiting for rows in progress, {most} at most"

@@ -1,4 +1,4 @@
-"""`uso submit`: a run as a job of a Ray cluster."""
+"""`uso submit`: submits a run to a cluster as a Ray job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from jobs import exits, screen
+from jobs import exits, terminal
 from jobs.cluster.check import (
     check_manifest,
     passed_env,
@@ -39,14 +39,14 @@ _MOST_OF_NAME = 40
 
 @dataclass(frozen=True, slots=True)
 class SubmitOptions:
-    """How a run becomes a job.
+    """Options of a submission.
 
     Attributes:
-        address: of the job server.
-        env: names of environment variables that go with the job.
-        pip: whether the package's requirements are installed on the nodes.
-        check: whether the manifest is looked at first.
-        follow: whether to wait, and print what the job prints.
+        address: the URL of the job server.
+        env: the names of environment variables to pass to the job.
+        pip: installs the package's requirements on the nodes.
+        check: checks the manifest first.
+        follow: prints the output of the job until it ends.
     """
 
     address: str
@@ -59,10 +59,15 @@ class SubmitOptions:
 def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitOptions) -> int:
     """Check, pack and submit a run, and return the exit code.
 
-    Nothing is submitted where something is wrong. Safe to repeat: two jobs on one output do not
-    work at the same time, and a second one draws only what is missing.
+    Nothing is submitted if anything is wrong. Safe to repeat: an output admits one run at a time,
+    and a later run generates only the missing rows.
+
+    Args:
+        config_path: the YAML file of the run.
+        overrides: values that replace those of the file, each as `a.b=c`.
+        options: the options of the submission.
     """
-    console = screen.out()
+    console = terminal.out()
     with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
         refuse_secrets(config)
@@ -72,7 +77,7 @@ def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitO
         sent = _for_cluster(config, console, on_this_machine=here)
         _say_unset(sent, options.env, console)
         if options.check:
-            screen.fact(console, "manifest", check_manifest(sent, on_this_machine=here))
+            terminal.fact(console, "manifest", check_manifest(sent, on_this_machine=here))
         pip = _requirements(sent) if options.pip else ()
         with tempfile.TemporaryDirectory(prefix="uso-submit-") as folder:
             package = pack(sent, Path(folder))
@@ -82,22 +87,26 @@ def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitO
         _say_submitted(server, submission, console)
         reach = ("--config", str(config_path)) if sent.storage else ()
         status = ["uso", "status", submission.metadata[OUTPUT_KEY], *reach]
-        screen.fact(console, "rows", shlex.join(status))
+        terminal.fact(console, "rows", shlex.join(status))
         if options.follow:
             return asyncio.run(follow_to_end(server, submission.job_id))
     return exits.DONE
 
 
 def _for_cluster(config: RunConfig, console: Console, *, on_this_machine: bool) -> RunConfig:
-    """The configuration as it is sent: it joins the cluster that it runs on."""
+    """Return the configuration to send, which joins the cluster on which it runs."""
     paths = local_paths(config)
     if paths and not on_this_machine:
         refuse_relative_paths(config)
         names = ", ".join(dict.fromkeys(path.key for path in paths))
-        screen.fact(console, "paths", f"every node of the cluster must see the folders of {names}")
+        terminal.fact(
+            console, "paths", f"every node of the cluster must see the folders of {names}"
+        )
     if config.ray.address != "auto":
-        screen.fact(
-            console, "ray", f"address auto, the job's own cluster, not {config.ray.address}"
+        terminal.fact(
+            console,
+            "ray",
+            f"address auto (the cluster of the job) in place of {config.ray.address}",
         )
     ray = config.ray.model_copy(update={"address": "auto"})
     return with_absolute_paths(config).model_copy(update={"ray": ray})
@@ -137,23 +146,23 @@ def _say_unset(config: RunConfig, passed: Sequence[str], console: Console) -> No
     names = unset_on_cluster(config, passed)
     if names:
         wanted = ", ".join(names)
-        screen.fact(
-            console, "secrets", f"the cluster's own environment has to set {wanted} (or --env)"
+        terminal.fact(
+            console,
+            "secrets",
+            f"the environment of the cluster must set {wanted}, or pass them with --env",
         )
 
 
 def _say_packed(package: Package, pip: tuple[str, ...], console: Console) -> None:
     size = f"{package.num_files} files, {package.num_bytes / 1e6:.1f} MB"
-    screen.fact(console, "packed", f"{size}: uso_core, pipelines, jobs and {CONFIG_FILE}")
+    terminal.fact(console, "packed", f"{size}: uso_core, pipelines, jobs and {CONFIG_FILE}")
     if pip:
-        screen.fact(
-            console, "pip", f"{len(pip)} requirements are installed on the nodes, where missing"
-        )
+        terminal.fact(console, "pip", f"installs {len(pip)} requirements on the nodes, if missing")
 
 
 def _say_submitted(server: JobServer, submission: Submission, console: Console) -> None:
     reach = f"--address {shlex.quote(redact_uri(server.address))}"
-    screen.fact(console, "submitted", submission.job_id)
-    screen.fact(console, "follow", f"uso logs -f {submission.job_id} {reach}")
-    screen.fact(console, "stop", f"uso stop {submission.job_id} {reach}")
-    screen.fact(console, "all jobs", f"uso jobs {reach}")
+    terminal.fact(console, "submitted", submission.job_id)
+    terminal.fact(console, "follow", f"uso logs -f {submission.job_id} {reach}")
+    terminal.fact(console, "stop", f"uso stop {submission.job_id} {reach}")
+    terminal.fact(console, "all jobs", f"uso jobs {reach}")

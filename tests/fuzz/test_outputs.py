@@ -8,7 +8,7 @@ import secrets
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from jobs.screen import lines, one_line
+from jobs.terminal import lines, one_line
 from pipelines.errors import LedgerError
 from pipelines.image_names import image_path
 from pipelines.ledger.lease import LEASE_PATH, Lease

@@ -113,12 +113,12 @@ def stop_while_rows_are_held(
     """Stop a job, and let the rows at work end only after it has been told to."""
     with started_uso("stop", job, "--address", head.address, env=head.env) as stopping:
         assert stopping.stdout is not None
-        assert "rows on the actors end" in stopping.stdout.readline()
+        assert "waiting for rows in progress" in stopping.stdout.readline()
         before = len(read_records(output))
         released.set()
         said, _ = stopping.communicate(timeout=120)
     assert stopping.returncode == exits.DONE, said
-    assert "what it drew is recorded" in said
+    assert "all finished rows are recorded" in said
     recorded = {record["id"] for record in read_records(output)}
     assert before < len(recorded) < 40
     check_ledger(output, sorted(recorded))  # no image of a row that was not recorded
@@ -152,7 +152,7 @@ def test_submit_follow_stop_half_way_submit_again_complete(tmp_path: Path, head:
             log, _ = following.communicate(timeout=120)
         assert following.returncode == exits.INTERRUPTED, log
         assert log.count("Running entrypoint for job") == 1
-        assert log.count("Interrupted. What was recorded stays.") == 1
+        assert log.count("Interrupted. Existing records stay.") == 1
 
         code, said = run_uso("submit", config, "--follow", *reach, env=head.env)
     assert code == exits.DONE, said

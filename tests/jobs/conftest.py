@@ -1,4 +1,4 @@
-"""What all tests of the command line need."""
+"""Fixtures for all tests of the command line."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _wide_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is cut to fit a line must not depend on how long a temporary folder's name is."""
+    """Keep lines whole, however long the name of a temporary folder is."""
     monkeypatch.setenv("COLUMNS", "200")
 
 
 @pytest.fixture(autouse=True)
 def _log_as_it_was() -> Iterator[None]:
-    """The command sets up the log for its own process."""
+    """Restore the log, which a command sets up for its whole process."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

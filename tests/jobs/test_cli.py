@@ -14,7 +14,7 @@ from tests.fresh_interpreter import loaded_after
 HEAVY = {"torch", "ray", "diffusers", "transformers", "pyarrow", "fsspec", "numpy"}
 
 
-# One process for all commands: starting it is what takes the time.
+# One process for all commands, because its start takes most of the time.
 HELP_OF_EACH = """
 import sys, typer, jobs.cli
 for name in ["", *typer.main.get_command(jobs.cli.app).commands]:
@@ -37,7 +37,7 @@ def test_before_a_run_neither_torch_nor_ray_is_loaded() -> None:
 
 
 def test_help_answers_within_a_second() -> None:
-    """Of a processor's time, which what else runs does not change."""
+    """Counts processor time, which does not depend on the load of the machine."""
     command = [sys.executable, "-m", "jobs.cli", "--help"]
     assert min(_processor_seconds(command) for _ in range(3)) < 1
 

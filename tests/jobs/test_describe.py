@@ -60,7 +60,7 @@ def test_it_starts_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_overrides_count(tmp_path: Path) -> None:
+def test_overrides_apply(tmp_path: Path) -> None:
     result = describe(write_config(tmp_path, CONFIG), "--set", "stylize.actors=5")
     assert "5, each with" in result.stdout
 
@@ -73,7 +73,7 @@ def test_a_signature_in_a_default_is_not_shown(tmp_path: Path) -> None:
     assert "5ec" not in result.stdout
 
 
-def test_a_missing_manifest_is_said_in_its_place(tmp_path: Path) -> None:
+def test_a_missing_manifest_is_reported_in_its_place(tmp_path: Path) -> None:
     path = write_config(tmp_path, CONFIG)
     result = describe(path, "--set", f"manifest.path={tmp_path}/none.parquet")
     assert result.exit_code == 2
@@ -82,7 +82,7 @@ def test_a_missing_manifest_is_said_in_its_place(tmp_path: Path) -> None:
     assert "Records: one row out" in result.stdout
 
 
-def test_missing_weights_are_said_in_their_place(tmp_path: Path) -> None:
+def test_missing_weights_are_reported_in_their_place(tmp_path: Path) -> None:
     result = describe(write_config(tmp_path, CONFIG), "--set", f"model.base={tmp_path}/weights")
     assert result.exit_code == 2
     assert "weights" in result.stdout.split("manifest", 1)[0]

@@ -18,7 +18,7 @@ CONTENT = str(DEMO / "photos" / "cat.jpg")
 
 @pytest.fixture(autouse=True)
 def _one_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiny models are slower on more threads, and the number stays with the process."""
+    """Use one thread: a tiny model is slower on more, and the number outlasts the test."""
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
 
@@ -34,19 +34,19 @@ def test_it_writes_one_image(tmp_path: Path) -> None:
     assert f"wrote {out}: 64x32, seed 0" in result.stdout
     with Image.open(out) as image:
         assert (image.size, image.format, image.mode) == ((64, 32), "JPEG", "RGB")
-        assert get_sampling(image) == 0  # 4:4:4, as a run writes it
+        assert get_sampling(image) == 0  # 4:4:4, as in a run
 
 
-def test_references_weights_and_seed_count(tmp_path: Path) -> None:
+def test_references_weights_and_seed_change_the_image(tmp_path: Path) -> None:
     common = ("--width", "32", "--height", "32", "--content-long-size", "32", "--content", CONTENT)
-    drawn = set()
+    images = set()
     styles = ("--style", STYLE, "--style", STYLE)
     weights = ("--style-weight", "1", "--style-weight", "0.5")
     for arguments in ((), styles, (*styles, *weights), ("--seed", "7")):
         out = tmp_path / "out.png"
         assert generate(out, *common, *arguments).exit_code == 0
-        drawn.add(out.read_bytes())
-    assert len(drawn) == 4
+        images.add(out.read_bytes())
+    assert len(images) == 4
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_references_weights_and_seed_count(tmp_path: Path) -> None:
         (["--device", "gpu"], "--device"),
     ],
 )
-def test_a_mistake_is_told_without_a_traceback(
+def test_a_mistake_is_reported_without_a_traceback(
     tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     result = generate(tmp_path / "x.png", *arguments)
@@ -72,7 +72,7 @@ def test_a_mistake_is_told_without_a_traceback(
 
 
 @pytest.mark.parametrize("wrong", [["--width", "33"], ["--model", "/no/such/folder"]])
-def test_what_is_wrong_is_told_before_torch_is_loaded(tmp_path: Path, wrong: list[str]) -> None:
+def test_a_mistake_is_reported_before_torch_is_loaded(tmp_path: Path, wrong: list[str]) -> None:
     command = ["generate", "--model", "tiny", "--out", f"{tmp_path}/x.png", *wrong]
     statement = f"""if True:
         from typer.testing import CliRunner
@@ -87,20 +87,20 @@ def test_the_ending_decides_the_format(tmp_path: Path) -> None:
     assert ".png" in result.stderr
 
 
-def test_an_unwritable_place_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     result = generate(tmp_path / "file" / "x.png", "--width", "32", "--height", "32")
     assert result.exit_code == 2
     assert "file" in result.stderr
 
 
-def test_a_preset_that_the_device_cannot_run_is_told(tmp_path: Path) -> None:
+def test_a_preset_that_the_device_cannot_run_is_an_error(tmp_path: Path) -> None:
     result = generate(tmp_path / "x.png", "--preset", "fp8", "--device", "cpu")
     assert result.exit_code == 2
     assert "fp8" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_draft_is_drawn(tmp_path: Path) -> None:
+def test_a_draft_is_generated(tmp_path: Path) -> None:
     result = generate(tmp_path / "x.png", "--preset", "draft", "--width", "64", "--height", "32")
     assert result.exit_code == 0, result.stderr

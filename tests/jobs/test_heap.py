@@ -1,4 +1,4 @@
-"""What is freed does not stay with the process."""
+"""Freed memory goes back to the system."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-# Arrays below the 32 MB up to which glibc raises its threshold, every other one of them freed.
+# Arrays smaller than 32 MB, up to which glibc raises its threshold. Every other one is freed.
 _PROGRAM = """
 import psutil, numpy
 from jobs.heap import keep_heap_compact
 {call}
-for megabytes in range(1, 31):  # what teaches glibc to keep large buffers in its heap
+for megabytes in range(1, 31):  # teaches glibc to keep large buffers in its heap
     numpy.ones(megabytes << 20, numpy.uint8)
 held = [numpy.ones(1 << 20, numpy.uint8) for _ in range(200)]
 before = psutil.Process().memory_info().rss

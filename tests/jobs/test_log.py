@@ -37,7 +37,7 @@ def test_log_events_cannot_steer_the_terminal(
     assert "not ours" not in text
 
 
-def test_json_lines_stand_above_the_live_display() -> None:
+def test_json_lines_appear_above_the_live_display() -> None:
     stream = io.StringIO()
     terminal = console(stream, terminal=True)
     log_to(terminal, JSON)
@@ -49,7 +49,7 @@ def test_json_lines_stand_above_the_live_display() -> None:
     assert json.loads(lines[0][lines[0].index("{") :])["worker"] == "w" * 300
 
 
-def test_levels_are_those_of_the_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_configuration_sets_the_level(capsys: pytest.CaptureFixture[str]) -> None:
     log_to(console(io.StringIO(), terminal=False), LoggingConfig(format="json", level="error"))
     logging.getLogger("pipelines.x").warning("worker_lost worker=%s", "w")
     logging.getLogger("jobs.progress").info("run_progress completed=%d", 3)

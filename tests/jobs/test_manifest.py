@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_says_what_it_made_and_what_is_next(folder: Path) -> None:
+def test_it_prints_the_contents_and_the_next_command(folder: Path) -> None:
     out = folder / "m.parquet"
     result = manifest(out, "--content", folder / "photos", "--style", folder / "styles")
     assert result.exit_code == 0, result.output
@@ -39,12 +39,12 @@ def test_it_says_what_it_made_and_what_is_next(folder: Path) -> None:
     assert pq.read_table(out)["id"].to_pylist() == ["cat--a", "cat--b", "dog--a", "dog--b"]
 
 
-def test_it_says_which_files_of_a_folder_it_leaves_out(folder: Path) -> None:
+def test_it_counts_the_files_that_it_leaves_out(folder: Path) -> None:
     for name in ("IMG_1.HEIC", "IMG_2.heic", "notes.txt", ".DS_Store"):
         (folder / "photos" / name).write_bytes(b"x")
     result = manifest(folder / "m.parquet", "--content", folder / "photos")
     assert result.exit_code == 0, result.output
-    assert "left out   3 files that are not read: .heic (2), .txt (1)" in result.stdout
+    assert "left out   3 files of other types: .heic (2), .txt (1)" in result.stdout
 
 
 def test_prompts_come_from_a_file(folder: Path) -> None:
@@ -54,12 +54,12 @@ def test_prompts_come_from_a_file(folder: Path) -> None:
     assert pq.read_table(out)["prompt"].to_pylist() == ["first", "in the snow", "", "at night"]
 
 
-def test_a_file_without_prompts_is_not_one_empty_prompt(folder: Path) -> None:
+def test_a_file_without_prompts_is_an_error(folder: Path) -> None:
     (folder / "prompts.txt").write_text("\n")
     out = folder / "m.parquet"
     result = manifest(out, "--content", folder / "photos", "--prompts", folder / "prompts.txt")
     assert result.exit_code == 2
-    assert "prompts.txt: holds no prompt" in result.stderr
+    assert "prompts.txt: contains no prompt" in result.stderr
     assert not out.exists()
 
 
@@ -82,7 +82,7 @@ def test_a_table(folder: Path) -> None:
     assert "OURS=THEIRS" in wrong.stderr
 
 
-def test_what_is_there_is_not_replaced(folder: Path) -> None:
+def test_an_existing_file_is_replaced_only_with_force(folder: Path) -> None:
     out = folder / "m.parquet"
     assert manifest(out, "--prompt", "a").exit_code == 0
     refused = manifest(out, "--prompt", "b")
@@ -95,14 +95,14 @@ def test_what_is_there_is_not_replaced(folder: Path) -> None:
     "arguments",
     [(), ("--prompt", "a", "--from", "t.csv"), ("--from", "t.csv", "--failed", "run.yaml")],
 )
-def test_one_kind_of_source_is_needed(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_exactly_one_source_is_required(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     result = manifest(tmp_path / "m.parquet", *arguments)
     assert result.exit_code == 2
     assert "--failed" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_without_failed_rows_has_none_to_write(folder: Path) -> None:
+def test_a_run_without_failed_rows_is_an_error(folder: Path) -> None:
     out, config = folder / "m.parquet", folder / "run.yaml"
     manifest(out, "--prompt", "a")
     config.write_text(
@@ -141,7 +141,7 @@ def test_rows_with_a_low_score(folder: Path) -> None:
     assert "no column 'clip'" in without.stderr
 
 
-def test_a_low_score_needs_a_column_and_a_bound(tmp_path: Path) -> None:
+def test_low_scores_require_a_column_and_a_bound(tmp_path: Path) -> None:
     result = manifest(tmp_path / "m.parquet", "--low-scoring", "run.yaml", "--score", "clip")
     assert result.exit_code == 2
     assert "--below" in result.stderr
@@ -158,7 +158,7 @@ def test_a_low_score_needs_a_column_and_a_bound(tmp_path: Path) -> None:
         ("--base-uri", "s3://b", "--from"),
     ],
 )
-def test_an_option_without_the_one_that_it_belongs_to_is_refused(
+def test_an_option_without_the_one_that_it_needs_is_rejected(
     tmp_path: Path, option: str, value: str, needed: str
 ) -> None:
     result = manifest(tmp_path / "m.parquet", "--prompt", "a", option, value)

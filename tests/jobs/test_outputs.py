@@ -16,7 +16,7 @@ from pipelines.errors import StorageError
         ("/data/out", None, False),
     ],
 )
-def test_errors_about_a_url_name_the_option_that_was_not_given(
+def test_errors_about_a_url_name_the_missing_option(
     uri: str, config: Path | None, hinted: bool
 ) -> None:
     with pytest.raises(StorageError, match=r"^.*: no keys") as caught, hint_at_config(config):

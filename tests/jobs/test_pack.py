@@ -22,7 +22,7 @@ def pack(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["pack", *map(str, arguments)])
 
 
-def test_it_goes_into_the_output(output: Path) -> None:
+def test_the_dataset_goes_into_the_output_by_default(output: Path) -> None:
     result = pack(output, "--layout", "webdataset")
     assert result.exit_code == 0, result.output
     assert f"dataset  {output}/webdataset" in result.stdout
@@ -30,27 +30,27 @@ def test_it_goes_into_the_output(output: Path) -> None:
     assert (output / "webdataset/data/train-00000-of-00001.tar").is_file()
 
 
-def test_it_goes_elsewhere_when_told_to(output: Path, tmp_path: Path) -> None:
+def test_the_dataset_goes_to_another_folder(output: Path, tmp_path: Path) -> None:
     folder = tmp_path / "packed"
     folder.mkdir()
     (folder / "README.md").write_text("# Mine\n")
     result = pack(output, "--layout", "parquet", "--to", folder)
     assert result.exit_code == 0, result.output
-    assert "README.md is not made by uso, and was left as it is" in result.stdout
+    assert "README.md is not from uso, so it was not replaced" in result.stdout
     assert (folder / "README.md").read_text() == "# Mine\n"
     assert not (output / "parquet").exists()
     again = drawn(Storage.at(str(output)), "a", images=2)
     assert digests(Storage.at(str(folder))) == expected_digests(again)
 
 
-def test_an_output_without_records_is_told_and_nothing_is_made(tmp_path: Path) -> None:
+def test_an_output_without_records_is_an_error_and_nothing_is_written(tmp_path: Path) -> None:
     result = pack(tmp_path / "nothing", "--layout", "parquet")
     assert result.exit_code == 2
     assert "no completed rows; check the path" in result.stderr
     assert not (tmp_path / "nothing").exists()
 
 
-def test_a_missing_image_is_told(output: Path) -> None:
+def test_a_missing_image_is_an_error(output: Path) -> None:
     for path in output.glob("images/*/a_1.png"):
         path.unlink()
     result = pack(output, "--layout", "webdataset")
@@ -59,6 +59,6 @@ def test_a_missing_image_is_told(output: Path) -> None:
     assert "restore the file" in result.stderr
 
 
-def test_a_layout_is_needed(output: Path) -> None:
+def test_a_layout_is_required(output: Path) -> None:
     assert pack(output).exit_code == 2
     assert pack(output, "--layout", "zip").exit_code == 2

@@ -28,20 +28,20 @@ def plan(folder: Path, *arguments: object) -> str:
     return " ".join(result.stdout.split())
 
 
-def test_what_there_is_to_do(tmp_path: Path) -> None:
+def test_rows_and_references_are_counted(tmp_path: Path) -> None:
     text = plan(tmp_path)
-    assert "to draw 2 rows, 2 images" in text
+    assert "generate 2 rows, 2 images" in text
     assert "recorded 0 rows" in text
-    assert "rejected 1 rows are not accepted" in text
+    assert "rejected 1 rows are invalid" in text
     assert "different 0 content images, 0 styles, 2 prompts" in text
-    assert "not known: a CPU is measured by its first run" in text
+    assert "unknown until a first run has measured this CPU" in text
     assert not (tmp_path / "out").exists()
 
 
-def test_a_preset_that_was_not_measured_is_said(tmp_path: Path) -> None:
+def test_an_unmeasured_preset_is_estimated(tmp_path: Path) -> None:
     text = plan(tmp_path, "--set", "stylize.gpus_per_actor=1", "--set", "model.preset=fp8+cache")
     assert "50% of 790 TFLOP/s, of 1450 in the float8 layers" in text
-    assert "not known for fp8+cache until a first run has measured it: stated as fp8" in text
+    assert "unknown for fp8+cache until a first run has measured it; estimated as fp8" in text
 
 
 def test_measured_seconds(tmp_path: Path) -> None:
@@ -57,10 +57,10 @@ def test_measured_seconds(tmp_path: Path) -> None:
     save_calibration(Storage.at(f"{tmp_path}/out"), [machine])
     text = plan(tmp_path, "--limit", 1, "--price-per-gpu-hour", 2)
     assert "measured on cpu: 9 rows" in text
-    assert "drawing 1:00:00 on all devices together" in text
+    assert "CPU time 1:00:00 on all CPUs together" in text
     assert "wall time 2:00:10 (2 actors, busy 50% of the time, with start-up)" in text
     assert "CPU-hours 4.01" in text
-    assert "no GPU is asked for" in text
+    assert "the run uses no GPU" in text
 
 
 def test_gpus_that_were_not_measured_are_estimated_and_priced(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from jobs.progress import (
     LiveDisplay,
     PeriodicDisplay,
     display_for,
-    duration,
     print_line,
     rows_line,
     workers_line,
@@ -38,18 +37,18 @@ RUNNING = Snapshot(
 )
 
 
-def test_rows_line_tells_how_far_the_rows_are() -> None:
+def test_rows_line_shows_progress_and_speed() -> None:
     assert rows_line(RUNNING) == (
         "400 of 1,200 rows · 12 failed · 88 recorded before · 3.10 images/s · 0:04:26 to go"
     )
 
 
-def test_rows_line_leaves_out_what_is_not_known() -> None:
+def test_rows_line_leaves_out_unknown_numbers() -> None:
     unknown = replace(RUNNING, total=None, eta_s=None, skipped=0)
     assert rows_line(unknown) == "312 rows · 12 failed · 3.10 images/s"
 
 
-def test_workers_line_tells_what_the_run_waits_for() -> None:
+def test_workers_line_shows_the_current_wait() -> None:
     assert workers_line(RUNNING) == "3 of 4 actors ready · 9 rows in flight · fetching"
     assert workers_line(replace(RUNNING, waiting_for="")) == (
         "3 of 4 actors ready · 9 rows in flight"
@@ -58,15 +57,6 @@ def test_workers_line_tells_what_the_run_waits_for() -> None:
 
 def test_workers_line_is_short_before_there_are_workers() -> None:
     assert workers_line(Snapshot(waiting_for="starting Ray")) == "starting Ray"
-
-
-def test_duration() -> None:
-    assert [duration(s) for s in (0.4, 59.6, 3600, 90061)] == [
-        "0:00:00",
-        "0:01:00",
-        "1:00:00",
-        "1 day, 1:01:01",
-    ]
 
 
 def test_plain_lines_come_at_the_start_every_thirty_seconds_and_at_the_end() -> None:
@@ -110,11 +100,11 @@ def test_progress_in_a_json_log_is_events(caplog: pytest.LogCaptureFixture) -> N
 
 
 @pytest.mark.parametrize("total", [1200, None])
-def test_live_display_draws_the_run(total: int | None) -> None:
+def test_live_display_shows_both_lines(total: int | None) -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=100, legacy_windows=False)
     with LiveDisplay(console) as display:
         display.update(replace(RUNNING, total=total))
-    drawn = stream.getvalue()
-    assert "12 failed" in drawn
-    assert "3 of 4 actors ready" in drawn
+    shown = stream.getvalue()
+    assert "12 failed" in shown
+    assert "3 of 4 actors ready" in shown

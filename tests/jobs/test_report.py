@@ -21,17 +21,17 @@ def report(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["report", *map(str, arguments)])
 
 
-def test_the_page_is_written_into_the_output(output: Path) -> None:
+def test_the_page_goes_into_the_output_by_default(output: Path) -> None:
     result = report(output)
     assert result.exit_code == 0, result.output
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert f"wrote {output}/report/index.html" in lines
     assert any(line.startswith("rows 2 in ") for line in lines)
-    assert "missing 1 thumbnails, of what cannot be read or was inline; the page says why" in lines
+    assert "missing 1 thumbnails, of unreadable files or inline images; the page says why" in lines
     assert (output / "report/index.html").is_file()
 
 
-def test_it_goes_elsewhere_when_told_to(output: Path, tmp_path: Path) -> None:
+def test_the_page_goes_to_another_folder(output: Path, tmp_path: Path) -> None:
     result = report(output, "--out", tmp_path / "site", "--against", output, "--thumbnails", "none")
     assert result.exit_code == 0, result.output
     page = (tmp_path / "site/index.html").read_text(encoding="utf-8")
@@ -41,19 +41,19 @@ def test_it_goes_elsewhere_when_told_to(output: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("thumbnails", ["-1", "some", "1.5", "\u0663"])
-def test_a_wrong_number_of_thumbnails_is_told(output: Path, thumbnails: str) -> None:
+def test_a_wrong_number_of_thumbnails_is_an_error(output: Path, thumbnails: str) -> None:
     result = report(output, f"--thumbnails={thumbnails}")
     assert result.exit_code == 2
     assert "give a number of rows, all or none" in result.stderr
 
 
-def test_an_output_without_records_is_told(tmp_path: Path) -> None:
+def test_an_output_without_records_is_an_error(tmp_path: Path) -> None:
     result = report(tmp_path / "nothing")
     assert result.exit_code == 2
     assert "no records" in result.stderr
 
 
-def test_the_policy_of_a_configuration_is_taken(output: Path, tmp_path: Path) -> None:
+def test_the_fetch_policy_of_a_configuration_applies(output: Path, tmp_path: Path) -> None:
     (tmp_path / "gone.png").write_bytes(b"not asked for")
     config = tmp_path / "run.yaml"
     config.write_text(

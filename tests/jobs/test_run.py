@@ -1,4 +1,4 @@
-"""What a user's mistake looks like; whole runs are in tests/integration."""
+"""Mistakes in the call of `uso run`. Whole runs are in tests/integration."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(folder: Path, *arguments: str, config: str = CONFIG) -> Result:
         (["--set", "storage.s3.key=${NOT_SET_ANYWHERE}"], ["NOT_SET_ANYWHERE"]),
     ],
 )
-def test_a_mistake_is_told_on_one_screen(
+def test_a_mistake_is_reported_on_one_screen(
     tmp_path: Path, arguments: list[str], said: list[str]
 ) -> None:
     result = run(tmp_path, *arguments)
@@ -42,13 +42,13 @@ def test_a_mistake_is_told_on_one_screen(
     assert len(result.stderr.splitlines()) < 24
 
 
-def test_a_missing_configuration_is_told(tmp_path: Path) -> None:
+def test_a_missing_configuration_is_an_error(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["run", str(tmp_path / "none.yaml")])
     assert result.exit_code == 2
     assert "none.yaml" in result.stderr
 
 
-def test_control_characters_in_a_configuration_stay_harmless(tmp_path: Path) -> None:
+def test_control_characters_in_a_configuration_are_escaped(tmp_path: Path) -> None:
     result = run(tmp_path, "--set", "output.\x1b[2Jx=1")
     assert result.exit_code == 2
     assert "\x1b" not in result.output

@@ -22,8 +22,8 @@ FACTS = RunFacts(run_id="r1", model="tiny:0", preset="exact")
 
 def record(row_id: str, failure: Failure | None = None) -> dict[str, object]:
     row = ManifestRow(row_id, "p", None, (), Parameters(), "0" * 32)
-    drawn = {} if failure else {"outputs": (f"/out/{row_id}.png",), "width": 64, "height": 48}
-    outcome = Outcome(row_id=row_id, failure=failure, **drawn)  # type: ignore[arg-type]
+    images = {} if failure else {"outputs": (f"/out/{row_id}.png",), "width": 64, "height": 48}
+    outcome = Outcome(row_id=row_id, failure=failure, **images)  # type: ignore[arg-type]
     at = datetime(2026, 1, 2, tzinfo=timezone.utc)
     return make_record(ManifestEntry(row), outcome, FACTS, attempt=1, created_at=at)
 
@@ -57,13 +57,13 @@ def test_counts_failures_and_the_last_run(output: Path) -> None:
     assert "\x1b" not in result.stdout
 
 
-def test_while_a_run_goes_on(output: Path) -> None:
+def test_it_works_during_a_run(output: Path) -> None:
     with Lease(Storage.at(str(output)), "20260103T000000-1"):
         assert (output / LEASE_PATH).exists()
         assert "20260103T000000-1: completed at today" in status(str(output)).stdout
 
 
-def test_json_holds_the_same(output: Path) -> None:
+def test_json_has_the_same_counts(output: Path) -> None:
     document = json.loads(status(str(output), "--json").stdout)
     assert (document["completed"], document["failed"]) == (2, 2)
     assert document["failed_by_code"] == {"uri_not_found": 1, "image_corrupt": 1}
@@ -72,7 +72,7 @@ def test_json_holds_the_same(output: Path) -> None:
 
 
 @pytest.mark.parametrize("most", [2, 10])
-def test_rows_are_shown_up_to_their_number(output: Path, most: int) -> None:
+def test_at_most_the_given_number_of_records_is_shown(output: Path, most: int) -> None:
     table = status(str(output), "--rows", str(most)).stdout.partition("Records")[2]
     rows = [line.split() for line in table.splitlines() if line.split()[1:2] != ["status"]]
     shown = [row for row in rows if "completed" in row or "failed" in row]
@@ -80,20 +80,20 @@ def test_rows_are_shown_up_to_their_number(output: Path, most: int) -> None:
     assert {row[0] for row in shown} <= set("abcd")
 
 
-def test_a_row_is_shown_with_its_image_or_its_failure(output: Path) -> None:
+def test_a_record_is_shown_with_its_image_or_its_failure(output: Path) -> None:
     table = status(str(output), "--rows", "10").stdout.partition("Records")[2]
     rows = {line.split()[0]: line.split()[1:] for line in table.splitlines() if line.split()}
     assert rows["a"] == ["completed", "64x48", "1", "/out/a.png"]
     assert rows["d"] == ["failed", "image_corrupt:", "cut", "short"]
 
 
-def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     result = status(str(tmp_path / "nothing"))
     assert result.exit_code == 2
     assert "no records and no runs" in result.stderr
 
 
-def test_an_unknown_protocol_is_told() -> None:
+def test_an_unknown_protocol_is_an_error() -> None:
     result = status("nonsense://bucket/out")
     assert result.exit_code == 2
     assert "nonsense" in result.stderr

@@ -52,7 +52,7 @@ def test_exit_code(summary: RunSummary, code: int) -> None:
     assert exit_code(summary) == code
 
 
-def test_summary_tells_of_events_that_were_not_delivered() -> None:
+def test_summary_counts_undelivered_events() -> None:
     assert "not delivered" not in printed(SUMMARY)
     lines = printed(replace(SUMMARY, undelivered_events=2)).splitlines()
     assert [line.split() for line in lines if line.startswith("notify")] == [
@@ -60,7 +60,7 @@ def test_summary_tells_of_events_that_were_not_delivered() -> None:
     ]
 
 
-def test_summary_counts_and_says_where_to_look() -> None:
+def test_summary_has_counts_and_the_next_commands() -> None:
     text = printed(SUMMARY)
     words = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
     assert words["completed"] == ["12", "13", "images"]
@@ -72,14 +72,16 @@ def test_summary_counts_and_says_where_to_look() -> None:
     assert "duckdb -c \"FROM '/data/out/records/*.parquet' SELECT" in text
 
 
-def test_summary_says_how_to_go_on() -> None:
-    assert "go on    run the same command again" in printed(replace(SUMMARY, interrupted=True))
-    earlier = replace(SUMMARY, failed=0, failures=())  # failed in an earlier run, and skipped now
-    assert "the same command with --retry-failed" in printed(earlier)
-    assert "go on" not in printed(replace(earlier, failed_fraction=0.0))
+def test_summary_names_the_command_that_resumes_or_retries() -> None:
+    assert "resume   run the same command again" in printed(replace(SUMMARY, interrupted=True))
+    earlier = replace(
+        SUMMARY, failed=0, failures=()
+    )  # rows failed in an earlier run, and were skipped in this one
+    assert "retry    after a repair, run the same command with --retry-failed" in printed(earlier)
+    assert "--retry-failed" not in printed(replace(earlier, failed_fraction=0.0))
 
 
-def test_summary_says_how_much_was_found_in_memory() -> None:
+def test_summary_shows_the_hit_rates_of_the_caches() -> None:
     caches = {"references": Lookups(), "prompts": Lookups(3, 1), "styles": Lookups(0, 2)}
     assert "reused" not in printed(SUMMARY)
     line = next(
@@ -89,7 +91,7 @@ def test_summary_says_how_much_was_found_in_memory() -> None:
 
 
 @pytest.mark.parametrize("output", ['/data/it\'s/o"u"t', "/data/$HOME", "/data/a b"])
-def test_what_is_printed_to_copy_survives_a_shell(output: str) -> None:
+def test_printed_commands_survive_a_shell(output: str) -> None:
     text = printed(replace(SUMMARY, output_uri=output, failures=()))
     commands = {line[9:] for line in text.splitlines() if line.startswith(("see it", " " * 9))}
     parsed = {tuple(shlex.split(command)[:3]) for command in commands}
@@ -100,7 +102,7 @@ def test_what_is_printed_to_copy_survives_a_shell(output: str) -> None:
     }
 
 
-def test_failures_have_their_count_and_an_example_that_is_harmless_to_a_terminal() -> None:
+def test_failures_have_a_count_and_an_escaped_example() -> None:
     text = printed(SUMMARY)
     assert "uri_not_found" in text
     assert "row-1: nothing is there" in text
@@ -108,7 +110,7 @@ def test_failures_have_their_count_and_an_example_that_is_harmless_to_a_terminal
     assert "\x1b" not in text
 
 
-def test_status_is_told_where_the_storage_options_are() -> None:
+def test_the_status_command_has_the_storage_options() -> None:
     stream = io.StringIO()
     options = ("--config", "my run.yaml")
     print_summary(SUMMARY, 0.25, Console(file=stream, width=120, markup=False), options)
@@ -120,7 +122,7 @@ def test_over_budget_names_both_fractions() -> None:
     assert "21.05% of the rows failed; on_error.max_failed_fraction allows 25.00%" in text
 
 
-def test_interrupted_says_how_to_go_on() -> None:
+def test_an_interrupted_run_names_the_command_that_resumes_it() -> None:
     text = printed(replace(SUMMARY, interrupted=True))
     assert text.startswith("Interrupted.")
     assert "run the same command again" in text

@@ -8,7 +8,7 @@ from jobs.cli import app
 from uso_core.loading.source import ModelSource, describe_model
 
 
-def test_it_writes_a_checkpoint_that_can_be_used(tmp_path: Path) -> None:
+def test_it_writes_a_usable_checkpoint(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["tiny", str(tmp_path / "model"), "--seed", "3"])
     assert result.exit_code == 0
     assert "noise" in result.stdout
@@ -16,7 +16,7 @@ def test_it_writes_a_checkpoint_that_can_be_used(tmp_path: Path) -> None:
     assert card.layout == "original"
 
 
-def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     result = CliRunner().invoke(app, ["tiny", str(tmp_path)])
     assert result.exit_code == 2

@@ -26,17 +26,17 @@ def write_run(folder: Path, **columns: list[object]) -> Path:
     return path
 
 
-def test_nothing_wrong(tmp_path: Path) -> None:
+def test_a_valid_manifest(tmp_path: Path) -> None:
     config = write_run(tmp_path, id=["1", "2"], content_image=["a.png", "a.png"])
     result = validate(config, "--fetch", "all")
     assert result.exit_code == 0, result.output
     text = " ".join(result.stdout.split())
-    assert "rows 2, 2 of them accepted references 1 different, 1 fetched" in text
+    assert "rows 2, 2 of them valid references 1 different, 1 fetched" in text
     assert "Nothing is wrong." in text
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_wrong(tmp_path: Path) -> None:
+def test_problems_are_counted_and_written(tmp_path: Path) -> None:
     config = write_run(
         tmp_path, id=["1", "2", "3"], content_image=["a.png", "no.png", None], width=[64, 64, 5]
     )
@@ -49,7 +49,7 @@ def test_what_is_wrong(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "p.parquet")["row_id"].to_pylist() == ["3", "2"]
 
 
-def test_weights_that_do_not_fit_are_one_kind(tmp_path: Path) -> None:
+def test_wrong_style_weights_are_one_kind(tmp_path: Path) -> None:
     config = write_run(
         tmp_path, id=["1", "2", "3"], style_image=["a.png"] * 3, style_weights=[[1.0], [3.0], []]
     )
@@ -57,7 +57,7 @@ def test_weights_that_do_not_fit_are_one_kind(tmp_path: Path) -> None:
     assert "invalid_request style_weights 2 2 2, 3: column style_weights[0]: 3.0" in text
 
 
-def test_images_are_fetched_only_when_asked_for(tmp_path: Path) -> None:
+def test_images_are_fetched_only_on_request(tmp_path: Path) -> None:
     config = write_run(tmp_path, id=["1"], content_image=["no.png"])
     result = validate(config)
     assert result.exit_code == 0
@@ -73,18 +73,18 @@ def test_a_sample_of_images(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fetch", ["0", "some", "-1"])
-def test_a_sample_has_a_size(tmp_path: Path, fetch: str) -> None:
+def test_a_sample_size_is_at_least_one(tmp_path: Path, fetch: str) -> None:
     assert validate(write_run(tmp_path, prompt=["a"]), "--fetch", fetch).exit_code == 2
 
 
-def test_a_model_that_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
+def test_a_missing_model_is_reported(tmp_path: Path) -> None:
     config = write_run(tmp_path, prompt=["a"])
     result = validate(config, "--set", f"model.base={tmp_path}/none")
     assert result.exit_code == 0
-    assert "FLUX.1-dev's ranges are assumed" in result.stdout
+    assert "assuming FLUX.1-dev's ranges" in result.stdout
 
 
-def test_a_missing_manifest_is_a_short_message(tmp_path: Path) -> None:
+def test_a_missing_manifest_is_an_error(tmp_path: Path) -> None:
     result = validate(write_run(tmp_path, prompt=["a"]), "--set", f"manifest.path={tmp_path}/x.csv")
     assert result.exit_code == 2
     assert "does not exist" in result.stderr

@@ -1,17 +1,14 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import asdict
 
 import pyarrow as pa
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from jobs.cli import app
-from jobs.watch import View, Watcher, line
+from jobs.watch import View, Watcher, line, watch_command
 from pipelines.failures import Failure
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.lease import LEASE_PATH, Heartbeat
@@ -45,42 +42,48 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Storage:
     return Storage.at(str(tmp_path_factory.mktemp("out")))
 
 
-def watch(storage: Storage, *arguments: str, meanwhile: Callable[[], None]) -> Result:
-    """`uso status --watch`, while a thread does something."""
-    thread = threading.Thread(target=meanwhile)
-    thread.start()
-    result = CliRunner().invoke(
-        app, ["status", storage.uri(), "--watch", "--every", "0.1", *arguments]
-    )
-    thread.join()
-    return result
-
-
 @pytest.mark.parametrize(("state", "code"), [("completed", 0), ("failed", 1), ("interrupted", 130)])
-def test_it_shows_the_run_go_on_and_ends_with_it(
-    storage: Storage, ledger: Ledger, state: str, code: int
+def test_it_follows_the_run_to_its_end(
+    storage: Storage, ledger: Ledger, state: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tell(storage, "running")
     beat(storage, 1)
     ledger.append([record("a")])
 
-    def go_on() -> None:
-        time.sleep(0.3)
+    def record_more() -> None:
         ledger.append([record("b"), record("c", FAILURE)])
-        time.sleep(0.3)
+
+    def end() -> None:
         ledger.append([record("d")])
         tell(storage, state, reason="why")
 
-    result = watch(storage, meanwhile=go_on)
+    pauses = iter((record_more, end))
+    exit_code = watch_command(
+        storage.uri(), every_s=5, config_path=None, pause=lambda _seconds: next(pauses)()
+    )
+    stdout = capsys.readouterr().out
+    assert exit_code == code, stdout
+    first, second, *rest = (line.partition("] ")[2] for line in stdout.splitlines())
+    assert first.startswith("1 of 4 rows recorded · 0 failed · ")
+    assert second.startswith("3 of 4 rows recorded · 1 failed · ")
+    assert set(rest) == {""}
+    assert f"{RUN}: {state}: why" in stdout
+    assert "recorded   4 rows" in stdout
+    assert "c: nothing there" in stdout
+
+
+@pytest.mark.parametrize(("state", "code"), [("completed", 0), ("failed", 1), ("interrupted", 130)])
+def test_a_run_that_has_ended_is_not_waited_for(
+    storage: Storage, ledger: Ledger, state: str, code: int
+) -> None:
+    tell(storage, state)
+    ledger.append([record("a")])
+    result = CliRunner().invoke(app, ["status", storage.uri(), "--watch", "--every", "3600"])
     assert result.exit_code == code, result.output
-    assert "1 of 4 rows recorded · 0 failed" in result.stdout
-    assert "3 of 4 rows recorded · 1 failed" in result.stdout
-    assert f"{RUN}: {state}: why" in result.stdout
-    assert "recorded   4 rows" in result.stdout
-    assert "c: nothing there" in result.stdout
+    assert "recorded   1 rows" in result.stdout
 
 
-def test_a_driver_that_is_silent_for_a_minute_is_told(storage: Storage, ledger: Ledger) -> None:
+def test_the_silence_of_a_driver_is_measured(storage: Storage, ledger: Ledger) -> None:
     tell(storage, "running")
     clock = Clock()
     watcher = Watcher(storage, clock)
@@ -96,11 +99,22 @@ def test_a_driver_that_is_silent_for_a_minute_is_told(storage: Storage, ledger: 
     assert silences[-1] == 70
 
 
+def test_a_silent_driver_ends_the_command(
+    storage: Storage, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.watch._SILENCE_S", -1)  # so that any driver counts as silent
+    tell(storage, "running")
+    beat(storage, 1)
+    result = CliRunner().invoke(app, ["status", storage.uri(), "--watch"])
+    assert result.exit_code == 1
+    assert f"run {RUN} says running, but its driver has given no sign of life" in result.stderr
+
+
 @pytest.mark.parametrize("earlier", ["completed", "failed", "interrupted", None])
 def test_a_run_that_is_starting_is_waited_for(
     storage: Storage, ledger: Ledger, earlier: str | None
 ) -> None:
-    """Its driver has the lease, reads what is recorded, and has no run file yet."""
+    """Its driver holds the lease and reads the records, but has no run file yet."""
     if earlier is not None:
         tell(storage, earlier)
     ledger.append([record("a")])
@@ -108,11 +122,13 @@ def test_a_run_that_is_starting_is_waited_for(
     view = Watcher(storage).look()
     assert view is not None
     assert (view.run["run_id"], view.run["state"]) == ("20260104T000000-2", "starting")
-    assert view.goes_on
+    assert view.active
     assert line(view) == "1 rows recorded · 0 failed · 0.00 rows/s · a run is starting"
 
 
-def test_a_driver_that_died_while_it_started_is_told(storage: Storage, ledger: Ledger) -> None:
+def test_the_silence_of_a_driver_that_died_while_starting_is_measured(
+    storage: Storage, ledger: Ledger
+) -> None:
     tell(storage, "completed")
     beat(storage, 1, "20260104T000000-2")
     clock = Clock()
@@ -124,17 +140,17 @@ def test_a_driver_that_died_while_it_started_is_told(storage: Storage, ledger: L
     assert (view.run["state"], view.silent_s) == ("starting", 70)
 
 
-def test_a_run_that_has_ended_and_gives_its_lease_back_has_ended(
+def test_a_run_that_has_ended_but_still_holds_its_lease_has_ended(
     storage: Storage, ledger: Ledger
 ) -> None:
     tell(storage, "completed")
     beat(storage, 9)
     view = Watcher(storage).look()
     assert view is not None
-    assert (view.run["state"], view.goes_on) == ("completed", False)
+    assert (view.run["state"], view.active) == ("completed", False)
 
 
-def test_the_rate_is_that_of_the_last_minute(storage: Storage, ledger: Ledger) -> None:
+def test_the_rate_covers_the_last_minute(storage: Storage, ledger: Ledger) -> None:
     tell(storage, "running")
     clock = Clock()
     watcher = Watcher(storage, clock)
@@ -160,12 +176,12 @@ def test_a_line_without_a_known_number_of_rows() -> None:
     assert line(view) == "1,203 rows recorded · 3 failed · 2.50 rows/s"
 
 
-def test_an_output_without_runs_is_told(storage: Storage) -> None:
+def test_an_output_without_runs_is_an_error(storage: Storage) -> None:
     result = CliRunner().invoke(app, ["status", storage.uri(), "--watch"])
     assert result.exit_code == 2
     assert "no run" in result.stderr
 
 
-def test_it_does_not_go_with_json(storage: Storage) -> None:
+def test_it_cannot_be_combined_with_json(storage: Storage) -> None:
     result = CliRunner().invoke(app, ["status", storage.uri(), "--watch", "--json"])
     assert result.exit_code == 2

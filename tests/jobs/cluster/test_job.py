@@ -28,20 +28,22 @@ def details(**fields: Any) -> JobDetails:
         ("FAILED", None, "failed", exits.RUN_FAILED),
     ],
 )
-def test_a_job_that_has_ended(status: str, exit_code: int | None, outcome: str, code: int) -> None:
+def test_the_outcome_of_an_ended_job(
+    status: str, exit_code: int | None, outcome: str, code: int
+) -> None:
     job = job_of(details(status=status, driver_exit_code=exit_code))
     assert job.ended
     assert (job.outcome, job.command_exit_code) == (outcome, code)
 
 
 @pytest.mark.parametrize("status", ["PENDING", "RUNNING"])
-def test_a_job_that_has_not(status: str) -> None:
+def test_the_outcome_of_an_active_job(status: str) -> None:
     job = job_of(details(status=status))
     assert not job.ended
     assert job.outcome == status.lower()
 
 
-def test_what_was_submitted_comes_back() -> None:
+def test_the_metadata_of_a_job_is_read_back() -> None:
     job = job_of(
         details(
             status="RUNNING",
@@ -55,24 +57,26 @@ def test_what_was_submitted_comes_back() -> None:
     assert f"{job.started_at:%Y-%m-%d %H:%M:%S}" == "2026-11-20 18:41:49"
 
 
-def test_a_job_of_somebody_else() -> None:
+def test_a_job_of_another_tool() -> None:
     job = job_of(details(status="RUNNING"))
     assert (job.output_uri, job.stop_wait_s) == ("", 3)
     odd = {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "10.5"}}
     assert job_of(details(status="FAILED", runtime_env=odd)).stop_wait_s == 3
 
 
-def test_what_a_job_took() -> None:
+def test_the_duration_of_a_job() -> None:
     running = job_of(details(status="RUNNING", start_time=1_795_200_109_000))
     assert running.started_at is not None
     assert running.took_s(running.started_at + timedelta(minutes=1)) == 60
-    assert running.took_s(running.started_at - timedelta(seconds=5)) == 0  # by another clock
+    assert (
+        running.took_s(running.started_at - timedelta(seconds=5)) == 0
+    )  # the cluster's clock is ahead
     ended = replace(running, ended_at=running.started_at + timedelta(seconds=9))
     assert ended.took_s(running.started_at + timedelta(minutes=1)) == 9
     assert replace(running, started_at=None).took_s(running.started_at) is None
 
 
-def test_the_time_to_stop_holds_the_grace_and_the_commit() -> None:
+def test_the_time_to_stop_includes_the_grace_period_and_the_commit() -> None:
     assert stop_wait_s(59.5) == 60 + 180
 
 
@@ -95,7 +99,7 @@ def named(job_id: str, state: str) -> Job:
         ("wave-of-others", ["wave-of-others"]),
     ],
 )
-def test_a_job_is_named_by_as_much_of_its_id_as_is_needed(name: str, meant: list[str]) -> None:
+def test_the_beginning_of_an_id_names_a_job(name: str, meant: list[str]) -> None:
     jobs = [
         named("old-1", "SUCCEEDED"),
         named("old-2", "FAILED"),

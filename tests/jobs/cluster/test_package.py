@@ -32,7 +32,7 @@ def tracked(package: str) -> set[str]:
     return {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
 
 
-def test_the_three_packages_and_the_configuration_and_nothing_else(tmp_path: Path) -> None:
+def test_the_package_contains_the_three_packages_and_the_configuration_only(tmp_path: Path) -> None:
     package = pack(RunConfig.from_yaml(CONFIGS[0]), tmp_path)
     names = set(contents(package.path))
     own = {f"uso_batch-{version('uso-batch')}.dist-info/METADATA", "run.yaml"}
@@ -75,7 +75,7 @@ def test_neither_comments_nor_values_of_variables_are_packed(
     assert b"the-value-of-the-comment" not in everything
 
 
-def test_the_package_runs_where_it_was_unpacked(tmp_path: Path) -> None:
+def test_the_unpacked_package_runs(tmp_path: Path) -> None:
     package = pack(RunConfig.from_yaml(CONFIGS[0]), tmp_path)
     there = tmp_path / "there"
     with zipfile.ZipFile(package.path) as archive:
@@ -101,11 +101,11 @@ def run_of(manifest: str, output: str, preset: str = "exact") -> RunConfig:
 
 
 def names(config: RunConfig) -> set[str]:
-    """Of what pip would install."""
+    """Return the names of the requirements that pip would install."""
     return {Requirement(line).name for line in requirements(config)}
 
 
-def test_requirements_leave_out_ray_and_what_is_for_development() -> None:
+def test_requirements_leave_out_ray_and_development_tools() -> None:
     found = names(run_of("/data/m.parquet", "/data/out"))
     assert {"torch", "diffusers", "pyarrow"} <= found
     assert {"ray", "s3fs", "gcsfs", "adlfs", "pytest"} & found == set()
@@ -117,14 +117,14 @@ def test_requirements_of_object_stores() -> None:
     assert "gcsfs" not in found
 
 
-def test_extras_are_those_of_the_stores_and_the_preset() -> None:
+def test_stores_and_the_preset_need_their_extras() -> None:
     assert extras(run_of("/data/m.parquet", "/data/out")) == set()
     assert extras(run_of("gs://bucket/m.parquet", "az://container/out")) == {"gcs", "azure"}
     assert extras(run_of("m.parquet", "out", "fp8")) == {"fp8"}
     assert extras(run_of("m.parquet", "out", "low_vram")) == set()
 
 
-def test_extras_are_those_of_everything_that_may_be_read_from_a_store() -> None:
+def test_every_key_that_may_name_a_store_counts_for_the_extras() -> None:
     config = RunConfig.model_validate(
         {
             "manifest": {"path": "m.parquet", "base_uri": "gs://bucket/photos"},

@@ -51,11 +51,11 @@ def test_every_local_path_is_found(folder: Path) -> None:
     }
 
 
-def test_urls_and_hub_ids_are_no_paths() -> None:
+def test_urls_and_hub_ids_are_not_paths() -> None:
     assert local_paths(config(manifest={"path": "s3://b/m"}, output={"path": "gs://b/out"})) == []
 
 
-def test_the_tiny_model_is_no_path() -> None:
+def test_the_tiny_model_is_not_a_path() -> None:
     assert with_absolute_paths(config(model={"base": "tiny:3"})).model.base == "tiny:3"
 
 
