@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import io
 import tempfile
 import time
 from collections import deque
@@ -35,12 +34,12 @@ from pipelines.driver.recorder import Recorder
 from pipelines.driver.run import run
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.formats import ImageEncoding
-from pipelines.rows import ManifestEntry
+from pipelines.rows import ManifestEntry, ManifestRow
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.stats import RunStats
-from pipelines.worker.image_store import ImageStore
+from pipelines.worker.sink import FolderSink, ImageFile
 from uso_core.model import inputs as requests
-from uso_core.request import Limits, StylizeRequest
+from uso_core.request import Limits, Parameters, StylizeRequest
 
 _PHOTO = Path(__file__).parents[1] / "examples" / "demo" / "photos" / "cat.jpg"
 _SIDE = 1024
@@ -108,13 +107,11 @@ def actor_costs(folder: Path, rounds: int = 20) -> Iterator[Cost]:
     request = StylizeRequest(content_image=picture, style_images=[picture])
     prepared = _each(rounds, lambda: requests.prepare(request, Limits(), processor))
     yield "prepare a content and a style image", prepared
-    encoded = _each(rounds, lambda: picture.save(io.BytesIO(), "PNG", compress_level=1))
-    yield "encode the image (PNG)", encoded
-    store = ImageStore(Storage.at(str(folder)), ImageEncoding())
-    yield (
-        "hash it and write it to disk",
-        _each(rounds, lambda: store.save("row", [picture])) - encoded,
-    )
+    encoding = ImageEncoding()
+    yield "encode the image (PNG)", _each(rounds, lambda: encoding.encode(picture))
+    sink, file = FolderSink(Storage.at(str(folder))), ImageFile(encoding.encode(picture), "png")
+    row = ManifestRow("row", "", None, (), Parameters(), "")
+    yield "hash it and write it to disk", _each(rounds, lambda: sink.save(row, [file]))
     fetcher.close()
 
 

@@ -21,8 +21,8 @@ from pipelines.manifest.row_identity import Fingerprints, content_hash, derived_
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
-from pipelines.worker.image_store import ImageStore
-from uso_core import Limits, ModelCard
+from pipelines.worker.sink import FolderSink, ImageFile
+from uso_core import Limits, ModelCard, Parameters
 
 __all__ = ["Rows", "content_hash", "failures", "rejected_fingerprint", "saved_names"]
 
@@ -96,9 +96,10 @@ def saved_names(file_format: str) -> list[str]:
     config = RunConfig.model_validate(
         {"manifest": {"path": "a"}, "output": {"path": "b", "format": file_format}}
     )
-    stored = ImageStore(storage, config.output.encoding).save(
-        "row", [Image.new("RGB", (16, 16))] * 2
-    )
+    row = ManifestRow("row", "", None, (), Parameters(), "")
+    encoding = config.output.encoding
+    file = ImageFile(encoding.encode(Image.new("RGB", (16, 16))), encoding.extension)
+    stored = FolderSink(storage).save(row, [file, file])
     return [one.uri.removeprefix(storage.uri("")).lstrip("/") for one in stored]
 
 

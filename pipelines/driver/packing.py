@@ -10,6 +10,7 @@ from pipelines.on_ray.shards import write_on_ray
 from pipelines.packing.pack import PackFacts, PackRequest, pack
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.progress import ProgressReporter
+from pipelines.worker.spec import absolute_path
 
 
 def pack_dataset(
@@ -34,7 +35,8 @@ def pack_dataset(
     config, spec = prepared.config.output, prepared.spec
     if config.layout == "images":
         return None
-    folder, patience_s = spec.output.path.rstrip("/"), config.give_up_after_s
+    folder = absolute_path(config.path, may_be_new=True).rstrip("/")
+    patience_s = config.give_up_after_s
     request = PackRequest(
         output=Storage.at(folder, spec.storage, patience_s=patience_s),
         dest=Storage.at(f"{folder}/{config.layout}", spec.storage, patience_s=patience_s),

@@ -1,4 +1,4 @@
-"""All that a worker is built from."""
+"""The specification from which a worker is built."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.config.variables import resolve_secrets
+from pipelines.formats import ImageEncoding
 from pipelines.storage.urls import is_uri
 from uso_core.loading.source import ModelSource
 
@@ -20,55 +21,66 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class StylizerSpec:
-    """All that a worker is built from; picklable.
+    """Everything that a worker is built from; picklable.
+
+    Local paths are absolute, because a worker may start in another folder.
 
     Attributes:
-        model: with its device settled. Local paths, here and below, are absolute: a worker may
-            start in another folder.
+        model: weights and how to run them; `device` is not `auto` in a run.
         fetch: how references are fetched.
-        output: where images go, and in which format.
-        storage: fsspec options by protocol, secrets resolved; a pickle of this holds them.
-        torch_threads: for the parts of the model that run on the CPU.
-        batch_images: most images that are drawn together.
+        encoding: format of the images.
+        output: folder of the images; None for a worker that gets a sink.
+        storage: fsspec options by protocol, secrets resolved; a pickle of the spec holds them.
+        torch_threads: threads for the parts of the model that run on the CPU.
+        batch_images: most images that are generated together.
     """
 
     model: ModelConfig
     fetch: FetchConfig
-    output: OutputConfig
-    storage: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    encoding: ImageEncoding = field(default_factory=ImageEncoding)
+    output: OutputConfig | None = None
+    storage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     torch_threads: int = 1
     batch_images: int = 1
 
     @classmethod
     def from_config(cls, config: RunConfig) -> StylizerSpec:
-        """What the workers of a run need; resolves secrets in this process's environment.
+        """Return the specification of a run's workers.
+
+        Secrets are resolved in this process's environment.
 
         Raises:
             ValueError: an environment variable that the storage options name is not set.
         """
         model, fetch, output = config.model, config.fetch, config.output
         here: dict[str, object] = {
-            name: _absolute(getattr(model, name)) for name in ModelSource.WEIGHTS
+            name: absolute_path(getattr(model, name)) for name in ModelSource.WEIGHTS
         }
         here["loras"] = [
-            lora.model_copy(update={"path": _absolute(lora.path)}) for lora in model.loras
+            lora.model_copy(update={"path": absolute_path(lora.path)}) for lora in model.loras
         ]
-        if model.device == "auto":  # a GPU that PyTorch does not find is an error of the worker
+        if model.device == "auto":  # a worker whose GPU PyTorch cannot find must say so
             here["device"] = "cuda" if config.stylize.gpus_per_actor else "cpu"
         roots = [str(Path(root).expanduser().resolve()) for root in fetch.local_roots]
+        folder = absolute_path(output.path, may_be_new=True)
         return cls(
             model=model.model_copy(update=here),
             fetch=fetch.model_copy(update={"local_roots": roots}),
-            output=output.model_copy(update={"path": _absolute(output.path, may_be_new=True)}),
+            encoding=output.encoding,
+            output=output.model_copy(update={"path": folder}),
             storage=resolve_secrets(config.storage),
             torch_threads=max(1, int(config.stylize.cpus_per_actor)),
             batch_images=config.stylize.batch_images,
         )
 
 
-def _absolute(location: str, *, may_be_new: bool = False) -> str:
-    """A local path as an absolute one; URLs, and what is no path (Hub ids), as they are."""
+def absolute_path(location: str, *, may_be_new: bool = False) -> str:
+    """Return a local path as an absolute path, and URLs and Hub ids unchanged.
+
+    Args:
+        location: a path, a URL or a Hub id.
+        may_be_new: takes everything but a URL for a path; else only paths that exist.
+    """
     path = Path(location).expanduser()
-    return (
-        str(path.absolute()) if path.exists() or (may_be_new and not is_uri(location)) else location
-    )
+    is_path = path.exists() or (may_be_new and not is_uri(location))
+    return str(path.absolute()) if is_path else location

@@ -21,7 +21,7 @@ from pipelines.fetch.fetcher import Fetcher
 from pipelines.rows import ManifestRow, Outcome, Timings
 from pipelines.storage.storage import Storage
 from pipelines.worker.activity import Activity, Tally, WorkerInfo
-from pipelines.worker.image_store import ImageStore
+from pipelines.worker.sink import FolderSink, ImageFile, Sink
 from pipelines.worker.spec import StylizerSpec
 from uso_core.errors import InvalidRequestError
 from uso_core.model.cache import Lookups
@@ -42,26 +42,34 @@ class Stylizer:
     images until they are stored.
     """
 
-    def __init__(self, spec: StylizerSpec, pipeline: AnyPipeline | None = None) -> None:
+    def __init__(
+        self,
+        spec: StylizerSpec,
+        *,
+        pipeline: AnyPipeline | None = None,
+        sink: Sink | None = None,
+    ) -> None:
         """Load the model.
 
         Args:
-            spec: what to load, and how to fetch and store.
-            pipeline: used by this object alone; absent: the one that the spec describes.
+            spec: the model, and how rows are fetched and encoded.
+            pipeline: a pipeline for this object alone; absent: the one that the spec describes.
+            sink: takes the images; absent: the folder `spec.output`.
 
         Raises:
             CheckpointError, StorageError: see `load_pipeline`.
+            ValueError: there is neither a sink nor an output.
         """
         # Not before: see their docstrings.
         from pipelines.worker.loading import load_pipeline  # noqa: PLC0415
         from pipelines.worker.renderer import Renderer  # noqa: PLC0415
 
+        self._encoding = spec.encoding
+        self._sink = sink or _folder_of(spec)
         if pipeline is None:
             pipeline = load_pipeline(spec.model, spec.storage, spec.torch_threads)
         self._drawer = Renderer(pipeline, batch_images=spec.batch_images)
         self._fetcher = Fetcher(spec.fetch, spec.storage)
-        output = Storage.at(spec.output.path, spec.storage, patience_s=spec.output.give_up_after_s)
-        self._store = ImageStore(output, spec.output.encoding)
         self._pool = ThreadPoolExecutor(spec.fetch.concurrency, thread_name_prefix="fetch")
         self._tally = Tally()
         node, pid = platform.node(), os.getpid()
@@ -125,7 +133,7 @@ class Stylizer:
             "decode": drawing.decode_ms,
         }
         with self._tally.counted("storing"), _timed(timings, "store"):
-            stored = self._store.save(row.id, drawing.images)
+            stored = self._sink.save(row, self._encoded(drawing))
         self._tally.add_stored(sum(image.num_bytes for image in stored))
         return self._outcome(
             row,
@@ -134,6 +142,10 @@ class Stylizer:
             outputs=tuple(image.uri for image in stored),
             sha256=tuple(image.sha256 for image in stored),
         )
+
+    def _encoded(self, drawing: Rendered) -> list[ImageFile]:
+        encoding = self._encoding
+        return [ImageFile(encoding.encode(each), encoding.extension) for each in drawing.images]
 
     def _request(self, row: ManifestRow) -> StylizeRequest:
         numbers = {f.name: getattr(row.parameters, f.name) for f in fields(Parameters)}
@@ -185,6 +197,14 @@ class Stylizer:
         counts = self._fetcher.cache_counts
         references = Lookups(counts.hits, counts.misses)
         return {"references": references, **self._drawer.pipeline.cache_lookups}
+
+
+def _folder_of(spec: StylizerSpec) -> FolderSink:
+    output = spec.output
+    if output is None:
+        raise ValueError("the specification has no output; give it one, or give a sink")
+    folder = Storage.at(output.path, spec.storage, patience_s=output.give_up_after_s)
+    return FolderSink(folder)
 
 
 @contextmanager

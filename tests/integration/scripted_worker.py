@@ -48,6 +48,7 @@ class CrashesAtStartWorker(ScriptedWorker):
     """Its process ends while it loads, the first time (as the marker file tells)."""
 
     def __init__(self, spec: StylizerSpec) -> None:
+        assert spec.output is not None
         marker = Path(spec.output.path) / "crashed"
         if not marker.exists():
             marker.touch()
@@ -59,6 +60,7 @@ class LoadsBesideAnotherWorker(ScriptedWorker):
     """Its loading ends when two workers are loading (as their marker files tell)."""
 
     def __init__(self, spec: StylizerSpec) -> None:
+        assert spec.output is not None
         folder = Path(spec.output.path)
         (folder / f"loading-{os.getpid()}").touch()
         give_up_at = time.monotonic() + 20

@@ -63,7 +63,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
         def make(pipeline: USOPipeline | None = None, **sections: Any) -> Stylizer:
             spec = StylizerSpec.from_config(config_for(tmp_path / "out", **sections))
-            stylizer = Stylizer(spec, pipeline or tiny())
+            stylizer = Stylizer(spec, pipeline=pipeline or tiny())
             stack.callback(stylizer.close)
             return stylizer
 
@@ -320,9 +320,12 @@ def test_the_spec_does_not_depend_on_the_folder_it_is_used_in(
     model = {"base": "weights", "uso": "owner/repo", "siglip": "s3://bucket/siglip"}
     config = config_for(Path("out"), model=model, fetch={"local_roots": ["images"]})
     spec = StylizerSpec.from_config(config)
+    assert spec.output is not None
     assert spec.output.path == str(tmp_path / "out")
     assert spec.fetch.local_roots == [str(tmp_path / "images")]
     assert spec.model.base == str(tmp_path / "weights")
     assert (spec.model.uso, spec.model.siglip) == ("owner/repo", "s3://bucket/siglip")
     remote = config_for(tmp_path, output={"path": "s3://bucket/out"})
-    assert StylizerSpec.from_config(remote).output.path == "s3://bucket/out"
+    output = StylizerSpec.from_config(remote).output
+    assert output is not None
+    assert output.path == "s3://bucket/out"
