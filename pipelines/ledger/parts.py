@@ -75,7 +75,7 @@ def open_part(storage: Storage, part: Part) -> pq.ParquetFile:
         source: io.BytesIO | RangedFile = (
             io.BytesIO(storage.read(part.path))
             if part.num_bytes <= _WHOLE_BYTES
-            else RangedFile(storage, part.path, part.num_bytes)
+            else storage.open(part.path, part.num_bytes)
         )
         file = pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True)
     missing = RECORD_NAMES - _ADDED_LATER - set(file.schema_arrow.names)

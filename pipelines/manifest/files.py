@@ -1,24 +1,21 @@
-"""Which files a manifest consists of, in an order that does not depend on the machine."""
+"""Finds the files of a manifest, in an order that does not depend on the machine."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.config.inputs import ManifestConfig
 from pipelines.errors import ManifestError, StorageError
-from pipelines.manifest.source import Format, ManifestFile, patiently
-from pipelines.storage.filesystems import open_filesystem
+from pipelines.manifest.source import READING, Format, ManifestFile
+from pipelines.storage.files import Place, StoredFile
+from pipelines.storage.filesystems import Options
 from pipelines.storage.urls import redact_uri
-
-Options = Mapping[str, Mapping[str, Any]]
 
 _ENDINGS: dict[Format, tuple[str, ...]] = {
     "parquet": (".parquet", ".pq", ".parq"),
@@ -34,13 +31,13 @@ _KNOWN = ", ".join(_FORMAT_OF)
 
 
 def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:
-    """The files that `config.path` names, each once.
+    """Find the files that `config.path` names, each once.
 
-    Those of a list in its order; those of a glob or folder sorted by path. A folder is searched
-    with its subfolders, leaving out names that start with `.` or `_`; with format `auto`, its
-    Parquet files are taken, or where it has none its JSON Lines files, or else its CSV files (a
-    folder's .json files are more likely to describe it); likewise of what a glob finds.
-    A file at an http(s) URL is copied to a temporary file first.
+    The places of a list keep their order; the files of a glob or folder are sorted by path. A
+    folder is searched with its subfolders, except names that start with `.` or `_`. With format
+    `auto`, a folder or glob yields its Parquet files; if it has none, its JSON Lines files; if it
+    has none of these either, its CSV files (a folder's .json files are more likely to describe it,
+    so only a glob yields them). A file at an http(s) URL is copied to a temporary file first.
 
     Args:
         config: the run's manifest section.
@@ -52,46 +49,32 @@ def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:
     if not config.paths:
         raise ManifestError("manifest.path", "the list is empty; name at least one file")
     found = (file for url in dict.fromkeys(config.paths) for file in _find(url, config, options))
-    return list({(file.fs, file.path): file for file in found}.values())
+    return list({(file.data.fs, file.data.path): file for file in found}.values())
 
 
 def _find(url: str, config: ManifestConfig, options: Options) -> Sequence[ManifestFile]:
     try:
-        fs, path = open_filesystem(url, options, client_retries=False)
+        place = Place(url, options, READING)
     except StorageError as error:
         raise ManifestError(error.uri, error.reason) from error
     if url.startswith(("http://", "https://")):
-        return [_download(url, fs, _format(url.partition("?")[0], config))]
-    if _is_pattern(fs, path):
-        return _choose(url, fs, list(_glob(url, fs, path)), _wanted(config, _FORMATS))
-    info = patiently(redact_uri(url), lambda: fs.info(path))
-    if info["type"] == "directory":
-        return _choose(url, fs, list(_walk(url, fs, path)), _wanted(config, _FORMATS[:3]))
-    return [_file(fs, info, _format(path, config))]
+        return [_download(url, place, _format(url.partition("?")[0], config))]
+    found = place.find()
+    if found.kind == "file":
+        return [_file(file, _format(place.path, config)) for file in found.files]
+    formats = _FORMATS if found.kind == "glob" else _FORMATS[:3]
+    return _choose(place, _visible(found.files, place), _wanted(config, formats))
 
 
-def _is_pattern(fs: AbstractFileSystem, path: str) -> bool:
-    if isinstance(fs, LocalFileSystem) and Path(path).exists():
-        return False
-    return any(character in path for character in "*?[")
-
-
-def _glob(url: str, fs: AbstractFileSystem, pattern: str) -> Iterator[Mapping[str, Any]]:
-    hits = patiently(redact_uri(url), lambda: fs.glob(pattern, detail=True))
-    hidden_wanted = PurePosixPath(pattern).name.startswith((".", "_"))
-    for path, info in sorted(hits.items()):
-        if info["type"] == "directory":
-            yield from _walk(url, fs, path)
-        elif hidden_wanted or not _is_hidden(PurePosixPath(path).name):
-            yield info
-
-
-def _walk(url: str, fs: AbstractFileSystem, folder: str) -> Iterator[Mapping[str, Any]]:
-    hits = patiently(redact_uri(url), lambda: fs.find(folder, detail=True))
-    root = folder.rstrip("/") + "/"
-    for path, info in sorted(hits.items()):
-        if info["type"] == "file" and not _is_hidden(path.removeprefix(root)):
-            yield info
+def _visible(files: Sequence[StoredFile], place: Place) -> list[StoredFile]:
+    """Leave out hidden files, except matches of a glob that asks for them."""
+    hidden_wanted = _is_hidden(PurePosixPath(place.path).name)
+    return [
+        file
+        for file in files
+        if not _is_hidden(file.inside or PurePosixPath(file.path).name)
+        or (hidden_wanted and not file.inside)
+    ]
 
 
 def _is_hidden(relative: str) -> bool:
@@ -103,19 +86,16 @@ def _wanted(config: ManifestConfig, formats: Sequence[Format]) -> Sequence[Forma
 
 
 def _choose(
-    url: str,
-    fs: AbstractFileSystem,
-    infos: Sequence[Mapping[str, Any]],
-    formats: Sequence[Format],
+    place: Place, files: Sequence[StoredFile], formats: Sequence[Format]
 ) -> list[ManifestFile]:
-    """The files of the first format that there are files of."""
+    """Take the files of the first format that has any."""
     for name in formats:
-        chosen = [info for info in infos if info["name"].lower().endswith(_ENDINGS[name])]
+        chosen = [file for file in files if file.path.lower().endswith(_ENDINGS[name])]
         if chosen:
-            return [_file(fs, info, name) for info in chosen]
+            return [_file(file, name) for file in chosen]
     wanted = ", ".join(ending for name in formats for ending in _ENDINGS[name])
-    held = f"none of the {len(infos)} files there ends in" if infos else "no file there ends in"
-    raise ManifestError(redact_uri(url), f"nothing to read: {held} {wanted}")
+    held = f"none of the {len(files)} files there ends in" if files else "no file there ends in"
+    raise ManifestError(place.uri, f"nothing to read: {held} {wanted}")
 
 
 def _format(name: str, config: ManifestConfig) -> Format:
@@ -130,38 +110,30 @@ def _format(name: str, config: ManifestConfig) -> Format:
     return _FORMAT_OF[ending]
 
 
-def _file(fs: AbstractFileSystem, info: Mapping[str, Any], kind: Format) -> ManifestFile:
-    path = info["name"]
-    url = path if isinstance(fs, LocalFileSystem) else fs.unstrip_protocol(path)
-    return ManifestFile(
-        uri=redact_uri(url),
-        fs=fs,
-        path=path,
-        folder=url.rpartition("/")[0] + "/",
-        format=kind,
-        size=info["size"],
-    )
+def _file(file: StoredFile, kind: Format) -> ManifestFile:
+    return ManifestFile(file, folder=file.url.rpartition("/")[0] + "/", format=kind)
 
 
 class _TemporaryFolder:
-    """A folder that goes when this object does, or when the process ends."""
+    """A folder that is removed with this object, or when the process ends."""
 
     def __init__(self) -> None:
         self.path = tempfile.mkdtemp(prefix="uso-manifest-")
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-def _download(url: str, fs: AbstractFileSystem, kind: Format) -> ManifestFile:
+def _download(url: str, place: Place, kind: Format) -> ManifestFile:
     # Not every web server answers ranges, and none promises the same file for a run of days.
     folder = _TemporaryFolder()
-    copy = f"{folder.path}/manifest"
-    patiently(redact_uri(url), lambda: fs.get_file(url, copy))
-    return ManifestFile(
-        uri=redact_uri(url),
+    copy = Path(folder.path) / "manifest"
+    place.copy_to(copy)
+    data = StoredFile(
+        uri=place.uri,
         fs=LocalFileSystem(),
-        path=copy,
-        folder=url.partition("?")[0].rpartition("/")[0] + "/",
-        format=kind,
-        size=Path(copy).stat().st_size,
-        holder=folder,
+        path=str(copy),
+        size=copy.stat().st_size,
+        version="",
+        reading=READING,
     )
+    base = url.partition("?")[0].rpartition("/")[0] + "/"
+    return ManifestFile(data, folder=base, format=kind, holder=folder)

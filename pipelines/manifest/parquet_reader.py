@@ -28,7 +28,7 @@ def survey_parquet(file: ManifestFile) -> FileSurvey:
     Raises:
         ManifestError: the file is gone, unreadable or not Parquet.
     """
-    with _parquet(file, file.open()) as parquet:
+    with _parquet(file, file.data.open()) as parquet:
         return FileSurvey(file.uri, parquet.schema_arrow, parquet.metadata.num_rows)
 
 
@@ -38,7 +38,7 @@ def parquet_batches(file: ManifestFile, plan: ColumnPlan) -> Iterator[pa.RecordB
     Raises:
         ManifestError: the file is gone, has changed, or is damaged.
     """
-    with _parquet(file, file.open_all()) as parquet:
+    with _parquet(file, file.data.open_all()) as parquet:
         schema = parquet.schema_arrow
         wanted = {*plan.inputs.values(), *plan.extra_sources}
         columns = [name for name in schema.names if name in wanted]

@@ -93,7 +93,7 @@ def _lines(file: ManifestFile) -> Iterator[Line]:
 
 
 def _json_lines(file: ManifestFile) -> Iterator[Line]:
-    with file.open_lines() as source:
+    with file.data.open_lines() as source:
         for number, line in enumerate(source, 1):
             text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
             if text.strip():
@@ -117,12 +117,12 @@ def _json_row(line: bytes, where: str) -> Mapping[str, Any] | UnreadableRow:
 
 
 def _is_list(file: ManifestFile) -> bool:
-    with file.open_lines() as source:
+    with file.data.open_lines() as source:
         return source.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
 
 
 def _eval_lines(file: ManifestFile) -> Iterator[Line]:
-    with file.open_lines() as source:
+    with file.data.open_lines() as source:
         try:
             items = json.loads(source.read().decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
@@ -195,7 +195,7 @@ def _csv_text(file: ManifestFile) -> io.TextIOWrapper:
     # Cells may hold data: URIs; the limit is one for the process, so it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), _MAX_CSV_CELL_BYTES))
     return io.TextIOWrapper(
-        cast(io.BufferedReader, file.open_lines()),
+        cast(io.BufferedReader, file.data.open_lines()),
         encoding="utf-8-sig",
         errors="surrogateescape",
         newline="",

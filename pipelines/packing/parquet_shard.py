@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from pipelines.packing.layout import Layout
 from pipelines.packing.samples import IMAGE, ImageFile
-from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.storage import Storage
 
 _DIGEST = b"uso-batch.contents"
@@ -67,7 +66,7 @@ def read_parquet_digest(storage: Storage, path: str, num_bytes: int) -> str | No
         StorageError: it cannot be read.
     """
     try:
-        metadata = pq.read_metadata(RangedFile(storage, path, num_bytes)).metadata or {}
+        metadata = pq.read_metadata(storage.open(path, num_bytes)).metadata or {}
     except pa.ArrowInvalid:
         return None
     return metadata[_DIGEST].decode() if _DIGEST in metadata else None

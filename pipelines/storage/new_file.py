@@ -1,4 +1,4 @@
-"""A file of any size that is there whole or not at all."""
+"""New files of any size, Parquet or other, that are there whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,17 +7,45 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
+
+
+def file_storage(url: str, options: Options | None = None) -> tuple[Storage, str]:
+    """Return the folder of the file at `url`, and the file's name in it.
+
+    Raises:
+        StorageError: the URL's filesystem cannot be used.
+    """
+    folder, slash, name = url.rpartition("/")
+    return Storage.at(folder + slash if slash else ".", options), name
 
 
 @contextmanager
 def new_file(storage: Storage, path: str) -> Iterator[Path]:
-    """Write the local file that this gives; it becomes `path` when the block ends well.
+    """Yield a local path to write to; that file becomes `path` if the block raises nothing.
 
     Raises:
-        StorageError: it cannot be stored; what was at `path` before is still there.
+        StorageError: it cannot be stored; a file that was at `path` before is still there.
     """
     with tempfile.TemporaryDirectory(prefix="uso-new-") as folder:
         local = Path(folder) / "new"
         yield local
         storage.write_from(path, local)
+
+
+@contextmanager
+def new_parquet(storage: Storage, path: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Yield a writer of record batches; its file becomes `path` if the block raises nothing.
+
+    Raises:
+        StorageError: it cannot be stored; a file that was at `path` before is still there.
+    """
+    with (
+        new_file(storage, path) as local,
+        pq.ParquetWriter(local, schema, compression="zstd") as writer,
+    ):
+        yield writer

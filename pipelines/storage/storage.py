@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from fsspec.implementations.local import LocalFileSystem
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from pipelines.errors import Fault, StorageError
 from pipelines.storage.faults import error_code, fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.local_files import copy_file, files_below, is_leftover, write_file
 from pipelines.storage.outage import Outage
+from pipelines.storage.patience import Patience
+from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.urls import redact_uri
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Storage:
     def __init__(self, url: str, options: Options, *, patience_s: float = 120) -> None:
         self._url = url
         self._options = options
+        self._patience = Patience(patience_s)
         self._patience_s = patience_s
         self._outage = Outage(patience_s)
         self._fs, root = open_filesystem(url, options, client_retries=False)
@@ -119,6 +121,10 @@ class Storage:
         """Bytes `start` to `end` (excluded) of `path`."""
         full = self._full(path)
         return self._call(path, lambda: cast(bytes, self._fs.cat_file(full, start=start, end=end)))
+
+    def open(self, path: str, num_bytes: int) -> RangedFile:
+        """Open `path`, which has `num_bytes`, to read parts of it; nothing is contacted yet."""
+        return RangedFile(lambda start, end: self.read_range(path, start, end), num_bytes)
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Path → bytes of all files below the folder `prefix`; `{}` if there is no such folder.
@@ -205,17 +211,19 @@ class Storage:
         return {"timeout": min(_PUT_S, self._patience_s) + num_bytes / _SLOWEST_PUT}
 
     def _call(self, path: str, operation: Callable[[], T]) -> T:
-        over = stop_after_delay(self._patience_s)
-        retrying = Retrying(
-            stop=lambda state: over(state) or self._outage.over_patience,
-            wait=wait_random_exponential(multiplier=0.2, max=10),
-            retry=retry_if_exception(_may_pass),
-            reraise=True,
-        )
-        result: T = retrying(self._translated, path, operation)
-        return result
+        try:
+            return self._patience.call(
+                lambda: self._attempt(path, operation),
+                give_up=lambda: self._outage.over_patience,
+            )
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            raise StorageError(self.uri(path), self._reason(fault, error), fault) from error
 
-    def _translated(self, path: str, operation: Callable[[], T]) -> T:
+    def _attempt(self, path: str, operation: Callable[[], T]) -> T:
+        """Do `operation` once and tell the outage how it went."""
         if self._outage.given_up:
             reason = f"unavailable for {self._patience_s:g} s; {_WHAT_TO_DO['unavailable']}"
             raise StorageError(self.uri(path), reason, "unavailable")
@@ -224,17 +232,14 @@ class Storage:
             result = operation()
         except Exception as error:
             fault = fault_of(error)
-            if fault is None:
-                raise
-            shown = StorageError(self.uri(path), self._reason(fault, error), fault)
             if fault == "unavailable":
                 self._outage.failed(started)
                 logger.warning(
-                    "storage_unavailable uri=%s error=%s", shown.uri, type(error).__name__
+                    "storage_unavailable uri=%s error=%s", self.uri(path), type(error).__name__
                 )
-            else:
+            elif fault is not None:
                 self._outage.worked()
-            raise shown from error
+            raise
         self._outage.worked()
         return result
 
@@ -253,10 +258,6 @@ class Storage:
 
 def _reopen(cls: type[Storage], url: str, options: Options, patience_s: float) -> Storage:
     return cls(url, options, patience_s=patience_s)
-
-
-def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, StorageError) and error.fault == "unavailable"
 
 
 def _secret_values(options: Options) -> list[str]:

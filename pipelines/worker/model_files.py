@@ -1,4 +1,4 @@
-"""Weights at an fsspec URL → a copy on this node, pulled once however many ask for it."""
+"""Copies weights at an fsspec URL to this node, once for all processes that want them."""
 
 from __future__ import annotations
 
@@ -12,53 +12,43 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from filelock import FileLock
-from fsspec import AbstractFileSystem
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from pipelines.config.model import ModelConfig
-from pipelines.errors import StorageError
+from pipelines.errors import Fault, StorageError
 from pipelines.storage.faults import fault_of
-from pipelines.storage.filesystems import Options, open_filesystem
+from pipelines.storage.files import Place, Reading, StoredFile
+from pipelines.storage.filesystems import Options
 from pipelines.storage.local_files import write_file
+from pipelines.storage.patience import Patience
 from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.families import family_in, family_of
 from uso_core.loading.component_files import ComponentFiles, ComponentName, FileListing
 from uso_core.loading.source import LoraFile, ModelSource
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 Find = Callable[[FileListing], Mapping[ComponentName, ComponentFiles]]
+Fetch = Callable[[StoredFile, Path], None]
+"""Brings a file here: makes the local path, of the file's size."""
 
-_ATTEMPTS = 5
+# The clients of the stores retry first: see `client_retries` below.
+_PATIENCE = Patience(seconds=None, attempts=5, first_wait_s=0.5, longest_wait_s=20)
 _STREAMS = 4
 _SMALL_BYTES = 16 * 2**20  # settings and vocabularies: pulled without asking what they are for
-# What tells one version of a remote file from another, by filesystem.
-_VERSION_KEYS = (
-    *("ETag", "etag", "md5Hash", "blob_id"),
-    *("LastModified", "last_modified", "mtime", "created"),
-)
-
-
-class Fetch(Protocol):
-    """Brings one file here."""
-
-    def __call__(self, fs: AbstractFileSystem, remote: str, size: int, target: Path) -> None:
-        """Make `target`, of `size` bytes, out of `remote` on `fs`."""
 
 
 def localize(config: ModelConfig, options: Options) -> ModelSource:
-    """The model's source with a local copy in place of every fsspec URL.
+    """Return the model's source with a local copy in place of every fsspec URL.
 
-    Hub ids, `tiny` and local paths stay as they are. Of a folder at a URL, only the weights that
-    the model needs are pulled. Safe to call from many processes of a node at once: one pulls, the
-    others wait for it. Files that are there already, and have not changed at their source, are not
-    pulled again; what a killed process left half done is.
+    Hub ids, `tiny` and local paths stay unchanged. Of a folder at a URL, only the weights that the
+    model needs are pulled. Safe to call from many processes of a node at once: one pulls, the
+    others wait for it. A file is pulled if it is missing here, incomplete because a process was
+    killed, or changed at its source.
 
     Args:
-        config: `cache_dir` is where the folders go.
+        config: `cache_dir` is the parent of the local folders.
         options: fsspec options by protocol, secrets resolved.
 
     Raises:
@@ -69,7 +59,7 @@ def localize(config: ModelConfig, options: Options) -> ModelSource:
 
 
 def localize_with(fetch: Fetch, config: ModelConfig, options: Options, cache: Path) -> ModelSource:
-    """As `localize`, with folders below `cache` whose files `fetch` has made."""
+    """Do as `localize`, with folders below `cache` whose files `fetch` makes."""
 
     def local(location: str, take: Callable[[_Pull], Path]) -> str:
         if location.startswith("file://"):
@@ -101,33 +91,22 @@ def _base_files(listing: FileListing) -> Mapping[ComponentName, ComponentFiles]:
 
 
 def cache_folder(config: ModelConfig) -> Path:
-    """Where this node keeps what the model needs: the configured folder, else the user's cache."""
+    """Return this node's folder for weights: the configured one, else one in the user's cache."""
     if config.cache_dir:
         return Path(config.cache_dir).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "uso-batch"
 
 
-def fetch_whole(fs: AbstractFileSystem, remote: str, size: int, target: Path) -> None:
-    """Copy a file, all of it."""
-    logger.info("weights_pull uri=%s bytes=%d", redact_uri(fs.unstrip_protocol(remote)), size)
-    patiently(lambda: fs.get_file(remote, str(target)))
-
-
-def patiently(call: Callable[[], T]) -> T:
-    """The result of `call`, tried again where its fault may pass."""
-    retrying = Retrying(
-        stop=stop_after_attempt(_ATTEMPTS),
-        wait=wait_random_exponential(multiplier=0.5, max=20),
-        retry=retry_if_exception(lambda error: fault_of(error) == "unavailable"),
-        reraise=True,
-    )
-    return retrying(call)
+def fetch_whole(file: StoredFile, target: Path) -> None:
+    """Copy all of a file."""
+    logger.info("weights_pull uri=%s bytes=%d", file.uri, file.size)
+    file.copy_to(target)
 
 
 def _pulled(
     url: str, take: Callable[[_Pull], Path], cache: Path, options: Options, fetch: Fetch
 ) -> Path:
-    """Where what is at `url` is below `cache`, under its own name, once `take` has brought it."""
+    """Return the path below `cache` to which `take` has brought the content of `url`."""
     home = cache / hashlib.sha256(url.encode()).hexdigest()[:16]
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / "lock"):
@@ -137,19 +116,24 @@ def _pulled(
             fault = fault_of(error)
             if fault is None:
                 raise
-            reason = f"the weights could not be pulled: {type(error).__name__}: {error}"
-            raise StorageError(redact_uri(url), reason, fault) from error
+            raise _not_pulled(url, fault, error) from error
+
+
+def _not_pulled(url: str, fault: Fault, error: Exception) -> StorageError:
+    reason = f"the weights could not be pulled: {type(error).__name__}: {error}"
+    return StorageError(redact_uri(url), reason, fault)
 
 
 class _Pull:
     """One pull of one URL, made while the lock is held."""
 
     def __init__(self, url: str, home: Path, options: Options, fetch: Fetch) -> None:
-        self._url = redact_uri(url)
         self._fetch = fetch
-        self._fs, path = open_filesystem(url, options)
-        self._root = PurePosixPath(path.rstrip("/"))
-        self._here = home / self._root.name
+        # Every fault is reported for the URL that was configured.
+        reading = Reading(lambda _, fault, error: _not_pulled(url, fault, error), _PATIENCE)
+        self._place = Place(url, options, reading, client_retries=True)
+        self._name = PurePosixPath(self._place.path).name
+        self._here = home / self._name
         self._versions_file = home / "versions.json"
         self._versions: dict[str, str] = {}
         if self._versions_file.exists():
@@ -158,63 +142,56 @@ class _Pull:
 
     def file(self) -> Path:
         """Pull the file at the URL, if it is missing or has changed."""
-        info = patiently(lambda: self._fs.info(str(self._root)))
-        if info["type"] == "directory":
-            raise StorageError(self._url, "this is a folder; give the file")
-        self._bring(self._root.name, self._root, info, self._here)
+        file = self._place.file()
+        if file is None:
+            raise StorageError(self._place.uri, "this is a folder; give the file")
+        self._bring(self._name, file, self._here)
         return self._here
 
     def folder(self, find: Find) -> Path:
-        """Pull what is missing or has changed of the folder at the URL."""
-        infos = self._files()
-        components = find(FileListing(self._url, frozenset(infos))).values()
+        """Pull the files that are missing or have changed of the folder at the URL."""
+        files = self._files()
+        components = find(FileListing(self._place.uri, frozenset(files))).values()
         needed = {name for component in components for name in component.names}
-        wanted = [name for name in infos if name in needed or infos[name]["size"] <= _SMALL_BYTES]
+        wanted = [name for name in files if name in needed or files[name].size <= _SMALL_BYTES]
         with ThreadPoolExecutor(_STREAMS) as pool:
-            list(pool.map(lambda name: self._pull_file(name, infos[name]), wanted))
+            list(pool.map(lambda name: self._pull_file(name, files[name]), wanted))
         return self._here
 
-    def _files(self) -> dict[str, Mapping[str, Any]]:
-        """Relative name → fsspec's facts of each file at the URL."""
-        found: dict[str, Mapping[str, Any]] = patiently(
-            lambda: self._fs.find(str(self._root), detail=True)
-        )
-        if not found:
-            raise StorageError(self._url, "there is nothing here; check the URL", "not_found")
-        if len(found) == 1 and PurePosixPath(next(iter(found))) == self._root:
-            raise StorageError(self._url, "this is a file; give the folder that it is in")
-        return {
-            str(PurePosixPath(remote).relative_to(self._root)): info
-            for remote, info in sorted(found.items())
-        }
+    def _files(self) -> dict[str, StoredFile]:
+        """Return the files at the URL by their path below it."""
+        files = self._place.below()
+        if not files:
+            raise StorageError(self._place.uri, "there is nothing here; check the URL", "not_found")
+        if not files[0].inside:
+            raise StorageError(self._place.uri, "this is a file; give the folder that it is in")
+        return {file.inside: file for file in files}
 
-    def _pull_file(self, name: str, info: Mapping[str, Any]) -> None:
+    def _pull_file(self, name: str, file: StoredFile) -> None:
         target = self._here / name
         if not target.resolve().is_relative_to(self._here.resolve()):
-            raise StorageError(self._url, f"{name!r} would lead out of the cache folder")
-        self._bring(name, self._root / name, info, target)
+            raise StorageError(self._place.uri, f"{name!r} would lead out of the cache folder")
+        self._bring(name, file, target)
 
-    def _bring(
-        self, name: str, remote: PurePosixPath, info: Mapping[str, Any], target: Path
-    ) -> None:
-        version = _version(info)
-        if self._versions.get(name) == version and _size(target) == info["size"]:
+    def _bring(self, name: str, file: StoredFile, target: Path) -> None:
+        version = "|".join(filter(None, [str(file.size), file.version]))
+        if self._has(name, version) and _size(target) == file.size:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f"{target.name}.half")
-        self._fetch(self._fs, str(remote), info["size"], half)
-        if _size(half) != info["size"]:
-            reason = f"{name}: {_size(half)} bytes came of {info['size']}; try again"
-            raise StorageError(self._url, reason, "unavailable")
+        self._fetch(file, half)
+        if _size(half) != file.size:
+            reason = f"{name}: {_size(half)} bytes came of {file.size}; try again"
+            raise StorageError(self._place.uri, reason, "unavailable")
         half.replace(target)
         with self._noting:
             self._versions[name] = version
             write_file(self._versions_file, json.dumps(self._versions, indent=1).encode())
 
-
-def _version(info: Mapping[str, Any]) -> str:
-    """The size and whatever else the store tells of a file's content."""
-    return "|".join([str(info["size"]), *(str(info[key]) for key in _VERSION_KEYS if key in info)])
+    def _has(self, name: str, version: str) -> bool:
+        """Return True if this version was pulled; 0.1.0 noted more of it, behind the same start."""
+        known = self._versions.get(name, "")
+        return known == version or known.startswith(f"{version}|")
 
 
 def _size(path: Path) -> int | None:

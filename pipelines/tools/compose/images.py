@@ -1,20 +1,16 @@
-"""Which images there are: in folders, in buckets, behind globs."""
+"""Finds images in folders, in buckets and by globs."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
-
-from fsspec import AbstractFileSystem
-from fsspec.implementations.local import LocalFileSystem
+from pathlib import PurePosixPath
 
 from pipelines.errors import ComposeError
-from pipelines.manifest.source import patiently
-from pipelines.storage.filesystems import Options, open_filesystem
-from pipelines.storage.urls import redact_uri
+from pipelines.manifest.source import READING
+from pipelines.storage.files import Place, StoredFile
+from pipelines.storage.filesystems import Options
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
@@ -25,7 +21,7 @@ class FoundImages:
 
     Attributes:
         uris: absolute URIs, or absolute local paths.
-        left_out: how many files of which ending were there and are no images by their names.
+        left_out: the number of files without an image's ending, by ending.
     """
 
     uris: list[str]
@@ -33,11 +29,11 @@ class FoundImages:
 
 
 def find_images(places: Sequence[str], options: Options) -> FoundImages:
-    """The images at `places`, in their order.
+    """Find the images at `places`, in their order.
 
-    What a folder (with its subfolders) or a glob gives is sorted by path; of it only files that
-    end in one of `ENDINGS` are taken, and none below a name that starts with a dot. A single file,
-    and an http(s) URL, is taken as it is.
+    The files of a folder (with its subfolders) or glob are sorted by path. Only files that end in
+    one of `ENDINGS` are taken, and none whose name, or whose folder's, starts with a dot. A single
+    file, and an http(s) URL, is taken as given.
 
     Args:
         places: files, folders, globs, local or at any fsspec URL.
@@ -53,51 +49,33 @@ def find_images(places: Sequence[str], options: Options) -> FoundImages:
     return FoundImages([uri for one in found for uri in one.uris], left_out)
 
 
-def _find(place: str, options: Options) -> FoundImages:
-    if place.startswith(("http://", "https://")):
-        return FoundImages([place])  # web servers give no lists
-    fs, path = open_filesystem(place, options)
-    local = isinstance(fs, LocalFileSystem)
-    if not (local and Path(path).exists()) and any(character in path for character in "*?["):
-        names = sorted(_matches(place, fs, path))
-    else:
-        info = patiently(redact_uri(place), lambda: fs.info(path))
-        if info["type"] != "directory":
-            return FoundImages([_uri(fs, info["name"])])
-        names = sorted(_below(place, fs, path))
-    images = [name for name in names if name.lower().endswith(ENDINGS)]
+def _find(url: str, options: Options) -> FoundImages:
+    if url.startswith(("http://", "https://")):
+        return FoundImages([url])  # web servers give no lists
+    place = Place(url, options, READING)
+    found = place.find()
+    if found.kind == "file":
+        return FoundImages([_uri(file) for file in found.files])
+    files = sorted((file for file in found.files if _is_visible(file)), key=lambda file: file.path)
+    images = [file for file in files if file.path.lower().endswith(ENDINGS)]
     if not images:
         wanted = ", ".join(ENDINGS)
-        raise ComposeError(f"{redact_uri(place)}: no image is there (a file that ends in {wanted})")
-    endings = (PurePosixPath(name).suffix.lower() for name in names)
+        raise ComposeError(f"{place.uri}: no image is there (a file that ends in {wanted})")
+    endings = (PurePosixPath(file.path).suffix.lower() for file in files)
     left_out = Counter(ending for ending in endings if ending not in ENDINGS)
-    return FoundImages([_uri(fs, name) for name in images], left_out)
+    return FoundImages([_uri(file) for file in images], left_out)
 
 
-def _matches(place: str, fs: AbstractFileSystem, pattern: str) -> Iterator[str]:
-    hits: dict[str, dict[str, Any]] = patiently(
-        redact_uri(place), lambda: fs.glob(pattern, detail=True)
-    )
-    for name, info in hits.items():
-        if info["type"] == "directory":
-            yield from _below(place, fs, name)
-        elif not PurePosixPath(name).name.startswith("."):
-            yield name
+def _is_visible(file: StoredFile) -> bool:
+    parts = PurePosixPath(file.inside or PurePosixPath(file.path).name).parts
+    return not any(part.startswith(".") for part in parts)
 
 
-def _below(place: str, fs: AbstractFileSystem, folder: str) -> Iterator[str]:
-    names: list[str] = patiently(redact_uri(place), lambda: fs.find(folder))
-    root = folder.rstrip("/")
-    return (name for name in names if "/." not in name.removeprefix(root))
-
-
-def _uri(fs: AbstractFileSystem, name: str) -> str:
-    if not isinstance(fs, LocalFileSystem):
-        return str(fs.unstrip_protocol(name))
+def _uri(file: StoredFile) -> str:
     try:
-        name.encode()
+        file.url.encode()
     except UnicodeEncodeError as error:
         raise ComposeError(
-            f"{name!r}: its name is not UTF-8, and a manifest holds nothing else; rename it"
+            f"{file.path!r}: its name is not UTF-8, and a manifest holds nothing else; rename it"
         ) from error
-    return name
+    return file.url

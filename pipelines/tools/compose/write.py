@@ -12,7 +12,7 @@ from pipelines.errors import ComposeError
 from pipelines.keys.index import row_keys
 from pipelines.keys.key_set import KeySet
 from pipelines.storage.filesystems import Options
-from pipelines.storage.parquet_file import file_storage, new_parquet
+from pipelines.storage.new_file import file_storage, new_parquet
 from pipelines.tools.compose.pairing import Rows
 
 _GROUP_ROWS = 1 << 16

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.storage.filesystems import Options
-from pipelines.storage.parquet_file import file_storage, new_parquet
+from pipelines.storage.new_file import file_storage, new_parquet
 
 Severity = Literal["error", "note"]
 

@@ -86,6 +86,18 @@ def test_what_is_there_is_not_pulled_again_and_what_changed_is(url: str, tmp_pat
     assert (folder / "config.json").read_bytes() == changed
 
 
+def test_what_version_0_1_0_pulled_is_not_pulled_again(url: str, tmp_path: Path) -> None:
+    """It noted every mark of a file's version that the store gave; now the best one is noted."""
+    config = ModelConfig(base=url, cache_dir=str(tmp_path))
+    folder = Path(localize(config, {}).base)
+    noted = folder.parent / "versions.json"
+    versions = {name: f"{it}|more" for name, it in json.loads(noted.read_text()).items()}
+    noted.write_text(json.dumps(versions))
+    before = stamps_below(folder)
+    localize(config, {})
+    assert stamps_below(folder) == before
+
+
 def test_half_pulled_files_are_never_taken_for_whole(url: str, tmp_path: Path) -> None:
     config = ModelConfig(base=url, cache_dir=str(tmp_path))
     folder = Path(localize(config, {}).base)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.storage.parquet_file import file_storage, new_parquet
+from pipelines.storage.new_file import file_storage, new_parquet
 from pipelines.storage.storage import Storage
 from pipelines.tools.compose.images import find_images
 from pipelines.tools.compose.pairing import Ingredients, grid

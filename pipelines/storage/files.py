@@ -1,0 +1,258 @@
+"""Files and folders at any URL, for reading: on a local disk or any filesystem fsspec knows.
+
+This is the only place that lists, looks at and reads what other programs have stored; a run's own
+output is a `Storage`. Faults that may pass are waited out here. A fault that stays becomes an error
+of the caller's choice.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TypeVar, cast
+
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+from pipelines.errors import Fault
+from pipelines.storage.faults import fault_of
+from pipelines.storage.filesystems import Options, open_filesystem
+from pipelines.storage.patience import Patience
+from pipelines.storage.ranged_file import RangedFile
+from pipelines.storage.urls import redact_uri
+
+T = TypeVar("T")
+ErrorOf = Callable[[str, Fault, Exception], Exception]
+"""Makes the error to raise out of the URI concerned, the fault and its cause."""
+
+_SMALL_BYTES = 32 * 2**20
+_LINES_BYTES = 8 * 2**20
+# Filesystems name the mark of a file's version differently. The first that is there is taken: the
+# marks of the content before the times, which change without it.
+_VERSION_KEYS = (
+    *("ETag", "etag", "md5Hash", "blob_id"),
+    *("LastModified", "last_modified", "mtime", "updated", "created"),
+)
+
+
+class ShortReadError(OSError):
+    """A file ended before the size that it had when it was looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a reader handles faults.
+
+    Attributes:
+        error_of: makes the error for a fault that stays.
+        patience: for faults that may pass.
+        on_wait: called with the URI before each wait.
+    """
+
+    error_of: ErrorOf
+    patience: Patience = field(default_factory=Patience)
+    on_wait: Callable[[str], None] = lambda _: None
+
+    def call(self, uri: str, operation: Callable[[], T]) -> T:
+        """Return the result of `operation` on `uri`; errors that are not faults pass through."""
+        try:
+            return self.patience.call(operation, on_wait=lambda: self.on_wait(uri))
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            raise self.error_of(uri, fault, error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file, as its filesystem described it when it was looked at.
+
+    Every method raises `reading.error_of` if the file is gone or cannot be read.
+
+    Attributes:
+        uri: for messages, without credentials.
+        fs: the filesystem it is on.
+        path: its path on `fs`.
+        size: in bytes.
+        version: changes when the file does, if the filesystem tells; else empty.
+        inside: its path below the folder that was searched; empty for a file that was named, or
+            that a glob matched, itself.
+        reading: the handling of faults.
+    """
+
+    uri: str
+    fs: AbstractFileSystem
+    path: str
+    size: int
+    version: str
+    reading: Reading = field(compare=False, repr=False)
+    inside: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        """True if the file is on this machine's disk."""
+        return isinstance(self.fs, LocalFileSystem)
+
+    @property
+    def url(self) -> str:
+        """The full URL, which may hold credentials; an absolute path for a local file."""
+        return _url_on(self.fs, self.path)
+
+    def looked_at(self) -> StoredFile:
+        """Return the same file with its current size and version."""
+        info = self.reading.call(self.uri, lambda: self.fs.info(self.path))
+        return replace(self, size=info["size"], version=_version(info))
+
+    def read_range(self, start: int, end: int) -> bytes:
+        """Return the bytes from `start` to `end`, excluded, in one request."""
+        if end <= start:
+            return b""
+        # Synchronous filesystems read a range from an open file, by default megabytes ahead.
+        how = {} if self.fs.async_impl else {"cache_type": "none"}
+        data = self.reading.call(
+            self.uri,
+            lambda: cast(bytes, self.fs.cat_file(self.path, start=start, end=end, **how)),
+        )
+        if len(data) != end - start:
+            short = ShortReadError(f"{len(data)} bytes instead of {end - start}")
+            raise self.reading.error_of(self.uri, "unusable", short) from short
+        return data
+
+    def copy_to(self, target: Path) -> None:
+        """Copy the whole file to a local path."""
+        self.reading.call(self.uri, lambda: self.fs.get_file(self.path, str(target)))
+
+    def open(self) -> BinaryIO:
+        """Open the file, seekable, to read parts of it."""
+        if self.is_local:
+            return self.reading.call(
+                self.uri, lambda: cast(BinaryIO, self.fs.open(self.path, "rb"))
+            )
+        return cast(BinaryIO, RangedFile(self.read_range, self.size))
+
+    def open_all(self) -> BinaryIO:
+        """Open the file, seekable, to read most of it: a small remote one comes in one request."""
+        file = self.open()
+        if self.is_local or self.size > _SMALL_BYTES:
+            return file
+        return io.BytesIO(file.read())
+
+    def open_lines(self) -> BinaryIO:
+        """Open the file to read it from beginning to end."""
+        file = self.open_all()
+        if isinstance(file, RangedFile):
+            return cast(BinaryIO, io.BufferedReader(file, _LINES_BYTES))
+        return file
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The files at a place.
+
+    Attributes:
+        kind: of the place.
+        files: sorted by path; for a glob, in the order of its matches.
+    """
+
+    kind: Literal["file", "folder", "glob"]
+    files: list[StoredFile]
+
+
+class Place:
+    """A URL that names a file, a folder or a glob; every search lists the filesystem anew.
+
+    Attributes:
+        uri: the URL as given, without credentials.
+        path: its path on the filesystem.
+    """
+
+    def __init__(
+        self, url: str, options: Options, reading: Reading, *, client_retries: bool = False
+    ) -> None:
+        """Open the filesystem of `url`; nothing is listed yet.
+
+        Args:
+            url: a local path or any fsspec URL.
+            options: fsspec options by protocol, secrets resolved.
+            reading: the handling of faults.
+            client_retries: see `open_filesystem`.
+
+        Raises:
+            StorageError: the URL's filesystem cannot be used.
+        """
+        self.uri = redact_uri(url)
+        self._fs, self.path = open_filesystem(url, options, client_retries=client_retries)
+        self._reading = reading
+
+    def find(self) -> Found:
+        """Find the file, the files below the folder, or what the glob matches and holds below.
+
+        Raises:
+            Exception: the reader's, if there is nothing here or it cannot be listed.
+        """
+        if self._is_glob:
+            return Found("glob", list(self._matches()))
+        file = self.file()
+        return Found("folder", self.below()) if file is None else Found("file", [file])
+
+    def file(self) -> StoredFile | None:
+        """Return the file that the URL names, or None if it names a folder; raises as `find`."""
+        info = self._call(lambda: self._fs.info(self.path))
+        return None if info["type"] == "directory" else self._stored(info)
+
+    def below(self) -> list[StoredFile]:
+        """Return the files below the folder, sorted by path; a file yields itself."""
+        return list(self._below(self.path))
+
+    def copy_to(self, target: Path) -> None:
+        """Copy the file that the URL names to a local path, without looking at it first."""
+        self._call(lambda: self._fs.get_file(self.path, str(target)))
+
+    @property
+    def _is_glob(self) -> bool:
+        if isinstance(self._fs, LocalFileSystem) and Path(self.path).exists():
+            return False
+        return any(character in self.path for character in "*?[")
+
+    def _matches(self) -> Iterator[StoredFile]:
+        hits = self._call(lambda: self._fs.glob(self.path, detail=True))
+        for path, info in sorted(hits.items()):
+            if info["type"] == "directory":
+                yield from self._below(path)
+            else:
+                yield self._stored(info)
+
+    def _below(self, folder: str) -> Iterator[StoredFile]:
+        hits = self._call(lambda: self._fs.find(folder, detail=True))
+        root = folder.rstrip("/")
+        for path, info in sorted(hits.items()):
+            # An empty object whose name ends with a slash stands for a folder.
+            if info["type"] == "file" and not path.endswith("/"):
+                inside = "" if path == root else path.removeprefix(f"{root}/")
+                yield self._stored(info, inside)
+
+    def _stored(self, info: Mapping[str, Any], inside: str = "") -> StoredFile:
+        path = info["name"]
+        return StoredFile(
+            uri=redact_uri(_url_on(self._fs, path)),
+            fs=self._fs,
+            path=path,
+            size=info["size"],
+            version=_version(info),
+            reading=self._reading,
+            inside=inside,
+        )
+
+    def _call(self, operation: Callable[[], T]) -> T:
+        return self._reading.call(self.uri, operation)
+
+
+def _url_on(fs: AbstractFileSystem, path: str) -> str:
+    return path if isinstance(fs, LocalFileSystem) else str(fs.unstrip_protocol(path))
+
+
+def _version(info: Mapping[str, Any]) -> str:
+    return next((str(info[key]) for key in _VERSION_KEYS if info.get(key) is not None), "")

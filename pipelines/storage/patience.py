@@ -1,0 +1,65 @@
+"""Retries an operation on a store while its fault may pass, with jittered exponential backoff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+
+from pipelines.errors import StorageError
+from pipelines.storage.faults import fault_of
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long, and how often, a store that is unavailable is asked again.
+
+    Attributes:
+        seconds: no attempt follows one that ended this long after the first began; None: no limit.
+        attempts: most attempts; None: no limit.
+        first_wait_s: upper bound of the first wait; it doubles with each attempt.
+        longest_wait_s: upper bound of all waits.
+    """
+
+    seconds: float | None = 120
+    attempts: int | None = None
+    first_wait_s: float = 0.2
+    longest_wait_s: float = 10
+
+    def call(
+        self,
+        operation: Callable[[], T],
+        *,
+        give_up: Callable[[], bool] = lambda: False,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> T:
+        """Return the result of `operation`; its last error passes through unchanged.
+
+        Args:
+            operation: safe to repeat.
+            give_up: returns True once another attempt is pointless.
+            on_wait: called before each wait.
+        """
+        retrying = Retrying(
+            stop=lambda state: self._is_over(state) or give_up(),
+            wait=wait_random_exponential(multiplier=self.first_wait_s, max=self.longest_wait_s),
+            retry=retry_if_exception(_may_pass),
+            before_sleep=lambda _: on_wait(),
+            reraise=True,
+        )
+        return retrying(operation)
+
+    def _is_over(self, state: RetryCallState) -> bool:
+        if self.attempts is not None and state.attempt_number >= self.attempts:
+            return True
+        elapsed = state.seconds_since_start or 0
+        return self.seconds is not None and elapsed >= self.seconds
+
+
+def _may_pass(error: BaseException) -> bool:
+    fault = error.fault if isinstance(error, StorageError) else fault_of(error)
+    return fault == "unavailable"
