@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -14,6 +12,7 @@ import pyarrow as pa
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from pipelines.errors import LedgerError
+from pipelines.in_order import in_order
 from pipelines.keys.column import Column
 from pipelines.keys.index import SortedKeys, halves_of, row_keys
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
@@ -125,21 +124,13 @@ def read_ahead(storage: Storage, parts: Sequence[Part]) -> Iterator[PartColumns]
         PartVanishedError: a part no longer exists.
         LedgerError: a part is damaged, or is not a file of records.
     """
-    waiting: deque[tuple[int, Future[PartColumns]]] = deque()
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="ledger") as threads:
-        try:
-            for part in parts:
-                ahead = sum(num_bytes for num_bytes, _ in waiting)
-                while waiting and (len(waiting) == _MAX_AHEAD or ahead > _MAX_AHEAD_BYTES):
-                    num_bytes, future = waiting.popleft()
-                    ahead -= num_bytes
-                    yield future.result()
-                waiting.append((part.num_bytes, threads.submit(_read, storage, part)))
-            while waiting:
-                yield waiting.popleft()[1].result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
+    return in_order(
+        lambda part: _read(storage, part),
+        parts,
+        _READERS,
+        cost=lambda part: max(part.num_bytes, _MAX_AHEAD_BYTES // _MAX_AHEAD),
+        budget=_MAX_AHEAD_BYTES,
+    )
 
 
 def _read(storage: Storage, part: Part) -> PartColumns:

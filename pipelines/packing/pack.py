@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 from pipelines.errors import PackError
 from pipelines.formats import LayoutName
+from pipelines.in_order import in_order
 from pipelines.ledger.records import Records, completed
 from pipelines.packing.card import Card, write_card
 from pipelines.packing.facts import COLUMNS, DrawnFacts, FactsTally
-from pipelines.packing.in_order import in_order
 from pipelines.packing.plan import Planner, ShardPlan
 from pipelines.packing.samples import sample_schema
 from pipelines.packing.shard import (

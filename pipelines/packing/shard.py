@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipelines.errors import PackError, StorageError
 from pipelines.formats import LayoutName
-from pipelines.packing.in_order import in_order
+from pipelines.in_order import in_order
 from pipelines.packing.layout import Layout
 from pipelines.packing.parquet_shard import PARQUET
 from pipelines.packing.plan import digest_of

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from pipelines.tools.report.pictures import Gallery, Picture, reference, results
-from pipelines.tools.report.row_files import References, Write
+from pipelines.tools.report.row_files import DataFile, References
 from pipelines.tools.report.row_table import RowTable
 
 _STYLES = 12
@@ -54,8 +54,8 @@ def first_pictures(matrix: Matrix, table: RowTable) -> Iterator[Picture]:
             yield from islice(results(table.row(pair.number).record.shown, "run"), 1)
 
 
-def write_matrix(matrix: Matrix, table: RowTable, gallery: Gallery, write: Write) -> None:
-    """Write one file per page."""
+def matrix_files(matrix: Matrix, table: RowTable, gallery: Gallery) -> Iterator[DataFile]:
+    """Yield one data file per page."""
     for number in range(matrix.pages):
         references = References(gallery)
         columns = [[references.index(style) for style in styles] for styles in matrix.styles]
@@ -69,7 +69,7 @@ def write_matrix(matrix: Matrix, table: RowTable, gallery: Gallery, write: Write
             }
             for content in matrix.page(number)
         ]
-        write(f"matrix-{number}", {"refs": references.shown, "styles": columns, "rows": rows})
+        yield f"matrix-{number}", {"refs": references.shown, "styles": columns, "rows": rows}
 
 
 def _cell(table: RowTable, gallery: Gallery, style: int, rows: int, number: int) -> dict[str, Any]:

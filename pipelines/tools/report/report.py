@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -15,15 +15,15 @@ from typing import Any
 
 from pipelines.config.inputs import FetchConfig
 from pipelines.errors import ReportError
+from pipelines.in_order import in_order
 from pipelines.storage.filesystems import Options
-from pipelines.tools.report.bounded_pool import BoundedPool
 from pipelines.tools.report.distances import Distances, PicturePair, pairs_of
 from pipelines.tools.report.facets import Facets
-from pipelines.tools.report.matrix import Matrix, choose, first_pictures, write_matrix
+from pipelines.tools.report.matrix import Matrix, choose, first_pictures, matrix_files
 from pipelines.tools.report.page import Comparison, Page, assets, render
 from pipelines.tools.report.pictures import Gallery, Picture, Places, pictures_of
 from pipelines.tools.report.records import load, load_other
-from pipelines.tools.report.row_files import ROWS_PER_FILE, TEXTS_PER_FILE, RowFiles, Write
+from pipelines.tools.report.row_files import ROWS_PER_FILE, TEXTS_PER_FILE, DataFile, RowFiles
 from pipelines.tools.report.row_table import RowTable
 from pipelines.tools.report.summary import Summary, Tally
 from pipelines.tools.report.thumbnails import Thumbnailer
@@ -158,18 +158,17 @@ class _Report:
         facets = Facets(
             self._table.styles(_MOST_STYLES), numbers, compared=self._places.other is not None
         )
-        with BoundedPool[str](_WRITERS, lambda _: None) as pool:
-            write = self._writer(pool)
-            RowFiles(self._gallery, write, self._distances).add_all(
+        self._write_data(
+            RowFiles(self._gallery, self._distances).cut(
                 self._table.rows(), facets, lambda done: self._progress("rows", done, total)
             )
-            write("facets", facets.as_json())
-            columns = facets.numbers()
-            if self._distances is not None:
-                columns += self._distances.columns()
-            for index, column in enumerate(columns):
-                write(f"numbers-{index}", column.values)
-            write_matrix(matrix, self._table, self._gallery, write)
+        )
+        columns = facets.numbers()
+        if self._distances is not None:
+            columns += self._distances.columns()
+        self._write_data([("facets", facets.as_json())])
+        self._write_data((f"numbers-{n}", column.values) for n, column in enumerate(columns))
+        self._write_data(matrix_files(matrix, self._table, self._gallery))
         boot = {
             "data": f"{_DATA}/{self._build}",
             "rows": total,
@@ -181,12 +180,11 @@ class _Report:
         }
         return facets, boot
 
-    def _writer(self, pool: BoundedPool[str]) -> Write:
-        def write(name: str, values: object) -> None:
-            path, script = f"{_DATA}/{self._build}/{name}.js", as_script(name, values)
-            pool.submit(lambda: self._places.out.write(path, script))
-
-        return write
+    def _write_data(self, data: Iterable[DataFile]) -> None:
+        folder = f"{_DATA}/{self._build}"
+        scripts = ((f"{folder}/{name}.js", as_script(name, values)) for name, values in data)
+        for _ in in_order(lambda script: self._places.out.write(*script), scripts, _WRITERS):
+            pass
 
     def _page(self, summary: Summary, facets: Facets, boot: dict[str, Any]) -> str:
         other, comparison = self._places.other, None

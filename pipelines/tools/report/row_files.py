@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pipelines.tools.report.distances import Distances
@@ -14,40 +14,46 @@ from pipelines.tools.report.row_table import Row
 ROWS_PER_FILE = 200
 TEXTS_PER_FILE = 5000
 
-Write = Callable[[str, object], None]
-"""Writes one data file: its name, and its content as JSON values."""
+DataFile = tuple[str, object]
+"""The name of a data file, without extension, and its content as JSON values."""
 
 
 class RowFiles:
-    """Cuts the rows into files as they come; holds one file's rows and texts at a time."""
+    """Cuts the rows into data files; holds the rows and texts of one file at a time."""
 
-    def __init__(self, gallery: Gallery, write: Write, distances: Distances | None) -> None:
-        """Write through `write`; `distances` is given where there is a run to compare with."""
+    def __init__(self, gallery: Gallery, distances: Distances | None) -> None:
+        """Show pictures through `gallery`; `distances` is None without a run to compare with."""
         self._gallery = gallery
-        self._write = write
         self._distances = distances
         self._rows: list[dict[str, Any]] = []
         self._references = References(gallery)
         self._texts: list[str] = []
         self._row_files = self._text_files = 0
 
-    def add_all(self, rows: Iterable[Row], facets: Facets, progress: Callable[[int], None]) -> None:
-        """Take all rows, in order, and write the files."""
+    def cut(
+        self, rows: Iterable[Row], facets: Facets, progress: Callable[[int], None]
+    ) -> Iterator[DataFile]:
+        """Yield the files of all rows, in order.
+
+        Args:
+            rows: all rows, in order.
+            facets: takes in each row, too.
+            progress: called with the number of rows taken.
+        """
         for row in rows:
             facets.add(row)
-            self._add(row)
+            shown = self._shown(row)
+            self._rows.append(shown)
+            self._texts.append(self._text(shown))
+            if len(self._rows) == ROWS_PER_FILE:
+                yield self._rows_file()
+            if len(self._texts) == TEXTS_PER_FILE:
+                yield self._texts_file()
             progress(row.number + 1)
-        self._write_rows()
-        self._write_texts()
-
-    def _add(self, row: Row) -> None:
-        shown = self._shown(row)
-        self._rows.append(shown)
-        self._texts.append(self._text(shown))
-        if len(self._rows) == ROWS_PER_FILE:
-            self._write_rows()
-        if len(self._texts) == TEXTS_PER_FILE:
-            self._write_texts()
+        if self._rows:
+            yield self._rows_file()
+        if self._texts:
+            yield self._texts_file()
 
     def _shown(self, row: Row) -> dict[str, Any]:
         record = row.record
@@ -81,18 +87,17 @@ class RowFiles:
         message = (shown.get("error") or {}).get("message", "")
         return "\n".join([shown["id"], shown["prompt"], *names, message]).lower()
 
-    def _write_rows(self) -> None:
-        if self._rows:
-            values = {"refs": self._references.shown, "rows": self._rows}
-            self._write(f"rows-{self._row_files}", values)
-            self._row_files += 1
-            self._rows, self._references = [], References(self._gallery)
+    def _rows_file(self) -> DataFile:
+        file = f"rows-{self._row_files}", {"refs": self._references.shown, "rows": self._rows}
+        self._row_files += 1
+        self._rows, self._references = [], References(self._gallery)
+        return file
 
-    def _write_texts(self) -> None:
-        if self._texts:
-            self._write(f"texts-{self._text_files}", self._texts)
-            self._text_files += 1
-            self._texts = []
+    def _texts_file(self) -> DataFile:
+        file = f"texts-{self._text_files}", self._texts
+        self._text_files += 1
+        self._texts = []
+        return file
 
 
 class References:

@@ -6,7 +6,7 @@ In threads, a few at a time; each file once for both. Small copies that are ther
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -20,8 +20,8 @@ from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image
 from pipelines.image_names import path_in_output
+from pipelines.in_order import in_order
 from pipelines.storage.filesystems import Options
-from pipelines.tools.report.bounded_pool import BoundedPool
 from pipelines.tools.report.distances import PicturePair
 from pipelines.tools.report.pictures import THUMBNAILS, Picture, Places, thumbnail_path
 from pipelines.tools.report.psnr import Distance, Pixels, distance
@@ -97,9 +97,7 @@ class Thumbnailer:
             StorageError: a thumbnail cannot be written.
         """
         missing = done = 0
-
-        def note(seen: Seen) -> None:
-            nonlocal missing, done
+        for seen in in_order(lambda work: work(), self._unclaimed(wanted, table), _THREADS):
             for made in seen.made:
                 table.note_picture(made.key, made.why)
                 missing += made.why is not None
@@ -108,16 +106,18 @@ class Thumbnailer:
                 pair, value = seen.compared
                 table.note_distance(pair.here.key, pair.there.key, value)
             progress(done)
-
-        with BoundedPool[Seen](_THREADS, note) as pool:
-            for one in wanted:
-                if isinstance(one, PicturePair):
-                    if table.claim_distance(one.here.key, one.there.key):
-                        claimed = [picture for picture in one if table.claim_picture(picture.key)]
-                        pool.submit(partial(self._compare, one, claimed))
-                elif table.claim_picture(one.key):
-                    pool.submit(partial(self._make, one))
         return missing
+
+    def _unclaimed(
+        self, wanted: Iterable[Picture | PicturePair], table: RowTable
+    ) -> Iterator[Callable[[], Seen]]:
+        for one in wanted:
+            if isinstance(one, PicturePair):
+                if table.claim_distance(one.here.key, one.there.key):
+                    claimed = [picture for picture in one if table.claim_picture(picture.key)]
+                    yield partial(self._compare, one, claimed)
+            elif table.claim_picture(one.key):
+                yield partial(self._make, one)
 
     def _make(self, picture: Picture) -> Seen:
         if thumbnail_path(picture.key) in self._there:

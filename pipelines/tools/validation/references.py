@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 from pipelines.config.inputs import FetchConfig
@@ -14,6 +13,7 @@ from pipelines.display import display_reference
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image
+from pipelines.in_order import in_order
 from pipelines.keys.index import row_key
 from pipelines.rows import ManifestEntry, ManifestRow, Reference
 from pipelines.storage.filesystems import Options
@@ -135,18 +135,11 @@ class ReferenceCheck:
             known: all its references.
             wanted: keys of those to be checked; emptied on the way.
         """
-        pool = ThreadPoolExecutor(self._config.concurrency, thread_name_prefix="validate")
-        under_way: deque[Future[_Checked]] = deque()
-        try:
-            for use in _first_uses(entries, wanted):
-                under_way.append(pool.submit(self._check, use))
-                if len(under_way) >= _AHEAD * self._config.concurrency:
-                    yield self._problems(under_way.popleft().result(), known)
-            while under_way:
-                yield self._problems(under_way.popleft().result(), known)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            self._fetcher.close()
+        uses, threads = _first_uses(entries, wanted), self._config.concurrency
+        results = in_order(self._check, uses, threads, budget=_AHEAD * threads, wait=False)
+        with closing(self._fetcher), closing(results):
+            for checked in results:
+                yield self._problems(checked, known)
 
     def _check(self, use: Use) -> _Checked:
         try:
