@@ -13,7 +13,6 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -206,11 +205,6 @@ def user_file() -> Path | None:
         return path.expanduser()
     except RuntimeError:  # the user has no home
         return None
-
-
-def utc_now() -> str:
-    """As `Machine.updated_at` has it."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _users() -> Calibration:

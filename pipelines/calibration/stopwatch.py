@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pipelines.calibration.measurements import Machine, Settings, ShapeTime, utc_now
+from pipelines.calibration.measurements import Machine, Settings, ShapeTime
 from pipelines.calibration.shapes import Shape
+from pipelines.moments import utc_now
 from pipelines.rows import ManifestRow, Outcome
 from uso_core.request import Limits
 

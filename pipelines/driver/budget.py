@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.config.output import OnErrorConfig
 from pipelines.errors import TooManyFailuresError
-from pipelines.telemetry.stats import RECENT_ROWS, FailureExample, RunStats
+from pipelines.telemetry.stats import RECENT_ROWS, FailureCount, RunStats
 
 
 def check_budget(stats: RunStats, on_error: OnErrorConfig) -> None:
@@ -31,7 +31,7 @@ def check_budget(stats: RunStats, on_error: OnErrorConfig) -> None:
         )
 
 
-def _stopped(what: str, key: str, worst: FailureExample) -> TooManyFailuresError:
+def _stopped(what: str, key: str, worst: FailureCount) -> TooManyFailuresError:
     return TooManyFailuresError(
         f"{what} ({key}), most of them with {worst.code}, e.g. row {worst.row_id!r}: "
         f"{worst.message}. Fix the cause and rerun the same command with --retry-failed; if such "

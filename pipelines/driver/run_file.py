@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict
-from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
+from pipelines.moments import utc_now
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.stats import RunStats
 from uso_core.loading.source import ModelCard
@@ -40,7 +40,7 @@ class RunFile:
         self._path = f"run/{run_id}.json"
         self._facts: dict[str, Any] = {
             "run_id": run_id,
-            "started_at": _now(),
+            "started_at": utc_now(),
             "host": platform.node(),
             "model": {"name": model.name, "fingerprint": model.fingerprint},
             "versions": {"python": platform.python_version(), **_versions()},
@@ -73,16 +73,12 @@ class RunFile:
             **self._facts,
             "state": state,
             "reason": reason,
-            "updated_at": _now(),
+            "updated_at": utc_now(),
             "counts": counts,
             "timings": timings,
             "caches": {kind: asdict(found) for kind, found in stats.caches.total.items()},
         }
         self._output.write(self._path, json.dumps(document, indent=2).encode())
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _versions() -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pipelines.driver.prepare import PreparedRun
 from pipelines.packing.pack import PackFacts
-from pipelines.telemetry.stats import FailureExample, RunStats
+from pipelines.telemetry.stats import FailureCount, RunStats
 from uso_core.model.cache import Lookups
 
 
@@ -38,7 +38,7 @@ class RunSummary:
     skipped: int
     changed: int
     images: int
-    failures: tuple[FailureExample, ...]
+    failures: tuple[FailureCount, ...]
     elapsed_s: float
     images_per_s: float
     first_image_s: float | None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
 from typing import Any, Literal
 
 from pipelines.config.telemetry import EventKind, NotifyConfig
+from pipelines.moments import utc_now
 from pipelines.telemetry.snapshot import Snapshot
 from pipelines.telemetry.webhook import Event
 
@@ -48,7 +48,7 @@ class Notifier:
         self._output_uri = output_uri
         self._config = config
         self._send = send
-        self._created_at = _now()
+        self._created_at = utc_now("milliseconds")
         self._steps = 0
 
     def started(self, snapshot: Snapshot) -> None:
@@ -86,7 +86,7 @@ class Notifier:
             "output": self._output(snapshot),
             "error": error,
             "created_at": self._created_at,
-            "updated_at": _now(),
+            "updated_at": utc_now("milliseconds"),
         }
         self._send(Event(kind, payload))
 
@@ -109,7 +109,3 @@ def _percent(snapshot: Snapshot) -> float | None:
     if not snapshot.total:
         return None
     return round(100 * snapshot.rows_done / snapshot.total, 3)
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -37,7 +37,7 @@ class CacheUse:
 
 
 @dataclass(frozen=True, slots=True)
-class FailureExample:
+class FailureCount:
     """The number of rows that failed with a code, and one of them."""
 
     code: FailureCode
@@ -95,10 +95,10 @@ class RunStats:
             self._streak[failure.code] += 1
             self.recent_failed.append(True)
 
-    def streak_example(self) -> FailureExample:
+    def streak_example(self) -> FailureCount:
         """Return the most frequent code among the failures since the last completed row."""
         code, count = self._streak.most_common(1)[0]
-        return FailureExample(code, count, *self._examples[code])
+        return FailureCount(code, count, *self._examples[code])
 
     @property
     def recent_failed_fraction(self) -> float | None:
@@ -107,10 +107,10 @@ class RunStats:
             return None
         return sum(self.recent_failed) / RECENT_ROWS
 
-    def failure_examples(self) -> tuple[FailureExample, ...]:
+    def failure_examples(self) -> tuple[FailureCount, ...]:
         """Return one example for each code, the most frequent code first."""
         return tuple(
-            FailureExample(code, count, *self._examples[code])
+            FailureCount(code, count, *self._examples[code])
             for code, count in self.failures.most_common()
         )
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from jobs.summary import exit_code, print_summary
 from pipelines.driver.summary import RunSummary
-from pipelines.telemetry.stats import FailureExample
+from pipelines.telemetry.stats import FailureCount
 from uso_core.model.cache import Lookups
 
 SUMMARY = RunSummary(
@@ -21,8 +21,8 @@ SUMMARY = RunSummary(
     changed=2,
     images=13,
     failures=(
-        FailureExample("uri_not_found", 3, "row-1", "nothing is there"),
-        FailureExample("image_corrupt", 1, "row\x1b[2J-2", "not a [red]whole[/red] image"),
+        FailureCount("uri_not_found", 3, "row-1", "nothing is there"),
+        FailureCount("image_corrupt", 1, "row\x1b[2J-2", "not a [red]whole[/red] image"),
     ),
     elapsed_s=61.2,
     images_per_s=0.21,
