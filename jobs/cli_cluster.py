@@ -63,7 +63,7 @@ def submit(
 
     Exit codes:
     0  submitted
-    1  the job server does not answer or rejects the job
+    1  no job server answers, or it rejects the job
     2  the configuration or the manifest is wrong
     With --follow, the exit code is that of the run.
     """
@@ -89,7 +89,7 @@ def logs(
     follow: Annotated[
         bool,
         typer.Option(
-            "--follow", "-f", help="Continue until the job ends, and exit with its exit code."
+            "--follow", "-f", help="Print until the job ends, and exit with its exit code."
         ),
     ] = False,
 ) -> None:
@@ -102,11 +102,11 @@ def logs(
 def stop(job: JobId, address: Address = _ADDRESS, config: StorageConfig = None) -> None:
     """Stop a Ray job gracefully, and wait until it has ended.
 
-    The rows that its actors work on finish and are recorded. Submit it again to resume.
+    Rows in progress finish and are recorded. Submit the run again to resume.
 
     Exit codes:
-    0  stopped; everything that it generated is recorded
-    1  killed before it had recorded everything, or the job server does not answer
+    0  stopped; all finished rows are recorded
+    1  killed before all finished rows were recorded, or no job server answers
     2  the configuration is wrong
     """
     from jobs.cluster.stop import stop_command

@@ -248,7 +248,7 @@ def validate(
         str | None,
         typer.Option(
             metavar="all|N",
-            help="Fetch and decode all references, too, or N of them; each different one once.",
+            help="Fetch and decode all references, or N of them, each different one once.",
             show_default=False,
         ),
     ] = None,

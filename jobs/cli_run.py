@@ -54,8 +54,8 @@ def describe(config: ConfigFile, overrides: Overrides = None) -> None:
     """Show the stages, actors, resources and columns of a run. Starts nothing.
 
     Exit codes:
-    0  the run can start
-    2  the configuration, the model or the manifest is wrong
+    0  no problem found
+    2  the configuration, the model or the manifest cannot be used
     """
     from jobs.describe import describe_command
 
@@ -94,17 +94,19 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Follow the run until it ends.")] = False,
     every: Annotated[
         float,
-        typer.Option(min=0.1, metavar="SECONDS", help="Read the records this often with --watch."),
+        typer.Option(
+            min=0.1, metavar="SECONDS", help="With --watch: the time between two updates."
+        ),
     ] = 5,
     config: StorageConfig = None,
 ) -> None:
     """Count the records of an output. Needs no cluster, and works during a run.
 
     Exit codes:
-    0    printed; with --watch, the run completed
-    1    with --watch, the run failed, or its driver was killed
-    2    the output holds no run, or cannot be read
-    130  with --watch, the run or the command was interrupted
+    0    counted; with --watch: the run completed
+    1    with --watch: the run failed, or its driver was killed
+    2    the output contains no run, or cannot be read
+    130  with --watch: the run or this command was interrupted
     """
     from jobs.status import status_command
     from jobs.watch import watch_command

@@ -1,4 +1,4 @@
-"""`uso describe`: shows the plan of a run. Starts nothing, and loads neither Ray nor torch."""
+"""`uso describe`: shows the parts of a run. Starts nothing, and loads neither Ray nor torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exit codes, and the end of a command on an error: one message, without a traceback."""
+"""Exit codes, and errors that end a command with one message and no traceback."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def exit_on_error(
     Args:
         kinds: the errors that end the command; without any, every `UsoError` does.
         code: the exit code; None: the error's own, or 2 for an error that is not a `UsoError`.
-        say: prints the message.
+        say: a function that prints the message.
     """
     caught = kinds or (UsoError,)
     try:

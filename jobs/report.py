@@ -30,7 +30,7 @@ class ReportRequest:
     Attributes:
         output: the folder or URL of the output.
         against: the output of another run, for a comparison; None: there is no comparison.
-        out: the folder or URL of the report; None: the output.
+        out: the folder or URL of the report; None: the folder `report` in the output.
         thumbnails: the rows that get thumbnails: a number, `all` or `none`.
         config_path: the YAML file with the storage options and the fetch policy; None: defaults.
     """
@@ -101,7 +101,7 @@ def _print(facts: ReportFacts, console: Console, seconds: float) -> None:
     console.print(f"rows     {facts.rows:,} in {terminal.duration(seconds)}")
     if facts.unreadable:
         missing = f"missing  {facts.unreadable:,} thumbnails, of unreadable files or inline images"
-        console.print(f"{missing}; the page says why")
+        console.print(f"{missing}; the page gives the reasons")
     if "://" not in uri:
         opener = "open" if sys.platform == "darwin" else "xdg-open"
         console.print(f"see it   {opener} {shlex.quote(uri)}", soft_wrap=True)

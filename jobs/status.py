@@ -146,7 +146,7 @@ def _record_table(storage: Storage, records: list[dict[str, Any]]) -> Table:
     table.add_column("status", no_wrap=True)
     table.add_column("size", no_wrap=True)
     table.add_column("images", justify="right", no_wrap=True)
-    table.add_column("first image, or why it failed", no_wrap=True, ratio=1)
+    table.add_column("first image, or error", no_wrap=True, ratio=1)
     for record in sorted(records, key=lambda record: str(record["id"])):
         table.add_row(*(Text(terminal.one_line(cell, 300)) for cell in _cells(storage, record)))
     return table

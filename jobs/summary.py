@@ -71,7 +71,7 @@ def _counts(summary: RunSummary) -> Table:
     table.add_column()
     table.add_row("completed", f"{summary.completed:,}", f"{summary.images:,} images")
     table.add_row(
-        "failed", f"{summary.failed:,}", f"{summary.failed_fraction:.2%} of all rows recorded"
+        "failed", f"{summary.failed:,}", f"{summary.failed_fraction:.2%} of all recorded rows"
     )
     table.add_row("skipped", f"{summary.skipped:,}", "recorded by an earlier run")
     if summary.changed:

@@ -46,7 +46,7 @@ def validate_command(
             task = progress.add_task("rows", total=manifest.total_rows)
             rows = check_rows(manifest, found, lambda n: progress.advance(task, n))
             wanted = set() if fetch is None else rows.references.sample(_sample_size(fetch))
-            fetched = len(wanted)
+            fetched = len(wanted)  # before the check, which empties the set
             if wanted:
                 task = progress.add_task("references", total=fetched)
                 for some in check.check(manifest.entries(), rows.references, wanted):
@@ -56,13 +56,8 @@ def validate_command(
     if looked.unknown:
         console.print(f"model       {terminal.one_line(looked.unknown)}", soft_wrap=True)
         console.print("            assuming FLUX.1-dev's ranges")
-    _print(rows, fetched, check.facts, console)
-    if found.kinds:
-        console.print(_table(found))
-    if problems is not None:
-        console.print(f"written to  {terminal.one_line(problems)}", soft_wrap=True)
-    problems_found = "1 problem" if found.errors == 1 else f"{found.errors:,} problems"
-    console.print(problems_found if found.errors else "Nothing is wrong.")
+    _print_counts(rows, fetched, check.facts, console)
+    _print_problems(found, problems, console)
     return exits.WRONG_INPUT if found.errors else exits.DONE
 
 
@@ -70,13 +65,22 @@ def _sample_size(fetch: str) -> int | None:
     return None if fetch == "all" else int(fetch)
 
 
-def _print(rows: RowCheck, fetched: int, facts: Facts, console: Console) -> None:
+def _print_counts(rows: RowCheck, fetched: int, facts: Facts, console: Console) -> None:
     console.print(f"rows        {rows.rows:,}, {rows.accepted:,} of them valid")
     how = f"{fetched:,} fetched" if fetched else "not fetched (--fetch all or --fetch N)"
     console.print(f"references  {len(rows.references):,} different, {how}")
     if facts.smallest is not None:
         size = f"{facts.num_bytes / 1e6:,.1f} MB, {facts.smallest} to {facts.largest} pixels"
         console.print(f"images      {facts.images:,} read, {size}")
+
+
+def _print_problems(found: Findings, file: str | None, console: Console) -> None:
+    if found.kinds:
+        console.print(_table(found))
+    if file is not None:
+        console.print(f"written to  {terminal.one_line(file)}", soft_wrap=True)
+    count = "1 problem" if found.errors == 1 else f"{found.errors:,} problems"
+    console.print(count if found.errors else "Nothing is wrong.")
 
 
 def _table(found: Findings) -> Table:

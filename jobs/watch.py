@@ -26,7 +26,7 @@ from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
 from pipelines.telemetry.rates import LastMinute
 
-_SILENCE_S = 60.0  # a driver's heartbeat is renewed every 10 s
+_SILENCE_S = 60.0  # a driver renews its heartbeat every 10 s
 _BAR_WIDTH = 24
 _ACTIVE = ("starting", "running")
 _CODES = {"completed": exits.DONE, "failed": exits.RUN_FAILED, "interrupted": exits.INTERRUPTED}
@@ -63,7 +63,7 @@ class View:
 
     @property
     def active(self) -> bool:
-        """True if the run has not ended. Its driver may be dead all the same."""
+        """True if the run has not ended, as far as its run file says."""
         return self.run["state"] in _ACTIVE
 
 
@@ -132,16 +132,15 @@ def watch_command(
         output: the folder or URL of the output.
         every_s: seconds between two looks at the output.
         config_path: the YAML file with the storage options; None: there are no options.
-        pause: waits for a number of seconds.
+        pause: a function that waits for a number of seconds.
     """
     console = terminal.out()
     try:
         with exits.exit_on_error(), hint_at_config(config_path):
             storage = open_output(output, config_path)
             view = _watch(Watcher(storage), console, partial(pause, every_s))
-            counts = count_records(
-                storage
-            )  # again, because the watcher keeps no examples of failures
+            # Counted again, because the watcher keeps no examples of failures.
+            counts = count_records(storage)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     if view is None:

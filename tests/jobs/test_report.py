@@ -27,7 +27,10 @@ def test_the_page_goes_into_the_output_by_default(output: Path) -> None:
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert f"wrote {output}/report/index.html" in lines
     assert any(line.startswith("rows 2 in ") for line in lines)
-    assert "missing 1 thumbnails, of unreadable files or inline images; the page says why" in lines
+    assert (
+        "missing 1 thumbnails, of unreadable files or inline images; the page gives the reasons"
+        in lines
+    )
     assert (output / "report/index.html").is_file()
 
 
