@@ -19,7 +19,7 @@ INTERRUPTED = 130
 _MOST_LINES = 20
 
 
-def say_error(message: str) -> None:
+def print_error(message: str) -> None:
     """Print an error message on stderr, cut to 20 lines."""
     all_lines = terminal.lines(message.strip()).split("\n")
     shown = all_lines[:_MOST_LINES]
@@ -32,7 +32,7 @@ def say_error(message: str) -> None:
 
 @contextmanager
 def exit_on_error(
-    *kinds: type[Exception], code: int | None = None, say: Callable[[str], None] = say_error
+    *kinds: type[Exception], code: int | None = None, show: Callable[[str], None] = print_error
 ) -> Iterator[None]:
     """End the command with the message and the exit code of an error.
 
@@ -41,12 +41,12 @@ def exit_on_error(
     Args:
         kinds: the errors that end the command; without any, every `UsoError` does.
         code: the exit code; None: the error's own, or 2 for an error that is not a `UsoError`.
-        say: a function that prints the message.
+        show: a function that prints the message.
     """
     caught = kinds or (UsoError,)
     try:
         yield
     except caught as error:
         own = error.exit_code if isinstance(error, UsoError) else WRONG_INPUT
-        say(str(error))
+        show(str(error))
         raise typer.Exit(own if code is None else code) from error

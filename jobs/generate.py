@@ -34,7 +34,9 @@ def generate_command(model: ModelConfig, row: Mapping[str, Any], out: Path) -> i
     console = terminal.err()
     with exits.exit_on_error(UsoError, RowFailedError, OSError):
         if out.suffix.lower() not in FORMAT_BY_SUFFIX:
-            exits.say_error(f"--out {out}: give a name that ends in {', '.join(FORMAT_BY_SUFFIX)}")
+            exits.print_error(
+                f"--out {out}: give a name that ends in {', '.join(FORMAT_BY_SUFFIX)}"
+            )
             return exits.WRONG_INPUT
         request = _request(row)
         if not any(map(is_uri, model.locations)):  # files at a URL are pulled later

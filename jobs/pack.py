@@ -51,7 +51,7 @@ def pack_command(command: PackCommand) -> int:
         )
         facts = pack(request, progress=_progress(terminal.err()))
     if not facts.rows:
-        exits.say_error(f"{request.output.uri()}: no completed rows; check the path")
+        exits.print_error(f"{request.output.uri()}: no completed rows; check the path")
         return exits.WRONG_INPUT
     print_dataset(facts, terminal.out())
     terminal.out().print(f"time     {terminal.duration(time.monotonic() - began)}")
@@ -72,8 +72,8 @@ def _progress(console: Console) -> Callable[[int, int], None]:
     pace = terminal.Pace(_EVERY_S)
     pace.due()
 
-    def say(done: int, total: int) -> None:
+    def show(done: int, total: int) -> None:
         if done and pace.due():
             console.print(f"packing: {done:,} of {total:,} shards")
 
-    return say
+    return show

@@ -84,7 +84,7 @@ def _progress(console: Console) -> Callable[[str, int, int | None], None]:
     """Return a callback that prints a line when a step begins, and one every few seconds."""
     pace, last_step = terminal.Pace(_EVERY_S), ""
 
-    def say(step: str, done: int, total: int | None) -> None:
+    def show(step: str, done: int, total: int | None) -> None:
         nonlocal last_step
         if not pace.due(anyway=step != last_step):
             return
@@ -92,7 +92,7 @@ def _progress(console: Console) -> Callable[[str, int, int | None], None]:
         of = "" if total is None else f" of {total:,}"
         console.print(f"{step} …" if begins else f"{step}: {done:,}{of}", soft_wrap=True)
 
-    return say
+    return show
 
 
 def _print(facts: ReportFacts, console: Console, seconds: float) -> None:

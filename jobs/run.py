@@ -43,7 +43,7 @@ def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -
         from pipelines.driver.run import run  # noqa: PLC0415
 
         with (
-            exits.exit_on_error(RunError, say=_error_printer(config.logging)),
+            exits.exit_on_error(RunError, show=_error_printer(config.logging)),
             display_for(progress_console, config.logging) as display,
         ):
             summary = run(config, listener=display)
@@ -65,5 +65,5 @@ def _interruptible(console: Console) -> Iterator[None]:
 def _error_printer(config: LoggingConfig) -> Callable[[str], None]:
     """Return a function that prints an error in the format of the log."""
     if config.format == "text":
-        return exits.say_error
+        return exits.print_error
     return lambda message: logger.error("run_failed reason=%s", message)

@@ -40,7 +40,7 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
         last_run = read_last_run(storage)
         shown = _first_records(storage, rows) if counts.completed or counts.failed else []
     if not (counts.completed or counts.failed or last_run):
-        exits.say_error(f"{redact_uri(output)}: no records and no runs; check the path")
+        exits.print_error(f"{redact_uri(output)}: no records and no runs; check the path")
         return exits.WRONG_INPUT
     console = terminal.out()
     if as_json:

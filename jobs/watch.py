@@ -144,12 +144,12 @@ def watch_command(
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     if view is None:
-        exits.say_error(f"{redact_uri(output)}: no run; check the path")
+        exits.print_error(f"{redact_uri(output)}: no run; check the path")
         return exits.WRONG_INPUT
     print_counts(storage, counts, view.run, console)
     if view.run["state"] in _CODES:
         return _CODES[view.run["state"]]
-    exits.say_error(
+    exits.print_error(
         f"run {view.run['run_id']} says {view.run['state']}, but its driver has given no sign of "
         f"life for {view.silent_s:.0f} s: it was killed, or is cut off from the output. Run the "
         "same command to resume"

@@ -39,7 +39,7 @@ async def follow_to_end(server: JobServer, job_id: str) -> int:
         return exits.INTERRUPTED
     job = server.job(job_id)
     if job.state == "failed" and job.exit_code is None:  # it could not print the reason itself
-        exits.say_error(job.message)
+        exits.print_error(job.message)
     terminal.err().print(f"job {job_id}: {job.outcome}", soft_wrap=True)
     return job.command_exit_code
 

@@ -36,19 +36,19 @@ def stop_command(name: str, address: str, config_path: Path | None) -> int:
             return exits.DONE
         server.stop(job_id)
         began = time.monotonic()
-        with _progress(job) as say:
+        with _progress(job) as show:
             while not (job := server.job(job_id)).ended:
-                say(time.monotonic() - began)
+                show(time.monotonic() - began)
                 time.sleep(_POLL_S)
     took_s = time.monotonic() - began
     if not _ended_gracefully(job, took_s, options):
-        exits.say_error(
+        exits.print_error(
             f"job {job_id} was killed after {job.stop_wait_s} s, before it had recorded "
             "everything; existing records stay, and the next run generates the rest"
         )
         return exits.RUN_FAILED
     console.print(f"job {job_id} stopped after {took_s:.0f} s; all finished rows are recorded.")
-    _say_rows(job, options)
+    _print_rows(job, options)
     console.print("resume      submit the same configuration again", soft_wrap=True)
     return exits.DONE
 
@@ -61,7 +61,7 @@ def _ended_gracefully(job: Job, took_s: float, options: Options) -> bool:
     return took_s < job.stop_wait_s
 
 
-def _say_rows(job: Job, options: Options) -> None:
+def _print_rows(job: Job, options: Options) -> None:
     rows = rows_recorded(job.output_uri, options) if job.output_uri else None
     if rows is not None:
         counts = f"{rows.completed:,} completed, {rows.failed:,} failed"
@@ -79,11 +79,11 @@ def _progress(job: Job) -> Iterator[Callable[[float], None]]:
         return
     pace = terminal.Pace(_LINE_EVERY_S)
 
-    def say(seconds: float) -> None:
+    def show(seconds: float) -> None:
         if pace.due():
             console.print(_line(seconds, most), soft_wrap=True)
 
-    yield say
+    yield show
 
 
 def _line(seconds: float, most: str) -> str:

@@ -75,16 +75,16 @@ def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitO
         server = JobServer(options.address)
         here = server.on_this_machine()
         sent = _for_cluster(config, console, on_this_machine=here)
-        _say_unset(sent, options.env, console)
+        _print_unset(sent, options.env, console)
         if options.check:
             terminal.fact(console, "manifest", check_manifest(sent, on_this_machine=here))
         pip = _requirements(sent) if options.pip else ()
         with tempfile.TemporaryDirectory(prefix="uso-submit-") as folder:
             package = pack(sent, Path(folder))
-            _say_packed(package, pip, console)
+            _print_packed(package, pip, console)
             submission = _submission(config_path, sent, package, env, pip)
             server.submit(submission)
-        _say_submitted(server, submission, console)
+        _print_submitted(server, submission, console)
         reach = ("--config", str(config_path)) if sent.storage else ()
         status = ["uso", "status", submission.metadata[OUTPUT_KEY], *reach]
         terminal.fact(console, "rows", shlex.join(status))
@@ -142,7 +142,7 @@ def _requirements(config: RunConfig) -> tuple[str, ...]:
         raise ConfigError("--pip: install the package here first (pip install -e .)") from error
 
 
-def _say_unset(config: RunConfig, passed: Sequence[str], console: Console) -> None:
+def _print_unset(config: RunConfig, passed: Sequence[str], console: Console) -> None:
     names = unset_on_cluster(config, passed)
     if names:
         wanted = ", ".join(names)
@@ -153,14 +153,14 @@ def _say_unset(config: RunConfig, passed: Sequence[str], console: Console) -> No
         )
 
 
-def _say_packed(package: Package, pip: tuple[str, ...], console: Console) -> None:
+def _print_packed(package: Package, pip: tuple[str, ...], console: Console) -> None:
     size = f"{package.num_files} files, {package.num_bytes / 1e6:.1f} MB"
     terminal.fact(console, "packed", f"{size}: uso_core, pipelines, jobs and {CONFIG_FILE}")
     if pip:
         terminal.fact(console, "pip", f"installs {len(pip)} requirements on the nodes, if missing")
 
 
-def _say_submitted(server: JobServer, submission: Submission, console: Console) -> None:
+def _print_submitted(server: JobServer, submission: Submission, console: Console) -> None:
     reach = f"--address {shlex.quote(redact_uri(server.address))}"
     terminal.fact(console, "submitted", submission.job_id)
     terminal.fact(console, "follow", f"uso logs -f {submission.job_id} {reach}")
