@@ -10,6 +10,13 @@ import pytest
 from hypothesis import settings
 
 from tests.s3_server import S3Server, serve_s3
+from tests.turns import (
+    pytest_collection_modifyitems,
+    pytest_configure_node,
+    pytest_runtest_protocol,
+)
+
+__all__ = ["pytest_collection_modifyitems", "pytest_configure_node", "pytest_runtest_protocol"]
 
 os.environ["USO_CALIBRATION_FILE"] = ""  # what tests measure is not for the user's own plans
 

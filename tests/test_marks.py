@@ -1,4 +1,4 @@
-"""Marked tests lie where the Makefile looks for them: elsewhere nobody would run them."""
+"""Tests that plain `pytest` leaves out are run by a target of the Makefile."""
 
 from __future__ import annotations
 
@@ -8,21 +8,35 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-MAKEFILE = TESTS.parent / "Makefile"
-FOLDERS = {
-    "ray": "tests/integration",
-    "alone": "tests/integration",
-    "slow": "tests/integration",
-    "browser": "tests/pipelines/tools/report",
-}
+MAKEFILE = (TESTS.parent / "Makefile").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("mark", FOLDERS)
+def left_out(config: pytest.Config) -> set[str]:
+    """The marks that `addopts` in pyproject.toml excludes."""
+    options = config.getini("addopts")
+    return set(re.findall(r"not (\w+)", options[options.index("-m") + 1]))
+
+
+def test_plain_pytest_leaves_out_long_tests_and_those_that_need_more(
+    pytestconfig: pytest.Config,
+) -> None:
+    assert left_out(pytestconfig) == {"slow", "gpu", "browser"}
+
+
+@pytest.mark.parametrize("mark", ["slow", "browser"])  # `gpu` tests need a machine with one
 def test_marked_tests_are_where_make_looks(mark: str) -> None:
-    assert re.search(
-        rf"pytest .*-m ('{mark} .*'|{mark}) {FOLDERS[mark]}$", MAKEFILE.read_text(), re.M
-    )
+    target = re.search(rf"pytest .*-m {mark} (\S+)$", MAKEFILE, re.MULTILINE)
+    assert target
+    folder = TESTS.parent / target.group(1)
     marked = re.compile(rf"\bmark\.{mark}\b")
     files = [path for path in TESTS.rglob("test_*.py") if marked.search(path.read_text("utf-8"))]
     assert files
-    assert {path for path in files if TESTS.parent / FOLDERS[mark] not in path.parents} == set()
+    assert {path for path in files if folder not in path.parents} == set()
+
+
+def test_make_runs_what_plain_pytest_runs_in_the_order_of_turns() -> None:
+    found = re.search(r"^PYTEST := \$\(BIN\)/python -m pytest (.+)$", MAKEFILE, re.MULTILINE)
+    assert found
+    options = found.group(1).split()
+    assert "--no-loadscope-reorder" in options
+    assert "-m" not in options
