@@ -1,11 +1,11 @@
-"""What it saves to give rows that share something to the same worker: hits of the workers' caches.
+"""Cache hits gained by sending rows that share inputs to the same worker.
 
-    python -m benchmarks.affinity                          # 8 workers that keep 64 things of a kind
+    python -m benchmarks.affinity                 # 8 workers with 64 cache entries of each kind
     python -m benchmarks.affinity --workers 64 --entries 256
 
-The real dispatcher, in simulated time: rows of a second, give or take a fifth, three on a worker at
-a time. "First in, first out" is the same run with rows whose names say nothing of what they share.
-Prints a table as it stands in docs/benchmarks.md.
+The real dispatcher runs in simulated time: rows of one second ±20 %, three per worker at a time.
+"First in, first out" is the same run with rows whose names do not reveal what they share. Prints
+the table of docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KINDS: dict[str, Callable[[ManifestRow], Sequence[Reference]]] = {
 
 @dataclass(frozen=True)
 class Hits:
-    """Shares of look-ups that were hits, by kind: first in, first out, and by affinity."""
+    """Cache hit rates by kind: first in, first out, and with affinity."""
 
     before: dict[str, float]
     after: dict[str, float]
@@ -42,32 +42,32 @@ class Hits:
 
 
 def row(number: int, content: int, style: int, prompt: str = "") -> ManifestRow:
-    """A row of a manifest."""
+    """Return a row of a manifest."""
     images = f"s3://photos/{content}.jpg", (f"s3://styles/{style}.jpg",)
     return ManifestRow(f"r{number:05d}", prompt, *images, Parameters(), "f")
 
 
 def grid(contents: int, styles: int) -> list[ManifestRow]:
-    """As `uso manifest` writes it: all styles of a content image, then the next one."""
+    """Return rows as `uso manifest` orders them: by content image, each with all styles."""
     pairs = product(range(contents), range(styles))
     return [row(n, content, style) for n, (content, style) in enumerate(pairs)]
 
 
 def grid_by_style(contents: int, styles: int) -> list[ManifestRow]:
-    """All content images of a style, then the next one."""
+    """Return all content images of a style, then the next style."""
     pairs = product(range(styles), range(contents))
     return [row(n, content, style) for n, (style, content) in enumerate(pairs)]
 
 
 def manifests() -> dict[str, list[ManifestRow]]:
-    """The usual ones, by name."""
-    chance = random.Random(0)
+    """Return the manifests to measure, by name."""
+    rng = random.Random(0)
     captioned = [replace(each, prompt=f"of {each.content_image!r}") for each in grid(200, 6)]
-    picks = [(c, s) for c in range(400) for s in chance.sample(range(50), 3)]
+    picks = [(c, s) for c in range(400) for s in rng.sample(range(50), 3)]
     return {
         "60 contents x 20 styles, as `uso manifest` writes it": grid(60, 20),
         "20 styles x 60 contents": grid_by_style(60, 20),
-        "the same, shuffled": chance.sample(grid(60, 20), 1200),
+        "the same, shuffled": rng.sample(grid(60, 20), 1200),
         "200 contents with a prompt each x 6 styles": captioned,
         "400 contents, each with 3 of 50 styles": [row(n, *pick) for n, pick in enumerate(picks)],
         "1,200 contents with one style": [row(n, n, 0) for n in range(1200)],
@@ -76,7 +76,7 @@ def manifests() -> dict[str, list[ManifestRow]]:
 
 
 def nameless(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-    """The same rows under names of their own: what they share cannot be seen."""
+    """Return the same rows with unique names, so that the dispatcher cannot see shared inputs."""
     return [
         replace(row, prompt=row.id, content_image=f"{row.id}-c", style_images=(f"{row.id}-s",))
         for row in rows
@@ -84,14 +84,14 @@ def nameless(rows: Sequence[ManifestRow]) -> list[ManifestRow]:
 
 
 def given_out(rows: Sequence[ManifestRow], workers: int) -> list[Given]:
-    """Which worker is given which row, when."""
+    """Return which worker gets which row, and when."""
     pool = SimulatedPool(workers)
     run_all(pool, rows, DispatchPolicy(rows_in_flight=_IN_FLIGHT))
     return pool.given
 
 
 def measure(rows: Sequence[ManifestRow], workers: int, entries: int) -> Hits:
-    """Hit rates of caches of so many entries for each kind."""
+    """Return the hit rates of caches with `entries` entries for each kind."""
     before, after = given_out(nameless(rows), workers), given_out(rows, workers)
     needs = {kind: {row.id: of(row) for row in rows} for kind, of in KINDS.items()}
     return Hits(
@@ -103,7 +103,9 @@ def measure(rows: Sequence[ManifestRow], workers: int, entries: int) -> Hits:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=8)
-    parser.add_argument("--entries", type=int, default=64, help="of each kind, in a worker's cache")
+    parser.add_argument(
+        "--entries", type=int, default=64, help="entries of each kind in a worker's cache"
+    )
     arguments = parser.parse_args()
     print(f"| manifest | rows | {' | '.join(KINDS)} |\n|---|---|---|---|---|")
     for name, rows in manifests().items():

@@ -1,4 +1,4 @@
-"""Runs a module in a process that is set up as `uso run`'s.
+"""Runs a module in a process that is configured like the process of `uso run`.
 
 python -m benchmarks.as_driver benchmarks.ledger --step resume ...
 """

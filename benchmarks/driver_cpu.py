@@ -1,4 +1,4 @@
-"""CPU seconds of a driver per row, measured while the run goes on."""
+"""CPU seconds that a driver takes per row, sampled during the run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Sample:
     """One moment of a run.
 
     Attributes:
-        rows: recorded, or about to be.
-        at_s: seconds, on some clock.
-        driver_s: CPU seconds of this process so far, all its threads.
-        ray_s: likewise, of Ray's own processes below this one.
+        rows: rows recorded, or about to be.
+        at_s: seconds, on a monotonic clock.
+        driver_s: CPU seconds of this process so far, over all its threads.
+        ray_s: CPU seconds of Ray's own processes below this one.
     """
 
     rows: int
@@ -48,21 +48,21 @@ class CpuWatch:
 
     @property
     def at_work(self) -> tuple[Sample, Sample]:
-        """The first sample with a fifth of the rows, and the last one: no start, no end."""
+        """Ends of the steady part: the first sample with a fifth of the rows, and the last one."""
         return steady(self._samples)
 
 
 def steady(samples: Sequence[Sample]) -> tuple[Sample, Sample]:
-    """The ends of the steady part of a run.
+    """Return the ends of the steady part of a run.
 
     Raises:
-        ValueError: the run was too short for two samples of it.
+        ValueError: the run was too short for two samples of its steady part.
     """
     last = max(samples, key=lambda sample: sample.rows)
     last = next(sample for sample in samples if sample.rows == last.rows)
     first = next(sample for sample in samples if sample.rows >= last.rows / 5)
     if first is last:
-        raise ValueError("the run was too short to be measured: give it more rows")
+        raise ValueError("the run was too short to measure: give it more rows")
     return first, last
 
 

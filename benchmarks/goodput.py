@@ -1,13 +1,14 @@
-"""How much of the actors' time is work: ours, a bare `ray.wait` loop, and Ray Data, side by side.
+"""Share of the actors' time spent on work: ours, a bare `ray.wait` loop and Ray Data compared.
 
     python -m benchmarks.goodput                       # 0.2 s rows, 8 actors, 60 s of work each
     python -m benchmarks.goodput --work 2 --seconds 180
     python -m benchmarks.goodput --skew                # rows of 1 to 8 times the work
 
-Work is a sleep (see `benchmarks.sleeping`), so two cores can play 8 GPUs. Goodput is the sum of the
-work, over actors times the time from the first start of work to the last end. Every row also waits
-0.2 s for its references and 0.3 s for the store; ours and Ray Data write records, the bare loop
-does not. Prints one JSON line per system; `start_s` is the time from the call to the first work.
+Work is a sleep (see `benchmarks.sleeping`), so two cores can simulate 8 GPUs. Goodput is the total
+work divided by actors times the time from the first start of work to the last end. Every row also
+waits 0.2 s for its references and 0.3 s for the store; ours and Ray Data write records, the bare
+loop does not. Prints one JSON line per system; `start_s` is the time from the call to the first
+work.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="seconds of work per actor")
     parser.add_argument("--actors", type=int, default=8)
     parser.add_argument("--skew", action="store_true", help="rows of 1 to 8 times --work")
-    parser.add_argument("--only", choices=sorted(SYSTEMS), nargs="+", help="these systems alone")
+    parser.add_argument("--only", choices=sorted(SYSTEMS), nargs="+", help="only these systems")
     arguments = parser.parse_args()
     works = row_works(arguments.work, arguments.seconds * arguments.actors, skew=arguments.skew)
     ray.init(
@@ -73,18 +74,18 @@ def main() -> None:
 
 
 def row_works(work_s: float, total_s: float, *, skew: bool) -> list[float]:
-    """Seconds of work of each row, `total_s` in all."""
-    chance = random.Random(0)
+    """Return the seconds of work of each row, `total_s` in total."""
+    rng = random.Random(0)
     works: list[float] = []
     left = total_s
     while left > 0:
-        works.append(work_s * (chance.choice([1, 1, 1, 2, 2, 4, 8]) if skew else 1))
+        works.append(work_s * (rng.choice([1, 1, 1, 2, 2, 4, 8]) if skew else 1))
         left -= works[-1]
     return works
 
 
 def write_works(manifest: Path, works: Sequence[float]) -> None:
-    """A manifest of rows that take so many seconds each."""
+    """Write a manifest of rows that take these seconds."""
     ids = [f"row-{n:06d}" for n in range(len(works))]
     steps = [round(work / STEP_S) for work in works]
     table = pa.table({"id": ids, "prompt": [""] * len(works), "num_steps": steps})
@@ -94,7 +95,7 @@ def write_works(manifest: Path, works: Sequence[float]) -> None:
 def report(
     spans: Sequence[Span], works: Sequence[float], actors: int, called_at: float
 ) -> dict[str, Any]:
-    """Goodput and what goes with it."""
+    """Return the goodput and related figures."""
     first, last = min(start for start, _ in spans), max(end for _, end in spans)
     ends = sorted(end for _, end in spans)
     tail_from = ends[int(0.95 * len(ends)) - 1]
@@ -109,7 +110,7 @@ def report(
 
 
 def ours(manifest: Path, output: Path, actors: int) -> list[Span]:
-    """The pipeline as it is, ledger included, on sleeping workers."""
+    """Run the pipeline unchanged, ledger included, on sleeping workers."""
     stylize = {"actors": actors, "max_rows_in_flight": 16}
     config = RunConfig.model_validate(run_config(str(manifest), str(output), stylize=stylize))
     run(config, make_worker=SleepingWorker)
@@ -117,7 +118,7 @@ def ours(manifest: Path, output: Path, actors: int) -> list[Span]:
 
 
 def bare_loop(manifest: Path, _output: Path, actors: int) -> list[Span]:
-    """Four rows in flight per actor, kept up with `ray.wait`; no records, no retries."""
+    """Keep four rows in flight per actor with `ray.wait`; no records, no retries."""
     actor_class: Any = ray.remote(SleepingWorker)
     pool = [
         actor_class.options(num_cpus=1, max_concurrency=5).remote(_NO_SPEC) for _ in range(actors)
@@ -147,14 +148,14 @@ class RayDataUDF:
         self._worker = SleepingWorker(_NO_SPEC)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """One row in, one row out."""
+        """Return one row for each row."""
         rows = zip(batch["id"], batch["num_steps"], strict=True)
         outcomes = [self._worker.stylize(_manifest_row(row_id, int(n))) for row_id, n in rows]
         return {"id": batch["id"], "span": [outcome.device for outcome in outcomes]}
 
 
 def ray_data_plain(manifest: Path, output: Path, actors: int) -> list[Span]:
-    """read_parquet, repartition, map_batches, write_parquet, as the documentation shows."""
+    """Run read_parquet, repartition, map_batches, write_parquet, as in the documentation."""
     dataset = ray.data.read_parquet(str(manifest)).repartition(4 * actors)
     dataset = dataset.map_batches(
         RayDataUDF, batch_size=4, compute=ray.data.ActorPoolStrategy(size=actors), num_cpus=1
@@ -163,14 +164,14 @@ def ray_data_plain(manifest: Path, output: Path, actors: int) -> list[Span]:
 
 
 def ray_data_tuned(manifest: Path, output: Path, actors: int) -> list[Span]:
-    """Small blocks, one row a batch, several calls at a time in each actor."""
+    """Run small blocks, one row per batch, several concurrent calls in each actor."""
     rows = pq.read_metadata(manifest).num_rows
     dataset = ray.data.read_parquet(str(manifest)).repartition(max(4 * actors, rows // 4))
     pool = ray.data.ActorPoolStrategy(
         size=actors,
         max_tasks_in_flight_per_actor=8,
         max_concurrent_calls_per_actor=5,
-        enable_true_multi_threading=True,  # else calls of one actor wait for each other
+        enable_true_multi_threading=True,  # otherwise calls of one actor wait for each other
     )
     dataset = dataset.map_batches(RayDataUDF, batch_size=1, compute=pool, num_cpus=1)
     return _written(dataset, output)
@@ -186,7 +187,7 @@ def _manifest_row(row_id: str, num_steps: int) -> ManifestRow:
 
 
 def span(text: str) -> Span:
-    """Start and end, as a `SleepingWorker` gives them."""
+    """Parse the start and end that a `SleepingWorker` returns."""
     start, end = text.split()
     return float(start), float(end)
 

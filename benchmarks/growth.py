@@ -1,14 +1,13 @@
-"""What grows with the manifest: memory and CPU per row of the driver's whole loop.
+"""Growth with the manifest: memory, and CPU per row, of the driver's whole loop.
 
     python -m benchmarks.growth                                   # 10,000, 100,000, 1,000,000 rows
     python -m benchmarks.growth --rows 10000000 --folder /big/disk      # half an hour, 3 GB there
 
-Every row is read, selected, given out, recorded and committed, by the driver's own code; the
-workers are in its process and answer at once, so that what is measured is the driver and not Ray.
-Each size runs in a process of its own. Prints a table as it stands in docs/benchmarks.md: CPU of
-all threads for each tenth of the rows (if it rises, something grows with the rows), what comes
-after the last row (the last commit and compaction), and memory. RssAnon is looked at each
-hundredth of the way.
+The driver's own code reads, selects, dispatches, records and commits every row. The workers are in
+its process and answer at once, so the driver is measured without Ray. Each size runs in its own
+process. Prints the table of docs/benchmarks.md: CPU of all threads for each tenth of the rows (if
+it rises, something grows with the rows), CPU after the last row (the last commit and compaction),
+and memory. RssAnon is sampled after each hundredth of the rows.
 """
 
 from __future__ import annotations
@@ -29,47 +28,47 @@ from pipelines.driver.prepare import prepare
 from pipelines.rows import ManifestRow
 from pipelines.worker.spec import StylizerSpec
 
-_LOOKS = 100
+_SAMPLES = 100
 _PARTS = 10
 
 
 @dataclass(frozen=True)
-class Look:
+class MemorySample:
     """The process at one moment.
 
     Attributes:
-        cpu_s: CPU seconds so far, all threads.
-        anonymous_mb: RssAnon.
+        cpu_s: CPU seconds so far, over all threads.
+        anonymous_mb: RssAnon, in MB.
     """
 
     cpu_s: float
     anonymous_mb: float
 
     @classmethod
-    def now(cls) -> Look:
-        """Look at this process."""
+    def now(cls) -> MemorySample:
+        """Sample this process."""
         return cls(time.process_time(), memory_mb("RssAnon"))
 
 
 class WatchedInstantPool(InstantPool):
-    """Looks at the process each time another hundredth of the rows has been given out."""
+    """Samples the process each time another hundredth of the rows has been dispatched."""
 
     def __init__(self, spec: StylizerSpec, rows: int) -> None:
         super().__init__(spec)
         self._rows = rows
-        self._given_out = 0
-        self.looks = [Look.now()]
+        self._submitted = 0
+        self.samples = [MemorySample.now()]
 
     def submit(self, worker: str, row: ManifestRow) -> None:
-        """Take a row, which is done."""
+        """Accept a row and complete it."""
         super().submit(worker, row)
-        self._given_out += 1
-        if self._given_out >= self._rows * len(self.looks) / _LOOKS:
-            self.looks.append(Look.now())
+        self._submitted += 1
+        if self._submitted >= self._rows * len(self.samples) / _SAMPLES:
+            self.samples.append(MemorySample.now())
 
 
 def measure(rows: int, folder: Path) -> str:
-    """A run of so many rows, as a line of the table.
+    """Run `rows` rows, and return a line of the table.
 
     Raises:
         AssertionError: a row was not completed.
@@ -79,26 +78,26 @@ def measure(rows: int, folder: Path) -> str:
         write_rows(manifest, rows)
     with tempfile.TemporaryDirectory(dir=folder) as output:
         began_s = time.monotonic()
-        with prepare(instant_config(manifest, Path(output) / "out")) as job:
-            pool = WatchedInstantPool(job.spec, rows)
-            stats = drive(job, pool)
-            job.ledger.compact()
-            counted = job.ledger.counts()
+        with prepare(instant_config(manifest, Path(output) / "out")) as prepared:
+            pool = WatchedInstantPool(prepared.spec, rows)
+            stats = drive(prepared, pool)
+            prepared.ledger.compact()
+            counted = prepared.ledger.counts()
         wall_s = time.monotonic() - began_s
     assert stats.completed == counted.completed == rows, (stats.completed, counted)
-    return _line(rows, pool.looks, Look.now(), wall_s)
+    return _line(rows, pool.samples, MemorySample.now(), wall_s)
 
 
-def _line(rows: int, looks: list[Look], end: Look, wall_s: float) -> str:
-    ends = looks[:: _LOOKS // _PARTS]
+def _line(rows: int, samples: list[MemorySample], end: MemorySample, wall_s: float) -> str:
+    ends = samples[:: _SAMPLES // _PARTS]
     tenths = [
         1e6 * (after.cpu_s - before.cpu_s) / (rows / _PARTS) for before, after in pairwise(ends)
     ]
-    anonymous = [look.anonymous_mb for look in looks]
+    anonymous = [sample.anonymous_mb for sample in samples]
     cells = [
         f"{rows:,}",
         " ".join(f"{tenth:.0f}" for tenth in tenths),
-        f"{end.cpu_s - looks[-1].cpu_s:.1f} s",
+        f"{end.cpu_s - samples[-1].cpu_s:.1f} s",
         f"{memory_mb('VmHWM'):.0f} MB",
         f"{anonymous[0]:.0f} MB",
         f"{max(anonymous):.0f} MB",
@@ -111,7 +110,7 @@ def _line(rows: int, looks: list[Look], end: Look, wall_s: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--folder", type=Path, help="manifests that are made stay here")
+    parser.add_argument("--folder", type=Path, help="folder that keeps the generated manifests")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,4 +1,4 @@
-"""The driver's whole loop with workers in its own process that answer at once: no Ray, no work."""
+"""The driver's whole loop with in-process workers that answer at once: no Ray, no work."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ class InstantPool:
         self._events: deque[Event] = deque(Ready(f"w{n}", "none") for n in range(workers))
 
     def submit(self, worker: str, row: ManifestRow) -> None:
-        """Take a row, which is done."""
+        """Accept a row and complete it."""
         self._events.append(Finished(worker, self._worker.stylize(row)))
 
     def wait(self, _timeout_s: float) -> list[Event]:
-        """All that happened."""
+        """Return all events so far."""
         events = list(self._events)
         self._events.clear()
         return events
 
     def kill(self, worker: str) -> None:
-        """Never asked for."""
+        """Never called."""
 
     def poll_activity(self) -> list[Activity]:
-        """Nothing is ever under way."""
+        """Return nothing: no work is ever in progress."""
         return []
 
 
 def instant_config(manifest: Path, output: Path) -> RunConfig:
-    """A run whose workers hold up to 32 rows each."""
+    """Return the configuration of a run whose workers hold up to 32 rows each."""
     stylize = {"max_rows_in_flight": 32}
     return RunConfig.model_validate(run_config(str(manifest), str(output), stylize=stylize))
 
 
 def drive(prepared: PreparedRun, pool: InstantPool) -> RunStats:
-    """Take all rows of a job through the driver."""
+    """Take all rows of a run through the driver."""
     stats = RunStats()
     driver = Driver(prepared, stats, ProgressReporter(None, stats), StopRequest())
     driver.find_work()

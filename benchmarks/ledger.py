@@ -1,13 +1,13 @@
-"""Resuming a long run: seconds until the first row that is left is on an actor, and driver memory.
+"""Resuming a long run: seconds until the first unrecorded row is on an actor, and driver memory.
 
     python -m benchmarks.ledger                        # 10 million rows recorded, 1,000 left
     python -m benchmarks.ledger --recorded 500000
-    python -m benchmarks.ledger --folder /big/disk     # an empty folder; what is made there is kept
+    python -m benchmarks.ledger --folder /big/disk     # an empty folder, which keeps the files
 
-Makes a manifest whose first rows are recorded, through the real digests and the real writer of
-parts, and whose last rows are not: the worst place for them. Then a process of its own resumes the
-run with workers that draw nothing, and another one runs `uso status`. Prints one JSON line each:
-wall and CPU seconds, the peak resident set (VmHWM) of the process, the objects listed.
+Writes a manifest whose first rows are recorded, with the real digests and the real writer of parts,
+and whose last rows are not: the worst place for them. Then a new process resumes the run with
+workers that do no work, and another one runs `uso status`. Prints one JSON line each: wall and CPU
+seconds, the peak resident memory (VmHWM) of the process, the number of objects listed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from tests.integration.harness import run_config
 from uso_core.loading.source import ModelSource, describe_model
 
 _EXTRA = pa.schema([("photographer", pa.string())])
-_FAILED_EVERY = 1000  # of the recorded rows, one in so many has failed for good
+_FAILED_EVERY = 1000  # one recorded row in this many has failed for good
 _ERROR = {
     "code": "uri_not_found",
     "message": "s3://photos does not hold it",
@@ -66,7 +66,7 @@ _STEPS = ("build", "resume", "status")
 
 
 def manifest_rows(start: int, stop: int) -> pa.RecordBatch:
-    """Rows of a manifest: two URIs each, a prompt that is their own, a column of the user's."""
+    """Return rows of a manifest: two URIs each, a unique prompt, a column of the user's."""
     numbers = pa.array(np.arange(start, stop))
     names = pc.utf8_lpad(numbers.cast(pa.string()), 10, "0")
     columns = {
@@ -81,51 +81,51 @@ def manifest_rows(start: int, stop: int) -> pa.RecordBatch:
 
 
 def text(*pieces: str | pa.Array) -> pa.Array:
-    """Strings, `[n]`, put together from columns and constants."""
+    """Join columns and constants to strings, `[n]`."""
     return pc.binary_join_element_wise(*pieces, "")
 
 
-def random_hex(dice: np.random.Generator, count: int, num_bytes: int) -> pa.Array:
-    """Hashes of nothing, `[count]`, in hex."""
-    digits = pa.py_buffer(dice.bytes(count * num_bytes).hex().encode())
+def random_hex(rng: np.random.Generator, count: int, num_bytes: int) -> pa.Array:
+    """Return random hashes, `[count]`, in hex."""
+    digits = pa.py_buffer(rng.bytes(count * num_bytes).hex().encode())
     offsets = np.arange(count + 1, dtype=np.int32) * (2 * num_bytes)
     return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(offsets), digits])
 
 
 def one_each(values: pa.Array, missing: npt.NDArray[np.bool_]) -> pa.Array:
-    """Lists of one value, `[n]`, null where it is missing."""
+    """Return lists of one value, `[n]`, null where `missing`."""
     offsets = np.arange(len(values) + 1, dtype=np.int32)
     lists = pa.ListArray.from_arrays(offsets, values)
     return pc.if_else(missing, pa.scalar(None, lists.type), lists)
 
 
 def build(folder: Path, recorded: int, left: int) -> None:
-    """Write the manifest, and the records of its first rows as compaction would leave them."""
+    """Write the manifest, and the records of its first rows in the form that compaction leaves."""
     config = resume_config(folder)
     inputs = {name: name for name in manifest_rows(0, 1).schema.names if name not in _EXTRA.names}
     digests = SourceDigests(config, describe_model(ModelSource("tiny")), inputs)
     storage = Storage.at(config.output.path)
     schema = record_schema(_EXTRA)
-    dice = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     with pq.ParquetWriter(folder / "manifest.parquet", manifest_rows(0, 1).schema) as writer:
         for start, stop in ranges(0, recorded):
             rows = manifest_rows(start, stop)
             writer.write_batch(rows)
             source = digests.of_batch(rows, f"{folder}/")
-            write_part(storage, records(rows, source, schema, dice).to_batches(), schema)
+            write_part(storage, records(rows, source, schema, rng).to_batches(), schema)
         for start, stop in ranges(recorded, recorded + left):
             writer.write_batch(manifest_rows(start, stop))
 
 
 def ranges(start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """The rows from `start` to `stop`, a part's worth at a time."""
+    """Split the rows from `start` to `stop` into ranges of one part each."""
     return ((at, min(at + MAX_ROWS, stop)) for at in range(start, stop, MAX_ROWS))
 
 
 def records(
-    rows: pa.RecordBatch, source: Digests, schema: pa.Schema, dice: np.random.Generator
+    rows: pa.RecordBatch, source: Digests, schema: pa.Schema, rng: np.random.Generator
 ) -> pa.Table:
-    """Records of manifest rows; hashes and fingerprints are of nothing."""
+    """Return records of manifest rows; hashes and fingerprints are random."""
     count = len(rows)
     failed = np.arange(count) % _FAILED_EVERY == _FAILED_EVERY - 1
     errors = pa.repeat(pa.scalar(_ERROR, schema.field("error").type), count)
@@ -133,10 +133,10 @@ def records(
         **{name: rows[name] for name in ("id", "prompt", "content_image", "seed", "photographer")},
         "status": pc.if_else(failed, "failed", "completed"),
         "outputs": one_each(text("images/3f/", rows["id"], ".png"), failed),
-        "sha256": one_each(random_hex(dice, count, 32), failed),
+        "sha256": one_each(random_hex(rng, count, 32), failed),
         "error": pc.if_else(failed, errors, pa.scalar(None, errors.type)),
         "style_images": one_each(rows["style_image"], np.zeros(count, bool)),
-        "fingerprint": random_hex(dice, count, 16),
+        "fingerprint": random_hex(rng, count, 16),
         "source_digest": pa.array(source),
     }
     constants = {**_SAME_FOR_ALL, "created_at": datetime.now(timezone.utc)}
@@ -151,7 +151,7 @@ def records(
 
 
 def resume_config(folder: Path) -> RunConfig:
-    """The run that is gone on with."""
+    """Return the configuration of the run to resume."""
     return RunConfig.model_validate(
         run_config(
             str(folder / "manifest.parquet"),
@@ -162,21 +162,21 @@ def resume_config(folder: Path) -> RunConfig:
 
 
 class Phases:
-    """Notes when the driver begins to wait for something else; a `Listener`."""
+    """Notes the time at which the driver starts to wait for something else; a `Listener`."""
 
     def __init__(self) -> None:
         self.begun: dict[str, float] = {}
 
     def update(self, snapshot: Snapshot) -> None:
-        """Take note."""
+        """Note the phase."""
         self.begun.setdefault(snapshot.waiting_for, round(snapshot.elapsed_s, 1))
 
 
 def resume(folder: Path, recorded: int, left: int) -> dict[str, Any]:
-    """Resume, in this process.
+    """Resume the run in this process.
 
     Raises:
-        AssertionError: other rows were worked on than those that were left.
+        AssertionError: the run worked on other rows than the unrecorded ones.
     """
     config = resume_config(folder)
     parts = list_parts(Storage.at(config.output.path))
@@ -199,7 +199,7 @@ def resume(folder: Path, recorded: int, left: int) -> dict[str, Any]:
 
 
 def status(folder: Path) -> dict[str, Any]:
-    """`uso status`, in a process of its own."""
+    """Run `uso status` in a process of its own."""
     command = [sys.executable, "-m", "jobs.cli", "status", str(folder / "out"), "--json"]
     began = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -220,8 +220,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recorded", type=int, default=10_000_000)
     parser.add_argument("--left", type=int, default=1000)
-    parser.add_argument("--folder", type=Path, help="an empty one")
-    parser.add_argument("--step", choices=_STEPS, help="one step alone, in --folder")
+    parser.add_argument("--folder", type=Path, help="an empty folder")
+    parser.add_argument("--step", choices=_STEPS, help="only this step, in --folder")
     arguments = parser.parse_args()
     if arguments.step is None:
         with tempfile.TemporaryDirectory() as temporary:
@@ -237,7 +237,7 @@ def main() -> None:
 
 
 def _run_step(step: str, folder: Path, arguments: argparse.Namespace) -> None:
-    """In a process of its own, so that its memory is measured alone."""
+    """Run a step in a process of its own, so that its memory is measured alone."""
     as_driver = [sys.executable, "-m", "benchmarks.as_driver"]
     command = ["benchmarks.ledger", "--step", step, "--folder", str(folder)]
     sizes = ["--recorded", str(arguments.recorded), "--left", str(arguments.left)]

@@ -1,12 +1,12 @@
-"""What the pipeline costs around the model: CPU per row of the driver and of an actor, by stage.
+"""CPU cost of the pipeline around the model, per row, for each stage of the driver and of an actor.
 
     python -m benchmarks.overhead                  # 50,000 rows without Ray, 20,000 with it
     python -m benchmarks.overhead --rows 5000 --ray-rows 5000
 
 The driver's stages are the real ones on a real manifest and a real ledger, on this machine's disk.
-The workers answer at once: first within this process, then as two Ray actors, which shows what the
-calls cost. An actor's stages run in one thread on a photograph of 1024 by 1024 pixels. Prints a
-table as it stands in docs/benchmarks.md; times are CPU, of all threads of the process.
+The workers answer at once: first within this process, then as two Ray actors, which shows the cost
+of the calls. An actor's stages run in one thread on a photograph of 1024x1024 pixels. Prints the
+table of docs/benchmarks.md; times are CPU, over all threads of the process.
 """
 
 from __future__ import annotations
@@ -48,23 +48,23 @@ Cost = tuple[str, float]  # a stage, and CPU seconds per row
 
 
 class Entries:
-    """Rows that were read before; a `RowSource`."""
+    """Rows that have already been read; a `RowSource`."""
 
     def __init__(self, entries: list[ManifestEntry]) -> None:
         self._left = deque(entries)
 
     @property
     def exhausted(self) -> bool:
-        """Whether all were taken."""
+        """True if all rows have been taken."""
         return not self._left
 
     def take(self, most: int) -> list[ManifestEntry]:
-        """The next ones."""
+        """Take the next rows."""
         return [self._left.popleft() for _ in range(min(most, len(self._left)))]
 
 
 def driver_costs(folder: Path, rows: int) -> Iterator[Cost]:
-    """The driver's stages one by one, then its whole loop, all without Ray."""
+    """Measure the driver's stages one by one, then its whole loop, all without Ray."""
     manifest = folder / "manifest.parquet"
     write_rows(manifest, rows)
     with prepare(instant_config(manifest, folder / "by-stage")) as prepared:
@@ -87,7 +87,7 @@ def driver_costs(folder: Path, rows: int) -> Iterator[Cost]:
 
 
 def ray_cost(folder: Path, rows: int) -> float:
-    """CPU seconds of the driver per row of a whole run with two Ray actors."""
+    """Return the driver's CPU seconds per row, in a whole run with two Ray actors."""
     manifest = folder / "for-ray.parquet"
     write_rows(manifest, rows)
     watch = CpuWatch()
@@ -97,7 +97,7 @@ def ray_cost(folder: Path, rows: int) -> float:
 
 
 def actor_costs(folder: Path, rounds: int = 20) -> Iterator[Cost]:
-    """An actor's stages around the model, in one thread."""
+    """Measure an actor's stages around the model, in one thread."""
     photo = folder / "photo.jpg"
     picture = _picture()
     picture.save(photo, quality=92)
@@ -116,7 +116,7 @@ def actor_costs(folder: Path, rounds: int = 20) -> Iterator[Cost]:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """CPU seconds of this process."""
+    """Return the CPU seconds of this process for `work`."""
     began = time.process_time()
     work()
     return time.process_time() - began
@@ -149,19 +149,19 @@ def _record(recorder: Recorder, settled: list[Settled]) -> None:
 
 
 def _picture() -> Image.Image:
-    """A photograph, enlarged: what is drawn has as few details at this size."""
+    """Return an enlarged photograph: a generated image of this size has as little detail."""
     with Image.open(_PHOTO) as image:
         return image.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=50_000, help="without Ray")
+    parser.add_argument("--rows", type=int, default=50_000, help="rows without Ray")
     parser.add_argument("--ray-rows", type=int, default=20_000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        gc.freeze()  # a driver has no torch, which would be looked through again and again
+        gc.freeze()  # a driver has no torch, whose objects each collection would scan
         print("| driver | µs of CPU per row |\n|---|---|")
         costs = list(driver_costs(folder, arguments.rows))
         with_ray = ray_cost(folder, arguments.ray_rows)

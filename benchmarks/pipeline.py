@@ -1,12 +1,12 @@
 """The whole pipeline with the tiny model: rows per second, time to the first image, driver memory.
 
     python -m benchmarks.pipeline                  # rows/s and first image: the real (tiny) model
-    python -m benchmarks.pipeline --memory 10000   # driver memory, with workers that draw nothing
+    python -m benchmarks.pipeline --memory 10000   # driver memory, with workers that do no work
     python -m benchmarks.pipeline --memory 1000000
 
-Prints one JSON line per measurement. Driver memory is the peak resident set of the driver process,
-measured on a manifest of so many rows with workers that answer at once (they store no image), so
-that all of a million rows pass through the driver, its dispatcher and its ledger.
+Prints one JSON line per measurement. Driver memory is the peak resident memory of the driver's
+process on a manifest of the given size. The workers answer at once and store no image, so every row
+passes through the driver, its dispatcher and its ledger.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class NoWork:
         self._info = WorkerInfo(f"{node}:{pid}", "none", node, pid)
 
     def info(self) -> WorkerInfo:
-        """Where it runs."""
+        """Return the node and process of the worker."""
         return self._info
 
     def stylize(self, row: ManifestRow) -> Outcome:
@@ -54,12 +54,12 @@ class NoWork:
         return Outcome(row_id=row.id, width=64, height=64, timings=_NOTHING)
 
     def activity(self) -> Activity:
-        """Nothing is ever under way."""
+        """Return zeros: no work is ever in progress."""
         return Activity(fetching=0, drawing=0, storing=0, cache_hits=0, cache_misses=0)
 
 
 def write_rows(path: Path, count: int) -> None:
-    """A manifest of `count` rows with two URIs each, in row groups of 50,000."""
+    """Write a manifest of `count` rows with one URI each, in row groups of 50,000."""
     schema = pa.schema(
         [("id", pa.string()), ("prompt", pa.string()), ("content_image", pa.string())]
     )
@@ -75,7 +75,7 @@ def write_rows(path: Path, count: int) -> None:
 
 
 class MemoryWatch:
-    """Samples this process's resident set once a second, in MB."""
+    """Samples the resident memory of this process once a second, in MB."""
 
     def __init__(self) -> None:
         self.samples: list[float] = []
@@ -95,7 +95,7 @@ class MemoryWatch:
 
 
 def measure_memory(rows: int, folder: Path) -> dict[str, Any]:
-    """All of `rows` rows through the driver, with workers that draw nothing."""
+    """Take `rows` rows through the driver, with workers that do no work."""
     manifest = folder / "manifest.parquet"
     write_rows(manifest, rows)
     config = RunConfig.model_validate(
@@ -122,7 +122,7 @@ def measure_memory(rows: int, folder: Path) -> dict[str, Any]:
 
 
 def measure_rows_per_s(rows: int, folder: Path) -> dict[str, Any]:
-    """The real pipeline around the tiny model: 64 by 64 px, 4 steps, content and style."""
+    """Run the real pipeline with the tiny model: 64x64 px, 4 steps, content and style."""
     references = write_references(folder / "refs", 8)
     listed = manifest_rows(rows, [f"refs/{name}" for name in references])
     for row in listed:
@@ -130,13 +130,13 @@ def measure_rows_per_s(rows: int, folder: Path) -> dict[str, Any]:
     manifest = write_manifest(folder / "manifest.parquet", listed)
     config = RunConfig.model_validate(run_config(str(manifest), str(folder / "out")))
     summary = run(config)
-    drawing_s = summary.elapsed_s - (summary.first_image_s or 0)
+    working_s = summary.elapsed_s - (summary.first_image_s or 0)
     return {
         "what": "pipeline, tiny model",
         "rows": rows,
         "completed": summary.completed,
         "first_image_s": round(summary.first_image_s or 0, 2),
-        "rows_per_s_after_first": round(rows / drawing_s, 1),
+        "rows_per_s_after_first": round(rows / working_s, 1),
         "rows_per_s_with_start": round(rows / summary.elapsed_s, 1),
         "wall_s": round(summary.elapsed_s, 1),
     }
@@ -145,7 +145,7 @@ def measure_rows_per_s(rows: int, folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=400, help="rows for the tiny model")
-    parser.add_argument("--memory", type=int, help="measure driver memory over so many rows")
+    parser.add_argument("--memory", type=int, help="measure driver memory over this many rows")
     parser.add_argument("--memory-here", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory:

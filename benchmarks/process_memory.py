@@ -1,4 +1,4 @@
-"""What memory this process takes, as Linux counts it."""
+"""Memory of this process, as Linux reports it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 def memory_mb(name: str) -> float:
-    """One of the process's numbers, in MB.
+    """Return one of the process's memory figures, in MB.
 
     Args:
-        name: `VmHWM` (the most that was ever resident), `VmRSS`, `RssAnon` (what the system could
-            only swap out), `RssFile` (what it can drop and read again).
+        name: `VmHWM` (peak resident memory), `VmRSS`, `RssAnon` (memory that the system could only
+            swap out), `RssFile` (memory that it can drop and read again).
     """
     status = Path("/proc/self/status").read_text(encoding="ascii")
     line = next(line for line in status.splitlines() if line.startswith(f"{name}:"))

@@ -1,9 +1,9 @@
-"""How long `uso report` takes, on generated records.
+"""Time that `uso report` takes, on generated records.
 
     .venv/bin/python -m benchmarks.report --rows 100000 --thumbnails 1000
     .venv/bin/python -m benchmarks.report --rows 200 --thumbnails 200 --against
 
-Few real images are drawn; the rows share them, so that only the thumbnails' number counts.
+The rows share a few real images, so only the number of thumbnails matters.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--thumbnails", type=int, default=0)
-    parser.add_argument("--size", type=int, default=1024, help="of the images, in pixels")
+    parser.add_argument("--size", type=int, default=1024, help="side of the images, in pixels")
     parser.add_argument("--against", action="store_true", help="compare it with another run")
     parser.add_argument("--out", type=Path, help="keep the output here")
     options = parser.parse_args()

@@ -1,13 +1,13 @@
-"""How many GPUs one driver can feed: sleeping actors on few cores, and the CPU that a row takes.
+"""The number of GPUs that one driver can feed, from the CPU time that a row takes.
 
     python -m benchmarks.scale                       # 16 actors with rows of 1 s, 32 of 0.25 s
     python -m benchmarks.scale --runs 16x1 64x0.5 --seconds 60
 
-An actor is a process of Ray's, of about 100 MB and two seconds of CPU to start, so a small machine
-plays tens of GPUs, not hundreds. What the driver, and Ray's own processes beside it, take of a core
-is measured while the actors are at work: it is a part that is always there and a part for each row,
-which two runs of different pace tell apart. From the latter follows by arithmetic how many GPUs
-with rows of 3 s keep one core of the driver busy to 80 %. Prints a table as it stands in
+An actor is a Ray process of about 100 MB that takes two seconds of CPU to start, so a small machine
+can simulate tens of GPUs, not hundreds. While the sleeping actors are at work, the benchmark
+measures the share of a core that the driver and Ray's own processes take. This has a constant part
+and a part per row, which two runs of different pace separate. From the part per row follows the
+number of GPUs, with rows of 3 s, that keep one core of the driver 80 % busy. Prints the table of
 docs/benchmarks.md.
 """
 
@@ -31,20 +31,22 @@ from pipelines.config.schema import RunConfig
 from pipelines.driver.run import run
 from tests.integration.harness import read_records, run_config
 
-_GPU_ROW_S = 3.0  # a picture of 1024x1024 on an H200, about
+_GPU_ROW_S = 3.0  # about one image of 1024x1024 on an H200
 _BUSY = 0.8
 _CPUS_PER_ACTOR = 0.05
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was measured of one run, while all actors were at work.
+    """Measurements of one run while all actors were at work.
 
     Attributes:
-        rows_per_s: recorded.
+        actors: number of actors.
+        work_s: seconds of work per row.
+        rows_per_s: rows recorded per second.
         goodput: see `benchmarks.goodput`.
-        driver: share of a core that the driver took, all its threads together.
-        ray: likewise, of Ray's own processes.
+        driver: share of a core that the driver took, over all its threads.
+        ray: share of a core that Ray's own processes took.
     """
 
     actors: int
@@ -61,7 +63,7 @@ class Run:
 
 
 def measure(actors: int, work_s: float, seconds: float) -> Run:
-    """A run with so many actors that sleep `seconds` each, in rows of `work_s`."""
+    """Measure a run with `actors` actors that sleep `seconds` each, in rows of `work_s`."""
     works = row_works(work_s, seconds * actors, skew=False)
     watch = CpuWatch()
     with tempfile.TemporaryDirectory() as name:
@@ -84,10 +86,10 @@ def measure(actors: int, work_s: float, seconds: float) -> Run:
     )
 
 
-def what_follows(slow: Run, fast: Run) -> str:
-    """CPU per row, and how many GPUs that feeds."""
-    further = fast.rows_per_s - slow.rows_per_s
-    driver_s, ray_s = (fast.driver - slow.driver) / further, (fast.ray - slow.ray) / further
+def conclusion(slow: Run, fast: Run) -> str:
+    """Return a sentence with the CPU time per row and the number of GPUs that it can feed."""
+    difference = fast.rows_per_s - slow.rows_per_s
+    driver_s, ray_s = (fast.driver - slow.driver) / difference, (fast.ray - slow.ray) / difference
     gpus = _GPU_ROW_S * _BUSY / driver_s
     return (
         f"Each further row takes {1e6 * driver_s:.0f} µs of the driver's CPU and "
@@ -108,15 +110,15 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=20, help="seconds of work per actor")
     arguments = parser.parse_args()
-    most = max(actors for actors, _ in arguments.runs)
+    max_actors = max(actors for actors, _ in arguments.runs)
     ray.init(
         address="local",
-        num_cpus=2 + int(most * _CPUS_PER_ACTOR),
+        num_cpus=2 + int(max_actors * _CPUS_PER_ACTOR),
         include_dashboard=False,
         object_store_memory=300 * 10**6,
         log_to_driver=False,
     )
-    print("| actors | rows of | rows/s | goodput | driver, of a core | Ray's processes |")
+    print("| actors | seconds per row | rows/s | goodput | driver, of a core | Ray's processes |")
     print("|---|---|---|---|---|---|")
     runs = []
     for actors, work_s in arguments.runs:
@@ -124,7 +126,7 @@ def main() -> None:
         print(runs[-1], flush=True)
     by_pace = sorted(runs, key=lambda run: run.rows_per_s)
     if len(runs) > 1:
-        print(f"\n{what_follows(by_pace[0], by_pace[-1])}")
+        print(f"\n{conclusion(by_pace[0], by_pace[-1])}")
 
 
 if __name__ == "__main__":

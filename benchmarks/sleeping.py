@@ -1,7 +1,7 @@
-"""Workers whose work is a known sleep: what a pipeline makes of actors, without a model.
+"""Workers whose work is a sleep of known length: how well a pipeline uses actors, without a model.
 
-A row's steps say how long its drawing takes, `STEP_S` each. References take `FETCH_S` and images
-take `STORE_S` to get to the store, in threads around one lock, as in the real worker.
+A row's `num_steps` sets its work, `STEP_S` per step. Fetching takes `FETCH_S` and storing takes
+`STORE_S`, in threads around one lock, as in the real worker.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STORE_S = 0.3
 
 
 class SleepingWorker:
-    """Fetches, draws and stores by sleeping; `device` in its outcomes holds start and end."""
+    """Fetches, generates and stores by sleeping; an outcome's `device` holds start and end."""
 
     def __init__(self, _spec: StylizerSpec) -> None:
         node, pid = platform.node(), os.getpid()
@@ -29,15 +29,15 @@ class SleepingWorker:
         self._lock = threading.Lock()
 
     def info(self) -> WorkerInfo:
-        """Where it runs."""
+        """Return the node and process of the worker."""
         return self._info
 
     def activity(self) -> Activity:
-        """Not told."""
+        """Return zeros: activity is not tracked."""
         return Activity(fetching=0, drawing=0, storing=0, cache_hits=0, cache_misses=0)
 
     def stylize(self, row: ManifestRow) -> Outcome:
-        """Sleep as long as the row says."""
+        """Sleep for the time that the row sets."""
         work_s = STEP_S * row.parameters.num_steps
         time.sleep(FETCH_S)
         with self._lock:

@@ -1,1 +1,1 @@
-"""The real pipeline under random faults: afterwards, every row is recorded exactly once."""
+"""The real pipeline under random faults; afterwards, every row is recorded exactly once."""

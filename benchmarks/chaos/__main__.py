@@ -4,10 +4,10 @@
     python -m benchmarks.chaos --minutes 5
     python -m benchmarks.chaos --kills 100 --minutes 180
 
-`uso run` as a process with the tiny model, real Ray, a real S3 server behind a proxy that answers
-badly, and a web server that misbehaves. Three rounds of four run on a cluster of several nodes.
-Prints a Markdown table, also when it is interrupted; the exit code is 1 if anything broke the
-promise of docs/reliability.md.
+It runs `uso run` as a process with the tiny model, real Ray, a real S3 server behind a faulty
+proxy, and a misbehaving web server. Three of four rounds run on a cluster of several nodes. Prints
+a Markdown table, also when interrupted; the exit code is 1 if anything broke the guarantees of
+docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -24,34 +24,33 @@ from types import FrameType
 from benchmarks.chaos.report import RoundResult, table, totals
 from benchmarks.chaos.session import Plan, run_rounds
 
-logger = logging.getLogger("chaos")  # this module's name is __main__
+logger = logging.getLogger("chaos")  # the name of this module is __main__
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    """End everything that was started on the way out."""
+    """Exit through the cleanup of everything that was started."""
     raise SystemExit(130)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos")
-    parser.add_argument("--rounds", type=int, default=1000, help="at most so many outputs")
-    parser.add_argument("--minutes", type=float, default=60, help="begin nothing new after that")
-    parser.add_argument("--kills", type=int, default=math.inf, help="begin nothing new after that")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rows", type=int, default=100, help="of the manifest")
-    parser.add_argument("--faults", type=int, default=10, help="per round, at most")
+    parser.add_argument("--rounds", type=int, default=1000, help="maximum number of outputs")
     parser.add_argument(
-        "--alone-every", type=int, default=4, help="one round in so many without the cluster"
+        "--minutes", type=float, default=60, help="start no new fault after this time"
+    )
+    parser.add_argument("--kills", type=int, default=math.inf, help="stop after this many kills")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=100, help="rows of the manifest")
+    parser.add_argument("--faults", type=int, default=10, help="maximum per round")
+    parser.add_argument(
+        "--alone-every", type=int, default=4, help="run every Nth round without the cluster"
     )
     return parser.parse_args()
 
 
 def main() -> int:
     options = _options()
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # a background job ignores the first
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background process ignores SIGINT
         signal.signal(number, _stop)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     plan = Plan(

@@ -1,4 +1,4 @@
-"""Looks at an output on the server's own disk: what is there must be what was promised."""
+"""Checks an output on the server's own disk against the guarantees."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from benchmarks.chaos.inputs import Inputs
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What one output holds, and what is wrong with it.
+    """The content of one output, and its violations.
 
     Attributes:
         lost: rows without a record.
-        duplicated: rows with more than one.
-        unreadable: outputs that are not there, or not as their record says.
-        others: anything else that breaks the promise, in words.
-        sha256: id → of its images.
-        drawing_s: path of an image → seconds that its row was drawn.
+        duplicated: rows with several records.
+        unreadable: images that are missing or differ from their record.
+        others: descriptions of all other violations.
+        sha256: row id → hashes of its images.
+        generation_s: path of an image → seconds that its row took to generate.
     """
 
     lost: tuple[str, ...]
@@ -32,11 +32,11 @@ class Findings:
     unreadable: tuple[str, ...]
     others: tuple[str, ...]
     sha256: Mapping[str, tuple[str, ...]]
-    drawing_s: Mapping[str, float]
+    generation_s: Mapping[str, float]
 
     @property
     def violations(self) -> list[str]:
-        """All that is wrong, in words."""
+        """Descriptions of all violations."""
         return [
             *(f"row {i} is lost" for i in self.lost),
             *(f"row {i} has several records" for i in self.duplicated),
@@ -51,22 +51,22 @@ def check_output(
     """Compare an output with the manifest and with the images of an undisturbed run.
 
     Args:
-        folder: of the server's buckets.
+        folder: folder of the server's buckets.
         output: URL of the output.
-        inputs: the manifest.
-        undisturbed: id → sha256 of its images; empty: compare with none.
+        inputs: the manifest and the expected results.
+        undisturbed: row id → hashes of its images; empty to skip the comparison.
     """
     bucket_path = output.removeprefix("s3://")
     records = _records(folder / bucket_path / "records")
     counts = Counter(record["id"] for record in records)
     unreadable: list[str] = []
     recorded: set[Path] = set()
-    drawing_s: dict[str, float] = {}
+    generation_s: dict[str, float] = {}
     for record in records:
         for uri, digest in zip(record["outputs"] or [], record["sha256"] or [], strict=True):
             path = folder / uri.removeprefix("s3://")
             recorded.add(path)
-            drawing_s["/" + uri.removeprefix("s3://")] = _drawing_s(record)
+            generation_s["/" + uri.removeprefix("s3://")] = _generation_s(record)
             if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
                 unreadable.append(uri)
     found = {path for path in (folder / bucket_path / "images").rglob("*") if path.is_file()}
@@ -86,12 +86,12 @@ def check_output(
             ),
         ),
         sha256=sha256,
-        drawing_s=drawing_s,
+        generation_s=generation_s,
     )
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:
-    """As they lie there: nothing is deduplicated."""
+    """Read all records without deduplication."""
     return [
         record
         for part in sorted(folder.glob("*.parquet"))
@@ -110,6 +110,6 @@ def _wrong_ends(records: list[dict[str, Any]], inputs: Inputs) -> list[str]:
     return wrong
 
 
-def _drawing_s(record: dict[str, Any]) -> float:
+def _generation_s(record: dict[str, Any]) -> float:
     timings = record["timings"]
     return sum(timings[part] or 0 for part in ("condition", "inference", "decode")) / 1000

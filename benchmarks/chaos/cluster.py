@@ -28,20 +28,20 @@ class Nodes:
 
     @property
     def address(self) -> str:
-        """What `ray.address` is set to."""
+        """Value for `ray.address`."""
         return str(self._cluster.address)
 
     @property
     def raylets(self) -> list[int]:
-        """The pids of the processes below which actors are found."""
+        """Pids of the processes whose descendants include the actors."""
         return [pid for node in self._workers() for pid in _pids(node, "raylet")]
 
     @property
     def _head(self) -> Node:
-        return cast(Node, self._cluster.head_node)  # mypy takes it for always None
+        return cast(Node, self._cluster.head_node)  # mypy infers None
 
     def kill_node(self, number: int) -> None:
-        """SIGKILL to all processes of one node."""
+        """Send SIGKILL to all processes of one node."""
         workers = self._workers()
         node = workers[number % len(workers)]
         _kill(node)
@@ -53,16 +53,16 @@ class Nodes:
             self._add_node(self._cluster, num_cpus=1)
 
     def kill_head(self) -> None:
-        """SIGKILL to all processes of the head; the nodes with the actors stay."""
+        """Send SIGKILL to all processes of the head; the nodes with the actors stay."""
         _kill(self._head)
 
     def restart(self) -> None:
-        """End what is left and start a new cluster."""
+        """Stop the remaining processes and start a new cluster."""
         self.close()
         self._cluster = self._start()
 
     def close(self) -> None:
-        """End all nodes."""
+        """Stop all nodes."""
         for node in [*self._workers(), self._head]:
             _kill(node)
         self._cluster.worker_nodes.clear()
@@ -77,7 +77,7 @@ class Nodes:
 
     @staticmethod
     def _add_node(cluster: Cluster, **arguments: int) -> None:
-        # On a busy machine a node may take longer than the 30 s that Ray waits for it.
+        # On a busy machine, a node may take longer than the 30 s that Ray waits for it.
         Retrying(stop=stop_after_attempt(_ATTEMPTS), reraise=True)(
             cluster.add_node,
             object_store_memory=_STORE_BYTES,
@@ -93,7 +93,7 @@ class Nodes:
 
 @contextmanager
 def nodes() -> Iterator[Nodes]:
-    """A cluster for the time of the block."""
+    """Provide a cluster inside the block."""
     cluster = Nodes()
     try:
         yield cluster
@@ -112,7 +112,7 @@ def _pids(node: Node, kind: str | None = None) -> list[int]:
 
 
 def _kill(node: Node) -> None:
-    """All at once, as when the machine is gone; then let Ray's own bookkeeping see it."""
+    """Kill all processes at once, as if the machine failed; then update Ray's own bookkeeping."""
     pids = _pids(node)
     below = descendants(pids)
     for pid in pids:

@@ -1,4 +1,4 @@
-"""Which fault comes next: shuffled, but each kind as often as it should."""
+"""The order of the faults: shuffled, with a fixed share for each kind."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from benchmarks.chaos.faults import FAULTS, KILLS, ON_NODES
 
 _TIMES_OF_KILLS = 4
 _TIMES_OF_OTHERS = 2
-_SOON = 3  # faults later: what kept it from coming to pass may be over then
-_TIMES = {"Ray head killed": 1}  # a minute each: the drivers wait for the head to come back
+_SOON = 3  # faults later, when the obstacle may be gone
+_TIMES = {"Ray head killed": 1}  # takes a minute: the drivers wait for the head to return
 
 
 class FaultDeck:
-    """Faults as cards: a new deck, in which every kind is, is begun when one has been dealt."""
+    """Faults as cards of a deck that holds every kind; used up, it is replaced by a new one."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self._cards: list[str] = []
 
     def draw(self, *, on_nodes: bool) -> str:
-        """The next fault; those that need a cluster wait for a round that has one."""
+        """Return the next fault; faults that need a cluster wait for a round that has one."""
         while True:
             for number, name in enumerate(self._cards):
                 if on_nodes or name not in ON_NODES:
@@ -28,7 +28,7 @@ class FaultDeck:
             self._cards += self._new_deck()
 
     def put_back(self, name: str) -> None:
-        """Deal a fault that did not come to pass again soon."""
+        """Return a fault that had no effect, so that it is drawn again soon."""
         self._cards.insert(_SOON, name)
 
     def _new_deck(self) -> list[str]:

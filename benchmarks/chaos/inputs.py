@@ -1,4 +1,4 @@
-"""What the runs work on: a manifest on S3, its references, and what must come of each row."""
+"""Inputs of the runs: a manifest on S3, its references, and the expected result of each row."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ KEY_VARIABLE, SECRET_VARIABLE = "CHAOS_S3_KEY", "CHAOS_S3_SECRET"
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """A manifest and what must come of it.
+    """A manifest and its expected results.
 
     Attributes:
-        manifest: its URL.
+        manifest: URL of the manifest.
         bucket: the bucket that holds everything.
-        ids: of all rows.
-        codes: id → the code with which the row must fail; the others must complete.
+        ids: ids of all rows.
+        codes: row id → the code with which the row must fail; all others must complete.
     """
 
     manifest: str
@@ -41,7 +41,7 @@ class Inputs:
 def write_inputs(s3: S3Server, origin: http_origin.Origin, rows: int, seed: int) -> Inputs:
     """Put a manifest of `rows` rows with a reference each into a new bucket.
 
-    Every tenth row or so has a reference on an HTTP server that misbehaves.
+    About every tenth row has a reference on a misbehaving HTTP server.
     """
     bucket = s3.new_bucket()
     folder = s3.folder / bucket
@@ -51,8 +51,8 @@ def write_inputs(s3: S3Server, origin: http_origin.Origin, rows: int, seed: int)
     for row in table:
         row["num_steps"] = lengths.choice((1, 2, 4, 8))
     codes: dict[str, FailureCode] = {}
-    ways = _ways(origin)
-    for row, (url, code) in zip(table[3::10], itertools.cycle(ways), strict=False):
+    urls = _misbehaving_urls(origin)
+    for row, (url, code) in zip(table[3::10], itertools.cycle(urls), strict=False):
         row["content_image"] = url
         if code is not None:
             codes[row["id"]] = code
@@ -62,7 +62,7 @@ def write_inputs(s3: S3Server, origin: http_origin.Origin, rows: int, seed: int)
 
 
 def configuration(inputs: Inputs, output: str, endpoint_url: str) -> dict[str, Any]:
-    """A run of two small actors, impatient enough for faults of some seconds to matter."""
+    """Return a run of two small actors, with timeouts so short that faults of seconds matter."""
     s3 = {
         "endpoint_url": endpoint_url,
         "key": f"${{{KEY_VARIABLE}}}",
@@ -82,23 +82,23 @@ def configuration(inputs: Inputs, output: str, endpoint_url: str) -> dict[str, A
     return config
 
 
-def _ways(origin: http_origin.Origin) -> list[tuple[str, FailureCode | None]]:
-    """URLs on the misbehaving server, each with the code that it must lead to."""
-    picture = _png()
+def _misbehaving_urls(origin: http_origin.Origin) -> list[tuple[str, FailureCode | None]]:
+    """Return URLs on the misbehaving server, each with the failure code that it must cause."""
+    image = _png()
     return [
-        (origin.on("/good.png", http_origin.ok(picture)), None),
+        (origin.on("/good.png", http_origin.ok(image)), None),
         (origin.on("/gone.png", http_origin.status(404)), "uri_not_found"),
-        (origin.on("/now-and-then.png", _now_and_then(http_origin.ok(picture))), None),
-        (origin.on("/cut.png", http_origin.ok(picture[:-40])), "image_corrupt"),
+        (origin.on("/now-and-then.png", _alternating_503(http_origin.ok(image))), None),
+        (origin.on("/cut.png", http_origin.ok(image[:-40])), "image_corrupt"),
         (origin.on("/page.png", http_origin.ok(b"<html>sign in</html>")), "image_unsupported"),
         (origin.on("/forbidden.png", http_origin.status(403)), "uri_forbidden"),
-        (origin.on("/slow.png", _slow(http_origin.ok(picture))), None),
+        (origin.on("/slow.png", _slow(http_origin.ok(image))), None),
         (origin.on("/hangs.png", http_origin.hang), "uri_timeout"),
     ]
 
 
-def _now_and_then(answer: http_origin.Answer) -> http_origin.Answer:
-    """503 to every other request."""
+def _alternating_503(answer: http_origin.Answer) -> http_origin.Answer:
+    """Answer every other request with 503."""
     turns = itertools.cycle((http_origin.status(503), answer))
 
     def answer_in_turn(connection: socket.socket) -> None:

@@ -1,8 +1,8 @@
-"""A proxy in front of an S3 server that answers badly on purpose.
+"""A proxy in front of an S3 server that deliberately fails some requests.
 
-One request per connection (`Connection: close`), so that a cut concerns one request alone. Requests
-pass through byte for byte: the signature covers the host that the client named, and the server
-behind checks it.
+Each connection carries one request (`Connection: close`), so a cut affects one request only.
+Requests pass through unchanged, byte for byte: the signature covers the host that the client named,
+and the S3 server checks it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["fetch", "store", "commit", "other"]
-"""A reference is read, an image is written, records are written; anything else."""
+"""Reading a reference, writing an image, writing records, or anything else."""
 
 _PATHS: tuple[tuple[Kind, str, str], ...] = (
     ("fetch", "GET", "/refs/"),
@@ -33,30 +33,32 @@ _ERROR = (
     b"HTTP/1.1 %s\r\nContent-Type: application/xml\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n%s"
 )
-_BODY = b'<?xml version="1.0"?><Error><Code>%s</Code><Message>on purpose</Message></Error>'
+_BODY = b'<?xml version="1.0"?><Error><Code>%s</Code><Message>deliberate</Message></Error>'
 
 
 @dataclass(frozen=True, slots=True)
-class Weather:
-    """How a share of the requests is spoiled.
+class FaultRates:
+    """The shares of requests that go wrong.
 
     Attributes:
-        spoiled: share of requests that get an error, are cut, or are done but not answered.
-        slow: share of requests that are held back for up to `delay_s`.
+        faulty: share of requests that fail with an error, are cut, or take effect without an
+            answer.
+        slow: share of requests that are delayed by up to `delay_s`.
+        delay_s: maximum delay, in seconds.
     """
 
-    spoiled: float = 0.0
+    faulty: float = 0.0
     slow: float = 0.0
     delay_s: float = 0.0
 
 
-CALM = Weather()
-ROUGH = Weather(spoiled=0.08, slow=0.5, delay_s=0.4)
+CALM = FaultRates()
+ROUGH = FaultRates(faulty=0.08, slow=0.5, delay_s=0.4)
 
-Spoiling = Literal[
+RequestFault = Literal[
     "500 answered", "503 SlowDown answered", "request cut", "answer cut", "answer lost"
 ]
-_SPOILINGS: tuple[Spoiling, ...] = (
+_REQUEST_FAULTS: tuple[RequestFault, ...] = (
     "500 answered",
     "503 SlowDown answered",
     "request cut",
@@ -67,7 +69,7 @@ _SPOILINGS: tuple[Spoiling, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it arrived; `client_port` is the port it came from."""
+    """One request as it arrived; `client_port` is its source port."""
 
     kind: Kind
     path: str
@@ -78,10 +80,10 @@ class FaultProxy:
     """Serves on 127.0.0.1 in a thread of its own.
 
     Attributes:
-        port: where it listens.
-        weather: how requests are spoiled from now on.
-        spoiled: how often each thing was done to a request.
-        on_store: told of every image that arrives; called in the proxy's thread.
+        port: the port that it listens on.
+        rates: fault rates from now on.
+        faulty: number of requests that got each fault.
+        on_store: called for every image that arrives, in the proxy's thread.
     """
 
     def __init__(self, upstream: tuple[str, int], seed: int) -> None:
@@ -91,17 +93,17 @@ class FaultProxy:
         self._away_until = 0.0
         self._trap: tuple[Kind, Callable[[Request], bool]] | None = None
         self.port = 0
-        self.weather = CALM
-        self.spoiled: Counter[str] = Counter()
+        self.rates = CALM
+        self.faulty: Counter[str] = Counter()
         self.on_store: Callable[[Request], None] = _ignore
 
     @property
     def url(self) -> str:
-        """What an S3 client is told."""
+        """Endpoint URL for S3 clients."""
         return f"http://127.0.0.1:{self.port}"
 
     def go_away(self, seconds: float) -> None:
-        """Cut every connection at once for so long."""
+        """Cut every connection at once, for some seconds."""
         self._away_until = time.monotonic() + seconds
 
     def set_trap(self, kind: Kind, spring: Callable[[Request], bool]) -> None:
@@ -110,17 +112,17 @@ class FaultProxy:
 
     @property
     def trap_is_set(self) -> bool:
-        """Whether the trap waits for its request."""
+        """True while the trap waits for its request."""
         return self._trap is not None
 
     def clear_trap(self) -> bool:
-        """Forget the trap; returns whether it was still set."""
+        """Remove the trap; return True if it was still set."""
         was_set, self._trap = self._trap is not None, None
         return was_set
 
     @contextmanager
     def serving(self) -> Iterator[FaultProxy]:
-        """Serve for the time of the block."""
+        """Serve inside the block."""
         server = self._loop.run_until_complete(
             asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=256)
         )
@@ -137,7 +139,7 @@ class FaultProxy:
             self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # The client, or the server behind, may be killed at any moment.
+        # The client or the S3 server may be killed at any moment.
         with suppress(OSError, asyncio.IncompleteReadError):
             if time.monotonic() >= self._away_until:
                 await self._pass_on(reader, writer)
@@ -148,22 +150,22 @@ class FaultProxy:
         request = _request(head, writer.get_extra_info("peername")[1])
         if request.kind == "store":
             self.on_store(request)
-        spoiling = self._next_spoiling()
+        fault = self._next_fault()
         await asyncio.sleep(self._next_delay())
         if _EXPECTS.search(head):
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         length = int(found.group(1)) if (found := _LENGTH.search(head)) else 0
         body = await reader.readexactly(length // 2)
         self._spring_trap(request)
-        if spoiling == "request cut" or time.monotonic() < self._away_until:
+        if fault == "request cut" or time.monotonic() < self._away_until:
             return
         body += await reader.readexactly(length - len(body))
-        answer = _refusal(spoiling) or await self._ask_upstream(head, body)
-        if spoiling == "answer lost":
+        answer = _refusal(fault) or await self._ask_upstream(head, body)
+        if fault == "answer lost":
             return
-        writer.write(answer[: len(answer) // 2] if spoiling == "answer cut" else answer)
+        writer.write(answer[: len(answer) // 2] if fault == "answer cut" else answer)
         await writer.drain()
-        if spoiling != "answer cut":
+        if fault != "answer cut":
             writer.close()
             await writer.wait_closed()
 
@@ -177,16 +179,16 @@ class FaultProxy:
         finally:
             writer.close()
 
-    def _next_spoiling(self) -> Spoiling | None:
-        if self._random.random() >= self.weather.spoiled:
+    def _next_fault(self) -> RequestFault | None:
+        if self._random.random() >= self.rates.faulty:
             return None
-        spoiling = self._random.choice(_SPOILINGS)
-        self.spoiled[spoiling] += 1
-        return spoiling
+        fault = self._random.choice(_REQUEST_FAULTS)
+        self.faulty[fault] += 1
+        return fault
 
     def _next_delay(self) -> float:
-        weather = self.weather
-        return self._random.random() * weather.delay_s * (self._random.random() < weather.slow)
+        rates = self.rates
+        return self._random.random() * rates.delay_s * (self._random.random() < rates.slow)
 
     def _spring_trap(self, request: Request) -> None:
         trap = self._trap
@@ -202,7 +204,7 @@ async def _cancel_the_others() -> None:
 
 
 def _ignore(_request: Request) -> None:
-    """Nobody asked to be told."""
+    """Do nothing: no callback is set."""
 
 
 def _request(head: bytes, client_port: int) -> Request:
@@ -213,10 +215,10 @@ def _request(head: bytes, client_port: int) -> Request:
     return Request(next(kinds, "other"), path, client_port)
 
 
-def _refusal(spoiling: Spoiling | None) -> bytes | None:
-    if spoiling == "500 answered":
+def _refusal(fault: RequestFault | None) -> bytes | None:
+    if fault == "500 answered":
         status, code = b"500 Internal Server Error", b"InternalError"
-    elif spoiling == "503 SlowDown answered":
+    elif fault == "503 SlowDown answered":
         status, code = b"503 Service Unavailable", b"SlowDown"
     else:
         return None

@@ -1,4 +1,4 @@
-"""One round: a fresh output, drivers on it that are disturbed, a calm run to its end, a check."""
+"""One round: a new output, disturbed drivers on it, a calm run to the end, a check."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 from benchmarks.chaos.check import Findings, check_output
 from benchmarks.chaos.cluster import Nodes
 from benchmarks.chaos.deck import FaultDeck
+from benchmarks.chaos.environment import Environment
 from benchmarks.chaos.faults import FAULTS, StuckError
 from benchmarks.chaos.inputs import KEY_VARIABLE, SECRET_VARIABLE, Inputs, configuration
 from benchmarks.chaos.proxy import CALM, ROUGH, FaultProxy
 from benchmarks.chaos.report import RoundResult, kills_among
 from benchmarks.chaos.runs import Run
-from benchmarks.chaos.world import World
 from tests.integration.harness import write_config
 from tests.s3_server import S3Server
 
@@ -30,49 +30,49 @@ _START_S = 90.0
 _CALM_RUN_S = 420.0
 _CALM_TRIES = 3
 _RUN_FAILED = 1
-_EARLY = 0.15  # share of faults that do not wait until an actor is at work
+_EARLY = 0.15  # share of faults that do not wait for a working actor
 _ENDS = {
     *(0, 1, 2, 130),
-    *(-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT),  # before Python had come up, the last two
+    *(-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT),  # the last two: before Python was up
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """What all rounds have in common."""
+class Setup:
+    """Everything that all rounds share."""
 
     s3: S3Server
     proxy: FaultProxy
     inputs: Inputs
     folder: Path
 
-    def world(self, name: str, nodes: Nodes | None, generator: random.Random) -> World:
-        """A fresh output."""
+    def environment(self, name: str, nodes: Nodes | None, generator: random.Random) -> Environment:
+        """Return an environment with a new output."""
         settings = configuration(self.inputs, self.output(name), self.proxy.url)
         config = write_config(self.folder / f"{name}.yaml", settings)
         env = {KEY_VARIABLE: self.s3.key, SECRET_VARIABLE: self.s3.secret}
-        return World(self.proxy, config, env, nodes, generator)
+        return Environment(self.proxy, config, env, nodes, generator)
 
     def output(self, name: str) -> str:
-        """URL of a round's output."""
+        """Return the URL of a round's output."""
         return f"s3://{self.inputs.bucket}/{name}"
 
     def check(self, name: str, undisturbed: Mapping[str, tuple[str, ...]]) -> Findings:
-        """What a round's output holds."""
+        """Check a round's output."""
         return check_output(self.s3.folder, self.output(name), self.inputs, undisturbed)
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """What is done to one round.
+    """The faults of one round.
 
     Attributes:
-        name: of its output.
-        seed: of when and to whom something is done.
-        deck: what is done.
-        faults: at most so many.
-        kills: at most so many of them are kills.
-        until: when the monotonic clock says that, no more.
+        name: name of its output.
+        seed: seed of the times and targets of the faults.
+        deck: supplies the faults.
+        faults: maximum number of faults.
+        kills: maximum number of faults that kill.
+        until: time on the monotonic clock after which no fault starts.
     """
 
     name: str
@@ -83,111 +83,115 @@ class Disturbance:
     until: float
 
     def is_over(self, done: Counter[str]) -> bool:
-        """Whether that is enough."""
+        """Return True if the round has had enough faults."""
         enough = done.total() >= self.faults or kills_among(done) >= self.kills
         return enough or time.monotonic() >= self.until
 
 
-def undisturbed_run(ground: Ground, nodes: Nodes | None) -> tuple[Findings, list[str]]:
-    """What comes of the manifest when nothing is disturbed, and what is wrong with that."""
-    with closing(ground.world("undisturbed", nodes, random.Random(0))) as world:
-        wrong = _calm_run(world)
-    findings = ground.check("undisturbed", {})
+def undisturbed_run(setup: Setup, nodes: Nodes | None) -> tuple[Findings, list[str]]:
+    """Run the manifest without faults; return the findings and all violations."""
+    with closing(setup.environment("undisturbed", nodes, random.Random(0))) as environment:
+        wrong = _calm_run(environment)
+    findings = setup.check("undisturbed", {})
     return findings, wrong + findings.violations
 
 
 def disturbed_round(
-    ground: Ground,
+    setup: Setup,
     disturbance: Disturbance,
     undisturbed: Mapping[str, tuple[str, ...]],
     nodes: Nodes | None,
 ) -> RoundResult:
-    """Disturb runs on a fresh output, bring it to its end with a calm run, and check it.
+    """Disturb runs on a new output, finish it with a calm run, and check it.
 
     Args:
-        ground: what all rounds have in common.
-        disturbance: what is done to this one.
-        undisturbed: id → sha256 of the images of an undisturbed run.
-        nodes: the cluster to run on; None: each run starts a Ray of its own.
+        setup: everything that all rounds share.
+        disturbance: the faults of this round.
+        undisturbed: row id → hashes of its images in an undisturbed run.
+        nodes: the cluster to run on; None if each run starts its own Ray.
     """
     name = disturbance.name
-    ground.proxy.spoiled.clear()
-    with closing(ground.world(name, nodes, random.Random(disturbance.seed))) as world:
+    setup.proxy.faulty.clear()
+    with closing(setup.environment(name, nodes, random.Random(disturbance.seed))) as environment:
         done: Counter[str] = Counter()
         violations: list[str] = []
-        ground.proxy.weather = ROUGH
+        setup.proxy.rates = ROUGH
         try:
-            _disturb(world, done, disturbance)
+            _disturb(environment, done, disturbance)
         except StuckError as error:
             violations.append(str(error))
-        ground.proxy.weather = CALM
+        setup.proxy.rates = CALM
         if nodes is not None:
             nodes.add_missing()
-        violations += _calm_run(world)
-        violations += _bad_ends(world)
-    findings = ground.check(name, undisturbed)
+        violations += _calm_run(environment)
+        violations += _bad_ends(environment)
+    findings = setup.check(name, undisturbed)
     redone_s: defaultdict[str, float] = defaultdict(float)
-    for fault, path in world.redrawn:
-        redone_s[fault] += findings.drawing_s.get(path, 0)
+    for fault, path in environment.regenerated:
+        redone_s[fault] += findings.generation_s.get(path, 0)
     return RoundResult(
         faults=done,
-        runs=len(world.runs),
+        runs=len(environment.runs),
         lost=len(findings.lost),
         duplicated=len(findings.duplicated),
         unreadable=len(findings.unreadable),
-        redrawn=Counter(fault for fault, _ in world.redrawn),
+        regenerated=Counter(fault for fault, _ in environment.regenerated),
         redone_s=redone_s,
-        spoiled=ground.proxy.spoiled.copy(),
+        faulty=setup.proxy.faulty.copy(),
         violations=tuple(violations + findings.violations),
     )
 
 
-def _disturb(world: World, done: Counter[str], disturbance: Disturbance) -> None:
+def _disturb(environment: Environment, done: Counter[str], disturbance: Disturbance) -> None:
     while not disturbance.is_over(done):
-        if not world.alive:
-            if world.runs and world.runs[-1].process.returncode == 0:
-                return  # nothing is left to do
-            world.start()
-        if world.random.random() >= _EARLY and not world.wait_for_actors(_START_S):
+        if not environment.alive:
+            if environment.runs and environment.runs[-1].process.returncode == 0:
+                return  # all rows are done
+            environment.start()
+        if environment.random.random() >= _EARLY and not environment.wait_for_actors(_START_S):
             continue
-        time.sleep(world.random.uniform(0, 2))
-        if not world.alive:
+        time.sleep(environment.random.uniform(0, 2))
+        if not environment.alive:
             continue
-        name = disturbance.deck.draw(on_nodes=world.nodes is not None)
+        name = disturbance.deck.draw(on_nodes=environment.nodes is not None)
         logger.info("fault %s", name)
-        before, world.last_fault = world.last_fault, name
-        if FAULTS[name](world):
+        before, environment.last_fault = environment.last_fault, name
+        if FAULTS[name](environment):
             done[name] += 1
         else:
-            world.last_fault = before
+            environment.last_fault = before
             disturbance.deck.put_back(name)
 
 
-def _calm_run(world: World) -> list[str]:
-    """Wait for the drivers that still run, then one more to the end; what is wrong with it."""
+def _calm_run(environment: Environment) -> list[str]:
+    """Wait for the running drivers, then run one more to the end; return the violations."""
     give_up_at = time.monotonic() + _CALM_RUN_S
-    for run in world.alive:
+    for run in environment.alive:
         if not run.ends_within(give_up_at - time.monotonic()):
-            return [f"a disturbed run does not end: {run.said}"]
+            return [f"a disturbed run does not end: {run.printed}"]
     for _ in range(_CALM_TRIES):
-        last = world.start("--set", "stylize.row_timeout_s=600")
+        last = environment.start("--set", "stylize.row_timeout_s=600")
         if not last.ends_within(_CALM_RUN_S):
-            return [f"the calm run does not end: {last.said}"]
+            return [f"the calm run does not end: {last.printed}"]
         if last.process.returncode != _RUN_FAILED:
             break
-        # On a busy machine Ray may not come up in the 30 s that it gives itself.
-        logger.warning("the calm run ended with 1: %s", last.said)
+        # On a busy machine, Ray may need more than the 30 s that it allows itself to start.
+        logger.warning("the calm run ended with 1: %s", last.printed)
     if last.process.returncode != 0:
-        return [f"the calm run ended with {last.process.returncode}: {last.said}"]
+        return [f"the calm run ended with {last.process.returncode}: {last.printed}"]
     return []
 
 
-def _bad_ends(world: World) -> list[str]:
-    """Runs that ended in a way that no fault explains: with a traceback, or an unknown code."""
-    return [f"{run.log.name} ended badly: {run.said}" for run in world.runs if _ended_badly(run)]
+def _bad_ends(environment: Environment) -> list[str]:
+    """Describe the runs that ended with a traceback or an unknown exit code."""
+    return [
+        f"{run.log.name} ended badly: {run.printed}"
+        for run in environment.runs
+        if _ended_badly(run)
+    ]
 
 
 def _ended_badly(run: Run) -> bool:
     code = run.process.returncode
-    # asyncio logs tracebacks of cut connections, too; an uncaught exception ends a run with 1.
-    return code not in _ENDS or (code == _RUN_FAILED and "Traceback" in run.said)
+    # asyncio also logs tracebacks of cut connections; an uncaught exception ends a run with 1.
+    return code not in _ENDS or (code == _RUN_FAILED and "Traceback" in run.printed)

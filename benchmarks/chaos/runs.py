@@ -22,7 +22,7 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One driver process; what it prints is in `log`."""
+    """One driver process; its output is in `log`."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -45,32 +45,32 @@ class Run:
 
     @property
     def pid(self) -> int:
-        """Of the driver."""
+        """Pid of the driver."""
         return self.process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the driver has not ended."""
+        """True while the driver runs."""
         return self.process.poll() is None
 
     @property
-    def said(self) -> str:
-        """What it printed so far."""
+    def printed(self) -> str:
+        """The output so far."""
         return self.log.read_text(errors="replace")
 
     def send(self, number: signal.Signals) -> None:
-        """Send the driver a signal, if it is still there."""
+        """Send the driver a signal if it still runs."""
         self.process.send_signal(number)
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for its end for so long."""
+        """Wait up to `seconds` for the driver to end; return True if it has."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(seconds)
         return not self.alive
 
 
 def descendants(pids: Iterable[int]) -> set[psutil.Process]:
-    """All processes that these processes have started, directly or not."""
+    """Return all processes that these processes have started, directly or not."""
     found: set[psutil.Process] = set()
     for pid in pids:
         with suppress(psutil.Error):
@@ -79,13 +79,13 @@ def descendants(pids: Iterable[int]) -> set[psutil.Process]:
 
 
 def actors_among(processes: Iterable[psutil.Process], *, busy: bool = True) -> list[psutil.Process]:
-    """Those that hold an actor, or one that works on a row now, in the order of their pids."""
+    """Return the processes that hold an actor, or if `busy` a working one, sorted by pid."""
     start = _WORKING if busy else _ACTOR
     return sorted((p for p in processes if _title(p).startswith(start)), key=lambda p: p.pid)
 
 
 def owner_of(client_port: int, processes: Iterable[psutil.Process]) -> psutil.Process | None:
-    """Which of these processes holds the client's end of a connection."""
+    """Return the process that holds the client's end of a connection."""
     for process in processes:
         with suppress(psutil.Error):
             for connection in process.net_connections(kind="tcp4"):
@@ -95,7 +95,7 @@ def owner_of(client_port: int, processes: Iterable[psutil.Process]) -> psutil.Pr
 
 
 def end(processes: Iterable[psutil.Process], within_s: float = 10) -> None:
-    """Kill those that are left; psutil makes sure that none is a stranger with the same pid."""
+    """Kill the processes that still run; psutil never kills another process with a reused pid."""
     left = list(processes)
     for process in left:
         with suppress(psutil.Error):
@@ -104,7 +104,7 @@ def end(processes: Iterable[psutil.Process], within_s: float = 10) -> None:
 
 
 def wait_until_gone(processes: Iterable[psutil.Process], within_s: float) -> list[psutil.Process]:
-    """Wait for the end of these processes; those that are left after so long."""
+    """Wait up to `within_s` for these processes to end; return those still running."""
     give_up_at = time.monotonic() + within_s
     left = list(processes)
     while left and time.monotonic() < give_up_at:

@@ -1,1 +1,1 @@
-"""What the engine takes: seconds, TFLOP/s, memory and distance from exact of each way to draw."""
+"""Benchmark of the engine: seconds, TFLOP/s, memory and distance from exact, for each way."""

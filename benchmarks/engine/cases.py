@@ -1,4 +1,4 @@
-"""What is drawn, and in which ways."""
+"""Images to generate, and the ways to generate them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ WAYS: tuple[WayName, ...] = get_args(WayName)
 
 @dataclass(frozen=True)
 class Case:
-    """One picture's shape.
+    """The shape of one image.
 
     Attributes:
-        width: of the output, in pixels.
-        height: likewise.
-        content: long side of the content image, in pixels; 0: there is none.
-        batch: images drawn together.
+        width: output width, in pixels.
+        height: output height, in pixels.
+        content: long side of the content image, in pixels; 0 without one.
+        batch: number of images generated together.
     """
 
     width: int
@@ -47,7 +47,7 @@ class Case:
         return f"{self.width}x{self.height}, {references}{together}"
 
     def request(self, steps: int, number: int = 0) -> StylizeRequest:
-        """A request of this shape; each number has another prompt and other references."""
+        """Return a request of this shape; each number has another prompt and other references."""
         return StylizeRequest(
             prompt=f"picture number {number}, of a harbour in the evening",
             content_image=_noise(self.content or 64, number) if self.content else None,
@@ -71,5 +71,5 @@ TINY = (Case(64, 64, 64), Case(64, 64, 0), Case(32, 32, 32), Case(32, 32, 32, ba
 
 
 def _noise(side: int, seed: int) -> Image.Image:
-    dice = np.random.default_rng(seed)
-    return Image.fromarray(dice.integers(0, 256, (side, side, 3), dtype=np.uint8))
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))

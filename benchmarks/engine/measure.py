@@ -1,4 +1,4 @@
-"""Seconds, memory and distance of one way to draw."""
+"""Seconds, memory and distance of one way to generate images."""
 
 from __future__ import annotations
 
@@ -25,89 +25,89 @@ from uso_core.request import StylizeRequest
 
 
 class Way(Protocol):
-    """How an image is drawn; a `USOPipeline` is one."""
+    """A way to generate images; a `USOPipeline` is one."""
 
     def prepare(self, request: StylizeRequest, /) -> PreparedRequest:
-        """Its images, made ready for the encoders."""
+        """Prepare the images of a request for the encoders."""
 
     def condition(self, request: PreparedRequest, /) -> Any:  # noqa: ANN401 - each has its own
-        """What is computed once for an image."""
+        """Compute everything that is computed once per image."""
 
     def denoise(self, conditioning: Any, seed: int, /) -> Latents:  # noqa: ANN401
-        """The steps."""
+        """Run the steps."""
 
     def decode(self, latents: Latents, /) -> Image.Image:
-        """The picture."""
+        """Return the image."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One way, one case.
+    """The measurements of one way and one case.
 
     Attributes:
-        image_s: seconds per image: conditioned, denoised and decoded.
-        denoise_s: of it, the steps.
-        tflops: 10¹² floating-point operations of whole steps, per second; a cache leaves some out.
-        peak_gib: most memory of the device, the models included; None: on a CPU.
-        pictures: what was drawn.
+        image_s: seconds per image for conditioning, denoising and decoding.
+        denoise_s: the part of it that the steps take.
+        tflops: 10¹² floating-point operations of full steps per second; a cache skips some.
+        peak_gib: peak memory of the device, models included; None on a CPU.
+        generated: the generated images.
     """
 
     image_s: float
     denoise_s: float
     tflops: float
     peak_gib: float | None
-    pictures: tuple[Image.Image, ...]
+    generated: tuple[Image.Image, ...]
 
 
 class Device:
-    """The device that is measured."""
+    """The device to measure."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
 
     @property
     def name(self) -> str:
-        """The GPU's, or `CPU`."""
+        """Name of the GPU, or `CPU`."""
         return torch.cuda.get_device_name(self.device) if self.is_gpu else "CPU"
 
     @property
     def is_gpu(self) -> bool:
-        """Whether it is one."""
+        """True if the device is a GPU."""
         return self.device.type == "cuda"
 
     @property
     def dtype(self) -> torch.dtype:
-        """What is drawn in on it."""
+        """The dtype to generate in on this device."""
         return torch.bfloat16 if self.is_gpu else torch.float32
 
     def now(self) -> float:
-        """Seconds, when all that was given to the device is done."""
+        """Return the time in seconds, once all work submitted to the device is done."""
         if self.is_gpu:
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
 
     def empty(self) -> None:
-        """Give memory back that nothing uses, and forget what was compiled, which holds models."""
+        """Free unused memory, and drop compiled code, which keeps models alive."""
         torch.compiler.reset()
         gc.collect()
         if self.is_gpu:
             torch.cuda.empty_cache()
 
     def forget_peak(self) -> None:
-        """Measure the most memory anew."""
+        """Restart the measurement of peak memory."""
         if self.is_gpu:
             torch.cuda.reset_peak_memory_stats(self.device)
 
     @property
     def peak_gib(self) -> float | None:
-        """The most memory since then; None: on a CPU."""
+        """Peak memory since the restart; None on a CPU."""
         if not self.is_gpu:
             return None
         return torch.cuda.max_memory_allocated(self.device) / 2**30
 
 
 def matmul_tflops(device: Device, dtype: torch.dtype, size: int, *, seconds: float = 1) -> float:
-    """The rate at which two square matrices are multiplied: the ceiling of everything here."""
+    """Return the rate of multiplying two square matrices: the ceiling of all rates here."""
     left, right = (torch.randn(size, size, device=device.device, dtype=dtype) for _ in range(2))
     left @ right
     began, rounds = device.now(), 0
@@ -126,14 +126,14 @@ def measure(
     *,
     images: int = 3,
 ) -> Measured:
-    """Draw one image of each request, together where there are several; first once for nothing.
+    """Generate one image per request, as a batch if there are several; the first round warms up.
 
     Args:
-        way: how.
-        requests: of one form.
-        device: that `way` draws on.
-        model: what is drawn with.
-        images: times, of which the median counts.
+        way: the way to generate.
+        requests: must share a batch key.
+        device: the device of `way`.
+        model: dimensions of the model.
+        images: number of rounds; the median is reported.
     """
     prepared = [way.prepare(request) for request in requests]
     device.forget_peak()
@@ -144,7 +144,7 @@ def measure(
         conditioned = device.now()
         latents = _denoised(way, inputs)
         denoised = device.now()
-        pictures = tuple(way.decode(each) for each in latents)
+        generated = tuple(way.decode(each) for each in latents)
         times.append((device.now() - start, denoised - conditioned))
     image_s, denoise_s = (sorted(column)[images // 2] for column in zip(*times[1:], strict=True))
     batch_key, count = prepared[0].batch_key, len(prepared)
@@ -157,12 +157,12 @@ def measure(
         / denoise_s
         / 1e12,
         peak_gib=device.peak_gib,
-        pictures=pictures,
+        generated=generated,
     )
 
 
 def tokens(batch_key: BatchKey, model: Dimensions) -> int:
-    """The length of the transformer's sequence."""
+    """Return the length of the transformer's sequence."""
     sizes = [batch_key.size] if batch_key.content is None else [batch_key.size, batch_key.content]
     pixels = sum(size.width * size.height for size in sizes)
     return model.text_tokens + batch_key.styles * model.style_tokens + pixels // GRID**2
@@ -175,18 +175,18 @@ def _denoised(way: Way, inputs: Sequence[Any]) -> list[Latents]:
 
 
 def distance(ours: Sequence[Image.Image], exact: Sequence[Image.Image]) -> tuple[float, int]:
-    """PSNR in dB (inf: equal), and the largest difference in levels of 255."""
-    off = [
+    """Return the PSNR in dB (inf if equal) and the largest difference, in levels of 255."""
+    difference = [
         np.asarray(a, np.float64) - np.asarray(b, np.float64)
         for a, b in zip(ours, exact, strict=True)
     ]
-    squares = float(np.mean(np.square(off)))
+    squares = float(np.mean(np.square(difference)))
     psnr = 10 * math.log10(255**2 / squares) if squares else math.inf
-    return psnr, int(np.abs(off).max())
+    return psnr, int(np.abs(difference).max())
 
 
 def largest_costs(way: Way, request: StylizeRequest, device: Device) -> list[tuple[str, float]]:
-    """The five operators or kernels that take most of one step, with their share of all."""
+    """Return the five most expensive operators or kernels of one step, with their shares."""
     inputs = way.condition(way.prepare(replace(request, num_steps=1)))
     way.denoise(inputs, 0)
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.is_gpu else [])]
@@ -197,12 +197,12 @@ def largest_costs(way: Way, request: StylizeRequest, device: Device) -> list[tup
 
 
 def shares(events: Iterable[FunctionEventAvg], *, on_gpu: bool) -> list[tuple[str, float]]:
-    """Names and shares of the time of all, the largest first.
+    """Return names and their shares of the total time, the largest first.
 
     Args:
-        events: a profile. A GPU's time is in it twice, for a kernel and for the operator that
-            called it; kernels alone count.
-        on_gpu: whether the GPU's time counts, else the CPU's.
+        events: a profile. It lists a GPU's time twice, for a kernel and for the operator that
+            called it; only kernels are used.
+        on_gpu: True to use the GPU's time, False to use the CPU's.
     """
     if on_gpu:
         times = [

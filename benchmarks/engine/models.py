@@ -1,7 +1,7 @@
-"""Models of FLUX.1-dev's dimensions, or of the tiny model's, with random weights.
+"""Models with FLUX.1-dev's dimensions, or the tiny model's, and random weights.
 
-They are made on the device itself, so that no file is read. Arithmetic and memory are those of the
-real weights; the pictures mean nothing. The same seed gives the same weights on the same device.
+They are created on the device itself, so no file is read. Arithmetic and memory match the real
+weights; the generated images mean nothing. The same seed gives the same weights on the same device.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _CLIP_L: dict[str, Any] = {
     "intermediate_size": 3072,
     "num_hidden_layers": 12,
     "num_attention_heads": 12,
-    "bos_token_id": 702,  # those of the tiny model's tokenizer, which is used
+    "bos_token_id": 702,  # ids of the tiny model's tokenizer, which is used here
     "eos_token_id": 703,
 }
 _SIGLIP_SO400M: dict[str, Any] = {
@@ -60,7 +60,7 @@ _SIGLIP_SO400M: dict[str, Any] = {
     "num_attention_heads": 16,
     "image_size": 384,
     "patch_size": 14,
-    "vision_use_head": False,  # as loading leaves it
+    "vision_use_head": False,  # as in loading
 }
 _PROCESSOR: dict[str, Any] = {
     "size": {"height": 384, "width": 384},
@@ -72,12 +72,12 @@ _PROCESSOR: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class RandomModel:
-    """A model whose transformer is as it is before the LoRA is merged.
+    """A model whose LoRA has not been merged yet.
 
     Attributes:
-        others: everything but the transformer, whose place a tiny one holds.
+        others: everything but the transformer; in its place is a tiny one.
         transformer: with its embedders, without the LoRA.
-        lora: to be merged, or to be kept apart.
+        lora: the LoRA, to be merged or kept separate.
     """
 
     others: Components
@@ -86,12 +86,12 @@ class RandomModel:
 
 
 def random_model(*, full: bool, device: torch.device, dtype: torch.dtype) -> RandomModel:
-    """Make a model.
+    """Create a model.
 
     Args:
-        full: FLUX.1-dev's dimensions, 35 GB in bfloat16; else the tiny model's.
-        device: to make it on.
-        dtype: of the transformer and the text encoders.
+        full: True for FLUX.1-dev's dimensions, 35 GB in bfloat16; False for the tiny model's.
+        device: device to create it on.
+        dtype: dtype of the transformer and the text encoders.
     """
     flux = {**FLUX_DEV["flux_params"], "guidance_embed": True} if full else TINY_FLUX
     tiny = USOPipeline.tiny().components
@@ -111,13 +111,13 @@ def merge_lora(model: RandomModel) -> None:
 
 
 def _full_encoders(tiny: Components, device: torch.device, dtype: torch.dtype) -> Components:
-    """All that surrounds FLUX.1-dev's transformer; tokenizers and ranges are the tiny model's."""
+    """Return FLUX.1-dev's other models; tokenizers and limits are the tiny model's."""
     with _made_on(device, dtype):
         t5 = T5EncoderModel(T5Config(**_T5_XXL)).eval()
         clip = CLIPTextModel(CLIPTextConfig(**_CLIP_L)).eval()
     with _made_on(device, torch.float32):
         siglip = SiglipVisionModel(SiglipVisionConfig(**_SIGLIP_SO400M)).eval()
-        siglip.set_attn_implementation("eager")  # as loading leaves it
+        siglip.set_attn_implementation("eager")  # as in loading
         vae = AutoencoderKL(**vae_arguments(FLUX_DEV["ae_params"])).eval()
         projector: StyleProjector = StyleProjector().eval()
     return replace(
@@ -134,7 +134,7 @@ def _full_encoders(tiny: Components, device: torch.device, dtype: torch.dtype) -
 
 @contextmanager
 def _made_on(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """Modules that are made within are made there, from the same seed."""
+    """Create the modules inside on this device, in this dtype, from the same seed."""
     before = torch.get_default_dtype()
     torch.manual_seed(_SEED)
     torch.set_default_dtype(dtype)

@@ -1,7 +1,7 @@
 """The original's way of working, as a baseline: nothing is merged, hoisted or compiled.
 
-The LoRA's two matrices stand beside each layer, and every step embeds the text, encodes the styles
-with SigLIP, projects them, and computes the positions again. Written anew from a description of
+The LoRA's two matrices are applied beside each layer, and every step embeds the text, encodes the
+styles with SigLIP, projects them, and computes the positions again. Written from a description of
 the original, on diffusers' transformer.
 """
 
@@ -33,14 +33,15 @@ _T5_TOKENS = 512
 
 @dataclass(frozen=True, eq=False)
 class OriginalInputs:
-    """What the original computes once for an image.
+    """The values that the original computes once per image.
 
     Attributes:
         text: [1, 512, 4096]: T5's states.
-        pooled: [1, 768]: CLIP's.
+        pooled: [1, 768]: CLIP's pooled output.
         content: [1, m, 64].
         styles: SigLIP's inputs, [1, 3, S, S] each.
-        ids: [n + m, 3], where latents and content stand.
+        ids: [n + m, 3], positions of the latents and the content.
+        request: the prepared request.
     """
 
     text: torch.Tensor
@@ -52,11 +53,11 @@ class OriginalInputs:
 
 
 class OriginalWay:
-    """Draws as the original does; has the methods of a `USOPipeline` that are measured."""
+    """Generates as the original does; has the methods of a `USOPipeline` that are measured."""
 
     def __init__(self, model: RandomModel) -> None:
-        """Take `model` over; its transformer is changed."""
-        # Their device and dtype are those of the embedder, which is else the tiny model's.
+        """Take over `model`; its transformer is changed."""
+        # `Components` takes its device and dtype from this; the tiny model's would be wrong.
         embedder = model.transformer.context_embedder
         self._others = replace(model.others, context_embedder=embedder)
         self._transformer = model.transformer
@@ -66,7 +67,7 @@ class OriginalWay:
         model.transformer.context_embedder = self._context
 
     def prepare(self, request: StylizeRequest) -> PreparedRequest:
-        """As ours does."""
+        """Prepare a request as our pipeline does."""
         return prepare(request, self._others.limits, self._others.image_processor)
 
     @torch.no_grad()
@@ -90,7 +91,7 @@ class OriginalWay:
 
     @torch.no_grad()
     def denoise(self, inputs: OriginalInputs, seed: int) -> Latents:
-        """Euler steps, each of which starts from the styles' pixels."""
+        """Run Euler steps, each of which starts from the styles' pixels."""
         request, dtype, device = inputs.request, self._dtype, self._device
         channels = self._transformer.config.in_channels // 4
         tokens = pack(make_noise(seed, request.size, channels, dtype=dtype, device=device))
@@ -113,7 +114,7 @@ class OriginalWay:
 
     @torch.no_grad()
     def decode(self, latents: Latents) -> Image.Image:
-        """Decode with the VAE, as ours does."""
+        """Decode with the VAE, as our pipeline does."""
         return decode(self._others.vae, latents).image()
 
     def _ids(self, tokenizer: PreTrainedTokenizerBase, prompt: str, length: int) -> torch.Tensor:
@@ -125,7 +126,7 @@ class OriginalWay:
 
 
 class _StyledContext(nn.Module):
-    """Text to tokens, with the styles' tokens before them, encoded anew at each call."""
+    """Embeds text and puts the styles' tokens before it, encoded again at each call."""
 
     def __init__(self, embedder: nn.Linear, others: Components) -> None:
         super().__init__()
@@ -137,7 +138,7 @@ class _StyledContext(nn.Module):
 
     @property
     def tokens(self) -> int:
-        """Of all styles."""
+        """Number of tokens of all styles."""
         return len(self.styles) * 3 * int(self._projector.config.style_token_nums)
 
     def forward(self, text: torch.Tensor) -> torch.Tensor:
@@ -163,7 +164,7 @@ class _LoraLinear(nn.Module):
 
 
 def _add_lora_layers(transformer: FluxTransformer2DModel, lora: Lora) -> None:
-    """Queries, keys and values become one layer with one update, as in the original."""
+    """Fuse queries, keys and values into one layer with one update, as in the original."""
     config = transformer.config
     for block in (*transformer.transformer_blocks, *transformer.single_transformer_blocks):
         block.attn.fuse_projections()

@@ -1,4 +1,4 @@
-"""Rows that wait in line for one device, decoded in their turn or beside the next row."""
+"""Rows that queue for one device, decoded in turn or in parallel with the next row."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pipelines.worker.renderer import Renderer
 from uso_core.pipeline import USOPipeline
 from uso_core.request import StylizeRequest
 
-_THREADS = 4  # rows at hand: enough that the device never waits for one
+_THREADS = 4  # rows in progress: enough that the device never waits for one
 
 
 @dataclass(frozen=True, kw_only=True)
 class Queued:
-    """What a queue of rows took.
+    """The measurements of a queue of rows.
 
     Attributes:
-        in_turn: rows per second, each decoded before the next begins.
-        beside: rows per second, each decoded while the next is conditioned and denoised.
-        same_bytes: whether both drew the same.
+        in_turn: rows per second if each is decoded before the next begins.
+        beside: rows per second if each is decoded while the next is conditioned and denoised.
+        same_bytes: True if both gave the same images.
     """
 
     in_turn: float
@@ -33,39 +33,39 @@ class Queued:
 def measure_queue(
     pipeline: USOPipeline, requests: Sequence[StylizeRequest], device: Device
 ) -> Queued:
-    """Draw a queue of requests twice, after its first one for nothing."""
+    """Generate a queue of requests twice, after one request as a warm-up."""
     drawing = device_streams(pipeline.device, beside=True).drawing
-    two_lanes = device_streams(pipeline.device, beside=True) if device.is_gpu else _two_of_a_cpu()
-    in_turn, pictures = _rows_per_s(
+    two_streams = device_streams(pipeline.device, beside=True) if device.is_gpu else _two_of_a_cpu()
+    in_turn, images = _rows_per_s(
         Renderer(pipeline, lanes=DeviceStreams(drawing)), requests, device
     )
-    beside, same = _rows_per_s(Renderer(pipeline, lanes=two_lanes), requests, device)
-    return Queued(in_turn=in_turn, beside=beside, same_bytes=pictures == same)
+    beside, same = _rows_per_s(Renderer(pipeline, lanes=two_streams), requests, device)
+    return Queued(in_turn=in_turn, beside=beside, same_bytes=images == same)
 
 
 def queue_table(results: dict[str, Queued], count: int) -> list[str]:
-    """A row for each way."""
+    """Return the table, with a row for each way."""
     lines = [f"| {count} rows | in turn, rows/s | beside the next, rows/s | same bytes |"]
     lines.append("|---|---|---|---|")
-    for name, got in results.items():
-        same = "yes" if got.same_bytes else "no"
-        lines.append(f"| {name} | {got.in_turn:.3f} | {got.beside:.3f} | {same} |")
+    for name, queued in results.items():
+        same = "yes" if queued.same_bytes else "no"
+        lines.append(f"| {name} | {queued.in_turn:.3f} | {queued.beside:.3f} | {same} |")
     return lines
 
 
 def _rows_per_s(
-    drawer: Renderer, requests: Sequence[StylizeRequest], device: Device
+    renderer: Renderer, requests: Sequence[StylizeRequest], device: Device
 ) -> tuple[float, list[bytes]]:
-    prepared = [drawer.pipeline.prepare(request) for request in requests]
+    prepared = [renderer.pipeline.prepare(request) for request in requests]
     seeds = [request.seeds for request in requests]
-    drawer.draw(prepared[0], seeds[0])
+    renderer.draw(prepared[0], seeds[0])
     began = device.now()
     with ThreadPoolExecutor(_THREADS) as threads:
-        drawings = list(threads.map(drawer.draw, prepared, seeds))
+        results = list(threads.map(renderer.draw, prepared, seeds))
     rate = len(requests) / (device.now() - began)
-    return rate, [drawing.images[0].tobytes() for drawing in drawings]
+    return rate, [result.images[0].tobytes() for result in results]
 
 
 def _two_of_a_cpu() -> DeviceStreams:
-    """No gain there; it shows that this runs."""
+    """Return two streams of a CPU; they gain nothing, but the code path runs."""
     return DeviceStreams(HostStream(), HostStream())

@@ -1,4 +1,4 @@
-"""The ways to draw that are compared, made one after the other from the same random weights."""
+"""The ways to generate that are compared, each created from the same random weights."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _COMPILED = ", compiled"
 
 
 def ways_on(device: torch.device, dtype: torch.dtype) -> list[WayName]:
-    """Those that a device can draw in; compiling for a CPU takes longer than it saves."""
+    """Return the ways that a device supports; on a CPU, compiling takes longer than it saves."""
     if device.type != "cuda":
         return ["original", "exact", "draft"]
     return [name for name in WAYS if name == "original" or _runs(preset_of(name), device, dtype)]
 
 
 def preset_of(name: WayName) -> Preset:
-    """The preset of any way but the original's."""
+    """Return the preset of any way but the original's."""
     return next(p for p in PRESETS.values() if p.name == name.removesuffix(_COMPILED))
 
 
 def make_way(name: WayName, *, full: bool, device: torch.device, dtype: torch.dtype) -> Way:
-    """Make a way; the same weights and kernel of attention for each.
+    """Create a way; all use the same weights and the same attention kernel.
 
     Raises:
         UnsupportedPresetError: the device cannot run it.
@@ -59,7 +59,7 @@ def make_way(name: WayName, *, full: bool, device: torch.device, dtype: torch.dt
 
 
 def assembled(model: RandomModel) -> Components:
-    """All models of a pipeline; the LoRA is in there if it was merged before."""
+    """Return all models of a pipeline; the LoRA takes effect if it has been merged."""
     context_embedder, pos_embed, time_text_embed = hoist_embedders(model.transformer)
     return replace(
         model.others,
@@ -74,16 +74,16 @@ def _runs(preset: Preset, device: torch.device, dtype: torch.dtype) -> bool:
     try:
         check_preset(preset, device, dtype)
     except UnsupportedPresetError as error:
-        print(f"left out: {error}", file=sys.stderr)
+        print(f"skipped: {error}", file=sys.stderr)
         return False
     return True
 
 
 def _move_to_start(components: Components, preset: Preset, device: torch.device) -> None:
-    """Put the models where loading would have put them."""
-    home = loading_device(preset, device, of_encoders=True)
+    """Move the models to where loading would have put them."""
+    encoder_device = loading_device(preset, device, of_encoders=True)
     components.transformer.to(loading_device(preset, device, of_encoders=False))
-    components.text_encoder.to(home)
-    components.text_encoder_2.to(home)
-    components.image_encoder.to(home)
-    components.vae.to(home)
+    components.text_encoder.to(encoder_device)
+    components.text_encoder_2.to(encoder_device)
+    components.image_encoder.to(encoder_device)
+    components.vae.to(encoder_device)

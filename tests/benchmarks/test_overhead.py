@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.driver_cpu import Sample, steady
 from benchmarks.overhead import actor_costs, driver_costs
-from benchmarks.scale import Run, what_follows
+from benchmarks.scale import Run, conclusion
 
 
 def test_every_stage_of_the_driver_and_of_an_actor_has_its_cost(tmp_path: Path) -> None:
@@ -29,6 +29,6 @@ def test_start_and_end_of_a_run_are_left_out() -> None:
 def test_what_one_driver_feeds_follows_from_two_paces() -> None:
     slow = Run(actors=16, work_s=1, rows_per_s=10, goodput=1, driver=0.05, ray=0.01)
     fast = Run(actors=32, work_s=0.2, rows_per_s=110, goodput=1, driver=0.15, ray=0.02)
-    said = what_follows(slow, fast)
+    said = conclusion(slow, fast)
     assert "1000 µs of the driver's CPU and 100 µs" in said
     assert "feeds 2,400 GPUs" in said

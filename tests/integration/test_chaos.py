@@ -100,7 +100,7 @@ def test_faults_come_evenly_and_in_an_order_of_the_seed() -> None:
     times = Counter(drawn[DECK:])
     assert set(times) == set(FAULTS)
     assert times["actor paused"] == times["actor hangs"] == 2
-    assert times["actor killed while it draws"] == times["Ray node killed"] == 4
+    assert times["actor killed while it generates"] == times["Ray node killed"] == 4
 
 
 def test_a_fault_that_needs_a_cluster_waits_for_one() -> None:
@@ -133,10 +133,10 @@ def test_enough_kills_or_faults_end_the_disturbance(done: dict[str, int], over: 
 
 
 def test_what_a_round_lost_counts_for_all_that_was_done_in_it() -> None:
-    spoiled, fine = Counter({"answer cut": 3}), Counter({"answer lost": 4})
+    cut, fine = Counter({"answer cut": 3}), Counter({"answer lost": 4})
     results = [
-        RoundResult(Counter({"driver killed": 2}), runs=3, lost=1, spoiled=spoiled),
-        RoundResult(Counter({"actor hangs": 1}), runs=1, spoiled=fine),
+        RoundResult(Counter({"driver killed": 2}), runs=3, lost=1, faulty=cut),
+        RoundResult(Counter({"actor hangs": 1}), runs=1, faulty=fine),
     ]
     lines = table(results).splitlines()
     assert "| driver killed | 2 | 1 | 0 | 0 | 0.0 |" in lines
