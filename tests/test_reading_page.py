@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.packing.pack import pack
 from pipelines.storage.storage import Storage
-from tests.pipelines.packing.outputs import LAYOUTS, drawn, request
+from tests.pipelines.packing.outputs import LAYOUTS, generated, request
 from tests.pipelines.tools.report.outputs import commit, failed
 
 PAGE = (Path(__file__).parent.parent / "docs" / "reading.md").read_text(encoding="utf-8")
@@ -42,7 +42,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What each snippet printed, or found."""
     folder = tmp_path_factory.mktemp("reading")
     output = Storage.at(str(folder / "out"))
-    rows = [drawn(output, f"row-{n}", seed=n) for n in range(4)]
+    rows = [generated(output, f"row-{n}", seed=n) for n in range(4)]
     commit(output, *rows, failed("bad"), failed("worse", "image_corrupt"))
     for layout in LAYOUTS:
         pack(request(output, Storage.at(str(folder / "out" / layout)), layout, shard_images=2))

@@ -1,1 +1,1 @@
-"""An output's images and records as one dataset in shards, that others' loaders open."""
+"""Packs the images and records of an output into a dataset in shards for common data loaders."""

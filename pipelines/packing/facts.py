@@ -1,4 +1,4 @@
-"""What a dataset card says of the records, counted in one pass."""
+"""Facts about completed rows for the dataset card, counted in one pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS = ("outputs", "model", "preset", "width", "height", "num_steps", "guidan
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The least and the greatest of some numbers."""
+    """The range of some numbers, both ends included."""
 
     low: float
     high: float
@@ -26,14 +26,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnFacts:
-    """Of completed rows.
+class CompletedFacts:
+    """Models, sizes and parameters of completed rows.
 
     Attributes:
-        models: rows by the model's name and the preset.
-        sizes: rows by width and height, in pixels.
-        spans: of `num_steps` and `guidance`.
-        extensions: of the image files.
+        models: number of rows by model name and preset.
+        sizes: number of rows by width and height in pixels.
+        spans: ranges of `num_steps` and `guidance`.
+        extensions: extensions of the image files, sorted, without dots.
     """
 
     models: Mapping[tuple[str, str], int]
@@ -44,7 +44,7 @@ class DrawnFacts:
 
 @dataclass(slots=True)
 class FactsTally:
-    """Collects `DrawnFacts`."""
+    """Collects `CompletedFacts`."""
 
     _models: Counter[tuple[str, str]] = field(default_factory=Counter)
     _sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -52,7 +52,7 @@ class FactsTally:
     _extensions: set[str] = field(default_factory=set)
 
     def add(self, records: pa.RecordBatch) -> None:
-        """Take in completed rows with `COLUMNS`."""
+        """Add completed rows with `COLUMNS`."""
         if not records.num_rows:
             return
         self._models.update(_pairs(records, "model", "preset"))
@@ -68,9 +68,9 @@ class FactsTally:
             low, high = min(known.low, found["min"]), max(known.high, found["max"])
             self._spans[name] = Span(low, high)
 
-    def facts(self) -> DrawnFacts:
-        """All that was counted, the most frequent first."""
-        return DrawnFacts(
+    def facts(self) -> CompletedFacts:
+        """Return the facts; counts have the most frequent first."""
+        return CompletedFacts(
             dict(self._models.most_common()),
             dict(self._sizes.most_common()),
             dict(self._spans),

@@ -1,4 +1,4 @@
-"""A sample's fields as JSON, and what `datasets` has to know of it."""
+"""The fields of a sample as JSON, and their types for `datasets`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _ENTRY = ("key", "value")
 
 
 def json_line(fields: dict[str, Any]) -> bytes:
-    """One JSON object in UTF-8.
+    """Return the fields as one JSON object in UTF-8.
 
-    Moments are ISO 8601, durations seconds, bytes base64, numbers that JSON lacks null, maps lists
-    of objects with `key` and `value`.
+    Dates and times become ISO 8601, durations seconds, bytes base64, and maps lists of objects with
+    `key` and `value`. NaN and infinities become null.
     """
     plain = {name: _plain(value) for name, value in fields.items()}
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def json_features(schema: pa.Schema) -> list[dict[str, Any]]:
-    """The fields of `json_line` in the words of a dataset card's `features`."""
+    """Return the types of `json_line`'s fields, as `features` of a dataset card lists them."""
     return [{"name": field.name, **_feature(field.type)} for field in schema]
 
 
@@ -38,7 +38,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 (any cell)
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
-    if isinstance(value, tuple):  # of a map
+    if isinstance(value, tuple):  # an entry of a map
         return {name: _plain(inner) for name, inner in zip(_ENTRY, value, strict=True)}
     return _text(value)
 

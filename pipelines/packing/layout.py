@@ -1,4 +1,4 @@
-"""The interface between packing and one layout of shards."""
+"""The interface of a shard layout."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ program wrote the file. Raises StorageError if the file cannot be read."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How shards of one layout are written, recognized and described in the dataset card.
+    """One layout of shards: how to write, recognize and document them.
 
     Attributes:
-        extension: of the shards, without a dot.
+        extension: extension of the shards, without a dot.
         write: writes a shard.
         read_digest: recognizes a shard.
-        columns_title: the heading above the table of columns.
-        columns: the columns of a shard, from those of the samples.
-        features: the types that `datasets` cannot infer from the shards, from the columns of the
-            samples and the extensions of the images; an empty list if it infers all of them.
-        loader: code that loads the shards without `datasets`, from the glob that matches them and
-            their number; empty if there is none to show.
+        columns_title: heading of the table of columns in the dataset card.
+        columns: returns the columns of a shard for the columns of the samples.
+        features: returns the column types that the dataset card must state because `datasets` does
+            not find them in the shards, for the columns of the samples and the extensions of the
+            images; an empty list if it finds them all.
+        loader: returns example code that loads the shards without `datasets`, for their glob and
+            their number; an empty string if there is no example.
     """
 
     extension: str

@@ -1,10 +1,11 @@
-"""An output's completed rows as one dataset in shards, brought up to date with the records.
+"""Packs the completed rows of an output into shards, and updates shards that were packed before.
 
-The records are the truth: which row is in which shard follows from them alone, and each shard says
-itself what it holds. So whatever is cut off at any point, packing again writes what is missing or
-out of date, and leaves the rest. Each shard is one atomic write, in the place of the one before; a
-row is never in two shards of the same number of shards. Where that number changes, the new shards
-are written beside the old ones, the index and the card change over, and then the old ones go.
+The records alone decide which row is in which shard, and each shard stores a digest of its
+contents. So packing can be interrupted at any point: packing again writes the shards that are
+missing or out of date and leaves the others. Each shard is written atomically and replaces its
+predecessor, so a row is never in two shards of one dataset. If the number of shards changes, the
+new shards are written beside the old ones, then the index and the card switch to them, and then the
+old shards are deleted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pipelines.formats import LayoutName
 from pipelines.in_order import in_order
 from pipelines.ledger.records import Records, completed
 from pipelines.packing.card import Card, write_card
-from pipelines.packing.facts import COLUMNS, DrawnFacts, FactsTally
+from pipelines.packing.facts import COLUMNS, CompletedFacts, FactsTally
 from pipelines.packing.plan import Planner, ShardPlan
 from pipelines.packing.samples import sample_schema
 from pipelines.packing.shard import (
@@ -39,20 +40,20 @@ INDEX_PATH = "index.json"
 _READERS = 16
 
 WriteShards = Callable[[Iterator[ShardTask]], Iterator[str]]
-"""Does `write_shard` for each task, and gives the paths as they are written."""
+"""Runs `write_shard` for each task, and yields the paths as they are written."""
 Progress = Callable[[int, int], None]
-"""Is told how many shards are written, and how many there are to write."""
+"""Called with the number of shards written so far and the number to write."""
 
 
 @dataclass(frozen=True, slots=True)
 class PackRequest:
-    """What is to be packed.
+    """The input, the destination and the form of a dataset.
 
     Attributes:
-        output: of a run.
-        dest: the dataset's folder; nothing in it but its shards, index and card is touched.
-        layout: of the shards.
-        shard_images: images per shard, about.
+        output: output folder of a run.
+        dest: folder of the dataset; only its shards, index and card are touched.
+        layout: layout of the shards.
+        shard_images: target number of images per shard; shards may hold down to half as many.
     """
 
     output: Storage
@@ -63,15 +64,15 @@ class PackRequest:
 
 @dataclass(frozen=True, slots=True)
 class PackFacts:
-    """What the dataset is now.
+    """The dataset after packing.
 
     Attributes:
-        uri: of its folder.
-        rows: in it.
-        images: in it.
-        shards: of it.
-        written: shards that were missing or out of date.
-        has_card: False where a README.md of somebody else's was left as it is.
+        uri: URI of its folder.
+        rows: number of rows.
+        images: number of images.
+        shards: number of shards.
+        written: number of shards that were missing or out of date.
+        has_card: False if a README.md that is not ours was left unchanged.
     """
 
     uri: str
@@ -89,12 +90,12 @@ def pack(
 ) -> PackFacts:
     """Bring the dataset at `dest` up to date with the records; safe to interrupt and to repeat.
 
-    Pixels go through `write_shards` only. Memory here: about 100 bytes a record.
+    Only `write_shards` reads images. This function needs about 100 bytes of memory per record.
 
     Raises:
-        PackError: an image is not as recorded, or a shard at `dest` is none of ours.
+        PackError: an image differs from its record, or another program wrote a shard at `dest`.
         LedgerError: the records cannot be used.
-        StorageError: something cannot be read or written.
+        StorageError: a file cannot be read or written.
     """
     records = Records(request.output)
     plan, facts = _planned(records, request.shard_images)
@@ -119,10 +120,10 @@ def pack(
 
 
 class _Packing:
-    """The dataset that the records of one moment make.
+    """The dataset that follows from the current records.
 
     Attributes:
-        paths: of its shards.
+        paths: paths of its shards.
     """
 
     def __init__(self, request: PackRequest, records: Records, plan: ShardPlan) -> None:
@@ -138,7 +139,7 @@ class _Packing:
         return [number for number, (path, digest) in expected if stored.get(path) != digest]
 
     def write(self, wanted: Sequence[int], write_shards: WriteShards) -> Iterator[str]:
-        """Write these shards; gives the path of each one that is stored."""
+        """Write these shards; yields the path of each stored shard."""
         request = self._request
         with completed_by_shard(self._records, self._plan, wanted) as by_shard:
             yield from write_shards(
@@ -146,8 +147,8 @@ class _Packing:
                 for number, rows in by_shard
             )
 
-    def publish(self, facts: DrawnFacts) -> bool:
-        """Name the shards in the index and the card; returns whether there is a card of ours."""
+    def publish(self, facts: CompletedFacts) -> bool:
+        """Write the index and the card; returns True if the card is ours."""
         plan, request = self._plan, self._request
         shards = [
             {"path": path, "rows": rows, "images": images}
@@ -180,7 +181,7 @@ def _stored_shards(dest: Storage) -> dict[str, str]:
     return digests
 
 
-def _planned(records: Records, shard_images: int) -> tuple[ShardPlan, DrawnFacts]:
+def _planned(records: Records, shard_images: int) -> tuple[ShardPlan, CompletedFacts]:
     planner, tally = Planner(records.schema), FactsTally()
     for batch in records.batches(("id", "status", "created_at", *COLUMNS)):
         rows = completed(batch)

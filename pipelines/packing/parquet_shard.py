@@ -1,4 +1,4 @@
-"""A shard as Parquet with the images inside, which `datasets` opens as `Image`."""
+"""Parquet shards that hold the images in a column that `datasets` decodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DIGEST = b"uso-batch.contents"
 _IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _FEATURES = {"info": {"features": {IMAGE: {"_type": "Image"}}}}
 _GROUP_IMAGES = 100
-_GROUP_BYTES = 64 * 2**20  # of images: what a reader needs in memory at a time
+_GROUP_BYTES = 64 * 2**20  # of images: bounds the memory that a reader needs
 
 
 def write_parquet(
@@ -27,13 +27,13 @@ def write_parquet(
     images: Iterable[bytes],
     digest: str,
 ) -> None:
-    """Write one row per sample, in row groups of up to 100; the same input, the same bytes.
+    """Write one row per sample, in row groups of up to 100; the same input gives the same bytes.
 
     Args:
-        path: of the local file.
-        samples: its columns, beside `image`.
-        files: of each sample.
-        images: of each sample.
+        path: the local file to write.
+        samples: the columns other than `image`.
+        files: name of each sample's image.
+        images: contents of each sample's image.
         digest: identifies the contents; the metadata of the file stores it.
     """
     schema = parquet_schema(samples.schema).with_metadata(
@@ -55,7 +55,7 @@ def write_parquet(
 
 
 def parquet_schema(samples: pa.Schema) -> pa.Schema:
-    """The columns of a shard: `image`, then those of the samples."""
+    """Return the columns of a shard: `image`, then the columns of the samples."""
     return pa.schema([pa.field(IMAGE, _IMAGE_TYPE), *samples])
 
 
@@ -63,7 +63,7 @@ def read_parquet_digest(storage: Storage, path: str, num_bytes: int) -> str | No
     """Return the digest that a shard was written with; None if it is not one of our shards.
 
     Raises:
-        StorageError: it cannot be read.
+        StorageError: the file cannot be read.
     """
     try:
         metadata = pq.read_metadata(storage.open(path, num_bytes)).metadata or {}
@@ -91,6 +91,6 @@ PARQUET = Layout(
     read_digest=read_parquet_digest,
     columns_title="Columns",
     columns=parquet_schema,
-    features=lambda _samples, _extensions: [],  # the shards themselves name them
+    features=lambda _samples, _extensions: [],  # the schema of each shard states them
     loader=lambda _pattern, _count: "",
 )

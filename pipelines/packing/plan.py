@@ -1,9 +1,9 @@
-"""Which row is in which shard: a function of the records alone.
+"""Assigns rows to shards; the records alone decide.
 
-The number of shards is a power of two, and a row's shard is given by the first bits of its id's
-key. So the same records give the same shards whoever packs them; a row that is drawn anew stays in
-its shard, and few new rows touch few shards. Ids are hashed, so that shards are of similar size and
-each is a random sample.
+The number of shards is a power of two, and the first bits of the key of a row's id select its
+shard. So the same records always give the same shards. A row that is generated again stays in its
+shard, and a few new rows change only a few shards. Keys are hashes, so shards have similar sizes
+and each shard is a random sample.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from pipelines.keys.column import Column
 from pipelines.keys.index import UInt64, halves_of, row_keys
 from pipelines.packing.samples import sample_schema
 
-_FORMAT = b"uso-batch shard 1"  # changes with what is written for the same records
+_FORMAT = b"uso-batch shard 1"  # raise the number when the same records are written differently
 
 
 @dataclass(frozen=True, slots=True)
 class ShardPlan:
-    """The shards that the records of one moment make.
+    """The shards that follow from the current records.
 
     Attributes:
-        rows: `[shards]`, rows of each.
-        images: `[shards]`, images of each.
-        digests: `[shards]`, see `digest_of`.
+        rows: `[shards]`, number of rows in each.
+        images: `[shards]`, number of images in each.
+        digests: `[shards]`, digest of each, see `digest_of`.
     """
 
     rows: tuple[int, ...]
@@ -41,13 +41,13 @@ class ShardPlan:
         return len(self.rows)
 
     def shard_of(self, row_ids: pa.Array) -> npt.NDArray[np.int64]:
-        """The number of the shard of each row, `[n]`."""
+        """Return the number of each row's shard, `[n]`."""
         return _shards(_halves(row_ids)[0], len(self))
 
 
 @dataclass(slots=True)
 class Planner:
-    """Sees all completed rows, and plans; 28 bytes a row."""
+    """Collects all completed rows for a plan; needs 28 bytes of memory per row."""
 
     schema: pa.Schema
     _high: Column = field(default_factory=lambda: Column(np.uint64))
@@ -56,7 +56,7 @@ class Planner:
     _images: Column = field(default_factory=lambda: Column(np.int32))
 
     def add(self, records: pa.RecordBatch) -> None:
-        """Take in completed rows: their id, created_at and outputs."""
+        """Add completed rows with their id, created_at and outputs."""
         high, low = _halves(records["id"])
         self._high.extend(high)
         self._low.extend(low)
@@ -64,7 +64,7 @@ class Planner:
         self._images.extend(pc.list_value_length(records["outputs"]).to_numpy())
 
     def plan(self, shard_images: int) -> ShardPlan:
-        """The shards of the rows seen, of about `shard_images` images, or up to half fewer."""
+        """Return shards of about `shard_images` images, down to half as many, for these rows."""
         high, images = self._high.values, self._images.values
         order = np.lexsort((self._low.values, high))
         high, images = high[order], images[order]
@@ -82,9 +82,9 @@ class Planner:
 
 
 def digest_of(records: pa.Table) -> str:
-    """Return the digest of a shard with these completed rows: of their ids, versions and columns.
+    """Return a digest of the ids, the versions and the columns of a shard's completed rows.
 
-    A record that replaces another has another `created_at`, so equal digests mean equal shards.
+    A record that replaces another has a different `created_at`, so equal digests mean equal shards.
     """
     high, low = _halves(records["id"])
     order = np.lexsort((low, high))
@@ -93,7 +93,7 @@ def digest_of(records: pa.Table) -> str:
 
 
 def _number_of_shards(high: UInt64, images: int, shard_images: int) -> int:
-    """A power of two; 0 for no rows. No shard is empty."""
+    """Return a power of two for which no shard is empty; 0 without rows."""
     if not len(high):
         return 0
     count = 1

@@ -1,4 +1,4 @@
-"""Records of completed rows → samples: one per image, with what its record says."""
+"""Converts records of completed rows to samples: one per image, with the fields of its record."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ IMAGE = "image"
 _INDEX = "image_index"
 _NSFW = "has_nsfw_content"
 _TAKEN = {IMAGE, _INDEX, _NSFW}
-# Alike for all completed rows, of use to a run alone, or said by the image itself.
+# The same for all completed rows, for a later run only, or replaced by the image.
 _LEFT_OUT = {"status", "error", "source_digest", "outputs"}
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """The image of a sample, as it lies in the output.
+    """The image file of a sample in the output.
 
     Attributes:
-        row_id: whose it is.
-        path: relative to the output.
-        sha256: of the file, in hex.
-        key: the sample's name: unique, plain, and without a dot.
-        extension: of the file, without its dot.
+        row_id: id of its row.
+        path: path relative to the output.
+        sha256: SHA-256 of the file, in hex.
+        key: name of the sample: unique, plain and without dots.
+        extension: extension of the file, without a dot.
     """
 
     row_id: str
@@ -43,17 +43,16 @@ class ImageFile:
 
     @property
     def name(self) -> str:
-        """The file's name in a shard."""
+        """The name of the file in a shard."""
         return f"{self.key}.{self.extension}"
 
 
 def sample_schema(records: pa.Schema) -> pa.Schema:
-    """What a sample has beside its image.
+    """Return the columns of a sample, without its image.
 
-    The columns of the record without `status`, `error`, `source_digest` and `outputs`; `sha256` and
-    `has_nsfw_content` are those of the one image, `image_index` is its place in the row, and `seed`
-    is the one that it was drawn with. A user's own column that has the name of one of ours gets an
-    underscore at its end.
+    These are the columns of the record except `status`, `error`, `source_digest` and `outputs`.
+    `sha256`, `seed` and `has_nsfw_content` belong to the one image, and `image_index` is its number
+    within the row. A user's column gets a trailing underscore if its name is one of ours.
     """
     fields = [records.field("id"), pa.field(_INDEX, pa.int32())]
     own: list[pa.Field] = []
@@ -70,13 +69,13 @@ def sample_schema(records: pa.Schema) -> pa.Schema:
 
 
 def samples_of(records: pa.Table) -> tuple[pa.Table, list[ImageFile]]:
-    """The samples of completed rows, in the rows' order.
+    """Return the samples of completed rows, in the order of the rows.
 
     Returns:
-        A table of `sample_schema`, and the image of each of its rows.
+        A table with `sample_schema`, and the image file of each of its rows.
 
     Raises:
-        PackError: a record names what is not an image of an output.
+        PackError: a record lists a URI that is not an image of an output.
     """
     row = _joined(pc.list_parent_indices(records["outputs"]))
     index = _places(row.to_numpy())
@@ -110,7 +109,7 @@ def _free_name(name: str, names: list[str]) -> str:
 
 
 def _places(parents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Of each image within its row, from 0; `parents` is sorted."""
+    """Return the number of each image within its row, from 0; `parents` is sorted."""
     return np.arange(len(parents)) - np.searchsorted(parents, parents)
 
 
@@ -121,6 +120,6 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
 def _image_file(row_id: str, uri: str, sha256: str) -> ImageFile:
     path = path_in_output(uri)
     if path is None:
-        raise PackError(f"row {row_id!r}: {uri} is not the name of an image of an output")
+        raise PackError(f"row {row_id!r}: {uri} is not the URI of an image in an output")
     extension = PurePosixPath(path).suffix.removeprefix(".")
     return ImageFile(row_id, path, sha256, sample_key(path), extension)

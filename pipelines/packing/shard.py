@@ -1,4 +1,4 @@
-"""Writes one shard: reads its images from the output, checks them, and stores them as one file."""
+"""Writes a shard: reads its images from the output, checks them, and stores them in one file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipelines.storage.new_file import new_file
 from pipelines.storage.storage import Storage
 
 LAYOUTS: Mapping[LayoutName, Layout] = {"webdataset": WEBDATASET, "parquet": PARQUET}
-"""All layouts; each has an extension of its own."""
+"""All layouts; each has its own extension."""
 
 FOLDER = "data"
 _BY_EXTENSION = {layout.extension: layout for layout in LAYOUTS.values()}
@@ -31,14 +31,14 @@ _READERS = 8
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """All that is needed to write one shard; picklable. A pickle of it holds secrets.
+    """The input of `write_shard`; picklable. A pickle contains the secrets of both storages.
 
     Attributes:
-        layout: of the shard.
-        path: of the shard, in `dest`.
-        output: where the images are.
-        dest: where the shard goes.
-        records: of its rows, all completed.
+        layout: layout of the shard.
+        path: path of the shard in `dest`.
+        output: output of the run, with the images.
+        dest: folder of the dataset.
+        records: records of the shard's rows, all completed.
     """
 
     layout: LayoutName
@@ -49,17 +49,17 @@ class ShardTask:
 
 
 def shard_path(layout: LayoutName, number: int, count: int) -> str:
-    """The path of a shard in the dataset's folder."""
+    """Return the path of a shard in the dataset's folder."""
     return f"{FOLDER}/train-{number:05d}-of-{count:05d}.{LAYOUTS[layout].extension}"
 
 
 def shard_pattern(layout: LayoutName, count: int) -> str:
-    """A glob for all shards of a dataset that has so many."""
+    """Return a glob that matches the `count` shards of a dataset."""
     return f"{FOLDER}/train-*-of-{count:05d}.{LAYOUTS[layout].extension}"
 
 
 def is_shard(path: str) -> bool:
-    """Whether a path is one that `shard_path` gives."""
+    """Return True if `shard_path` can return this path."""
     return _NAME.fullmatch(path) is not None
 
 
@@ -67,19 +67,19 @@ def read_digest(dest: Storage, path: str, num_bytes: int) -> str | None:
     """Return the digest that a stored shard was written with; None if it is not one of our shards.
 
     Raises:
-        StorageError: it cannot be read.
+        StorageError: the file cannot be read.
     """
     layout = _BY_EXTENSION[path.rpartition(".")[2]]
     return layout.read_digest(dest, path, num_bytes)
 
 
 def write_shard(task: ShardTask) -> str:
-    """Store one shard whole, and return its path; doing it again gives the same bytes.
+    """Store one shard atomically, and return its path; the same task always gives the same bytes.
 
-    Needs room for the shard on the local disk, and memory for a row group.
+    Needs disk space for the shard, and memory for a row group.
 
     Raises:
-        PackError: an image is not there, or not as recorded.
+        PackError: an image is missing or differs from its record.
         StorageError: an image cannot be read, or the shard cannot be stored.
     """
     records = task.records.sort_by("id")
@@ -91,7 +91,7 @@ def write_shard(task: ShardTask) -> str:
 
 
 def write_in_threads(tasks: Iterator[ShardTask]) -> Iterator[str]:
-    """`write_shard` for each task, a few at a time in this process."""
+    """Run `write_shard` for each task, two at a time, in threads of this process."""
     return in_order(write_shard, tasks, threads=2)
 
 
@@ -101,10 +101,10 @@ def _reader(output: Storage) -> Callable[[ImageFile], bytes]:
             data = output.read(file.path)
         except StorageError as error:
             if error.fault == "not_found":
-                raise _not_as_recorded(output, file, "is not there") from error
+                raise _not_as_recorded(output, file, "is missing") from error
             raise
         if hashlib.sha256(data).hexdigest() != file.sha256:
-            raise _not_as_recorded(output, file, "is not the file that was recorded")
+            raise _not_as_recorded(output, file, "is not the recorded file")
         return data
 
     return read
@@ -112,6 +112,6 @@ def _reader(output: Storage) -> Callable[[ImageFile], bytes]:
 
 def _not_as_recorded(output: Storage, file: ImageFile, what: str) -> PackError:
     return PackError(
-        f"row {file.row_id!r}: its image {output.uri(file.path)} {what}; if a run is at work on "
+        f"row {file.row_id!r}: its image {output.uri(file.path)} {what}; if a run is writing to "
         "this output, pack again when it has ended, else restore the file"
     )

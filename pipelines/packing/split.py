@@ -1,4 +1,4 @@
-"""The records of each shard, one shard at a time: they are put in order on the local disk."""
+"""Groups records by shard, on the local disk."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pipelines.ledger.records import Records, completed
 from pipelines.packing.plan import ShardPlan
 
 _SHARD = "__shard__"
-_ROWS_PER_BATCH = 64  # of one shard, before it goes to the disk: bounds the memory
+_ROWS_PER_BATCH = 64  # per shard, until they are written to the disk: bounds the memory
 
 
 @contextmanager
 def completed_by_shard(
     records: Records, plan: ShardPlan, wanted: Collection[int]
 ) -> Iterator[Iterator[tuple[int, pa.Table]]]:
-    """The completed records of each wanted shard, with its number.
+    """Yield the number and the completed records of each wanted shard, in ascending order.
 
     Raises:
         LedgerError, StorageError: the records cannot be read.

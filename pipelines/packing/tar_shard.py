@@ -1,4 +1,4 @@
-"""A shard as WebDataset's readers want it: an uncompressed tar with two files per sample."""
+"""WebDataset shards: uncompressed tar files with two members per sample."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipelines.packing.samples import ImageFile
 from pipelines.storage.storage import Storage
 
 _COMMENT = "uso-batch contents "
-_HEAD_BYTES = 4096  # a tar has at least 10,240
+_HEAD_BYTES = 4096  # the smallest tar has 10,240
 
 
 def write_tar(
@@ -26,13 +26,13 @@ def write_tar(
     images: Iterable[bytes],
     digest: str,
 ) -> None:
-    """Write `<key>.<extension>` and `<key>.json` for each sample; the same input, the same bytes.
+    """Write `<key>.<extension>` and `<key>.json` per sample; the same input gives the same bytes.
 
     Args:
-        path: of the local file.
-        samples: what goes into the JSON files.
-        files: of each sample.
-        images: of each sample.
+        path: the local file to write.
+        samples: the fields for the JSON files.
+        files: name of each sample's image.
+        images: contents of each sample's image.
         digest: identifies the contents; the head of the file stores it as a comment.
     """
     comment = {"comment": _COMMENT + digest}
@@ -46,7 +46,7 @@ def read_tar_digest(storage: Storage, path: str, num_bytes: int) -> str | None:
     """Return the digest that a shard was written with; None if it is not one of our shards.
 
     Raises:
-        StorageError: it cannot be read.
+        StorageError: the file cannot be read.
     """
     head = storage.read_range(path, 0, min(num_bytes, _HEAD_BYTES))
     try:
@@ -58,13 +58,13 @@ def read_tar_digest(storage: Storage, path: str, num_bytes: int) -> str | None:
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)  # its time is 0, its owner nobody
+    member = tarfile.TarInfo(name)  # its default time and owner are constant
     member.size = len(data)
     tar.addfile(member, io.BytesIO(data))
 
 
 def _features(samples: pa.Schema, extensions: Sequence[str]) -> list[dict[str, Any]]:
-    # `datasets` would infer them from the first five samples, where a column may be all null.
+    # datasets infers types from the first five samples only, where a column may be all null.
     images = [{"name": extension, "dtype": "image"} for extension in extensions]
     texts = [{"name": name, "dtype": "string"} for name in ("__key__", "__url__")]
     return [*images, {"name": "json", "struct": json_features(samples)}, *texts]

@@ -12,7 +12,7 @@ from pipelines.on_ray.shards import write_on_ray
 from pipelines.packing.pack import pack
 from pipelines.packing.shard import ShardTask
 from pipelines.storage.storage import Storage
-from tests.pipelines.packing.outputs import digests, drawn, expected_digests, request
+from tests.pipelines.packing.outputs import digests, expected_digests, generated, request
 from tests.pipelines.tools.report.outputs import commit
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
@@ -24,7 +24,7 @@ def on_ray(tasks: Iterator[ShardTask]) -> Iterator[str]:
 
 def test_tasks_write_the_shards(tmp_path: Path) -> None:
     output, dest = Storage.at(str(tmp_path / "out")), Storage.at(str(tmp_path / "packed"))
-    rows = [drawn(output, f"row-{n}", seed=n) for n in range(24)]
+    rows = [generated(output, f"row-{n}", seed=n) for n in range(24)]
     commit(output, *rows)
     seen: list[tuple[int, int]] = []
     facts = pack(request(output, dest), on_ray, lambda done, total: seen.append((done, total)))
@@ -34,7 +34,7 @@ def test_tasks_write_the_shards(tmp_path: Path) -> None:
 
 def test_what_a_task_raises_is_raised_here(tmp_path: Path) -> None:
     output, dest = Storage.at(str(tmp_path / "out")), Storage.at(str(tmp_path / "packed"))
-    rows = [drawn(output, f"row-{n}", seed=n) for n in range(6)]
+    rows = [generated(output, f"row-{n}", seed=n) for n in range(6)]
     commit(output, *rows)
     Path(rows[3]["outputs"][0]).write_bytes(b"damaged")
     with pytest.raises(PackError, match="row 'row-3': its image"):

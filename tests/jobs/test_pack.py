@@ -7,14 +7,14 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 from pipelines.storage.storage import Storage
-from tests.pipelines.packing.outputs import digests, drawn, expected_digests
+from tests.pipelines.packing.outputs import digests, expected_digests, generated
 from tests.pipelines.tools.report.outputs import commit, failed
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     storage = Storage.at(str(tmp_path / "run"))
-    commit(storage, drawn(storage, "a", images=2), failed("b"))
+    commit(storage, generated(storage, "a", images=2), failed("b"))
     return tmp_path / "run"
 
 
@@ -39,7 +39,7 @@ def test_the_dataset_goes_to_another_folder(output: Path, tmp_path: Path) -> Non
     assert "README.md is not from uso, so it was not replaced" in result.stdout
     assert (folder / "README.md").read_text() == "# Mine\n"
     assert not (output / "parquet").exists()
-    again = drawn(Storage.at(str(output)), "a", images=2)
+    again = generated(Storage.at(str(output)), "a", images=2)
     assert digests(Storage.at(str(folder))) == expected_digests(again)
 
 

@@ -7,13 +7,13 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 from pipelines.storage.storage import Storage
-from tests.pipelines.tools.report.outputs import commit, drawn, failed
+from tests.pipelines.tools.report.outputs import commit, failed, generated
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     storage = Storage.at(str(tmp_path / "run"))
-    commit(storage, drawn(storage, "a", styles=[str(tmp_path / "gone.png")]), failed("b"))
+    commit(storage, generated(storage, "a", styles=[str(tmp_path / "gone.png")]), failed("b"))
     return tmp_path / "run"
 
 

@@ -19,7 +19,7 @@ from pipelines.storage.storage import Storage
 from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import RunStats
 from tests.pipelines.manifests import write
-from tests.pipelines.packing.outputs import drawn, request
+from tests.pipelines.packing.outputs import generated, request
 from tests.pipelines.tools.report.outputs import commit
 
 
@@ -36,7 +36,7 @@ def job_of(folder: Path, **output: Any) -> Iterator[tuple[PreparedRun, Storage]]
         }
     )
     storage = Storage.at(str(folder / "out"))
-    commit(storage, drawn(storage, "a"), drawn(storage, "b", seed=1))
+    commit(storage, generated(storage, "a"), generated(storage, "b", seed=1))
     with prepare(config) as prepared:
         yield prepared, storage
 

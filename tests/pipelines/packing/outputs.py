@@ -1,4 +1,4 @@
-"""Outputs with several images a row, and what a packed dataset holds."""
+"""Makes outputs with several images per row, and reads packed datasets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.pipelines.tools.report.outputs import TIMES, record
 LAYOUTS = tuple(LAYOUT_SUMMARIES)
 
 
-def drawn(
+def generated(
     storage: Storage, row_id: str, *, images: int = 1, seed: int = 0, ext: str = "png", **own: Any
 ) -> dict[str, Any]:
     """Store the images of a row, and return its record; equal arguments give equal bytes."""
@@ -52,12 +52,12 @@ def request(
 
 
 def shards(dest: Storage) -> dict[str, bytes]:
-    """Path → content of each shard."""
+    """Return the content of each shard, by path."""
     return {path: dest.read(path) for path in dest.list("data")}
 
 
 def samples(dest: Storage) -> list[tuple[dict[str, Any], bytes]]:
-    """Fields and image of each sample, read with neither `datasets` nor `webdataset`."""
+    """Return the fields and the image of each sample, read without `datasets` and `webdataset`."""
     found = []
     for path, data in shards(dest).items():
         found += _of_tar(data) if path.endswith(".tar") else _of_parquet(data)
@@ -65,7 +65,7 @@ def samples(dest: Storage) -> list[tuple[dict[str, Any], bytes]]:
 
 
 def digests(dest: Storage) -> list[tuple[str, int, str]]:
-    """Id, index and hash of each image; that it is the recorded one is checked."""
+    """Return the id, index and hash of each image; asserts that it is the recorded one."""
     found = []
     for fields, image in samples(dest):
         assert hashlib.sha256(image).hexdigest() == fields["sha256"]
@@ -74,7 +74,7 @@ def digests(dest: Storage) -> list[tuple[str, int, str]]:
 
 
 def expected_digests(*records: dict[str, Any]) -> list[tuple[str, int, str]]:
-    """What `digests` has to give for these records."""
+    """Return the result of `digests` that is right for these records."""
     return sorted(
         (record["id"], index, digest)
         for record in records

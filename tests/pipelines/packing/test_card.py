@@ -9,12 +9,12 @@ import yaml
 
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.packing.card import Card, render, write_card
-from pipelines.packing.facts import DrawnFacts, Span
+from pipelines.packing.facts import CompletedFacts, Span
 from pipelines.packing.plan import ShardPlan
 from pipelines.storage.storage import Storage
 from tests import second_model
 
-FACTS = DrawnFacts(
+FACTS = CompletedFacts(
     models={("tiny:0 | <b>[x](y)", "exact"): 30},
     sizes={(1024, 1024): 20, (512, 512): 10},
     spans={"num_steps": Span(25, 25), "guidance": Span(1, 4.5)},
@@ -34,7 +34,7 @@ def front_matter(text: str) -> dict[str, Any]:
     return front
 
 
-def test_it_says_what_was_drawn_how_and_what_failed() -> None:
+def test_a_card_states_counts_parameters_and_failures() -> None:
     text = render(CARD)
     assert "1,500 images of 30 rows" in text
     assert "- 1024x1024 pixels: 20 rows" in text
@@ -42,27 +42,27 @@ def test_it_says_what_was_drawn_how_and_what_failed() -> None:
     assert "3 rows have no image:\n\n- `uri_timeout`: 2\n- `image_corrupt`: 1" in text
     assert "data/train-{00000..00001}-of-00002.tar" in text
     assert "None is set" in text
-    assert "# Images drawn with USO\n" in text
+    assert "# Images generated with USO\n" in text
     assert "Non-Commercial" in text
 
 
-def test_it_names_each_family_of_models_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_names_each_family_of_models_once(monkeypatch: pytest.MonkeyPatch) -> None:
     second_model.install(monkeypatch)
     names = ("tiny:0", "painted", "my-flux")
     models = {(name, preset): 1 for name in names for preset in ("exact", "fp8")}
     text = render(replace(CARD, facts=replace(FACTS, models=models)))
-    assert "# Images drawn with USO and Paint\n" in text
+    assert "# Images generated with USO and Paint\n" in text
     assert "[Paint](https://paint.example)" in text
     assert "Apache-2.0; paint is free)" in text
 
 
-def test_what_is_given_is_no_markup() -> None:
+def test_user_texts_are_not_markup() -> None:
     text = render(CARD)
     assert "- `tiny:0   <b>[x](y)`, preset `exact`: 30 rows" in text
     assert "| `a   b` | `int64` |" in text
 
 
-def test_loaders_find_the_shards_by_it() -> None:
+def test_the_header_leads_loaders_to_the_shards() -> None:
     front = front_matter(render(CARD))
     assert front["size_categories"] == ["1K<n<10K"]
     (config,) = front["configs"]
@@ -72,7 +72,7 @@ def test_loaders_find_the_shards_by_it() -> None:
     assert "license" not in front
 
 
-def test_a_file_of_the_users_own_is_not_overwritten() -> None:
+def test_a_readme_of_the_user_is_not_overwritten() -> None:
     dest = Storage.at("memory://card")
     assert write_card(dest, CARD)
     made = dest.read("README.md").decode()

@@ -65,7 +65,7 @@ UTC = timezone.utc
     ],
     ids=str,
 )
-def test_each_type_of_a_column(
+def test_every_column_type(
     kind: pa.DataType, value: Any, written: Any, feature: dict[str, Any]
 ) -> None:
     cell = pa.table({"c": pa.array([value], kind)}).to_pylist()[0]

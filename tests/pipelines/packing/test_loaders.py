@@ -1,4 +1,4 @@
-"""What other people's loaders make of packed outputs: the same images, the same fields."""
+"""Loads packed outputs with `datasets` and `webdataset`: the same images, the same fields."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import webdataset
 from pipelines.formats import LayoutName
 from pipelines.packing.pack import pack
 from pipelines.storage.storage import Storage
-from tests.pipelines.packing.outputs import LAYOUTS, drawn, request
+from tests.pipelines.packing.outputs import LAYOUTS, generated, request
 from tests.pipelines.tools.report.outputs import commit, failed
 
 
@@ -24,8 +24,8 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, di
     folder = tmp_path_factory.mktemp("loaders")
     output = Storage.at("memory://loaders")
     rows = [
-        *(drawn(output, f"row-{n}", seed=n, prompt="a cat, 猫") for n in range(6)),
-        drawn(output, "a.dotted id", images=3, seed=7, content="/photos/a.jpg", score=0.25),
+        *(generated(output, f"row-{n}", seed=n, prompt="a cat, 猫") for n in range(6)),
+        generated(output, "a.dotted id", images=3, seed=7, content="/photos/a.jpg", score=0.25),
     ]
     commit(output, *rows, failed("bad"))
     for layout in LAYOUTS:
@@ -34,7 +34,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, di
 
 
 def check(found: list[tuple[dict[str, Any], bytes]], rows: dict[str, dict[str, Any]]) -> None:
-    """Every image of every row is there once, with the hash and the fields of its record."""
+    """Assert that each image is there once, with the hash and the fields of its record."""
     places = [(fields["id"], fields["image_index"]) for fields, _ in found]
     expected = [(i, index) for i, row in rows.items() for index in range(len(row["outputs"]))]
     assert sorted(places) == sorted(expected)
@@ -86,7 +86,7 @@ def test_webdataset_opens_the_shards(packed: tuple[Path, dict[str, dict[str, Any
     assert names[-1] == f"train-{last:05d}-of-{last + 1:05d}.tar"
     urls = f"{folder}/webdataset/data/train-{{00000..{last:05d}}}-of-{last + 1:05d}.tar"
     samples = list(webdataset.WebDataset(urls, shardshuffle=False).decode(only="json"))
-    gc.collect()  # it leaves files open, which is warned of here
+    gc.collect()  # closes the files that it leaves open, with warnings
     keys = [sample["__key__"] for sample in samples]
     assert len(set(keys)) == len(keys)
     check([(sample["json"], sample["png"]) for sample in samples], rows)

@@ -1,4 +1,4 @@
-"""Packing: what is in the shards follows from the records, whatever happened before."""
+"""Packing: the contents of the shards follow from the records, whatever happened before."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from pipelines.storage.storage import Storage
 from tests.pipelines.packing.outputs import (
     LAYOUTS,
     digests,
-    drawn,
     expected_digests,
+    generated,
     request,
     samples,
     shards,
@@ -34,7 +34,7 @@ from tests.s3_server import S3Server
 
 @pytest.fixture
 def root() -> Iterator[str]:
-    """In memory, where nothing waits for a disk."""
+    """A folder in memory, for speed."""
     yield "memory://packing"
     memory = MemoryFileSystem()
     if memory.exists("/packing"):
@@ -52,17 +52,17 @@ def dest(root: str) -> Storage:
 
 
 def some_rows(output: Storage, count: int, **own: Any) -> list[dict[str, Any]]:
-    return [drawn(output, f"row-{n}", seed=n, **own) for n in range(count)]
+    return [generated(output, f"row-{n}", seed=n, **own) for n in range(count)]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_completed_row_is_there_once_with_its_images(
+def test_every_completed_row_is_packed_once_with_its_images(
     output: Storage, dest: Storage, layout: LayoutName
 ) -> None:
     rows = [
         *some_rows(output, 20, score=0.5, note="ä | b"),
-        drawn(output, "A dotted.id", images=3, seed=21),
-        drawn(output, "a.b", images=2, seed=22),
+        generated(output, "A dotted.id", images=3, seed=21),
+        generated(output, "a.b", images=2, seed=22),
     ]
     commit(output, *rows[:9])
     commit(output, *rows[9:], failed("bad"))
@@ -80,19 +80,19 @@ def test_every_completed_row_is_there_once_with_its_images(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_samples_have_the_weights_of_their_styles(
+def test_samples_have_their_style_weights(
     output: Storage, dest: Storage, layout: LayoutName
 ) -> None:
-    commit(output, drawn(output, "old"))
+    commit(output, generated(output, "old"))
     drop_column(output, "style_weights")
-    commit(output, drawn(output, "new", seed=1, styles=["/a", "/b"], weights=(0.0, 1.5)))
+    commit(output, generated(output, "new", seed=1, styles=["/a", "/b"], weights=(0.0, 1.5)))
     pack(request(output, dest, layout))
     found = {fields["id"]: fields["style_weights"] for fields, _ in samples(dest)}
     assert found == {"new": [0.0, 1.5], "old": None}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_packing_again_writes_nothing_and_anew_the_same_bytes(
+def test_packing_again_writes_nothing_and_elsewhere_the_same_bytes(
     output: Storage, dest: Storage, root: str, layout: LayoutName
 ) -> None:
     commit(output, *some_rows(output, 12))
@@ -106,20 +106,22 @@ def test_packing_again_writes_nothing_and_anew_the_same_bytes(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_row_that_was_drawn_anew_replaces_its_stale_image(
+def test_a_row_that_was_generated_again_replaces_its_stale_image(
     output: Storage, dest: Storage, layout: LayoutName
 ) -> None:
     rows = some_rows(output, 12)
     commit(output, *rows)
     shard_count = pack(request(output, dest, layout)).shards
-    rows[5] = drawn(output, "row-5", seed=99, at=10)
+    rows[5] = generated(output, "row-5", seed=99, at=10)
     commit(output, rows[5])
     facts = pack(request(output, dest, layout))
     assert (facts.written, facts.shards) == (1, shard_count)
     assert digests(dest) == expected_digests(*rows)
 
 
-def test_a_row_that_failed_when_it_was_drawn_anew_is_gone(output: Storage, dest: Storage) -> None:
+def test_a_row_that_failed_when_it_was_generated_again_is_removed(
+    output: Storage, dest: Storage
+) -> None:
     rows = some_rows(output, 6)
     commit(output, *rows)
     pack(request(output, dest))
@@ -128,7 +130,9 @@ def test_a_row_that_failed_when_it_was_drawn_anew_is_gone(output: Storage, dest:
     assert digests(dest) == expected_digests(*rows[:2], *rows[3:])
 
 
-def test_more_rows_make_more_shards_and_the_old_ones_go(output: Storage, dest: Storage) -> None:
+def test_more_rows_make_more_shards_and_the_old_shards_are_deleted(
+    output: Storage, dest: Storage
+) -> None:
     rows = some_rows(output, 30)
     commit(output, *rows[:3])
     assert pack(request(output, dest)).shards == 1
@@ -139,11 +143,11 @@ def test_more_rows_make_more_shards_and_the_old_ones_go(output: Storage, dest: S
     assert digests(dest) == expected_digests(*rows)
 
 
-def test_another_column_is_in_every_shard(output: Storage, dest: Storage) -> None:
+def test_a_new_column_is_in_every_shard(output: Storage, dest: Storage) -> None:
     commit(output, *some_rows(output, 8))
     pack(request(output, dest, "parquet"))
     wider = record_schema(pa.schema([("image", pa.string()), ("image_", pa.int64())]))
-    row = {**drawn(output, "later", at=9), "image": "mine.jpg", "image_": 7}
+    row = {**generated(output, "later", at=9), "image": "mine.jpg", "image_": 7}
     Ledger.open(output, wider).append([{n: row[n] for n in wider.names}])
     facts = pack(request(output, dest, "parquet"))
     assert facts.written == facts.shards
@@ -152,8 +156,8 @@ def test_another_column_is_in_every_shard(output: Storage, dest: Storage) -> Non
     assert own["row-1"] == (None, None)
 
 
-def test_no_completed_row_is_no_shard(output: Storage, dest: Storage) -> None:
-    commit(output, drawn(output, "a"))
+def test_no_completed_rows_make_no_shard(output: Storage, dest: Storage) -> None:
+    commit(output, generated(output, "a"))
     pack(request(output, dest))
     commit(output, failed("a", at=5))
     facts = pack(request(output, dest))
@@ -167,20 +171,20 @@ def test_on_an_object_store(s3_server: S3Server, layout: LayoutName) -> None:
     bucket = s3_server.new_bucket()
     output = Storage.at(f"s3://{bucket}/out", s3_server.options)
     dest = Storage.at(f"s3://{bucket}/packed", s3_server.options)
-    rows = [*some_rows(output, 8), drawn(output, "n" * 200, images=2)]
+    rows = [*some_rows(output, 8), generated(output, "n" * 200, images=2)]
     commit(output, *rows)
     assert pack(request(output, dest, layout)).written > 1
     assert pack(request(output, dest, layout)).written == 0
     assert digests(dest) == expected_digests(*rows)
 
 
-def test_an_output_without_records_is_packed_as_nothing(output: Storage, dest: Storage) -> None:
+def test_an_output_without_records_makes_no_dataset(output: Storage, dest: Storage) -> None:
     facts = pack(request(output, dest))
     assert (facts.rows, facts.shards, dest.list("")) == (0, 0, [])
 
 
 @pytest.mark.parametrize("harm", ["change", "remove"])
-def test_an_image_that_is_not_as_recorded_is_named(
+def test_an_image_that_differs_from_its_record_is_named(
     output: Storage, dest: Storage, harm: str
 ) -> None:
     rows = some_rows(output, 6)
@@ -190,13 +194,14 @@ def test_an_image_that_is_not_as_recorded_is_named(
         output.write(path, b"something else")
     else:
         output.delete(path)
-    with pytest.raises(PackError, match=r"row 'row-4': its image .*row-4\.png is not") as caught:
+    said = {"change": "is not the recorded file", "remove": "is missing"}[harm]
+    with pytest.raises(PackError, match=rf"row 'row-4': its image .*row-4\.png {said}") as caught:
         pack(request(output, dest))
     assert "restore the file" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["train-00000-of-00004.tar", "train-00000-of-00004.parquet"])
-def test_shards_of_somebody_else_are_left_alone(output: Storage, dest: Storage, name: str) -> None:
+def test_shards_of_other_programs_are_left_alone(output: Storage, dest: Storage, name: str) -> None:
     dest.write(f"data/{name}", b"not ours, and no archive at all")
     commit(output, *some_rows(output, 3))
     with pytest.raises(PackError, match="not made by uso"):
@@ -205,11 +210,11 @@ def test_shards_of_somebody_else_are_left_alone(output: Storage, dest: Storage, 
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL: nothing is caught or cleaned up by the code under test."""
+    """Stands for SIGKILL: the code under test must not catch it."""
 
 
 class DyingStorage(Storage):
-    """Dies before, or right after, its n-th change."""
+    """Dies before or right after its n-th change."""
 
     changes_left = 0
     after = False
@@ -246,12 +251,12 @@ def one_by_one(tasks: Iterator[ShardTask]) -> Iterator[str]:
 
 
 SHARDS = 4
-CHANGES = SHARDS + 3  # the index, the card, and one old shard that goes
+CHANGES = SHARDS + 3  # the index, the card, and an old shard that is deleted
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("change", range(1, CHANGES + 1))
-def test_killed_at_any_change_the_next_packing_completes_the_dataset(
+def test_a_kill_at_any_change_is_mended_by_the_next_packing(
     output: Storage, root: str, change: int, after: bool
 ) -> None:
     rows = some_rows(output, 12)
@@ -259,7 +264,7 @@ def test_killed_at_any_change_the_next_packing_completes_the_dataset(
     dest = DyingStorage.at(f"{root}/packed")
     assert isinstance(dest, DyingStorage)
     assert pack(request(output, dest), one_by_one).shards == 1
-    rows[0] = drawn(output, "row-0", seed=50, at=9)
+    rows[0] = generated(output, "row-0", seed=50, at=9)
     commit(output, rows[0], *rows[4:])
     dest.changes_left, dest.after = change, after
     with pytest.raises(Killed):
@@ -276,13 +281,13 @@ def test_killed_at_any_change_the_next_packing_completes_the_dataset(
 
 
 class FullStorage(Storage):
-    """Has no room for a shard."""
+    """Has no space for a shard."""
 
     def write_from(self, path: str, source: Path) -> str:
         raise StorageError(self.uri(path), "full", "full")
 
 
-def test_a_shard_that_cannot_be_stored_ends_it(output: Storage, root: str) -> None:
+def test_a_shard_that_cannot_be_stored_ends_the_packing(output: Storage, root: str) -> None:
     commit(output, *some_rows(output, 6))
     dest = FullStorage.at(f"{root}/packed")
     with pytest.raises(StorageError, match="full"):

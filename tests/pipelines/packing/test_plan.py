@@ -33,14 +33,14 @@ def plan(*batches: pa.RecordBatch, shard_images: int = 100) -> ShardPlan:
     return planner.plan(shard_images)
 
 
-def test_shards_have_about_as_many_images_as_asked_for() -> None:
+def test_shards_have_about_the_requested_number_of_images() -> None:
     found = plan(records(3000))
     assert len(found) == 32
     assert sum(found.rows) == sum(found.images) == 3000
     assert 50 < min(found.images) <= max(found.images) < 150
 
 
-def test_images_count_and_not_rows() -> None:
+def test_images_are_counted_rather_than_rows() -> None:
     found = plan(records(800, images=4))
     assert len(found) == 32
     assert sum(found.images) == 4 * sum(found.rows) == 3200
@@ -51,20 +51,20 @@ def test_no_shard_is_empty() -> None:
         assert min(plan(records(count), shard_images=1).rows) > 0
 
 
-def test_it_does_not_depend_on_the_order_or_the_batches() -> None:
+def test_the_plan_does_not_depend_on_the_order_or_the_batches() -> None:
     rows = records(500)
     backwards = rows.take(pa.array(range(499, -1, -1)))
     assert plan(rows) == plan(backwards) == plan(rows.slice(0, 7), rows.slice(7))
 
 
-def test_few_new_rows_touch_few_shards() -> None:
+def test_a_few_new_rows_change_only_a_few_shards() -> None:
     before, after = plan(records(3000)), plan(records(3003))
     assert len(before) == len(after)
     changed = sum(a != b for a, b in zip(before.digests, after.digests, strict=True))
     assert 0 < changed <= 3
 
 
-def test_a_record_that_replaces_another_changes_its_shard_alone() -> None:
+def test_a_record_that_replaces_another_changes_only_its_shard() -> None:
     before = plan(records(300))
     after = plan(records(200), records(1, start=200, at=1), records(99, start=201))
     changed = [n for n in range(len(before)) if before.digests[n] != after.digests[n]]
@@ -87,5 +87,5 @@ def test_another_column_changes_the_digest() -> None:
     assert digest_of(wider) != digest_of(rows)
 
 
-def test_no_rows_are_no_shards() -> None:
+def test_no_rows_make_no_shards() -> None:
     assert len(plan()) == 0

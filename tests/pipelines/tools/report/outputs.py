@@ -27,7 +27,7 @@ BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 TIMES = Timings(fetch=10, condition=20, inference=60, decode=5, store=5)
 
 
-def drawn(
+def generated(
     storage: Storage, row_id: str, *, seed: int = 0, data: bytes | None = None, **columns: Any
 ) -> dict[str, Any]:
     """Store an image, or `data` in its place, and return the record of its row."""

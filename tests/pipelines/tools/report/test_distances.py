@@ -15,7 +15,14 @@ from pipelines.tools.report.distances import PSNR, Distances, LowPair, pairs_of
 from pipelines.tools.report.psnr import psnr
 from pipelines.tools.report.row_table import Row, RowRecord, RowTable
 from tests.pipelines.pictures import encode, picture
-from tests.pipelines.tools.report.outputs import commit, data_file, drawn, failed, reported, rows_of
+from tests.pipelines.tools.report.outputs import (
+    commit,
+    data_file,
+    failed,
+    generated,
+    reported,
+    rows_of,
+)
 
 
 class CountingStorage(Storage):
@@ -58,15 +65,15 @@ def distances(out: Storage) -> dict[str, list[Any] | None]:
 def test_each_pair_is_compared_and_all_are_counted(tmp_path: Path) -> None:
     run, other, out = folders(tmp_path)
     same_pixels = encode(picture(48, 32), "PNG", compress_level=0)
-    commit(run, *(drawn(run, row_id) for row_id in "abcdefg"), failed("h"))
+    commit(run, *(generated(run, row_id) for row_id in "abcdefg"), failed("h"))
     theirs = [
-        drawn(other, "a"),
-        drawn(other, "b", seed=1),
-        drawn(other, "c", data=same_pixels),
-        drawn(other, "d", data=encode(picture(32, 48))),
-        drawn(other, "e", data=b"no image"),
+        generated(other, "a"),
+        generated(other, "b", seed=1),
+        generated(other, "c", data=same_pixels),
+        generated(other, "d", data=encode(picture(32, 48))),
+        generated(other, "e", data=b"no image"),
         failed("f"),
-        drawn(other, "h"),
+        generated(other, "h"),
     ]
     commit(other, *theirs)
     reported(run, out, other)
@@ -94,8 +101,8 @@ def test_each_pair_is_compared_and_all_are_counted(tmp_path: Path) -> None:
 
 def test_rows_without_thumbnails_are_not_measured(tmp_path: Path) -> None:
     run, other, out = folders(tmp_path)
-    commit(run, *(drawn(run, row_id) for row_id in "abcd"))
-    commit(other, *(drawn(other, row_id, seed=row_id != "c") for row_id in "abcd"))
+    commit(run, *(generated(run, row_id) for row_id in "abcd"))
+    commit(other, *(generated(other, row_id, seed=row_id != "c") for row_id in "abcd"))
     reported(run, out, other, thumbnails=2)
     measured = [round(psnr(pixels(0), pixels(1)), 2)]
     # The files of `a` and `b` are those of `d`: once compared, that holds for all.
@@ -107,8 +114,8 @@ def test_rows_without_thumbnails_are_not_measured(tmp_path: Path) -> None:
 
 def test_the_page_says_up_to_which_row_it_was_measured(tmp_path: Path) -> None:
     run, other, out = folders(tmp_path)
-    commit(run, drawn(run, "a"), drawn(run, "b"))
-    commit(other, drawn(other, "a", seed=1), drawn(other, "b", seed=2))
+    commit(run, generated(run, "a"), generated(run, "b"))
+    commit(other, generated(other, "a", seed=1), generated(other, "b", seed=2))
     reported(run, out, other, thumbnails=1)
     assert distances(out)["b"] == [None]
     assert cells(out)["not measured: more than 1 rows in"] == "1"
@@ -118,8 +125,10 @@ def test_each_file_is_read_once_and_again_only_to_compare(tmp_path: Path) -> Non
     CountingStorage.reads = Counter()
     run, other = (CountingStorage(str(tmp_path / name), {}) for name in ("run", "other"))
     out = Storage.at(str(tmp_path / "report"))
-    commit(run, *(drawn(run, row_id, seed=n) for n, row_id in enumerate("abc")))
-    commit(other, *(drawn(other, row_id, seed=n) for n, row_id in ((0, "a"), (7, "b"), (8, "c"))))
+    commit(run, *(generated(run, row_id, seed=n) for n, row_id in enumerate("abc")))
+    commit(
+        other, *(generated(other, row_id, seed=n) for n, row_id in ((0, "a"), (7, "b"), (8, "c")))
+    )
 
     def image_reads() -> list[int]:
         reads, CountingStorage.reads = CountingStorage.reads, Counter()
@@ -140,8 +149,8 @@ def test_each_file_is_read_once_and_again_only_to_compare(tmp_path: Path) -> Non
 
 def test_it_is_a_number_to_filter_and_order_by(tmp_path: Path) -> None:
     run, other, out = folders(tmp_path)
-    commit(run, drawn(run, "a"), drawn(run, "b"))
-    commit(other, drawn(other, "a"), drawn(other, "b", seed=1))
+    commit(run, generated(run, "a"), generated(run, "b"))
+    commit(other, generated(other, "a"), generated(other, "b", seed=1))
     reported(run, out, other)
     values = np.frombuffer(base64.b64decode(data_file(out, "numbers-1")), "<f8")
     np.testing.assert_array_equal(values, [np.nan, psnr(pixels(0), pixels(1))])

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from pipelines.storage.storage import Storage
 from tests.pipelines.pictures import encode, picture
-from tests.pipelines.tools.report.outputs import commit, drawn, failed, reported
+from tests.pipelines.tools.report.outputs import commit, failed, generated, reported
 
 pytestmark = pytest.mark.browser
 
@@ -70,12 +70,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for n in range(79)
     ]
     rows = [
-        failed(f"row-{n:02d}", **own) if n % 20 == 7 else drawn(run, f"row-{n:02d}", **own)
+        failed(f"row-{n:02d}", **own) if n % 20 == 7 else generated(run, f"row-{n:02d}", **own)
         for n, own in enumerate(columns)
     ]
-    hostile = drawn(run, HOSTILE, prompt=HOSTILE, content="javascript:alert(1)", note=HOSTILE)
+    hostile = generated(run, HOSTILE, prompt=HOSTILE, content="javascript:alert(1)", note=HOSTILE)
     commit(run, hostile, *rows)
-    theirs = [drawn(other, f"row-{n:02d}", seed=n % 2, **columns[n]) for n in range(40)]
+    theirs = [generated(other, f"row-{n:02d}", seed=n % 2, **columns[n]) for n in range(40)]
     commit(other, *theirs)
     reported(run, Storage.at(str(root / "run/report")), other)
     return root / "run/report"

@@ -16,7 +16,14 @@ from pipelines.tools.report.facets import COMPARISONS
 from pipelines.tools.report.page import SCRIPTS, STYLES, span
 from pipelines.tools.report.row_files import ROWS_PER_FILE, TEXTS_PER_FILE
 from tests.pipelines.records import drop_column
-from tests.pipelines.tools.report.outputs import commit, data_file, drawn, failed, reported, rows_of
+from tests.pipelines.tools.report.outputs import (
+    commit,
+    data_file,
+    failed,
+    generated,
+    reported,
+    rows_of,
+)
 
 HOSTILE = '</script><img src=x onerror="window.hacked=1">\'"&<b>\x1b[31m\u202e\u2028{{ 7*7919 }}'
 
@@ -48,7 +55,7 @@ def boot(out: Storage) -> dict[str, Any]:
 
 def test_it_is_written_to_any_storage_and_can_be_written_again(storage: Storage) -> None:
     out = Storage.at(storage.uri("report"), storage._options)
-    commit(storage, drawn(storage, "a", styles=["/nowhere/s.png"]), failed("b"))
+    commit(storage, generated(storage, "a", styles=["/nowhere/s.png"]), failed("b"))
     facts = reported(storage, out)
     assert facts.index_uri == out.uri("index.html")
     assert facts.rows == 2
@@ -70,7 +77,7 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
     kept = ["data/mine.js", "data/0123abcd/mine.js", "assets/logo.svg", "data/0123abcd/rows-0.json"]
     for path in kept:
         out.write(path, b"mine")
-    commit(run, drawn(run, "a"))
+    commit(run, generated(run, "a"))
     reported(run, out)
     assert [path for path in kept if not out.exists(path)] == []
 
@@ -79,7 +86,9 @@ def test_rows_carry_what_their_records_say(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "run/report"))
     commit(
         run,
-        drawn(run, "b", prompt="a cat", content="/c.png", styles=["/s.png", "/t.png"], score=0.5),
+        generated(
+            run, "b", prompt="a cat", content="/c.png", styles=["/s.png", "/t.png"], score=0.5
+        ),
         failed("a", message="no answer", note="kept"),
     )
     reported(run, out, thumbnails=0)
@@ -98,14 +107,14 @@ def test_rows_carry_what_their_records_say(tmp_path: Path) -> None:
 
 def test_rows_carry_the_weights_of_their_styles(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "run/report"))
-    commit(run, drawn(run, "a", styles=["/s.png"], weights=(0.5,)), drawn(run, "b"))
+    commit(run, generated(run, "a", styles=["/s.png"], weights=(0.5,)), generated(run, "b"))
     reported(run, out, thumbnails=0)
     assert [row.get("style_weights") for row in rows_of(out)] == [[0.5], None]
 
 
 def test_records_of_before_there_were_weights_are_shown(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "run/report"))
-    commit(run, drawn(run, "a", styles=["/s.png"]))
+    commit(run, generated(run, "a", styles=["/s.png"]))
     drop_column(run, "style_weights")
     reported(run, out, thumbnails=0)
     (row,) = rows_of(out)
@@ -119,9 +128,9 @@ def test_facets_say_of_each_row_what_the_page_filters_by(tmp_path: Path) -> None
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "report"))
     commit(
         run,
-        drawn(run, "a", styles=["/s.png"], score=0.25),
+        generated(run, "a", styles=["/s.png"], score=0.25),
         failed("b", styles=["/t.png", "/s.png"], score=-1),
-        drawn(run, "c"),
+        generated(run, "c"),
     )
     reported(run, out, thumbnails=0)
     facets = data_file(out, "facets")
@@ -150,8 +159,13 @@ def test_many_rows_are_cut_into_files_and_none_is_lost(tmp_path: Path) -> None:
 def test_two_runs_are_compared_row_by_row(tmp_path: Path) -> None:
     run, other = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "other"))
     out = Storage.at(str(tmp_path / "run/report"))
-    commit(run, *(drawn(run, row_id) for row_id in "abcd"), failed("e"), failed("f"))
-    theirs = [drawn(other, "a"), drawn(other, "b", seed=9), failed("c"), drawn(other, "e")]
+    commit(run, *(generated(run, row_id) for row_id in "abcd"), failed("e"), failed("f"))
+    theirs = [
+        generated(other, "a"),
+        generated(other, "b", seed=9),
+        failed("c"),
+        generated(other, "e"),
+    ]
     commit(other, *theirs, failed("f"), failed("only there"))
     reported(run, out, other)
     numbers = decoded(data_file(out, "facets")["comparison"], "u1")
@@ -171,7 +185,7 @@ def test_two_runs_are_compared_row_by_row(tmp_path: Path) -> None:
 def test_the_matrix_has_a_cell_for_each_pair(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "report"))
     records = [
-        drawn(run, f"{c}{s}", content=f"/{c}.png", styles=[f"/{s}.png"])
+        generated(run, f"{c}{s}", content=f"/{c}.png", styles=[f"/{s}.png"])
         for c in "xyz"
         for s in "st"
         if (c, s) != ("z", "t")
@@ -193,7 +207,7 @@ def test_nothing_that_a_user_gave_is_taken_for_html_or_script(tmp_path: Path) ->
     uris = ["javascript:alert(1)", f"https://example.com/{HOSTILE}", f"/x/{HOSTILE}"]
     commit(
         run,
-        drawn(run, HOSTILE, prompt=HOSTILE, content=uris[0], styles=uris[1:], note=HOSTILE),
+        generated(run, HOSTILE, prompt=HOSTILE, content=uris[0], styles=uris[1:], note=HOSTILE),
         failed("f", message=HOSTILE, prompt=HOSTILE),
     )
     reported(run, out)
@@ -215,7 +229,7 @@ def test_nothing_that_a_user_gave_is_taken_for_html_or_script(tmp_path: Path) ->
 
 def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "report"))
-    commit(run, drawn(run, "a"))
+    commit(run, generated(run, "a"))
     reported(run, out)
     for tag, attrs in Tags(out.read("index.html").decode()).found:
         for name in ("src", "href"):
@@ -235,7 +249,7 @@ def test_no_records_are_told(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="no records"):
         reported(empty, out)
     run = Storage.at(str(tmp_path / "run"))
-    commit(run, drawn(run, "a"))
+    commit(run, generated(run, "a"))
     with pytest.raises(ReportError, match="compare with"):
         reported(run, out, other=empty)
     assert out.list("") == []

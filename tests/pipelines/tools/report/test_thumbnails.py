@@ -10,7 +10,7 @@ from PIL import Image
 from pipelines.storage.storage import Storage
 from pipelines.tools.report.thumbnails import LONG_SIDE, thumbnail
 from tests.pipelines.pictures import encode, picture
-from tests.pipelines.tools.report.outputs import commit, drawn, failed, reported, rows_of
+from tests.pipelines.tools.report.outputs import commit, failed, generated, reported, rows_of
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "LA", "RGBA", "CMYK", "1", "I;16", "F"])
@@ -46,7 +46,9 @@ def test_references_are_read_where_policy_allows_and_else_the_page_says_why(tmp_
     private, inline = "http://127.0.0.1:9/secret.png", "sha256:" + "0" * 64
     commit(
         run,
-        drawn(run, "a", content=str(photo), styles=[private, inline, str(tmp_path / "gone.png")]),
+        generated(
+            run, "a", content=str(photo), styles=[private, inline, str(tmp_path / "gone.png")]
+        ),
         failed("b", content=str(photo)),
     )
     facts = reported(run, out)
@@ -64,7 +66,7 @@ def test_references_are_read_where_policy_allows_and_else_the_page_says_why(tmp_
 
 def test_thumbnails_that_are_there_are_kept(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "report"))
-    commit(run, drawn(run, "a"), drawn(run, "b", seed=1))
+    commit(run, generated(run, "a"), generated(run, "b", seed=1))
     reported(run, out, thumbnails=1)
     (first,) = out.list("thumbs")
     out.write(first, b"marked")
@@ -75,7 +77,7 @@ def test_thumbnails_that_are_there_are_kept(tmp_path: Path) -> None:
 
 def test_without_thumbnails_nothing_is_read_and_the_images_are_linked(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "run/report"))
-    commit(run, drawn(run, "a"))
+    commit(run, generated(run, "a"))
     assert reported(run, out, thumbnails=0).unreadable == 0
     assert out.list("thumbs") == []
     (row,) = rows_of(out)
