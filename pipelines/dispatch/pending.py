@@ -51,7 +51,7 @@ class RowSelection:
         done = self._ledger.done_rows(retry_failed=self._retry_failed)
         for batch in manifest.batches(done):
             pending = self._pending(batch.entries)
-            self._stats.skipped += batch.num_left_out + len(batch.entries) - len(pending)
+            self._stats.skipped += batch.num_skipped + len(batch.entries) - len(pending)
             yield pending
 
     def _pending(self, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -16,19 +17,16 @@ from pipelines.record import RECORD_NAMES
 _PREFIX = "manifest_"
 
 
-@dataclass(frozen=True)
-class FileSurvey:
-    """What one file holds, found without reading its rows where the format allows.
+class HasColumns(Protocol):
+    """A table, for the choice of columns; see `pipelines.manifest.table.Table`."""
 
-    Attributes:
-        uri: for messages.
-        schema: its columns.
-        num_rows: None where only reading it would tell.
-    """
+    @property
+    def uri(self) -> str:
+        """The table's URI for messages."""
 
-    uri: str
-    schema: pa.Schema
-    num_rows: int | None
+    @property
+    def schema(self) -> pa.Schema:
+        """All columns."""
 
 
 @dataclass(frozen=True)
@@ -46,38 +44,38 @@ class ColumnPlan:
     extra_sources: tuple[str, ...]
 
 
-def plan_columns(config: RunConfig, surveys: Sequence[FileSurvey]) -> ColumnPlan:
+def plan_columns(config: RunConfig, tables: Sequence[HasColumns]) -> ColumnPlan:
     """How to use the columns that the files have.
 
     Raises:
         ManifestError: no column is usable, a mapping names a column that is not there, or a
             column's types in two files do not go together.
     """
-    for survey in surveys:
-        _check_unique(survey)
-    names = list(dict.fromkeys(name for survey in surveys for name in survey.schema.names))
+    for table in tables:
+        _check_unique(table)
+    names = list(dict.fromkeys(name for table in tables for name in table.schema.names))
     inputs = _mapped(config.manifest.columns, names)
     _match_by_name(inputs, names)
     defaults = {name for name in PICTURE_NAMES if getattr(config.defaults, name) is not None}
     if not defaults.union(inputs).intersection(PICTURE_NAMES):
         held = _listed(names) if names else "none"
         raise ManifestError(
-            surveys[0].uri,
+            tables[0].uri,
             f"no usable column: it needs one of {_listed(PICTURE_NAMES)}, and has {held}; name "
             "yours in manifest.columns, e.g. {prompt: YOUR_COLUMN}",
         )
     used = frozenset(inputs.values())
     sources = _passed_through(config, [name for name in names if name not in used])
     taken = set(names) | RECORD_NAMES
-    fields = [pa.field(_record_name(name, taken), _unified(name, surveys)) for name in sources]
+    fields = [pa.field(_record_name(name, taken), _unified(name, tables)) for name in sources]
     return ColumnPlan(inputs, pa.schema(fields), tuple(sources))
 
 
-def _check_unique(survey: FileSurvey) -> None:
-    names = survey.schema.names
+def _check_unique(table: HasColumns) -> None:
+    names = table.schema.names
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
-        raise ManifestError(survey.uri, f"has two columns named {repeated!r}; rename one")
+        raise ManifestError(table.uri, f"has two columns named {repeated!r}; rename one")
 
 
 def _mapped(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
@@ -135,13 +133,13 @@ def _record_name(name: str, taken: set[str]) -> str:
     return found
 
 
-def _unified(name: str, surveys: Sequence[FileSurvey]) -> pa.DataType:
+def _unified(name: str, tables: Sequence[HasColumns]) -> pa.DataType:
     """The one type that holds the column's values of all files."""
     first_with: dict[pa.DataType, str] = {}
-    for survey in surveys:
-        index = survey.schema.get_field_index(name)
+    for table in tables:
+        index = table.schema.get_field_index(name)
         if index >= 0:
-            first_with.setdefault(survey.schema.field(index).type, survey.uri)
+            first_with.setdefault(table.schema.field(index).type, table.uri)
     (unified, first_uri), *others = first_with.items()
     for kind, uri in others:
         schemas = [pa.schema([(name, unified)]), pa.schema([(name, kind)])]

@@ -6,28 +6,37 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.config.inputs import ManifestConfig
 from pipelines.errors import ManifestError, StorageError
-from pipelines.manifest.source import READING, Format, ManifestFile
+from pipelines.manifest.source import READING, ManifestFile
+from pipelines.manifest.table import Table
+from pipelines.manifest.table_formats import FORMATS, open_table
 from pipelines.storage.files import Place, StoredFile
 from pipelines.storage.filesystems import Options
 from pipelines.storage.urls import redact_uri
 
-_ENDINGS: dict[Format, tuple[str, ...]] = {
-    "parquet": (".parquet", ".pq", ".parq"),
-    "jsonl": (".jsonl", ".ndjson"),
-    "csv": (".csv",),
-    "eval_json": (".json",),
-}
-_FORMAT_OF: dict[str, Format] = {
-    ending: name for name, endings in _ENDINGS.items() for ending in endings
-}
-_FORMATS: tuple[Format, ...] = ("parquet", "jsonl", "csv", "eval_json")
-_KNOWN = ", ".join(_FORMAT_OF)
+_OPENING_THREADS = 16
+
+
+def open_tables(config: ManifestConfig, options: Options) -> list[Table]:
+    """Find the tables that `config.path` names and their columns; no row is checked yet.
+
+    Of Parquet files only the footers are read, of CSV the first lines; JSON is read once.
+
+    Args:
+        config: the run's manifest section.
+        options: fsspec options by protocol, secrets resolved.
+
+    Raises:
+        ManifestError: nothing is there, or a file is unreadable or not in its format.
+    """
+    with ThreadPoolExecutor(_OPENING_THREADS, "manifest-survey") as pool:
+        return list(pool.map(open_table, find_files(config, options)))
 
 
 def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:
@@ -62,8 +71,7 @@ def _find(url: str, config: ManifestConfig, options: Options) -> Sequence[Manife
     found = place.find()
     if found.kind == "file":
         return [_file(file, _format(place.path, config)) for file in found.files]
-    formats = _FORMATS if found.kind == "glob" else _FORMATS[:3]
-    return _choose(place, _visible(found.files, place), _wanted(config, formats))
+    return _choose(place, _visible(found.files, place), _wanted(config, found.kind))
 
 
 def _visible(files: Sequence[StoredFile], place: Place) -> list[StoredFile]:
@@ -81,37 +89,41 @@ def _is_hidden(relative: str) -> bool:
     return any(part.startswith((".", "_")) for part in PurePosixPath(relative).parts)
 
 
-def _wanted(config: ManifestConfig, formats: Sequence[Format]) -> Sequence[Format]:
-    return formats if config.format == "auto" else (config.format,)
+def _wanted(config: ManifestConfig, kind: str) -> list[str]:
+    if config.format != "auto":
+        return [config.format]
+    return [name for name, it in FORMATS.items() if kind == "glob" or it.searched_in_folders]
 
 
 def _choose(
-    place: Place, files: Sequence[StoredFile], formats: Sequence[Format]
+    place: Place, files: Sequence[StoredFile], formats: Sequence[str]
 ) -> list[ManifestFile]:
     """Take the files of the first format that has any."""
     for name in formats:
-        chosen = [file for file in files if file.path.lower().endswith(_ENDINGS[name])]
+        chosen = [file for file in files if file.path.lower().endswith(FORMATS[name].endings)]
         if chosen:
             return [_file(file, name) for file in chosen]
-    wanted = ", ".join(ending for name in formats for ending in _ENDINGS[name])
+    wanted = ", ".join(ending for name in formats for ending in FORMATS[name].endings)
     held = f"none of the {len(files)} files there ends in" if files else "no file there ends in"
     raise ManifestError(place.uri, f"nothing to read: {held} {wanted}")
 
 
-def _format(name: str, config: ManifestConfig) -> Format:
+def _format(name: str, config: ManifestConfig) -> str:
     if config.format != "auto":
         return config.format
+    of_ending = {ending: name for name, it in FORMATS.items() for ending in it.endings}
     ending = PurePosixPath(name).suffix.lower()
-    if ending not in _FORMAT_OF:
+    if ending not in of_ending:
         raise ManifestError(
             redact_uri(name),
-            f"its name does not tell its format; set manifest.format, or use one of {_KNOWN}",
+            "its name does not tell its format; set manifest.format, or use one of "
+            + ", ".join(of_ending),
         )
-    return _FORMAT_OF[ending]
+    return of_ending[ending]
 
 
-def _file(file: StoredFile, kind: Format) -> ManifestFile:
-    return ManifestFile(file, folder=file.url.rpartition("/")[0] + "/", format=kind)
+def _file(file: StoredFile, format_name: str) -> ManifestFile:
+    return ManifestFile(file, folder=file.url.rpartition("/")[0] + "/", format=format_name)
 
 
 class _TemporaryFolder:
@@ -122,7 +134,7 @@ class _TemporaryFolder:
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-def _download(url: str, place: Place, kind: Format) -> ManifestFile:
+def _download(url: str, place: Place, format_name: str) -> ManifestFile:
     # Not every web server answers ranges, and none promises the same file for a run of days.
     folder = _TemporaryFolder()
     copy = Path(folder.path) / "manifest"
@@ -136,4 +148,4 @@ def _download(url: str, place: Place, kind: Format) -> ManifestFile:
         reading=READING,
     )
     base = url.partition("?")[0].rpartition("/")[0] + "/"
-    return ManifestFile(data, folder=base, format=kind, holder=folder)
+    return ManifestFile(data, folder=base, format=format_name, holder=folder)

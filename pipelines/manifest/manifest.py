@@ -1,9 +1,8 @@
-"""The manifest: a table of any size, checked and streamed as rows, one batch at a time."""
+"""The manifest: tables of any size as rows that are checked and streamed, a batch at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,50 +14,40 @@ from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ManifestError
 from pipelines.keys.index import halves_of, row_key
 from pipelines.manifest.cells import identifier
-from pipelines.manifest.columns import ColumnPlan, FileSurvey, plan_columns
-from pipelines.manifest.files import find_files
-from pipelines.manifest.parquet_reader import parquet_batches, raw_rows, survey_parquet
+from pipelines.manifest.columns import ColumnPlan, plan_columns
+from pipelines.manifest.files import open_tables
 from pipelines.manifest.references import folder_url
 from pipelines.manifest.row_identity import content_hash, shard_of
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import RawRow, RowParser, UnreadableRow
 from pipelines.manifest.skipping import SkippableRows
-from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
-from pipelines.manifest.text_readers import TextChunk, read_text, survey_text
+from pipelines.manifest.table import RowBatch, SourceRow, Table
 from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
 from uso_core.errors import InvalidRequestError
 from uso_core.loading.source import ModelCard
 
 __all__ = ["Batch", "Manifest", "ManifestError"]
 
-_SURVEY_THREADS = 16
-
 
 class Batch(NamedTuple):
     """Some rows of the manifest, in order.
 
     Attributes:
-        entries: those to look at.
-        num_left_out: how many others there were, which are done.
+        entries: the rows to look at.
+        num_skipped: the number of other rows, which are done.
     """
 
     entries: list[ManifestEntry]
-    num_left_out: int
+    num_skipped: int
 
 
-class _Raw(NamedTuple):
-    """A row as it is written."""
+class _IdentifiedRow(NamedTuple):
+    """A row as written, and the id that it has by itself, before repeats are told apart."""
 
     cells: RawRow | UnreadableRow
     extra: dict[str, Any]
-    source_digest: int | None = None
-
-
-class _Identified(NamedTuple):
-    """A raw row and the id that it has by itself, before repeats are told apart."""
-
-    raw: _Raw
+    source_digest: int | None
     row_id: str
     given: bool
     error: InvalidRequestError | None
@@ -67,33 +56,24 @@ class _Identified(NamedTuple):
 class Manifest:
     """The rows of one run.
 
-    Rows come in the order of the files and of the rows in them. Every row becomes one entry: a bad
-    one a `RejectedRow`. The second row with an id is rejected under the id `ID~2`, the third under
-    `ID~3`; rows without an id that are the same get `HASH`, `HASH-2`, …
+    Rows come in the order of the files and of the rows in them. Every row becomes one entry; a bad
+    one becomes a `RejectedRow`. The second row with an id is rejected under the id `ID~2`, the
+    third under `ID~3`; equal rows without an id get `HASH`, `HASH-2`, …
     """
 
-    def __init__(
-        self,
-        config: RunConfig,
-        files: Sequence[ManifestFile],
-        surveys: Sequence[FileSurvey],
-        model: ModelCard,
-    ) -> None:
-        self._files = files
-        self._plan: ColumnPlan = plan_columns(config, surveys)
+    def __init__(self, config: RunConfig, tables: Sequence[Table], model: ModelCard) -> None:
+        self._tables = tables
+        self._plan: ColumnPlan = plan_columns(config, tables)
         self._parser = RowParser(config, model, self._plan.inputs)
         self._digests = SourceDigests(config, model, self._plan.inputs)
         self._limit = config.manifest.limit
         self._shard = config.manifest.shard_index
         base = config.manifest.base_uri
         self._base = None if base is None else folder_url(base)
-        self._counts = [survey.num_rows for survey in surveys]
 
     @classmethod
     def open(cls, config: RunConfig, model: ModelCard) -> Manifest:
-        """Find the files and look at their columns; no row is checked yet.
-
-        Of Parquet files only the footers are read, of CSV the first lines; JSON is read once.
+        """Find the files and look at their columns; see `open_tables`.
 
         Raises:
             ManifestError: nothing is there, a file is unreadable, no column is usable, the mapping
@@ -103,21 +83,18 @@ class Manifest:
             options = resolve_secrets(config.storage)
         except ValueError as error:
             raise ManifestError("storage", str(error)) from error
-        with ThreadPoolExecutor(_SURVEY_THREADS, "manifest-survey") as pool:
-            found = find_files(config.manifest, options)
-            files = list(pool.map(ManifestFile.looked_at, found))
-            surveys = list(pool.map(_survey, files))
-        return cls(config, files, surveys, model)
+        return cls(config, open_tables(config.manifest, options), model)
 
     @property
     def total_rows(self) -> int | None:
-        """How many entries there will be; None where only reading them would tell."""
+        """The number of entries; None if only reading them would tell."""
         if self._shard is not None:
             return None
-        known = [count for count in self._counts if count is not None]
+        counts = [table.num_rows for table in self._tables]
+        known = [count for count in counts if count is not None]
         if self._limit is not None and sum(known) >= self._limit:
             return self._limit
-        return sum(known) if len(known) == len(self._counts) else None
+        return sum(known) if len(known) == len(counts) else None
 
     @property
     def extra_schema(self) -> pa.Schema:
@@ -125,16 +102,16 @@ class Manifest:
         return self._plan.extra_schema
 
     def entries(self) -> Iterator[ManifestEntry]:
-        """All rows, one by one; see `batches`."""
+        """Yield all rows, one by one; see `batches`."""
         for batch in self.batches():
             yield from batch.entries
 
     def batches(self, done: SkippableRows | None = None) -> Iterator[Batch]:
-        """The rows, from the first; memory does not grow with them, see `RowIds`.
+        """Yield the rows, from the first; memory does not grow with them, see `RowIds`.
 
         Args:
-            done: rows of Parquet files that are among these are left out before they are looked at
-                in Python. Nothing else changes by that: no id, no order, no other row.
+            done: rows that may be skipped. Those among them whose table has columns are skipped
+                before Python looks at them. This changes no id, no order and no other row.
 
         Raises:
             ManifestError: a file is gone, has changed since `open`, or is damaged.
@@ -142,94 +119,80 @@ class Manifest:
         """
         ids = RowIds(done)
         left = self._limit
-        for file in self._files:
-            folder = file.folder if self._base is None else self._base
-            file.check_unchanged()
-            for chunk in self._read(file):
-                taken = chunk if left is None else chunk[:left]
-                yield self._batch(file, taken, folder, ids)
+        for table in self._tables:
+            folder = table.file.folder if self._base is None else self._base
+            table.file.check_unchanged()
+            for batch in table.batches(self._plan):
+                taken = batch if left is None else batch.head(left)
+                yield self._batch(taken, folder, ids)
                 if left is not None:
                     left -= len(taken)
                     if left == 0:
                         return
-            file.check_unchanged()
+            table.file.check_unchanged()
 
-    def _read(self, file: ManifestFile) -> Iterator[TextChunk | pa.RecordBatch]:
-        if file.format == "parquet":
-            return parquet_batches(file, self._plan)
-        return read_text(file, self._plan)
+    def _batch(self, batch: RowBatch, folder: str, ids: RowIds) -> Batch:
+        digests, num_skipped = np.zeros(len(batch), np.int64), 0
+        if batch.columns is not None:
+            digests = self._digests.of_batch(batch.columns, folder)
+            skipped = self._skipped(batch.columns, digests, ids)
+            num_skipped = int(skipped.sum())
+            if num_skipped:
+                batch, digests = batch.where(~skipped), digests[~skipped]
+        rows = zip(batch.rows(), digests.tolist(), strict=True)
+        identified = [_identified(row, digest or None) for row, digest in rows]
+        return Batch(list(self._checked(identified, folder, ids)), num_skipped)
 
-    def _batch(
-        self, file: ManifestFile, chunk: TextChunk | pa.RecordBatch, folder: str, ids: RowIds
-    ) -> Batch:
-        if isinstance(chunk, list):
-            rows = [_Raw(*row) for row in chunk]
-            return Batch(list(self._checked(rows, folder, ids)), 0)
-        digests = self._digests.of_batch(chunk, folder)
-        left_out = self._left_out(chunk, digests, ids)
-        if left_out.any():
-            chunk, digests = chunk.filter(pa.array(~left_out)), digests[~left_out]
-        rows = [
-            _Raw(cells, extra, digest or None)
-            for (cells, extra), digest in zip(
-                raw_rows(file, chunk, self._plan), digests.tolist(), strict=True
-            )
-        ]
-        return Batch(list(self._checked(rows, folder, ids)), int(left_out.sum()))
-
-    def _left_out(
-        self, batch: pa.RecordBatch, digests: Digests, ids: RowIds
+    def _skipped(
+        self, columns: pa.RecordBatch, digests: Digests, ids: RowIds
     ) -> npt.NDArray[np.bool_]:
-        """Which rows are done, and of this shard."""
+        """Return for each row whether it is done and of this shard, `[n]`."""
         name = self._plan.inputs.get("id")
-        keys = id_keys(batch.column(name)) if name in batch.schema.names else None
+        keys = id_keys(columns.column(name)) if name in columns.schema.names else None
         if keys is None:
-            return np.zeros(len(batch), bool)
+            return np.zeros(len(columns), bool)
         if self._shard is not None:
             index, num_shards = self._shard
             high, _ = halves_of(keys)
             digests = np.where(high % np.uint64(num_shards) == index, digests, 0)
         return ids.skip(keys, digests)
 
-    def _checked(self, rows: Sequence[_Raw], folder: str, ids: RowIds) -> Iterator[ManifestEntry]:
-        identified = [_identify(raw) for raw in rows]
+    def _checked(
+        self, rows: list[_IdentifiedRow], folder: str, ids: RowIds
+    ) -> Iterator[ManifestEntry]:
         if self._shard is not None:
             index, num_shards = self._shard
-            identified = [
-                item for item in identified if shard_of(row_key(item.row_id), num_shards) == index
-            ]
-        ordinals = ids.claim([item.row_id for item in identified])
-        for item, ordinal in zip(identified, ordinals, strict=True):
-            row = self._row(item, ordinal, folder, ids)
-            yield ManifestEntry(row, item.raw.extra, item.raw.source_digest)
+            rows = [row for row in rows if shard_of(row_key(row.row_id), num_shards) == index]
+        ordinals = ids.claim([row.row_id for row in rows])
+        for row, ordinal in zip(rows, ordinals, strict=True):
+            checked = self._row(row, ordinal, folder, ids)
+            yield ManifestEntry(checked, row.extra, row.source_digest)
 
     def _row(
-        self, item: _Identified, ordinal: int, folder: str, ids: RowIds
+        self, row: _IdentifiedRow, ordinal: int, folder: str, ids: RowIds
     ) -> ManifestRow | RejectedRow:
-        cells, row_id = item.raw.cells, item.row_id
+        row_id = row.row_id
         if ordinal > 1:
-            row_id = ids.variant(row_id, "~" if item.given else "-", ordinal)
-        if isinstance(cells, UnreadableRow):
-            return self._parser.reject_unreadable(cells, row_id)
-        if item.error is not None:
-            return self._parser.reject_id(cells, row_id, item.error)
-        if item.given and ordinal > 1:
-            return self._parser.reject_repeat(cells, row_id, item.row_id)
-        return self._parser.parse(cells, row_id, folder)
+            row_id = ids.variant(row_id, "~" if row.given else "-", ordinal)
+        if isinstance(row.cells, UnreadableRow):
+            return self._parser.reject_unreadable(row.cells, row_id)
+        if row.error is not None:
+            return self._parser.reject_id(row.cells, row_id, row.error)
+        if row.given and ordinal > 1:
+            return self._parser.reject_repeat(row.cells, row_id, row.row_id)
+        return self._parser.parse(row.cells, row_id, folder)
 
 
-def _survey(file: ManifestFile) -> FileSurvey:
-    return survey_parquet(file) if file.format == "parquet" else survey_text(file)
-
-
-def _identify(raw: _Raw) -> _Identified:
-    row = raw.cells
-    if isinstance(row, UnreadableRow):
-        return _Identified(raw, content_hash(row.line), given=False, error=None)
-    given = row.get("id")
-    if given is None:
-        return _Identified(raw, content_hash(row), given=False, error=None)
-    try:
-        return _Identified(raw, identifier(given), given=True, error=None)
-    except InvalidRequestError as error:
-        return _Identified(raw, content_hash(row), given=False, error=error)
+def _identified(row: SourceRow, digest: int | None) -> _IdentifiedRow:
+    cells, extra = row
+    given, error = False, None
+    if isinstance(cells, UnreadableRow):
+        row_id = content_hash(cells.line)
+    elif cells.get("id") is None:
+        row_id = content_hash(cells)
+    else:
+        try:
+            row_id, given = identifier(cells["id"]), True
+        except InvalidRequestError as refused:
+            row_id, error = content_hash(cells), refused
+    return _IdentifiedRow(cells, extra, digest, row_id, given, error)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from pipelines.errors import Fault, ManifestError
 from pipelines.storage.files import Reading, ShortReadError, StoredFile
 
 logger = logging.getLogger(__name__)
-Format = Literal["parquet", "jsonl", "csv", "eval_json"]
 
 _REASONS: dict[Fault, str] = {
     "not_found": "does not exist; check the path, and the bucket or container",
@@ -28,13 +26,13 @@ class ManifestFile:
     Attributes:
         data: the file itself; reading it raises `ManifestError`.
         folder: the base of relative references in it; ends with `/`.
-        format: of its rows.
+        format: a key of `table_formats.FORMATS`.
         holder: keeps a temporary copy alive for as long as the file is known.
     """
 
     data: StoredFile
     folder: str
-    format: Format
+    format: str
     holder: object = field(default=None, compare=False, repr=False)
 
     @property

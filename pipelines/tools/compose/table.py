@@ -1,14 +1,14 @@
 """Rows from other tables: CSV, JSON Lines, Parquet, the original's eval list, `hf://` datasets.
 
-What a column means is found as a run finds it (`pipelines.manifest.columns`); here it is given our
-name, references become absolute, and rows without an id get a readable one. Values are not checked:
-that is what `uso validate` is for.
+Columns get their meaning as in a run (`pipelines.manifest.columns`). Here they are renamed to our
+names, references become absolute, and rows without an id get a readable one. Values are not
+checked; `uso validate` does that.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, cast
 
@@ -19,58 +19,51 @@ from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ComposeError
 from pipelines.manifest.cells import references
-from pipelines.manifest.columns import ColumnPlan, FileSurvey, plan_columns
-from pipelines.manifest.files import find_files
+from pipelines.manifest.columns import ColumnPlan, plan_columns
+from pipelines.manifest.files import open_tables
 from pipelines.manifest.json_types import JsonTypes
-from pipelines.manifest.parquet_reader import parquet_batches, survey_parquet
 from pipelines.manifest.references import folder_url, resolve_reference
 from pipelines.manifest.row_identity import STYLE_WEIGHTS
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import UnreadableRow
-from pipelines.manifest.source import ManifestFile
-from pipelines.manifest.text_readers import read_text, survey_text
+from pipelines.manifest.table import SourceRow, Table
 from pipelines.tools.compose.names import stem
 from pipelines.tools.compose.pairing import Rows
 from uso_core.errors import InvalidRequestError
 
 _REFERENCES = ("content_image", "style_image", "extra_style_image", "style_images")
 _ABSOLUTE = r"^(/|[A-Za-z][A-Za-z0-9+.\-]*://|(?i:data:|file:))"
-# What is not simply put behind a folder: dots, queries, JSON lists.
+# Dots, queries and JSON lists, to which a folder is not simply prefixed.
 _SPECIAL = r"(^|/)\.{1,2}(/|$)|\?|^\s*\["
 _KEYED = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
 
 
 def table_rows(config: RunConfig) -> Rows:
-    """The rows of the tables that `config.manifest` names; `count` is -1 where none knows.
+    """Read the rows of the tables that `config.manifest` names.
+
+    Returns:
+        The rows; `count` is -1 if only reading the tables would tell.
 
     Raises:
         ManifestError: nothing is there, it cannot be read, or no column is usable.
         ComposeError: an input's types in two tables do not go together, or (while they are read) a
-            line is no row.
+            line is not a row.
     """
-    files = [
-        file.looked_at() for file in find_files(config.manifest, resolve_secrets(config.storage))
-    ]
-    surveys = [_survey(file) for file in files]
-    plan = plan_columns(config, surveys)
-    schema = _schema(plan, surveys)
-    counts = [survey.num_rows for survey in surveys]
+    tables = open_tables(config.manifest, resolve_secrets(config.storage))
+    plan = plan_columns(config, tables)
+    schema = _schema(plan, tables)
+    counts = [table.num_rows for table in tables]
     count = -1 if None in counts else sum(count for count in counts if count is not None)
-    return Rows(count, schema, _batches(config, files, plan, schema))
+    return Rows(count, schema, _batches(config, tables, plan, schema))
 
 
-def _survey(file: ManifestFile) -> FileSurvey:
-    return survey_parquet(file) if file.format == "parquet" else survey_text(file)
-
-
-def _schema(plan: ColumnPlan, surveys: Sequence[FileSurvey]) -> pa.Schema:
+def _schema(plan: ColumnPlan, tables: Sequence[Table]) -> pa.Schema:
     fields = [pa.field("id", pa.string())]
     for ours, theirs in plan.inputs.items():
         if ours == "id":
             continue
-        kinds = [
-            survey.schema.field(theirs).type for survey in surveys if theirs in survey.schema.names
-        ]
+        schemas = [table.schema for table in tables]
+        kinds = [schema.field(theirs).type for schema in schemas if theirs in schema.names]
         fields.append(_unified(ours, theirs, kinds))
     return pa.schema([*fields, *plan.extra_schema])
 
@@ -88,7 +81,7 @@ def _unified(ours: str, theirs: str, kinds: Sequence[pa.DataType]) -> pa.Field:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """A type without dictionaries, and one string type for all of them."""
+    """Return a type without dictionaries, and with one string type for all of them."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
@@ -99,13 +92,13 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 
 def _batches(
-    config: RunConfig, files: Sequence[ManifestFile], plan: ColumnPlan, schema: pa.Schema
+    config: RunConfig, tables: Sequence[Table], plan: ColumnPlan, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     base = config.manifest.base_uri
     ids = RowIds()
-    for file in files:
-        folder = file.folder if base is None else base
-        for raw in _raw_batches(file, plan, schema):
+    for table in tables:
+        folder = table.file.folder if base is None else base
+        for raw in _raw_batches(table, plan, schema):
             columns = {name: raw.column(name) for name in raw.schema.names}
             columns["id"] = _ids(columns, ids)  # from references as written: the same anywhere
             for name in _REFERENCES:
@@ -114,49 +107,50 @@ def _batches(
             yield pa.record_batch([columns[name] for name in schema.names], schema=schema)
 
 
-def _raw_batches(
-    file: ManifestFile, plan: ColumnPlan, schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    """The planned columns under our names in the schema's types; nulls where one is absent."""
-    if file.format != "parquet":
-        yield from _text_batches(file, plan, schema)
-        return
+def _raw_batches(table: Table, plan: ColumnPlan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the planned columns under our names in the schema's types; null if one is absent."""
     sources = {**plan.inputs, **dict(zip(plan.extra_schema.names, plan.extra_sources, strict=True))}
-    for batch in parquet_batches(file, plan):
-        columns = [
-            _cast(file, batch, sources[field.name], field.type)
-            if sources.get(field.name) in batch.schema.names
-            else pa.nulls(batch.num_rows, field.type)
-            for field in schema
-        ]
-        yield pa.record_batch(columns, schema=schema)
+    for batch in table.batches(plan):
+        if batch.columns is None:
+            yield _from_rows(batch.rows(), plan, schema)
+        else:
+            yield _from_columns(table.uri, batch.columns, sources, schema)
 
 
-def _cast(file: ManifestFile, batch: pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:
+def _from_columns(
+    uri: str, columns: pa.RecordBatch, sources: Mapping[str, str], schema: pa.Schema
+) -> pa.RecordBatch:
+    cast_columns = [
+        _cast(uri, columns, sources[field.name], field.type)
+        if sources.get(field.name) in columns.schema.names
+        else pa.nulls(columns.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.record_batch(cast_columns, schema=schema)
+
+
+def _cast(uri: str, columns: pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:
     try:
-        return batch.column(name).cast(kind)
+        return columns.column(name).cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = str(error).partition("\n")[0]
-        raise ComposeError(f"{file.uri}: its column {name!r} is no {kind} ({reason})") from error
+        raise ComposeError(f"{uri}: its column {name!r} is not {kind} ({reason})") from error
 
 
-def _text_batches(
-    file: ManifestFile, plan: ColumnPlan, schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
+def _from_rows(rows: Sequence[SourceRow], plan: ColumnPlan, schema: pa.Schema) -> pa.RecordBatch:
     inputs = [name for name in plan.inputs if name != "id"]
-    for chunk in read_text(file, plan):
-        rows: list[dict[str, Any]] = []
-        for raw, extra in chunk:
-            if isinstance(raw, UnreadableRow):
-                raise ComposeError(f"{raw.where}: {raw.reason}; mend this line or take it out")
-            own_id = raw.get("id")
-            cells = {name: JsonTypes.fitted(raw.get(name), schema.field(name)) for name in inputs}
-            rows.append({**cells, **extra, "id": None if own_id is None else str(own_id)})
-        yield pa.RecordBatch.from_pylist(rows, schema=schema)
+    fitted: list[dict[str, Any]] = []
+    for raw, extra in rows:
+        if isinstance(raw, UnreadableRow):
+            raise ComposeError(f"{raw.where}: {raw.reason}; correct this line or remove it")
+        own_id = raw.get("id")
+        cells = {name: JsonTypes.fitted(raw.get(name), schema.field(name)) for name in inputs}
+        fitted.append({**cells, **extra, "id": None if own_id is None else str(own_id)})
+    return pa.RecordBatch.from_pylist(fitted, schema=schema)
 
 
 def _resolved(column: pa.Array, folder: str) -> pa.Array:
-    """References as absolute URIs; bytes, and structs that hold them, as they are."""
+    """Make references absolute; bytes, and structs that hold them, stay unchanged."""
     if pa.types.is_list(column.type):
         items = _resolved(column.flatten(), folder)
         lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
@@ -178,7 +172,7 @@ def _resolved(column: pa.Array, folder: str) -> pa.Array:
 
 
 def _resolved_text(text: str, folder: str) -> str:
-    """One reference, or a JSON list of them; a list that is none stays as it is."""
+    """Resolve one reference or a JSON list; text that only starts like a list stays unchanged."""
     if not text.lstrip().startswith("["):
         return resolve_reference(text, folder)
     try:
@@ -189,7 +183,7 @@ def _resolved_text(text: str, folder: str) -> str:
 
 
 def _ids(columns: dict[str, pa.Array], ids: RowIds) -> pa.Array:
-    """Given ids as they are; others from the content image's name and a hash of the row."""
+    """Keep given ids; make others from the content image's name and a hash of the row."""
     given = columns["id"]
     if not given.null_count:
         return given
@@ -213,7 +207,7 @@ def _ids(columns: dict[str, pa.Array], ids: RowIds) -> pa.Array:
 
 
 def _row_keys(columns: dict[str, pa.Array]) -> list[str]:
-    """A hash of each row's cells that are text or numbers, whatever else is in the table."""
+    """Hash each row's cells that are text or numbers; other columns do not matter."""
     parts = []
     for name in sorted(columns):
         column = columns[name]

@@ -128,7 +128,7 @@ class Output:
         class Counted:
             def batches(self, done: DoneRows) -> Iterator[Batch]:
                 for batch in batches(manifest, done):
-                    left_out.append(batch.num_left_out)
+                    left_out.append(batch.num_skipped)
                     yield batch
 
         stats = RunStats()

@@ -41,8 +41,8 @@ def test_every_type_of_number_is_a_score(tmp_path: Path, kind: pa.DataType) -> N
     [
         ("id,clip\na,1\n", "no column 'score'; its columns are id, clip"),
         ("name,score\na,1\n", "no column 'id'; its columns are name, score"),
-        ("id,score\na,1\nb,good\n", "row b: its 'score' is 'good', which is no number"),
-        ("id,score\n,1\n", "cannot be told by its id"),
+        ("id,score\na,1\nb,good\n", "row b: its 'score' is 'good', which is not a number"),
+        ("id,score\n,1\n", "a row has no usable id"),
         ("id,score\na\n", "line 2: has 1 cells"),
     ],
 )

@@ -127,71 +127,6 @@ def test_weights_in_json_csv_and_the_originals_eval_list(tmp_path: Path) -> None
     assert found == [(0.5,), (0.5, 2.0), (0.5,), None, (0.0, 1.5)]
 
 
-def test_csv(tmp_path: Path) -> None:
-    path = tmp_path / "m.csv"
-    path.write_text(
-        "id,prompt,style_images,width,keep_size,label\r\n"
-        '01,"a, ""quoted""\nfox",s.png,512.0,TRUE,5\r\n'
-        "\r\n"
-        '2,,"[""/a.png"", ""/b.png""]",,,\r\n',
-        encoding="utf-8-sig",
-    )
-    manifest = opened(path)
-    assert manifest.total_rows is None
-    assert manifest.extra_schema == pa.schema([("label", pa.string())])
-    first, second = manifest.entries()
-    row = valid(first)
-    assert (row.id, row.prompt) == ("01", 'a, "quoted"\nfox')
-    assert row.style_images == (f"{tmp_path}/s.png",)
-    assert (row.parameters.width, row.parameters.keep_size) == (512, True)
-    assert valid(second).style_images == ("/a.png", "/b.png")
-    assert (valid(second).prompt, valid(second).parameters.keep_size) == ("", False)
-    assert [first.extra, second.extra] == [{"label": "5"}, {"label": None}]
-    assert opened(path, manifest={"limit": 1}).total_rows is None
-
-
-def test_csv_lines_that_are_no_rows_cost_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "m.csv"
-    path.write_bytes(b"prompt,label\na,1\nb\nc,1,2\nd\xff,1\ne,2\n")
-    first, short, long, broken, last = entries(path)
-    assert (valid(first).prompt, valid(last).prompt) == ("a", "e")
-    assert "line 3: has 1 cells, but the header has 2" in rejected(short).failure.message
-    assert "line 4: has 3 cells" in rejected(long).failure.message
-    assert "line 5: is not UTF-8" in rejected(broken).failure.message
-    assert short.extra == {"label": None}
-
-
-def test_spaces_beside_the_commas_of_a_csv_header_are_no_part_of_a_name(tmp_path: Path) -> None:
-    path = tmp_path / "m.csv"
-    path.write_text("prompt , seed, label\na, 5, x\n", encoding="utf-8")
-    (entry,) = entries(path)
-    assert valid(entry).parameters.seed == 5
-    assert entry.extra == {"label": " x"}
-
-
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_a_csv_header_that_is_not_utf8_is_said(tmp_path: Path, encoding: str) -> None:
-    path = tmp_path / "m.csv"
-    path.write_text("prompt,größe\na,1\n", encoding=encoding)
-    with pytest.raises(ManifestError, match=r"m\.csv: (its first line is not UTF-8|is not CSV)"):
-        opened(path)
-
-
-def test_csv_cells_may_be_long(tmp_path: Path) -> None:
-    uri = f"data:image/png;base64,{'A' * 500_000}"
-    path = tmp_path / "m.csv"
-    path.write_text(f'content_image\n"{uri}"\n', encoding="utf-8")
-    assert valid(entries(path)[0]).content_image == uri
-
-
-def test_formats_mix(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("prompt,label\na,1\n", encoding="utf-8")
-    lines(tmp_path / "b.jsonl", {"prompt": "b", "label": "2"})
-    manifest = opened([str(tmp_path / "a.csv"), str(tmp_path / "b.jsonl")])
-    assert manifest.total_rows is None
-    assert [entry.extra["label"] for entry in manifest.entries()] == ["1", "2"]
-
-
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -208,3 +143,30 @@ def test_files_that_hold_no_manifest(tmp_path: Path, name: str, content: str, me
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ManifestError, match=message):
         opened(path)
+
+
+def test_the_originals_eval_list_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "eval.json"
+    items = [
+        {"prompt": "a", "image_paths": ["c.png", "s.png"], "save_dir": "one"},
+        {"prompt": "b", "image_paths": ["", "/s.png", "t.png"], "save_dir": "two"},
+        {"prompt": "c", "image_paths": ["c.png"], "save_dir": "three"},
+        {"prompt": "d", "image_paths": []},
+        "not a row",
+        {"prompt": "e", "image_paths": 5},
+    ]
+    path.write_text(json.dumps(items), encoding="utf-8")
+    manifest = opened(path)
+    assert manifest.total_rows == 6
+    one, two, three, four, five, six = manifest.entries()
+    assert valid(one).content_image == f"{tmp_path}/c.png"
+    assert valid(one).style_images == (f"{tmp_path}/s.png",)
+    assert valid(two).content_image is None
+    assert valid(two).style_images == ("/s.png", f"{tmp_path}/t.png")
+    assert valid(three).style_images == ()
+    assert valid(four).prompt == "d"
+    assert [entry.extra for entry in (one, two, three, four)] == [
+        {"save_dir": name} for name in ("one", "two", "three", None)
+    ]
+    assert "item 5: is not a JSON object" in rejected(five).failure.message
+    assert "image_paths is not a list" in rejected(six).failure.message

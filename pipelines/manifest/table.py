@@ -1,0 +1,72 @@
+"""What every reader of a table gives, whatever the table's format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipelines.manifest.columns import ColumnPlan
+from pipelines.manifest.row_parser import RawRow, UnreadableRow
+from pipelines.manifest.source import ManifestFile
+
+SourceRow = tuple[RawRow | UnreadableRow, dict[str, Any]]
+"""A row's input cells, and its pass-through cells as records have them."""
+
+
+class RowBatch(Protocol):
+    """Some rows of a table, in order; only the planned columns."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @property
+    def columns(self) -> pa.RecordBatch | None:
+        """The columns under the user's names; None for a format that has rows and no columns."""
+
+    def head(self, count: int) -> RowBatch:
+        """Return the first `count` rows, or all if there are fewer."""
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> RowBatch:
+        """Return the rows for which `mask`, `[n]`, is True."""
+
+    def rows(self) -> list[SourceRow]:
+        """Return the rows as Python objects.
+
+        Raises:
+            ManifestError: a column cannot be converted to the type that other files need.
+        """
+
+
+class Table(Protocol):
+    """One file of rows, whose columns are known and whose rows have not been read."""
+
+    @property
+    def file(self) -> ManifestFile:
+        """The file, as it was when its columns were looked at."""
+
+    @property
+    def uri(self) -> str:
+        """The file's URI for messages, without credentials."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """All columns."""
+
+    @property
+    def typed(self) -> bool:
+        """False for a format in which every value is text."""
+
+    @property
+    def num_rows(self) -> int | None:
+        """The number of rows; None if only reading them would tell."""
+
+    def batches(self, plan: ColumnPlan) -> Iterator[RowBatch]:
+        """Yield all rows in order, a small batch at a time.
+
+        Raises:
+            ManifestError: the file is gone, has changed, or is damaged.
+        """

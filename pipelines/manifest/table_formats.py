@@ -1,0 +1,48 @@
+"""The formats of tables. Another one is a module that opens a `Table`, and an entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipelines.manifest.csv_table import open_csv
+from pipelines.manifest.json_tables import open_eval_list, open_json_lines
+from pipelines.manifest.parquet_table import ParquetTable
+from pipelines.manifest.source import ManifestFile
+from pipelines.manifest.table import Table
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """One format.
+
+    Attributes:
+        endings: of file names, in lower case.
+        open: finds the columns of a file; raises `ManifestError`.
+        searched_in_folders: whether a folder's files in this format are taken for a manifest.
+    """
+
+    endings: tuple[str, ...]
+    open: Callable[[ManifestFile], Table]
+    searched_in_folders: bool = True
+
+
+FORMATS: dict[str, TableFormat] = {
+    "parquet": TableFormat((".parquet", ".pq", ".parq"), ParquetTable.open),
+    "jsonl": TableFormat((".jsonl", ".ndjson"), open_json_lines),
+    "csv": TableFormat((".csv",), open_csv),
+    # A folder's .json files are more likely to describe it.
+    "eval_json": TableFormat((".json",), open_eval_list, searched_in_folders=False),
+}
+"""The values of `manifest.format`; of several in a folder or glob, the first one is taken."""
+
+
+def open_table(file: ManifestFile) -> Table:
+    """Look at a file anew and find its columns; no row is checked yet.
+
+    Of Parquet files only the footer is read, of CSV the first line; JSON is read once.
+
+    Raises:
+        ManifestError: the file is gone, unreadable, or not in its format.
+    """
+    return FORMATS[file.format].open(file.looked_at())

@@ -1,0 +1,113 @@
+"""Tables in text formats: lines that become rows one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipelines.errors import ManifestError
+from pipelines.manifest.columns import ColumnPlan
+from pipelines.manifest.json_types import JsonTypes
+from pipelines.manifest.row_parser import UnreadableRow
+from pipelines.manifest.source import ManifestFile
+from pipelines.manifest.table import SourceRow
+
+Line = tuple[Mapping[str, Any] | UnreadableRow, int]
+"""A row's cells by the user's column names, and roughly their size in bytes."""
+ReadLines = Callable[[ManifestFile], Iterator[Line]]
+
+_CHUNK_ROWS = 1024
+_CHUNK_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class LineBatch:
+    """A `RowBatch` of a format without columns."""
+
+    lines: list[SourceRow]
+    columns: None = None
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def head(self, count: int) -> LineBatch:
+        """Return the first `count` rows, or all if there are fewer."""
+        return LineBatch(self.lines[:count])
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> LineBatch:
+        """Return the rows for which `mask`, `[n]`, is True."""
+        return LineBatch([self.lines[row] for row in np.flatnonzero(mask)])
+
+    def rows(self) -> list[SourceRow]:
+        """Return the rows as Python objects."""
+        return self.lines
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A file in a text format; see `pipelines.manifest.table.Table`.
+
+    A line that is not a row becomes one `UnreadableRow`, and affects no other row.
+
+    Attributes:
+        file: the file.
+        read_lines: reads the rows; `OSError`s that it raises end the reading.
+        schema: all columns.
+        num_rows: the number of rows; None if only reading them would tell.
+        typed: False if every value is text.
+    """
+
+    file: ManifestFile
+    read_lines: ReadLines
+    schema: pa.Schema
+    num_rows: int | None
+    typed: bool
+
+    @property
+    def uri(self) -> str:
+        """The file's URI for messages, without credentials."""
+        return self.file.uri
+
+    def batches(self, plan: ColumnPlan) -> Iterator[LineBatch]:
+        """Yield all rows in order, each with its pass-through cells.
+
+        Raises:
+            ManifestError: the file is gone or has changed.
+        """
+        for lines in chunks(self.file, self.read_lines):
+            yield LineBatch([_planned(row, plan) for row, _ in lines])
+
+
+def chunks(file: ManifestFile, read_lines: ReadLines) -> Iterator[list[Line]]:
+    """Yield the lines of a file in lists of bounded size.
+
+    Raises:
+        ManifestError: the file is gone or has changed.
+    """
+    chunk: list[Line] = []
+    size = 0
+    try:
+        for line in read_lines(file):
+            chunk.append(line)
+            size += line[1]
+            if len(chunk) == _CHUNK_ROWS or size >= _CHUNK_BYTES:
+                yield chunk
+                chunk, size = [], 0
+    except OSError as error:
+        raise ManifestError(file.uri, f"cannot be read any further ({error})") from error
+    if chunk:
+        yield chunk
+
+
+def _planned(row: Mapping[str, Any] | UnreadableRow, plan: ColumnPlan) -> SourceRow:
+    names = plan.extra_schema.names
+    if isinstance(row, UnreadableRow):
+        return row, dict.fromkeys(names)
+    raw = {ours: row.get(theirs) for ours, theirs in plan.inputs.items()}
+    cells = zip(plan.extra_schema, plan.extra_sources, strict=True)
+    return raw, {field.name: JsonTypes.fitted(row.get(theirs), field) for field, theirs in cells}
