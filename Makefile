@@ -3,6 +3,7 @@
 #   make demo        install into .venv, run configs/demo.yaml, show its records
 #   make tutorial    run the commands of docs/tutorial.md, with checks
 #   make test        install into .venv, lint, check types, run the tests
+#   make docs        write docs/configuration.md from the docstrings of pipelines/config
 #   make test-slow   run the slow tests of whole runs
 #
 # To use another interpreter: make PYTHON=python3.12 demo
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: install demo tutorial test lint fix types unit test-slow test-browser coverage chaos fuzz wheel constraints clean
+.PHONY: install demo tutorial test lint fix types unit test-slow test-browser docs coverage chaos fuzz wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -66,6 +67,10 @@ test-browser: $(INSTALLED)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	  { echo "no chromium; on Debian and Ubuntu: apt-get install -y chromium"; exit 1; }
 	$(BIN)/python -m pytest -m browser tests/pipelines/tools/report
+
+# A test compares the page with the docstrings.
+docs: $(INSTALLED)
+	$(BIN)/python -m pipelines.config.page > docs/configuration.md
 
 # Injects random faults into real runs for five minutes, then checks what docs/reliability.md
 # promises.

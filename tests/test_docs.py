@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
-from pipelines.config.schema import RunConfig
 from pipelines.failures import CODES
 from pipelines.manifest.row_parser import INPUT_NAMES
 from pipelines.record import RECORD_NAMES
@@ -21,31 +17,6 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.
 
 def page(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
-
-
-def config_keys() -> list[tuple[str, str, str]]:
-    """Section, key and default (as JSON; empty: none) of every key."""
-    keys = []
-    for section, info in RunConfig.model_fields.items():
-        model = info.annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            continue
-        for key, field in model.model_fields.items():
-            value = field.get_default(call_default_factory=True, validated_data={})
-            shown = value not in (None, [], {}) and value is not PydanticUndefined
-            keys.append((section, key, json.dumps(value) if shown else ""))
-    return keys
-
-
-@pytest.mark.parametrize(("section", "key", "default"), config_keys())
-def test_every_configuration_key_is_documented_with_its_default(
-    section: str, key: str, default: str
-) -> None:
-    text = page("configuration.md").partition(f"## `{section}`\n")[2].partition("\n## ")[0]
-    assert f"`{key}`" in text
-    row = re.search(rf"^\| `{key}` \|.*$", text, re.MULTILINE)
-    assert row or section == "defaults"
-    assert default == "" or (row and f"| `{default}` |" in row.group())
 
 
 def test_every_manifest_column_is_documented() -> None:

@@ -1,1 +1,1 @@
-"""The run's configuration: its schema, the YAML file, and messages about both."""
+"""The configuration of a run: its schema, its YAML file, and messages about both."""

@@ -1,4 +1,4 @@
-"""Where a run's rows are worked on: the Stylizer actors, and Ray."""
+"""The actors that generate images, and the Ray cluster."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pipelines.config.strict import StrictModel
 
 
 class ActorRange(StrictModel):
-    """How many actors, where the cluster grows and shrinks."""
+    """A range for the number of actors, for a cluster that grows and shrinks."""
 
     min: int = Field(1, ge=1)
+    """The run ends if the cluster has room for fewer actors for `placement_timeout_s` seconds."""
     max: int = Field(ge=1)
+    """The run starts this many actors if the cluster has room for them."""
 
     @model_validator(mode="after")
     def _ordered(self) -> ActorRange:
@@ -23,35 +25,44 @@ class ActorRange(StrictModel):
 
 
 class StylizeConfig(StrictModel):
-    """The Stylizer actors and how rows are given to them."""
+    """The actors, each a process with one model, and how they get their rows.
+
+    Beside its model, an actor needs memory for `fetch.cache_mb`, for `fetch.concurrency` files of
+    up to `fetch.max_mb`, and for each row in flight up to five references of up to
+    `fetch.max_megapixels` at 4 bytes per pixel, until they are resized. Only images at these limits
+    need that much: a photograph of 12 megapixels takes 48 MB. If memory is short, lower
+    `fetch.max_megapixels` or `max_rows_in_flight`.
+    """
 
     actors: Annotated[int, Field(ge=1)] | ActorRange = 1
+    """Number of actors, or a range for a cluster that grows and shrinks."""
     gpus_per_actor: float = Field(1, ge=0)
-    """0 runs on the CPU."""
+    """GPUs that Ray reserves for an actor; 0 runs on the CPU."""
     cpus_per_actor: float = Field(1, gt=0)
+    """CPUs that Ray reserves for an actor, and threads for the parts of a model that run on the
+    CPU."""
     rows_in_flight: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
-    """Rows on one actor at a time: one is drawn, the others are fetched or stored. `auto` follows
-    the measured times, up to `max_rows_in_flight`."""
+    """Rows on one actor at a time: the device works on one while references of others are fetched
+    and images of others are stored. `auto` adapts to the measured times, up to
+    `max_rows_in_flight`."""
     max_rows_in_flight: int = Field(8, ge=1, le=64)
-    """Bound of `auto`; with it the memory in flight per actor is bounded too."""
+    """Upper bound of `auto`, which also bounds the memory of an actor."""
     batch_images: int = Field(1, ge=1, le=16)
-    """Most images of up to 640x640 px that an actor draws together, where rows of one shape wait.
-    Faster where one alone does not keep the GPU busy; the last bits of a picture then depend on the
-    others, so it is for `model.preset` `fp8` and `low_vram` alone. `auto` rows in flight grow with
-    it: raise `max_rows_in_flight` to more than twice this number."""
+    """Largest number of images of up to 640x640 pixels that an actor generates as one batch. Needs
+    `model.preset` `fp8` or `low_vram`, and `max_rows_in_flight` above twice this number; see
+    docs/presets.md#batches-of-small-images."""
     attempts: int = Field(3, ge=1)
-    """Times a row is tried in one run when its failure is a retryable one."""
+    """Attempts per row and run, for retryable failures."""
     row_timeout_s: float = Field(1800, gt=0)
-    """A row that takes longer on the device, its references and its storing included, is cut off:
-    its actor is killed and replaced."""
+    """Seconds for a row on an actor, from fetching its references to storing its images; if other
+    rows are on the actor, as many times this. An actor that takes longer is killed and
+    replaced."""
     start_attempts: int = Field(3, ge=1)
-    """Failed actor starts in a row after which the run ends with the reason, where no actor is at
-    work."""
+    """Consecutive failed starts of an actor that end the run, if no other actor works."""
     placement_timeout_s: float = Field(1800, gt=0)
-    """Seconds with room for fewer than `actors.min` (1, where `actors` is a number) on the cluster
-    after which the run ends."""
+    """Seconds without room for `actors.min` actors (1 if `actors` is a number) that end the run."""
     seed: int = Field(0, ge=0, le=2**31 - 1)
-    """The run's seed, from which rows with seed -1 get theirs."""
+    """Seed of the run, from which rows with seed -1 derive theirs."""
 
     @property
     def most_rows_in_flight(self) -> int:
@@ -60,28 +71,32 @@ class StylizeConfig(StrictModel):
 
     @property
     def min_actors(self) -> int:
-        """Actors without which the run does not go on for long."""
+        """Smallest number of actors with which the run continues."""
         return 1 if isinstance(self.actors, int) else self.actors.min
 
     @property
     def max_actors(self) -> int:
-        """Actors the run may have at once."""
+        """Largest number of actors at once."""
         return self.actors if isinstance(self.actors, int) else self.actors.max
 
 
 class RayConfig(StrictModel):
-    """Which Ray cluster the run uses."""
+    """The Ray cluster of the run."""
 
     address: str = "local"
-    """`local` starts one on this machine for the run; `auto` joins the one this process is in."""
+    """Address of the cluster. `local` starts one on this machine for the run; `auto` joins the one
+    that this process is part of."""
     num_cpus: int | None = Field(None, ge=1)
-    """CPUs of a `local` cluster; absent: what the machine has, or what the actors need if more."""
+    """CPUs of a `local` cluster. Default: as many as the machine has, or as the actors need if that
+    is more."""
     object_store_mb: int = Field(200, ge=80)
-    """Object store of a `local` cluster: only rows and outcomes pass through it."""
+    """Size of the object store of a `local` cluster, in MB; only rows and outcomes go through
+    it."""
     metrics_port: int | None = Field(None, ge=1, le=65535)
-    """Port at which a `local` cluster serves its metrics, for Prometheus; absent: any free one,
-    which the log tells."""
+    """Port of the Prometheus metrics of a `local` cluster. Default: a free port, which the log
+    names."""
     env: dict[str, str] = Field(default_factory=dict)
-    """Environment variables of the actors, e.g. AWS_ENDPOINT_URL; `${NAME}` takes the driver's."""
+    """Environment variables of the actors, e.g. `AWS_ENDPOINT_URL`. `${NAME}` takes a value from
+    the driver's environment and keeps it out of Ray's logs, which show all other values."""
     stop_grace_s: float = Field(60, ge=0)
-    """Seconds that rows on the actors get to finish after Ctrl-C or SIGTERM."""
+    """Seconds for the rows on the actors to finish after Ctrl-C or SIGTERM."""

@@ -1,4 +1,4 @@
-"""What goes in: the manifest, what its rows leave out, and how references are fetched."""
+"""The inputs of a run: the manifest, defaults of its rows, and the fetching of references."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pipelines.config.strict import StrictModel
 
 
 class ManifestConfig(StrictModel):
-    """Where the rows come from."""
+    """The rows of the run; see docs/manifest.md."""
 
     path: str | list[str]
-    """Parquet (or JSON Lines, CSV, the original's eval JSON): a path, a glob, a folder or a list of
-    these, local or any fsspec URL."""
+    """Manifest files: a path, a glob, a folder or a list of these, each local or an fsspec URL."""
     format: Literal["auto", "parquet", "jsonl", "csv", "eval_json"] = "auto"
-    """`auto` goes by the file name's ending."""
+    """Format of the files: Parquet, JSON Lines, CSV or the original's eval JSON. `auto`: by the
+    file extension."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """Our column name → the manifest's own, e.g. `prompt: caption`."""
+    """The manifest's own column names, by documented name, e.g. `prompt: caption`."""
     keep_columns: Literal["all", "none"] | list[str] = "all"
-    """Which of the other columns go to the records: all, none, or those named."""
+    """Other columns that are copied to the records: all, none, or a list of names."""
     base_uri: str | None = None
-    """What relative references are relative to; absent: each manifest file's own folder."""
+    """Base of relative references. Default: the folder of each manifest file."""
     limit: int | None = Field(None, ge=1)
-    """Read only the first so many rows."""
+    """Number of rows to read, from the first."""
     shard: Annotated[str, Field(pattern=r"^\d+/\d+$")] | None = None
-    """`i/n` (i from 0): only the rows whose id hashes to shard i of n."""
+    """`i/n`, with i from 0 to n-1: read only the rows whose id hashes to shard i of n."""
 
     @property
     def paths(self) -> list[str]:
@@ -47,12 +47,16 @@ class ManifestConfig(StrictModel):
     def _within(cls, shard: str | None) -> str | None:
         index, _, count = (shard or "0/1").partition("/")
         if int(index) >= int(count):
-            raise ValueError(f"{shard} is not accepted: i goes from 0 to n-1")
+            raise ValueError(f"{shard} is not accepted: i is from 0 to n-1")
         return shard
 
 
 class DefaultsConfig(StrictModel):
-    """What a row gets where its own column is absent or null."""
+    """Values for rows whose own column is absent or null, each as in docs/manifest.md.
+
+    A relative reference here is resolved like a relative reference of the row. `style_weights` has
+    no default, because a row has one weight for each of its styles.
+    """
 
     prompt: str | None = None
     content_image: str | None = None
@@ -73,31 +77,34 @@ class DefaultsConfig(StrictModel):
     def _weights_are_a_rows_own(cls, given: Any) -> Any:  # noqa: ANN401 (any YAML value)
         if isinstance(given, Mapping) and "style_weights" in given:
             raise ValueError(
-                "style_weights has no default, because there is one for each style that a row has; "
-                "give it as a column of the manifest"
+                "style_weights has no default, because a row has one for each of its styles; give "
+                "it as a column of the manifest"
             )
         return given
 
 
 class FetchConfig(StrictModel):
-    """How reference images are fetched, and what is refused."""
+    """Fetching of reference images, and its limits."""
 
     timeout_s: float = Field(60, gt=0)
-    """Seconds per URI, all attempts included."""
+    """Seconds per URI, with all attempts."""
     attempts: int = Field(4, ge=1)
+    """Attempts per URI, for failures that a retry can help."""
     max_mb: float = Field(64, gt=0)
     """Largest file, in MB (10⁶ bytes)."""
     max_megapixels: float = Field(100, gt=0)
     """Largest image, in megapixels."""
     max_redirects: int = Field(5, ge=0)
+    """Redirects per http(s) URI."""
     concurrency: int = Field(8, ge=1)
-    """References fetched at the same time, per actor."""
+    """References that an actor fetches at the same time."""
     cache_mb: float = Field(512, ge=0)
-    """Memory per actor for fetched files that may be wanted again, in MB."""
+    """Memory per actor for fetched files that other rows may need, in MB."""
     exif_rotate: bool = True
-    """Turn photographs upright first; false is what the original does."""
+    """Turn photographs upright; the original does not."""
     allow_private_networks: bool = False
     """Let http(s) URIs reach private, loopback and link-local addresses."""
     allow_local_files: bool = True
+    """Let references be local files."""
     local_roots: list[str] = Field(default_factory=list)
-    """Local files are read only below these folders; empty: anywhere."""
+    """Folders to which local references are confined; empty: no restriction."""

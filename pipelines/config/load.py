@@ -55,6 +55,8 @@ def load(model: type[Model], path: str | Path, overrides: Sequence[str] = ()) ->
 
 
 def _sentence(path: KeyPath, problem: str, changed: Sequence[KeyPath]) -> str:
+    if not path:  # about several sections, which the problem names
+        return problem
     by_option = any(path[: len(key)] == key[: len(path)] for key in changed)
     return f"{key_name(path)}{' (from --set)' if by_option else ''}: {problem}"
 
@@ -148,12 +150,12 @@ def _value(written: str) -> Any:  # noqa: ANN401 (any YAML value)
 
 def _problems_in(source: str, data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Yield the keys that are not strings, and the variables that would not be replaced."""
-    for count, (path, value) in enumerate(_values(data)):
+    for count, (path, value, in_list) in enumerate(_values(data)):
         if count == _MAX_VALUES:
             raise ConfigError(f"{source}: contains more than {_MAX_VALUES:,} values")
         if len(path) > _MAX_DEPTH:
             raise ConfigError(f"{source}: is nested too deeply")
-        problem = _key_problem(path[-1])
+        problem = None if in_list else _key_problem(path[-1])
         if problem is None and isinstance(value, str):
             problem = _variable_problem(path, value)
         if problem is not None:
@@ -161,11 +163,9 @@ def _problems_in(source: str, data: Mapping[str, Any]) -> Iterator[tuple[KeyPath
 
 
 def _key_problem(key: object) -> str | None:
-    if isinstance(key, bool) or not isinstance(key, str | int):
+    if not isinstance(key, str):
         return "this key must be a string; put it in quotes"
-    if isinstance(key, str) and "${" in key:
-        return "variables are replaced in values only, not in keys"
-    return None
+    return "variables are replaced in values only, not in keys" if "${" in key else None
 
 
 def _variable_problem(path: KeyPath, text: str) -> str | None:
@@ -181,13 +181,16 @@ def _variable_problem(path: KeyPath, text: str) -> str | None:
     return None
 
 
-def _values(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
-    """Yield every value with its path, sections too; endless if YAML anchors form a circle."""
+def _values(data: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any, bool]]:
+    """Yield each value, sections too, with its path and whether it is an item of a list.
+
+    The iterator is endless if YAML anchors form a circle.
+    """
     open_sections: list[tuple[KeyPath, Any]] = [((), data)]
     while open_sections:
         path, section = open_sections.pop()
         items = section.items() if isinstance(section, dict) else enumerate(section)
         for key, value in items:
-            yield (*path, key), value
+            yield (*path, key), value, isinstance(section, list)
             if isinstance(value, dict | list):
                 open_sections.append(((*path, key), value))

@@ -1,4 +1,4 @@
-"""Which weights, and how they are run."""
+"""The weights of the model, and how they run."""
 
 from __future__ import annotations
 
@@ -13,46 +13,57 @@ from uso_core.presets import PRESETS, Attention, Preset, PresetName
 
 
 class LoraConfig(StrictModel):
-    """A LoRA of your own."""
+    """A LoRA of FLUX."""
 
     path: str
-    """A `.safetensors` file: a path, the same on every node, or an fsspec URL."""
+    """A `.safetensors` file: a path that is the same on every node, or an fsspec URL."""
     weight: float = Field(default=1.0, ge=-4, le=4)
+    """Factor by which its updates are multiplied."""
 
 
 class ModelConfig(StrictModel):
-    """Which weights, and how they are run."""
+    """The weights, and how they run; see docs/weights.md and docs/presets.md."""
 
     base: str = "black-forest-labs/FLUX.1-dev"
-    """A diffusers-layout FLUX.1 (folder, hub id), a folder with the original's files, an fsspec URL
-    of either, or `tiny` (`tiny:SEED`): random weights for trying things out."""
+    """FLUX.1: a Hub id or folder in diffusers' layout, a folder with the original's files, or an
+    fsspec URL of either. `tiny` or `tiny:SEED`: a small model with random weights, for tests."""
     base_revision: str | None = None
+    """Branch, tag or commit of `base` on the Hub. Default: its main branch."""
     uso: str = "bytedance-research/USO"
-    """The USO LoRA and projector (folder, hub id, fsspec URL); unused where `base` holds them."""
+    """The USO LoRA and projector: a Hub id, folder or fsspec URL. Not used if `base` contains
+    them."""
     uso_revision: str | None = None
+    """Branch, tag or commit of `uso` on the Hub. Default: its main branch."""
     siglip: str = "google/siglip-so400m-patch14-384"
-    """The SigLIP vision model (likewise)."""
+    """The SigLIP vision model: a Hub id, folder or fsspec URL. Not used if `base` contains it."""
     siglip_revision: str | None = None
+    """Branch, tag or commit of `siglip` on the Hub. Default: its main branch."""
     loras: list[LoraConfig] = Field(default_factory=list)
-    """LoRAs of FLUX, each `{path, weight}`, that are merged beside USO's."""
+    """LoRAs of FLUX that are merged beside USO's."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto`: bfloat16 on CUDA, float32 on the CPU."""
+    """Type of the weights. `auto`: bfloat16 on CUDA, float32 on the CPU."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Device of the model. `auto`: the CPU if `stylize.gpus_per_actor` is 0, else CUDA; if PyTorch
+    then finds no GPU, the actors do not start."""
     preset: PresetName = "exact"
-    """How pictures are traded for speed or memory: see docs/presets.md."""
+    """`exact` computes the original's images. The other presets trade image fidelity for speed, or
+    speed for memory; see docs/presets.md."""
     cache_threshold: float | None = Field(default=None, gt=0, lt=1)
-    """Of `fp8+cache` and `draft`, whose own it replaces: more is faster and further from exact."""
+    """Threshold of the step cache of `fp8+cache` and `draft`. A larger one is faster and less
+    close to `exact`. Default: the preset's own."""
     attention: Attention = "auto"
-    """The kernel of the transformer's attention. `auto`: cuDNN's on Hopper and later, else what
-    torch chooses (`sdpa`). `flash_3` needs the package `kernels`, which downloads it."""
+    """Attention kernel of the transformer. `auto`: cuDNN's on Hopper and later, else PyTorch's
+    choice (`sdpa`). `flash_3` needs the package `kernels`, which downloads it."""
     compile: bool = False
-    """torch.compile of the transformer's repeated blocks: a slow first image, faster ones after."""
+    """Compile the transformer's repeated blocks with `torch.compile`: the first image is slow,
+    later ones are faster."""
     cache_dir: str | None = None
-    """Node-local folder for weights pulled from an fsspec URL; absent: the user's cache folder."""
+    """Node-local folder for weights from fsspec URLs and for compiled code. Default: the user's
+    cache folder."""
 
     @property
     def chosen_preset(self) -> Preset:
-        """The preset, with its options."""
+        """The preset with its options."""
         preset = PRESETS[self.preset]
         if self.cache_threshold is None:
             return preset
@@ -60,7 +71,7 @@ class ModelConfig(StrictModel):
 
     @property
     def source(self) -> ModelSource:
-        """Where the weights are, as it is written here: what is at a URL is not pulled."""
+        """The locations of the weights as given here; weights at a URL stay there."""
         weights = {f.name: getattr(self, f.name) for f in fields(ModelSource) if f.name != "loras"}
         return ModelSource(
             **weights,
@@ -69,7 +80,7 @@ class ModelConfig(StrictModel):
 
     @property
     def locations(self) -> tuple[str, ...]:
-        """Of all weights."""
+        """The locations of all weights."""
         weights = (getattr(self, name) for name in ModelSource.WEIGHTS)
         return (*weights, *(lora.path for lora in self.loras))
 

@@ -1,4 +1,4 @@
-"""What comes out, and how many failures are too many."""
+"""The output of a run, and its failure budget."""
 
 from __future__ import annotations
 
@@ -13,26 +13,31 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class OutputConfig(StrictModel):
-    """Where images and records go."""
+    """The folder for images and records, and their format; see docs/output.md."""
 
     path: str
-    """Folder, local or any fsspec URL."""
+    """Local folder or fsspec URL."""
     format: FormatName = "png"
+    """Format of the images. WebP is lossy unless `lossless` is true."""
     quality: int = Field(DEFAULT_QUALITY, ge=1, le=100)
-    """Of JPEG and lossy WebP."""
+    """Quality of JPEG and of lossy WebP."""
     lossless: bool = False
-    """Of WebP."""
+    """Use lossless WebP."""
     commit_seconds: float = Field(5, gt=0)
+    """Longest time between two writes of records, in seconds."""
     commit_rows: int = Field(1000, ge=1)
+    """Number of finished rows that triggers a write of records at once."""
     give_up_after_s: float = Field(120, gt=0)
-    """Seconds for which the output may be away (no answer, 5xx, slow down) before the run ends."""
+    """Seconds for which the output may be unavailable (no answer, 5xx, slow down) before the run
+    ends."""
     on_change: Literal["redo", "keep", "error"] = "redo"
-    """What to do with a completed row whose inputs, parameters or model have changed since."""
+    """Treatment of a completed row whose inputs, parameters or model have changed: generate it
+    again, keep it, or end the run."""
     layout: Literal["images", LayoutName] = "images"
-    """`webdataset`, `parquet`: at the end of the run the images are put into shards, too, in a
-    folder of that name."""
+    """`webdataset` and `parquet` also pack the images into shards at the end of the run, in a
+    folder of that name; see docs/output.md#shards-for-other-loaders."""
     shard_images: int = Field(500, ge=1)
-    """Images per shard, about; up to half fewer."""
+    """Target number of images per shard; a shard may hold as few as half of it."""
 
     @property
     def encoding(self) -> ImageEncoding:
@@ -41,14 +46,18 @@ class OutputConfig(StrictModel):
 
 
 class OnErrorConfig(StrictModel):
-    """The failure budget."""
+    """The failure budget: the failures after which a run stops, or counts as failed.
+
+    Rows that fail with `invalid_request` do not count for `max_consecutive` and
+    `max_recent_fraction`.
+    """
 
     max_failed_fraction: Fraction = 0.0
-    """Failed rows, of all rows recorded, up to which the run counts as a success (exit code 0)."""
+    """Largest fraction of failed rows among all recorded rows with which the exit code is 0."""
     max_consecutive: int | None = Field(100, ge=1)
-    """Stop the run after so many failures in a row other than `invalid_request` (`null`: never)."""
+    """Consecutive failures that stop the run; `null`: no limit."""
     max_recent_fraction: Fraction | None = 0.9
-    """Stop the run when more than this share of the last 1,000 rows failed other than with
-    `invalid_request` (`null`: never)."""
+    """Fraction of failures among the last 1,000 rows above which the run stops; `null`: no
+    limit."""
     retry_failed: bool = False
-    """Try rows again that failed for a reason that is not retryable, too."""
+    """Also retry rows whose recorded failure is not retryable."""

@@ -1,4 +1,4 @@
-"""Values of a configuration that must not leave this machine as they are written."""
+"""Secrets that stand in a configuration as text, and so must not leave this machine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ENV: KeyPath = ("ray", "env")
 
 
 def plain_secrets(config: RunConfig) -> list[str]:
-    """The keys under which a secret stands as text rather than as `${NAME}`.
+    """Return the keys that contain a secret as text instead of as `${NAME}`.
 
-    In sections that may hold secrets every text counts that is not under a key such as an endpoint
-    or a region; in `ray.env`, those whose name says so (`…_TOKEN`); elsewhere, URLs with a password
-    or a signature in them.
+    In a section for secrets, every string counts unless its key is harmless, such as an endpoint or
+    a region. In `ray.env`, the names of variables decide (`…_TOKEN`). Everywhere, a URL with a
+    password or a signature counts.
     """
     return [
         key_name(path)

@@ -1,4 +1,4 @@
-"""A configuration as it may be shown and stored."""
+"""A configuration without its secrets, to be shown and stored."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _HARMLESS = re.compile(
 
 
 def redacted(config: RunConfig) -> dict[str, Any]:
-    """`config` as JSON values, without secrets.
+    """Return `config` as JSON values, without secrets.
 
-    Where secrets may be (`SECRET_SECTIONS`), every value is masked that is neither a `${NAME}` nor
-    under a key such as an endpoint or a region. Everywhere, credentials and signatures are taken
-    out of URLs, and images given as `data:` URIs are shown as their hash.
+    In `SECRET_SECTIONS`, a value is masked unless it is a `${NAME}` or its key is harmless, such as
+    an endpoint or a region. Everywhere, URLs lose credentials and signatures, and a `data:` URI is
+    replaced by the hash of its image.
     """
     shown = _redacted((), config.model_dump(mode="json"))
     assert isinstance(shown, dict)
@@ -45,7 +45,7 @@ def _redacted(path: KeyPath, value: Any) -> Any:  # noqa: ANN401 (any JSON value
 
 
 def is_harmless(path: KeyPath, value: object) -> bool:
-    """Whether a value in a section that may hold secrets is none: by its key, or as `${NAME}`."""
+    """Return True if a value may be shown: it is a `${NAME}`, or its key is harmless."""
     if isinstance(value, str) and is_variable(value):
         return True
     name = next(part for part in reversed(path) if isinstance(part, str))

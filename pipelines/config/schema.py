@@ -1,4 +1,4 @@
-"""The run's configuration: one strict model, one section per concern, units in the names."""
+"""The configuration of a run: one section per concern, units in the names of keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from uso_core.presets import PRESETS
 
 
 class RunConfig(StrictModel):
-    """Everything one run needs to know."""
+    """The configuration of a run, as in its YAML file."""
 
     manifest: ManifestConfig
     output: OutputConfig
@@ -32,9 +32,16 @@ class RunConfig(StrictModel):
     logging: LoggingConfig = LoggingConfig()
     notify: NotifyConfig = NotifyConfig()
     storage: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """fsspec options by protocol, e.g. `s3: {endpoint_url: …, key: "${NAME}"}`, for manifest,
-    references, weights and output alike. `${NAME}` stays as it is written until it is used, so that
-    a secret never gets into the run file."""
+    """fsspec options by protocol, for the manifest, references, weights and output alike:
+
+    ```yaml
+    storage:
+      s3:
+        key: ${S3_KEY}
+        secret: ${S3_SECRET}
+        client_kwargs: {endpoint_url: https://s3.example.com}
+    ```
+    """
 
     @model_validator(mode="after")
     def _batches_where_allowed(self) -> RunConfig:
@@ -42,8 +49,8 @@ class RunConfig(StrictModel):
         if self.stylize.batch_images > 1 and self.model.preset not in allowed:
             raise ValueError(
                 f"stylize.batch_images is {self.stylize.batch_images}, and model.preset "
-                f"{self.model.preset} draws each image alone, so that it depends on its row alone; "
-                f"leave batch_images out, or set model.preset to {' or '.join(allowed)}"
+                f"{self.model.preset} generates each image alone, so that it depends on its row "
+                f"only; leave batch_images out, or set model.preset to {' or '.join(allowed)}"
             )
         return self
 

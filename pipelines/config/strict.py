@@ -1,4 +1,4 @@
-"""What every section of the configuration is: strict, and immutable."""
+"""The base of every section of the configuration: strict and immutable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 
 class StrictModel(BaseModel):
-    """Unknown keys are errors; values do not change after validation."""
+    """A model that rejects unknown keys and does not change after validation."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
@@ -18,7 +18,7 @@ class StrictModel(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _is_no_switch(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
-        """YAML reads `yes` and `on` as true, which pydantic takes for 1 where a number is meant."""
+        """Reject true and false for a number: YAML reads `yes` and `on` as true, pydantic as 1."""
         kind = cls.model_fields[str(info.field_name)].annotation
         if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
             raise PydanticCustomError("switch", "is true or false")

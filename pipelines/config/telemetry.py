@@ -1,4 +1,4 @@
-"""How a run is watched: its log, and the web server that is told how it goes."""
+"""The log of a run, and the webhook that receives its events."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ _HTTP = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 
 
 class LoggingConfig(StrictModel):
-    """The log of the driver, on stderr, and of the actors, in Ray's session folder."""
+    """The log of the driver, on stderr, and of the actors; see docs/watching.md#the-log."""
 
     format: Literal["text", "json"] = "text"
-    """`json`: one object a line. Where stderr is no terminal, progress is among them."""
+    """`json`: one object per line, which includes progress if stderr is not a terminal."""
     level: Literal["debug", "info", "warning", "error"] = "warning"
-    """Of the driver; `uso run --verbose` is `info`. The actors log `info` and above at least."""
+    """Lowest level that the driver logs; `uso run --verbose` sets `info`. Actors log `info` and
+    above even if the level is higher."""
 
 
 class NotifyConfig(StrictModel):
-    """A web server that is told how the run goes."""
+    """A web server that receives events; see docs/watching.md#events-to-a-web-server."""
 
     url: str | None = None
-    """Gets a POST for each event; absent: nothing is sent. `${NAME}` is taken from the environment,
-    for a URL that is a secret itself."""
+    """URL that receives a POST for each event. If the URL is itself a secret, give it as `${NAME}`.
+    Default: no events."""
     secret: str | None = None
-    """`${NAME}`: the environment variable with the key that events are signed with; absent: they
-    are not signed."""
+    """Environment variable with the key that signs the events, as `${NAME}`. Default: unsigned
+    events."""
     events: list[EventKind] = Field(["start", "progress", "end", "failure"], min_length=1)
-    """What is told: the run's `start`, its `progress`, its `end` (interrupted ones too), and a
-    `failure` that ended it."""
+    """Events to send: `start`, `progress`, `end` (also of an interrupted run), and the `failure`
+    that ended the run."""
     every_percent: float = Field(10, gt=0, le=100)
-    """Rows, in percent of the manifest, from one `progress` to the next."""
+    """Percent of the manifest's rows between two `progress` events."""
     timeout_s: float = Field(10, gt=0)
-    """Seconds that one attempt gets."""
+    """Seconds per attempt."""
     attempts: int = Field(5, ge=1)
-    """Times that one event is tried."""
+    """Attempts per event."""
     flush_s: float = Field(30, ge=0)
-    """Seconds that the last events get at the end of the run; it does not wait for longer."""
+    """Longest wait for the last events at the end of the run, in seconds."""
 
     @field_validator("url")
     @classmethod
@@ -61,10 +62,10 @@ class NotifyConfig(StrictModel):
 
 
 def check_webhook_url(url: str) -> None:
-    """Accept the URL of a web server.
+    """Check the URL of a webhook.
 
     Raises:
-        ValueError: it is none; the message does not show it.
+        ValueError: not an http(s) URL; the message does not show it.
     """
     if not _HTTP.match(url):
         raise ValueError("is not an http:// or https:// URL")
