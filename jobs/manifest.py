@@ -36,7 +36,7 @@ from pipelines.tools.compose.pairing import (
 from pipelines.tools.compose.score_table import ScoreTable
 from pipelines.tools.compose.table import table_rows
 from pipelines.tools.compose.write import Written, write_manifest
-from pipelines.tools.planning.model import look_at_model
+from pipelines.tools.planning.model import inspect_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ def _again(source: FailedSource | LowScoreSource) -> _Again:
         table = None if source.table is None else ScoreTable(source.table, source.score, options)
         why = low_scores(output, source.score, source.below, table)
     chosen = ChosenRows(why.ids, new_seeds=isinstance(why, LowScores))
-    manifest = Manifest.open(config, look_at_model(config.model).card)
+    manifest = Manifest.open(config, inspect_model(config.model).card)
     return _Again(chosen.rows(manifest), chosen, why)
 
 

@@ -20,7 +20,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
-from pipelines.tools.planning.model import LookedAt, look_at_model
+from pipelines.tools.planning.model import InspectedModel, inspect_model
 from pipelines.tools.planning.plan import Plan, ShapePlan, make_plan, survey
 from pipelines.tools.planning.speed import (
     H200_FLOAT8_FLOPS,
@@ -46,23 +46,23 @@ def plan_command(
     ):
         config = RunConfig.from_yaml(config_path, overrides)
         options = resolved_storage(config)
-        looked = look_at_model(config.model)
-        if looked.unknown:
+        inspected = inspect_model(config.model)
+        if inspected.unknown:
             # Fingerprints need the model. Without it, ids alone decide which rows are recorded.
             by_id = config.output.model_copy(update={"on_change": "keep"})
             config = config.model_copy(update={"output": by_id})
-        manifest = Manifest.open(config, looked.card)
+        manifest = Manifest.open(config, inspected.card)
         output = Storage.at(config.output.path, options)
         ledger = Ledger.view(output, record_schema(manifest.extra_schema))
         with Progress(console=terminal.err(), transient=True) as progress:
             task = progress.add_task("rows", total=manifest.total_rows)
             work = survey(
-                config, manifest, looked.card.limits, ledger, lambda n: progress.advance(task, n)
+                config, manifest, inspected.card.limits, ledger, lambda n: progress.advance(task, n)
             )
-        speed = _speed(config, looked, output)
+        speed = _speed(config, inspected, output)
     console = terminal.out()
     plan = make_plan(config, work, speed)
-    _print_work(plan, looked, console)
+    _print_work(plan, inspected, console)
     if plan.work.rows:
         console.print(_shape_table(plan))
         _print_time(plan, speed, config, price_per_gpu_hour, console)
@@ -70,11 +70,11 @@ def plan_command(
     return exits.DONE
 
 
-def _speed(config: RunConfig, looked: LookedAt, output: Storage) -> Speed:
+def _speed(config: RunConfig, inspected: InspectedModel, output: Storage) -> Speed:
     model = family_named(config.model.base).usual_dimensions
-    if not looked.unknown:
+    if not inspected.unknown:
         try:
-            model = family_of(looked.source).dimensions(looked.source)
+            model = family_of(inspected.source).dimensions(inspected.source)
         except CheckpointError as error:
             raise ConfigError(str(error)) from error
     settings = Settings.of(model, config.model, config.stylize.batch_images)
@@ -82,17 +82,17 @@ def _speed(config: RunConfig, looked: LookedAt, output: Storage) -> Speed:
     return Speed(model, machine, config.model.compile, PRESETS[config.model.preset])
 
 
-def _print_work(plan: Plan, looked: LookedAt, console: Console) -> None:
+def _print_work(plan: Plan, inspected: InspectedModel, console: Console) -> None:
     work = plan.work
-    terminal.fact(console, "model", looked.card.name)
-    if looked.unknown:
-        terminal.fact(console, "", looked.unknown)
+    terminal.fact(console, "model", inspected.card.name)
+    if inspected.unknown:
+        terminal.fact(console, "", inspected.unknown)
         terminal.fact(
             console, "", "assuming FLUX.1-dev's size and ranges, and comparing rows by id alone"
         )
     terminal.fact(console, "generate", f"{work.rows:,} rows, {work.images:,} images")
     terminal.fact(console, "recorded", f"{work.skipped:,} rows, which the run skips")
-    if work.changed and not looked.unknown:
+    if work.changed and not inspected.unknown:
         terminal.fact(
             console,
             "changed",
@@ -146,7 +146,7 @@ def _print_time(
     stylize = config.stylize
     kind = "GPU" if stylize.gpus_per_actor else "CPU"
     terminal.fact(console, "arithmetic", f"{_scaled(plan.flops)}FLOP")
-    if plan.drawing_s is None or plan.wall_s is None or plan.device_hours is None:
+    if plan.device_s is None or plan.wall_s is None or plan.device_hours is None:
         terminal.fact(
             console, "time", "unknown until a first run has measured this CPU (try --limit 20)"
         )
@@ -161,7 +161,7 @@ def _print_time(
                 f"{speed.stated_as}",
             )
         terminal.fact(
-            console, f"{kind} time", f"{terminal.duration(plan.drawing_s)} on all {kind}s together"
+            console, f"{kind} time", f"{terminal.duration(plan.device_s)} on all {kind}s together"
         )
         start = "without start-up" if plan.startup_s is None else "with start-up"
         actors = f"{stylize.max_actors} actors, busy {speed.busy:.0%} of the time"

@@ -15,7 +15,7 @@ from jobs import exits, terminal
 from jobs.outputs import resolved_storage
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest
-from pipelines.tools.planning.model import look_at_model
+from pipelines.tools.planning.model import inspect_model
 from pipelines.tools.validation.problems import Findings, findings
 from pipelines.tools.validation.references import Facts, ReferenceCheck
 from pipelines.tools.validation.row_check import RowCheck, check_rows
@@ -36,9 +36,9 @@ def validate_command(
     with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
         options = resolved_storage(config)
-        looked = look_at_model(config.model)
-        manifest = Manifest.open(config, looked.card)
-        check = ReferenceCheck(config.fetch, options, looked.card.limits)
+        inspected = inspect_model(config.model)
+        manifest = Manifest.open(config, inspected.card)
+        check = ReferenceCheck(config.fetch, options, inspected.card.limits)
         with (
             findings(problems, options) as found,
             terminal.progress_bars(TimeRemainingColumn()) as progress,
@@ -53,8 +53,8 @@ def validate_command(
                     for problem in some:
                         found.add(problem)
                     progress.advance(task)
-    if looked.unknown:
-        console.print(f"model       {terminal.one_line(looked.unknown)}", soft_wrap=True)
+    if inspected.unknown:
+        console.print(f"model       {terminal.one_line(inspected.unknown)}", soft_wrap=True)
         console.print("            assuming FLUX.1-dev's ranges")
     _print_counts(rows, fetched, check.facts, console)
     _print_problems(found, problems, console)

@@ -31,8 +31,8 @@ def in_order(
         work: runs in the threads; its exception is raised here in place of its result.
         items: may be endless.
         threads: number of threads.
-        cost: what an item takes of the budget.
-        budget: work ahead stops when this much is taken; None: `2 * threads`.
+        cost: units of the budget that an item uses.
+        budget: work ahead stops when this many units are in use; None: `2 * threads`.
         wait: True to wait for the running calls on an early exit; False to let them finish in the
             background.
     """

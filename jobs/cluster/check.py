@@ -15,7 +15,7 @@ from pipelines.errors import ConfigError, ManifestError, StorageError
 from pipelines.manifest.manifest import Manifest
 from pipelines.storage.faults import fault_of
 from pipelines.storage.urls import redact_uri
-from pipelines.tools.planning.model import look_at_model
+from pipelines.tools.planning.model import inspect_model
 
 
 def refuse_secrets(config: RunConfig) -> None:
@@ -83,7 +83,7 @@ def check_manifest(config: RunConfig, *, on_this_machine: bool) -> str:
     if not on_this_machine and not all(path.exists() for path in local):
         return "not checked: it is not on this machine"
     try:
-        manifest = Manifest.open(config, look_at_model(config.model).card)
+        manifest = Manifest.open(config, inspect_model(config.model).card)
     except ManifestError as error:
         if not _out_of_reach(error):
             raise

@@ -1,1 +1,1 @@
-"""Measured speed: each run records its times by shape, and the next plan reads them."""
+"""Measured speed: each run stores its times by shape, and the next plan reads them."""

@@ -1,9 +1,10 @@
-"""How long rows took, by shape: measured by each run, read by the next plan.
+"""Calibration files: device time of rows by shape, stored by each run for the next plan.
 
-A calibration file is JSON: `{"version": 1, "machines": [...]}`, one entry for each combination of
-model size, settings and device. Each run that drew something writes its own into the output
-(`calibration/speed.json`) and into the user's file (`~/.cache/uso-batch/calibration.json`, or what
-`USO_CALIBRATION_FILE` names; none where that is empty).
+A calibration file is JSON: `{"version": 1, "machines": [...]}`, with one entry for each combination
+of model size, settings and device. A run that completed rows adds its measurements to two files:
+`calibration/speed.json` in the output, and the user's file, which is
+`~/.cache/uso-batch/calibration.json` or the value of `USO_CALIBRATION_FILE` (if the value is empty,
+there is no such file).
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ _ENOUGH_ROWS = 20
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What, beside the device and a row's shape, decides about its time.
+    """The settings that determine a row's time, together with its shape and the device.
 
     Attributes:
-        hidden: of the model's `Dimensions`.
-        blocks: likewise.
-        dtype: as configured.
-        preset: as configured.
-        compile: as configured.
-        batch_images: as configured; files of before it was kept have 1.
-        family: the model's family; files leave the first one out.
+        hidden: width of the model.
+        blocks: depth of the model.
+        dtype: `model.dtype`.
+        preset: `model.preset`.
+        compile: `model.compile`.
+        batch_images: `stylize.batch_images`; 1 in files that were written before it was stored.
+        family: family of the model; files leave the first family out.
     """
 
     hidden: int
@@ -55,7 +56,7 @@ class Settings:
 
     @classmethod
     def of(cls, model: Arithmetic, config: ModelConfig, batch_images: int = 1) -> Settings:
-        """Those of a configuration."""
+        """Return the settings of a configuration."""
         return cls(
             hidden=model.hidden,
             blocks=model.blocks,
@@ -69,11 +70,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ShapeTime:
-    """Rows of one shape.
+    """The measurement of one shape.
 
     Attributes:
-        rows: how many were measured.
-        seconds: on the device, per row, on average.
+        shape: shape of the rows.
+        rows: number of measured rows.
+        seconds: mean device time per row.
     """
 
     shape: Shape
@@ -83,15 +85,15 @@ class ShapeTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What one kind of device did with one kind of model.
+    """The measurements of one kind of device with one kind of model.
 
     Attributes:
-        settings: of the model.
-        device: `cpu`, or the GPU's name.
-        updated_at: ISO 8601, UTC.
-        startup_s: from a run's begin until its first row was on a device.
-        busy: share of an actor's time, after its first row, in which it was drawing; 0 to 1.
-        shapes: what was drawn.
+        settings: settings of the model.
+        device: `cpu`, or the name of the GPU.
+        updated_at: time of the last measurement, ISO 8601 in UTC.
+        startup_s: seconds from the start of a run until its first row was on a device.
+        busy: share of an actor's time after its first row that it spent on the device, 0 to 1.
+        shapes: the measured shapes.
     """
 
     settings: Settings
@@ -103,19 +105,19 @@ class Machine:
 
     @property
     def rows(self) -> int:
-        """Rows measured."""
+        """Number of measured rows."""
         return sum(time.rows for time in self.shapes)
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Everything measured, the latest last."""
+    """All measurements in a file, the latest last."""
 
     machines: tuple[Machine, ...] = ()
 
     @classmethod
     def from_json(cls, data: bytes) -> Calibration:
-        """What a file holds; nothing where it is of another version or not readable."""
+        """Parse a file; a file of another version, or a damaged one, counts as empty."""
         try:
             document = json.loads(data)
             if document["version"] != _VERSION:
@@ -126,19 +128,19 @@ class Calibration:
             return cls()
 
     def to_json(self) -> bytes:
-        """As a file."""
+        """Return the contents of the file."""
         machines = [_as_json(machine) for machine in self.machines]
         return json.dumps({"version": _VERSION, "machines": machines}, indent=1).encode()
 
     def latest(self, settings: Settings) -> Machine | None:
-        """The device that drew last with these settings."""
+        """Return the device that was measured last with these settings."""
         found = [machine for machine in self.machines if machine.settings == settings]
         return max(found, key=lambda machine: machine.updated_at, default=None)
 
     def with_machine(self, new: Machine) -> Calibration:
-        """The same with a run's measurements, which replace older ones of the same shapes.
+        """Return a copy with a run's measurements, which replace older ones of the same shapes.
 
-        A shape keeps its older measurement where that is of many more rows.
+        An older measurement stays if it has more rows and the new one has few.
         """
         others = []
         times = {time.shape: time for time in new.shapes}
@@ -163,7 +165,7 @@ class Calibration:
 
 
 def read_calibration(output: Storage) -> Calibration:
-    """The output's own measurements, and the user's of other outputs; the output's come first.
+    """Read the output's measurements, and those of the user's file that it does not have.
 
     Raises:
         StorageError: the output cannot be read.
@@ -176,7 +178,7 @@ def read_calibration(output: Storage) -> Calibration:
 
 
 def save_calibration(output: Storage, machines: Sequence[Machine]) -> None:
-    """Add a run's measurements to both files. It is never what a run fails for."""
+    """Add a run's measurements to both files; a file that cannot be written is only logged."""
     if not machines:
         return
     try:
@@ -195,7 +197,7 @@ def save_calibration(output: Storage, machines: Sequence[Machine]) -> None:
 
 
 def user_file() -> Path | None:
-    """Where the user's measurements are; None: nowhere."""
+    """Return the path of the user's file; None if it is turned off or there is no home folder."""
     named = os.environ.get("USO_CALIBRATION_FILE")
     if named == "":
         return None
@@ -208,7 +210,7 @@ def user_file() -> Path | None:
 
 
 def _users() -> Calibration:
-    """The user's measurements; nothing where they cannot be read."""
+    """Read the user's measurements; a file that cannot be read counts as empty."""
     path = user_file()
     try:
         return Calibration() if path is None else Calibration.from_json(path.read_bytes())

@@ -1,4 +1,4 @@
-"""What decides about the time that a row takes, as far as it is known before its images are."""
+"""The shape of a row: everything that determines its time and is known before its images are."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from uso_core.request import Limits
 class Shape:
     """The size of a row's work.
 
-    A size that follows from the content image is taken as the square of the same area, and a
-    content image as a square: the first is close, the second an upper bound.
+    A content image counts as a square, which is an upper bound. An output size that follows from
+    the content image counts as the square of the same area, which is close.
 
     Attributes:
-        width: of the output, in pixels.
-        height: likewise.
-        content: long side, in pixels, of the content image as it is encoded; 0: there is none.
-        styles: how many.
-        steps: Euler steps.
-        images: drawn from the row.
+        width: width of the output, in pixels.
+        height: height of the output, in pixels.
+        content: long side of the encoded content image, in pixels; 0 without a content image.
+        styles: number of style images.
+        steps: number of Euler steps.
+        images: number of images.
     """
 
     width: int
@@ -34,7 +34,7 @@ class Shape:
 
     @classmethod
     def of(cls, row: ManifestRow, limits: Limits) -> Shape:
-        """The shape of a valid row."""
+        """Return the shape of a valid row."""
         numbers = row.parameters
         content = numbers.content_long_size if row.content_image is not None else 0
         if content and numbers.keep_size:
@@ -50,9 +50,9 @@ class Shape:
         )
 
     def tokens(self, model: Arithmetic) -> int:
-        """The length of the transformer's sequence."""
+        """Return the length of the transformer's sequence."""
         return model.sequence_length(self.width, self.height, self.content, self.styles)
 
     def flops(self, model: Arithmetic) -> float:
-        """Floating-point operations of the denoising of all its images."""
+        """Return the floating-point operations for denoising all images of the row."""
         return model.step_flops(self.tokens(model)) * self.steps * self.images

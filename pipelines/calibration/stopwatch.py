@@ -1,4 +1,4 @@
-"""Watches a run's rows settle, and says at its end how long what took."""
+"""Measures how long rows took during a run, by device and shape."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from uso_core.request import Limits
 
 @dataclass(slots=True)
 class _Worker:
-    """One worker's rows.
+    """The rows of one worker.
 
     Attributes:
-        device: of its own.
-        since: when its first row settled, in seconds since the run began.
-        until: when its last row settled.
-        first: shape and seconds of the first row, which is slow because it warms things up.
-        drawing_s: on its device, between `since` and `until`.
-        times: rows and seconds by shape, without the first row.
+        device: name of its device.
+        since: time at which its first row settled, in seconds since the start of the run.
+        until: time at which its last row settled.
+        first: shape and seconds of its first row, which is slow because of warm-up.
+        device_s: seconds on its device between `since` and `until`.
+        times: number of rows and total seconds by shape, without the first row.
     """
 
     device: str
     since: float
     until: float
     first: tuple[Shape, float]
-    drawing_s: float = 0
+    device_s: float = 0
     times: dict[Shape, tuple[int, float]] = field(default_factory=dict)
 
 
 class Stopwatch:
-    """Collects the times of completed rows: a few numbers per worker and shape."""
+    """Collects the times of completed rows; keeps a few numbers per worker and shape."""
 
     def __init__(self, settings: Settings, limits: Limits) -> None:
-        """Watch a run with a model of these settings and limits."""
+        """Measure a run with these settings and limits of its model."""
         self._settings = settings
         self._limits = limits
         self._startup_s: float | None = None
         self._workers: dict[str, _Worker] = {}
 
     def settled(self, row: ManifestRow, outcome: Outcome, at_s: float) -> None:
-        """Take in a row that has come to its end, `at_s` seconds after the run began."""
+        """Add a row that settled `at_s` seconds after the start of the run."""
         seconds = outcome.device_s
         if outcome.failure is not None or seconds is None:
             return
@@ -57,12 +57,12 @@ class Stopwatch:
             self._workers[outcome.worker] = _Worker(outcome.device, at_s, at_s, (shape, seconds))
             return
         worker.until = at_s
-        worker.drawing_s += seconds
+        worker.device_s += seconds
         rows, total = worker.times.get(shape, (0, 0.0))
         worker.times[shape] = rows + 1, total + seconds
 
     def machines(self) -> list[Machine]:
-        """What was measured, by device; nothing where no row was completed."""
+        """Return the measurements of each device; an empty list if no row was completed."""
         devices = dict.fromkeys(worker.device for worker in self._workers.values())
         return [self._machine(device) for device in devices]
 
@@ -73,16 +73,16 @@ class Stopwatch:
             for shape, (rows, seconds) in worker.times.items():
                 before, total = times.get(shape, (0, 0.0))
                 times[shape] = before + rows, total + seconds
-        for worker in workers:  # better than nothing
+        for worker in workers:  # a slow first row is better than no measurement
             times.setdefault(worker.first[0], (1, worker.first[1]))
         watched = sum(worker.until - worker.since for worker in workers)
-        drawing = sum(worker.drawing_s for worker in workers)
+        on_device = sum(worker.device_s for worker in workers)
         return Machine(
             settings=self._settings,
             device=device,
             updated_at=utc_now(),
             startup_s=self._startup_s or 0.0,
-            busy=min(1.0, drawing / watched) if watched else 1.0,
+            busy=min(1.0, on_device / watched) if watched else 1.0,
             shapes=tuple(
                 ShapeTime(shape, rows, total / rows)
                 for shape, (rows, total) in sorted(times.items())

@@ -14,7 +14,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
-from pipelines.tools.planning.model import look_at_model
+from pipelines.tools.planning.model import inspect_model
 from pipelines.tools.planning.plan import Plan, make_plan, survey
 from pipelines.tools.planning.speed import Speed
 from tests.integration.harness import (
@@ -51,17 +51,17 @@ def make_config(folder: Path, name: str, count: int) -> RunConfig:
 
 
 def plan_of(config: RunConfig) -> Plan:
-    looked = look_at_model(config.model)
-    manifest = Manifest.open(config, looked.card)
+    inspected = inspect_model(config.model)
+    manifest = Manifest.open(config, inspected.card)
     output = Storage.at(config.output.path)
     ledger = Ledger.view(output, record_schema(manifest.extra_schema))
-    work = survey(config, manifest, looked.card.limits, ledger)
-    model = dimensions_of(looked.source)
+    work = survey(config, manifest, inspected.card.limits, ledger)
+    model = dimensions_of(inspected.source)
     machine = read_calibration(output).latest(Settings.of(model, config.model))
     return make_plan(config, work, Speed(model, machine))
 
 
-def drawing_s(config: RunConfig) -> float:
+def device_s(config: RunConfig) -> float:
     stages = ("condition", "inference", "decode")
     records = read_records(config.output.path)
     return sum(float(record["timings"][stage]) for record in records for stage in stages) / 1e3
@@ -78,14 +78,14 @@ def test_a_plan_after_a_calibrating_run_is_within_15_percent(
         plan = plan_of(config)
         assert plan.work.rows == ROWS
         assert {item.basis for item in plan.shapes} == {"measured"}
-        assert plan.drawing_s is not None
+        assert plan.device_s is not None
         assert plan.wall_s is not None
         summary = run(config)
         assert summary.completed == ROWS
-        drawing = plan.drawing_s / drawing_s(config) - 1
+        device = plan.device_s / device_s(config) - 1
         wall = plan.wall_s / summary.elapsed_s - 1
-        told.append(f"drawing {drawing:+.1%}, wall time {wall:+.1%}")
-        if max(abs(drawing), abs(wall)) <= CLOSE:
+        told.append(f"device time {device:+.1%}, wall time {wall:+.1%}")
+        if max(abs(device), abs(wall)) <= CLOSE:
             assert plan_of(config).work.skipped == ROWS
             return
     pytest.fail(f"no plan came within {CLOSE:.0%}: {'; '.join(told)}")

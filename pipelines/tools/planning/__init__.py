@@ -1,1 +1,1 @@
-"""What a run will cost, before it runs: its rows, arithmetic, time, price and storage."""
+"""Estimates the cost of a run in advance: its rows, arithmetic, time and storage."""

@@ -1,4 +1,4 @@
-"""What can be known of a model without loading or pulling it."""
+"""Inspects a model without loading or pulling its weights."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from uso_core.loading.source import ModelCard, ModelSource
 
 
 @dataclass(frozen=True, slots=True)
-class LookedAt:
-    """A model as far as it is known.
+class InspectedModel:
+    """A model, as far as its small files describe it.
 
     Attributes:
-        card: the model's; or, where that is not known, one with the ranges of its family.
-        source: where it lies.
-        unknown: why the card is a stand-in; empty: it is the model's own.
+        card: the model's own card, or a stand-in with the ranges of its family.
+        source: places of its weights.
+        unknown: the reason for a stand-in; empty if the card is the model's own.
     """
 
     card: ModelCard
@@ -26,13 +26,13 @@ class LookedAt:
     unknown: str = ""
 
 
-def look_at_model(config: ModelConfig) -> LookedAt:
-    """The model's card, from its small files; nothing is pulled and nothing raised."""
+def inspect_model(config: ModelConfig) -> InspectedModel:
+    """Read the card from a model's small files; pulls nothing and raises nothing."""
     source = config.source
     stand_in = assumed_card(redact_uri(config.base))
     if any(map(is_uri, config.locations)):
-        return LookedAt(stand_in, source, "its files are pulled, and looked at, when a run starts")
+        return InspectedModel(stand_in, source, "its files are pulled and read when a run starts")
     try:
-        return LookedAt(describe_model(source), source)
+        return InspectedModel(describe_model(source), source)
     except CheckpointError as error:
-        return LookedAt(stand_in, source, str(error))
+        return InspectedModel(stand_in, source, str(error))

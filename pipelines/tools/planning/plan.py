@@ -1,4 +1,4 @@
-"""A run in numbers, before it runs."""
+"""Counts the work of a run in advance, and estimates its time and storage."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from pipelines.tools.planning.speed import Basis, Speed
 from uso_core.request import Limits
 
 RECORD_BYTES = 500
-"""Of a row's record in a compressed part: typical."""
+"""Typical size of a record in a compressed part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uniques:
-    """Different references and prompts of the rows to be drawn."""
+    """Numbers of distinct content images, style images and prompts."""
 
     contents: int
     styles: int
@@ -34,14 +34,14 @@ class Uniques:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What a run has to do.
+    """The work of a run.
 
     Attributes:
-        rows_by_shape: rows to be drawn.
-        skipped: rows that are recorded, and are left as they are.
+        rows_by_shape: rows to generate.
+        skipped: recorded rows that the run leaves as they are.
         changed: recorded rows that have changed since.
-        rejected: rows that are not accepted; they are recorded as failed and cost nothing.
-        uniques: of the rows to be drawn.
+        rejected: invalid rows, which are recorded as failed and cost nothing.
+        uniques: distinct inputs of the rows to generate.
     """
 
     rows_by_shape: dict[Shape, int]
@@ -52,12 +52,12 @@ class Workload:
 
     @property
     def rows(self) -> int:
-        """Rows to be drawn."""
+        """Rows to generate."""
         return sum(self.rows_by_shape.values())
 
     @property
     def images(self) -> int:
-        """Images to be drawn."""
+        """Images to generate."""
         return sum(shape.images * rows for shape, rows in self.rows_by_shape.items())
 
 
@@ -66,10 +66,12 @@ class ShapePlan:
     """The rows of one shape.
 
     Attributes:
-        seconds: on a device, per row.
-        basis: what they rest on.
-        flops: of the denoising, per row.
-        tokens: the length of the transformer's sequence.
+        shape: shape of the rows.
+        rows: number of rows.
+        tokens: length of the transformer's sequence.
+        flops: floating-point operations of the denoising, per row.
+        seconds: device time per row; None if unknown.
+        basis: basis of `seconds`.
     """
 
     shape: Shape
@@ -82,24 +84,25 @@ class ShapePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run will take.
+    """The estimated time and storage of a run. Times are None for a CPU that was not measured.
 
     Attributes:
-        work: what there is to do.
-        shapes: those with the most arithmetic first.
-        flops: of the denoising of all rows.
-        drawing_s: on all devices together; None: not known (a CPU that was not measured).
-        wall_s: from the run's begin to its end; None likewise.
-        startup_s: that is within `wall_s`; None: not known, and not in it.
-        device_hours: GPUs (or CPUs where there are none) that are held, times hours; None likewise.
-        image_bytes: of the images, roughly.
-        record_bytes: of the records, roughly.
+        work: the work of the run.
+        shapes: the shapes of its rows, the most arithmetic first.
+        flops: floating-point operations of the denoising of all rows.
+        device_s: seconds on all devices together.
+        wall_s: seconds from start to end of the run.
+        startup_s: part of `wall_s` before the first row is on a device; None if unknown, and then
+            `wall_s` does not include it.
+        device_hours: GPUs held (CPUs if the run uses no GPU), times hours.
+        image_bytes: approximate size of all images.
+        record_bytes: approximate size of all records.
     """
 
     work: Workload
     shapes: tuple[ShapePlan, ...]
     flops: float
-    drawing_s: float | None
+    device_s: float | None
     wall_s: float | None
     startup_s: float | None
     device_hours: float | None
@@ -114,16 +117,16 @@ def survey(
     ledger: Ledger,
     on_rows: Callable[[int], None] = lambda _: None,
 ) -> Workload:
-    """Read the whole manifest, and see what a run would do with each row.
+    """Read the whole manifest, and count the rows that a run would generate, skip and reject.
 
-    Memory does not grow with the rows but for the different shapes, and the records: 33 bytes each.
+    Memory grows with the distinct shapes, and by 33 bytes per record, but not with the rows.
 
     Args:
-        config: the run's.
-        manifest: opened.
-        limits: of the model.
-        ledger: of the output.
-        on_rows: called with how many more rows were read.
+        config: configuration of the run.
+        manifest: manifest of the run.
+        limits: limits of the model.
+        ledger: ledger of the output.
+        on_rows: called with the number of rows read since the last call.
 
     Raises:
         RowsChangedError: a completed row has changed, and `output.on_change` is `error`.
@@ -142,17 +145,17 @@ def survey(
 
 
 def make_plan(config: RunConfig, work: Workload, speed: Speed) -> Plan:
-    """How long `work` takes with the configured actors, and what it leaves behind."""
+    """Estimate the time of `work` with the configured actors, and the size of the output."""
     stylize = config.stylize
     known = speed.machine is not None or stylize.gpus_per_actor > 0
     shapes = [_shape_plan(shape, rows, speed, known) for shape, rows in work.rows_by_shape.items()]
     shapes.sort(key=lambda plan: (-plan.flops * plan.rows, plan.shape))
     flops = sum(plan.flops * plan.rows for plan in shapes)
-    drawing_s = wall_s = device_hours = None
+    device_s = wall_s = device_hours = None
     if known:
-        drawing_s = sum((plan.seconds or 0.0) * plan.rows for plan in shapes)
+        device_s = sum((plan.seconds or 0.0) * plan.rows for plan in shapes)
         actors = max(1, min(stylize.max_actors, work.rows))
-        wall_s = drawing_s / (actors * speed.busy) + (speed.startup_s or 0.0) if work.rows else 0.0
+        wall_s = device_s / (actors * speed.busy) + (speed.startup_s or 0.0) if work.rows else 0.0
         each = stylize.gpus_per_actor or stylize.cpus_per_actor
         device_hours = wall_s * stylize.max_actors * each / 3600
     pixels = sum(
@@ -162,7 +165,7 @@ def make_plan(config: RunConfig, work: Workload, speed: Speed) -> Plan:
         work=work,
         shapes=tuple(shapes),
         flops=flops,
-        drawing_s=drawing_s,
+        device_s=device_s,
         wall_s=wall_s,
         startup_s=speed.startup_s,
         device_hours=device_hours,
@@ -184,7 +187,7 @@ def _shape_plan(shape: Shape, rows: int, speed: Speed, known: bool) -> ShapePlan
 
 
 class _Counter:
-    """Counts rows, shapes and what is different."""
+    """Counts rows, shapes and distinct inputs."""
 
     def __init__(self, limits: Limits) -> None:
         self.entries = 0
@@ -196,7 +199,7 @@ class _Counter:
         self._prompts = KeySet()
 
     def add(self, entries: list[ManifestEntry]) -> None:
-        """Take in rows that are not recorded yet."""
+        """Add rows that are not recorded yet."""
         self.entries += len(entries)
         rows = [entry.row for entry in entries if isinstance(entry.row, ManifestRow)]
         self._rejected += sum(isinstance(entry.row, RejectedRow) for entry in entries)
@@ -208,7 +211,7 @@ class _Counter:
         self._prompts.add([row_key(prompt) for prompt in {row.prompt for row in rows}])
 
     def workload(self, stats: RunStats) -> Workload:
-        """All that was counted."""
+        """Return the counts."""
         return Workload(
             rows_by_shape=dict(self._shapes),
             skipped=stats.skipped,

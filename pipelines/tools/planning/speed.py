@@ -1,4 +1,4 @@
-"""Seconds on a device for a shape: measured where it was drawn before, else from its arithmetic."""
+"""Device time of a row by its shape: measured if possible, else estimated from its arithmetic."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from uso_core.presets import EXACT, PRESETS, Preset, PresetName
 from uso_core.protocol import Arithmetic
 
 Basis = Literal["measured", "scaled", "stated"]
-"""`measured`: this shape was drawn; `scaled`: from the nearest shape that was; `stated`: from an
-H200's figures."""
+"""`measured`: from rows of this shape; `scaled`: from rows of the shape with the most similar
+arithmetic; `stated`: from the figures of an H200."""
 
 H200_MATMUL_FLOPS = 790e12
-"""Per second, bfloat16: measured for large matrices alone, so nothing is faster."""
+"""Per second, in bfloat16: measured with large matrices only, so an upper bound."""
 H200_FLOAT8_FLOPS = 1450e12
-"""Per second, of linear layers in float8: assumed, not measured. With it content and style at 1024²
-take 2.05 s where `H200_MATMUL_FLOPS` gives 3.13 s."""
+"""Per second, for linear layers in float8: assumed, not measured. A row with content and style at
+1024² takes 2.05 s at this rate, and 3.13 s at `H200_MATMUL_FLOPS`."""
 STATED_EFFICIENCY = {False: 0.5, True: 0.7}
-"""Share of it that a whole step is assumed to reach, by `model.compile`; not measured."""
+"""Share of that rate that a whole step is assumed to reach, by `model.compile`; not measured."""
 STATED_BUSY = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast rows are drawn.
+    """The speed at which rows are generated.
 
     Attributes:
-        model: dimensions of it.
-        machine: what was measured; None: nothing was.
-        compiled: as configured.
-        preset: as configured.
+        model: arithmetic of the model.
+        machine: measurements; None if there are none.
+        compiled: `model.compile`.
+        preset: `model.preset`.
     """
 
     model: Arithmetic
@@ -42,7 +42,7 @@ class Speed:
     preset: Preset = EXACT
 
     def seconds(self, shape: Shape) -> tuple[float, Basis]:
-        """Device seconds for one row of this shape, and what they rest on."""
+        """Return the device seconds for one row of this shape, and their basis."""
         if self.machine is None or not self.machine.shapes:
             return self._stated_seconds(shape), "stated"
         flops = shape.flops(self.model)
@@ -66,25 +66,24 @@ class Speed:
 
     @property
     def linears_in_float8(self) -> bool:
-        """Whether the linear layers compute in float8, rather than only being kept in it."""
+        """True if the linear layers compute in float8, not only store their weights in it."""
         return self.preset.linears == "float8"
 
     @property
     def stated_as(self) -> PresetName | None:
-        """The preset whose seconds are stated in place of this one's; None: its own are.
+        """The preset whose figures stand in for this preset; None if it has its own.
 
-        What a cache leaves out, and what moving or casting weights costs, is not known before it
-        was measured.
+        The savings of a cache and the cost of moving or casting weights are unknown until measured.
         """
         computes = PRESETS["fp8"] if self.linears_in_float8 else EXACT
         return None if self.preset == computes else computes.name
 
     @property
     def busy(self) -> float:
-        """Share of an actor's time in which it draws."""
+        """Share of an actor's time that it spends on the device, above 0 and at most 1."""
         return STATED_BUSY if self.machine is None else max(self.machine.busy, 0.01)
 
     @property
     def startup_s(self) -> float | None:
-        """Until the first row is drawn, in seconds; None: not known."""
+        """Seconds until the first row is on a device; None if unknown."""
         return None if self.machine is None else self.machine.startup_s

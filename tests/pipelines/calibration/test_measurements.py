@@ -36,7 +36,7 @@ def user_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_it_reads_back_what_it_writes() -> None:
+def test_a_file_round_trips() -> None:
     held = Calibration((machine(ShapeTime(SMALL, 3, 1.5), ShapeTime(LARGE, 1, 6.0)),))
     assert Calibration.from_json(held.to_json()) == held
 
@@ -44,11 +44,11 @@ def test_it_reads_back_what_it_writes() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"{}", b"[1]", b'{"version": 2}', b'{"version":1,"machines":[{}]}']
 )
-def test_what_is_not_readable_holds_nothing(data: bytes) -> None:
+def test_an_unreadable_file_counts_as_empty(data: bytes) -> None:
     assert Calibration.from_json(data) == Calibration()
 
 
-def test_a_later_run_counts_unless_it_drew_far_fewer_rows() -> None:
+def test_a_later_run_wins_unless_it_has_far_fewer_rows() -> None:
     held = Calibration((machine(ShapeTime(SMALL, 100, 1.0), ShapeTime(LARGE, 2, 5.0)),))
     new = machine(ShapeTime(SMALL, 3, 9.0), ShapeTime(LARGE, 2, 6.0), at="2026-02-01")
     (merged,) = held.with_machine(new).machines
@@ -58,7 +58,7 @@ def test_a_later_run_counts_unless_it_drew_far_fewer_rows() -> None:
     assert {time.shape: time.seconds for time in merged.shapes} == {SMALL: 9.0, LARGE: 5.0}
 
 
-def test_the_device_that_drew_last_counts() -> None:
+def test_the_device_that_was_measured_last_wins() -> None:
     first = machine(ShapeTime(SMALL, 1, 1.0), at="2026-01-01")
     later = machine(ShapeTime(SMALL, 1, 2.0), device="H100", at="2026-01-02")
     held = Calibration().with_machine(later).with_machine(first)
@@ -74,20 +74,20 @@ def test_a_run_writes_both_files(tmp_path: Path, user_file: Path) -> None:
     assert output.exists(PATH)
     elsewhere = Storage.at(f"{tmp_path}/other")
     assert read_calibration(elsewhere) == read_calibration(output)
-    # What the output itself measured goes before what was measured elsewhere since.
+    # The output's own measurements win over later ones from elsewhere.
     save_calibration(elsewhere, [machine(ShapeTime(SMALL, 1, 2.0), at="2026-09-09")])
     found = read_calibration(output).latest(SETTINGS)
     assert found is not None
     assert found.shapes[0].seconds == 1.0
 
 
-def test_a_run_that_measured_nothing_writes_nothing(tmp_path: Path, user_file: Path) -> None:
+def test_a_run_without_measurements_writes_nothing(tmp_path: Path, user_file: Path) -> None:
     save_calibration(Storage.at(str(tmp_path)), [])
     assert not user_file.exists()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_written_is_not_what_a_run_fails_for(
+def test_a_file_that_cannot_be_written_does_not_fail_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_written_is_not_what_a_run_fails_for(
     assert "calibration_not_written" in caplog.text
 
 
-def test_a_file_that_cannot_be_read_is_as_none(
+def test_a_file_that_cannot_be_read_counts_as_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("USO_CALIBRATION_FILE", str(tmp_path))
@@ -111,14 +111,14 @@ def test_a_user_without_a_home_has_no_file(tmp_path: Path, monkeypatch: pytest.M
     assert read_calibration(output).machines
 
 
-def test_rows_drawn_together_are_measured_apart() -> None:
+def test_batched_rows_are_measured_separately() -> None:
     held = Calibration((machine(),))
     together = Settings.of(Dimensions(), ModelConfig(), batch_images=4)
     assert held.latest(SETTINGS) is not None
     assert held.latest(together) is None
 
 
-def test_a_file_of_before_batches_were_told_apart_is_of_single_images() -> None:
+def test_an_old_file_without_batch_images_is_about_single_images() -> None:
     document = json.loads(Calibration((machine(),)).to_json())
     for item in document["machines"]:
         del item["settings"]["batch_images"]

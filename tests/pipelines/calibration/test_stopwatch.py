@@ -36,7 +36,7 @@ def test_the_first_row_of_a_worker_is_warm_up() -> None:
     assert time.seconds == pytest.approx(4)
 
 
-def test_workers_are_taken_together_and_devices_apart() -> None:
+def test_workers_are_merged_by_device() -> None:
     watch = stopwatch()
     for worker in ("w1", "w2"):
         watch.settled(ROW, drawn(2, worker), 10)
@@ -48,7 +48,7 @@ def test_workers_are_taken_together_and_devices_apart() -> None:
     assert (cpu.device, cpu.rows, cpu.busy) == ("cpu", 1, 1.0)  # its only row, warm-up or not
 
 
-def test_rows_that_were_not_drawn_are_not_measured() -> None:
+def test_rows_without_an_image_are_not_measured() -> None:
     watch = stopwatch()
     failure = Failure("uri_timeout", "")
     watch.settled(ROW, Outcome(row_id="r", failure=failure, timings=Timings(fetch=1)), 1)

@@ -15,7 +15,7 @@ from pipelines.config.model import ModelConfig
 from pipelines.config.schema import RunConfig
 from pipelines.dispatch.row_affinity import affinity_of
 from pipelines.rows import ManifestRow
-from pipelines.tools.planning.model import look_at_model
+from pipelines.tools.planning.model import inspect_model
 from pipelines.worker.model_files import localize
 from pipelines.worker.sparse_copy import sparse_copy
 from pipelines.worker.spec import StylizerSpec
@@ -69,10 +69,10 @@ def test_its_weights_are_brought_from_a_url(copy: object, tmp_path: Path) -> Non
 
 
 def test_plans_and_measurements_are_its_own() -> None:
-    looked = look_at_model(ModelConfig(base=second_model.BASE))
-    assert looked.card.limits == second_model.LIMITS
-    model = family_of(looked.source).dimensions(looked.source)
-    assert Shape.of(row(num_steps=2), looked.card.limits).flops(model) == 32 * 32 * 2
+    inspected = inspect_model(ModelConfig(base=second_model.BASE))
+    assert inspected.card.limits == second_model.LIMITS
+    model = family_of(inspected.source).dimensions(inspected.source)
+    assert Shape.of(row(num_steps=2), inspected.card.limits).flops(model) == 32 * 32 * 2
     settings = Settings.of(model, ModelConfig())
     assert settings.family == "painted"
     machine = Machine(

@@ -46,16 +46,16 @@ def run_config(**sections: Any) -> RunConfig:
     return config("unused", **sections)
 
 
-def test_what_was_measured_counts() -> None:
+def test_measurements_are_used() -> None:
     plan = make_plan(run_config(stylize={"actors": 4}), work(800), measured(4))
-    assert plan.drawing_s == 3200
+    assert plan.device_s == 3200
     assert plan.wall_s == pytest.approx(1060)  # 3200 s for 4 actors, busy 80 %, and the start-up
     assert plan.device_hours == pytest.approx(1060 * 4 / 3600)
     assert plan.shapes[0].basis == "measured"
     assert plan.flops == pytest.approx(800 * 2474e12, rel=1e-3)
 
 
-def test_other_shapes_follow_from_their_arithmetic() -> None:
+def test_other_shapes_are_scaled_by_their_arithmetic() -> None:
     plan = make_plan(run_config(), work(1, HALF), measured(4))
     assert plan.shapes[0].basis == "scaled"
     assert plan.shapes[0].seconds == pytest.approx(8)
@@ -70,7 +70,7 @@ def test_without_a_measurement_an_h200_is_assumed() -> None:
     assert fast.shapes[0].seconds == pytest.approx(2474 / (790 * 0.7), rel=1e-3)
 
 
-def test_float8_makes_the_linear_layers_faster_and_not_attention() -> None:
+def test_float8_speeds_up_the_linear_layers_but_not_attention() -> None:
     seconds, basis = Speed(Dimensions(), None, preset=PRESETS["fp8"]).seconds(FULL)
     assert seconds == pytest.approx(2.05 / 0.5, rel=1e-2)
     assert basis == "stated"
@@ -87,7 +87,7 @@ def test_float8_makes_the_linear_layers_faster_and_not_attention() -> None:
         ("tiny_vram", "exact"),
     ],
 )
-def test_a_preset_whose_speed_is_not_known_is_stated_as_another(
+def test_a_preset_of_unknown_speed_is_stated_as_another(
     preset: PresetName, stated_as: PresetName | None
 ) -> None:
     speed = Speed(Dimensions(), None, preset=PRESETS[preset])
@@ -96,12 +96,12 @@ def test_a_preset_whose_speed_is_not_known_is_stated_as_another(
     assert speed.seconds(FULL) == same_as.seconds(FULL)
 
 
-def test_a_cpu_that_was_not_measured_is_not_guessed_at() -> None:
+def test_the_time_on_an_unmeasured_cpu_is_unknown() -> None:
     plan = make_plan(run_config(stylize={"gpus_per_actor": 0}), work(1), Speed(Dimensions(), None))
-    assert plan.drawing_s is plan.wall_s is plan.device_hours is None
+    assert plan.device_s is plan.wall_s is plan.device_hours is None
 
 
-def test_no_more_actors_work_than_there_are_rows() -> None:
+def test_at_most_as_many_actors_work_as_there_are_rows() -> None:
     plan = make_plan(run_config(stylize={"actors": 64}), work(2), measured(4))
     assert plan.wall_s == pytest.approx(8 / (2 * 0.8) + 60)
 
@@ -111,7 +111,7 @@ def test_nothing_to_do_takes_no_time() -> None:
     assert plan.wall_s == plan.image_bytes == plan.flops == 0
 
 
-def test_images_take_the_space_of_their_format() -> None:
+def test_the_size_of_images_depends_on_their_format() -> None:
     png = make_plan(run_config(), work(10), measured(4))
     jpeg_config = run_config().model_copy(
         update={"output": run_config().output.model_copy(update={"format": "jpeg"})}
@@ -120,7 +120,7 @@ def test_images_take_the_space_of_their_format() -> None:
     assert 10 * 2**20 < jpeg.image_bytes * 2.5 < png.image_bytes
 
 
-def test_the_manifest_is_surveyed_as_a_run_would_read_it(tmp_path: Path) -> None:
+def test_the_survey_reads_the_manifest_as_a_run_does(tmp_path: Path) -> None:
     path = write(
         tmp_path / "m.parquet",
         {
@@ -150,7 +150,7 @@ def test_the_manifest_is_surveyed_as_a_run_would_read_it(tmp_path: Path) -> None
     assert sum(told) == 5
 
 
-def test_a_preset_that_draws_fewer_steps_is_planned_with_them(tmp_path: Path) -> None:
+def test_the_fewer_steps_of_a_preset_are_planned(tmp_path: Path) -> None:
     path = write(tmp_path / "m.parquet", {"prompt": ["a", "b"], "num_steps": [25, 8]})
     run = config(path, model={"preset": "draft"})
     manifest = Manifest.open(run, CARD)
