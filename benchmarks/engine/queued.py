@@ -34,12 +34,12 @@ def measure_queue(
     pipeline: USOPipeline, requests: Sequence[StylizeRequest], device: Device
 ) -> Queued:
     """Generate a queue of requests twice, after one request as a warm-up."""
-    drawing = device_streams(pipeline.device, beside=True).drawing
+    denoising = device_streams(pipeline.device, beside=True).denoising
     two_streams = device_streams(pipeline.device, beside=True) if device.is_gpu else _two_of_a_cpu()
     in_turn, images = _rows_per_s(
-        Renderer(pipeline, lanes=DeviceStreams(drawing)), requests, device
+        Renderer(pipeline, streams=DeviceStreams(denoising)), requests, device
     )
-    beside, same = _rows_per_s(Renderer(pipeline, lanes=two_streams), requests, device)
+    beside, same = _rows_per_s(Renderer(pipeline, streams=two_streams), requests, device)
     return Queued(in_turn=in_turn, beside=beside, same_bytes=images == same)
 
 
@@ -58,10 +58,10 @@ def _rows_per_s(
 ) -> tuple[float, list[bytes]]:
     prepared = [renderer.pipeline.prepare(request) for request in requests]
     seeds = [request.seeds for request in requests]
-    renderer.draw(prepared[0], seeds[0])
+    renderer.render(prepared[0], seeds[0])
     began = device.now()
     with ThreadPoolExecutor(_THREADS) as threads:
-        results = list(threads.map(renderer.draw, prepared, seeds))
+        results = list(threads.map(renderer.render, prepared, seeds))
     rate = len(requests) / (device.now() - began)
     return rate, [result.images[0].tobytes() for result in results]
 

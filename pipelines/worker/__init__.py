@@ -1,1 +1,1 @@
-"""What runs in an actor: a row → images on storage, and its outcome. Knows no Ray."""
+"""The code that an actor holds: it turns a row into stored images and an outcome, without Ray."""

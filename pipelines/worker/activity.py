@@ -1,4 +1,4 @@
-"""Where a worker runs, and what it does at the moment."""
+"""The place where a worker runs, and its work at the moment."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Work = Literal["fetching", "drawing", "storing"]
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """Where a worker runs.
+    """The place where a worker runs.
 
     Attributes:
-        worker: unique in a run: node and process.
+        worker: name of the worker, unique in a run: node and process.
         device: `cpu`, or the GPU's model name.
         node: host name.
         pid: process id.
@@ -30,16 +30,16 @@ class WorkerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What the rows on a worker are doing now, and what it has done so far.
+    """The current work of a worker's rows, and totals since the worker started.
 
     Attributes:
-        fetching: rows whose references are on the way.
-        drawing: rows on the device, or next in line for it.
-        storing: rows whose images are being encoded and written.
-        cache_hits: references answered from memory, since the start.
-        cache_misses: references fetched, since the start.
-        fetched_bytes: of references fetched over the network, since the start.
-        stored_bytes: of images stored, since the start.
+        fetching: rows whose references are being fetched.
+        drawing: rows on the device, or in the queue for it.
+        storing: rows whose images are being encoded and stored.
+        cache_hits: references that were answered from memory.
+        cache_misses: references that were fetched.
+        fetched_bytes: bytes of references fetched over the network.
+        stored_bytes: bytes of stored images.
     """
 
     fetching: int
@@ -52,7 +52,7 @@ class Activity:
 
 
 class Tally:
-    """How many rows do what, and how many bytes they have stored."""
+    """Counts rows by their current work, and stored bytes. Thread-safe."""
 
     def __init__(self) -> None:
         self.stored_bytes = 0
@@ -61,7 +61,7 @@ class Tally:
 
     @contextmanager
     def counted(self, work: Work) -> Iterator[None]:
-        """A row does this work, until the end of the block."""
+        """Count one row under `work` until the end of the block."""
         with self._lock:
             self._counts[work] += 1
         try:
@@ -71,11 +71,11 @@ class Tally:
                 self._counts[work] -= 1
 
     def add_stored(self, num_bytes: int) -> None:
-        """So many more bytes are stored."""
+        """Add to the stored bytes."""
         with self._lock:
             self.stored_bytes += num_bytes
 
     def now(self) -> dict[Work, int]:
-        """Rows by what they do."""
+        """Return the number of rows by their current work."""
         with self._lock:
             return dict(self._counts)

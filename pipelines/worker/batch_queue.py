@@ -1,4 +1,4 @@
-"""Requests that wait for their turn on a device, and which of them are drawn together."""
+"""Requests that wait for a device, grouped into batches that are denoised together."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from uso_core.protocol import BatchKey, Prepared
 
 BATCHED_PIXELS = 640 * 640
-"""Outputs up to this size are drawn together: one alone does not keep a large GPU busy."""
+"""Outputs up to this size are batched, because one alone does not keep a large GPU busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """The images of one request, and the device time they took.
+    """The images of one request, and their device time in milliseconds without waiting.
 
     Attributes:
         images: RGB, one per seed, in order.
-        prompt_truncated: the prompt was longer than 512 T5 tokens.
-        condition_ms: milliseconds on the device, without waiting for it.
-        inference_ms: likewise, of all images; of what was drawn together, its share.
-        decode_ms: likewise, of all images.
+        prompt_truncated: True if the prompt was longer than the text encoder accepts.
+        condition_ms: time to encode the request.
+        inference_ms: time to denoise all images; for a batch, this request's share of it.
+        decode_ms: time to decode all images.
     """
 
     images: tuple[Image.Image, ...]
@@ -39,29 +39,30 @@ class Rendered:
 
 @dataclass(eq=False, slots=True)
 class PendingRequest:
-    """One request that is to be drawn.
+    """One request on its way through the device.
 
     Attributes:
-        seeds: one for each image.
-        denoised: what a turn, its own or another thread's, has made of it.
-        drawing: likewise, where it is decoded in turns.
-        alone: whether it is to be drawn without others.
+        prepared: the request.
+        seeds: one seed per image.
+        denoised: its latents, set by the thread that denoised it; not always its own thread.
+        rendered: its images, set only where decoding needs the device lock.
+        alone: True if it must not share a batch.
     """
 
     prepared: Prepared
     seeds: range
     denoised: Denoised | None = None
-    drawing: Rendered | None = None
+    rendered: Rendered | None = None
     alone: bool = False
 
     @property
     def batch_key(self) -> BatchKey:
-        """What it has in common with those that can be drawn with it."""
+        """The key that all requests of a batch share."""
         return self.prepared.batch_key
 
 
 class DeviceLock:
-    """The right to give work to a device, which one thread has at a time."""
+    """The right to submit work to a device; one thread holds it at a time."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -69,13 +70,13 @@ class DeviceLock:
 
     @contextmanager
     def take(self, unless: Callable[[], bool] = lambda: False) -> Iterator[bool]:
-        """Wait for the turn and have it, or wait until it is not needed any more.
+        """Hold the lock for the block, unless another thread does the work first.
 
         Args:
-            unless: whether another thread's turn has made this one needless.
+            unless: returns True once another thread has done this thread's work.
 
         Yields:
-            Whether this thread has the turn.
+            True if this thread holds the lock; False if `unless` became true while it waited.
         """
         with self._changed:
             self._changed.wait_for(lambda: unless() or not self._is_taken)
@@ -92,48 +93,49 @@ class DeviceLock:
 
 
 class BatchQueue:
-    """Where requests wait. Safe to use from several threads.
-
-    Args:
-        most_images: that are drawn together; 1: none.
-    """
+    """The requests that wait for the device. Thread-safe."""
 
     def __init__(self, most_images: int) -> None:
+        """Start empty.
+
+        Args:
+            most_images: most images in a batch; 1: there are no batches.
+        """
         self._most_images = most_images
         self._lock = threading.Lock()
-        self._waiting: list[PendingRequest] = []
+        self._pending: list[PendingRequest] = []
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._pending)
 
-    def enter(self, request: PendingRequest) -> None:
-        """Let a request wait."""
+    def put(self, request: PendingRequest) -> None:
+        """Append a request."""
         with self._lock:
-            self._waiting.append(request)
+            self._pending.append(request)
 
     def most_images(self, batch_key: BatchKey) -> int:
-        """How many images of a form are drawn together."""
+        """Return the most images in a batch with this key."""
         small = batch_key.size.width * batch_key.size.height <= BATCHED_PIXELS
         return self._most_images if small else 1
 
     def images_with(self, request: PendingRequest) -> int:
-        """How many images would be drawn if a request was called now, its own among them."""
+        """Return the number of images in the batch that `take` would return now."""
         with self._lock:
-            return sum(len(each.seeds) for each in self._fitting(request))
+            return sum(len(each.seeds) for each in self._batch(request))
 
-    def call(self, request: PendingRequest) -> list[PendingRequest]:
-        """Take a request out, and those that can be drawn with it, the first to come first."""
+    def take(self, request: PendingRequest) -> list[PendingRequest]:
+        """Remove and return a request and the oldest ones that fit into a batch with it."""
         with self._lock:
-            called = self._fitting(request)
-            self._waiting = [other for other in self._waiting if other not in called]
-        return called
+            batch = self._batch(request)
+            self._pending = [other for other in self._pending if other not in batch]
+        return batch
 
-    def _fitting(self, request: PendingRequest) -> list[PendingRequest]:
+    def _batch(self, request: PendingRequest) -> list[PendingRequest]:
         room = self.most_images(request.batch_key) - len(request.seeds)
-        fitting = [request]
-        for other in self._waiting:
+        batch = [request]
+        for other in self._pending:
             fits = len(other.seeds) <= room and other.batch_key == request.batch_key
             if fits and other is not request and not (request.alone or other.alone):
-                fitting.append(other)
+                batch.append(other)
                 room -= len(other.seeds)
-        return fitting
+        return batch

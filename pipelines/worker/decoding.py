@@ -1,4 +1,4 @@
-"""From latents to images, on the device, beside what is drawn next where it has a lane for that."""
+"""Decodes latents to images, beside the denoising of the next request where possible."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from uso_core.protocol import AnyPipeline
 
 
 class Decoder:
-    """Decodes one request at a time; the other threads that call wait."""
+    """Decodes one request at a time; other threads that call it wait."""
 
-    def __init__(self, pipeline: AnyPipeline, lanes: DeviceStreams) -> None:
-        """Use `pipeline` on the decoding lane; without one, on the drawing lane."""
+    def __init__(self, pipeline: AnyPipeline, streams: DeviceStreams) -> None:
+        """Decode on the decoding stream, or on the denoising stream if there is no other."""
         self._pipeline = pipeline
-        self._stream = lanes.decoding or lanes.drawing
-        self._is_beside = lanes.decoding is not None
+        self._stream = streams.decoding or streams.denoising
+        self._is_beside = streams.decoding is not None
         self._lock = threading.RLock()
 
     @property
     def is_beside(self) -> bool:
-        """Whether it may go on while other requests are conditioned and denoised."""
+        """True if it may run while other requests are conditioned and denoised."""
         return self._is_beside
 
     def paused(self) -> AbstractContextManager[object]:
-        """Within, no other thread decodes, and nothing that was decoded is still on the device."""
+        """Keep other threads from decoding within the block; the device has no decoding left."""
         return self._lock
 
     def decode(self, denoised: Denoised) -> Rendered:
-        """Decode a request's images, and wait for them alone.
+        """Decode a request's images, and wait for these alone.
 
         Raises:
             torch.OutOfMemoryError: the device has too little memory.
@@ -50,5 +50,5 @@ class Decoder:
             prompt_truncated=denoised.prompt_truncated,
             condition_ms=denoised.condition.ms,
             inference_ms=sum(steps.ms for steps in denoised.steps),
-            decode_ms=sum(span.ms for span in decoding),
+            decode_ms=sum(timing.ms for timing in decoding),
         )

@@ -1,4 +1,4 @@
-"""The steps of requests, given to the device and not waited for."""
+"""Submits the conditioning and the steps of requests to the device, without waiting for them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from uso_core.protocol import AnyPipeline, Conditioned, Prepared
 
 @dataclass(eq=False, slots=True)
 class Denoised:
-    """A request that is on the device, or through it: what is left is to decode it.
+    """A request whose steps are done or submitted; only its decoding is left.
 
     Attributes:
-        prompt_truncated: the prompt was longer than 512 T5 tokens.
-        condition: the work of its encoders.
-        latents: of each image. They are the drawing stream's: kept here until they were decoded.
-        steps: of each image, in the same order.
+        prompt_truncated: True if the prompt was longer than the text encoder accepts.
+        condition: timing of its encoders.
+        latents: latents of each image. They live in the denoising stream's memory, so they stay
+            here until they are decoded.
+        steps: timing of each image's steps, in the same order.
     """
 
     prompt_truncated: bool
@@ -27,10 +28,10 @@ class Denoised:
 
 
 class Denoiser:
-    """Gives requests to the drawing stream. For one thread at a time."""
+    """Submits requests to the denoising stream. For one thread at a time."""
 
     def __init__(self, pipeline: AnyPipeline, stream: Stream) -> None:
-        """Use `pipeline` on `stream`, which is to be the only one on which it denoises."""
+        """Use `pipeline` on `stream`, and nowhere else for denoising."""
         self._pipeline = pipeline
         self._stream = stream
         self._begun: Marker | None = None
@@ -39,23 +40,23 @@ class Denoiser:
     def await_room(self) -> None:
         """Wait until the steps of the last request have begun.
 
-        So one request can be given to the device while one is at work, and none more: the device
-        goes on without a gap, and a request's memory is not taken long before its time.
+        One request may be submitted while another runs, but no more. So the device runs without a
+        gap, and no request takes memory long before it runs.
         """
         if self._begun is not None:
             self._begun.wait()
 
     def await_end(self) -> None:
-        """Wait until the device has nothing to denoise."""
+        """Wait until the device has nothing left to denoise."""
         if self._ended is not None:
             self._ended.wait()
 
     def denoise(self, requests: Sequence[tuple[Prepared, range]], most: int) -> list[Denoised]:
-        """Give requests of one form to the device.
+        """Submit requests that share their batch key.
 
         Args:
-            requests: each with the seeds of its images.
-            most: images that are denoised together.
+            requests: each request with the seeds of its images.
+            most: most images that are denoised together.
 
         Raises:
             torch.OutOfMemoryError: the device has too little memory.
@@ -80,5 +81,5 @@ class Denoiser:
     def _condition(self, prepared: Prepared) -> tuple[Conditioned, Denoised]:
         begin = self._stream.mark()
         conditioning: Conditioned = self._pipeline.condition(prepared)
-        span = Timing(begin, self._stream.mark())
-        return conditioning, Denoised(conditioning.prompt_truncated, span)
+        timing = Timing(begin, self._stream.mark())
+        return conditioning, Denoised(conditioning.prompt_truncated, timing)

@@ -1,7 +1,7 @@
-"""Streams: work that a device does in the order in which it is given, and points in that work.
+"""Device streams: queues of work that runs in order, with markers that threads can wait for.
 
-On a GPU, work is given and not waited for; what is given to two streams is done side by side. A CPU
-does what it is given at once, so there a stream is as good as the threads that use it.
+On a GPU, submitting work does not wait for it, and two streams run side by side. A CPU does its
+work within the call, so its streams are as parallel as the threads that use them.
 """
 
 from __future__ import annotations
@@ -15,36 +15,39 @@ import torch
 
 
 class Marker(Protocol):
-    """A point in a stream's work: the end of all that was given to it before."""
+    """A point in a stream: the end of all work submitted before."""
 
     def wait(self) -> None:
-        """Hold this thread, and no other, until the device has come to this point."""
+        """Block this thread until the device has reached the marker."""
 
     def ms_since(self, earlier: Marker) -> float:
-        """Milliseconds from an earlier mark of the same stream, when both were waited for."""
+        """Return the milliseconds since an earlier marker of the same stream.
+
+        Both markers must have been waited for.
+        """
 
 
 class Stream(Protocol):
-    """Work in order. Safe to use from several threads."""
+    """A queue of work on a device. Thread-safe."""
 
     def current(self) -> AbstractContextManager[object]:
-        """Within, what this thread gives to the device is given to this stream."""
+        """Submit this thread's work to this stream within the block."""
 
     def mark(self) -> Marker:
-        """The point to which the work has been given by now."""
+        """Record a marker after all work submitted so far."""
 
     def follow(self, mark: Marker) -> None:
-        """Let the device begin what is given next when it has come to another stream's mark."""
+        """Make later work of this stream wait for another stream's marker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Work between two marks of a stream.
+    """The work between two markers of a stream.
 
     Attributes:
-        begin: its first mark.
-        end: its last.
-        images: how many were drawn in it.
+        begin: marker before the work.
+        end: marker after the work.
+        images: number of images that share the work.
     """
 
     begin: Marker
@@ -53,20 +56,21 @@ class Timing:
 
     @property
     def ms(self) -> float:
-        """Milliseconds for each image, when `end` was waited for."""
+        """Milliseconds per image; `end` must have been waited for."""
         return self.end.ms_since(self.begin) / self.images
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceStreams:
-    """The streams on which a worker draws.
+    """The streams of a worker.
 
     Attributes:
-        drawing: where requests are conditioned and denoised.
-        decoding: where they are decoded beside the next ones; None: on `drawing`, before them.
+        denoising: conditions and denoises requests.
+        decoding: decodes them while the next ones are denoised; None: `denoising` decodes each
+            request before the next one.
     """
 
-    drawing: Stream
+    denoising: Stream
     decoding: Stream | None = None
 
 
@@ -75,19 +79,19 @@ def device_streams(device: torch.device, *, beside: bool) -> DeviceStreams:
 
     Args:
         device: the device; a CPU gains nothing from a second stream.
-        beside: the model allows decoding beside denoising.
+        beside: True if the model can decode while it denoises.
     """
     if device.type != "cuda":
         return DeviceStreams(HostStream())
-    drawing = GpuStream(torch.cuda.default_stream(device))
+    denoising = GpuStream(torch.cuda.default_stream(device))
     if not beside:
-        return DeviceStreams(drawing)
+        return DeviceStreams(denoising)
     second = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    return DeviceStreams(drawing, GpuStream(second))
+    return DeviceStreams(denoising, GpuStream(second))
 
 
 class HostStream:
-    """A CPU's: what is given is done when the call returns."""
+    """A CPU's stream: work is done when the call returns."""
 
     def current(self) -> AbstractContextManager[object]:
         """See `Stream`."""
@@ -104,12 +108,16 @@ class HostStream:
 
 @dataclass(frozen=True, slots=True)
 class HostMarker:
-    """A moment, in seconds of `time.perf_counter`."""
+    """A moment in time.
+
+    Attributes:
+        at_s: seconds of `time.perf_counter`.
+    """
 
     at_s: float
 
     def wait(self) -> None:
-        """See `Marker`; it has passed."""
+        """See `Marker`; the moment has passed."""
 
     def ms_since(self, earlier: Marker) -> float:
         """See `Marker`."""
@@ -118,12 +126,12 @@ class HostMarker:
 
 
 class GpuStream:
-    """A GPU's.
+    """A GPU's stream.
 
-    Its memory is a pool of its own: what another stream has freed is not used again here, nor the
-    other way round. A tensor that was made on one stream must be kept until the work on it that
-    was given to another was waited for. torch gives each thread and stream its own workspace of
-    cuBLAS (32 MiB on Hopper), without which sums beside each other could differ in their last bits.
+    Each stream has its own memory pool, and never reuses memory that another stream has freed. A
+    tensor made on one stream must be kept until another stream's work on it has been waited for.
+    torch gives each thread and stream its own cuBLAS workspace (32 MiB on Hopper). With a shared
+    one, sums that run at the same time could differ in their last bits.
     """
 
     def __init__(self, stream: torch.cuda.Stream) -> None:
@@ -147,7 +155,7 @@ class GpuStream:
 
 @dataclass(frozen=True, slots=True)
 class GpuMarker:
-    """An event; a thread that waits for it sleeps."""
+    """A CUDA event; a thread that waits for it sleeps."""
 
     event: torch.cuda.Event
 

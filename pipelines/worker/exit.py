@@ -1,4 +1,4 @@
-"""How a worker process ends itself when its device is lost, so that it is replaced."""
+"""Ends a worker process whose device is lost, so that the driver replaces the worker."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ EXIT_GPU_LOST = 87
 
 
 def exit_gpu_lost(error: BaseException) -> None:
-    """End this process at once: a lost GPU comes back, if at all, in a new process only.
+    """End this process at once: a lost GPU comes back only in a new process, if at all.
 
-    Not `sys.exit`: no clean-up may touch the device, and no thread may hold the process back.
+    `sys.exit` would run clean-up code, which might touch the device, and wait for threads.
     """
     logger.critical("gpu_lost exit_code=%d error=%s", EXIT_GPU_LOST, error)
     for handler in logging.getLogger().handlers:

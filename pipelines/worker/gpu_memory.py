@@ -1,8 +1,8 @@
-"""Before a model is loaded: is there room for it on the GPU?
+"""Waits for room on a GPU before a model is loaded.
 
-A worker that replaces one that was killed starts while the old process may still hold its memory,
-and a GPU that is shared with strangers may be full. Loading regardless would fail somewhere in the
-middle, with an error that names neither.
+The process of a killed worker may still hold its memory when the replacement starts, and other
+programs may fill a shared GPU. Without this check, loading would fail halfway, with an error that
+names neither cause.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _POLL_S = 1.0
 
 
 class GpuFullError(UsoError):
-    """The GPU has too little free memory for the model, and kept it so for a minute.
+    """The GPU has had too little free memory for the model for a minute.
 
     Attributes:
-        device: which GPU.
-        free: bytes that are free.
-        total: bytes that it has.
+        device: name of the GPU.
+        free: free bytes of the GPU.
+        total: all bytes of the GPU.
         needed: bytes that the model needs.
-        instead: a preset that would fit, if any, and the bytes that it needs.
+        instead: a preset that would fit and the bytes that it needs; None: no preset fits.
     """
 
     def __init__(
@@ -68,20 +68,20 @@ def await_free_memory(
 
     Args:
         device: the GPU.
-        needed: bytes.
-        presets: what other presets need, in bytes; the first that fits is named in the error.
-        measure: gives a GPU's free bytes, and all it has.
-        sleep: waits so many seconds.
+        needed: bytes that the model needs.
+        presets: bytes that other presets need; the error names the first one that fits.
+        measure: returns the free bytes of a GPU, and all its bytes.
+        sleep: waits for a number of seconds.
 
     Raises:
-        GpuFullError: it has not.
+        GpuFullError: the GPU has no room.
     """
     for waited in range(int(_PATIENCE_S / _POLL_S) + 1):
         free, total = measure(device)
         if free >= needed:
             return
         if needed > total:
-            break  # no waiting helps
+            break  # waiting cannot help
         if waited == 0:
             logger.warning("gpu_memory_awaited device=%s free=%d needed=%d", device, free, needed)
         sleep(_POLL_S)

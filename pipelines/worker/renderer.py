@@ -1,8 +1,8 @@
-"""The device of one worker: threads take turns on it, and running out of memory is survived.
+"""Renders requests on one device: threads take turns, and running out of memory is survived.
 
-Where the device has a lane to decode on, a turn ends when a request was given to the device, not
-when it is drawn: the next one is given while the device is at work, and the thread whose turn it
-was decodes beside it.
+A thread holds the device lock until its request is submitted, not until it is done, if the device
+has a stream for decoding. Then the next request is submitted while the device is busy, and the
+first thread decodes beside it.
 
 Imported when a worker is built, so that the driver's process never loads torch.
 """
@@ -32,13 +32,13 @@ _Made = TypeVar("_Made")
 
 
 class Renderer:
-    """Draws with one pipeline; safe to call from several threads, which then take turns.
+    """Renders requests with one pipeline. Thread-safe: threads take turns on the device.
 
-    Where it may, a turn also denoises what other threads wait for, if it is small and of the same
-    form. Then the last bits of a picture depend on what it was drawn with.
+    A thread may also denoise the small requests of other threads in one batch with its own. The
+    last bits of an image then depend on the rest of its batch.
 
     Attributes:
-        waiting: requests that wait for their turn.
+        queue: requests that wait for the device.
     """
 
     def __init__(
@@ -46,29 +46,29 @@ class Renderer:
         pipeline: AnyPipeline,
         *,
         batch_images: int = 1,
-        lanes: DeviceStreams | None = None,
+        streams: DeviceStreams | None = None,
         on_gpu_lost: Callable[[BaseException], None] = exit_gpu_lost,
     ) -> None:
-        """Draw with `pipeline`.
+        """Use `pipeline`.
 
         Args:
-            pipeline: used by this object alone.
-            batch_images: most images that are denoised together; 1: each is denoised alone.
-            lanes: absent: those that the pipeline's device and preset allow.
+            pipeline: the model; no other object may use it.
+            batch_images: most images that are denoised together; 1: there are no batches.
+            streams: streams of the device; absent: all that device and pipeline allow.
             on_gpu_lost: called when the device fails for good; ends the process.
         """
         self._pipeline = pipeline
         self._on_gpu_lost = on_gpu_lost
-        lanes = lanes or device_streams(pipeline.device, beside=pipeline.can_decode_beside)
-        self._turn = DeviceLock()
-        self._denoiser = Denoiser(pipeline, lanes.drawing)
-        self._decoder = Decoder(pipeline, lanes)
-        self.waiting = BatchQueue(batch_images if pipeline.can_batch else 1)
+        streams = streams or device_streams(pipeline.device, beside=pipeline.can_decode_beside)
+        self._device = DeviceLock()
+        self._denoiser = Denoiser(pipeline, streams.denoising)
+        self._decoder = Decoder(pipeline, streams)
+        self.queue = BatchQueue(batch_images if pipeline.can_batch else 1)
         self._most_that_fit: dict[BatchKey, int] = {}
 
     @property
     def pipeline(self) -> AnyPipeline:
-        """What draws."""
+        """The model."""
         return self._pipeline
 
     @property
@@ -79,87 +79,91 @@ class Renderer:
 
     @property
     def decodes_beside(self) -> bool:
-        """Whether a request is decoded while the device draws the next ones."""
+        """True if a request is decoded while the device denoises the next ones."""
         return self._decoder.is_beside
 
-    def draw(self, prepared: Prepared, seeds: range) -> Rendered:
-        """Draw one image per seed, when it is this thread's turn.
+    def render(self, prepared: Prepared, seeds: range) -> Rendered:
+        """Generate one image per seed; waits for the device.
 
         Raises:
-            RowFailedError: `out_of_memory`, also after everything that can be freed was.
+            RowFailedError: `out_of_memory`, even after all unused memory was freed.
         """
         request = PendingRequest(prepared, seeds)
-        self.waiting.enter(request)
+        self.queue.put(request)
         try:
-            return self._drawn(request)
-        except torch.AcceleratorError as error:  # of this request or another: they share the device
+            return self._rendered(request)
+        except torch.AcceleratorError as error:  # caused by this request or another one
             self._on_gpu_lost(error)
             raise
 
-    def _drawn(self, request: PendingRequest) -> Rendered:
-        with self._turn.take(unless=lambda: self._is_served(request)) as is_ours:
+    def _rendered(self, request: PendingRequest) -> Rendered:
+        with self._device.take(unless=lambda: self._is_served(request)) as is_ours:
             if is_ours:
-                self._take_turn(request)
-        if request.drawing is not None:
-            return request.drawing
+                self._use_device(request)
+        if request.rendered is not None:
+            return request.rendered
         with suppress(torch.OutOfMemoryError):
             return self._decoded(request)
-        with self._turn.take():
-            return self._decoded_in_turn(request)
+        with self._device.take():
+            return self._decoded_under_lock(request)
 
     def _is_served(self, request: PendingRequest) -> bool:
-        """Whether other threads' turns have done for a request all that is done in turns."""
-        return (request.denoised if self._decoder.is_beside else request.drawing) is not None
+        """Return True if other threads have done everything that needs the device lock."""
+        return (request.denoised if self._decoder.is_beside else request.rendered) is not None
 
-    def _take_turn(self, request: PendingRequest) -> None:
-        called = [request] if request.denoised is not None else self._denoise(request)
+    def _use_device(self, request: PendingRequest) -> None:
+        batch = [request] if request.denoised is not None else self._denoise(request)
         if not self._decoder.is_beside:
-            request.drawing = self._decoded_in_turn(request)
-            # In turns of their own, the others would come between rows that can be drawn together.
-            for other in called:
+            request.rendered = self._decoded_under_lock(request)
+            # If each thread decoded its own request, these would come between rows of one batch.
+            for other in batch:
                 if other is not request and other.denoised is not None:
                     self._decode_other(other)
 
     def _denoise(self, request: PendingRequest) -> list[PendingRequest]:
-        """Give the device a request, and what can be denoised with it; returns them all."""
+        """Submit a request and the others of its batch; returns them all."""
         self._denoiser.await_room()
-        if self.waiting.images_with(request) < self._most_images(request.batch_key):
-            # Given ahead, it would miss those that come while the device is at work.
+        if self.queue.images_with(request) < self._most_images(request.batch_key):
+            # Submitted now, the batch would miss requests that arrive while the device is busy.
             self._denoiser.await_end()
-        called = self.waiting.call(request)
-        if len(called) > 1 and not self._denoise_together(called):
-            for other in called:  # each in its own turn, so that none pays for another
+        batch = self.queue.take(request)
+        if len(batch) > 1 and not self._denoise_together(batch):
+            for other in batch:  # each thread denoises its own, so that no row pays for another
                 other.alone = True
         if request.denoised is None:
             request.denoised = self._denoised_alone(request)
-        return called
+        return batch
 
     def _decode_other(self, request: PendingRequest) -> None:
         try:
-            request.drawing = self._decoded_in_turn(request)
+            request.rendered = self._decoded_under_lock(request)
         except torch.AcceleratorError:
             raise
-        except Exception:  # it meets it again in its own turn
+        except Exception:  # its own thread decodes it again and meets the error
             logger.exception("decoding_failed")
 
     def _denoise_together(self, requests: list[PendingRequest]) -> bool:
-        """Denoise several requests, in smaller batches when memory is short; whether it worked."""
+        """Denoise several requests, in smaller batches if memory is short.
+
+        Returns:
+            True if all requests are denoised.
+        """
         batch_key = requests[0].batch_key
         while (most := self._most_images(batch_key)) > 1:
             try:
-                results = self._given(requests, most)
+                results = self._submit(requests, most)
             except torch.OutOfMemoryError:
                 logger.warning("batch_out_of_memory images=%d size=%s", most, batch_key.size)
             except torch.AcceleratorError:
                 raise
-            except Exception:  # one of them is at fault, and meets it again when it is alone
+            except Exception:  # one request is at fault, and meets the error again when alone
                 logger.exception("batch_failed requests=%d", len(requests))
                 return False
             else:
                 for request, denoised in zip(requests, results, strict=True):
                     request.denoised = denoised
                 return True
-            # Outside of any handler: the error's traceback kept the tensors alive.
+            # Outside of any handler, because the error's traceback keeps tensors alive.
             _free_memory()
             self._most_that_fit[batch_key] = most // 2
         return False
@@ -167,12 +171,12 @@ class Renderer:
     def _denoised_alone(self, request: PendingRequest) -> Denoised:
         return self._with_memory(
             request.batch_key,
-            lambda: self._given([request], self._most_images(request.batch_key))[0],
-            lambda: self._given([request], 1)[0],
+            lambda: self._submit([request], self._most_images(request.batch_key))[0],
+            lambda: self._submit([request], 1)[0],
         )
 
-    def _decoded_in_turn(self, request: PendingRequest) -> Rendered:
-        """Decode while no other thread gives the device anything."""
+    def _decoded_under_lock(self, request: PendingRequest) -> Rendered:
+        """Decode while no other thread submits anything to the device."""
         return self._with_memory(
             request.batch_key, lambda: self._decoded(request), lambda: self._decoded(request)
         )
@@ -180,10 +184,12 @@ class Renderer:
     def _with_memory(
         self, batch_key: BatchKey, first: Callable[[], _Made], again: Callable[[], _Made]
     ) -> _Made:
-        """What `first` makes, in this thread's turn; else what `again` makes of all free memory.
+        """Return the result of `first`, or of `again` with all unused memory freed.
+
+        The caller holds the device lock.
 
         Raises:
-            RowFailedError: `out_of_memory`.
+            RowFailedError: `out_of_memory`, if both run out of memory.
         """
         with suppress(torch.OutOfMemoryError):
             return first()
@@ -200,24 +206,24 @@ class Renderer:
             )
         )
 
-    def _given(self, requests: Sequence[PendingRequest], most: int) -> list[Denoised]:
+    def _submit(self, requests: Sequence[PendingRequest], most: int) -> list[Denoised]:
         ready = [(each.prepared, each.seeds) for each in requests]
-        return _with_one_error_for_short_memory(lambda: self._denoiser.denoise(ready, most))
+        return _with_one_memory_error(lambda: self._denoiser.denoise(ready, most))
 
     def _decoded(self, request: PendingRequest) -> Rendered:
         denoised = request.denoised
         assert denoised is not None
-        return _with_one_error_for_short_memory(lambda: self._decoder.decode(denoised))
+        return _with_one_memory_error(lambda: self._decoder.decode(denoised))
 
     def _most_images(self, batch_key: BatchKey) -> int:
-        return self._most_that_fit.get(batch_key, self.waiting.most_images(batch_key))
+        return self._most_that_fit.get(batch_key, self.queue.most_images(batch_key))
 
 
-def _with_one_error_for_short_memory(make: Callable[[], _Made]) -> _Made:
-    """What `make` makes; of what CUDA has no memory for, the error of torch's own allocator.
+def _with_one_memory_error(make: Callable[[], _Made]) -> _Made:
+    """Return the result of `make`, with CUDA's own memory error turned into torch's.
 
-    CUDA takes memory by itself when it loads a kernel, which it does at the kernel's first use, or
-    pins memory of the host. The device goes on after that.
+    CUDA allocates memory itself when it loads a kernel, at the kernel's first use, and when it pins
+    host memory. The device stays usable after such an error.
     """
     try:
         return make()

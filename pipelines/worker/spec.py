@@ -27,7 +27,7 @@ class StylizerSpec:
 
     Attributes:
         model: weights and how to run them; `device` is not `auto` in a run.
-        fetch: how references are fetched.
+        fetch: settings for fetching references.
         encoding: format of the images.
         output: folder of the images; None for a worker that gets a sink.
         storage: fsspec options by protocol, secrets resolved; a pickle of the spec holds them.

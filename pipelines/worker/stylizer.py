@@ -1,7 +1,7 @@
-"""The body of a worker: a row in, an outcome out. Knows no Ray.
+"""The body of a worker: takes a row and returns its outcome, without Ray.
 
-Rows are worked on by several threads at once: each fetches its references, waits for its turn on
-the device, and encodes and stores while the next one draws.
+Several threads work on rows at once. Each one fetches the references of its row, waits for the
+device, and encodes and stores the images while the device renders the next row.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ logger = logging.getLogger(__name__)
 
 
 class Stylizer:
-    """Holds one pipeline and works on rows; `stylize` is called from several threads at once.
+    """Holds one pipeline and works on rows. Thread-safe.
 
-    Memory beside the model: `fetch.cache_mb`, and for each row its decoded references (up to
-    `fetch.max_megapixels` each, at 1 to 4 bytes a pixel) until they are resized, then its drawn
-    images until they are stored.
+    It takes memory beside the model: `fetch.cache_mb`, and for each row its decoded references (up
+    to `fetch.max_megapixels` each, 1 to 4 bytes per pixel) until they are resized, then its images
+    until they are stored.
     """
 
     def __init__(
@@ -52,15 +52,15 @@ class Stylizer:
         """Load the model.
 
         Args:
-            spec: the model, and how rows are fetched and encoded.
-            pipeline: a pipeline for this object alone; absent: the one that the spec describes.
+            spec: the model, and the settings for fetching and encoding.
+            pipeline: the model; no other object may use it. Absent: the one in the spec.
             sink: takes the images; absent: the folder `spec.output`.
 
         Raises:
             CheckpointError, StorageError: see `load_pipeline`.
             ValueError: there is neither a sink nor an output.
         """
-        # Not before: see their docstrings.
+        # They import torch, which the driver's process must not do.
         from pipelines.worker.loading import load_pipeline  # noqa: PLC0415
         from pipelines.worker.renderer import Renderer  # noqa: PLC0415
 
@@ -68,19 +68,19 @@ class Stylizer:
         self._sink = sink or _folder_of(spec)
         if pipeline is None:
             pipeline = load_pipeline(spec.model, spec.storage, spec.torch_threads)
-        self._drawer = Renderer(pipeline, batch_images=spec.batch_images)
+        self._renderer = Renderer(pipeline, batch_images=spec.batch_images)
         self._fetcher = Fetcher(spec.fetch, spec.storage)
-        self._pool = ThreadPoolExecutor(spec.fetch.concurrency, thread_name_prefix="fetch")
+        self._threads = ThreadPoolExecutor(spec.fetch.concurrency, thread_name_prefix="fetch")
         self._tally = Tally()
         node, pid = platform.node(), os.getpid()
-        self._info = WorkerInfo(f"{node}:{pid}", self._drawer.device_name, node, pid)
+        self._info = WorkerInfo(f"{node}:{pid}", self._renderer.device_name, node, pid)
 
     def info(self) -> WorkerInfo:
-        """Where this worker runs."""
+        """Return the place where this worker runs."""
         return self._info
 
     def activity(self) -> Activity:
-        """What it is doing now; cheap."""
+        """Return its current work; cheap."""
         counts = self._fetcher.cache_counts
         return Activity(
             **self._tally.now(),
@@ -91,13 +91,14 @@ class Stylizer:
         )
 
     def stylize(self, row: ManifestRow) -> Outcome:
-        """Fetch, draw and store one row.
+        """Fetch, render and store one row.
 
-        Safe to repeat: images go to names that come from the row, and the same row gives the same
-        bytes. The outcome is returned when all images are stored.
+        Safe to repeat: the names of the images follow from the row, and the same row gives the same
+        bytes.
 
         Returns:
-            The outcome; where the row is at fault, with a failure. Bugs raise.
+            The outcome, once all images are stored; with a failure if the row is at fault. Bugs
+            raise.
         """
         outcome = self._outcome_of(row)
         logger.debug(
@@ -107,8 +108,8 @@ class Stylizer:
         return outcome
 
     def close(self) -> None:
-        """Let go of threads and connections; rows under way fail."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Release threads and connections; rows in progress fail."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._fetcher.close()
 
     def _outcome_of(self, row: ManifestRow) -> Outcome:
@@ -123,36 +124,36 @@ class Stylizer:
 
     def _completed(self, row: ManifestRow, timings: dict[str, float]) -> Outcome:
         with self._tally.counted("fetching"), _timed(timings, "fetch"):
-            # Resizing belongs here: it needs no device, and large originals are gone after it.
-            prepared = self._drawer.pipeline.prepare(self._request(row))
+            # Resizing needs no device, and frees large originals.
+            prepared = self._renderer.pipeline.prepare(self._request(row))
         with self._tally.counted("drawing"):
-            drawing = self._drawer.draw(prepared, row.parameters.seeds)
+            rendered = self._renderer.render(prepared, row.parameters.seeds)
         timings |= {
-            "condition": drawing.condition_ms,
-            "inference": drawing.inference_ms,
-            "decode": drawing.decode_ms,
+            "condition": rendered.condition_ms,
+            "inference": rendered.inference_ms,
+            "decode": rendered.decode_ms,
         }
         with self._tally.counted("storing"), _timed(timings, "store"):
-            stored = self._sink.save(row, self._encoded(drawing))
+            stored = self._sink.save(row, self._encoded(rendered))
         self._tally.add_stored(sum(image.num_bytes for image in stored))
         return self._outcome(
             row,
             timings,
-            drawing=drawing,
+            rendered=rendered,
             outputs=tuple(image.uri for image in stored),
             sha256=tuple(image.sha256 for image in stored),
         )
 
-    def _encoded(self, drawing: Rendered) -> list[ImageFile]:
+    def _encoded(self, rendered: Rendered) -> list[ImageFile]:
         encoding = self._encoding
-        return [ImageFile(encoding.encode(each), encoding.extension) for each in drawing.images]
+        return [ImageFile(encoding.encode(each), encoding.extension) for each in rendered.images]
 
     def _request(self, row: ManifestRow) -> StylizeRequest:
         numbers = {f.name: getattr(row.parameters, f.name) for f in fields(Parameters)}
-        # A long side of 0 leaves the content image out, so it need not be there.
+        # A long side of 0 leaves the content image out, so the image need not exist.
         content = row.content_image if row.parameters.content_long_size else None
         references = [*row.style_images] if content is None else [content, *row.style_images]
-        futures = [self._pool.submit(self._fetcher.fetch, reference) for reference in references]
+        futures = [self._threads.submit(self._fetcher.fetch, each) for each in references]
         try:
             images = [future.result() for future in futures]
         finally:
@@ -173,11 +174,11 @@ class Stylizer:
         timings: dict[str, float],
         *,
         failure: Failure | None = None,
-        drawing: Rendered | None = None,
+        rendered: Rendered | None = None,
         outputs: tuple[str, ...] = (),
         sha256: tuple[str, ...] = (),
     ) -> Outcome:
-        width, height = (None, None) if drawing is None else drawing.images[0].size
+        width, height = (None, None) if rendered is None else rendered.images[0].size
         return Outcome(
             row_id=row.id,
             failure=failure,
@@ -185,8 +186,8 @@ class Stylizer:
             sha256=sha256,
             width=width,
             height=height,
-            prompt_truncated=None if drawing is None else drawing.prompt_truncated,
-            decoded_beside=self._drawer.decodes_beside,
+            prompt_truncated=None if rendered is None else rendered.prompt_truncated,
+            decoded_beside=self._renderer.decodes_beside,
             timings=Timings(**timings),
             worker=self._info.worker,
             device=self._info.device,
@@ -196,7 +197,7 @@ class Stylizer:
     def _caches(self) -> dict[str, Lookups]:
         counts = self._fetcher.cache_counts
         references = Lookups(counts.hits, counts.misses)
-        return {"references": references, **self._drawer.pipeline.cache_lookups}
+        return {"references": references, **self._renderer.pipeline.cache_lookups}
 
 
 def _folder_of(spec: StylizerSpec) -> FolderSink:

@@ -139,3 +139,10 @@ def test_a_threshold_is_for_presets_with_a_cache() -> None:
     assert PRESETS["draft"].with_threshold(0.2).cache_threshold == 0.2
     with pytest.raises(ValueError, match="exact has no cache"):
         EXACT.with_threshold(0.2)
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=str)
+def test_a_pipeline_says_what_its_preset_allows(preset: Preset) -> None:
+    pipeline = USOPipeline(load(EXACT).components, preset=preset)
+    assert pipeline.can_batch == (preset.name not in ("fp8+cache", "draft"))
+    assert pipeline.can_decode_beside == (preset.name not in ("low_vram", "tiny_vram"))

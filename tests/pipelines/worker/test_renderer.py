@@ -43,19 +43,19 @@ def prepared() -> PreparedRequest:
 
 
 def test_the_images_are_those_of_the_pipeline() -> None:
-    drawing = Renderer(tiny()).draw(prepared(), range(5, 7))
+    rendered = Renderer(tiny()).render(prepared(), range(5, 7))
     want = tiny()([request(seed=5, num_images=2)])
-    assert [image.tobytes() for image in drawing.images] == [w.image.tobytes() for w in want]
-    assert [image.size for image in drawing.images] == [(32, 48)] * 2
-    assert drawing.prompt_truncated is False
-    assert min(drawing.condition_ms, drawing.inference_ms, drawing.decode_ms) > 0
+    assert [image.tobytes() for image in rendered.images] == [w.image.tobytes() for w in want]
+    assert [image.size for image in rendered.images] == [(32, 48)] * 2
+    assert rendered.prompt_truncated is False
+    assert min(rendered.condition_ms, rendered.inference_ms, rendered.decode_ms) > 0
 
 
 def test_threads_take_turns_and_waiting_is_not_device_time() -> None:
-    drawer = Renderer(Misbehaving(lambda seed: time.sleep(0.1)))
+    renderer = Renderer(Misbehaving(lambda seed: time.sleep(0.1)))
     ready, times = prepared(), []
     threads = [
-        threading.Thread(target=lambda: times.append(drawer.draw(ready, range(1)).inference_ms))
+        threading.Thread(target=lambda: times.append(renderer.render(ready, range(1)).inference_ms))
         for _ in range(3)
     ]
     started = time.monotonic()
@@ -74,24 +74,24 @@ def test_out_of_memory_once_is_survived_with_the_same_image(
 ) -> None:
     fault, ended = OutOfMemory(1, error), list[BaseException]()
     pipeline = Misbehaving(fault)
-    drawing = Renderer(pipeline, on_gpu_lost=ended.append).draw(prepared(), range(2))
+    rendered = Renderer(pipeline, on_gpu_lost=ended.append).render(prepared(), range(2))
     assert ended == []
     assert pipeline.drawn == [0, 0, 1]
-    assert [image.tobytes() for image in drawing.images] == [
-        image.tobytes() for image in Renderer(tiny()).draw(prepared(), range(2)).images
+    assert [image.tobytes() for image in rendered.images] == [
+        image.tobytes() for image in Renderer(tiny()).render(prepared(), range(2)).images
     ]
     assert fault.leaked == 0
 
 
-def test_out_of_memory_twice_fails_the_row_and_the_drawer_lives() -> None:
+def test_out_of_memory_twice_fails_the_row_and_the_renderer_lives() -> None:
     fault = OutOfMemory(2)
     pipeline = Misbehaving(fault)
-    drawer = Renderer(pipeline)
+    renderer = Renderer(pipeline)
     with pytest.raises(RowFailedError) as caught:
-        drawer.draw(prepared(), range(1))
+        renderer.render(prepared(), range(1))
     assert caught.value.failure.code == "out_of_memory"
     assert "32x48" in caught.value.failure.message
-    assert drawer.draw(prepared(), range(1)).images[0].size == (32, 48)
+    assert renderer.render(prepared(), range(1)).images[0].size == (32, 48)
     assert fault.leaked == 0
 
 
@@ -101,22 +101,22 @@ def test_a_lost_gpu_ends_the_process_through_one_place() -> None:
 
     ended: list[BaseException] = []
     with pytest.raises(torch.AcceleratorError):
-        Renderer(Misbehaving(lose), on_gpu_lost=ended.append).draw(prepared(), range(1))
+        Renderer(Misbehaving(lose), on_gpu_lost=ended.append).render(prepared(), range(1))
     assert len(ended) == 1
     assert isinstance(ended[0], torch.AcceleratorError)
 
 
-def test_other_errors_pass_through_and_release_the_turn() -> None:
+def test_other_errors_pass_through_and_release_the_device() -> None:
     fail = [True]
 
     def bug(seed: int) -> None:
         if fail:
             raise ZeroDivisionError(fail.pop())
 
-    drawer = Renderer(Misbehaving(bug))
+    renderer = Renderer(Misbehaving(bug))
     with pytest.raises(ZeroDivisionError):
-        drawer.draw(prepared(), range(1))
-    assert len(drawer.draw(prepared(), range(1)).images) == 1
+        renderer.render(prepared(), range(1))
+    assert len(renderer.render(prepared(), range(1)).images) == 1
 
 
 def test_loading_settles_device_and_dtype() -> None:

@@ -1,81 +1,22 @@
+"""A row becomes images and an outcome, or an outcome with a failure."""
+
 from __future__ import annotations
 
 import hashlib
 import io
-import pickle
-import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
 
 import pytest
 from PIL import Image
 
-from pipelines.config.schema import RunConfig
-from pipelines.rows import ManifestRow, Outcome, Reference
+from pipelines.rows import ManifestRow
 from pipelines.worker.activity import Activity
-from pipelines.worker.spec import StylizerSpec
-from pipelines.worker.stylizer import Stylizer
 from tests.pipelines import http_origin as http
 from tests.pipelines.pictures import encode, picture
-from tests.pipelines.tiny_models import Gate, Misbehaving, OutOfMemory, tiny
-from uso_core.model.cache import Lookups
-from uso_core.pipeline import USOPipeline
+from tests.pipelines.tiny_models import Misbehaving, OutOfMemory, tiny
+from tests.pipelines.worker.stylizing import Make, make_row, stored
 from uso_core.request import Parameters, StylizeRequest
-
-PARAMETERS = Parameters(width=32, height=48, num_steps=2, seed=7, content_long_size=32)
-
-
-def make_row(
-    row_id: str = "row",
-    content: Reference | None = None,
-    styles: tuple[Reference, ...] = (),
-    **numbers: Any,
-) -> ManifestRow:
-    return ManifestRow(row_id, "a boat", content, styles, replace(PARAMETERS, **numbers), "f00d")
-
-
-def config_for(folder: Path, **sections: Any) -> RunConfig:
-    return RunConfig.model_validate(
-        {
-            "manifest": {"path": "unused"},
-            "output": {"path": str(folder)},
-            "model": {"base": "tiny"},
-            "fetch": {"allow_private_networks": True, "timeout_s": 5, "attempts": 2},
-            "stylize": {"gpus_per_actor": 0},
-            **sections,
-        }
-    )
-
-
-class Make(Protocol):
-    def __call__(self, pipeline: USOPipeline | None = None, **sections: Any) -> Stylizer: ...
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    """Makes stylizers that store below `tmp_path/out`."""
-    with ExitStack() as stack:
-
-        def make(pipeline: USOPipeline | None = None, **sections: Any) -> Stylizer:
-            spec = StylizerSpec.from_config(config_for(tmp_path / "out", **sections))
-            stylizer = Stylizer(spec, pipeline=pipeline or tiny())
-            stack.callback(stylizer.close)
-            return stylizer
-
-        yield make
-
-
-def stored(outcome: Outcome) -> list[bytes]:
-    assert outcome.failure is None, outcome.failure
-    return [Path(uri).read_bytes() for uri in outcome.outputs]
-
-
-# --- what a row becomes -------------------------------------------------------------------------
 
 
 def test_a_row_becomes_the_images_the_pipeline_draws(make: Make, tmp_path: Path) -> None:
@@ -139,9 +80,6 @@ def test_output_size_follows_the_content_image(make: Make) -> None:
     assert outcome.width > outcome.height
 
 
-# --- what goes wrong ----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("row", "code"),
     [
@@ -196,136 +134,3 @@ def test_bugs_are_not_hidden_in_outcomes(make: Make) -> None:
     with pytest.raises(ZeroDivisionError):
         stylizer.stylize(make_row())
     assert stylizer.activity() == Activity(0, 0, 0, 0, 0)
-
-
-# --- rows side by side --------------------------------------------------------------------------
-
-
-def test_while_one_row_is_drawn_the_next_is_fetched(make: Make) -> None:
-    gate = Gate()
-    fetch = {"allow_private_networks": True, "timeout_s": 1, "attempts": 1}
-    stylizer = make(Misbehaving(gate), fetch=fetch)
-    with http.serving() as origin, ThreadPoolExecutor(3) as pool:
-        url = origin.on("/x", http.ok(encode(picture())))
-        hanging = origin.on("/hang", http.hang)
-        first = pool.submit(stylizer.stylize, make_row("first"))
-        assert gate.reached.wait(5)
-        second = pool.submit(stylizer.stylize, make_row("second", content=url))
-        third = pool.submit(stylizer.stylize, make_row("third", content=hanging))
-        give_up_at = time.monotonic() + 5
-        while stylizer.activity().drawing < 2 and time.monotonic() < give_up_at:
-            time.sleep(0.005)
-        seen = stylizer.activity()
-        gate.open()
-        outcomes = [first.result(10), second.result(10), third.result(10)]
-    assert (seen.fetching, seen.drawing, seen.storing) == (1, 2, 0)
-    assert [outcome.status for outcome in outcomes] == ["completed", "completed", "failed"]
-    stored_bytes = sum(Path(uri).stat().st_size for outcome in outcomes for uri in outcome.outputs)
-    assert stored_bytes
-    assert stylizer.activity() == Activity(
-        *(0, 0, 0),
-        cache_hits=0,
-        cache_misses=2,
-        fetched_bytes=len(encode(picture())),
-        stored_bytes=stored_bytes,
-    )
-
-
-def test_references_of_a_row_are_fetched_side_by_side(make: Make) -> None:
-    data = encode(picture())
-    together = threading.Barrier(3)
-
-    def wait_for_the_others(connection: Any) -> None:
-        together.wait(5)
-        http.ok(data)(connection)
-
-    with http.serving() as origin:
-        urls = tuple(origin.on(f"/{n}", wait_for_the_others) for n in range(3))
-        assert stored(make().stylize(make_row(content=urls[0], styles=urls[1:])))
-
-
-def test_many_rows_in_threads_give_what_they_give_alone(make: Make) -> None:
-    rows = [make_row(f"r{n}", content=encode(picture(seed=n)), seed=n) for n in range(6)]
-    alone = [make().stylize(row).sha256 for row in rows]
-    stylizer = make()
-    with ThreadPoolExecutor(6) as pool:
-        assert [outcome.sha256 for outcome in pool.map(stylizer.stylize, rows)] == alone
-
-
-def test_small_rows_that_wait_are_drawn_together_where_the_preset_allows_it(make: Make) -> None:
-    gate = Gate()
-    pipeline = Misbehaving(lambda seed: gate(seed) if seed == 0 else None)
-    model = {"base": "tiny", "preset": "fp8"}  # the models that are drawn with stay as they are
-    stylizer = make(pipeline, model=model, stylize={"batch_images": 3})
-    rows = [make_row(f"r{seed}", seed=seed) for seed in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        outcomes = [pool.submit(stylizer.stylize, rows[0])]
-        assert gate.reached.wait(30)
-        outcomes += [pool.submit(stylizer.stylize, row) for row in rows[1:]]
-        while stylizer.activity().drawing < 4:
-            time.sleep(0.001)
-        time.sleep(0.05)  # from there to the queue is a line or two
-        gate.open()
-        assert [len(stored(outcome.result(30))) for outcome in outcomes] == [1] * 4
-    assert pipeline.batches == [1, 3]
-
-
-def test_outcomes_tell_what_was_found_in_memory(make: Make) -> None:
-    stylizer = make(Misbehaving(lambda _: None))
-    with http.serving() as origin:
-        url = origin.on("/x", http.ok(encode(picture())))
-        rows = [make_row("a", content=url), make_row("b", content=url)]
-        first, second = (stylizer.stylize(row).caches for row in rows)
-    kinds = {"references", "prompts", "content images"}
-    assert {kind for kind, found in first.items() if found == Lookups(0, 1)} == kinds
-    assert {kind for kind, found in second.items() if found == Lookups(1, 1)} == kinds
-
-
-# --- what it is built from ----------------------------------------------------------------------
-
-
-def test_the_spec_is_picklable_and_shows_no_secrets(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("S3_SECRET", "hidden")
-    config = config_for(tmp_path, storage={"s3": {"secret": "${S3_SECRET}"}})
-    spec = StylizerSpec.from_config(config)
-    assert spec.storage == {"s3": {"secret": "hidden"}}
-    assert "hidden" not in repr(spec)
-    assert pickle.loads(pickle.dumps(spec)) == spec
-    monkeypatch.delenv("S3_SECRET")
-    with pytest.raises(ValueError, match="S3_SECRET"):
-        StylizerSpec.from_config(config)
-
-
-@pytest.mark.parametrize(
-    ("stylize", "device", "threads"),
-    [
-        ({"gpus_per_actor": 0, "cpus_per_actor": 0.5}, "cpu", 1),
-        ({"gpus_per_actor": 1, "cpus_per_actor": 3.9}, "cuda", 3),
-    ],
-)
-def test_the_spec_settles_device_and_threads(
-    tmp_path: Path, stylize: dict[str, float], device: str, threads: int
-) -> None:
-    spec = StylizerSpec.from_config(config_for(tmp_path, stylize=stylize))
-    assert (spec.model.device, spec.torch_threads) == (device, threads)
-
-
-def test_the_spec_does_not_depend_on_the_folder_it_is_used_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "weights").mkdir()
-    monkeypatch.chdir(tmp_path)
-    model = {"base": "weights", "uso": "owner/repo", "siglip": "s3://bucket/siglip"}
-    config = config_for(Path("out"), model=model, fetch={"local_roots": ["images"]})
-    spec = StylizerSpec.from_config(config)
-    assert spec.output is not None
-    assert spec.output.path == str(tmp_path / "out")
-    assert spec.fetch.local_roots == [str(tmp_path / "images")]
-    assert spec.model.base == str(tmp_path / "weights")
-    assert (spec.model.uso, spec.model.siglip) == ("owner/repo", "s3://bucket/siglip")
-    remote = config_for(tmp_path, output={"path": "s3://bucket/out"})
-    output = StylizerSpec.from_config(remote).output
-    assert output is not None
-    assert output.path == "s3://bucket/out"
