@@ -1,4 +1,4 @@
-"""Values as messages show them: short, on one line, without credentials or control characters."""
+"""Values in messages: short, on one line, without credentials or control characters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHORT.maxlong = 40
 
 
 def display_value(value: object) -> str:
-    """`value` for a message; of bytes only how many they are."""
+    """Return `value` for a message; for bytes, their number."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, str):
@@ -24,9 +24,9 @@ def display_value(value: object) -> str:
 
 
 def display_reference(reference: str | bytes) -> str:
-    """A reference as records and messages show it: inline bytes as their hash.
+    """Return a reference as records and messages show it: inline images as their hash.
 
-    Credentials in a URI's user part or signature are left out by `redact_uri`.
+    A URI keeps its credentials here; `redact_uri` removes them.
     """
     if isinstance(reference, bytes):
         return f"sha256:{hashlib.sha256(reference).hexdigest()}"

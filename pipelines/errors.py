@@ -1,26 +1,26 @@
-"""Every error that ends a command or a run, in one tree with the exit code of each.
+"""The errors that end a command or a run, in one tree, each with its exit code.
 
 UsoError (uso_core.errors)
-├── InvalidRequestError, CheckpointError, NoSuchDeviceError, UnsupportedPresetError   of the model
+├── InvalidRequestError, CheckpointError, NoSuchDeviceError, UnsupportedPresetError   (the model)
 └── PipelineError
     ├── ConfigError              the configuration cannot be used
     ├── ManifestError            the manifest cannot be used
-    ├── StorageError             a store refused, failed or stayed away
+    ├── StorageError             a store refused, failed or was unavailable
     ├── LedgerError              the records of an output cannot be used
-    ├── LeaseHeldError           another driver is at work on the output
-    ├── ComposeError             no manifest can be made of the given inputs
-    ├── ReportError              an output has nothing to report on
+    ├── LeaseHeldError           another driver uses the output
+    ├── ComposeError             the inputs do not make a manifest
+    ├── ReportError              an output has nothing to report
     ├── PackError                an output cannot be packed
-    └── RunError                 a run that had begun cannot continue
+    └── RunError                 a run that has begun cannot continue
         ├── BrokenOffError         storage, the manifest or the records failed during the run
-        ├── WorkersFailedError     no worker starts
-        ├── ClusterError           Ray does not start, cannot be joined, or lost its head
-        ├── TooManyFailuresError   too many of the recent rows failed
+        ├── WorkersFailedError     workers do not start
+        ├── ClusterError           Ray does not start, cannot be joined, or lost its head node
+        ├── TooManyFailuresError   too many recent rows failed
         ├── RowsChangedError       recorded rows have changed, and `on_change` is `error`
-        └── LeaseLostError         another driver took the output over
+        └── LeaseLostError         another driver took over the output
 
-Every one survives `pickle`, because Ray carries exceptions between processes. A bad row raises none
-of these: it becomes a failed record (see `pipelines.failures`).
+All of them survive `pickle`, because Ray sends exceptions between processes. A bad row raises none
+of them: it becomes a failed record (see `pipelines.failures`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Fault = Literal["not_found", "denied", "unavailable", "full", "unusable"]
 
 
 class PipelineError(UsoError):
-    """Base of all errors of `pipelines`; the message says what is wrong, where, and the remedy."""
+    """Base of all errors of `pipelines`; the message gives problem, place and remedy."""
 
 
 class _LocatedError(PipelineError):
@@ -50,11 +50,11 @@ class _LocatedError(PipelineError):
 
 
 class ConfigError(PipelineError):
-    """A configuration that cannot be used; the message names the file, the key and the remedy."""
+    """The configuration cannot be used; the message names the file, the key and the remedy."""
 
     @classmethod
     def of(cls, source: str, problems: Sequence[str]) -> ConfigError:
-        """Join all problems of `source` in one error, a line each."""
+        """Make one error of all problems of `source`, one per line."""
         if len(problems) == 1:
             return cls(f"{source}: {problems[0]}")
         return cls("\n".join([f"{source}:", *(f"  {problem}" for problem in problems)]))
@@ -64,8 +64,8 @@ class ManifestError(_LocatedError):
     """The manifest as a whole cannot be read.
 
     Attributes:
-        where: the file, column or configuration key at fault, without credentials.
-        reason: the problem there and the remedy.
+        where: the file, column or configuration key with the problem, without credentials.
+        reason: the problem and the remedy.
     """
 
     def __init__(self, where: str, reason: str) -> None:
@@ -74,12 +74,12 @@ class ManifestError(_LocatedError):
 
 
 class StorageError(_LocatedError):
-    """A store could not do an operation.
+    """A store failed to do an operation.
 
     Attributes:
         uri: the file or folder concerned, without credentials.
         reason: the problem and the remedy.
-        fault: its kind; `unavailable` is the only one that a retry can help.
+        fault: the kind of failure.
     """
 
     def __init__(self, uri: str, reason: str, fault: Fault = "unusable") -> None:
@@ -90,11 +90,11 @@ class StorageError(_LocatedError):
 
 
 class LedgerError(_LocatedError):
-    """The records of an output cannot be used as they are.
+    """The records of an output cannot be used.
 
     Attributes:
-        uri: the part or folder at fault.
-        reason: the problem there and the remedy.
+        uri: the part or folder with the problem.
+        reason: the problem and the remedy.
     """
 
     def __init__(self, uri: str, reason: str) -> None:
@@ -103,11 +103,11 @@ class LedgerError(_LocatedError):
 
 
 class LeaseHeldError(PipelineError):
-    """Another driver is at work on the output.
+    """Another driver uses the output.
 
     Attributes:
-        uri: the lease's.
-        holder: the other driver, in words.
+        uri: URI of the lease.
+        holder: a description of the other driver.
     """
 
     def __init__(self, uri: str, holder: str) -> None:
@@ -117,17 +117,17 @@ class LeaseHeldError(PipelineError):
 
     def __str__(self) -> str:
         return (
-            f"{self.uri}: another run is at work on this output: {self.holder}. Let it finish or "
-            "stop it, or give this run another output folder"
+            f"{self.uri}: another run uses this output: {self.holder}. Let it finish, stop it, or "
+            "choose another output folder"
         )
 
 
 class ComposeError(PipelineError):
-    """The given inputs make no manifest."""
+    """The inputs do not make a manifest."""
 
 
 class ReportError(PipelineError):
-    """There is nothing to report on."""
+    """An output has nothing to report."""
 
 
 class PackError(PipelineError):
@@ -135,30 +135,30 @@ class PackError(PipelineError):
 
 
 class RunError(PipelineError):
-    """A run that had begun cannot continue. Committed records stay, and a rerun resumes."""
+    """A run that has begun cannot continue. Committed records stay, and a rerun resumes."""
 
     exit_code = 1
 
 
 class BrokenOffError(RunError):
-    """The output, the manifest or the records were usable at first and failed during the run."""
+    """The output, the manifest or the records failed during the run."""
 
 
 class WorkersFailedError(RunError):
-    """Workers failed to start several times in a row, or no node had room for one in time."""
+    """Workers repeatedly failed to start, or no node had room for one in time."""
 
 
 class ClusterError(RunError):
-    """Ray does not start, cannot be joined, has no room for any actor, or has lost its head."""
+    """Ray does not start, cannot be joined, has no room for an actor, or lost its head node."""
 
 
 class TooManyFailuresError(RunError):
-    """More rows failed lately than `on_error` allows (`max_consecutive`, `max_recent_fraction`)."""
+    """More recent rows failed than `on_error` allows."""
 
 
 class RowsChangedError(RunError):
-    """A completed row has changed since, and `output.on_change` is `error`."""
+    """A completed row has changed, and `output.on_change` is `error`."""
 
 
 class LeaseLostError(RunError):
-    """Another driver has taken over the output, because this one seemed dead."""
+    """Another driver took over the output, because this one seemed dead."""

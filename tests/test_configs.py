@@ -1,4 +1,4 @@
-"""Every configuration in `configs/` is valid, and says what it is for."""
+"""Every configuration in `configs/` is valid and has comments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipelines.config.schema import RunConfig
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 
 
-def test_the_promised_configurations_are_there() -> None:
+def test_the_documented_configurations_exist() -> None:
     assert {path.stem for path in CONFIGS} >= {"demo", "h200", "fp8", "low_vram", "s3", "cluster"}
 
 

@@ -44,7 +44,7 @@ class AcceptedValues:
 
         Args:
             path: the key.
-            null: whether to mention null.
+            null: mention null if it is accepted.
         """
         found = [words for node in self._nodes(path) for words in self._alternatives(node)]
         hidden = () if null else (self._quote("null"),)

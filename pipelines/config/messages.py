@@ -17,7 +17,7 @@ from pipelines.display import display_value
 def problems_of(
     error: ValidationError, data: Mapping[str, Any], model: type[BaseModel]
 ) -> list[tuple[KeyPath, str]]:
-    """Return each problem as its key and a message that says what is accepted there.
+    """Return each problem as its key and a message with the accepted values.
 
     Keys that are not strings are left out: `pipelines.config.load` reports them.
 

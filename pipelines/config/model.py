@@ -18,7 +18,7 @@ class LoraConfig(StrictModel):
     path: str
     """A `.safetensors` file: a path that is the same on every node, or an fsspec URL."""
     weight: float = Field(default=1.0, ge=-4, le=4)
-    """Factor by which its updates are multiplied."""
+    """Strength: a factor for its updates."""
 
 
 class ModelConfig(StrictModel):

@@ -18,7 +18,7 @@ def config(**sections: Any) -> RunConfig:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_the_example_configurations_hold_none(path: Path) -> None:
+def test_the_example_configurations_contain_no_plain_secrets(path: Path) -> None:
     assert plain_secrets(RunConfig.from_yaml(path)) == []
 
 
@@ -36,5 +36,5 @@ def test_the_example_configurations_hold_none(path: Path) -> None:
         ({"manifest": {"path": ["a", "https://h/m?X-Amz-Signature=1"]}}, ["manifest.path.1"]),
     ],
 )
-def test_secrets_as_text_are_named(sections: dict[str, Any], keys: list[str]) -> None:
+def test_plain_secrets_are_found(sections: dict[str, Any], keys: list[str]) -> None:
     assert plain_secrets(config(**sections)) == keys

@@ -45,7 +45,7 @@ def test_no_secret_is_left() -> None:
     assert "1234" not in shown
 
 
-def test_what_is_harmless_stays() -> None:
+def test_harmless_values_stay() -> None:
     shown = redacted(CONFIG)
     assert shown["manifest"]["path"] == ["https://host/m.parquet?v=1", "m.parquet"]
     assert shown["output"]["path"] == "s3://bucket/out"
@@ -69,12 +69,12 @@ def test_what_is_harmless_stays() -> None:
     assert (shown["notify"]["url"], shown["notify"]["secret"]) == (MASK, "${KEY}")
 
 
-def test_without_secrets_nothing_changes() -> None:
+def test_a_configuration_without_secrets_stays_as_it_is() -> None:
     config = RunConfig.model_validate({"manifest": {"path": "m"}, "output": {"path": "o"}})
     assert redacted(config) == config.model_dump(mode="json")
 
 
 @pytest.mark.parametrize("key", ["region_key", "endpoint_password", "project_token"])
-def test_a_key_that_only_begins_as_a_harmless_one_is_masked(key: str) -> None:
+def test_a_key_that_only_begins_like_a_harmless_one_is_masked(key: str) -> None:
     data = CONFIG.model_dump() | {"storage": {"x": {key: "hidden"}}}
     assert redacted(RunConfig.model_validate(data))["storage"]["x"][key] == MASK
