@@ -13,6 +13,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from typing import Protocol
 
 from pipelines.dispatch.affinity import RowQueue
@@ -48,6 +49,10 @@ def _ignore(_failure: Failure) -> None:
     """Do nothing about a failure."""
 
 
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
 class Dispatcher:
     """Feeds the workers of a pool from a source, one `step` at a time."""
 
@@ -58,6 +63,7 @@ class Dispatcher:
         policy: DispatchPolicy,
         clock: Callable[[], float] = time.monotonic,
         on_failure: Callable[[Failure], None] = _ignore,
+        stamp: Callable[[], datetime] = _utc_now,
     ) -> None:
         """Feed the workers of `pool` from `source`.
 
@@ -68,12 +74,14 @@ class Dispatcher:
             clock: in seconds.
             on_failure: called with each failure that a worker reports, before the row is retried.
                 An error that it raises ends the step, and the row stays unrecorded.
+            stamp: returns the UTC time for a row that is given to a worker.
         """
         self._pool = pool
         self._source = source
         self._policy = policy
         self._clock = clock
         self._on_failure = on_failure
+        self._stamp = stamp
         self._flow = FlowControl(
             fixed=policy.rows_in_flight,
             most=policy.max_rows_in_flight,
@@ -172,7 +180,7 @@ class Dispatcher:
             logger.info("row_retry row_id=%s code=%s", task.row.id, failure.code)
             self._retry_later(task)
             return
-        yield Settled(task.entry, event.outcome, task.attempt)
+        yield Settled(task.entry, event.outcome, task.attempt, task.given_at)
 
     def _raised(self, event: Raised) -> Iterator[Settled]:
         task = self._workers.take_back(event.worker, event.row_id)
@@ -221,7 +229,8 @@ class Dispatcher:
 
     @staticmethod
     def _failed(task: Task, failure: Failure) -> Settled:
-        return Settled(task.entry, Outcome(row_id=task.row.id, failure=failure), task.attempt)
+        outcome = Outcome(row_id=task.row.id, failure=failure)
+        return Settled(task.entry, outcome, task.attempt, task.given_at)
 
     # Assignment
 
@@ -283,5 +292,6 @@ class Dispatcher:
                 worker.isolating = False
 
     def _give(self, worker: WorkerState, task: Task) -> None:
+        task.given_at = self._stamp()
         self._workers.give(worker, task)
         self._pool.submit(worker.name, task.row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from pipelines.config.cluster import StylizeConfig
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome
@@ -58,6 +59,7 @@ class Task:
         attempt: attempts so far, except attempts that a worker's death ended.
         deaths_alone: workers that died while they held only this row.
         not_before: earliest time of the next attempt, on the dispatcher's clock.
+        given_at: UTC time at which the row was last given to a worker; None: not yet.
     """
 
     entry: ManifestEntry
@@ -65,12 +67,18 @@ class Task:
     attempt: int = 0
     deaths_alone: int = 0
     not_before: float = 0
+    given_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A row with its final outcome."""
+    """A row with its final outcome.
+
+    Attributes:
+        given_at: UTC time at which the row was last given to a worker; None: it never was.
+    """
 
     entry: ManifestEntry
     outcome: Outcome
     attempt: int
+    given_at: datetime | None = None

@@ -47,7 +47,9 @@ class Driver:
         self._progress = progress
         self._stop = stop
         stylize = prepared.config.stylize
-        self._recorder = Recorder(prepared.ledger, prepared.facts, prepared.config.output)
+        self._recorder = Recorder(
+            prepared.ledger, prepared.facts, prepared.config.output, prepared.confirm_lease
+        )
         selection = RowSelection(
             prepared.ledger, prepared.config.output, prepared.config.on_error, stats
         )
@@ -60,6 +62,7 @@ class Driver:
             prepared.config.output.path,
             prepared.spec.storage,
             patience_s=min(_GUARD_PATIENCE_S, prepared.config.output.give_up_after_s),
+            create=False,
         )
         self._output_guard = OutputGuard(output)
         on_one_machine = prepared.config.ray.address == "local"
@@ -95,7 +98,13 @@ class Driver:
         policy = DispatchPolicy.from_config(
             self._prepared.config.stylize, self._prepared.dimensions.encoding
         )
-        dispatcher = Dispatcher(pool, self._source, policy, on_failure=self._output_guard.look_into)
+        dispatcher = Dispatcher(
+            pool,
+            self._source,
+            policy,
+            on_failure=self._output_guard.look_into,
+            stamp=self._prepared.ledger.stamp,
+        )
         give_up_at: float | None = None
         try:
             while not dispatcher.done:
@@ -128,7 +137,8 @@ class Driver:
             self._stats.add_failed(outcome.row_id, outcome.failure)
         self._stats.caches.note(outcome)
         _log(settled)
-        self._recorder.add(settled.entry, outcome, settled.attempt)
+        created_at = settled.given_at or self._prepared.ledger.stamp()
+        self._recorder.add(settled.entry, outcome, settled.attempt, created_at)
 
     def _reject(self, entry: ManifestEntry, row: RejectedRow) -> None:
         self._settle(Settled(entry, Outcome(row_id=row.id, failure=row.failure), attempt=1))

@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from pipelines.calibration.measurements import Settings
@@ -15,7 +15,7 @@ from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets, resolve_variables
 from pipelines.dispatch.workers import WorkerEnv
 from pipelines.driver.run_file import RunFile
-from pipelines.errors import ConfigError, LeaseLostError
+from pipelines.errors import BrokenOffError, ConfigError, LeaseLostError, RunError
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
@@ -54,16 +54,38 @@ class PreparedRun:
     receiver: Receiver | None
 
     def check_lease(self) -> None:
-        """Check that no other driver has taken over the output.
+        """Check that the lease was held at the last heartbeat; reads nothing.
 
         Raises:
-            LeaseLostError: another driver has.
+            LeaseLostError: it was not.
+            BrokenOffError: the output folder was removed, emptied or unmounted.
         """
         if self.lease.lost:
-            raise LeaseLostError(
-                f"{self.output.uri('')}: another driver has taken over this output, because "
-                "this one sent no heartbeat for a while; let the other one finish"
+            raise self._lost()
+
+    def confirm_lease(self) -> None:
+        """Read the lease and check that this driver holds it.
+
+        Raises:
+            LeaseLostError: the lease is gone or another driver's.
+            BrokenOffError: the output folder was removed, emptied or unmounted.
+            StorageError: the lease cannot be read.
+        """
+        if not self.lease.confirm():
+            raise self._lost()
+
+    def _lost(self) -> RunError:
+        if not (self.lease.is_taken or self.run_file.exists):
+            return BrokenOffError(
+                f"{self.output.uri('')}: the output folder no longer holds the files of this run: "
+                "it was removed, emptied or unmounted; nothing more was written. Bring it back and "
+                "rerun the same command: it generates the rows without a record"
             )
+        return LeaseLostError(
+            f"{self.output.uri('')}: another driver has taken over this output, because this one "
+            "sent no heartbeat for a while, or its lease was deleted; nothing more was written. "
+            "Let the other driver finish, or rerun the same command"
+        )
 
 
 @contextmanager
@@ -102,7 +124,7 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
             ledger=Ledger.open(output, record_schema(manifest.extra_schema)),
             lease=lease,
             run_file=RunFile(output, facts.run_id, config, card),
-            spec=StylizerSpec.from_config(config),
+            spec=replace(StylizerSpec.from_config(config), create_output=False),
             dimensions=dimensions,
             stopwatch=Stopwatch(
                 Settings.of(dimensions, config.model, config.stylize.batch_images),

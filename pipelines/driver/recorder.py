@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import datetime
 from typing import Any
 
 from pipelines.config.output import OutputConfig
@@ -28,11 +29,22 @@ class Recorder:
         ledger: Ledger,
         run: RunFacts,
         config: OutputConfig,
+        confirm: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Commit to `ledger`.
+
+        Args:
+            ledger: takes the records.
+            run: facts that all records of the run share.
+            config: intervals of commits.
+            confirm: called before each commit; raises if the output is no longer this driver's.
+            clock: in seconds.
+        """
         self._ledger = ledger
         self._run = run
         self._config = config
+        self._confirm = confirm
         self._clock = clock
         self._waiting: list[dict[str, Any]] = []
         self._oldest = 0.0
@@ -44,11 +56,20 @@ class Recorder:
         """Number of records that no commit has taken yet."""
         return len(self._waiting)
 
-    def add(self, entry: ManifestEntry, outcome: Outcome, attempt: int) -> None:
-        """Add the outcome of one row to the next commit."""
+    def add(
+        self, entry: ManifestEntry, outcome: Outcome, attempt: int, created_at: datetime
+    ) -> None:
+        """Add the outcome of one row to the next commit.
+
+        Args:
+            entry: the row.
+            outcome: its outcome.
+            attempt: number of the last attempt.
+            created_at: time at which the row was given to a worker. Of two records of a row, the
+                later one wins, so a driver that was suspended cannot replace newer records.
+        """
         if not self._waiting:
             self._oldest = self._clock()
-        created_at = self._ledger.stamp()
         self._waiting.append(
             make_record(entry, outcome, self._run, attempt=attempt, created_at=created_at)
         )
@@ -61,6 +82,7 @@ class Recorder:
 
         Raises:
             StorageError: the last commit could not write its records.
+            RunError: the output is no longer this driver's; waiting records are dropped.
         """
         if self._commit is not None and len(self._waiting) >= _MANY_ROWS + self._config.commit_rows:
             wait([self._commit], timeout=_PAUSE_S)
@@ -91,6 +113,7 @@ class Recorder:
         return bool(self._waiting) and age >= self._config.commit_seconds
 
     def _append(self, part: list[dict[str, Any]]) -> None:
+        self._confirm()
         self._ledger.append(part)
         if self._ledger.needs_compaction:
             self._ledger.compact_small()

@@ -79,11 +79,14 @@ def run(
                 with run_metrics(prepared.facts.run_id, progress), closing(pool):
                     driver.work(pool)
             if driver.reached_end:  # otherwise time is short, and a next run does it
+                prepared.confirm_lease()
                 prepared.ledger.forget_rows()
                 dataset = pack_dataset(prepared, progress, stop, cluster.join)
                 cluster.close()
                 progress.show("compacting the records")
+                prepared.confirm_lease()
                 prepared.ledger.compact()
+            prepared.ledger.verify()
             save_calibration(prepared.output, prepared.stopwatch.machines())
             summary = summarize(prepared, stats, interrupted=not driver.reached_end)
             undelivered = announcer.ended(summary)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
+from pipelines.errors import StorageError
 from pipelines.moments import utc_now
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.stats import RunStats
@@ -46,6 +47,17 @@ class RunFile:
             "versions": {"python": platform.python_version(), **_versions()},
             "config": redacted(config),
         }
+
+    @property
+    def exists(self) -> bool:
+        """True if the file is in the output, or if the output cannot be asked.
+
+        Raises nothing: it only tells two reasons for a lost lease apart.
+        """
+        try:
+            return self._output.exists(self._path)
+        except StorageError:
+            return True
 
     def write(self, state: RunState, stats: RunStats, total: int | None, reason: str = "") -> None:
         """Write the state of the run.

@@ -108,12 +108,34 @@ class Lease:
         self._sleep = sleep
         self._ended = threading.Event()
         self._lost = threading.Event()
+        self._is_taken = False
         self._thread = threading.Thread(target=self._keep_refreshing, name="lease", daemon=True)
 
     @property
     def lost(self) -> bool:
-        """True if another driver has taken over the lease: stop committing."""
+        """True if the lease is gone or another driver's: stop committing.
+
+        A driver that was suspended past `stale_s` finds it so. The lease may even be free again, if
+        the other driver has ended meanwhile: only `__enter__` takes a free lease.
+        """
         return self._lost.is_set()
+
+    @property
+    def is_taken(self) -> bool:
+        """True if the lease was lost to another driver; False if it was found gone."""
+        return self._is_taken
+
+    def confirm(self) -> bool:
+        """Read the lease; return True if this driver still holds it.
+
+        Call it before each change that another driver must not see undone.
+
+        Raises:
+            StorageError: the lease cannot be read.
+        """
+        if not self.lost:
+            self._check(read_holder(self._storage))
+        return not self.lost
 
     def __enter__(self) -> Lease:
         """Take the lease, after watching its holder for up to `stale_s` for a heartbeat.
@@ -161,21 +183,24 @@ class Lease:
                 raise LeaseHeldError(self._storage.uri(LEASE_PATH), now.description)
 
     def refresh(self) -> None:
-        """Write the next heartbeat, unless another driver has taken over the lease.
+        """Write the next heartbeat, if this driver still holds the lease.
 
         The thread of the lease calls this every `heartbeat_s`.
         """
         try:
-            holder = read_holder(self._storage)
-            if holder is None or holder.driver == self._mine.driver:
+            if self.confirm():
                 self._beat()
-            else:
-                logger.error("lease_lost to=%r", holder.description)
-                self._lost.set()
         except StorageError as fault:
             # Commits meet the same fault. If another driver takes over in the meantime, the next
             # heartbeat that gets through notices.
             logger.warning("heartbeat_failed error=%s", fault)
+
+    def _check(self, holder: Heartbeat | None) -> None:
+        if holder is None or holder.driver != self._mine.driver:
+            to = "nobody: the lease is gone" if holder is None else holder.description
+            logger.error("lease_lost to=%r", to)
+            self._is_taken = holder is not None
+            self._lost.set()
 
     def _keep_refreshing(self) -> None:
         while not self._ended.wait(self._heartbeat_s) and not self.lost:

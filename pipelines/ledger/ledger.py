@@ -63,6 +63,7 @@ class Ledger:
         self._superseded = bool((~scan.wins).any())
         sized = zip(scan.parts, scan.num_rows, strict=True)
         self._small = {part.path: part for part, rows in sized if is_small(part, rows)}
+        self._live = {part.path for part in scan.parts}
         self._count_lock = threading.Lock()
         self._write_lock = threading.Lock()
 
@@ -119,6 +120,7 @@ class Ledger:
         table = pa.Table.from_pylist(list(records), schema=self._schema).combine_chunks()
         with self._write_lock:
             part = write_part(self._storage, table.to_batches(), self._schema)
+            self._live.add(part.path)
             with self._count_lock:
                 self._count_appended(table)
             if is_small(part, table.num_rows):
@@ -162,6 +164,26 @@ class Ledger:
             elif self._compact(list_parts(self._storage)):
                 self._superseded = False
 
+    def verify(self) -> None:
+        """Check that every committed record is still in the store.
+
+        Costs one listing; all records are read again only if a part is missing.
+
+        Raises:
+            LedgerError: records are gone, though the store had acknowledged them.
+            StorageError: the records cannot be listed or read.
+        """
+        if self._live <= {part.path for part in list_parts(self._storage)}:
+            return
+        there, counts = scan_ledger(self._storage).counts(), self.counts()
+        lost = counts.completed + counts.failed - there.completed - there.failed
+        if lost > 0:
+            raise LedgerError(
+                self._storage.uri(FOLDER),
+                f"{lost:,} records are gone, though the store had acknowledged them; check the "
+                "store and rerun the same command: it generates their rows again",
+            )
+
     def _small_parts(self) -> list[Part]:
         return [self._small[path] for path in sorted(self._small)]
 
@@ -176,6 +198,8 @@ class Ledger:
             return False
         for part in parts:
             self._small.pop(part.path, None)
+            self._live.discard(part.path)
+        self._live |= {part.path for part, _ in left}
         self._small |= {part.path: part for part, rows in left if is_small(part, rows)}
         return True
 

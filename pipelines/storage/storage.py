@@ -21,6 +21,7 @@ from pipelines.errors import Fault, StorageError
 from pipelines.storage.faults import error_code, fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.local_files import copy_file, files_below, is_leftover, write_file
+from pipelines.storage.local_root import LocalRoot
 from pipelines.storage.outage import Outage
 from pipelines.storage.patience import Patience
 from pipelines.storage.ranged_file import RangedFile
@@ -51,8 +52,11 @@ class Storage:
     travel with it, so a pickle of it holds secrets.
     """
 
-    def __init__(self, url: str, options: Options, *, patience_s: float = 120) -> None:
+    def __init__(
+        self, url: str, options: Options, *, patience_s: float = 120, create: bool = True
+    ) -> None:
         self._url = url
+        self._create = create
         self._options = options
         self._patience = Patience(patience_s)
         self._patience_s = patience_s
@@ -61,9 +65,17 @@ class Storage:
         self._root = root.rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
         self._public = self._root if self._local else redact_uri(url).rstrip("/")
+        self._local_root = LocalRoot(self._root, create=create) if self._local else None
 
     @classmethod
-    def at(cls, url: str, options: Options | None = None, *, patience_s: float = 120) -> Storage:
+    def at(
+        cls,
+        url: str,
+        options: Options | None = None,
+        *,
+        patience_s: float = 120,
+        create: bool = True,
+    ) -> Storage:
         """The folder at `url`; nothing is created or contacted yet.
 
         Args:
@@ -71,14 +83,16 @@ class Storage:
             options: fsspec options by protocol, secrets already resolved.
             patience_s: seconds for which faults that may pass are waited out: by one operation, and
                 by all of them together while none works.
+            create: True if the first write may create a local folder. After it, a local folder that
+                is gone, or is another one, is an error of each further write.
 
         Raises:
             StorageError: the URL's filesystem cannot be used (see `open_filesystem`).
         """
-        return cls(url, options or {}, patience_s=patience_s)
+        return cls(url, options or {}, patience_s=patience_s, create=create)
 
     def __reduce__(self) -> tuple[Callable[..., Storage], tuple[Any, ...]]:
-        return _reopen, (type(self), self._url, self._options, self._patience_s)
+        return _reopen, (type(self), self._url, self._options, self._patience_s, self._create)
 
     def __repr__(self) -> str:
         return f"Storage({self._public!r})"
@@ -96,8 +110,10 @@ class Storage:
         Returns:
             The URI, as `uri` gives it.
         """
-        if self._local:
+        if self._local_root is not None:
+            self._local_root.check()
             self._call(path, lambda: write_file(Path(self._full(path)), data))
+            self._local_root.written()
         else:
             chunks = {"chunksize": _PUT_BYTES} if "s3" in self._fs.protocol else {}
             options = chunks | self._put_timeout(len(data))
@@ -106,8 +122,10 @@ class Storage:
 
     def write_from(self, path: str, source: Path) -> str:
         """As `write`, with the content of a local file, however large: it is not held in memory."""
-        if self._local:
+        if self._local_root is not None:
+            self._local_root.check()
             self._call(path, lambda: copy_file(source, Path(self._full(path))))
+            self._local_root.written()
         else:
             options = self._put_timeout(source.stat().st_size)
             self._call(path, lambda: self._fs.put_file(str(source), self._full(path), **options))
@@ -256,8 +274,10 @@ class Storage:
         return f"{fault.replace('_', ' ')} ({named}: {cause}); {_WHAT_TO_DO[fault]}"
 
 
-def _reopen(cls: type[Storage], url: str, options: Options, patience_s: float) -> Storage:
-    return cls(url, options, patience_s=patience_s)
+def _reopen(
+    cls: type[Storage], url: str, options: Options, patience_s: float, create: bool
+) -> Storage:
+    return cls(url, options, patience_s=patience_s, create=create)
 
 
 def _secret_values(options: Options) -> list[str]:

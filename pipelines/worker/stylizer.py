@@ -204,7 +204,9 @@ def _folder_of(spec: StylizerSpec) -> FolderSink:
     output = spec.output
     if output is None:
         raise ValueError("the specification has no output; give it one, or give a sink")
-    folder = Storage.at(output.path, spec.storage, patience_s=output.give_up_after_s)
+    folder = Storage.at(
+        output.path, spec.storage, patience_s=output.give_up_after_s, create=spec.create_output
+    )
     return FolderSink(folder)
 
 

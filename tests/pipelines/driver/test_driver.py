@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +26,11 @@ from pipelines.errors import (
     TooManyFailuresError,
 )
 from pipelines.failures import Failure, FailureCode
-from pipelines.ledger.lease import Lease
+from pipelines.ledger.lease import LEASE_PATH, Heartbeat, Lease
 from pipelines.ledger.ledger import iter_records
 from pipelines.rows import ManifestRow, Outcome
+from pipelines.storage import storage
+from pipelines.storage.local_files import write_file
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.snapshot import Snapshot
@@ -114,18 +120,24 @@ def test_rows_are_read_while_the_workers_load_up_to_a_bound(tmp_path: Path) -> N
 # --- what stops a run that is broken for every row -----------------------------------------------
 
 
-def test_an_output_that_cannot_be_written_ends_the_run_with_one_error(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_ends_the_run_with_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_rows(tmp_path, names(1000))
-    images = tmp_path / "out" / "run"
+    is_full: list[str] = []
+
+    def write(path: Path, data: bytes | memoryview) -> None:
+        # Only the guard's probe meets it, so that the ledger still takes finished rows.
+        if is_full and path.name.startswith("probe-"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_file(path, data)
 
     def work(row: ManifestRow) -> Outcome:
-        # The folder of the guard's probe, so that the ledger still takes finished rows.
-        if not images.is_file() and row.id == "r100":
-            for path in images.iterdir():
-                path.unlink()
-            images.rmdir()
-            images.write_text("in the way")
-        return failing("storage_write")(row) if images.is_file() else ok(row)
+        if row.id == "r100":
+            is_full.append(row.id)
+        return failing("storage_write")(row) if is_full else ok(row)
+
+    monkeypatch.setattr(storage, "write_file", write)
 
     with pytest.raises(StorageError, match=r"run/probe-"):
         run(config(tmp_path), work)
@@ -184,22 +196,29 @@ def test_a_second_driver_is_refused_before_it_reads_the_ledger(tmp_path: Path) -
         pass
 
 
+def put_lease(prepared: PreparedRun, run_id: str) -> None:
+    """Let another driver take the lease."""
+    heartbeat = asdict(replace(Heartbeat.of_this_process(run_id), beat=7))
+    prepared.output.write(LEASE_PATH, json.dumps(heartbeat).encode())
+
+
 def test_a_driver_whose_lease_was_taken_over_stops(tmp_path: Path) -> None:
     write_rows(tmp_path, names(2000))
-    taken: list[bool] = []
+    taken: list[int] = []
 
-    with driver_of(config(tmp_path)) as (driver, _, prepared):
+    with driver_of(config(tmp_path, output={"commit_rows": 20})) as (driver, _, prepared):
 
         def work(row: ManifestRow) -> Outcome:
             if row.id == "r50" and not taken:
-                taken.append(True)
-                prepared.lease._lost.set()
+                taken.append(len(recorded(tmp_path)))
+                put_lease(prepared, "another")
             return ok(row)
 
         assert driver.find_work()
         with pytest.raises(RunError, match="taken over this output"):
             driver.work(InProcessPool(2, work))
-    assert 0 < len(recorded(tmp_path)) < 2000
+    # A commit that had read the lease before may still be written; none after it is.
+    assert taken[0] <= len(recorded(tmp_path)) <= taken[0] + 60
 
 
 def test_a_manifest_that_vanishes_during_the_run_is_said_and_what_was_done_stays(

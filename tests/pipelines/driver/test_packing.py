@@ -18,6 +18,7 @@ from pipelines.packing.pack import pack
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import RunStats
+from tests.pipelines.driver.test_driver import put_lease
 from tests.pipelines.manifests import write
 from tests.pipelines.packing.outputs import generated, request
 from tests.pipelines.tools.report.outputs import commit
@@ -83,6 +84,7 @@ def test_a_stop_that_was_asked_for_before_comes_first(tmp_path: Path) -> None:
 
 def test_a_lost_lease_ends_it(tmp_path: Path) -> None:
     with job_of(tmp_path, layout="webdataset") as (prepared, _):
-        prepared.lease._lost.set()
+        put_lease(prepared, "another")
+        prepared.lease.refresh()
         with pytest.raises(LeaseLostError, match="another driver"):
             pack_dataset(prepared, progress(), StopRequest(), never)

@@ -40,13 +40,20 @@ def store() -> HeldStorage:
     return HeldStorage(f"memory://recorder-{time.monotonic_ns()}")
 
 
+NOW = datetime.now(timezone.utc)
+
+
+def ours() -> None:
+    """Confirm that the output is this driver's."""
+
+
 @pytest.fixture
 def recorder(store: HeldStorage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     """Commits each row; five that wait are many."""
     monkeypatch.setattr(recorder_module, "_MANY_ROWS", 4)
     monkeypatch.setattr(recorder_module, "_PAUSE_S", 0.2)
     ledger = Ledger.open(store, SCHEMA)
-    recorder = Recorder(ledger, _FACTS, OutputConfig(path="unused", commit_rows=1))
+    recorder = Recorder(ledger, _FACTS, OutputConfig(path="unused", commit_rows=1), ours)
     yield recorder
     store.through.set()
     recorder.close()
@@ -55,9 +62,8 @@ def recorder(store: HeldStorage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Re
 def add(recorder: Recorder, *names: str) -> None:
     for name in names:
         row = RejectedRow(name, _FAILURE, fingerprint(name))
-        recorder.add(
-            ManifestEntry(row, {"note": None}, None), Outcome(row_id=name, failure=_FAILURE), 1
-        )
+        outcome = Outcome(row_id=name, failure=_FAILURE)
+        recorder.add(ManifestEntry(row, {"note": None}, None), outcome, 1, NOW)
 
 
 def seconds_of_commit_if_due(recorder: Recorder) -> float:
@@ -90,9 +96,9 @@ def test_a_record_replaces_one_that_was_made_with_a_clock_ahead_of_this_one(
     ahead = datetime.now(timezone.utc) + timedelta(hours=1)
     Ledger.open(store, SCHEMA).append([failed("a", created_at=ahead)])
     ledger = Ledger.open(store, SCHEMA)
-    with closing(Recorder(ledger, _FACTS, OutputConfig(path="unused"))) as recorder:
+    with closing(Recorder(ledger, _FACTS, OutputConfig(path="unused"), ours)) as recorder:
         row = ManifestRow("a", "", None, (), Parameters(seed=0), fingerprint("a"))
-        recorder.add(ManifestEntry(row, {"note": None}), Outcome(row_id="a"), 1)
+        recorder.add(ManifestEntry(row, {"note": None}), Outcome(row_id="a"), 1, ledger.stamp())
         recorder.flush()
     assert count_records(store).completed == 1
     ledger.compact()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import LeaseHeldError
+from pipelines.errors import LeaseHeldError, StorageError
 from pipelines.ledger.lease import LEASE_PATH, Heartbeat, Lease
 from pipelines.storage.storage import Storage
 
@@ -153,24 +153,47 @@ def test_a_driver_learns_that_its_lease_was_taken_over(storage: Storage) -> None
     assert holder(storage).run_id == "run-2", "a driver gives back only its own lease"
 
 
-def test_a_lease_that_was_removed_by_hand_comes_back(storage: Storage) -> None:
+def test_a_lease_that_is_gone_is_lost_and_never_taken_again(storage: Storage) -> None:
     with lease(storage, "run-1") as held:
         storage.delete(LEASE_PATH)
         held.refresh()
-        assert storage.exists(LEASE_PATH)
-        assert not held.lost
+        assert (held.lost, held.is_taken) == (True, False)
+        held.refresh()
+    assert not storage.exists(LEASE_PATH)
+
+
+def test_a_lease_is_confirmed_by_reading_it(storage: Storage) -> None:
+    with lease(storage, "run-1") as held:
+        assert held.confirm()
+        put(storage, replace(Heartbeat.of_this_process("run-2"), beat=5))
+        assert not held.confirm()
+        assert (held.lost, held.is_taken) == (True, True)
+        storage.delete(LEASE_PATH)  # run-2 has ended
+        assert not held.confirm()
+
+
+class Away(Storage):
+    """A store that can be out of reach."""
+
+    is_away = False
+
+    def read(self, path: str) -> bytes:
+        if self.is_away:
+            raise StorageError(self.uri(path), "unavailable", "unavailable")
+        return super().read(path)
 
 
 def test_storage_that_is_away_does_not_lose_the_lease(tmp_path: Path) -> None:
-    storage = Storage.at(str(tmp_path / "out"))
+    storage = Away(str(tmp_path / "out"), {})
     with lease(storage, "run-1") as held:
         before = holder(storage).beat
-        (tmp_path / "out").rename(tmp_path / "away")
-        (tmp_path / "out").write_text("in the way")
+        storage.is_away = True
         held.refresh()
         assert not held.lost
-        (tmp_path / "out").unlink()
-        (tmp_path / "away").rename(tmp_path / "out")
+        with pytest.raises(StorageError, match="unavailable"):
+            held.confirm()
+        assert not held.lost
+        storage.is_away = False
         assert holder(storage).beat == before
         held.refresh()
         assert holder(storage).beat > before

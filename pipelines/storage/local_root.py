@@ -1,0 +1,58 @@
+"""The root folder of a local storage: created once at most, and then always the same folder."""
+
+from __future__ import annotations
+
+import os
+
+from pipelines.errors import StorageError
+
+
+class LocalRoot:
+    """Checks before each write that the folder is still the one that was written to before.
+
+    A folder that is removed during a run, or whose disk is unmounted, would otherwise be made anew:
+    on another disk, without the files that it held.
+
+    Args:
+        path: the absolute path of the folder.
+        create: True if the first write may create it.
+    """
+
+    def __init__(self, path: str, *, create: bool) -> None:
+        self._path = path
+        self._may_create = create
+        self._seen: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        """Check the folder before a write.
+
+        Raises:
+            StorageError: the folder is gone, is another one than before, or does not exist and must
+                not be created.
+        """
+        found = self._identity()
+        if self._seen is not None and found != self._seen:
+            raise StorageError(
+                self._path,
+                "the folder was removed, replaced or unmounted during the run, and is not made "
+                "anew; bring it back and rerun the same command",
+            )
+        if found is None and not self._may_create:
+            raise StorageError(
+                self._path,
+                "the folder does not exist here; mount it, or give a folder that every node has",
+                "not_found",
+            )
+        self._seen = found
+
+    def written(self) -> None:
+        """Remember the folder after the write that may have created it."""
+        if self._seen is None:
+            self._seen = self._identity()
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino

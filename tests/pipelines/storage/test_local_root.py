@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import StorageError
+from pipelines.storage.storage import Storage
+
+
+def test_the_first_write_creates_the_folder(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path / "new" / "out"))
+    storage.write("a/b", b"1")
+    storage.write("a/c", b"2")
+    assert storage.list("a") == ["a/b", "a/c"]
+
+
+def test_a_folder_that_goes_away_is_not_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    storage = Storage.at(str(folder))
+    storage.write("a", b"1")
+    folder.rename(tmp_path / "aside")
+    with pytest.raises(StorageError, match=f"{folder}.*removed, replaced or unmounted"):
+        storage.write("b", b"2")
+    assert not folder.exists()
+    (tmp_path / "aside").rename(folder)
+    storage.write("b", b"2")
+
+
+def test_an_empty_folder_in_its_place_is_another_one(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    storage = Storage.at(str(folder))
+    storage.write("a", b"1")
+    folder.rename(tmp_path / "aside")
+    folder.mkdir()
+    source = tmp_path / "file"
+    source.write_bytes(b"2")
+    with pytest.raises(StorageError, match="unmounted"):
+        storage.write_from("b", source)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_must_be_there_is_not_created(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    storage = pickle.loads(pickle.dumps(Storage.at(str(folder), create=False)))
+    with pytest.raises(StorageError, match="does not exist here") as raised:
+        storage.write("a", b"1")
+    assert (raised.value.fault, folder.exists()) == ("not_found", False)
+    folder.mkdir()
+    storage.write("a", b"1")
