@@ -1,1 +1,1 @@
-"""A run as one static page: its records → numbers, pictures and the files of `report/`."""
+"""Writes the report of a run: a static page with its numbers and pictures."""

@@ -1,4 +1,4 @@
-"""How far a run's pictures are from another run's: of each pair, and of all together."""
+"""Distances between the pictures of two runs: of each pair, and a summary."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _LOWEST = 5
 
 
 class PicturePair(NamedTuple):
-    """What the two runs have drawn for one picture of a row."""
+    """The two versions of one picture of a row, one from each run."""
 
     here: Picture
     there: Picture
 
     @property
     def same_file(self) -> bool:
-        """Whether the records say that both are the same, byte for byte."""
+        """True if both files have the same bytes according to the records."""
         return self.here.key == self.there.key
 
 
 class LowPair(NamedTuple):
-    """One of the rows whose pictures are farthest apart.
+    """One of the rows whose pictures differ most.
 
     Attributes:
-        row: its number.
-        row_id: as the page shows it.
-        psnr: in dB; of several pictures the lowest.
+        row: number of the row.
+        row_id: id of the row, as the page shows it.
+        psnr: PSNR in dB; the lowest one if the row has several pictures.
     """
 
     row: int
@@ -46,16 +46,16 @@ class LowPair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DistanceSummary:
-    """What the first screen says of all pairs of pictures; each is counted once.
+    """All pairs of pictures, each counted once, as the first screen shows them.
 
     Attributes:
         identical: pairs without any difference.
         measured: pairs that differ and have a PSNR.
-        median: of the measured pairs, in dB; None: there are none.
+        median: median PSNR of the measured pairs, in dB; None without such pairs.
         lowest: the rows with the lowest PSNR, lowest first.
         different_sizes: pairs that cannot be compared.
-        not_read: pairs of which a file could not be read.
-        not_measured: pairs of rows that get no thumbnails, unless their files are the same.
+        not_read: pairs with a file that could not be read.
+        not_measured: pairs of rows without thumbnails, unless their files are the same.
     """
 
     identical: int
@@ -68,13 +68,13 @@ class DistanceSummary:
 
     @property
     def pairs(self) -> int:
-        """All of them."""
+        """Number of all pairs."""
         unknown = self.different_sizes + self.not_read + self.not_measured
         return self.identical + self.measured + unknown
 
 
 def pairs_of(row: Row) -> list[PicturePair]:
-    """The pictures of a row that both runs have completed, one by one; else none."""
+    """Return the pairs of pictures of a row; an empty list unless both runs completed it."""
     if row.against is None or comparison(row) not in ("same", "different"):
         return []
     both = zip(results(row.record.shown, "run"), results(row.against, "other"), strict=False)
@@ -82,17 +82,17 @@ def pairs_of(row: Row) -> list[PicturePair]:
 
 
 class Distances:
-    """Looks up what was measured, and adds it up; 8 bytes a row and 8 a measured pair."""
+    """Looks up measured distances and summarizes them; 8 bytes per row and per measured pair."""
 
     def __init__(self, table: RowTable) -> None:
-        """Take what `table` knows once all pictures were read."""
+        """Look distances up in `table`, where all pictures have been compared."""
         self._table = table
         self._words: Counter[str] = Counter()
         self._measured = array("d")
         self._rows = array("d")
 
     def take(self, row: Row) -> list[Distance | None]:
-        """Of each pair of the next row how far apart it is; None: not measured."""
+        """Add the next row, and return the distance of each of its pairs; None if not measured."""
         found = [self._distance(pair) for pair in pairs_of(row)]
         measured = [value for value in found if isinstance(value, float)]
         self._words.update(
@@ -103,12 +103,12 @@ class Distances:
         return found
 
     def columns(self) -> list[NumberColumn]:
-        """The rows' PSNR as a number to filter and order by, where any was measured."""
+        """Return the rows' PSNR as a column for filters and order, if any was measured."""
         column = number_column(PSNR, self._rows)
         return [] if column is None else [column]
 
     def summary(self) -> DistanceSummary:
-        """What the rows come to."""
+        """Return the summary of all rows."""
         return DistanceSummary(
             identical=self._words["identical"],
             measured=len(self._measured),
@@ -126,7 +126,7 @@ class Distances:
 
     def _lowest(self) -> list[LowPair]:
         rows = np.asarray(self._rows)
-        order = np.argsort(rows, kind="stable")[:_LOWEST].tolist()  # NaN comes last
+        order = np.argsort(rows, kind="stable")[:_LOWEST].tolist()  # NaN is last
         return [
             LowPair(number, self._table.row(number).record.shown["id"], float(rows[number]))
             for number in order

@@ -1,4 +1,4 @@
-"""What the page filters by: a few numbers per row, in files of their own."""
+"""Filter data: a few numbers per row, in files of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from pipelines.storage.urls import redact_uri
 from pipelines.tools.report.links import short_name
-from pipelines.tools.report.records import drawing_seconds
+from pipelines.tools.report.records import worker_seconds
 from pipelines.tools.report.row_table import Row
 from pipelines.tools.report.values import visible
 
@@ -23,8 +23,8 @@ class NumberColumn(NamedTuple):
     """A column that the page filters and orders by.
 
     Attributes:
-        facts: its name, and the least and the greatest number.
-        values: of all rows, encoded.
+        facts: name, minimum and maximum.
+        values: the numbers of all rows, as base64.
     """
 
     facts: dict[str, Any]
@@ -32,7 +32,7 @@ class NumberColumn(NamedTuple):
 
 
 def comparison(row: Row) -> str:
-    """How a row compares with the other run's: one of `COMPARISONS`."""
+    """Compare a row with the same row of the other run; returns one of `COMPARISONS`."""
     other = row.against
     if other is None:
         return "absent"
@@ -45,12 +45,12 @@ def comparison(row: Row) -> str:
 
 
 class Facets:
-    """Collects the rows' numbers in order; 8 to 80 bytes a row."""
+    """Collects filter data in the order of the rows; 8 to 80 bytes per row."""
 
     def __init__(
         self, styles: Sequence[tuple[str, int]], numbers: Sequence[str], *, compared: bool
     ) -> None:
-        """Collect for these styles (URI, rows) and columns of numbers."""
+        """Collect data for these styles (URI, number of rows) and columns of numbers."""
         self._styles = styles
         self._style_numbers = {uri: index for index, (uri, _) in enumerate(styles)}
         self._names = list(numbers)
@@ -63,7 +63,7 @@ class Facets:
         self._numbers = [array("d") for _ in range(len(self._names) + 1)]
 
     def add(self, row: Row) -> None:
-        """Take the next row."""
+        """Add the next row."""
         record = row.record
         self._code.append(self._codes.setdefault(record.code or "", len(self._codes)))
         known = (self._style_numbers.get(style) for style in record.styles)
@@ -74,16 +74,16 @@ class Facets:
         values = record.shown["numbers"]
         for name, column in zip(self._names, self._numbers, strict=False):
             column.append(values.get(name, np.nan))
-        seconds = drawing_seconds(record.shown)
+        seconds = worker_seconds(record.shown)
         self._numbers[-1].append(np.nan if seconds is None else seconds)
 
     def comparisons(self) -> dict[str, int]:
-        """How many rows compare in each way."""
+        """Return the number of rows by comparison."""
         counts = np.bincount(np.asarray(self._comparison), minlength=len(COMPARISONS))
         return dict(zip(COMPARISONS, counts.tolist(), strict=True))
 
     def as_json(self) -> dict[str, Any]:
-        """Codes, styles and comparison of all rows; arrays are base64, little-endian."""
+        """Return codes, styles and comparisons of all rows; arrays are base64, little-endian."""
         values: dict[str, Any] = {
             "codes": [visible(code) for code in self._codes],
             "code": _encoded(self._code, "<u2"),
@@ -103,14 +103,14 @@ class Facets:
         return values
 
     def numbers(self) -> list[NumberColumn]:
-        """The columns of numbers that have any."""
+        """Return the columns that have at least one number."""
         names = [*self._names, SECONDS]
         columns = map(number_column, names, self._numbers)
         return [column for column in columns if column is not None]
 
 
 def number_column(name: str, values: array[float]) -> NumberColumn | None:
-    """One number per row, NaN where a row has none; None: no row has one."""
+    """Make a column from one number per row, NaN for none; returns None if all are NaN."""
     numbers = np.asarray(values)
     present = numbers[~np.isnan(numbers)]
     if not len(present):

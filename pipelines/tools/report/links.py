@@ -1,4 +1,4 @@
-"""Where the page finds a picture: links that hold when the folder is moved or published."""
+"""Links from the page to pictures; they stay valid when the folder is moved or published."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from urllib.parse import quote, unquote, urlsplit
 
 
 def link(folder: str, target: str) -> str | None:
-    """How a page in `folder` links to `target`; None where a browser could not open it.
+    """Return a relative link from a page in `folder` to `target`; None if there is no such link.
 
     Args:
-        folder: the page's folder: an absolute path or a URL, as `Storage.uri` gives them.
-        target: likewise.
+        folder: absolute path or URL of the page's folder, as `Storage.uri` returns it.
+        target: absolute path or URL of the target.
     """
     if "://" not in folder and "://" not in target:
         return quote(os.path.relpath(target, folder).replace(os.sep, "/"))
@@ -22,7 +22,7 @@ def link(folder: str, target: str) -> str | None:
 
 
 def public_link(uri: str | None) -> str | None:
-    """`uri` where it is an http(s) URL, which a page may offer as a link; else None."""
+    """Return `uri` if it is an http(s) URL, which is safe as a link; else None."""
     if uri is None or any(ord(character) <= 32 for character in uri):
         return None
     try:
@@ -33,7 +33,7 @@ def public_link(uri: str | None) -> str | None:
 
 
 def short_name(uri: str) -> str:
-    """What a reference is called in a list: the last part of its path."""
+    """Return a short name of a reference: the last part of its path."""
     if uri.startswith("sha256:"):
         return f"inline {uri[7:15]}"
     is_url = "://" in uri
@@ -46,7 +46,7 @@ def short_name(uri: str) -> str:
 
 
 def _root_and_path(url: str) -> tuple[str, str]:
-    """Scheme and bucket, and the path in it: of a store, where `?` and `#` are part of a name."""
+    """Split an object URL into scheme and bucket, and the path; `?` and `#` are part of names."""
     scheme, _, rest = url.partition("://")
     bucket, _, path = rest.partition("/")
     return f"{scheme}://{bucket}", f"/{path}"

@@ -1,4 +1,4 @@
-"""Content images by styles: one picture for each pair, a page of content images at a time."""
+"""The matrix of content images and styles: one picture per pair, in pages of content images."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _PER_PAGE = 12
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Which content images and combinations of styles are shown.
+    """The content images and the combinations of styles in the matrix.
 
     Attributes:
-        styles: columns, those with the most rows first.
-        contents: rows, likewise.
+        styles: combinations of styles (the columns), the most used first.
+        contents: content images (the rows), the most used first.
     """
 
     styles: Sequence[tuple[str, ...]]
@@ -30,22 +30,22 @@ class Matrix:
 
     @property
     def pages(self) -> int:
-        """Files that it is cut into."""
+        """Number of pages, each in a file of its own."""
         return -(-len(self.contents) // _PER_PAGE)
 
     def page(self, number: int) -> Sequence[str]:
-        """The content images of one page, from 0."""
+        """Return the content images of one page, numbered from 0."""
         return self.contents[number * _PER_PAGE : (number + 1) * _PER_PAGE]
 
 
 def choose(table: RowTable) -> Matrix:
-    """The matrix of the most used content images and styles; empty where no row has both."""
+    """Choose the most used content images and styles; empty if no row has both."""
     styles = table.style_sets(_STYLES)
     return Matrix(styles, table.contents(styles, _CONTENTS) if styles else [])
 
 
 def first_pictures(matrix: Matrix, table: RowTable) -> Iterator[Picture]:
-    """The pictures of the first page, so that it has thumbnails however large the run is."""
+    """Yield the pictures of the first page, which gets thumbnails in a run of any size."""
     for styles in matrix.styles:
         yield from map(reference, styles)
     for content in matrix.page(0):

@@ -1,4 +1,4 @@
-"""`index.html` and its style sheets and scripts."""
+"""Renders `index.html`, and provides its style sheets and scripts."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ SCRIPTS = (
     "matrix.js",
     "main.js",
 )
-STYLES = ("base.css", "summary.css", "rows.css", "matrix.css", "detail.css")
+STYLES = ("base.css", "summary.css", "filters.css", "cards.css", "matrix.css", "detail.css")
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the first screen says about the run compared with.
+    """The comparison with another run, as the first screen shows it.
 
     Attributes:
-        output: its URI.
-        rows: how many rows it has.
-        counts: rows by `pipelines.tools.report.facets.COMPARISONS`.
-        only_there: rows that this run does not have.
-        distances: of the pictures of rows that both have completed.
+        output: URI of the other run's output.
+        rows: number of its rows.
+        counts: number of rows by `pipelines.tools.report.facets.COMPARISONS`.
+        only_there: number of rows that only the other run has.
+        distances: distances between the pictures of rows that both runs completed.
     """
 
     output: str
@@ -50,7 +50,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Everything that `index.html` is made from."""
+    """The content of `index.html`."""
 
     output: str
     made_at: datetime
@@ -62,7 +62,7 @@ class Page:
 
 
 def render(page: Page) -> bytes:
-    """The page as HTML; all text in it is escaped."""
+    """Return the page as HTML; all text in it is escaped."""
     environment = Environment(
         loader=PackageLoader("pipelines.tools.report"),
         autoescape=True,
@@ -88,14 +88,14 @@ def render(page: Page) -> bytes:
 
 
 def assets() -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the style sheets and the scripts."""
+    """Yield the names and contents of the style sheets and scripts."""
     folder = files("pipelines.tools.report") / "static"
     for name in (*STYLES, *SCRIPTS):
         yield name, (folder / name).read_bytes()
 
 
 def span(seconds: float) -> str:
-    """A duration in the two units that matter."""
+    """Format a duration with its two largest units."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
@@ -110,7 +110,7 @@ def span(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """One bar of a chart, in a drawing 1000 wide and 100 high."""
+    """One bar of a chart that is 1000 wide and 100 high."""
 
     x: float
     width: float
@@ -156,5 +156,5 @@ def _moment(value: datetime) -> str:
 
 
 def _json(value: object) -> Markup:
-    # to_json leaves no character that could end the script element.
+    # to_json escapes every character that could end the script element.
     return Markup(to_json(value))  # noqa: S704

@@ -1,4 +1,4 @@
-"""The pictures of a row: where each lies, what its thumbnail is called, how the page shows it."""
+"""The pictures of a row: their places, their thumbnails, and their form on the page."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Picture:
     """One picture that a record names.
 
     Attributes:
-        key: names its thumbnail.
-        uri: as recorded.
-        owner: whose it is: a reference, or drawn by this run or the one to compare with.
+        key: name of its thumbnail.
+        uri: its recorded URI.
+        owner: `reference`, or the run that generated it: this `run` or the `other`.
     """
 
     key: str
@@ -37,7 +37,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The folders that a report is made from and written to."""
+    """The folders of a report: the output, the report itself, and the output to compare with."""
 
     run: Storage
     out: Storage
@@ -45,17 +45,17 @@ class Places:
 
 
 def thumbnail_path(key: str) -> str:
-    """The path of a thumbnail within the report."""
+    """Return the path of a thumbnail within the report."""
     return f"{THUMBNAILS}/{key[:2]}/{key}.webp"
 
 
 def reference(uri: str) -> Picture:
-    """A content or style image."""
+    """Return the picture of a content or style image."""
     return Picture(_key(uri), uri, "reference")
 
 
 def results(shown_row: dict[str, Any], owner: Owner) -> list[Picture]:
-    """What a run has drawn for a row; a picture that is drawn anew gets a new key."""
+    """Return the pictures that a run generated for a row; a regenerated picture gets a new key."""
     outputs = shown_row.get("outputs") or []
     hashes = shown_row.get("sha256") or [None] * len(outputs)
     return [
@@ -65,7 +65,7 @@ def results(shown_row: dict[str, Any], owner: Owner) -> list[Picture]:
 
 
 def pictures_of(row: Row) -> Iterator[Picture]:
-    """All pictures of a row, results first."""
+    """Yield all pictures of a row, results first."""
     yield from results(row.record.shown, "run")
     if row.against is not None:
         yield from results(row.against, "other")
@@ -75,7 +75,7 @@ def pictures_of(row: Row) -> Iterator[Picture]:
 
 
 class Gallery:
-    """How the page shows pictures: a thumbnail, a link to the whole, or why there is none."""
+    """Describes pictures for the page: thumbnail, link, or the reason why there is no thumbnail."""
 
     def __init__(self, places: Places, table: RowTable) -> None:
         self._table = table
@@ -86,7 +86,7 @@ class Gallery:
         }
 
     def shown(self, picture: Picture) -> dict[str, Any]:
-        """A picture as JSON values: `uri`, and those of `name, thumb, full, link, why` it has."""
+        """Return JSON values: `uri`, and `name`, `thumb`, `full`, `link`, `why` if they apply."""
         made, why = self._table.picture(picture.key)
         values = {
             "uri": visible(redact_uri(picture.uri)),

@@ -1,4 +1,4 @@
-"""How far apart two pictures of the same size are: their peak signal-to-noise ratio."""
+"""Distance between two pictures of the same size: their peak signal-to-noise ratio."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy.typing as npt
 Pixels = npt.NDArray[np.uint8]
 
 Distance = float | Literal["identical", "different sizes", "not read"]
-"""What is said of two pictures: decibels, or why there are none. The page shows the words."""
+"""PSNR in dB, or the reason why there is no number. The page shows these words."""
 
-_ROWS = 64  # at a time, so that what is computed stays small beside the pictures
+_ROWS = 64  # at a time, to keep intermediate arrays small
 
 
 def psnr(here: Pixels, there: Pixels) -> float:
-    """The peak signal-to-noise ratio of two pictures, in dB, over all pixels and channels.
+    """Return the peak signal-to-noise ratio of two pictures, in dB, over all pixels and channels.
 
     Args:
         here: `[height, width, channels]`, 0 to 255.
-        there: likewise.
+        there: `[height, width, channels]`, 0 to 255.
 
     Returns:
-        `10 log10(255² / mean squared difference)`; infinite where no level differs.
+        `10 log10(255² / mean squared difference)`; infinite if all values are equal.
 
     Raises:
         ValueError: their shapes differ, or there are no pixels.
@@ -39,7 +39,7 @@ def psnr(here: Pixels, there: Pixels) -> float:
 
 
 def distance(here: Pixels, there: Pixels) -> Distance:
-    """What is said of two pictures; for the arguments see `psnr`."""
+    """Return the distance of two pictures of any sizes; for the arguments see `psnr`."""
     if here.shape != there.shape:
         return "different sizes"
     decibels = psnr(here, there)

@@ -1,4 +1,4 @@
-"""Records as Arrow batches → the rows of a report."""
+"""Converts records to the rows of a report."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TEXTS = ("model", "preset", "run_id", "worker", "device")
 
 
 def load(run: Storage, table: RowTable, tally: Tally) -> list[str]:
-    """Read all records into `table` and `tally`; returns the user's columns that hold numbers."""
+    """Read all records into `table` and `tally`; returns the user's columns of numbers."""
     numeric: list[str] = []
     for batch in iter_records(run):
         numeric = _numeric(batch.schema)
@@ -40,7 +40,7 @@ def load(run: Storage, table: RowTable, tally: Tally) -> list[str]:
 
 
 def load_other(other: Storage, table: RowTable) -> int:
-    """Read the records of the run to compare with; returns how many there are."""
+    """Read the records of the run to compare with; returns their number."""
     rows = 0
     for batch in iter_records(other, _OTHER_COLUMNS):
         rows += batch.num_rows
@@ -48,8 +48,8 @@ def load_other(other: Storage, table: RowTable) -> int:
     return rows
 
 
-def drawing_seconds(shown_row: dict[str, Any]) -> float | None:
-    """Seconds that a row took on its worker; None: it did not get there."""
+def worker_seconds(shown_row: dict[str, Any]) -> float | None:
+    """Return the seconds that a row took on its worker; None if it never reached one."""
     times = (shown_row.get("timings") or {}).values()
     return round(sum(times) / 1000, 6) if times else None
 

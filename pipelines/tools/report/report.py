@@ -1,4 +1,4 @@
-"""A run's output → `index.html`, its data files and its thumbnails."""
+"""Writes a report: `index.html`, its data files and its thumbnails."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DEFAULT_THUMBNAILS = 1000
 FOLDER = "report"
 
 _DATA, _ASSETS = "data", "assets"
-# Only what an earlier report has written is ever removed, whatever else is in the folder.
+# Only files of an earlier report are ever removed; the folder may hold others.
 _MADE = re.compile(
     r"data/[0-9a-f]{8}/(facets|(rows|texts|numbers|matrix)-\d+)\.js"
     r"|assets/[0-9a-f]{8}/[a-z]+\.(js|css)"
@@ -42,18 +42,18 @@ _MOST_STYLES = 1000
 _WRITERS = 8
 
 Progress = Callable[[str, int, int | None], None]
-"""Hears of progress: what is being done, how many are done, of how many (None: not known)."""
+"""Called with the current task, the number done, and the total number (None if unknown)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportOptions:
-    """How a report is made.
+    """Options of a report.
 
     Attributes:
-        thumbnails: rows whose pictures get thumbnails, the first in the order of the ids;
-            None: all.
-        fetch: policy and caps for reading references.
-        storage_options: fsspec options by protocol for them, secrets resolved.
+        thumbnails: number of rows whose pictures get thumbnails, in the order of the ids; None for
+            all rows.
+        fetch: policy and size limits for reading references.
+        storage_options: fsspec options by protocol for reading references, secrets resolved.
     """
 
     thumbnails: int | None = DEFAULT_THUMBNAILS
@@ -63,12 +63,13 @@ class ReportOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """What was written.
+    """Facts about a written report.
 
     Attributes:
-        index_uri: of the page.
-        rows: in it.
-        unreadable: pictures of which no thumbnail could be made; the page says why.
+        index_uri: URI of the page.
+        rows: number of rows.
+        unreadable: number of pictures without a thumbnail because they could not be read; the page
+            gives the reasons.
     """
 
     index_uri: str
@@ -79,15 +80,15 @@ class ReportFacts:
 def write_report(places: Places, options: ReportOptions, progress: Progress) -> ReportFacts:
     """Write the report of a run; safe to repeat and to interrupt.
 
-    The page is written last and names its own data files, so what a browser has open stays whole
-    until then. Thumbnails that are there already are kept. Memory: one batch of records, one data
-    file, four images (eight where two runs are compared), and some 100 bytes a row for the
-    filters; the rest waits in a temporary file.
+    The page is written last and names its own data files, so a browser can show the previous report
+    until then. Existing thumbnails are kept. Memory: one batch of records, a few data files, four
+    images (eight with a comparison), and about 100 bytes per row for the filters; other data is in
+    a temporary file.
 
     Raises:
         ReportError: there are no records.
         LedgerError: the records cannot be used.
-        StorageError: something cannot be read or written.
+        StorageError: a file cannot be read or written.
     """
     with tempfile.TemporaryDirectory(prefix="uso-report-") as folder:
         table = RowTable(Path(folder))
@@ -96,7 +97,7 @@ def write_report(places: Places, options: ReportOptions, progress: Progress) -> 
 
 
 class _Report:
-    """One report in the making."""
+    """Writes one report."""
 
     def __init__(
         self, places: Places, options: ReportOptions, progress: Progress, table: RowTable
@@ -148,7 +149,7 @@ class _Report:
 
     def _wanted(self, matrix: Matrix) -> Iterator[Picture | PicturePair]:
         for row in self._table.rows(self._options.thumbnails):
-            # Pairs first, so that each of their pictures is read once, for its thumbnail too.
+            # Pairs first, so that a picture is read once for both its distance and its thumbnail.
             yield from (pair for pair in pairs_of(row) if not pair.same_file)
             yield from pictures_of(row)
         yield from first_pictures(matrix, self._table)
@@ -222,5 +223,5 @@ class _Report:
 def _version() -> str:
     try:
         return version("uso-batch")
-    except PackageNotFoundError:  # run from a checkout that is not installed
+    except PackageNotFoundError:  # the package is not installed
         return ""

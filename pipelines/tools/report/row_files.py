@@ -1,4 +1,4 @@
-"""The rows as files that the page loads when it shows them, and their texts to search in."""
+"""Data files of the rows, which the page loads to show them, and of their texts for the search."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class RowFiles:
 
         Args:
             rows: all rows, in order.
-            facets: takes in each row, too.
-            progress: called with the number of rows taken.
+            facets: each row is also added to it.
+            progress: called with the number of rows so far.
         """
         for row in rows:
             facets.add(row)
@@ -101,7 +101,7 @@ class RowFiles:
 
 
 class References:
-    """The different references of one file's rows, each shown once."""
+    """The distinct references of the rows in one file."""
 
     def __init__(self, gallery: Gallery) -> None:
         self._gallery = gallery
@@ -109,13 +109,13 @@ class References:
         self.shown: list[dict[str, Any]] = []
 
     def index(self, uri: str) -> int:
-        """Where in `shown` a reference is; it is added where it is new."""
+        """Return the index of a reference in `shown`; adds a new one."""
         if uri not in self._index:
             self._index[uri] = len(self.shown)
             self.shown.append(self._gallery.shown(reference(uri)))
         return self._index[uri]
 
     def name(self, index: int) -> str:
-        """What the reference is called."""
+        """Return the short name of the reference."""
         name: str = self.shown[index]["name"]
         return name

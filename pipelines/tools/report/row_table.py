@@ -1,4 +1,4 @@
-"""The rows of a report in a temporary SQLite file: sorted, joined and counted in bounded memory."""
+"""The rows of a report in a temporary SQLite file: sorts, joins and counts in bounded memory."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ CREATE INDEX pairs ON rows (content, styles);
 
 
 class RowRecord(NamedTuple):
-    """What is kept of one record.
+    """The part of a record that the report needs.
 
     Attributes:
-        id: of the row.
-        code: why it failed; None: completed.
-        content: the reference as it is recorded; None: there is none.
-        styles: likewise, in order.
+        id: id of the row.
+        code: failure code; None if the row is completed.
+        content: recorded reference of the content image; None without one.
+        styles: recorded references of the style images, in order.
         shown: everything that the page shows, as JSON values.
     """
 
@@ -48,9 +48,9 @@ class Row(NamedTuple):
     """One row of the report.
 
     Attributes:
-        number: its place in the order of the ids, from 0.
-        record: see `RowRecord`.
-        against: what the other run has of the same id; None: nothing, or there is no other run.
+        number: position in the order of the ids, from 0.
+        record: its record.
+        against: the other run's row with the same id, as JSON values; None without one.
     """
 
     number: int
@@ -62,9 +62,9 @@ class Pair(NamedTuple):
     """The rows that share a content image and their styles.
 
     Attributes:
-        styles: index of the styles among those asked for.
-        rows: how many there are.
-        number: of the first completed one, else of the first.
+        styles: index of the combination of styles in the request.
+        rows: number of rows.
+        number: number of the first completed row, or of the first row if all failed.
     """
 
     styles: int
@@ -73,10 +73,10 @@ class Pair(NamedTuple):
 
 
 class RowTable:
-    """Takes the records in any order; after `sort` they are read in the order of their ids."""
+    """Takes records in any order; after `sort`, reads them in the order of their ids."""
 
     def __init__(self, folder: Path) -> None:
-        """A new table in `folder`, which the caller removes."""
+        """Create a table in `folder`, which the caller removes."""
         self._db = sqlite3.connect(folder / "rows.sqlite", isolation_level=None)
         self._db.executescript(_SCHEMA)
 
@@ -85,7 +85,7 @@ class RowTable:
         self._db.close()
 
     def add(self, records: Iterable[RowRecord]) -> None:
-        """Take records of the run."""
+        """Add records of the run."""
         rows = (
             (row.id, row.code, row.content, json.dumps(row.styles), json.dumps(row.shown))
             for row in records
@@ -93,33 +93,33 @@ class RowTable:
         self._insert("INSERT INTO incoming VALUES (?, ?, ?, ?, ?)", rows)
 
     def add_other(self, records: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """Take records of the run to compare with: ids, and what is shown of them."""
+        """Add records of the run to compare with: ids and JSON values for the page."""
         rows = ((row_id, json.dumps(row)) for row_id, row in records)
         self._insert("INSERT OR REPLACE INTO other VALUES (?, ?)", rows)
 
     def sort(self) -> None:
-        """Put the rows in the order of their ids, once all are added."""
+        """Sort the rows by id, after all were added."""
         self._db.executescript(_SORT)
 
     def __len__(self) -> int:
         return self._number("SELECT count(*) FROM rows")
 
     def only_in_other(self) -> int:
-        """How many rows only the other run has."""
+        """Return the number of rows that only the other run has."""
         return self._number("SELECT count(*) FROM other WHERE id NOT IN (SELECT id FROM rows)")
 
     def rows(self, first: int | None = None) -> Iterator[Row]:
-        """The rows in order; the `first` so many, or all."""
+        """Yield the rows in order: the first `first` rows, or all."""
         query = "SELECT rowid - 1, id, code, content, styles, shown, against FROM rows"
         return map(_row, self._db.execute(f"{query} ORDER BY rowid LIMIT ?", [_limit(first)]))
 
     def row(self, number: int) -> Row:
-        """One row by its number."""
+        """Return a row by its number."""
         query = "SELECT rowid - 1, id, code, content, styles, shown, against FROM rows"
         return _row(self._db.execute(f"{query} WHERE rowid = ?", [number + 1]).fetchone())
 
     def styles(self, most: int) -> list[tuple[str, int]]:
-        """The most used styles, each with its number of rows."""
+        """Return the most used styles, each with its number of rows."""
         query = (
             "SELECT value, count(*) FROM rows, json_each(rows.styles) "
             "GROUP BY value ORDER BY count(*) DESC, value LIMIT ?"
@@ -127,7 +127,7 @@ class RowTable:
         return self._db.execute(query, [most]).fetchall()
 
     def style_sets(self, most: int) -> list[tuple[str, ...]]:
-        """The combinations of styles that most rows with a content image have."""
+        """Return the most used combinations of styles among rows with a content image."""
         query = (
             "SELECT styles FROM rows WHERE content IS NOT NULL AND styles != '[]' "
             "GROUP BY styles ORDER BY count(*) DESC, styles LIMIT ?"
@@ -135,7 +135,7 @@ class RowTable:
         return [tuple(json.loads(styles)) for (styles,) in self._db.execute(query, [most])]
 
     def contents(self, styles: Iterable[tuple[str, ...]], most: int) -> list[str]:
-        """The content images that most rows with one of these combinations have."""
+        """Return the most used content images among rows with one of these combinations."""
         query = (
             "SELECT content FROM rows WHERE content IS NOT NULL "
             "AND styles IN (SELECT value FROM json_each(?)) "
@@ -145,7 +145,7 @@ class RowTable:
         return [content for (content,) in self._db.execute(query, [wanted, most])]
 
     def pairs(self, content: str, styles: Iterable[tuple[str, ...]]) -> list[Pair]:
-        """What there is of one content image with each of these combinations."""
+        """Return the rows of one content image with each of these combinations that it has."""
         query = (
             "SELECT count(*), coalesce(min(CASE WHEN code IS NULL THEN rowid END), min(rowid)) - 1 "
             "FROM rows WHERE content = ? AND styles = ?"
@@ -158,31 +158,31 @@ class RowTable:
         return found
 
     def claim_picture(self, key: str) -> bool:
-        """Whether nobody has claimed this thumbnail yet."""
+        """Claim a thumbnail; returns True if it was not claimed before."""
         query = "INSERT OR IGNORE INTO pictures VALUES (?, 'not made')"
         return self._db.execute(query, [key]).rowcount == 1
 
     def note_picture(self, key: str, why: str | None) -> None:
-        """Say why there is no such thumbnail; None: there is one."""
+        """Note the reason why a thumbnail is missing; None if it exists."""
         self._db.execute("INSERT OR REPLACE INTO pictures VALUES (?, ?)", [key, why])
 
     def picture(self, key: str) -> tuple[bool, str | None]:
-        """Whether there is such a thumbnail, and why not; None: none was asked for."""
+        """Return True if a thumbnail exists, else the reason; None if it was never claimed."""
         found = self._db.execute("SELECT why FROM pictures WHERE key = ?", [key]).fetchone()
         return (False, None) if found is None else (found[0] is None, found[0])
 
     def claim_distance(self, here: str, there: str) -> bool:
-        """Whether nobody has claimed to compare the pictures with these keys yet."""
+        """Claim the comparison of two pictures; returns True if it was not claimed before."""
         query = "INSERT OR IGNORE INTO distances VALUES (?, ?, NULL)"
         return self._db.execute(query, [here, there]).rowcount == 1
 
     def note_distance(self, here: str, there: str, value: Distance) -> None:
-        """Say how far apart two pictures are."""
+        """Note the distance of two pictures."""
         query = "INSERT OR REPLACE INTO distances VALUES (?, ?, ?)"
         self._db.execute(query, [here, there, value])
 
     def distance(self, here: str, there: str) -> Distance | None:
-        """How far apart two pictures are; None: nobody has said so."""
+        """Return the distance of two pictures; None if it was not noted."""
         query = "SELECT value FROM distances WHERE here = ? AND there = ?"
         found: tuple[Distance | None] | None = self._db.execute(query, [here, there]).fetchone()
         return None if found is None else found[0]

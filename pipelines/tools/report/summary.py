@@ -1,4 +1,4 @@
-"""What a run did as a whole: counts, failures, rate over time, time per stage."""
+"""Summary of a run: counts, failures, rate over time, time per stage."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FailureGroup:
 
 
 class Bar(NamedTuple):
-    """Rows recorded in one span of time."""
+    """Rows recorded in one interval."""
 
     completed: int
     failed: int
@@ -50,14 +50,14 @@ class Bar(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunRate:
-    """When the rows of one run were recorded.
+    """The rate at which one run recorded rows.
 
     Attributes:
-        run_id: of the run.
-        began: when its first record was made.
-        ended: when its last one was.
-        step_s: seconds that one bar stands for.
-        bars: one after the other, none left out.
+        run_id: id of the run.
+        began: time of its first record.
+        ended: time of its last record.
+        step_s: interval of one bar, in seconds.
+        bars: consecutive bars, including empty ones.
     """
 
     run_id: str
@@ -68,23 +68,23 @@ class RunRate:
 
     @property
     def rows(self) -> int:
-        """Rows that this run recorded and no later one replaced."""
+        """Rows that this run recorded and no later run replaced."""
         return sum(bar.completed + bar.failed for bar in self.bars)
 
     @property
     def seconds(self) -> float:
-        """From the first record to the last."""
+        """Seconds from the first record to the last."""
         return (self.ended - self.began).total_seconds()
 
     @property
     def highest(self) -> int:
-        """Rows of the tallest bar."""
+        """Rows of the highest bar."""
         return max(bar.completed + bar.failed for bar in self.bars)
 
 
 @dataclass(frozen=True, slots=True)
 class StageTime:
-    """Milliseconds per row in one stage, of the rows that got through it."""
+    """Milliseconds per row in one stage, over the rows that passed it."""
 
     stage: str
     rows: int
@@ -97,7 +97,7 @@ class StageTime:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Everything that the first screen says; `workers` are those of the last run."""
+    """The numbers of the first screen; `workers` counts the workers of the last run."""
 
     completed: int
     failed: int
@@ -111,12 +111,12 @@ class Summary:
 
     @property
     def rows(self) -> int:
-        """All of them."""
+        """Number of all rows."""
         return self.completed + self.failed
 
 
 class Tally:
-    """Adds up batches of records; keeps 40 bytes a row, and no text but that of examples."""
+    """Adds up batches of records; keeps 40 bytes per row, and a few texts as examples."""
 
     def __init__(self) -> None:
         self._images = 0
@@ -131,7 +131,7 @@ class Tally:
         self._ms: dict[str, list[npt.NDArray[np.float32]]] = {stage: [] for stage in STAGES}
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take a batch of records, all columns."""
+        """Add a batch of records with all columns."""
         self._images += pc.sum(pc.list_value_length(batch["outputs"])).as_py() or 0
         failed = pc.not_equal(batch["status"], "completed")
         self._failed.append(failed.to_numpy(zero_copy_only=False))
@@ -144,7 +144,7 @@ class Tally:
         self._add_failures(batch.select(["id", "error"]).filter(failed))
 
     def summary(self) -> Summary:
-        """What the batches come to."""
+        """Return the summary of all batches."""
         failed = sum(self._codes.values())
         return Summary(
             completed=sum(map(len, self._failed)) - failed,
@@ -194,7 +194,7 @@ class Tally:
             fact = facts.get(code)
             yield FailureGroup(
                 code=visible(code),
-                meaning=fact.meaning if fact else "not known to this version",
+                meaning=fact.meaning if fact else "unknown to this version",
                 stage=fact.stage if fact else "",
                 retryable=fact.retryable if fact else False,
                 rows=rows,
@@ -230,12 +230,12 @@ class Tally:
 
 
 def _rate(name: str, at: npt.NDArray[np.int64], failed: npt.NDArray[np.bool_]) -> RunRate:
-    """The bars of one run.
+    """Return the rate of one run.
 
     Args:
-        name: the run's id.
-        at: `[n]`, microseconds since 1970, of each record; at least one.
-        failed: `[n]`.
+        name: id of the run.
+        at: `[n]`, time of each record in microseconds since 1970; at least one.
+        failed: `[n]`, True for failed rows.
     """
     first, last = int(at.min()), int(at.max())
     step_s = next(

@@ -1,6 +1,6 @@
-"""What full pictures are read for: small copies, and how far apart those of two runs are.
+"""Reads pictures in full, to make their thumbnails and to compare those of two runs.
 
-In threads, a few at a time; each file once for both. Small copies that are there are kept.
+Threads read a few at a time, and each file once for both purposes. Existing thumbnails are kept.
 """
 
 from __future__ import annotations
@@ -34,38 +34,38 @@ _THREADS = 4
 
 
 class Made(NamedTuple):
-    """What became of one thumbnail; `why` is None where it is there."""
+    """A thumbnail, with the reason in `why` if it could not be made."""
 
     key: str
     why: str | None
 
 
 class Unread(NamedTuple):
-    """A picture that could not be read."""
+    """The reason why a picture could not be read."""
 
     why: str
 
 
 class Seen(NamedTuple):
-    """What came of one picture, or of a pair: the thumbnails asked for, and the distance."""
+    """The result for one picture or pair: its thumbnails, and the distance of a pair."""
 
     made: list[Made]
     compared: tuple[PicturePair, Distance] | None = None
 
 
 class Thumbnailer:
-    """Makes thumbnails of a run's pictures and of its references, as far as policy allows.
+    """Makes thumbnails of a run's pictures, and of the references that the policy allows to fetch.
 
-    Memory: for each of four threads one file and its image, or the two of a pair, within the caps
-    of `fetch`.
+    Memory: one file and its image for each of four threads, or two for a pair, within the size
+    limits of `fetch`.
     """
 
     def __init__(self, places: Places, fetch: FetchConfig, options: Options | None = None) -> None:
-        """Read references as `fetch` says.
+        """Open the connections.
 
         Args:
-            places: where pictures are and thumbnails go.
-            fetch: policy and caps; each reference is read once, so its cache is not used.
+            places: the folders of the pictures and of the thumbnails.
+            fetch: policy and size limits for references; each is read once, so without a cache.
             options: fsspec options by protocol, secrets resolved.
         """
         self._places = places
@@ -83,15 +83,15 @@ class Thumbnailer:
         table: RowTable,
         progress: Callable[[int], None],
     ) -> int:
-        """Make the thumbnails that nobody has made; notes in `table` what became of each.
+        """Make missing thumbnails and measure distances; notes the results in `table`.
 
         Args:
-            wanted: pictures, and pairs to compare; a pair comes before its pictures, if they do.
-            table: knows what was made before, and is told how far apart the pairs are.
-            progress: hears for how many pictures there is a thumbnail, or a reason for none.
+            wanted: pictures, and pairs to compare; a pair comes before its pictures.
+            table: knows the claimed pictures, and stores the results.
+            progress: called with the number of pictures done, with or without a thumbnail.
 
         Returns:
-            How many pictures could not be read.
+            The number of pictures that could not be read.
 
         Raises:
             StorageError: a thumbnail cannot be written.
@@ -165,7 +165,7 @@ class Thumbnailer:
 
 
 def thumbnail(image: Image.Image) -> bytes:
-    """A small WebP of an image in any mode, transparency kept, metadata left out."""
+    """Return a small WebP of an image in any mode; keeps transparency and drops metadata."""
     transparent = "A" in image.getbands() or "transparency" in image.info
     if image.mode.startswith(("I", "F")):
         image = image.point(lambda level: level / 256).convert("L") if _is_deep(image) else image

@@ -1,4 +1,4 @@
-"""Whatever a user's row holds → text and JSON that can do nothing but be read."""
+"""Converts the values of a user's rows to text and JSON that is safe to embed in a page."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pipelines.display import display_value
 _MOST_TEXT = 4000
 _LARGEST_JS_INTEGER = 2**53
 
-# C0 (but tab and line feed) and C1 controls, lone surrogates, and the marks that reorder text.
+# C0 and C1 controls except tab and line feed, lone surrogates, and marks that reorder text.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _IN_SCRIPTS = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
 def visible(text: str, most: int = _MOST_TEXT) -> str:
-    """`text` with its control characters written out, cut to `most` characters."""
+    """Return `text` with control characters escaped, cut to `most` characters."""
     safe = _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode(), text[:most])
     return f"{safe}…" if len(text) > most else safe
 
 
 def number(value: object) -> float | None:
-    """A finite number as a float; None for everything else."""
+    """Return a finite number as a float; None for any other value."""
     if isinstance(value, bool) or value is None:
         return None
     try:
@@ -35,7 +35,7 @@ def number(value: object) -> float | None:
 
 
 def shown(value: object) -> str | int | float | bool | None:
-    """A value of a user's column as JSON that a browser shows as it was."""
+    """Return the JSON value with which a browser shows a cell of a user's column."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -50,13 +50,13 @@ def shown(value: object) -> str | int | float | bool | None:
 
 
 def to_json(value: object) -> str:
-    """`value` as JSON in ASCII that may stand anywhere in a script or in an HTML page."""
+    """Return `value` as ASCII JSON that is safe anywhere in a script or an HTML page."""
     compact = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return compact.translate(_IN_SCRIPTS)
 
 
 def as_script(name: str, value: object) -> bytes:
-    """A script that hands `value` to the page under `name`: pages on disk cannot fetch JSON."""
+    """Return a script that passes `value` to the page; pages on disk cannot fetch JSON."""
     return f"uso.take({to_json(name)},{to_json(value)});\n".encode()
 
 

@@ -1,4 +1,4 @@
-/* One row as a card: content, styles and result side by side. */
+/* Cards: one row each, with content, styles and results side by side. */
 "use strict";
 
 (() => {
@@ -29,23 +29,23 @@
     ),
   ];
 
-  const drawn = (images, error, what) => {
+  const generated = (images, error, what) => {
     if (error) return failure(error);
     return images.length
       ? images.slice(0, 4).map((one) => uso.picture([one.thumb, one.full], what, one.why ?? one.uri))
       : nothing("no image");
   };
 
-  /** The pictures of a row, in the order in which they came about. */
+  /** The pictures of a row: content, styles, results. */
   uso.strip = (row) => {
     const tiles = [
       tile("content", "content", references(row.content ? [row.content] : [], "content image")),
       tile("style", row.styles.length > 1 ? `${row.styles.length} styles` : "style", references(row.styles, "style image")),
-      tile("result", uso.boot.against ? "here" : "result", drawn(row.images, row.error, `result of ${row.id}`)),
+      tile("result", uso.boot.against ? "here" : "result", generated(row.images, row.error, `result of ${row.id}`)),
     ];
     if (uso.boot.against) {
       const there = row.against
-        ? drawn(row.against.images, row.against.error, `the other result of ${row.id}`)
+        ? generated(row.against.images, row.against.error, `the other result of ${row.id}`)
         : nothing("no such row");
       const distances = (row.against?.distances ?? []).slice(0, 4).map(uso.distance);
       tiles.push(tile("result", ["there", ...distances.filter(Boolean)].join(" · "), there));
@@ -63,7 +63,7 @@
     return parts.join(" · ");
   };
 
-  /** A card; its one button, which covers it all, opens the row. */
+  /** A card; its only button covers all of it and opens the row. */
   uso.card = (row, open) =>
     uso.el(
       "li",

@@ -1,10 +1,10 @@
-/* Two pictures: how far apart they are, and over each other with a slider between them. */
+/* Two pictures compared: their distance, and one over the other with a slider. */
 "use strict";
 
-/** The distance of two pictures in words; undefined: it was not measured. */
+/** The distance of two pictures as text; undefined if it was not measured. */
 uso.distance = (value) => (typeof value === "number" ? `${value.toFixed(1)} dB` : value ?? undefined);
 
-/** A comparison of two lists of sources; the slider takes arrow keys, and the picture dragging. */
+/** Two pictures, each with its sources; arrow keys move the slider, and dragging does, too. */
 uso.slider = (here, there, alt) => {
   const over = uso.el("div", { class: "over" }, uso.picture(there, `${alt}, there`, "no picture", false));
   const handle = uso.el("span", { class: "handle", "aria-hidden": "true" });
@@ -25,7 +25,7 @@ uso.slider = (here, there, alt) => {
     value: 50,
     "aria-label": "Where this run's picture ends and the other's begins",
   });
-  // As wide as the picture is shown, so that the slider's ends are the picture's edges.
+  // As wide as the picture, so that the ends of the slider are at its edges.
   const fit = (event) => {
     const { naturalWidth, naturalHeight } = event.target;
     if (naturalWidth) box.style.maxWidth = `calc(74vh * ${naturalWidth / naturalHeight})`;

@@ -1,12 +1,12 @@
-/* The report's data files: scripts, because a page on disk may load those and nothing else. */
+/* Loads the data files; they are scripts, because a page on disk cannot load anything else. */
 "use strict";
 
 uso.boot = JSON.parse(uso.byId("boot").textContent);
 
 (() => {
-  const waiting = new Map(); // name → what its script's value goes to
+  const waiting = new Map(); // name → callback for the value of its script
   const loaded = new Map(); // name → promise of its value
-  const recent = []; // names of row files, the one used last at the end
+  const recent = []; // names of row files, the last used one at the end
   const MOST_ROW_FILES = 60;
   const AT_A_TIME = 6;
 
@@ -28,7 +28,7 @@ uso.boot = JSON.parse(uso.byId("boot").textContent);
           script.addEventListener("error", () => {
             script.remove();
             loaded.delete(name);
-            reject(new Error(`${name}.js is not there; make the report again, or reload this page`));
+            reject(new Error(`${name}.js is missing; make the report again, or reload this page`));
           });
           document.head.append(script);
         }),
@@ -46,7 +46,7 @@ uso.boot = JSON.parse(uso.byId("boot").textContent);
     return load(name);
   };
 
-  /** One row, its references put in the place of their numbers. */
+  /** One row, with its references in place of their numbers. */
   uso.row = async (number) => {
     const file = await rowFile(Math.floor(number / uso.boot.rowsPerFile));
     const row = file.rows[number % uso.boot.rowsPerFile];
@@ -59,7 +59,7 @@ uso.boot = JSON.parse(uso.byId("boot").textContent);
     new Type(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)).buffer);
 
   let facets;
-  /** Of all rows: failure code, styles and comparison, as numbers. */
+  /** Failure code, styles and comparison of all rows, as numbers. */
   uso.facets = () => {
     facets ??= load("facets").then((raw) => ({
       codes: raw.codes,
@@ -74,14 +74,14 @@ uso.boot = JSON.parse(uso.byId("boot").textContent);
   };
 
   const columns = new Map();
-  /** One column of numbers of all rows; NaN where a row has none. */
+  /** One column of numbers of all rows; NaN for a row without a number. */
   uso.numbers = async (index) => {
     if (!columns.has(index))
       columns.set(index, decoded(await load(`numbers-${index}`), Float64Array));
     return columns.get(index);
   };
 
-  /** Calls `each(text, row number)` for all rows, a file at a time; `progress` gets 0 to 1. */
+  /** Calls `each(text, row number)` for all rows, file by file; `progress` gets 0 to 1. */
   uso.texts = async (each, progress, isStale) => {
     const files = Math.ceil(uso.boot.rows / uso.boot.textsPerFile);
     for (let file = 0; file < files && !isStale(); file += 1) {

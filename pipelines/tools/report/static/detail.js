@@ -1,4 +1,4 @@
-/* One row at a time, large, with everything its record says. */
+/* The row details: one row, large, with its whole record. */
 "use strict";
 
 (() => {
@@ -54,7 +54,7 @@
       "div",
       { class: "error" },
       uso.el("strong", {}, error.code),
-      uso.el("span", { class: "note" }, ` ${where}${error.stage ? `in ${error.stage}` : ""}${error.retryable ? ", tried again by the next run" : ""}`),
+      uso.el("span", { class: "note" }, ` ${where}${error.stage ? `in ${error.stage}` : ""}${error.retryable ? ", retried by the next run" : ""}`),
       uso.el("p", { dir: "auto" }, error.message),
     );
 
@@ -74,7 +74,7 @@
 
   /**
    * Shows a row in the dialog.
-   * `steps` holds what leads to the previous and the next row, where there is one.
+   * `steps` has functions that show the previous and the next row, if there are such rows.
    */
   uso.showDetail = (row, steps) => {
     const dialog = uso.byId("detail");

@@ -1,9 +1,9 @@
-/* Elements from plain values. Text only ever becomes text: nothing here parses HTML. */
+/* Makes elements from plain values. Text stays text: nothing here parses HTML. */
 "use strict";
 
 var uso = {};
 
-/** An element with properties and children; a string child is text, a missing one is left out. */
+/** An element with properties and children; strings become text, missing children are dropped. */
 uso.el = (tag, properties = {}, ...children) => {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -23,13 +23,13 @@ uso.count = (value) => value.toLocaleString("en");
 uso.number = (value) =>
   Number.isInteger(value) ? uso.count(value) : Number(value.toPrecision(4)).toString();
 
-/** A link to the web, in a tab of its own; text where it is none. */
+/** A link that opens in a new tab; plain text if it is not an http(s) URL. */
 uso.link = (href, text) =>
   href && /^https?:\/\//i.test(href)
     ? uso.el("a", { href, target: "_blank", rel: "noopener noreferrer", dir: "auto" }, text)
     : uso.el("bdi", {}, text);
 
-/** A button to what comes before or after; a phone shows its arrow only. */
+/** A button to the previous or next item; a phone shows only its arrow. */
 uso.stepButton = (arrow, word, onclick, enabled, key) => {
   const shown = uso.el("span", { class: "word" }, word);
   const spread = arrow === "←" ? [`${arrow} `, shown] : [shown, ` ${arrow}`];
@@ -41,8 +41,8 @@ uso.stepButton = (arrow, word, onclick, enabled, key) => {
 };
 
 /**
- * A picture, whole or small, with what else to try if it is not there.
- * `sources` are tried in their order; without any, `why` is shown.
+ * A picture from the first of `sources` that loads.
+ * If none loads, the text `why` takes its place.
  */
 uso.picture = (sources, alt, why, lazy = true) => {
   const left = sources.filter(Boolean);

@@ -1,4 +1,4 @@
-/* What is asked for: kept in the address, so that a view can be linked to; and which rows fit. */
+/* Filters: in the address, so that a view can be linked to; in the form; and applied to the rows. */
 "use strict";
 
 (() => {
@@ -8,7 +8,7 @@
 
   const plain = (name) => DEFAULTS[name] ?? "";
 
-  /** What the address asks for. */
+  /** Reads the filters from the address. */
   uso.readAddress = () => {
     const asked = new URLSearchParams(location.hash.startsWith("#?") ? location.hash.slice(2) : "");
     const state = { page: Math.max(0, (parseInt(asked.get("page"), 10) || 1) - 1) };
@@ -18,7 +18,7 @@
     return state;
   };
 
-  /** Puts what is asked for into the address; adds nothing to the browser's history. */
+  /** Writes the filters to the address, without an entry in the browser's history. */
   uso.writeAddress = (state) => {
     const asked = new URLSearchParams();
     for (const name of NAMES) if (state[name] !== plain(name)) asked.set(name, state[name]);
@@ -29,12 +29,12 @@
     if (text || location.hash.startsWith("#?")) history.replaceState(null, "", address);
   };
 
-  /** Fills the form's controls. */
+  /** Writes the filters to the form. */
   uso.writeForm = (form, state) => {
     for (const name of NAMES) if (form.elements[name]) form.elements[name].value = state[name];
   };
 
-  /** What the form's controls say. */
+  /** Reads the filters from the form. */
   uso.readForm = (form) => {
     const state = { page: 0 };
     for (const name of NAMES) state[name] = form.elements[name]?.value ?? plain(name);
@@ -73,14 +73,14 @@
     if (!uso.boot.numbers[index]) return rows;
     const values = await uso.numbers(index);
     const sign = order.endsWith("d") ? -1 : 1;
-    // Rows without the number come last, either way.
+    // Rows without a number are last in both orders.
     const key = (row) => (Number.isNaN(values[row]) ? Infinity : sign * values[row]);
     return rows.sort((one, other) => key(one) - key(other) || one - other);
   };
 
   /**
-   * The numbers of the rows that fit, in order; null: all of them, by id.
-   * `progress` hears how far a search has come; `isStale` says that nobody waits any more.
+   * The numbers of the matching rows, in order; null for all rows, by id.
+   * `progress` gets the searched share; `isStale` returns true if the answer is no longer needed.
    */
   uso.matching = async (state, progress, isStale) => {
     const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
@@ -99,7 +99,7 @@
     return rows;
   };
 
-  /** Offers the styles in the form, once they are known. */
+  /** Adds the styles to the form, when they are known. */
   uso.offerStyles = async (form, state) => {
     const { styles } = await uso.facets();
     const select = form.elements.style;

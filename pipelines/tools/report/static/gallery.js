@@ -1,10 +1,10 @@
-/* The rows that fit, a page at a time. */
+/* The gallery: the matching rows, one page at a time. */
 "use strict";
 
 (() => {
   let state;
-  let rows = null; // numbers of the rows that fit; null: all
-  let asked = 0; // counts questions, so that a late answer to an old one is dropped
+  let rows = null; // numbers of the matching rows; null for all
+  let asked = 0; // counts requests, so that a late answer to an old one is dropped
   const form = uso.byId("filters");
   const list = uso.byId("cards");
   const found = uso.byId("found");
@@ -27,7 +27,7 @@
     list.removeAttribute("aria-busy");
   };
 
-  /** Buttons to the pages before and after, and a field to go to any. */
+  /** Buttons to the previous and the next page, and a field for any page. */
   uso.pager = (nav, page, count, go) => {
     nav.hidden = count < 2;
     const jump = (event) => {
@@ -58,14 +58,14 @@
     uso.showDetail(row, { previous: step(place - 1), next: step(place + 1) });
   };
 
-  /** Opens a row by its number, whether or not it fits what is asked for. */
+  /** Opens a row by its number, even if it does not match the filters. */
   uso.openRow = (number) => {
     const place = rows === null ? number : rows.indexOf(number);
     if (place >= 0) return open(place).catch(failed);
     return uso.row(number).then((row) => uso.showDetail(row, {}), failed);
   };
 
-  const draw = async (question) => {
+  const render = async (question) => {
     state.page = Math.min(state.page, pages() - 1);
     uso.writeAddress(state);
     const first = state.page * Number(state.size);
@@ -75,7 +75,7 @@
     const shown = await Promise.all(places.map((place) => uso.row(at(place))));
     if (question !== asked) return;
     const cards = shown.map((row, index) => uso.card(row, () => open(places[index]).catch(failed)));
-    if (!cards.length) cards.push(uso.el("li", { class: "empty" }, "No row fits. Change or clear the filters."));
+    if (!cards.length) cards.push(uso.el("li", { class: "empty" }, "No row matches. Change or clear the filters."));
     list.replaceChildren(...cards);
     list.removeAttribute("aria-busy");
     sayFound();
@@ -86,7 +86,7 @@
   const turn = (page) => {
     state.page = page;
     asked += 1;
-    return draw(asked).then(() => {
+    return render(asked).then(() => {
       uso.byId("pictures").scrollIntoView({ block: "start" });
       list.querySelector(".open")?.focus({ preventScroll: true });
     }, failed);
@@ -102,7 +102,7 @@
     const answer = await uso.matching(state, progress, () => question !== asked);
     if (question !== asked) return;
     rows = answer;
-    await draw(question);
+    await render(question);
   };
 
   const askFromForm = () => {
@@ -147,12 +147,12 @@
     const number = state.open;
     state.open = undefined;
     uso.writeAddress(state);
-    // The browser has given the focus back to where the row was opened from: a card, or the matrix.
+    // The browser has returned the focus to the place that opened the row: a card, or the matrix.
     if (list.contains(document.activeElement) || document.activeElement === document.body)
       list.querySelector(`.open[data-row="${number}"]`)?.focus();
   };
 
-  /** Shows what the address asks for, and listens to the controls. */
+  /** Applies the filters in the address, and listens to the controls. */
   uso.startGallery = async () => {
     let pause;
     form.addEventListener("submit", (event) => {

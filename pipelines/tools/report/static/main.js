@@ -1,4 +1,4 @@
-/* Starts the page's parts. */
+/* Starts the parts of the page. */
 "use strict";
 
 uso.startMatrix();

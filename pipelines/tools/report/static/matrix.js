@@ -1,4 +1,4 @@
-/* Content images down, styles across: what each pair came to. */
+/* The matrix: content images down, styles across, a result for each pair. */
 "use strict";
 
 (() => {
@@ -50,7 +50,7 @@
     }
   };
 
-  const draw = async (number) => {
+  const render = async (number) => {
     const page = await uso.matrixPage(number);
     const columns = page.styles.map((styles) => styles.map((index) => page.refs[index]));
     const rows = page.rows.map((row) => {
@@ -61,10 +61,10 @@
       uso.el("thead", {}, uso.el("tr", {}, uso.el("td", { class: "corner" }), columns.map(styleHead))),
       uso.el("tbody", {}, rows),
     );
-    uso.pager(document.querySelector("#matrix .pager"), number, uso.boot.matrixPages, draw);
+    uso.pager(document.querySelector("#matrix .pager"), number, uso.boot.matrixPages, render);
   };
 
-  /** Draws the first page as soon as it is about to be seen. */
+  /** Renders the first page when it is about to become visible. */
   uso.startMatrix = () => {
     const section = uso.byId("matrix");
     if (!section) return;
@@ -73,7 +73,7 @@
       (entries) => {
         if (!entries.some((entry) => entry.isIntersecting)) return;
         watch.disconnect();
-        draw(0);
+        render(0);
       },
       { rootMargin: "600px" },
     );

@@ -1,4 +1,4 @@
-"""Outputs of runs that were never made: real images, real records."""
+"""Makes outputs without a run: real images and real records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TIMES = Timings(fetch=10, condition=20, inference=60, decode=5, store=5)
 def generated(
     storage: Storage, row_id: str, *, seed: int = 0, data: bytes | None = None, **columns: Any
 ) -> dict[str, Any]:
-    """Store an image, or `data` in its place, and return the record of its row."""
+    """Store an image (or `data` instead), and return the record of its row."""
     data = data or encode(picture(48, 32, seed=seed), "PNG")
     uri = storage.write(image_path(row_id, 0, 1, "png"), data)
     outcome = Outcome(
@@ -49,7 +49,7 @@ def generated(
 def failed(
     row_id: str, code: FailureCode = "uri_timeout", message: str = "it did not work", **columns: Any
 ) -> dict[str, Any]:
-    """The record of a row that failed."""
+    """Return the record of a failed row."""
     return record(row_id, Outcome(row_id=row_id, failure=Failure(code, message)), **columns)
 
 
@@ -91,7 +91,7 @@ def reported(
 
 
 def data_file(out: Storage, name: str) -> Any:
-    """What a data file of a report hands to the page."""
+    """Return the value that a data file of a report passes to the page."""
     found = [path for path in out.list("data") if path.endswith(f"/{name}.js")]
     assert len(found) == 1, (name, out.list("data"))
     script = out.read(found[0]).decode("ascii")
@@ -102,7 +102,7 @@ def data_file(out: Storage, name: str) -> Any:
 
 
 def rows_of(out: Storage) -> list[dict[str, Any]]:
-    """The rows of a small report, references in the place of their numbers."""
+    """Return the rows of a small report, with references in place of their numbers."""
     file = data_file(out, "rows-0")
     rows: list[dict[str, Any]] = file["rows"]
     for row in rows:

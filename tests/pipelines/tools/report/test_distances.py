@@ -26,7 +26,7 @@ from tests.pipelines.tools.report.outputs import (
 
 
 class CountingStorage(Storage):
-    """A folder that remembers how often each of its files was read."""
+    """A folder with a count of reads for each file."""
 
     reads: Counter[str]
 
@@ -52,7 +52,7 @@ def pixels(seed: int) -> Any:
 
 
 def cells(out: Storage) -> dict[str, str]:
-    """What the first screen says of the distances: label → number."""
+    """Return the distances on the first screen, by label."""
     page = out.read("index.html").decode()
     (table,) = re.findall(r'<table class="against" id="distances">.*?</table>', page, re.DOTALL)
     return dict(re.findall(r"<tr><th[^>]*>([^<]*)</th><td>([^<]*)</td>", table))
@@ -105,14 +105,14 @@ def test_rows_without_thumbnails_are_not_measured(tmp_path: Path) -> None:
     commit(other, *(generated(other, row_id, seed=row_id != "c") for row_id in "abcd"))
     reported(run, out, other, thumbnails=2)
     measured = [round(psnr(pixels(0), pixels(1)), 2)]
-    # The files of `a` and `b` are those of `d`: once compared, that holds for all.
+    # `a`, `b` and `d` have the same files, so one comparison serves all three.
     assert distances(out) == {"a": measured, "b": measured, "c": ["identical"], "d": measured}
     reported(run, out, other, thumbnails=0)
     assert distances(out) == {"a": [None], "b": [None], "c": ["identical"], "d": [None]}
     assert cells(out) == {"identical": "1", "not measured: made without thumbnails": "3"}
 
 
-def test_the_page_says_up_to_which_row_it_was_measured(tmp_path: Path) -> None:
+def test_the_page_states_the_number_of_measured_rows(tmp_path: Path) -> None:
     run, other, out = folders(tmp_path)
     commit(run, generated(run, "a"), generated(run, "b"))
     commit(other, generated(other, "a", seed=1), generated(other, "b", seed=2))
@@ -121,7 +121,7 @@ def test_the_page_says_up_to_which_row_it_was_measured(tmp_path: Path) -> None:
     assert cells(out)["not measured: more than 1 rows in"] == "1"
 
 
-def test_each_file_is_read_once_and_again_only_to_compare(tmp_path: Path) -> None:
+def test_each_file_is_read_once_and_again_only_for_a_comparison(tmp_path: Path) -> None:
     CountingStorage.reads = Counter()
     run, other = (CountingStorage(str(tmp_path / name), {}) for name in ("run", "other"))
     out = Storage.at(str(tmp_path / "report"))
@@ -136,7 +136,7 @@ def test_each_file_is_read_once_and_again_only_to_compare(tmp_path: Path) -> Non
 
     reported(run, out, other)
     before = distances(out)
-    # The two files of `a` are the same: one thumbnail serves both, and nothing is compared.
+    # The two files of `a` are equal: one thumbnail serves both, and nothing is compared.
     assert image_reads() == [1] * 5
     thumbs = {path: out.read(path) for path in out.list("thumbs")}
     assert len(thumbs) == 5
@@ -147,7 +147,7 @@ def test_each_file_is_read_once_and_again_only_to_compare(tmp_path: Path) -> Non
     assert distances(out) == before
 
 
-def test_it_is_a_number_to_filter_and_order_by(tmp_path: Path) -> None:
+def test_the_psnr_is_a_column_to_filter_and_order_by(tmp_path: Path) -> None:
     run, other, out = folders(tmp_path)
     commit(run, generated(run, "a"), generated(run, "b"))
     commit(other, generated(other, "a"), generated(other, "b", seed=1))
@@ -162,7 +162,7 @@ def test_it_is_a_number_to_filter_and_order_by(tmp_path: Path) -> None:
 
 
 def pictured(number: int, here: str, there: str) -> Row:
-    """A row whose pictures have these hashes, one letter each."""
+    """Return a row whose pictures have these hashes, one letter each."""
 
     def outputs(hashes: str) -> dict[str, Any]:
         return {"outputs": [f"images/00/{one}.png" for one in hashes], "sha256": list(hashes)}
@@ -195,7 +195,7 @@ def test_the_summary_has_the_median_of_the_pairs_and_the_rows_farthest_apart(
     )
 
 
-def test_without_pairs_there_is_nothing_to_say(table: RowTable) -> None:
+def test_without_pairs_the_summary_is_empty(table: RowTable) -> None:
     table.sort()
     distances = Distances(table)
     summary = distances.summary()

@@ -17,7 +17,7 @@ def flat(level: int, height: int = 5) -> Pixels:
 
 
 @pytest.mark.parametrize("height", [1, 63, 64, 65, 200])
-def test_it_is_the_ratio_of_the_peak_to_the_mean_squared_difference(height: int) -> None:
+def test_psnr_is_the_ratio_of_the_peak_to_the_mean_squared_difference(height: int) -> None:
     here, there = noise(height, seed=1), noise(height, seed=2)
     squares = np.mean((here.astype(np.float64) - there) ** 2)
     assert psnr(here, there) == pytest.approx(10 * math.log10(255**2 / squares), abs=1e-9)
@@ -29,14 +29,14 @@ def test_known_values() -> None:
     assert psnr(flat(255), flat(0)) == 0
 
 
-def test_one_level_of_one_pixel_is_seen() -> None:
+def test_one_level_of_one_pixel_counts() -> None:
     here = flat(9, height=130)
     there = here.copy()
     there[-1, -1, -1] += 1
     assert psnr(here, there) == pytest.approx(10 * math.log10(255**2 * here.size))
 
 
-def test_equal_pictures_are_identical_and_not_infinitely_good() -> None:
+def test_equal_pictures_are_identical_instead_of_infinite() -> None:
     assert psnr(noise(70), noise(70)) == math.inf
     assert distance(noise(70), noise(70)) == "identical"
     assert distance(flat(3), flat(4)) == psnr(flat(3), flat(4))

@@ -53,7 +53,7 @@ def boot(out: Storage) -> dict[str, Any]:
     return values
 
 
-def test_it_is_written_to_any_storage_and_can_be_written_again(storage: Storage) -> None:
+def test_a_report_is_written_to_any_storage_and_can_be_written_again(storage: Storage) -> None:
     out = Storage.at(storage.uri("report"), storage._options)
     commit(storage, generated(storage, "a", styles=["/nowhere/s.png"]), failed("b"))
     facts = reported(storage, out)
@@ -82,7 +82,7 @@ def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
     assert [path for path in kept if not out.exists(path)] == []
 
 
-def test_rows_carry_what_their_records_say(tmp_path: Path) -> None:
+def test_rows_have_the_facts_of_their_records(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "run/report"))
     commit(
         run,
@@ -105,14 +105,14 @@ def test_rows_carry_what_their_records_say(tmp_path: Path) -> None:
     assert data_file(out, "texts-0")[1] == "b\na cat\ns.png\nt.png\nc.png\n"
 
 
-def test_rows_carry_the_weights_of_their_styles(tmp_path: Path) -> None:
+def test_rows_have_their_style_weights(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "run/report"))
     commit(run, generated(run, "a", styles=["/s.png"], weights=(0.5,)), generated(run, "b"))
     reported(run, out, thumbnails=0)
     assert [row.get("style_weights") for row in rows_of(out)] == [[0.5], None]
 
 
-def test_records_of_before_there_were_weights_are_shown(tmp_path: Path) -> None:
+def test_old_records_without_style_weights_are_shown(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "run/report"))
     commit(run, generated(run, "a", styles=["/s.png"]))
     drop_column(run, "style_weights")
@@ -124,7 +124,7 @@ def test_records_of_before_there_were_weights_are_shown(tmp_path: Path) -> None:
     )
 
 
-def test_facets_say_of_each_row_what_the_page_filters_by(tmp_path: Path) -> None:
+def test_facets_have_the_filter_data_of_each_row(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "report"))
     commit(
         run,
@@ -145,7 +145,7 @@ def test_facets_say_of_each_row_what_the_page_filters_by(tmp_path: Path) -> None
     assert decoded(data_file(out, "numbers-1"), "<f8")[0] == pytest.approx(0.1)
 
 
-def test_many_rows_are_cut_into_files_and_none_is_lost(tmp_path: Path) -> None:
+def test_many_rows_are_cut_into_files_without_a_loss(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "report"))
     count = 2 * ROWS_PER_FILE + 7
     commit(run, *(failed(f"row-{n:05d}") for n in range(count)))
@@ -201,7 +201,7 @@ def test_the_matrix_has_a_cell_for_each_pair(tmp_path: Path) -> None:
     assert out.exists(cells["y.png"][0]["image"]["thumb"])
 
 
-def test_nothing_that_a_user_gave_is_taken_for_html_or_script(tmp_path: Path) -> None:
+def test_user_texts_are_never_html_or_script(tmp_path: Path) -> None:
     name = HOSTILE.replace("/", "-").replace("\x1b", "")
     run, out = Storage.at(str(tmp_path / name)), Storage.at(str(tmp_path / "report"))
     uris = ["javascript:alert(1)", f"https://example.com/{HOSTILE}", f"/x/{HOSTILE}"]
@@ -227,7 +227,7 @@ def test_nothing_that_a_user_gave_is_taken_for_html_or_script(tmp_path: Path) ->
     assert first["prompt"].startswith("</script><img src=x onerror=")
 
 
-def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
+def test_the_page_requests_nothing_from_other_sites(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "report"))
     commit(run, generated(run, "a"))
     reported(run, out)
@@ -244,7 +244,7 @@ def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert "unsafe" not in policy
 
 
-def test_no_records_are_told(tmp_path: Path) -> None:
+def test_an_output_without_records_is_an_error(tmp_path: Path) -> None:
     empty, out = Storage.at(str(tmp_path / "empty")), Storage.at(str(tmp_path / "report"))
     with pytest.raises(ReportError, match="no records"):
         reported(empty, out)

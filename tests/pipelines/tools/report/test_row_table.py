@@ -21,7 +21,7 @@ def row(
     return RowRecord(row_id, code, content, styles, {"id": row_id})
 
 
-def test_rows_come_in_the_order_of_their_ids_with_the_others_beside_them(table: RowTable) -> None:
+def test_rows_are_in_the_order_of_their_ids_with_the_other_runs_rows(table: RowTable) -> None:
     table.add([row("b"), row("é"), row("a\x00")])
     table.add([row("a"), row("B")])
     table.add_other([("a", {"x": 1}), ("z", {"x": 2})])

@@ -48,12 +48,12 @@ def test_totals_and_failures_with_examples() -> None:
     assert (second.code, second.rows, second.stage) == ("internal", 1, "worker")
 
 
-def test_workers_are_those_of_the_last_run() -> None:
+def test_only_workers_of_the_last_run_count() -> None:
     earlier = [completed(name) | {"run_id": "20251231T235959-r"} for name in "abc"]
     assert summary_of(earlier, [completed("d"), failed("e")]).workers == 1
 
 
-def test_the_rate_counts_every_row_once_in_its_span() -> None:
+def test_the_rate_counts_every_row_once_in_its_interval() -> None:
     rows = [completed(f"r{n}", at=n * 10) for n in range(100)]
     (rate,) = summary_of([*rows, failed("bad", at=995)]).rates
     assert (rate.began, rate.ended) == (BEGAN, BEGAN + timedelta(seconds=995))
@@ -73,7 +73,7 @@ def test_a_run_of_any_length_has_a_bounded_number_of_bars(seconds: float) -> Non
     assert rate.seconds == seconds
 
 
-def test_stages_have_their_share_and_leave_out_rows_that_did_not_get_there() -> None:
+def test_stages_have_their_share_without_rows_that_did_not_reach_them() -> None:
     rows = [completed(str(n), inference=n) for n in range(1, 101)]
     fetch, inference = summary_of([*rows, failed("x")]).stages
     assert (fetch.stage, fetch.rows, fetch.median) == ("fetch", 100, 1)

@@ -39,7 +39,9 @@ def test_small_images_are_not_enlarged() -> None:
     assert Image.open(io.BytesIO(thumbnail(picture(30, 20)))).size == (30, 20)
 
 
-def test_references_are_read_where_policy_allows_and_else_the_page_says_why(tmp_path: Path) -> None:
+def test_references_are_read_if_the_policy_allows_and_else_the_page_gives_the_reason(
+    tmp_path: Path,
+) -> None:
     photo = tmp_path / "photo.png"
     photo.write_bytes(encode(picture()))
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "run/report"))
@@ -64,7 +66,7 @@ def test_references_are_read_where_policy_allows_and_else_the_page_says_why(tmp_
     assert not [style for style in first["styles"] if "thumb" in style]
 
 
-def test_thumbnails_that_are_there_are_kept(tmp_path: Path) -> None:
+def test_existing_thumbnails_are_kept(tmp_path: Path) -> None:
     run, out = Storage.at(str(tmp_path / "run")), Storage.at(str(tmp_path / "report"))
     commit(run, generated(run, "a"), generated(run, "b", seed=1))
     reported(run, out, thumbnails=1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipelines.tools.report.values import as_script, number, shown, to_json, visible
 
 
-def test_control_characters_are_written_out_and_line_breaks_kept() -> None:
+def test_control_characters_are_escaped_and_line_breaks_kept() -> None:
     assert visible("a\x1b[31m\x00b\u202ec\nd\te") == "a\\x1b[31m\\x00b\\u202ec\nd\te"
 
 
@@ -33,7 +33,7 @@ def test_long_texts_are_cut() -> None:
         (Decimal("1.50"), "1.50"),
     ],
 )
-def test_values_as_a_browser_shows_them(value: object, expected: object) -> None:
+def test_values_for_the_browser(value: object, expected: object) -> None:
     assert shown(value) == expected
 
 
@@ -53,7 +53,7 @@ def test_numbers(value: object, expected: float | None) -> None:
 
 
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
-def test_json_is_harmless_in_html_and_in_scripts_and_means_the_same(value: Any) -> None:
+def test_json_is_safe_in_html_and_scripts_and_keeps_its_meaning(value: Any) -> None:
     text = to_json(value)
     assert text.isascii()
     assert not set("<>&\u2028\u2029") & set(text)
