@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Clock:
-    """Tells `now`, in seconds."""
+    """Returns `now`, in seconds."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""Servers and stores that several tests share, and how hypothesis and the collector are run."""
+"""Servers and stores that several tests share; settings of hypothesis and the garbage collector."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from tests.turns import (
 
 __all__ = ["pytest_collection_modifyitems", "pytest_configure_node", "pytest_runtest_protocol"]
 
-os.environ["USO_CALIBRATION_FILE"] = ""  # what tests measure is not for the user's own plans
+os.environ["USO_CALIBRATION_FILE"] = ""  # measurements of tests must not enter the user's own plans
 
-# The same examples in every run: a failure is the change's, not the day's.
+# The same examples in every run, so that only a change can cause a failure.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("repeatable")
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: later collections pass it over, and are no longer slow."""
+    """Freeze imported objects: later collections skip them and stay fast."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A real S3-compatible server on 127.0.0.1, shared by all tests; take a `new_bucket` each."""
+    """A real S3-compatible server on 127.0.0.1, shared by all tests; use a `new_bucket` in each."""
     with serve_s3(tmp_path_factory.mktemp("s3")) as server:
         yield server

@@ -1,4 +1,4 @@
-"""A real S3-compatible server for tests: rclone serving a temporary folder on 127.0.0.1."""
+"""A real S3-compatible server for tests: rclone serves a temporary folder on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class S3Server:
 
     Attributes:
         endpoint_url: its URL.
-        key: the one access key that it accepts.
-        secret: of that key.
-        folder: holds a folder per bucket.
+        key: the only access key that it accepts.
+        secret: the secret of that key.
+        folder: holds one folder per bucket.
     """
 
     endpoint_url: str
@@ -38,7 +38,7 @@ class S3Server:
 
     @property
     def options(self) -> dict[str, dict[str, Any]]:
-        """What `storage:` in a configuration says to reach it."""
+        """Settings for `storage:` in a configuration."""
         return {
             "s3": {
                 "endpoint_url": self.endpoint_url,
@@ -50,7 +50,7 @@ class S3Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment variables with which any S3 client reaches it."""
+        """Environment variables for any S3 client."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": self.key,
@@ -59,16 +59,16 @@ class S3Server:
         }
 
     def new_bucket(self) -> str:
-        """The name of a new, empty bucket."""
+        """Create a new, empty bucket and return its name."""
         name = f"bucket-{secrets.token_hex(4)}"
-        # Through S3, because rclone keeps a list of its folders.
+        # Through S3, because rclone caches the list of its folders.
         s3fs.S3FileSystem(**self.options["s3"]).mkdir(name)
         return name
 
 
 @contextlib.contextmanager
 def serve_s3(folder: Path) -> Iterator[S3Server]:
-    """A server on a free port, until the end of the block."""
+    """Run a server on a free port inside the block."""
     buckets = folder / "buckets"
     buckets.mkdir(parents=True)
     address = f"127.0.0.1:{_free_port()}"
@@ -114,4 +114,4 @@ def _wait_until_up(server: subprocess.Popen[bytes], address: str, log: Path) -> 
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
             return
         time.sleep(0.05)
-    raise RuntimeError(f"rclone did not come up: {log.read_text()}")
+    raise RuntimeError(f"rclone did not start: {log.read_text()}")

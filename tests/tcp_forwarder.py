@@ -1,4 +1,4 @@
-"""A TCP port that is forwarded, as by a tunnel to a cluster, and can be cut."""
+"""A TCP port forwarder, like a tunnel to a cluster, whose connections can be cut."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHUNK = 65536
 
 
 class Forwarder:
-    """Forwards what connects to `port`."""
+    """Forwards connections to `port`."""
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.port = 0
@@ -20,7 +20,7 @@ class Forwarder:
         self._open: set[socket.socket] = set()
 
     def cut(self) -> int:
-        """End all connections, on the spot; returns how many there were."""
+        """Close all connections at once; return their number."""
         connections = list(self._open)
         for connection in connections:
             with suppress(OSError):
@@ -28,7 +28,7 @@ class Forwarder:
         return len(connections)
 
     def forward(self, near: socket.socket) -> None:
-        """Pass bytes both ways until one side ends."""
+        """Pass bytes both ways until one side closes."""
         with socket.create_connection(self._target) as far:
             self._open.add(near)
             back = threading.Thread(target=_pump, args=(far, near), daemon=True)
@@ -48,7 +48,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 @contextmanager
 def forwarding(target: tuple[str, int]) -> Iterator[Forwarder]:
-    """A forwarder on a free port of 127.0.0.1, for the time of the block."""
+    """Run a forwarder on a free port of 127.0.0.1 inside the block."""
     forwarder = Forwarder(target)
 
     class Handler(socketserver.BaseRequestHandler):

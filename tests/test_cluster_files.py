@@ -1,4 +1,4 @@
-"""What `configs/kuberay`, `configs/cluster-launcher` and `docker` hold fits together."""
+"""The files in `configs/kuberay`, `configs/cluster-launcher` and `docker` are consistent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 RAYJOB = ROOT / "configs" / "kuberay" / "rayjob.yaml"
 LAUNCHER = ROOT / "configs" / "cluster-launcher" / "aws.yaml"
 
-# The fields of KubeRay's API ray.io/v1, as its Go types name them.
+# Fields of KubeRay's API ray.io/v1, named as in its Go types.
 FIELDS = {
     "RayJobSpec": """
         activeDeadlineSeconds backoffLimit rayClusterSpec submitterPodTemplate metadata
@@ -64,7 +64,7 @@ def cluster(spec: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def config(documents: dict[str, dict[str, Any]], tmp_path: Path) -> RunConfig:
-    """The run's, from the ConfigMap."""
+    """Return the run's configuration, from the ConfigMap."""
     path = tmp_path / "run.yaml"
     path.write_text(documents["ConfigMap"]["data"]["run.yaml"])
     return RunConfig.from_yaml(path)
@@ -149,7 +149,7 @@ def test_the_launcher_file_is_what_rays_schema_wants() -> None:
     assert types["gpu"]["resources"]["GPU"] == 1
 
 
-def test_the_image_gets_what_its_context_lets_through() -> None:
+def test_the_image_gets_the_files_of_its_context() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     kept = {line.removeprefix("!") for line in ignored if line.startswith("!")}
     assert ignored[0] == "*"

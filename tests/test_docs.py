@@ -40,7 +40,7 @@ def test_every_failure_code_is_documented_as_it_is() -> None:
 
 
 def anchors(path: Path) -> set[str]:
-    """What the headings of a page are called in links, as GitHub does it."""
+    """Return the anchors that GitHub gives the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 

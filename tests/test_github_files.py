@@ -1,4 +1,4 @@
-"""The files that GitHub reads are well formed, and its workflows run no code that can change."""
+"""The files that GitHub reads are well formed, and its workflows run only pinned code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Grafana dashboard asks for metrics and labels that there are; no Grafana is started."""
+"""The Grafana dashboard queries only existing metrics and labels; Grafana itself is not started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests that plain `pytest` leaves out are run by a target of the Makefile."""
+"""A Makefile target runs the tests that plain `pytest` skips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAKEFILE = (TESTS.parent / "Makefile").read_text(encoding="utf-8")
 
 
 def left_out(config: pytest.Config) -> set[str]:
-    """The marks that `addopts` in pyproject.toml excludes."""
+    """Return the marks that `addopts` in pyproject.toml excludes."""
     options = config.getini("addopts")
     return set(re.findall(r"not (\w+)", options[options.index("-m") + 1]))
 

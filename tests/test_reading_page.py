@@ -1,4 +1,4 @@
-"""The snippets of docs/reading.md, each run as it stands on a real output."""
+"""The snippets of docs/reading.md run unchanged on a real output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.pipelines.tools.report.outputs import commit, failed
 PAGE = (Path(__file__).parent.parent / "docs" / "reading.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```(python|sql)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
-# One process for all, because importing the readers is what takes the time.
+# One process for all, because importing the readers takes most of the time.
 RUNNER = """
 import contextlib, io, json, sys
 import duckdb
@@ -39,7 +39,7 @@ print(json.dumps(results))
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What each snippet printed, or found."""
+    """Return what each snippet printed or found."""
     folder = tmp_path_factory.mktemp("reading")
     output = Storage.at(str(folder / "out"))
     rows = [generated(output, f"row-{n}", seed=n) for n in range(4)]

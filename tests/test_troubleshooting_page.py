@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md has every failure code, as it is, and quotes messages that there are."""
+"""docs/troubleshooting.md describes every failure code, and quotes existing messages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_messages_are_quoted_as_they_are_written() -> None:
 
 
 def texts() -> Iterator[str]:
-    """Every string in the packages; what is between the braces of an f-string is left out."""
+    """Return every string in the packages; f-strings without their placeholders."""
     for package in ("uso_core", "pipelines", "jobs"):
         for path in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

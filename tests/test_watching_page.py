@@ -1,4 +1,4 @@
-"""What docs/watching.md says is true: its snippets are run, its lists compared."""
+"""The snippets and lists of docs/watching.md match the code."""
 
 from __future__ import annotations
 

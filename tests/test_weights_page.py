@@ -1,4 +1,4 @@
-"""docs/weights.md names the files that the loader asks for, and what their tensors sum up to."""
+"""docs/weights.md names the files that the loader needs, and the sizes of their tensors."""
 
 from __future__ import annotations
 

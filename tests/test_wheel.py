@@ -19,7 +19,7 @@ CONFIGS = {path.name: path.read_bytes() for path in (ROOT / "configs").glob("*.y
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy: a build leaves folders behind that the next one would pack."""
+    """Build the wheel from a copy: a build leaves folders that the next one would include."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("out")
     for folder in (*PACKAGES, "configs"):
         ignored = shutil.ignore_patterns("__pycache__")

@@ -1,4 +1,4 @@
-"""The engine's benchmark on the tiny model: it runs, and it compares what it says it compares."""
+"""The engine's benchmark on the tiny model: it runs, and compares equal things."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REQUEST = TINY[0].request(steps=2)
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """Tiny models are slower on more threads."""
+    """Use one thread: tiny models are slower on more."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -38,7 +38,7 @@ def latents(way: Way) -> torch.Tensor:
     return way.denoise(way.condition(way.prepare(REQUEST)), 3).tokens
 
 
-def test_the_original_way_and_ours_draw_the_same() -> None:
+def test_the_original_way_and_ours_generate_the_same() -> None:
     original = make_way("original", full=False, device=CPU, dtype=torch.float32)
     exact = make_way("exact", full=False, device=CPU, dtype=torch.float32)
     theirs, ours = latents(original), latents(exact)
@@ -48,7 +48,7 @@ def test_the_original_way_and_ours_draw_the_same() -> None:
     assert (without_lora - ours).abs().max() > 1e-2
 
 
-def test_the_original_way_draws_on_the_device_of_its_transformer() -> None:
+def test_the_original_way_runs_on_the_device_of_its_transformer() -> None:
     want = latents(make_way("original", full=False, device=CPU, dtype=torch.float32))
     model = random_model(full=False, device=CPU, dtype=torch.float32)
     with fake_gpu():
@@ -62,11 +62,11 @@ def test_the_original_way_draws_on_the_device_of_its_transformer() -> None:
         ):
             getattr(model.others, encoder).to(GPU)
         pairs = {name: (up.to(GPU), down.to(GPU)) for name, (up, down) in model.lora.pairs.items()}
-        drawn = latents(OriginalWay(replace(model, lora=Lora(pairs)))).cpu()
-    assert (drawn - want).abs().max() < 1e-4
+        generated = latents(OriginalWay(replace(model, lora=Lora(pairs)))).cpu()
+    assert (generated - want).abs().max() < 1e-4
 
 
-def test_it_prints_its_tables_and_that_this_is_no_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_its_tables_and_that_there_is_no_gpu(capsys: pytest.CaptureFixture[str]) -> None:
     small = ["--device", "cpu", "--steps", "1", "--images", "1", "--matmul-seconds", "0.01"]
     main([*small, "--ways", "original", "exact"])
     printed = capsys.readouterr().out
@@ -78,7 +78,7 @@ def test_it_prints_its_tables_and_that_this_is_no_gpu(capsys: pytest.CaptureFixt
     assert len([line for line in printed.splitlines() if line.startswith("| `aten::")]) == 5
 
 
-def test_what_was_measured_is_printed_also_where_a_way_cannot_be_run(
+def test_measurements_are_printed_even_if_a_way_cannot_run(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     small = ["--device", "cpu", "--steps", "1", "--images", "1", "--matmul-seconds", "0.01"]
@@ -87,7 +87,7 @@ def test_what_was_measured_is_printed_also_where_a_way_cannot_be_run(
     assert "| 64x64, style only | draft |" in capsys.readouterr().out
 
 
-def test_a_queue_is_drawn_on_one_lane_and_on_two(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_queue_runs_on_one_stream_and_on_two(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--device", "cpu", "--steps", "1", "--queue", "2", "--ways", "exact"])
     (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| exact")]
     _, _, in_turn, beside, same_bytes, _ = row.split("|")
@@ -95,7 +95,7 @@ def test_a_queue_is_drawn_on_one_lane_and_on_two(capsys: pytest.CaptureFixture[s
     assert same_bytes.strip() == "yes"
 
 
-def test_on_a_gpu_time_is_that_of_kernels_not_of_their_callers_again() -> None:
+def test_on_a_gpu_the_time_of_kernels_is_not_counted_twice() -> None:
     def event(key: str, us: int, kind: DeviceType) -> FunctionEventAvg:
         average = FunctionEventAvg()
         average.key, average.device_type = key, kind

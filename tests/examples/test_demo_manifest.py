@@ -1,4 +1,4 @@
-"""The demo's input: the committed Parquet file, the script that makes it, and the pictures."""
+"""The demo's inputs: the committed Parquet file, the script that makes it, and the images."""
 
 from __future__ import annotations
 

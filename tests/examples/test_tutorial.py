@@ -1,4 +1,4 @@
-"""The tutorial's page and the script that runs it have the same commands."""
+"""The tutorial's page and the script that runs it contain the same commands."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""`python -m tests.fuzz [SECONDS]`: the fuzz tests, round after round, each with a new seed.
+"""`python -m tests.fuzz [SECONDS]`: runs the fuzz tests repeatedly, each round with a new seed.
 
-Every round is a process of its own, so that a crash inside a native decoder is seen. Ends with the
-number of examples by test; the exit code is 1 where a round failed, and its seed is shown.
+Every round is a process of its own, so that a crash inside a native decoder is detected. At the
+end, prints the number of examples by test; the exit code is 1 if a round failed, and its seed is
+shown.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-_ROUND_S = 900  # after which a round counts as hanging
+_ROUND_S = 900  # a longer round hangs
 
 
 def main() -> int:
-    """Fuzz for a while; returns the exit code."""
+    """Run the fuzz tests for some time; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seconds", nargs="?", type=float, default=600)
     seconds = parser.parse_args().seconds

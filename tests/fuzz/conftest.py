@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def examples_written() -> Iterator[None]:
-    """At the end, the examples by test, for `python -m tests.fuzz`."""
+    """Write the number of examples by test at the end, for `python -m tests.fuzz`."""
     yield
     target = os.environ.get("USO_FUZZ_COUNTS")
     if target is not None:

@@ -1,4 +1,4 @@
-"""How the fuzz tests are run: a few repeatable examples in the default suite, or many new ones.
+"""Settings of the fuzz tests: a few repeatable examples in the default suite, or many new ones.
 
 `python -m tests.fuzz` (`make fuzz`) sets `USO_FUZZ=long`.
 """
@@ -25,7 +25,7 @@ _LONG = settings(
 _SETTINGS = _LONG if os.environ.get("USO_FUZZ") == "long" else _SHORT
 
 EXAMPLES: Counter[str] = Counter()
-"""How many examples each test has looked at."""
+"""Number of examples of each test."""
 
 Test = Callable[..., None]
 
@@ -33,7 +33,7 @@ Test = Callable[..., None]
 def fuzzed(
     *strategies: st.SearchStrategy[Any], **named: st.SearchStrategy[Any]
 ) -> Callable[[Test], Test]:
-    """Give a test these arguments, over and over; counts how often."""
+    """Run a test repeatedly with these arguments, and count its examples."""
 
     def decorate(test: Test) -> Test:
         @functools.wraps(test)

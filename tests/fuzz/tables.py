@@ -1,4 +1,4 @@
-"""Arrow columns and tables of any type and content, as a stranger's manifest may hold them."""
+"""Arrow columns and tables of any type and content, like those in an untrusted manifest."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ _NAMES = st.one_of(
 
 @st.composite
 def columns(draw: st.DrawFn, num_rows: int) -> pa.Array:
-    """A column; one in a few holds bytes that claim to be text."""
+    """Generate a column; a few columns hold bytes that claim to be text."""
     kind, values = draw(st.sampled_from(_TYPES))
     cells = draw(st.lists(st.none() | values, min_size=num_rows, max_size=num_rows))
     if kind == pa.binary() and draw(st.booleans()):
@@ -107,7 +107,7 @@ def columns(draw: st.DrawFn, num_rows: int) -> pa.Array:
 
 @st.composite
 def tables(draw: st.DrawFn) -> pa.Table:
-    """A table with a column that makes it a manifest, and up to five others of any kind."""
+    """Generate a table with a column that makes it a manifest, and up to five other columns."""
     num_rows = draw(st.integers(0, 6))
     names = ["prompt", *draw(st.lists(_NAMES, max_size=5))]
     unique = [name for name in dict.fromkeys(names) if name.isprintable()]
@@ -115,7 +115,7 @@ def tables(draw: st.DrawFn) -> pa.Table:
 
 
 def parquet(table: pa.Table) -> bytes:
-    """`table` as a Parquet file."""
+    """Write `table` as a Parquet file."""
     stream = io.BytesIO()
     pq.write_table(table, stream)
     return stream.getvalue()
@@ -123,7 +123,7 @@ def parquet(table: pa.Table) -> bytes:
 
 @st.composite
 def damaged(draw: st.DrawFn, data: bytes) -> bytes:
-    """`data` with a few of its bytes changed, cut out, repeated or cut off."""
+    """Return `data` with a few bytes changed, removed or repeated, or truncated."""
     found = bytearray(data)
     for where, new in draw(
         st.lists(

@@ -1,4 +1,4 @@
-"""Whatever a configuration says: a `RunConfig`, or one error that names its source."""
+"""Any configuration gives a `RunConfig`, or one error that names its source."""
 
 from __future__ import annotations
 

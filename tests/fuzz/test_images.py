@@ -1,4 +1,4 @@
-"""Whatever bytes an image has: one that the model can take, or a failure with a code."""
+"""Any bytes give an image that the model accepts, or a failure with a code."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _DAMAGED = st.sampled_from(sorted(_FILES)).flatmap(lambda name: damaged(_FILES[n
 
 @fuzzed(_DAMAGED | st.binary(max_size=100))
 def test_any_image_bytes(data: bytes) -> None:
-    prepare_pillow()  # its filter of warnings ends with the test
+    prepare_pillow()  # its warning filter ends with the test
     try:
         image = decode_image(Fetched(data), data, max_megapixels=2, exif_rotate=True)
     except RowFailedError as error:

@@ -1,4 +1,4 @@
-"""Whatever a manifest holds: each row is one entry with an id of its own, and can be recorded."""
+"""Any manifest gives one entry with a unique id per row, and each can be recorded."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def file_of(data: bytes, name: str) -> Iterator[Path]:
 
 
 def check_entries(manifest: Manifest, entries: list[ManifestEntry]) -> None:
-    """Each has an id of its own, and they can be recorded and read back."""
+    """Assert that ids are unique, and that the rows can be recorded and read back."""
     ids = [entry.row.id for entry in entries]
     assert len(set(ids)) == len(ids)
     assert len({image_path(row_id, 0, 1, "png") for row_id in ids}) == len(ids)

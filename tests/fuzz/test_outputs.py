@@ -1,4 +1,4 @@
-"""Whatever lies in an output folder, or stands in an id: one kind of error, no way out of it."""
+"""Any file in an output folder, or any id, causes one kind of error and no access outside it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def _part() -> bytes:
-    """A part as the ledger writes it, with checksums."""
+    """Return a part as the ledger writes it, with checksums."""
     storage = Storage.at(f"memory://{secrets.token_hex(8)}/out")
     Ledger.open(storage, SCHEMA).append([completed("a"), failed("b"), completed("c")])
     return storage.read(storage.list("records")[0])

@@ -1,4 +1,4 @@
-"""Whatever a reference says: an image or a failure with a code, and no secret shown."""
+"""Any reference gives an image or a failure with a code, and never shows a secret."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _nowhere(host: str, port: int) -> list[Address]:
 
 @pytest.fixture(scope="module")
 def fetcher() -> Iterator[Fetcher]:
-    """Reaches no network and no file."""
+    """Provide a fetcher without access to the network or to files."""
     config = FetchConfig(attempts=1, timeout_s=2, local_roots=["/nowhere"])
     reader = HttpReader(config, GuardedBackend(allow_private=False, resolve=_nowhere))
     with closing(Fetcher(config, {}, http=reader)) as made:
@@ -64,7 +64,7 @@ def test_any_reference(fetcher: Fetcher, start: str, rest: str, folder: str) -> 
         return
     resolved = resolve_reference(reference, folder)
     if resolved.startswith(("s3://", "hf://", "abfs://")):
-        return  # these ask their stores
+        return  # these schemes query their stores
     with pytest.raises(RowFailedError) as caught:
         fetcher.fetch(resolved)
     assert caught.value.failure.code in CODES

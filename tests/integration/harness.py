@@ -1,4 +1,4 @@
-"""Makes manifests, runs `uso run` as a process of its own, and checks what it left."""
+"""Makes manifests, runs `uso run` in a process of its own, and checks its output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROMPTS = ("", "a cat on a chair", "the sea at night", "an old house")
 
 
 def write_references(folder: Path, count: int) -> list[str]:
-    """Small pictures, all different; their file names."""
+    """Write small images, all different; return their file names."""
     folder.mkdir(parents=True, exist_ok=True)
     names = []
     for n in range(count):
@@ -38,7 +38,7 @@ def write_references(folder: Path, count: int) -> list[str]:
 def manifest_rows(
     count: int, references: Sequence[str], prefix: str = "row"
 ) -> list[dict[str, Any]]:
-    """Rows that the tiny model draws quickly: every mix of prompt, content and style."""
+    """Return rows that the tiny model generates quickly: every mix of prompt, content and style."""
     rows = []
     for n in range(count):
         content = references[n % len(references)] if n % 2 else None
@@ -81,7 +81,7 @@ def write_manifest(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def run_config(manifest: str, output: str, /, **sections: dict[str, Any]) -> dict[str, Any]:
-    """A configuration for the tiny model on two small CPU actors."""
+    """Return a configuration for the tiny model on two small CPU actors."""
     config: dict[str, Any] = {
         "manifest": {"path": manifest},
         "output": {"path": output, "commit_seconds": 0.5},
@@ -103,7 +103,7 @@ def write_config(path: Path, config: dict[str, Any]) -> Path:
 def started_uso(
     *arguments: str, env: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """`uso …` as a process (group) of its own; killed at the end of the block if it still runs."""
+    """Start `uso …` in its own process group; kill it at the end of the block if it still runs."""
     with subprocess.Popen(
         [sys.executable, "-m", "jobs.cli", *arguments],
         cwd=ROOT,
@@ -122,7 +122,7 @@ def started_uso(
 def run_uso(
     *arguments: str, env: dict[str, str] | None = None, timeout_s: float = 300
 ) -> tuple[int, str]:
-    """Exit code and output of `uso …`."""
+    """Run `uso …`; return its exit code and output."""
     with started_uso(*arguments, env=env) as process:
         output, _ = process.communicate(timeout=timeout_s)
         return process.returncode, output
@@ -134,21 +134,21 @@ def wait_for_parts(
     more_than: int = 0,
     options: dict[str, Any] | None = None,
 ) -> None:
-    """Wait until a running `uso run` has committed more parts than that."""
+    """Wait until a running `uso run` has committed more than `more_than` parts."""
     while count_parts(output, options) <= more_than:
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
 
 
 def count_parts(output: str, options: dict[str, Any] | None = None) -> int:
-    """How many parts the output's ledger has."""
+    """Count the parts of the output's ledger."""
     fs, root = fsspec.core.url_to_fs(output, **(options or {}))
     fs.invalidate_cache()
     return len(fs.glob(f"{root}/records/*.parquet"))
 
 
 def read_records(output: str, options: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """All records, exactly as they lie in the parts: nothing is deduplicated here."""
+    """Return all records as stored in the parts, without deduplication."""
     fs, root = fsspec.core.url_to_fs(output, **(options or {}))
     fs.invalidate_cache()
     records: list[dict[str, Any]] = []
@@ -160,7 +160,7 @@ def read_records(output: str, options: dict[str, Any] | None = None) -> list[dic
 def check_ledger(
     output: str, ids: Sequence[str], options: dict[str, Any] | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Assert the promise: one record an id, every output readable and as hashed, no image else."""
+    """Assert the guarantees: one record per id, and exactly the recorded images, unaltered."""
     records = read_records(output, options)
     counts = Counter(record["id"] for record in records)
     assert {i: n for i, n in counts.items() if n > 1} == {}

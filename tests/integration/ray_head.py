@@ -1,4 +1,4 @@
-"""A Ray head with a job server, as a user would start it, on ports of its own."""
+"""A Ray head with a job server, started as a user would, on its own ports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import httpx2
 import psutil
 
 _START_S = 120
-_ACTIVATED = {  # jobs run the `python` of the shell that started the head
+_ACTIVATED = {  # jobs use the `python` of the shell that started the head
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
@@ -29,9 +29,9 @@ class RayHead:
     """A running head.
 
     Attributes:
-        port: of its job server, on 127.0.0.1.
-        env: what a client's environment has to hold to be let in.
-        folder: holds all that Ray writes.
+        port: port of its job server, on 127.0.0.1.
+        env: environment variables that a client needs for access.
+        folder: holds all files that Ray writes.
     """
 
     port: int
@@ -40,17 +40,17 @@ class RayHead:
 
     @property
     def address(self) -> str:
-        """The URL of its job server."""
+        """URL of the job server."""
         return f"http://127.0.0.1:{self.port}"
 
 
 @contextmanager
 def ray_head(folder: Path, token: str) -> Iterator[RayHead]:
-    """A head for the time of the block; with `token` empty, everyone is let in.
+    """Run a head inside the block; an empty `token` lets everyone in.
 
     Args:
-        folder: a short path: unix sockets are made below it.
-        token: what clients have to know.
+        folder: must have a short path, because unix sockets are created below it.
+        token: the token that clients need.
     """
     auth = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {}
     port, *others = _free_ports(4)
@@ -109,7 +109,7 @@ def _wait_until_up(process: subprocess.Popen[bytes], head: RayHead) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, which Ray passes on to its processes; what is left after that is killed."""
+    """Send SIGTERM, which Ray passes on to its processes; kill the remaining ones."""
     below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
     process.send_signal(signal.SIGTERM)
     try:

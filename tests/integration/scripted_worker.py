@@ -1,4 +1,4 @@
-"""What an actor holds in the tests of the pool: it does what the row's prompt says."""
+"""Workers for the tests of the pool; a row's prompt scripts what happens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uso_core.request import Parameters
 
 
 class ScriptedWorker:
-    """`die` ends the process, `raise` raises, `sleep:S` takes S seconds; the rest completes."""
+    """`die` ends the process, `raise` raises, `sleep:S` takes S seconds; other rows complete."""
 
     def __init__(self, spec: StylizerSpec) -> None:
         node, pid = platform.node(), os.getpid()
@@ -38,14 +38,14 @@ class ScriptedWorker:
 
 
 class CannotLoadWorker(ScriptedWorker):
-    """Its weights are not there."""
+    """Fails to load: its weights are missing."""
 
     def __init__(self, spec: StylizerSpec) -> None:
         raise FileNotFoundError("flux1-dev.safetensors is not there")
 
 
 class CrashesAtStartWorker(ScriptedWorker):
-    """Its process ends while it loads, the first time (as the marker file tells)."""
+    """Exits while loading the first time, as recorded by the marker file."""
 
     def __init__(self, spec: StylizerSpec) -> None:
         assert spec.output is not None
@@ -57,7 +57,7 @@ class CrashesAtStartWorker(ScriptedWorker):
 
 
 class LoadsBesideAnotherWorker(ScriptedWorker):
-    """Its loading ends when two workers are loading (as their marker files tell)."""
+    """Finishes loading once two workers are loading, as recorded by their marker files."""
 
     def __init__(self, spec: StylizerSpec) -> None:
         assert spec.output is not None
@@ -72,14 +72,14 @@ class LoadsBesideAnotherWorker(ScriptedWorker):
 
 
 class ShowsEnvironmentWorker(ScriptedWorker):
-    """`device` is the environment variable that the row is named after."""
+    """Returns the environment variable named by the row, as `device`."""
 
     def stylize(self, row: ManifestRow) -> Outcome:
         return Outcome(row_id=row.id, device=os.environ[row.id])
 
 
 class SlowToAnswerWorker(ScriptedWorker):
-    """Takes a while to say what it is doing; `cache_hits` is how often it was asked."""
+    """Delays its answer about activity; `cache_hits` counts the queries."""
 
     _asked = 0
 

@@ -41,7 +41,7 @@ def origin() -> Iterator[http_origin.Origin]:
 
 
 def broken_ways(folder: Path, origin: http_origin.Origin) -> list[tuple[dict[str, Any], str]]:
-    """What to change in a good row, and the code that must come of it."""
+    """Return changes to a good row, each with the failure code that it must cause."""
     (folder / "cut.jpg").write_bytes(jpeg(200, 200)[:-2000])
     (folder / "empty.png").write_bytes(b"")
     (folder / "page.jpg").write_text("<html><body>rate limited</body></html>")
@@ -105,9 +105,9 @@ def test_each_broken_row_fails_with_its_code_and_costs_no_other(
     assert counts["failed_by_code"] == dict(Counter(expected.values()))
 
     within = ["--set", "on_error.max_failed_fraction=0.1", "--set", "stylize.actors=1"]
-    exit_code, said = run_uso("run", str(config), *within)  # only the time-outs are tried again
+    exit_code, said = run_uso("run", str(config), *within)  # only time-outs are retried
     assert exit_code == 0, said
     again = check_ledger(output, [row["id"] for row in rows])
     first_run = next(iter(records.values()))["run_id"]
-    drawn_anew = {i for i, record in again.items() if record["run_id"] != first_run}
-    assert drawn_anew == {i for i, code in expected.items() if code == "uri_timeout"}
+    generated_again = {i for i, record in again.items() if record["run_id"] != first_run}
+    assert generated_again == {i for i, code in expected.items() if code == "uri_timeout"}

@@ -1,4 +1,4 @@
-"""A short, fixed-seed part of `make chaos`: kills of a real run, behind an S3 that misbehaves."""
+"""A short, fixed-seed part of `make chaos`: kills of a real run, behind a faulty S3."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def failed(name: str, code: str) -> dict[str, Any]:
 
 
 def violations(folder: Path, records: list[dict[str, Any]], images: tuple[str, ...]) -> list[str]:
-    """What the check finds in an output with these records and images."""
+    """Return the violations in an output with these records and images."""
     out = folder / "b" / "out"
     (out / "records").mkdir(parents=True)
     (out / "images").mkdir()

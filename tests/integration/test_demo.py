@@ -1,4 +1,4 @@
-"""The demo, as `make demo` runs it: what is promised of it, and a second run that finds no work."""
+"""The demo, as `make demo` runs it: its guarantees, and a second run without work."""
 
 from __future__ import annotations
 

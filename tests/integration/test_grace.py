@@ -1,4 +1,4 @@
-"""A row that does not end within the grace period is given back, not recorded and not lost."""
+"""A row that does not end within the grace period is returned, neither recorded nor lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.ma
 
 
 class StopsWhenBusy:
-    """Sends this process a spot notice once rows are on the workers."""
+    """Sends this process a spot notice as soon as rows are on the workers."""
 
     def __init__(self) -> None:
         self.sent_at: float | None = None

@@ -1,4 +1,4 @@
-"""A manifest written by somebody who means harm: nothing gets out, and nothing gets in."""
+"""A malicious manifest: nothing leaves the output folder, and nothing forbidden is read."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_hostile_manifest(tmp_path: Path) -> None:
 
     new = {path for path in tmp_path.rglob("*") if path.is_file()} - before
     assert all(path.is_relative_to(output) for path in new), "a file outside of the output"
-    # A record has the row's own reference unchanged; its file is compressed, so it is read as rows.
+    # A record keeps the row's own reference; its file is compressed, so it is read as rows.
     files = [path for path in new if not path.is_relative_to(output / "records")]
     assert not any(SECRET.encode() in path.read_bytes() for path in files)
     assert not any(SECRET in repr({**record, "content_image": None}) for record in records)
@@ -96,6 +96,6 @@ def test_a_hostile_manifest(tmp_path: Path) -> None:
 
 
 def check_ledger_of(output: Path) -> dict[str, dict[str, Any]]:
-    """The records, once their images are found to be there and the only ones."""
+    """Return the records, after asserting that exactly their images exist."""
     ids = pq.read_table(output / "records", columns=["id"])["id"].to_pylist()
     return check_ledger(str(output), ids)

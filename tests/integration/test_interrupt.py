@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: rows on the actors end, are committed, and the same command goes on."""
+"""Ctrl-C and SIGTERM: rows on the actors end and are committed, and the same command resumes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
 
 
 ROWS = 150
-ONE = {"actors": 1}  # of two, each start would take a core for another six seconds
+ONE = {"actors": 1}  # with two, each start would take a core for another six seconds
 
 
 def test_stop_commit_and_go_on(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_stop_commit_and_go_on(tmp_path: Path) -> None:
         before, recorded = recorded, {record["id"] for record in read_records(output)}
         assert before < recorded
         assert len(recorded) < ROWS
-        check_ledger(output, sorted(recorded))  # no image of a row that was not recorded
+        check_ledger(output, sorted(recorded))  # no image of an unrecorded row
 
     code, said = run_uso("run", str(config))
     assert code == 0, said

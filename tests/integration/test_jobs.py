@@ -1,4 +1,4 @@
-"""Runs as jobs of a real Ray cluster: submit, follow, stop half-way, submit again, complete."""
+"""Runs as jobs on a real Ray cluster: submit, follow, stop half-way, submit again, complete."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def head() -> Iterator[RayHead]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
-    """The environment of a user who has no token."""
+    """Return the environment of a user without a token."""
     return {"HOME": str(tmp_path), "RAY_AUTH_TOKEN": "", "RAY_AUTH_TOKEN_PATH": ""}
 
 
@@ -58,14 +58,14 @@ def job_id(said: str) -> str:
 
 
 def listed(head: RayHead) -> dict[str, str]:
-    """The lines of `uso jobs`, by their first word."""
+    """Return the lines of `uso jobs`, by their first word."""
     code, said = run_uso("jobs", "--address", head.address, env={**head.env, "COLUMNS": "300"})
     assert code == exits.DONE, said
     return {line.split()[0]: line for line in said.splitlines() if line.strip()}
 
 
 def working_folders(folder: Path, command: str) -> list[str]:
-    """Where the processes with `command` in their command line run, of those below `folder`."""
+    """Return the working folders below `folder` of processes whose command line has `command`."""
     found = []
     for process in psutil.process_iter(["cmdline", "cwd"]):
         where = str(process.info["cwd"])
@@ -76,7 +76,7 @@ def working_folders(folder: Path, command: str) -> list[str]:
 
 @contextmanager
 def held_back(image: bytes) -> Iterator[tuple[str, threading.Event]]:
-    """The URL of an image that is not sent before the event is set."""
+    """Provide the URL of an image that is sent only after the event is set."""
     released = threading.Event()
 
     def answer(connection: socket.socket) -> None:
@@ -91,7 +91,7 @@ def held_back(image: bytes) -> Iterator[tuple[str, threading.Event]]:
 
 
 def write_run(folder: Path, held_url: str) -> tuple[str, list[str]]:
-    """A configuration, and the ids of its 40 rows: 20 quick ones, then 20 that wait for a URL."""
+    """Write a configuration; return the ids of its 40 rows: 20 quick, then 20 that wait."""
     references = write_references(folder / "refs", 3)
     rows = manifest_rows(40, [f"refs/{name}" for name in references])
     for row in rows[20:]:
@@ -110,7 +110,7 @@ def write_run(folder: Path, held_url: str) -> tuple[str, list[str]]:
 def stop_while_rows_are_held(
     job: str, head: RayHead, output: str, released: threading.Event
 ) -> None:
-    """Stop a job, and let the rows at work end only after it has been told to."""
+    """Stop a job, and let its current rows end only after it has been told to stop."""
     with started_uso("stop", job, "--address", head.address, env=head.env) as stopping:
         assert stopping.stdout is not None
         assert "waiting for rows in progress" in stopping.stdout.readline()
@@ -121,7 +121,7 @@ def stop_while_rows_are_held(
     assert "all finished rows are recorded" in said
     recorded = {record["id"] for record in read_records(output)}
     assert before < len(recorded) < 40
-    check_ledger(output, sorted(recorded))  # no image of a row that was not recorded
+    check_ledger(output, sorted(recorded))  # no image of an unrecorded row
 
 
 def test_submit_follow_stop_half_way_submit_again_complete(tmp_path: Path, head: RayHead) -> None:
@@ -144,8 +144,8 @@ def test_submit_follow_stop_half_way_submit_again_complete(tmp_path: Path, head:
         with started_uso("logs", "-f", first, *through, env=head.env) as following:
             wait_for_parts(following, output)
             (driver,) = working_folders(head.folder, "jobs.cli run run.yaml")
-            assert "_ray_pkg_" in driver  # what was sent is what runs
-            # The name that configs/kuberay/rayjob.yaml waits for.
+            assert "_ray_pkg_" in driver  # the job runs the code that was sent
+            # configs/kuberay/rayjob.yaml waits for this name.
             assert set(working_folders(head.folder, "ray::_Actor")) == {driver}
             assert tunnel.cut() > 0
             stop_while_rows_are_held(first, head, output, released)

@@ -1,4 +1,4 @@
-"""SIGKILL to the driver at random moments: afterwards, every row is recorded exactly once."""
+"""SIGKILL to the driver at random moments; afterwards, every row is recorded exactly once."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ KILLS = 3
 def kill_and_finish(
     config: Path, output: str, seed: int, options: dict[str, Any], env: dict[str, str]
 ) -> tuple[int, list[int]]:
-    """Kill three runs at random moments of their work, then let one come to its end.
+    """Kill three runs at random moments of their work, then let one finish.
 
-    Returns the last run's exit code, and how many records there were after each kill.
+    Returns:
+        The last run's exit code, and the number of records after each kill.
     """
     moments = random.Random(seed)
     recorded = []
@@ -70,7 +71,7 @@ def test_on_local_disk(tmp_path: Path) -> None:
 @pytest.mark.s3
 @pytest.mark.slow
 def test_on_an_object_store(tmp_path: Path, s3_server: S3Server) -> None:
-    """Manifest, references, images and records all on S3; keys from the environment."""
+    """Put manifest, references, images and records on S3; keys come from the environment."""
     bucket = s3_server.new_bucket()
     local = s3_server.folder / bucket
     references = write_references(local / "refs", 6)

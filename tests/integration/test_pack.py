@@ -1,4 +1,4 @@
-"""A run that packs its output, killed while it packs: then the dataset is whole."""
+"""A run that is killed while it packs its output; afterwards, the dataset is complete."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROWS = 40
 
 
 def read_shards(dataset: Path) -> dict[str, str]:
-    """Id → hash of the image in the shards; each id is in them once."""
+    """Return id → hash of the image in the shards; assert that each id occurs once."""
     found: dict[str, str] = {}
     for path in sorted(dataset.glob("data/*.tar")):
         with tarfile.open(path) as tar:
@@ -64,7 +64,7 @@ def test_killed_while_it_packs(tmp_path: Path) -> None:
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.002)
         os.kill(process.pid, signal.SIGKILL)
-    at_kill = read_shards(dataset)  # whole, as far as they are there
+    at_kill = read_shards(dataset)  # existing shards are complete
 
     code, said = run_uso("run", str(config))
     assert code == 0, said

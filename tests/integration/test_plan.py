@@ -1,4 +1,4 @@
-"""What is planned is what is measured: two real runs on Ray, and a plan between them."""
+"""A plan matches the measured run: two real runs on Ray, and a plan between them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = [
 
 CLOSE = 0.15
 ROWS = 30
-ATTEMPTS = 4  # other programs on the machine may slow one of two runs
+ATTEMPTS = 4  # other programs may slow one of the two runs
 
 
 def make_config(folder: Path, name: str, count: int) -> RunConfig:
@@ -46,7 +46,7 @@ def make_config(folder: Path, name: str, count: int) -> RunConfig:
     path = write_manifest(folder / "in" / f"{name}.parquet", rows)
     sections: dict[str, Any] = run_config(str(path), str(folder / name))
     sections["ray"] = {"address": "auto"}
-    sections["stylize"]["actors"] = 1  # two would share a busy machine's cores unevenly
+    sections["stylize"]["actors"] = 1  # two actors would share a busy machine's cores unevenly
     return RunConfig.model_validate(sections)
 
 

@@ -61,7 +61,7 @@ def make_pool(tmp_path: Path) -> Iterator[MakePool]:
 
 
 def wait_for(pool: RayPool, kind: type[Event], timeout_s: float = 30) -> list[Event]:
-    """Events up to the first one of `kind`, that one included."""
+    """Return all events up to and including the first one of `kind`."""
     events: list[Event] = []
     deadline = time.monotonic() + timeout_s
     while not any(isinstance(event, kind) for event in events):
@@ -139,7 +139,7 @@ def test_a_dead_actor_is_replaced_and_loss_is_told_once(make_pool: MakePool) -> 
 
 @pytest.mark.parametrize("error", [OutOfMemoryError, NodeDiedError])
 def test_whatever_ray_itself_says_of_an_actor_is_a_loss(error: type[RayError]) -> None:
-    # The memory monitor's victims answer each further call with an OutOfMemoryError.
+    # An actor killed by the memory monitor answers every further call with OutOfMemoryError.
     assert isinstance(row_event("stylizer-0", "a", error("the worker is gone")), Lost)
 
 

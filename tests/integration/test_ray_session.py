@@ -1,4 +1,4 @@
-"""What a user reads when there is no cluster, or one without room."""
+"""Messages to the user if there is no cluster, or one without room."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
 
 
 class Heard:
-    """A listener that keeps what the run waits for."""
+    """A listener that records what the run waits for."""
 
     def __init__(self) -> None:
         self.waiting_for: list[str] = []

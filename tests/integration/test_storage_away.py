@@ -1,4 +1,4 @@
-"""The store of a run goes away, for a while and for good, while rows are drawn."""
+"""The store of a run becomes unavailable, temporarily or for good, while rows are generated."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
 
 
 class CutsOff:
-    """A listener that takes the store away as soon as so many rows are on record."""
+    """A listener that cuts off the store once enough rows are recorded."""
 
     def __init__(
         self, proxy: FaultProxy, recorded: Callable[[], int], after_rows: int, seconds: float
@@ -88,7 +88,7 @@ def test_a_store_that_goes_for_good_ends_the_run_and_one_that_comes_back_does_no
     committed = recorded()
     assert 3 <= committed < ROWS
 
-    # The lease could not be given back; from a process of its own it is known to be nobody's.
+    # The lease was not given back; from another process, its holder is known to be dead.
     Storage.at(output, s3_server.options).delete("run/lease.json")
     proxy.go_away(0)
     for_a_while = CutsOff(proxy, recorded, after_rows=committed + 3, seconds=PATIENCE_S / 2)

@@ -1,4 +1,4 @@
-"""What is seen of a run from outside: metrics as Prometheus scrapes them, log lines, events."""
+"""A run seen from outside: metrics as Prometheus scrapes them, log lines, events."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Samples = dict[tuple[str, ...], float]
 
 
 class Seen(NamedTuple):
-    """A run, the folder of its output, what a web server was told of it, and the driver's log."""
+    """A run, its output folder, the events that a web server received, and the driver's log."""
 
     summary: RunSummary
     output: str
@@ -40,7 +40,7 @@ class Seen(NamedTuple):
 
 @pytest.fixture
 def seen(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Seen:
-    """A run of which one row fails and three share a reference."""
+    """Run a manifest in which one row fails and three share a reference."""
     with http.serving() as origin:
         rows = manifest_rows(12, ["unused.png"])
         shared = origin.on("/shared.png", http.ok(encode(picture())))
@@ -75,7 +75,7 @@ def scrape() -> str:
 
 
 def samples(text: str, metric: Metric, run_id: str, suffix: str = "") -> Samples:
-    """Label values, in the order of `metric.labels`, → value; added up over processes."""
+    """Return label values, in the order of `metric.labels`, → value, summed over processes."""
     found: defaultdict[tuple[str, ...], float] = defaultdict(float)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -85,7 +85,7 @@ def samples(text: str, metric: Metric, run_id: str, suffix: str = "") -> Samples
 
 
 def scraped_when(holds: Callable[[str], bool]) -> str:
-    """What is scraped once `holds` says so; the last that was where it never does."""
+    """Return the first scrape for which `holds` is true, or the last one if there is none."""
     give_up_at = time.monotonic() + 20
     while True:
         text = scrape()
@@ -119,12 +119,12 @@ def check_metrics(summary: RunSummary, output: str) -> None:
     assert of(metrics.REFERENCES) == {("hit",): 2, ("miss",): 2}
     check_encodings(of(metrics.ENCODINGS), summary)
     assert of(metrics.STAGE_SECONDS, "_count")[("inference",)] == len(completed)
-    drawn_s = sum(
+    generated_s = sum(
         sum(record["timings"][s] for s in ("condition", "inference", "decode"))
         for record in completed
     )
-    assert of(metrics.DEVICE_SECONDS)[()] == pytest.approx(drawn_s / 1e3)
-    # After the run nothing is at work any more.
+    assert of(metrics.DEVICE_SECONDS)[()] == pytest.approx(generated_s / 1e3)
+    # After the run, nothing is in progress.
     assert of(metrics.ACTORS) == {("ready",): 0, ("wanted",): 0}
     assert set(of(metrics.QUEUED_ROWS).values()) == {0}
     unseen = {metrics.ETA_SECONDS.name}  # of so short a run
@@ -132,7 +132,7 @@ def check_metrics(summary: RunSummary, output: str) -> None:
 
 
 def check_encodings(found: Samples, summary: RunSummary) -> None:
-    """The metric tells what the summary does, of all that is encoded."""
+    """Assert that the metric matches the summary, for all encoders."""
     told = {
         (kind, cache): count
         for kind, lookups in summary.caches.items()
@@ -172,10 +172,10 @@ def check_events(seen: Seen) -> None:
 
 
 def check_start(seen: Seen) -> None:
-    """Nothing but the first row's own work lies between a model that is loaded and its picture."""
+    """Assert that only the first row's own work lies between a loaded model and its image."""
     ready_at = min(r.created for r in seen.log if r.getMessage().startswith("worker_ready "))
-    drawn = [record for record in read_records(seen.output) if record["status"] == "completed"]
-    assert min(record["created_at"].timestamp() for record in drawn) - ready_at < 2
+    generated = [record for record in read_records(seen.output) if record["status"] == "completed"]
+    assert min(record["created_at"].timestamp() for record in generated) - ready_at < 2
 
 
 def test_what_is_seen_from_outside_agrees_with_the_records(seen: Seen) -> None:

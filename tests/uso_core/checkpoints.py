@@ -1,4 +1,4 @@
-"""Checkpoints to break: the golden one, linked into a folder of its own."""
+"""Checkpoints to modify: the golden one, linked into another folder."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ DOWNLOADED = {
     "t5": "t5-xxl",
     "clip": "clip-vit-l14",
 }
-"""Where the original's downloader puts each file of the flat layout, below `weights/`."""
+"""Path below `weights/` to which the original's downloader saves each file of the flat layout."""
 
 
 def link_checkpoint(folder: Path, names: dict[str, str] | None = None) -> Path:
-    """Link the golden checkpoint's files into `folder`, under other `names` where given."""
+    """Link the golden checkpoint's files into `folder`, optionally under other `names`."""
     for file in CHECKPOINT.rglob("*"):
         if file.is_file():
             name = file.relative_to(CHECKPOINT).as_posix()
@@ -43,7 +43,7 @@ def link_checkpoint(folder: Path, names: dict[str, str] | None = None) -> Path:
 
 
 def edit_tensors(path: Path, edit: Callable[[dict[str, torch.Tensor]], Any]) -> None:
-    """Replace a safetensors file by an edited copy."""
+    """Replace a safetensors file with an edited copy."""
     tensors = load_file(path)
     edit(tensors)
     path.unlink()
@@ -51,7 +51,7 @@ def edit_tensors(path: Path, edit: Callable[[dict[str, torch.Tensor]], Any]) -> 
 
 
 def edit_json(path: Path, **values: object) -> None:
-    """Replace a JSON file by a copy with other values; None takes a key out."""
+    """Replace a JSON file with a copy that has other values; None removes a key."""
     merged = json.loads(path.read_text()) | values
     path.unlink()
     path.write_text(json.dumps({key: value for key, value in merged.items() if value is not None}))
@@ -65,7 +65,7 @@ def load(source: ModelSource | Path, dtype: torch.dtype = torch.float32) -> Comp
 
 
 def states(components: Components) -> dict[str, torch.Tensor]:
-    """Every parameter and buffer of every model, by name."""
+    """Return every parameter and buffer of every model, by name."""
     modules = {
         name: module
         for name, module in vars(components).items()

@@ -17,7 +17,7 @@ from uso_core.pipeline import USOPipeline
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tiny models are slower on more threads."""
+    """Use one thread: tiny models are slower on more."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -33,11 +33,11 @@ def golden_components() -> Components:
 
 @pytest.fixture(scope="session")
 def golden_pipeline(golden_components: Components) -> USOPipeline:
-    """Without a cache, so that every case goes through every encoder."""
+    """Load the golden model without a cache, so that every case runs every encoder."""
     return USOPipeline(golden_components, cache_bytes=0)
 
 
 @pytest.fixture(scope="session")
 def traced(golden_pipeline: USOPipeline) -> Callable[[str], Trace]:
-    """A golden case's trace, by name; each is run once."""
+    """Return a golden case's trace by name; each case runs once."""
     return cache(lambda name: trace_case(golden_pipeline, Case(name)))

@@ -1,8 +1,8 @@
-"""A fake of a GPU: tensors that say they are on `cuda:0`, and whose numbers are made on the CPU.
+"""A fake GPU: tensors that claim to be on `cuda:0` but are computed on the CPU.
 
-It refuses what CUDA refuses, an operation on tensors of both devices, and counts what makes the
-host wait for the device: numbers that are read, copies, shapes that depend on numbers. It knows
-nothing of a GPU's kernels, rounding, memory, speed, or order of work.
+It refuses what CUDA refuses, operations on tensors of both devices. It counts operations that make
+the host wait for the device: reads of values, copies, shapes that depend on values. It does not
+simulate a GPU's kernels, rounding, memory, speed, or order of work.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 GPU = torch.device("cuda", 0)
-"""With its number: which of them `cuda` is, torch asks CUDA itself."""
+"""Has an index: for a plain `cuda`, torch asks CUDA for the current device."""
 
 _ATEN = torch.ops.aten
 _COPIES = (_ATEN._to_copy.default, _ATEN.copy_.default)
@@ -30,8 +30,8 @@ class OnGpu(torch.Tensor):
     """A tensor on the fake GPU.
 
     Attributes:
-        numbers: the same on the CPU.
-        gpu: which computes with it.
+        numbers: the same tensor on the CPU.
+        gpu: the fake GPU that computes with it.
     """
 
     numbers: torch.Tensor
@@ -62,7 +62,7 @@ class OnGpu(torch.Tensor):
     def __repr__(self) -> str:  # type: ignore[override]
         return f"OnGpu({self.numbers!r})"
 
-    # What torch asks CUDA about before it becomes an operation:
+    # torch asks CUDA about these before it dispatches an operation:
 
     def __getitem__(self, index: Any) -> OnGpu:
         for part in tree_leaves(index):
@@ -84,10 +84,10 @@ _PLAIN = (torch.Tensor, torch.nn.Parameter, OnGpu)
 
 
 class FakeGpu(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch is typed in part
-    """Computes, while `fake_gpu` lasts.
+    """Computes while `fake_gpu` is active.
 
     Attributes:
-        waits: operations that made the host wait, and how often.
+        waits: number of times that each operation made the host wait.
     """
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class FakeGpu(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch is t
         if not on_gpu and (asked is None or asked.type != "cuda"):
             return func(*args, **kwargs)
         if any(type(tensor) not in _PLAIN for tensor in tensors):
-            return func(*args, **kwargs)  # made of several, to each of which something is done
+            return func(*args, **kwargs)  # an operation on a list of tensors, one by one
         if func is _ATEN._fused_sdp_choice.default:
             return _SDPA_BY_ARITHMETIC
         is_copy = func in _COPIES
@@ -128,16 +128,16 @@ class FakeGpu(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch is t
 
 
 class _Stream:
-    """All work is done as soon as it is given."""
+    """A stream on which all work finishes at once."""
 
     def synchronize(self) -> None:
-        """Nothing is left to wait for."""
+        """Return at once: no work is ever pending."""
 
 
 @contextmanager
 def fake_gpu() -> Iterator[FakeGpu]:
-    """Within, `cuda:0` is a fake GPU of compute capability 9.0."""
-    # A build with CUDA would ask its driver, also on a machine without a GPU.
+    """Make `cuda:0` a fake GPU of compute capability 9.0 inside the block."""
+    # A CUDA build would ask the driver, even on a machine without a GPU.
     torch._C._ensureCUDADeviceGuardSet()
     generator, stream, gpu = torch.Generator, _Stream(), FakeGpu()
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch, gpu:  # autograd asks CUDA
@@ -158,12 +158,12 @@ def _numbers(value: Any) -> Any:
 
 
 def _is_index(tensor: torch.Tensor) -> bool:
-    """Whether it is one for which the host need not wait."""
+    """Return True if an index does not make the host wait."""
     return isinstance(tensor, OnGpu) and tensor.dtype == torch.long
 
 
 def _set_data(tensor: torch.Tensor, data: torch.Tensor) -> None:
-    """Also between the devices, which real tensors can do by themselves."""
+    """Set `data`, also across devices, which real tensors support natively."""
     fresh = data.detach()
     if isinstance(tensor, torch.nn.Parameter):
         fresh = torch.nn.Parameter(fresh, requires_grad=tensor.requires_grad)

@@ -1,4 +1,4 @@
-"""A Hub of folders on 127.0.0.1, that can be told to refuse."""
+"""A fake Hub on 127.0.0.1 that serves folders and can refuse requests."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class FakeHub:
 
     Attributes:
         folders: repository id → its files.
-        refusals: repository id → (status, error code) for every file of it.
-        downloads: the paths of the files that were fetched.
+        refusals: repository id → (status, error code) for each of its files.
+        downloads: paths of the files that have been downloaded.
     """
 
     folders: dict[str, Path]

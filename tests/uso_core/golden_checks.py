@@ -1,4 +1,4 @@
-"""Compares a traced case with the original's numbers, stage by stage."""
+"""Compares a traced case with the original's values, stage by stage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uso_core.model.geometry import unpack
 from uso_core.model.hoisting import rotary_rows
 from uso_core.model.sizes import Size
 
-# The goldens were made with AVX-512; with AVX2 alone the same sums round to up to 1.4e-4 apart.
+# The goldens were made with AVX-512; on AVX2, rounding differs by up to 1.4e-4.
 SLACK = 1 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 2
 EXACT = 0.0
 EMBEDDINGS = SLACK * 1e-4
@@ -23,7 +23,7 @@ TOKENS = SLACK * 1e-5
 LATENTS = SLACK * 1e-4
 SIGMAS = 1e-6
 LEVELS_OFF = 0.005
-"""Share of the colour values that may be a level off: those that fall on the edge between two."""
+"""Maximum share of colour values that differ by a level: values on the edge between two levels."""
 
 
 class GoldenMismatchError(AssertionError):
@@ -110,7 +110,7 @@ def check_steps(case: Case, trace: Trace) -> None:
     _near("final_latent", unpack(trace.latents.tokens, size), golden["final_latent"], LATENTS)
 
 
-def check_picture(case: Case, trace: Trace) -> None:
+def check_image(case: Case, trace: Trace) -> None:
     _near("decoded", trace.calls.results["vae_decoder"][0], case.tensors["decoded"], LATENTS)
     image = torch.from_numpy(np.array(trace.image))
     golden = case.tensors["image"]
@@ -127,7 +127,7 @@ CHECKS: dict[str, Callable[[Case, Trace], None]] = {
     "positions": check_positions,
     "schedule": check_schedule,
     "steps": check_steps,
-    "picture": check_picture,
+    "image": check_image,
 }
 
 

@@ -1,4 +1,4 @@
-"""Access to `tests/goldens`: the original's numbers, made with the tiny checkpoint there."""
+"""Access to `tests/goldens`: the original's values for the tiny checkpoint there."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from uso_core.request import Limits, StylizeRequest
 GOLDENS = Path(__file__).parents[1] / "goldens"
 CHECKPOINT = GOLDENS / "tiny"
 LIMITS = Limits(min_size=16)
-"""The original draws any size; the goldens start at 16 pixels."""
+"""The original accepts any size; the goldens start at 16 pixels."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One request that the original was run on, with every intermediate."""
+    """One request that was run through the original, with every intermediate result."""
 
     name: str
 
@@ -45,7 +45,7 @@ class Case:
 
     def request(self) -> StylizeRequest:
         facts = self.facts
-        # A size off the grid is not accepted here; the original drew it rounded down.
+        # Sizes off the grid are rejected here; the original rounded them down.
         size = {} if facts["keep_size"] else {s: facts[s] for s in ("width", "height")}
         return StylizeRequest(
             prompt=facts["prompt"],

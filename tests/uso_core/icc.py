@@ -1,4 +1,4 @@
-"""A small colour profile, so that the tests need none from the system."""
+"""A small colour profile, so that the tests do not depend on the system's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 
 
 def grey_cmyk_profile() -> bytes:
-    """An ICC profile in which every CMYK ink is grey: what it converts has R = G = B."""
+    """Return an ICC profile in which every CMYK ink is grey: converted pixels have R = G = B."""
     corners = itertools.product((0, 1), repeat=4)  # all combinations of the four inks
     lightness = [255 if not any(inks) else 255 - 60 * sum(inks) for inks in corners]
     identity = struct.pack(">9i", *(65536 if i % 4 == 0 else 0 for i in range(9)))

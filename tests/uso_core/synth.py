@@ -1,4 +1,4 @@
-"""The synthetic images of the golden unit tables: integer arithmetic only, so exact everywhere."""
+"""The synthetic images of the golden tables: integer arithmetic only, so exact everywhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WORD = np.uint64(0xFFFFFFFF)
 
 
 def synth_image(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Image:
-    """Gradient, checkers, discs and coarse noise."""
+    """Generate gradient, checkers, discs and coarse noise."""
     y, x = np.mgrid[0:height, 0:width].astype(np.int64)
     rgb = np.stack([_channel(x, y, c, seed) for c in range(3)], -1)
     makers = {
@@ -29,7 +29,7 @@ def synth_image(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Im
 
 
 def image_sha256(image: Image.Image) -> str:
-    """Hash of mode, size and pixels."""
+    """Hash mode, size and pixels."""
     head = f"{image.mode}:{image.width}x{image.height}:".encode()
     return hashlib.sha256(head + image.tobytes()).hexdigest()
 

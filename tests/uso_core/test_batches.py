@@ -1,4 +1,4 @@
-"""Images drawn together: the same as those drawn alone, up to the last bits."""
+"""Images generated in a batch equal images generated alone, up to the last bits."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.uso_core.synth import synth_image
 from uso_core.pipeline import USOPipeline
 from uso_core.request import StylizeRequest
 
-LATENTS_TOLERANCE = 1e-4  # as of the goldens
+LATENTS_TOLERANCE = 1e-4  # the goldens' tolerance
 LEVELS_TOLERANCE = 1
 
 
 def alike(index: int) -> StylizeRequest:
-    """Requests of one form that differ in all else."""
+    """Return requests with the same batch key that differ in everything else."""
     return StylizeRequest(
         prompt=f"number {index}",
         content_image=synth_image(64, 48, "RGB", index),
@@ -32,7 +32,7 @@ def alike(index: int) -> StylizeRequest:
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_together_or_alone_is_the_same_picture(count: int, golden_pipeline: USOPipeline) -> None:
+def test_together_or_alone_is_the_same_image(count: int, golden_pipeline: USOPipeline) -> None:
     requests = [replace(alike(i), style_weights=[0.5 * i]) for i in range(count)]
     conditionings = [golden_pipeline.condition(request) for request in requests]
     together = golden_pipeline.denoise_batch(conditionings, range(count))
@@ -40,14 +40,14 @@ def test_together_or_alone_is_the_same_picture(count: int, golden_pipeline: USOP
         alone = golden_pipeline.denoise(conditioning, seed)
         off = (latents.tokens - alone.tokens).abs().max().item()
         assert off <= LATENTS_TOLERANCE
-        pictures = [np.asarray(golden_pipeline.decode(each)) for each in (latents, alone)]
-        levels = np.abs(pictures[0].astype(int) - pictures[1].astype(int))
+        images = [np.asarray(golden_pipeline.decode(each)) for each in (latents, alone)]
+        levels = np.abs(images[0].astype(int) - images[1].astype(int))
         assert levels.max() <= LEVELS_TOLERANCE
         assert (levels > 0).mean() < 0.01
 
 
-def test_requests_of_one_form_draw_different_pictures(golden_pipeline: USOPipeline) -> None:
-    """So that an image that got a neighbour's prompt, style, content or guidance is seen."""
+def test_requests_of_one_batch_key_generate_different_images(golden_pipeline: USOPipeline) -> None:
+    """Detect an image that got another one's prompt, style, content or guidance."""
     change = [
         {"prompt": "another"},
         {"style_images": [synth_image(40, 40, "RGB", 99)]},
@@ -75,7 +75,7 @@ def test_one_alone_is_a_batch_of_one(golden_pipeline: USOPipeline) -> None:
         {"num_steps": 2},
         {"style_images": []},
         {"content_image": None},
-        {"content_image": synth_image(48, 64)},  # as many tokens, elsewhere
+        {"content_image": synth_image(48, 64)},  # the same number of tokens, at other positions
     ],
 )
 def test_other_batch_keys_are_refused(

@@ -1,4 +1,4 @@
-"""What can be seen on a GPU alone, with tiny weights."""
+"""Checks that need a real GPU, with tiny weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.uso_core.goldens import CHECKPOINT, LIMITS
-from tests.uso_core.test_pipeline import draw, make_request
+from tests.uso_core.test_pipeline import generate, make_request
 from uso_core.loading.source import ModelSource
 from uso_core.pipeline import USOPipeline
 from uso_core.presets import PRESETS, PresetName
@@ -28,7 +28,7 @@ def cuda_pipeline() -> USOPipeline:
 
 @contextmanager
 def nothing_waits() -> Iterator[None]:
-    """Raises where torch waits for the device."""
+    """Raise where torch waits for the device."""
     torch.cuda.set_sync_debug_mode("error")
     try:
         yield
@@ -37,7 +37,7 @@ def nothing_waits() -> Iterator[None]:
 
 
 def test_no_stage_waits_for_the_device(cuda_pipeline: USOPipeline) -> None:
-    cuda_pipeline([make_request(2)])  # libraries set themselves up at their first call
+    cuda_pipeline([make_request(2)])  # libraries initialise at their first call
     prepared = cuda_pipeline.prepare(replace(make_request(3), num_steps=4))
     with nothing_waits():
         conditioning = cuda_pipeline.condition(prepared)
@@ -51,7 +51,7 @@ def test_no_stage_waits_for_the_device(cuda_pipeline: USOPipeline) -> None:
 def test_copies_arrive_as_they_were_sent() -> None:
     sent = torch.arange(2**20)
     there = to_device(sent, torch.device("cuda"))
-    sent.zero_()  # what is copied is another copy
+    sent.zero_()  # the copy does not change with it
     back = to_host(there)
     torch.cuda.synchronize()
     assert torch.equal(back, torch.arange(2**20))
@@ -59,16 +59,16 @@ def test_copies_arrive_as_they_were_sent() -> None:
 
 def test_other_requests_change_nothing(cuda_pipeline: USOPipeline) -> None:
     requests = [make_request(i) for i in range(4)]
-    alone = [draw(cuda_pipeline, [request])[0] for request in requests]
-    assert draw(cuda_pipeline, requests[::-1]) == alone[::-1]
+    alone = [generate(cuda_pipeline, [request])[0] for request in requests]
+    assert generate(cuda_pipeline, requests[::-1]) == alone[::-1]
 
 
-def test_compiled_blocks_draw_the_same_in_any_order() -> None:
+def test_compiled_blocks_generate_the_same_in_any_order() -> None:
     pipeline = USOPipeline.from_original(str(CHECKPOINT), dtype=torch.bfloat16, device="cuda")
     pipeline = USOPipeline(replace(pipeline.components, limits=LIMITS))
     pipeline.compile()
     requests = [make_request(i) for i in range(4)]
-    assert draw(pipeline, requests) == draw(pipeline, requests[::-1])[::-1]
+    assert generate(pipeline, requests) == generate(pipeline, requests[::-1])[::-1]
 
 
 def load(name: PresetName, *, is_compiled: bool = False) -> USOPipeline:
@@ -81,22 +81,22 @@ def load(name: PresetName, *, is_compiled: bool = False) -> USOPipeline:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_draws_the_same_in_any_order(name: PresetName) -> None:
+def test_every_preset_generates_the_same_in_any_order(name: PresetName) -> None:
     pipeline = load(name)
     requests = [make_request(i) for i in range(4)]
-    assert draw(pipeline, requests) == draw(pipeline, requests[::-1])[::-1]
+    assert generate(pipeline, requests) == generate(pipeline, requests[::-1])[::-1]
 
 
 @pytest.mark.parametrize("name", ["fp8", "fp8+cache", "draft"])
 def test_fast_presets_compile(name: PresetName) -> None:
     pipeline = load(name, is_compiled=True)
     requests = [make_request(i) for i in range(4)]
-    assert draw(pipeline, requests) == draw(pipeline, requests[::-1])[::-1]
+    assert generate(pipeline, requests) == generate(pipeline, requests[::-1])[::-1]
 
 
 def test_streamed_weights_change_no_bit() -> None:
     requests = [make_request(i) for i in range(4)]
-    assert draw(load("tiny_vram"), requests) == draw(load("exact"), requests)
+    assert generate(load("tiny_vram"), requests) == generate(load("exact"), requests)
 
 
 def test_float8_is_near_exact() -> None:

@@ -18,7 +18,7 @@ GOLDEN_USO: dict[str, Any] = {"uso": str(CHECKPOINT), "siglip": str(CHECKPOINT /
 
 
 def unmerged(transformer: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The golden transformer's tensors before the LoRA, by diffusers' names."""
+    """Return the golden transformer's tensors before the LoRA, by diffusers' names."""
     original = load_file(CHECKPOINT / "flux1-dev.safetensors")
     module = transformer.state_dict()
     state = {}
@@ -34,7 +34,7 @@ def unmerged(transformer: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The golden checkpoint as diffusers and transformers save it, sharded."""
+    """Save the golden checkpoint with diffusers and transformers, sharded."""
     folder = tmp_path_factory.mktemp("my-flux")
     components = load(CHECKPOINT)
     transformer = type(components.transformer).from_config(components.transformer.config)

@@ -1,4 +1,4 @@
-"""The way of a picture on a fake GPU: nothing strays to the CPU, and no step waits."""
+"""Generation on a fake GPU: nothing strays to the CPU, and no step waits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tests.uso_core.fake_gpu import GPU, FakeGpu, OnGpu, fake_gpu
 from tests.uso_core.goldens import CHECKPOINT, LIMITS
-from tests.uso_core.test_pipeline import draw, make_request
+from tests.uso_core.test_pipeline import generate, make_request
 from uso_core.loading.source import ModelSource
 from uso_core.pipeline import USOPipeline
 from uso_core.presets import PRESETS, PresetName
@@ -45,11 +45,11 @@ def waits_after_steps(pipeline: USOPipeline, gpu: FakeGpu) -> list[int]:
 
 
 @pytest.mark.parametrize("name", ON_ANY_DEVICE)
-def test_every_preset_draws_as_on_the_cpu(name: PresetName) -> None:
+def test_every_preset_generates_the_same_as_on_the_cpu(name: PresetName) -> None:
     with sdpa_kernel(SDPBackend.MATH):
-        want = draw(load(name, torch.device("cpu"), torch.float32), [REQUEST])
+        want = generate(load(name, torch.device("cpu"), torch.float32), [REQUEST])
     with fake_gpu():
-        assert draw(load(name, GPU, torch.float32), [REQUEST]) == want
+        assert generate(load(name, GPU, torch.float32), [REQUEST]) == want
 
 
 def test_no_step_waits(gpu: FakeGpu) -> None:
@@ -62,19 +62,19 @@ def test_a_step_cache_waits_once_a_step(gpu: FakeGpu) -> None:
     assert others == [first + 1, first + 2]
 
 
-def test_streamed_layers_leave_no_trace_of_earlier_pictures(gpu: FakeGpu) -> None:
+def test_streamed_layers_leave_no_trace_of_earlier_images(gpu: FakeGpu) -> None:
     pipeline = load("low_vram", GPU, torch.bfloat16)
     counts = []
     for _ in range(2):
         gpu.waits.clear()
         pipeline([REQUEST])
         counts.append(gpu.waits.total())
-    assert counts[1] < counts[0]  # from the second on, layers come ahead of time
+    assert counts[1] < counts[0]  # layers are prefetched from the second call on
     assert hooks_that_note_calls(pipeline) == 0
 
 
 def hooks_that_note_calls(pipeline: USOPipeline) -> int:
-    """Those of diffusers that keep each call of a layer, until the whole was called once."""
+    """Count diffusers' hooks that record each call of a layer until a module has been called."""
     parts = pipeline.components
     return sum(
         "layer_execution_tracker" in module._diffusers_hook.hooks
@@ -86,7 +86,7 @@ def hooks_that_note_calls(pipeline: USOPipeline) -> int:
 
 def test_the_fake_refuses_a_tensor_that_was_left_on_the_cpu(gpu: FakeGpu) -> None:
     there = torch.ones(2, device=GPU)
-    assert isinstance(there + torch.tensor(1.0), OnGpu)  # a number may come along
+    assert isinstance(there + torch.tensor(1.0), OnGpu)  # a scalar may be on the CPU
     with pytest.raises(RuntimeError, match="expected all tensors on one device"):
         there + torch.ones(2)
 

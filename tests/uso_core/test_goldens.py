@@ -1,4 +1,4 @@
-"""The original's numbers, at every intermediate of every case."""
+"""Every intermediate result of every case matches the original's."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_all_cases_are_there() -> None:
     assert len(case_names()) == 22
 
 
-def test_bfloat16_draws_nearly_the_same() -> None:
-    """The original's real dtypes, on other kernels: near, not equal."""
+def test_bfloat16_generates_nearly_the_same() -> None:
+    """Use the original's dtypes on other kernels: close, not equal."""
     case = Case(case_names("bfloat16")[0])
     source = ModelSource(base=str(CHECKPOINT))
     components = load_components(source, dtype=torch.bfloat16, device=torch.device("cpu"))

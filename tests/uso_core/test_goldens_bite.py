@@ -1,4 +1,4 @@
-"""The golden comparison must notice each of these changes; else it would prove nothing."""
+"""The golden comparison detects each of these changes; otherwise it would prove nothing."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ CASE = Case("p06_content_style")
 
 
 def mismatches(case: Case, trace: Trace) -> set[str]:
-    """The stages at which `trace` differs from the golden."""
+    """Return the stages at which `trace` differs from the golden."""
     found = set()
     for stage, check in CHECKS.items():
         try:
             check(case, trace)
-        except GoldenMismatchError:  # noqa: PERF203 - every stage is to be checked
+        except GoldenMismatchError:  # noqa: PERF203 - every stage must be checked
             found.add(stage)
     return found
 
@@ -95,7 +95,7 @@ def test_lora_off(tmp_path: Path) -> None:
     source = ModelSource(base=str(folder))
     components = load_components(source, dtype=torch.float32, device=torch.device("cpu"))
     trace = trace_case(USOPipeline(replace(components, limits=LIMITS), cache_bytes=0), CASE)
-    assert mismatches(CASE, trace) == {"steps", "picture"}
+    assert mismatches(CASE, trace) == {"steps", "image"}
 
 
 def test_rounding_in_place_of_truncation(
@@ -105,7 +105,7 @@ def test_rounding_in_place_of_truncation(
         return (127.5 * (pixels.clamp(-1, 1) + 1)).round().to(torch.uint8)
 
     monkeypatch.setattr(images, "quantize", rounded)
-    assert mismatches(CASE, trace_case(golden_pipeline, CASE)) == {"picture"}
+    assert mismatches(CASE, trace_case(golden_pipeline, CASE)) == {"image"}
 
 
 def test_styles_after_the_text(traced: Callable[[str], Trace]) -> None:

@@ -1,4 +1,4 @@
-"""What importing costs, in a process of its own."""
+"""The cost of importing, in a process of its own."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ def test_every_public_name_is_there() -> None:
 
 def test_other_names_are_not() -> None:
     with pytest.raises(AttributeError, match="no attribute 'USO'"):
-        uso_core.USO  # noqa: B018 - the access is what is tested
+        uso_core.USO  # noqa: B018 - the access is the test

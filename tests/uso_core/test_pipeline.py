@@ -27,7 +27,7 @@ from uso_core.request import StylizeRequest
 
 
 def make_request(index: int) -> StylizeRequest:
-    """One of four different requests."""
+    """Return one of four different requests."""
     return StylizeRequest(
         prompt=["a cat", "", "A handsome man.", "a cat"][index],
         content_image=synth_image(100, 80, "RGB", 1) if index in (1, 3) else None,
@@ -44,14 +44,14 @@ def sha256(image: Image.Image) -> str:
     return hashlib.sha256(image.tobytes()).hexdigest()
 
 
-def draw(pipeline: USOPipeline, requests: Sequence[StylizeRequest]) -> list[str]:
-    return [sha256(drawn.image) for drawn in pipeline(requests)]
+def generate(pipeline: USOPipeline, requests: Sequence[StylizeRequest]) -> list[str]:
+    return [sha256(generated.image) for generated in pipeline(requests)]
 
 
 @pytest.fixture(scope="module")
 def alone(golden_pipeline: USOPipeline) -> list[str]:
-    """Hashes of the four requests' images, each drawn in a call of its own, without a cache."""
-    return [draw(golden_pipeline, [make_request(i)])[0] for i in range(4)]
+    """Hash the images of the four requests, each generated in its own call without a cache."""
+    return [generate(golden_pipeline, [make_request(i)])[0] for i in range(4)]
 
 
 def test_requests_differ(alone: list[str]) -> None:
@@ -59,7 +59,7 @@ def test_requests_differ(alone: list[str]) -> None:
 
 
 def test_a_batch_changes_nothing(alone: list[str], golden_pipeline: USOPipeline) -> None:
-    assert draw(golden_pipeline, [make_request(i) for i in (3, 1, 0, 2)]) == [
+    assert generate(golden_pipeline, [make_request(i) for i in (3, 1, 0, 2)]) == [
         alone[i] for i in (3, 1, 0, 2)
     ]
 
@@ -67,9 +67,9 @@ def test_a_batch_changes_nothing(alone: list[str], golden_pipeline: USOPipeline)
 def test_a_cache_changes_nothing(alone: list[str], golden_components: Components) -> None:
     pipeline = USOPipeline(golden_components)
     requests = [make_request(i) for i in range(4)]
-    assert draw(pipeline, requests) == alone  # cold, then warmed by the requests before
+    assert generate(pipeline, requests) == alone  # cold, then warmed by earlier requests
     with record_calls(pipeline) as calls:
-        assert draw(pipeline, requests) == alone
+        assert generate(pipeline, requests) == alone
     assert calls.results["transformer"]
     for encoder in ("t5", "clip", "siglip", "projector", "vae_encoder"):
         assert not calls.results[encoder], f"{encoder} ran again"
@@ -80,20 +80,20 @@ def test_a_cache_that_is_too_small_changes_nothing(
 ) -> None:
     pipeline = USOPipeline(golden_components, cache_bytes=20_000)
     requests = [make_request(i) for i in (0, 1, 2, 3, 0)]
-    assert draw(pipeline, requests) == [*alone, alone[0]]
+    assert generate(pipeline, requests) == [*alone, alone[0]]
 
 
-def test_a_fresh_process_draws_the_same(alone: list[str]) -> None:
+def test_a_new_process_generates_the_same(alone: list[str]) -> None:
     code = f"""
 import torch
 torch.set_num_threads(1)
 from dataclasses import replace
 from tests.uso_core.goldens import LIMITS
-from tests.uso_core.test_pipeline import draw, make_request
+from tests.uso_core.test_pipeline import generate, make_request
 from uso_core import USOPipeline
 pipeline = USOPipeline.from_original({str(CHECKPOINT)!r}, dtype=torch.float32, device="cpu")
 pipeline = USOPipeline(replace(pipeline.components, limits=LIMITS))
-print(draw(pipeline, [make_request(1)])[0])
+print(generate(pipeline, [make_request(1)])[0])
 """
     root = Path(__file__).parents[2]
     ran = subprocess.run(
@@ -110,24 +110,25 @@ def test_the_ways_to_load_give_the_same_model(alone: list[str]) -> None:
     ):
         assert (pipeline.dtype, pipeline.device.type) == (torch.float32, "cpu")
         widened = USOPipeline(replace(pipeline.components, limits=LIMITS))
-        assert draw(widened, [make_request(0)]) == alone[:1]
+        assert generate(widened, [make_request(0)]) == alone[:1]
 
 
 def test_tiny_models_are_told_apart_by_their_seed() -> None:
     request = StylizeRequest(prompt="a cat", width=32, height=32, num_steps=1)
-    first, again, other = (draw(USOPipeline.tiny(seed), [request]) for seed in (0, 0, 1))
+    first, again, other = (generate(USOPipeline.tiny(seed), [request]) for seed in (0, 0, 1))
     assert first == again
     assert first != other
 
 
 def test_each_image_has_its_own_seed(golden_pipeline: USOPipeline) -> None:
     request = replace(make_request(1), num_images=3)
-    drawn = golden_pipeline([request])
-    assert [image.seed for image in drawn] == [1, 2, 3]
+    generated = golden_pipeline([request])
+    assert [image.seed for image in generated] == [1, 2, 3]
     assert (
-        sha256(drawn[2].image) == draw(golden_pipeline, [replace(request, num_images=1, seed=3)])[0]
+        sha256(generated[2].image)
+        == generate(golden_pipeline, [replace(request, num_images=1, seed=3)])[0]
     )
-    assert len({sha256(image.image) for image in drawn}) == 3
+    assert len({sha256(image.image) for image in generated}) == 3
 
 
 def test_steps_are_counted_over_all_images(golden_pipeline: USOPipeline) -> None:
@@ -137,7 +138,7 @@ def test_steps_are_counted_over_all_images(golden_pipeline: USOPipeline) -> None
     assert seen == [(done, 6) for done in range(1, 7)]
 
 
-def test_what_repeats_is_encoded_once_and_each_step_draws(golden_pipeline: USOPipeline) -> None:
+def test_what_repeats_is_encoded_once_and_each_step_runs(golden_pipeline: USOPipeline) -> None:
     request = replace(make_request(3), num_images=2)
     with record_calls(golden_pipeline) as calls:
         golden_pipeline([request])
@@ -166,7 +167,7 @@ def test_nothing_keeps_a_gradient(golden_pipeline: USOPipeline) -> None:
 def test_size_zero_leaves_the_content_image_out(golden_pipeline: USOPipeline) -> None:
     request = replace(make_request(1), content_long_size=0)
     without = replace(request, content_image=None)
-    assert draw(golden_pipeline, [request]) == draw(golden_pipeline, [without])
+    assert generate(golden_pipeline, [request]) == generate(golden_pipeline, [without])
 
 
 @pytest.mark.parametrize("styles", range(5))
@@ -178,7 +179,7 @@ def test_up_to_four_styles(styles: int, golden_pipeline: USOPipeline) -> None:
 
 def test_a_weight_of_one_changes_nothing(alone: list[str], golden_pipeline: USOPipeline) -> None:
     request = replace(make_request(3), style_weights=[1, 1.0, 1])
-    assert draw(golden_pipeline, [request]) == [alone[3]]
+    assert generate(golden_pipeline, [request]) == [alone[3]]
 
 
 def test_a_weight_multiplies_its_styles_tokens_alone(golden_pipeline: USOPipeline) -> None:
@@ -197,7 +198,7 @@ def test_a_weight_of_zero_is_not_the_same_as_no_style(golden_pipeline: USOPipeli
     assert context.shape[1] == 24 + 512
     assert not context[:, :24].any()
     without = replace(request, style_images=[])
-    assert len(set(draw(golden_pipeline, [request, zero, without]))) == 3
+    assert len(set(generate(golden_pipeline, [request, zero, without]))) == 3
 
 
 def test_a_style_at_two_weights_is_encoded_and_kept_once(golden_components: Components) -> None:
@@ -229,7 +230,7 @@ def test_a_style_at_two_weights_is_encoded_and_kept_once(golden_components: Comp
         ({"num_images": 9}, "num_images"),
     ],
 )
-def test_a_wrong_request_is_refused_before_anything_is_drawn(
+def test_a_wrong_request_is_refused_before_anything_is_generated(
     change: dict[str, object], field: str, golden_pipeline: USOPipeline
 ) -> None:
     wrong = replace(make_request(1), **change)  # type: ignore[arg-type]  # one field of many
@@ -244,7 +245,7 @@ def test_a_truncated_prompt_is_flagged(golden_pipeline: USOPipeline) -> None:
     assert [image.prompt_truncated for image in golden_pipeline([long, short])] == [True, False]
 
 
-def test_a_base_without_guidance_is_given_none(golden_components: Components) -> None:
+def test_a_base_without_guidance_gets_no_guidance(golden_components: Components) -> None:
     transformer = FluxTransformer2DModel(
         num_layers=1,
         num_single_layers=1,
@@ -267,7 +268,7 @@ def test_a_base_without_guidance_is_given_none(golden_components: Components) ->
     )
     with record_calls(pipeline) as calls:
         pipeline([make_request(1)])
-    assert len(calls.args["time_text_embed"][0]) == 2  # the time and the text
+    assert len(calls.args["time_text_embed"][0]) == 2  # the embedders of time and text
     assert calls.kwargs["t5"][0]["input_ids"].shape == (1, 256)
 
 
@@ -277,11 +278,11 @@ def test_compiling_reaches_every_block(alone: list[str], golden_components: Comp
     pipeline.compile()
     blocks = [*transformer.transformer_blocks, *transformer.single_transformer_blocks]
     assert all(hasattr(block.forward, "_torchdynamo_orig_callable") for block in blocks)
-    with torch.compiler.set_stance("force_eager"):  # the compiler itself takes a minute
-        assert draw(pipeline, [make_request(1)]) == [alone[1]]
+    with torch.compiler.set_stance("force_eager"):  # compiling takes a minute
+        assert generate(pipeline, [make_request(1)]) == [alone[1]]
 
 
-def test_sizes_that_happen_to_be_equal_are_no_rule_for_the_compiler(
+def test_the_compiler_does_not_rely_on_sizes_that_happen_to_be_equal(
     golden_components: Components,
 ) -> None:
     transformer = deepcopy(golden_components.transformer)

@@ -8,7 +8,7 @@ import torch
 
 from tests.uso_core.fake_gpu import GPU, fake_gpu
 from tests.uso_core.goldens import CHECKPOINT, LIMITS
-from tests.uso_core.test_pipeline import draw, make_request
+from tests.uso_core.test_pipeline import generate, make_request
 from uso_core.errors import UnsupportedPresetError
 from uso_core.loading.source import ModelSource
 from uso_core.pipeline import USOPipeline
@@ -17,7 +17,7 @@ from uso_core.runtime.devices import check_preset
 from uso_core.runtime.float8 import is_float8_linear
 
 CPU = torch.device("cpu")
-ALWAYS = 1.0  # no step differs by so much: all but the first reuse its blocks
+ALWAYS = 1.0  # no step differs this much: all but the first reuse its blocks
 
 
 def load(preset: Preset) -> USOPipeline:
@@ -28,35 +28,35 @@ def load(preset: Preset) -> USOPipeline:
     return USOPipeline(components, preset=pipeline.preset, cache_bytes=0)
 
 
-def block_calls(pipeline: USOPipeline, draw_it: Callable[[], object]) -> int:
-    """How often the attention of a block in the middle is computed while something is drawn."""
+def block_calls(pipeline: USOPipeline, work: Callable[[], object]) -> int:
+    """Count the calls of a middle block's attention during a generation."""
     calls = []
     attention = pipeline.components.transformer.single_transformer_blocks[0].attn
     handle = attention.register_forward_hook(lambda *_: calls.append(1))
-    draw_it()
+    work()
     handle.remove()
     return len(calls)
 
 
 @pytest.fixture(scope="module")
 def exact(golden_pipeline: USOPipeline) -> list[str]:
-    return draw(golden_pipeline, [make_request(i) for i in range(4)])
+    return generate(golden_pipeline, [make_request(i) for i in range(4)])
 
 
 def test_presets_that_only_place_weights_change_no_bit(exact: list[str]) -> None:
     placing = [preset for preset in PRESETS.values() if not preset.changes_pictures]
     assert [preset.name for preset in placing] == ["exact", "tiny_vram"]
-    assert draw(load(PRESETS["tiny_vram"]), [make_request(i) for i in range(4)]) == exact
+    assert generate(load(PRESETS["tiny_vram"]), [make_request(i) for i in range(4)]) == exact
 
 
-def test_weights_stored_in_float8_draw_other_pictures_the_same_in_any_order(
+def test_weights_stored_in_float8_give_other_images_the_same_in_any_order(
     exact: list[str],
 ) -> None:
     pipeline = load(PRESETS["low_vram"])
     requests = [make_request(i) for i in range(4)]
-    drawn = draw(pipeline, requests)
-    assert set(drawn).isdisjoint(exact)
-    assert draw(pipeline, requests[::-1])[::-1] == drawn
+    generated = generate(pipeline, requests)
+    assert set(generated).isdisjoint(exact)
+    assert generate(pipeline, requests[::-1])[::-1] == generated
 
 
 def test_only_the_blocks_large_layers_become_float8() -> None:
@@ -81,26 +81,26 @@ def test_the_step_cache_leaves_blocks_out(cached: USOPipeline, exact: list[str])
     assert block_calls(cached, lambda: cached([request])) == 1
     never = load(replace(PRESETS["draft"], cache_threshold=1e-9))
     assert block_calls(never, lambda: never([request])) == 6
-    assert draw(never, [make_request(1)]) == [exact[1]]
+    assert generate(never, [make_request(1)]) == [exact[1]]
 
 
 def test_nothing_in_the_step_cache_goes_from_image_to_image(cached: USOPipeline) -> None:
     requests = [replace(make_request(i), num_steps=3) for i in range(4)]
-    alone = [draw(load(cached.preset), [request])[0] for request in requests[:2]]
-    drawn = draw(cached, requests)
-    assert drawn[:2] == alone
-    assert draw(cached, requests[::-1])[::-1] == drawn
+    alone = [generate(load(cached.preset), [request])[0] for request in requests[:2]]
+    generated = generate(cached, requests)
+    assert generated[:2] == alone
+    assert generate(cached, requests[::-1])[::-1] == generated
 
 
 def test_an_image_that_failed_leaves_the_step_cache_as_new(cached: USOPipeline) -> None:
-    want = draw(cached, [make_request(1)])
+    want = generate(cached, [make_request(1)])
 
     def fail(done: int, total: int) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         cached([make_request(2)], on_step=fail)
-    assert draw(cached, [make_request(1)]) == want
+    assert generate(cached, [make_request(1)]) == want
 
 
 def test_a_draft_has_few_steps(cached: USOPipeline) -> None:
@@ -112,17 +112,17 @@ def test_a_draft_has_few_steps(cached: USOPipeline) -> None:
 
 def test_the_compiled_blocks_are_inside_the_step_cache() -> None:
     pipeline = load(replace(PRESETS["draft"], cache_threshold=ALWAYS))
-    want = draw(pipeline, [make_request(1)])
+    want = generate(pipeline, [make_request(1)])
     pipeline.compile()
-    with torch.compiler.set_stance("force_eager"):  # the compiler itself takes a minute
-        assert draw(pipeline, [make_request(1)]) == want
+    with torch.compiler.set_stance("force_eager"):  # compiling takes a minute
+        assert generate(pipeline, [make_request(1)]) == want
         assert block_calls(pipeline, lambda: pipeline([make_request(1)])) == 1
 
 
 @pytest.mark.parametrize("name", ["fp8", "fp8+cache"])
 def test_float8_arithmetic_is_refused_without_a_gpu(name: str) -> None:
     with pytest.raises(UnsupportedPresetError, match=r"needs an NVIDIA GPU, not cpu; use exact"):
-        load(PRESETS[name])  # type: ignore[index]  # a parameter is any text
+        load(PRESETS[name])  # type: ignore[index]  # the parameter can be any string
 
 
 def test_float8_arithmetic_is_refused_in_another_dtype_than_bfloat16() -> None:

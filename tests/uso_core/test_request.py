@@ -51,7 +51,7 @@ def test_ranges(field: str, lowest: float, highest: float, below: float, above: 
     ],
 )
 def test_values_of_another_type_are_named(field: str, value: object, wanted: str) -> None:
-    request = StylizeRequest(**{field: value})  # type: ignore[arg-type]  # that is what is tested
+    request = StylizeRequest(**{field: value})  # type: ignore[arg-type]  # the wrong type is the test
     with pytest.raises(InvalidRequestError, match=rf"^{field}.* give {wanted}"):
         request.check(LIMITS)
 

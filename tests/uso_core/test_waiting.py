@@ -1,6 +1,6 @@
-"""Where the host would wait for a GPU, as far as a CPU can show it: by looking at a tensor's value.
+"""Places where the host would wait for a GPU, found on a CPU by intercepting reads of values.
 
-`test_cuda.py` sees the rest on a GPU.
+`test_cuda.py` covers the rest on a GPU.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOOKING = ("_local_scalar_dense", "nonzero", "masked_select", "equal.default", "
 
 
 class Looks(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's are not typed
-    """Counts the operations that give a tensor's value, or a shape that depends on one."""
+    """Counts the operations that read a tensor's value, or a shape that depends on values."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

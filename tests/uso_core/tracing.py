@@ -1,4 +1,4 @@
-"""Runs one golden case through a pipeline and keeps what every model was given and gave back."""
+"""Runs one golden case through a pipeline and records the inputs and outputs of every model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from uso_core.pipeline import USOPipeline
 
 @dataclass
 class Calls:
-    """The calls of each model, in order: their keyword arguments and results."""
+    """The calls of each model, in order: keyword arguments and results."""
 
     kwargs: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     args: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(list))
@@ -33,7 +33,7 @@ class Calls:
 
 @dataclass(frozen=True)
 class Trace:
-    """A case as this project ran it."""
+    """A case as run by this project."""
 
     pipeline: USOPipeline
     prepared: PreparedRequest

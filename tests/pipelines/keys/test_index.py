@@ -22,7 +22,7 @@ def u64(*numbers: int) -> UInt64:
 
 @pytest.fixture
 def small_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dict that is full after 8 keys, so that a test reaches the sorted arrays."""
+    """Fill the dict after 8 keys, so that a test reaches the sorted arrays."""
     monkeypatch.setattr(index, "_RECENT", 8)
 
 

@@ -19,7 +19,7 @@ def keys(*names: object) -> list[bytes]:
 
 @pytest.fixture
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files from 8 keys on, merged in pieces of about 16, so that a test has many."""
+    """Write files from 8 keys on, merged in chunks of about 16, so that a test has many."""
     monkeypatch.setattr(key_set, "_RECENT", 8)
     monkeypatch.setattr(key_set, "_MERGED_AT_ONCE", 16)
 
@@ -74,7 +74,7 @@ def test_all_but_the_last_keys_are_in_mapped_files() -> None:
 
 
 def owner(values: UInt64) -> object:
-    """Whose memory an array shows."""
+    """Return the object whose memory an array views."""
     base: object = values
     while isinstance(base, np.ndarray):
         base = base.base

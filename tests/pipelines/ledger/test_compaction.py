@@ -25,10 +25,10 @@ class KilledError(BaseException):
 
 
 class MortalStorage(Storage):
-    """A storage whose process is killed at the n-th change it makes, just before or just after.
+    """A storage whose process is killed at its n-th change, just before or just after it.
 
-    Operations that change nothing need no kill of their own: what they leave is what the change
-    before them left.
+    Operations without a change need no kill of their own: they leave the state of the previous
+    change.
     """
 
     def __init__(self, url: str, options: Options, *, dies_at: int, after: bool) -> None:
@@ -56,12 +56,12 @@ class MortalStorage(Storage):
 
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts of up to 10 rows, so that a test has several; 5 rows are a small part."""
+    """Limit parts to 10 rows, so that a test has several; 5 rows are a small part."""
     monkeypatch.setattr(compaction, "MAX_ROWS", 10)
 
 
 def fill(storage: Storage) -> list[dict[str, Any]]:
-    """Several parts with superseded records in them; returns the records that count, by id."""
+    """Write several parts with superseded records; return the winning records, by id."""
     dice = random.Random(0)
     ledger = Ledger.open(storage, SCHEMA)
     latest: dict[str, dict[str, Any]] = {}

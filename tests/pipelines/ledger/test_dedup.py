@@ -8,7 +8,7 @@ from pipelines.ledger.dedup import winning_rows
 
 
 def counting(*rows: tuple[str, int, bool]) -> list[int]:
-    """Which of the rows `(id, created_at, completed)` count."""
+    """Return the winning rows among `(id, created_at, completed)`."""
     high, low = halves_of(b"".join(row_key(row_id) for row_id, _, _ in rows))
     created_at = np.array([time for _, time, _ in rows], np.int64)
     completed = np.array([done for _, _, done in rows], bool)

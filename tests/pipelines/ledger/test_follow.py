@@ -33,14 +33,14 @@ def ledger_of(storage: Storage) -> Ledger:
 
 
 def agree(follower: LedgerFollower, storage: Storage) -> tuple[int, int]:
-    """Completed and failed; the counts are those of a reader that reads everything."""
+    """Return completed and failed; assert that they match a reader of all records."""
     counts, expected = follower.poll(), count_records(storage)
     assert (counts.completed, counts.failed) == (expected.completed, expected.failed)
     assert counts.failed_by_code == expected.failed_by_code
     return counts.completed, counts.failed
 
 
-def test_it_counts_what_comes(storage: Storage) -> None:
+def test_it_counts_new_records(storage: Storage) -> None:
     follower, ledger = LedgerFollower(storage), ledger_of(storage)
     assert agree(follower, storage) == (0, 0)
     ledger.append([record("a"), record("b", "internal")])
@@ -66,7 +66,7 @@ def test_a_row_that_is_recorded_again_counts_as_it_is_now(storage: Storage) -> N
     assert agree(follower, storage) == (1, 2)
     ledger.append([record("a", second=5), record("b", "uri_not_found", second=5)])
     assert agree(follower, storage) == (2, 1)
-    ledger.append([record("c", "image_corrupt", second=-5)])  # of a driver that was thought dead
+    ledger.append([record("c", "image_corrupt", second=-5)])  # from a driver that seemed dead
     assert agree(follower, storage) == (2, 1)
 
 
@@ -75,7 +75,7 @@ def test_compaction_changes_nothing(storage: Storage) -> None:
     ledger.append([record("a", "uri_timeout"), record("b")])
     ledger.append([record("a", second=5)])
     before = agree(follower, storage)
-    ledger.append([record("c", "internal", second=6)])  # in no poll before the parts are merged
+    ledger.append([record("c", "internal", second=6)])  # not polled before the parts are merged
     ledger.compact()
     assert len(list_parts(storage)) == 1
     assert before == (2, 0)

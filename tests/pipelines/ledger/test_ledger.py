@@ -60,7 +60,7 @@ def test_a_second_driver_knows_what_the_first_recorded(storage: Storage) -> None
     assert nothing is None
 
 
-def test_a_lookup_tells_what_there_was_when_the_ledger_was_opened(storage: Storage) -> None:
+def test_a_lookup_returns_the_records_of_when_the_ledger_was_opened(storage: Storage) -> None:
     Ledger.open(storage, SCHEMA).append([failed("a", at=1)])
     ledger = Ledger.open(storage, SCHEMA)
     ledger.append([completed("a", at=2), completed("b")])
@@ -107,7 +107,7 @@ def test_rows_of_this_run_take_no_memory(local: Storage) -> None:
     assert ledger.counts() == count_records(local)
 
 
-def test_what_is_known_of_single_rows_is_freed_before_all_records_are_looked_at_again(
+def test_memory_for_single_rows_is_freed_before_all_records_are_read_again(
     local: Storage,
 ) -> None:
     Ledger.open(local, SCHEMA).append([failed("a", at=1), completed("b")])
@@ -121,7 +121,7 @@ def test_what_is_known_of_single_rows_is_freed_before_all_records_are_looked_at_
     assert len(stored(local)) == len(local.list("records")) + 1 == 2
 
 
-def test_one_append_is_one_part_and_none_is_none(storage: Storage) -> None:
+def test_one_append_is_one_part_and_an_empty_one_is_not(storage: Storage) -> None:
     ledger = Ledger.open(storage, SCHEMA)
     ledger.append([])
     assert storage.list("records") == []

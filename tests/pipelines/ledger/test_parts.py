@@ -17,7 +17,7 @@ from tests.pipelines.records import SCHEMA, completed, stored
 
 
 def part_of(storage: Storage, table: pa.Table, name: str = "0" * 32) -> str:
-    """Puts a part of one's own making into the records."""
+    """Write a foreign table as a part of the records."""
     sink = io.BytesIO()
     pq.write_table(table, sink)
     path = f"records/part-{name}.parquet"
@@ -65,7 +65,7 @@ def test_a_flipped_byte_of_a_value_is_noticed(storage: Storage) -> None:
     Ledger.open(storage, SCHEMA).append([completed("an-id-that-is-stored-as-it-is")])
     (part,) = storage.list("records")
     whole = storage.read(part)
-    at = whole.index(b"an-id-that")  # in the data, ahead of the footer's statistics
+    at = whole.index(b"an-id-that")  # in the data, which precedes the footer's statistics
     storage.write(part, whole[:at] + b"\x80" + whole[at + 1 :])
     with pytest.raises(LedgerError, match="not a complete Parquet file"):
         stored(storage)
@@ -80,7 +80,7 @@ def test_a_part_whose_column_names_are_damaged_is_named(storage: Storage) -> Non
     assert caught.value.uri == storage.uri(part)
 
 
-def test_files_of_the_desktop_and_of_killed_writers_are_no_parts(tmp_path: Path) -> None:
+def test_files_of_the_desktop_and_of_killed_writers_are_not_parts(tmp_path: Path) -> None:
     storage = Storage.at(str(tmp_path))
     Ledger.open(storage, SCHEMA).append([completed("a")])
     (tmp_path / "records" / ".DS_Store").write_bytes(b"?")

@@ -1,4 +1,4 @@
-"""Stores whose lists lag behind: a part is not listed yet, or is gone and still listed."""
+"""Stores with stale listings: a part is not listed yet, or is gone and still listed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tests.pipelines.records import SCHEMA, completed, failed, stored
 
 
 class LaggingStorage(Storage):
-    """Lists what was there at an earlier moment; reads and writes are those of now.
+    """Lists the files of an earlier moment; reads and writes use the current ones.
 
     Attributes:
-        listed: what is listed; None: what there is.
+        listed: the files to list; None: the current ones.
     """
 
     listed: dict[str, int] | None = None
@@ -39,7 +39,7 @@ def test_a_part_that_is_not_listed_yet_costs_its_rows_a_second_time_and_no_more(
     late = Ledger.open(storage, SCHEMA)
     assert [row is None for row in late.lookup(["a", "b", "c"])] == [False, True, True]
     late.append([completed("b", at=60), completed("c", at=60)])
-    late.compact()  # of what it can see
+    late.compact()  # of the parts that it can see
     storage.listed = None
     assert [row["id"] for row in stored(storage)] == ["a", "b", "c"]
     ledger = Ledger.open(storage, SCHEMA)

@@ -16,7 +16,7 @@ def test_the_arithmetic_of_flux_dev() -> None:
     linear = flux.step_flops(1) - 4 * flux.hidden * flux.blocks
     assert linear == pytest.approx(12.91e9, rel=1e-3)
     assert flux.step_flops(2) - 2 * linear == pytest.approx(4 * 0.70e6, rel=1e-3)
-    # 512 of text, one style, 1024x1024 out, 512x512 in.
+    # 512 text tokens, one style, output of 1024x1024, content of 512x512.
     tokens = 512 + 192 + 4096 + 1024
     assert flux.step_flops(tokens) == pytest.approx(98.95e12, rel=1e-3)
     assert 25 * flux.step_flops(tokens) == pytest.approx(2474e12, rel=1e-3)

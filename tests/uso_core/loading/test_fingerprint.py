@@ -11,7 +11,7 @@ SIZE = WHOLE_BYTES + 2**20
 
 
 def large_file(path: Path, *, at: int | None = None, key: str = "w") -> Path:
-    """A safetensors file beyond the limit, of zeros but for the byte `at`; sparse on disk."""
+    """Write a sparse safetensors file above the size limit, all zeros except the byte `at`."""
     header = json.dumps({key: {"dtype": "U8", "shape": [SIZE], "data_offsets": [0, SIZE]}})
     padded = header.encode().ljust(96)
     with path.open("wb") as file:

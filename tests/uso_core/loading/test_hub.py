@@ -1,4 +1,4 @@
-"""The model code runs in processes of its own: the Hub's client reads its settings on import."""
+"""Clients run in processes of their own, because the Hub's client reads its settings on import."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ HUB_IDS = {"base": "jane/flux", "uso": "jane/uso", "siglip": "jane/siglip"}
 
 
 def link_repositories(folder: Path) -> dict[str, Path]:
-    """Three repositories as they are at the Hub, with files that are not wanted among them."""
+    """Link three repositories in the Hub's structure, including files that are not needed."""
     flux = link_checkpoint(folder / "flux", DIFFUSERS)
     for name in ("model_index.json", "transformer/config.json", "vae/config.json"):
         (flux / name).write_text(json.dumps(name))
@@ -88,7 +88,7 @@ class Client:
     def each(
         self, steps: Sequence[tuple[str, dict[str, str]]], *, offline: bool = False
     ) -> list[dict[str, Any]]:
-        """What steps answer, each for its source, in one process."""
+        """Run steps, each on its source, in one process; return their results."""
         environment = self.environment | ({"HF_HUB_OFFLINE": "1"} if offline else {})
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, json.dumps(steps)],
@@ -135,7 +135,7 @@ STEPS: dict[str, tuple[str, dict[str, str]]] = {
 
 @pytest.fixture(scope="module")
 def answers(hub: FakeHub, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What every step answers, asked in one process."""
+    """Run every step in one process; return the results."""
     client = Client(tmp_path_factory.mktemp("cache"), hub.url)
     before = len(hub.downloads)
     answers = client.each([(step, HUB_IDS | source) for step, source in STEPS.values()])

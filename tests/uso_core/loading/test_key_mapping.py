@@ -17,7 +17,7 @@ from uso_core.model.style_projector import StyleProjector
 
 
 def real_keys(name: str) -> dict[str, Shape]:
-    """The keys and shapes of one of the released files."""
+    """Return the keys and shapes of a released file."""
     text = (GOLDENS / "units" / f"real_keys_{name}.json").read_text()
     return {key: tuple(shape) for key, shape in json.loads(text).items()}
 
@@ -28,7 +28,7 @@ def targets(rules: Iterable[Rule]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def flux_dev() -> dict[str, Shape]:
-    """The shapes of FLUX.1-dev's transformer in diffusers, without its 24 GB."""
+    """Return the shapes of FLUX.1-dev's transformer in diffusers, without its 24 GB."""
     arguments = transformer_arguments(FLUX_DEV["flux_params"] | {"guidance_embed": True})
     with torch.device("meta"):
         return shapes_of(FluxTransformer2DModel(**arguments))

@@ -36,7 +36,7 @@ def loaded_bytes(components: Components, *names: str) -> int:
 
 
 @pytest.mark.parametrize("name", ["exact", "low_vram"])
-def test_it_is_what_the_loaded_weights_take(tmp_path: Path, name: PresetName) -> None:
+def test_it_is_the_size_of_the_loaded_weights(tmp_path: Path, name: PresetName) -> None:
     dtype = torch.bfloat16
     write_tiny_checkpoint(tmp_path, seed=0)
     source, preset = ModelSource(str(tmp_path)), replace(PRESETS[name], encoders="device")
@@ -47,7 +47,7 @@ def test_it_is_what_the_loaded_weights_take(tmp_path: Path, name: PresetName) ->
     assert memory_needed(source, dtype, preset) == found + WORKING_BYTES
 
 
-def test_what_files_hold_and_is_not_loaded_counts_nothing(tmp_path: Path) -> None:
+def test_tensors_that_are_not_loaded_are_not_counted(tmp_path: Path) -> None:
     write_tiny_checkpoint(tmp_path, seed=0)
     source, dtype = ModelSource(str(tmp_path)), torch.bfloat16
     before = weights_bytes(source, dtype)
@@ -70,7 +70,7 @@ def test_encoders_on_the_host_count_nothing(tmp_path: Path) -> None:
     assert saved == encoders
 
 
-def test_float8_is_made_of_weights_that_are_all_there(tmp_path: Path) -> None:
+def test_float8_is_made_of_weights_that_are_all_loaded(tmp_path: Path) -> None:
     write_tiny_checkpoint(tmp_path, seed=0)
     source, dtype = ModelSource(str(tmp_path)), torch.bfloat16
     fp8, loaded = weights_bytes(source, dtype, PRESETS["fp8"]), weights_bytes(source, dtype)
@@ -91,11 +91,11 @@ TRANSFORMER_GIB = {
     "low_vram": 14.2,
     "tiny_vram": 1.4,
 }
-"""As docs/presets.md has them."""
+"""The values of docs/presets.md."""
 
 
 @pytest.mark.parametrize("name", TRANSFORMER_GIB)
-def test_the_real_transformer_takes_what_the_documentation_says(name: PresetName) -> None:
+def test_the_real_transformer_takes_the_documented_memory(name: PresetName) -> None:
     with torch.device("meta"):
         flux = {**FLUX_DEV["flux_params"], "guidance_embed": True}
         transformer = FluxTransformer2DModel(**transformer_arguments(flux))
@@ -106,7 +106,7 @@ def test_the_real_transformer_takes_what_the_documentation_says(name: PresetName
 
 
 class Peak(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's are not typed
-    """Adds up the tensors that are alive, on a device without memory of its own."""
+    """Sums the tensors that are alive, for a device without its own memory counter."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -141,13 +141,13 @@ def peak_gib(work: Callable[[], object]) -> float:
     return peak.most / GIB
 
 
-def test_a_picture_is_decoded_beside_the_next_row_in_the_memory_that_is_asked_for() -> None:
+def test_decoding_beside_the_next_row_fits_the_requested_memory() -> None:
     with torch.device("meta"):
         vae = AutoencoderKL(**vae_arguments(FLUX_DEV["ae_params"])).eval()
-    # Of 512 pixels: there, as with a fused kernel, the attention in the middle takes least.
+    # At 512 pixels, the middle attention takes the least memory, as with a fused kernel.
     encoding = peak_gib(lambda: vae.encode(torch.empty(1, 3, 512, 512)).latent_dist.mean)
     decoding = 4 * peak_gib(lambda: vae.decode(torch.empty(1, 16, 64, 64)).sample)
     assert decoding == pytest.approx(3.0, abs=0.05)
-    assert encoding == pytest.approx(0.6, abs=0.05)  # a block takes no more: see WORKING_BYTES
+    assert encoding == pytest.approx(0.6, abs=0.05)  # a block does not take more: see WORKING_BYTES
     kept = DEFAULT_CACHE_BYTES / GIB
     assert decoding + encoding + kept < WORKING_BYTES / GIB

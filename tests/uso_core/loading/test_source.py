@@ -23,7 +23,7 @@ from uso_core.loading.tiny_configs import TINY_LIMITS
 from uso_core.request import Limits
 
 FLAT: dict[str, Any] = {"uso": "nobody/uso", "siglip": "nobody/siglip"}
-"""Hub ids that must not be looked up, because the base holds these files."""
+"""Hub ids that must not be looked up: the base holds these files."""
 
 
 def describe(folder: Path) -> str:

@@ -17,7 +17,7 @@ _LAYERS = 6
 
 
 class WatchedFiles:
-    """Files of weights that note how many of their tensors are in use at once."""
+    """Weight files that record how many of their tensors are in use at once."""
 
     def __init__(self, files: TensorFiles) -> None:
         self.name = files.name
@@ -55,12 +55,12 @@ def test_tensors_go_to_their_device_one_at_a_time(weights: Path, device: str) ->
     place = Destination(torch.bfloat16, torch.device(device))
     load_strictly(module, files, identity_rules(shapes_of(module)), place)
     assert sorted(files.read_keys) == sorted(files.shapes)
-    assert files.most_in_use <= 2  # the one that is read, and the one before it
+    assert files.most_in_use <= 2  # the current tensor, and the previous one
     assert {parameter.device.type for parameter in module.parameters()} == {device}
     assert {parameter.dtype for parameter in module.parameters()} == {torch.bfloat16}
 
 
-def test_what_is_loaded_is_what_the_file_holds(weights: Path) -> None:
+def test_the_content_of_the_file_is_loaded(weights: Path) -> None:
     with init_empty_weights():
         module = layers()
     files = open_tensor_files([weights])

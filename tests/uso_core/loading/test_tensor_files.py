@@ -14,7 +14,7 @@ TENSORS = {"a": torch.arange(12.0).reshape(4, 3), "b.c": torch.ones(2, dtype=tor
 
 
 class Harmful:
-    """Unpickling it runs a command."""
+    """Runs a command when it is unpickled."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.mkdir, ("harmed",)

@@ -63,7 +63,7 @@ def test_same_seed_same_bytes(written: Path, tmp_path: Path) -> None:
 
 
 def test_bytes_are_those_of_this_version(written: Path) -> None:
-    """A change here is a change of the model: raise TINY_VERSION with it."""
+    """Raise TINY_VERSION if these change: the model has changed."""
     weights = [digest for name, digest in sorted(digests(written).items()) if "config" not in name]
     assert hashlib.sha256("".join(weights).encode()).hexdigest()[:16] == "d3567c9e2c08952b"
 
@@ -81,7 +81,9 @@ def test_is_made_in_seconds() -> None:
     assert time.perf_counter() - start < 5
 
 
-def test_loading_by_name_is_loading_what_is_written(written: Path, pipeline: USOPipeline) -> None:
+def test_loading_by_name_equals_loading_the_written_files(
+    written: Path, pipeline: USOPipeline
+) -> None:
     ours, theirs = states(pipeline.components), states(load(written))
     assert ours.keys() == theirs.keys()
     assert all(bool((ours[key] == theirs[key]).all()) for key in ours)
@@ -95,7 +97,7 @@ def test_has_the_golden_tokenizers(pipeline: USOPipeline, golden_components: Com
     assert ours.tokenizer.model_max_length == 77
 
 
-def draw(pipeline: USOPipeline, **changes: object) -> np.ndarray:
+def generate(pipeline: USOPipeline, **changes: object) -> np.ndarray:
     values: dict[str, object] = {
         "prompt": "a cat",
         "content_image": synth_image(64, 64, seed=1),
@@ -126,13 +128,13 @@ def draw(pipeline: USOPipeline, **changes: object) -> np.ndarray:
         *("style", "no-style", "two-styles", "seed", "guidance"),
     ],
 )
-def test_every_input_shows_in_the_picture(pipeline: USOPipeline, change: dict[str, object]) -> None:
-    difference = np.abs(draw(pipeline, **change) - draw(pipeline))
+def test_every_input_shows_in_the_image(pipeline: USOPipeline, change: dict[str, object]) -> None:
+    difference = np.abs(generate(pipeline, **change) - generate(pipeline))
     assert difference.mean() > 1
 
 
-def test_pictures_are_neither_flat_nor_clipped(pipeline: USOPipeline) -> None:
-    pixels = draw(pipeline)
+def test_images_are_neither_flat_nor_clipped(pipeline: USOPipeline) -> None:
+    pixels = generate(pipeline)
     assert pixels.shape == (64, 64, 3)
     assert pixels.std() > 20
     assert ((pixels == 0) | (pixels == 255)).mean() < 0.2

@@ -30,7 +30,7 @@ def write(folder: Path, tensors: dict[str, torch.Tensor]) -> Path:
 
 
 def update(path: Path, layer: str, weight: float = 1.0) -> torch.Tensor:
-    """What is added to a layer's weight."""
+    """Return the update of a layer's weight."""
     lora = read_user_lora(open_tensor_files([path]), SHAPES, weight)
     return lora.merged(f"{layer}.weight", torch.zeros(8, 8))
 

@@ -31,7 +31,7 @@ WEIGHTS = {
     "clip/model.safetensors": "text_model.encoder.layers.1.mlp.fc1.weight",
     "siglip/model.safetensors": "vision_model.encoder.layers.3.mlp.fc1.weight",
 }
-"""Every weight file, and one of its keys."""
+"""Every weight file, with one of its keys."""
 
 
 def assert_same(loaded: Components, expected: Components) -> None:
@@ -40,7 +40,7 @@ def assert_same(loaded: Components, expected: Components) -> None:
     assert [key for key in ours if not torch.equal(ours[key], theirs[key])] == []
 
 
-def test_modules_are_ready_to_draw(golden_components: Components) -> None:
+def test_modules_are_ready_to_generate(golden_components: Components) -> None:
     tensors = states(golden_components)
     assert {tensor.device for tensor in tensors.values()} == {CPU}
     assert not any(tensor.requires_grad for tensor in tensors.values())
@@ -113,7 +113,7 @@ def test_original_downloaders_folders(tmp_path: Path, golden_components: Compone
 def test_text_encoders_from_whole_pickled_models(
     tmp_path: Path, golden_components: Components
 ) -> None:
-    """As google/t5-v1_1-xxl and openai/clip-vit-large-patch14 have them."""
+    """Load files in the form of google/t5-v1_1-xxl and openai/clip-vit-large-patch14."""
     folder = link_checkpoint(tmp_path)
     beside = {
         "t5": ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"),
@@ -142,7 +142,7 @@ def test_repackaged_uso_files(tmp_path: Path, golden_components: Components, lay
 
 
 def spoil(tensors: Tensors, missing: str) -> None:
-    """Take one key out, give the next another shape, and add one."""
+    """Remove one key, change the shape of the next, and add one."""
     keys = sorted(tensors)
     misshapen = keys[keys.index(missing) - 1]
     del tensors[missing]
@@ -174,7 +174,7 @@ def test_a_file_cut_short_is_an_error(tmp_path: Path, file: str) -> None:
 
 
 def test_settings_and_files_must_agree(tmp_path: Path) -> None:
-    """Without settings, the original's files are FLUX.1-dev's."""
+    """Assume FLUX.1-dev's settings for the original's files without settings."""
     folder = link_checkpoint(tmp_path)
     (folder / "config.json").unlink()
     with pytest.raises(CheckpointError, match=r"flux1-dev.*img_in\.weight is \[64, 64\], expected"):

@@ -9,7 +9,7 @@ from uso_core.model.cache import ByteBoundedCache, Lookups
 
 
 def counting(sizes: list[int], size: int = 100) -> Callable[[], torch.Tensor]:
-    """Makes a tensor of `size` bytes, and notes that it did."""
+    """Make a tensor of `size` bytes, and note the call."""
 
     def make() -> torch.Tensor:
         sizes.append(size)

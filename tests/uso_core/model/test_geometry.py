@@ -12,7 +12,7 @@ from uso_core.model.geometry import pack, position_ids, unpack
 from uso_core.model.sizes import Size
 
 SHIFTS = {"d": (True, True), "h": (True, False), "w": (False, True), "o": (False, False)}
-"""How the original's `pe` shifts references: (along y, along x)."""
+"""Shift of references by the original's `pe`: (along y, along x)."""
 
 
 @pytest.mark.parametrize("row", unit_rows("position_ids"), ids=lambda row: f"row{row['id']}")

@@ -18,9 +18,9 @@ from uso_core.model.images import fit_content, image_to_tensor, quantize, tensor
 from uso_core.model.sizes import Size, content_size
 
 CONTENT_ROWS = unit_rows("preprocess_ref")
-# The original clips 16-bit grey at 255, so that nearly all of it is white; here it is scaled.
+# The original clips 16-bit grey at 255, which makes nearly all of it white; we scale it.
 CLIPPED_GREY = {28, 29}
-# The original's `scale_ratio` belongs to a mode with several content images, which USO is not.
+# The original's `scale_ratio` belongs to a mode with several content images, not to USO.
 OTHER_GRID = {33}
 PLAIN_ROWS = [
     row
@@ -40,7 +40,7 @@ def row_image(row: dict[str, Any]) -> Image.Image:
 @pytest.mark.parametrize("row", PLAIN_ROWS, ids=lambda row: f"row{row['id']}")
 def test_content_image_is_the_originals(row: dict[str, Any]) -> None:
     image = row_image(row)
-    if row["via"] == "rgb_first":  # what both of the original's entry points do
+    if row["via"] == "rgb_first":  # as in both of the original's entry points
         fitted = fit_content(to_rgb(image), row["long_size"])
     else:
         fitted = fit_content(image, row["long_size"])

@@ -37,7 +37,7 @@ def test_time_embedding_is_the_originals() -> None:
     golden = unit_tensors("functions")
     embed = Timesteps(num_channels=256, flip_sin_to_cos=True, downscale_freq_shift=0)
     embedding = embed(golden["timestep_t"] * 1000)
-    # Both round angles of up to 1000 radians to float32, each in its own order.
+    # Both round angles of up to 1000 radians to float32, but in a different order.
     assert (embedding - golden["timestep_embedding"]).abs().max() < 2e-4
 
 
