@@ -14,6 +14,8 @@ from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow, Tim
 from uso_core.request import Parameters
 
 SCHEMA_VERSION = 1
+NSFW_CONTENTS = "has_nsfw_contents"
+"""A reserved column: nothing checks the images yet, so each image of a completed row has null."""
 
 _ERROR = pa.struct(
     [
@@ -32,7 +34,7 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("status", pa.string(), nullable=False),
     pa.field("outputs", pa.list_(pa.string())),
     pa.field("sha256", pa.list_(pa.string())),
-    pa.field("has_nsfw_contents", pa.list_(pa.bool_())),
+    pa.field(NSFW_CONTENTS, pa.list_(pa.bool_())),
     pa.field("error", _ERROR),
     pa.field("prompt", pa.string()),
     pa.field("prompt_truncated", pa.bool_()),
@@ -84,7 +86,7 @@ def make_record(
         "status": outcome.status,
         "outputs": None if failed else list(outcome.outputs),
         "sha256": None if failed else list(outcome.sha256),
-        "has_nsfw_contents": None if failed else [None] * len(outcome.outputs),
+        NSFW_CONTENTS: None if failed else [None] * len(outcome.outputs),
         "error": _error(outcome.failure),
         **_inputs(entry.row),
         **({} if outcome.width is None else {"width": outcome.width, "height": outcome.height}),

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 
 from pipelines.errors import PackError
 from pipelines.image_names import path_in_output, sample_key
-from pipelines.record import RECORD_NAMES
+from pipelines.record import NSFW_CONTENTS, RECORD_NAMES
 
 IMAGE = "image"
 
 _INDEX = "image_index"
-_NSFW = "has_nsfw_content"
-_TAKEN = {IMAGE, _INDEX, _NSFW}
+_NSFW_CONTENT = "has_nsfw_content"  # of one image
+_TAKEN = {IMAGE, _INDEX, _NSFW_CONTENT}
 # The same for all completed rows, for a later run only, or replaced by the image.
 _LEFT_OUT = {"status", "error", "source_digest", "outputs"}
 
@@ -61,8 +61,8 @@ def sample_schema(records: pa.Schema) -> pa.Schema:
             own.append(field.with_name(_free_name(field.name, records.names)))
         elif field.name == "sha256":
             fields.append(pa.field("sha256", pa.string()))
-        elif field.name == "has_nsfw_contents":
-            fields.append(pa.field(_NSFW, pa.bool_()))
+        elif field.name == NSFW_CONTENTS:
+            fields.append(pa.field(_NSFW_CONTENT, pa.bool_()))
         elif field.name != "id" and field.name not in _LEFT_OUT:
             fields.append(field)
     return pa.schema([field.with_nullable(True).remove_metadata() for field in [*fields, *own]])
@@ -84,7 +84,7 @@ def samples_of(records: pa.Table) -> tuple[pa.Table, list[ImageFile]]:
     computed = {
         _INDEX: pa.array(index, pa.int32()),
         "sha256": sha256,
-        _NSFW: _joined(pc.list_flatten(records["has_nsfw_contents"])),
+        _NSFW_CONTENT: _joined(pc.list_flatten(records[NSFW_CONTENTS])),
         "seed": pc.add(whole["seed"], pa.array(index, pa.int64())),
     }
     schema = sample_schema(records.schema)

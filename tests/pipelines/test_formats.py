@@ -90,4 +90,4 @@ def test_the_same_pixels_give_the_same_file_with_or_without_metadata(name: Forma
 def test_a_format_is_found_by_the_end_of_a_name() -> None:
     assert FORMAT_BY_SUFFIX[Path("a.b.jpeg").suffix] == "jpeg"
     assert FORMAT_BY_SUFFIX[".jpg"] == "jpeg"
-    assert list(FORMAT_BY_SUFFIX) == [".png", ".webp", ".jpg", ".jpeg"]
+    assert ".gif" not in FORMAT_BY_SUFFIX
