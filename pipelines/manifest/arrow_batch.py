@@ -23,7 +23,7 @@ class ArrowBatch:
     """A `RowBatch` of a format with columns.
 
     Attributes:
-        uri: of the file, for messages.
+        uri: the URI of the file, for messages.
         columns: under the user's names.
         plan: the use of the columns.
     """

@@ -1,4 +1,4 @@
-"""Arrow types of JSON columns, from all of their values."""
+"""Infers the Arrow types of JSON columns from all of their values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class JsonTypes:
         self._types: dict[str, pa.DataType] = {}
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Take in some rows."""
+        """Add some rows."""
         columns: dict[str, list[Any]] = {}
         for row in rows:
             for name, value in row.items():
@@ -26,7 +26,7 @@ class JsonTypes:
             self._types[name] = _merged(self._types.get(name, found), found)
 
     def schema(self) -> pa.Schema:
-        """The columns seen so far; text where their values have no type in common."""
+        """Return the columns so far; a column is text if its values have no type in common."""
         return pa.schema(
             [
                 (name, kind if _is_storable(kind) else pa.string())
@@ -36,7 +36,7 @@ class JsonTypes:
 
     @staticmethod
     def fitted(value: Any, field: pa.Field) -> Any:  # noqa: ANN401 (any JSON value)
-        """`value` as the field's type takes it: as JSON text where that is text."""
+        """Return `value` so that it fits the field's type: as JSON text if that is text."""
         if value is None or isinstance(value, str):
             return value
         if pa.types.is_string(field.type):
@@ -45,7 +45,7 @@ class JsonTypes:
 
 
 def _with_floats(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401 (any JSON value)
-    """`value` with floats in the place of integers where the type has them: Arrow refuses some."""
+    """Replace integers by floats if the type has floats: Arrow refuses some integers."""
     if isinstance(value, int) and pa.types.is_floating(kind):
         return float(value)
     if isinstance(value, list) and pa.types.is_list(kind):
@@ -73,7 +73,7 @@ def _merged(one: pa.DataType, other: pa.DataType) -> pa.DataType:
 
 
 def _is_storable(kind: pa.DataType) -> bool:
-    """Whether Parquet can hold it: a struct without fields it cannot."""
+    """Return True if Parquet can hold the type, which excludes structs without fields."""
     if pa.types.is_struct(kind) and kind.num_fields == 0:
         return False
     if not pa.types.is_nested(kind):

@@ -20,7 +20,7 @@ class SkippableRows(Protocol):
     def candidates(
         self, high: UInt64, low: UInt64, digests: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
-        """Return for each row of a batch the number by which it may be skipped, or -1.
+        """Look up the rows of a batch that may be skipped.
 
         Args:
             high: `[n]`, the first halves of the rows' keys.
@@ -28,7 +28,8 @@ class SkippableRows(Protocol):
             digests: `[n]`, the rows' source digests; 0 for a row that must not be skipped.
 
         Returns:
-            `[n]`; no number appears twice.
+            `[n]`: the number of the finished row with the same key and digest, each at most once;
+            -1 for a row that must be read.
         """
 
     def skip(self, numbers: npt.NDArray[np.int64]) -> None:

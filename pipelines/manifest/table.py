@@ -1,4 +1,4 @@
-"""What every reader of a table gives, whatever the table's format."""
+"""The protocol of tables: one file of rows, in any format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The formats of tables. Another one is a module that opens a `Table`, and an entry here."""
+"""The formats of tables. A new one is a module that opens a `Table`, and an entry here."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class TableFormat:
     """One format.
 
     Attributes:
-        endings: of file names, in lower case.
+        endings: endings of file names, in lower case.
         open: finds the columns of a file; raises `ManifestError`.
-        searched_in_folders: whether a folder's files in this format are taken for a manifest.
+        searched_in_folders: True if a folder's files in this format may be its manifest.
     """
 
     endings: tuple[str, ...]
@@ -34,7 +34,7 @@ FORMATS: dict[str, TableFormat] = {
     # A folder's .json files are more likely to describe it.
     "eval_json": TableFormat((".json",), open_eval_list, searched_in_folders=False),
 }
-"""The values of `manifest.format`; of several in a folder or glob, the first one is taken."""
+"""By the value of `manifest.format`; a folder or glob yields the first format that it has."""
 
 
 def open_table(file: ManifestFile) -> Table:

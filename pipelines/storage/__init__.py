@@ -1,1 +1,1 @@
-"""Files on any filesystem that fsspec knows: atomic writes, fresh lists, one error."""
+"""Files on any filesystem that fsspec supports: atomic writes, uncached lists, one error type."""

@@ -1,7 +1,7 @@
-"""What went wrong on storage, told from the error's type, errno or HTTP status; never its text.
+"""Classifies storage errors by their type, errno or HTTP status; never by their text.
 
-fsspec's filesystems raise `OSError`s and, where they forget to translate, the errors of the
-libraries below them. Those libraries are optional, so their classes are known by name.
+fsspec's filesystems raise `OSError`s, but let some errors of the libraries below them through.
+Those libraries are optional, so their classes are matched by name.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _NO_CREDENTIALS = frozenset(
         "google.auth.exceptions.RefreshError",
     }
 )
-# Carries a status of its own making: the answer broke off, or is not HTTP.
+# Its status is invented by aiohttp: the response was cut short, or is not HTTP.
 _GARBLED_ANSWER = "aiohttp.http_exceptions.HttpProcessingError"
 _WAITABLE_ERRNOS = frozenset(
     getattr(errno, name)
@@ -81,7 +81,7 @@ _FAULT_OF_CODE: dict[str, Fault] = {
 
 
 def fault_of(error: BaseException) -> Fault | None:
-    """What kind of storage fault `error` is; None where it is no storage fault at all (a bug)."""
+    """Return the kind of storage fault that `error` is; None if it is a bug instead."""
     if not isinstance(error, OSError | asyncio.TimeoutError | concurrent.futures.TimeoutError) and (
         _names(error).isdisjoint(_LIBRARY_ERRORS)
     ):
@@ -98,7 +98,7 @@ def fault_of(error: BaseException) -> Fault | None:
 
 
 def error_code(error: BaseException) -> str | None:
-    """The store's own name for what went wrong (`NoSuchBucket`, …), where it gave one."""
+    """Return the store's own error code (`NoSuchBucket`, …), or None if it gave none."""
     for cause in _chain(error):
         response = getattr(cause, "response", None)
         if isinstance(response, dict):
@@ -119,7 +119,7 @@ def _names(error: BaseException) -> frozenset[str]:
 
 
 def _fault_of_answer(error: BaseException) -> Fault | None:
-    """From what the server said: its error code, then the HTTP status."""
+    """Classify by the server's error code, then by the HTTP status."""
     if _GARBLED_ANSWER in _names(error):
         return None
     response = getattr(error, "response", None)

@@ -1,8 +1,8 @@
-"""Files and folders at any URL, for reading: on a local disk or any filesystem fsspec knows.
+"""Finds and reads files at any URL: on a local disk or any filesystem that fsspec supports.
 
-This is the only place that lists, looks at and reads what other programs have stored; a run's own
-output is a `Storage`. Faults that may pass are waited out here. A fault that stays becomes an error
-of the caller's choice.
+All inputs of a run are listed and read here: manifests, weights, folders of images. (A run's own
+output is a `Storage`; the images that rows refer to are fetched by `pipelines.fetch`.) Faults that
+may pass are waited out. A fault that stays becomes an error of the caller's choice.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from pipelines.storage.urls import redact_uri
 
 T = TypeVar("T")
 ErrorOf = Callable[[str, Fault, Exception], Exception]
-"""Makes the error to raise out of the URI concerned, the fault and its cause."""
+"""Creates the error to raise from the URI concerned, the fault and its cause."""
 
 _SMALL_BYTES = 32 * 2**20
 _LINES_BYTES = 8 * 2**20
-# Filesystems name the mark of a file's version differently. The first that is there is taken: the
-# marks of the content before the times, which change without it.
+# Filesystems describe a file's version under different keys. The first one that is present counts:
+# marks of the content come before times, which may change while the content stays.
 _VERSION_KEYS = (
     *("ETag", "etag", "md5Hash", "blob_id"),
     *("LastModified", "last_modified", "mtime", "updated", "created"),
@@ -38,16 +38,16 @@ _VERSION_KEYS = (
 
 
 class ShortReadError(OSError):
-    """A file ended before the size that it had when it was looked at."""
+    """A file is shorter than it was when its size was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a reader handles faults.
+    """A reader's handling of faults.
 
     Attributes:
-        error_of: makes the error for a fault that stays.
-        patience: for faults that may pass.
+        error_of: creates the error for a fault that stays.
+        patience: limits of the retries for a fault that may pass.
         on_wait: called with the URI before each wait.
     """
 
@@ -68,19 +68,19 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file, as its filesystem described it when it was looked at.
+    """One file, as its filesystem described it when it was found.
 
-    Every method raises `reading.error_of` if the file is gone or cannot be read.
+    Every method raises the error of `reading` if the file is gone or cannot be read.
 
     Attributes:
-        uri: for messages, without credentials.
-        fs: the filesystem it is on.
-        path: its path on `fs`.
+        uri: the URI for messages, without credentials.
+        fs: the file's filesystem.
+        path: the file's path on `fs`.
         size: in bytes.
-        version: changes when the file does, if the filesystem tells; else empty.
-        inside: its path below the folder that was searched; empty for a file that was named, or
-            that a glob matched, itself.
+        version: a text that changes when the file does; empty if the filesystem has none.
         reading: the handling of faults.
+        inside: the path below the folder that was searched; empty if the file itself was named, or
+            matched by a glob.
     """
 
     uri: str
@@ -110,7 +110,7 @@ class StoredFile:
         """Return the bytes from `start` to `end`, excluded, in one request."""
         if end <= start:
             return b""
-        # Synchronous filesystems read a range from an open file, by default megabytes ahead.
+        # Synchronous filesystems read ranges of an open file, and by default megabytes ahead.
         how = {} if self.fs.async_impl else {"cache_type": "none"}
         data = self.reading.call(
             self.uri,
@@ -134,7 +134,7 @@ class StoredFile:
         return cast(BinaryIO, RangedFile(self.read_range, self.size))
 
     def open_all(self) -> BinaryIO:
-        """Open the file, seekable, to read most of it: a small remote one comes in one request."""
+        """Open the file, seekable, to read most of it; a small remote one takes one request."""
         file = self.open()
         if self.is_local or self.size > _SMALL_BYTES:
             return file
@@ -153,8 +153,8 @@ class Found:
     """The files at a place.
 
     Attributes:
-        kind: of the place.
-        files: sorted by path; for a glob, in the order of its matches.
+        kind: the kind of the place.
+        files: sorted by path; for a glob, in the order of its sorted matches.
     """
 
     kind: Literal["file", "folder", "glob"]
@@ -162,7 +162,7 @@ class Found:
 
 
 class Place:
-    """A URL that names a file, a folder or a glob; every search lists the filesystem anew.
+    """A URL that names a file, a folder or a glob; each search lists its filesystem once.
 
     Attributes:
         uri: the URL as given, without credentials.
@@ -191,7 +191,7 @@ class Place:
         """Find the file, the files below the folder, or what the glob matches and holds below.
 
         Raises:
-            Exception: the reader's, if there is nothing here or it cannot be listed.
+            Exception: the error of `reading`: nothing exists here, or it cannot be listed.
         """
         if self._is_glob:
             return Found("glob", list(self._matches()))

@@ -1,4 +1,4 @@
-"""From a URL to the fsspec filesystem it is on."""
+"""Opens the fsspec filesystem of a URL."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", 
 def open_filesystem(
     url: str, options: Options, *, client_retries: bool = True
 ) -> tuple[AbstractFileSystem, str]:
-    """The filesystem of a URL and the URL's path on it; listings are never cached.
+    """Return the filesystem of a URL and the URL's path on it; listings are never cached.
 
     Args:
         url: a local path or any fsspec URL.
         options: fsspec options by protocol, secrets already resolved.
-        client_retries: whether a client that retries at two levels, as S3's does, uses both; on a
-            server that does not answer one read then takes 25 time-outs of 15 s. Not where the
-            caller waits faults out itself.
+        client_retries: use both levels of retries of a client that has two, as S3's does. If the
+            server does not respond, one read then takes 25 time-outs of 15 s, so pass False if
+            the caller waits faults out itself.
 
     Raises:
         StorageError: the protocol is unknown, its extra is not installed, or the options are
@@ -47,7 +47,7 @@ def open_filesystem(
     try:
         fs, path = fsspec.core.url_to_fs(url, **_with_defaults(cls, own, client_retries))
         if "s3" in cls.protocol:
-            fs.connect()  # s3fs looks at most of its options only when it is first used
+            fs.connect()  # s3fs checks most of its options only on first use
     except (TypeError, ValueError) as error:
         reason = f"the options under storage.{protocol} are not accepted: {error}"
         raise StorageError(redact_uri(url), reason) from error
@@ -59,7 +59,7 @@ def _with_defaults(
 ) -> dict[str, Any]:
     options = {"use_listings_cache": False, **own}
     if "s3" in cls.protocol:
-        # Some stores answer a range with the checksum of the whole object, which then looks wrong.
+        # Some stores send the checksum of the whole object with a range, which then never matches.
         defaults: dict[str, Any] = {"response_checksum_validation": "when_required"}
         if not client_retries:
             defaults["retries"] = {"total_max_attempts": 1}

@@ -1,4 +1,4 @@
-"""Files on a local disk: whole or not there at all, also after a power cut."""
+"""Writes files to a local disk so that each is complete or absent, even after a power cut."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _PREFIX, _SUFFIX = ".uso-", ".tmp"
-# Some network filesystems and some in user space sync files, and no folders.
+# Some network and user-space filesystems can sync files but not folders.
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
 
 
 def write_file(path: Path, data: bytes | memoryview) -> None:
-    """Make `data` the content of `path`: a temporary file beside it, synced, then renamed.
+    """Make `data` the content of `path` through a temporary file beside it, synced and renamed.
 
-    Missing folders are made. A writer that is killed leaves at most its temporary file, which
-    `is_leftover` knows by its name.
+    Missing folders are created. A writer that is killed leaves at most its temporary file, which
+    `is_leftover` recognizes by its name.
     """
     _make_folder(path.parent)
-    # A short name of its own, because path.name may be as long as the filesystem allows.
+    # Not derived from path.name, which may be as long as the filesystem allows.
     temporary = path.parent / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
     try:
         with temporary.open("xb") as file:
@@ -37,7 +37,7 @@ def write_file(path: Path, data: bytes | memoryview) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """`write_file` with the content of `source`, which must not be empty."""
+    """Do as `write_file`, with the content of `source`, which must not be empty."""
     with (
         source.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
@@ -47,10 +47,13 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def files_below(folder: str) -> Iterator[tuple[str, int]]:
-    """Path and bytes of each file below a folder, links to files too; none if it is not there.
+    """Yield path and size in bytes of each file, or link to one, below a folder.
+
+    A folder that does not exist yields nothing.
 
     Raises:
-        OSError: the folder cannot be listed, or a link leads nowhere. It is not taken for empty.
+        OSError: the folder cannot be listed, so it must not be taken for empty; or a link is
+            broken.
     """
 
     def cannot_list(error: OSError) -> None:
@@ -65,13 +68,13 @@ def files_below(folder: str) -> Iterator[tuple[str, int]]:
             except FileNotFoundError:
                 if os.path.islink(path):
                     raise
-                continue  # it went meanwhile
+                continue  # removed in the meantime
             if stat.S_ISREG(found.st_mode):
                 yield path, found.st_size
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file of this name (or path) is a temporary file of `write_file`."""
+    """Return True if a file of this name (or path) is a temporary file of `write_file`."""
     last = name.rsplit("/", 1)[-1]
     return last.startswith(_PREFIX) and last.endswith(_SUFFIX)
 
@@ -85,7 +88,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make what was renamed into a folder last, where its filesystem knows how to."""
+    """Make renames in a folder durable, if its filesystem supports that."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

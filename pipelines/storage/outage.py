@@ -1,7 +1,7 @@
-"""How long a store has been away, as all operations on it see it together.
+"""Tracks how long a store has been unavailable, over all operations on it.
 
-Each of them waits out faults that may pass. Were each to wait by itself, a run whose store is away
-for good would wait once for its records, once more for what it says of its end, and so on.
+Each operation waits out faults that may pass. If each waited by itself, a run whose store is gone
+for good would wait once for its records, once more for its run file, and so on.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-_CALM_S = 30.0  # without a failure: the next one begins another outage
+_CALM_S = 30.0  # after this long without a failure, the next one starts a new outage
 _REFUSED_S = 5.0
 
 
@@ -18,8 +18,8 @@ class Outage:
     """Safe to share between threads.
 
     Args:
-        patience_s: seconds for which a store may be away.
-        clock: in seconds.
+        patience_s: seconds for which a store may be unavailable.
+        clock: returns seconds.
     """
 
     def __init__(self, patience_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,12 +30,12 @@ class Outage:
         self._last_failed = float("-inf")
 
     def worked(self) -> None:
-        """An operation has worked."""
+        """Note that an operation succeeded."""
         with self._lock:
             self._began = None
 
     def failed(self, started: float) -> None:
-        """An operation that was begun at `started`, on the clock, met a fault that may pass."""
+        """Note that an operation, started at `started` on the clock, met a fault that may pass."""
         with self._lock:
             if self._began is None or started - self._last_failed > _CALM_S:
                 self._began = started
@@ -43,11 +43,11 @@ class Outage:
 
     @property
     def over_patience(self) -> bool:
-        """Whether nothing has worked for `patience_s`: it is not waited for any longer."""
+        """True if nothing has succeeded for `patience_s`, so waiting on is pointless."""
         with self._lock:
             return self._began is not None and self._last_failed - self._began >= self._patience_s
 
     @property
     def given_up(self) -> bool:
-        """Whether it was so only seconds ago: there is no need to ask again."""
+        """True if patience ran out seconds ago, so that an operation can fail at once."""
         return self.over_patience and self._clock() - self._last_failed < _REFUSED_S

@@ -16,13 +16,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long, and how often, a store that is unavailable is asked again.
+    """Limits and waits for retries of an operation on a store that is unavailable.
 
     Attributes:
-        seconds: no attempt follows one that ended this long after the first began; None: no limit.
-        attempts: most attempts; None: no limit.
+        seconds: time from the first attempt after which none is begun; None: no limit.
+        attempts: maximum number of attempts; None: no limit.
         first_wait_s: upper bound of the first wait; it doubles with each attempt.
-        longest_wait_s: upper bound of all waits.
+        longest_wait_s: upper bound of every wait.
     """
 
     seconds: float | None = 120

@@ -1,9 +1,9 @@
-"""One folder on any filesystem that fsspec knows, with atomic writes, fresh lists and one error.
+"""A folder on any filesystem that fsspec supports, to write to and read back.
 
-Every operation here is idempotent, so faults that pass (a slow-down, a cut connection, a server
-that is away for a minute) are waited out in this one place, with jittered backoff. What remains is
-a `StorageError`, whose message names the URI without credentials and says what to do. A store that
-is away for good is waited for once, not by each operation anew.
+Writes are atomic, lists are never cached, and every fault that stays is a `StorageError` that names
+the URI without credentials and the remedy. Every operation is idempotent, so faults that may pass
+(a slow-down, a cut connection, a server that is down for a minute) are waited out first. A store
+that is gone for good is waited for once, not by each operation anew.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ _MOST_SHOWN = 300
 _WHAT_TO_DO: dict[Fault, str] = {
     "not_found": "check that the path, and the bucket or container, exist",
     "denied": "check the credentials (keys, expiry, policy) or the folder's permissions",
-    "unavailable": "check the endpoint and the network; what is stored so far stays, so the same "
-    "command goes on",
+    "unavailable": "check the endpoint and the network; everything stored so far is kept, so the "
+    "same command resumes",
     "full": "free some space or raise the quota, then run the same command again",
     "unusable": "see the cause above",
 }
 
 
 class Storage:
-    """One folder; paths are relative to it, with `/` between their parts.
+    """A folder; paths are relative to it, with `/` between their parts.
 
-    Safe to share between threads, and picklable: it is opened anew where it is unpickled. Options
-    travel with it, so a pickle of it holds secrets.
+    Safe to share between threads, and picklable: unpickling opens the filesystem anew. A pickle
+    contains the options, so it holds secrets.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class Storage:
         patience_s: float = 120,
         create: bool = True,
     ) -> Storage:
-        """The folder at `url`; nothing is created or contacted yet.
+        """Return the folder at `url`; nothing is created or contacted yet.
 
         Args:
             url: a local path or any fsspec URL.
             options: fsspec options by protocol, secrets already resolved.
-            patience_s: seconds for which faults that may pass are waited out: by one operation, and
-                by all of them together while none works.
+            patience_s: seconds for which faults that may pass are waited out: by each operation,
+                and by all of them together while none succeeds.
             create: True if the first write may create a local folder. After it, a local folder that
                 is gone, or is another one, is an error of each further write.
 
@@ -98,14 +98,14 @@ class Storage:
         return f"Storage({self._public!r})"
 
     def uri(self, path: str = "") -> str:
-        """The URI of a path, without credentials; an absolute path on a local disk."""
+        """Return the URI of a path, without credentials; an absolute path on a local disk."""
         return f"{self._public}/{path}" if path else self._public
 
     def write(self, path: str, data: bytes | memoryview) -> str:
-        """Make `data` the whole content of `path`: all of it or, if this raises, nothing.
+        """Make `data` the whole content of `path`; if this raises, nothing has changed.
 
-        Local: a temporary file in the same folder, synced, then renamed. Elsewhere: one PUT
-        (multipart beyond 1 GB, which is as atomic).
+        On a local disk, a temporary file in the same folder is synced and renamed. Other stores get
+        one PUT, or beyond 1 GB a multipart upload, which is just as atomic.
 
         Returns:
             The URI, as `uri` gives it.
@@ -121,7 +121,7 @@ class Storage:
         return self.uri(path)
 
     def write_from(self, path: str, source: Path) -> str:
-        """As `write`, with the content of a local file, however large: it is not held in memory."""
+        """Do as `write`, with the content of a local file, which is not held in memory."""
         if self._local_root is not None:
             self._local_root.check()
             self._call(path, lambda: copy_file(source, Path(self._full(path))))
@@ -132,11 +132,11 @@ class Storage:
         return self.uri(path)
 
     def read(self, path: str) -> bytes:
-        """The whole content of `path`; the fault is `not_found` if it is not there."""
+        """Return the whole content of `path`; the fault is `not_found` if it does not exist."""
         return self._call(path, lambda: cast(bytes, self._fs.cat_file(self._full(path))))
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
-        """Bytes `start` to `end` (excluded) of `path`."""
+        """Return the bytes of `path` from `start` to `end`, excluded."""
         full = self._full(path)
         return self._call(path, lambda: cast(bytes, self._fs.cat_file(full, start=start, end=end)))
 
@@ -145,19 +145,19 @@ class Storage:
         return RangedFile(lambda start, end: self.read_range(path, start, end), num_bytes)
 
     def sizes(self, prefix: str) -> dict[str, int]:
-        """Path → bytes of all files below the folder `prefix`; `{}` if there is no such folder.
+        """Return the sizes in bytes, by path, of all files below the folder `prefix`.
 
-        Leftovers of writers that were killed are not listed.
+        A folder that does not exist is empty. Leftovers of writers that were killed are not listed.
         """
         found = self._call(prefix, lambda: self._find(prefix))
         return {path: found[path] for path in sorted(found) if not is_leftover(path)}
 
     def list(self, prefix: str) -> list[str]:
-        """The paths of all files below the folder `prefix`, sorted; `[]` if there is none."""
+        """Return the paths of all files below the folder `prefix`, sorted; see `sizes`."""
         return list(self.sizes(prefix))
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file or folder at `path`."""
+        """Return True if there is a file or folder at `path`."""
         try:
             self._call(path, lambda: self._fs.info(self._full(path)))
         except StorageError as error:
@@ -167,7 +167,7 @@ class Storage:
         return True
 
     def delete(self, path: str) -> None:
-        """Remove the file at `path`; nothing happens if it is not there."""
+        """Remove the file at `path`, if it exists."""
         try:
             self._call(path, lambda: self._fs.rm_file(self._full(path)))
         except StorageError as error:
@@ -175,7 +175,7 @@ class Storage:
                 raise
 
     def remove_leftovers(self, prefix: str) -> int:
-        """Remove the temporary files that killed writers left below `prefix`; returns how many."""
+        """Remove the temporary files that killed writers left below `prefix`; returns the count."""
         if not self._local:
             return 0
         found = self._call(prefix, lambda: self._find(prefix))
@@ -194,7 +194,7 @@ class Storage:
         probe = path.encode()
         self.write(path, probe)
         if self.read(path) != probe:
-            raise StorageError(self.uri(path), "what was written reads back differently")
+            raise StorageError(self.uri(path), "a test object read back with different content")
         self.delete(path)
 
     def _full(self, path: str) -> str:
@@ -203,9 +203,9 @@ class Storage:
         return f"{self._root}/{path}".rstrip("/")
 
     def _find(self, prefix: str) -> dict[str, int]:
-        """Path → bytes of all files below a folder, leftovers among them."""
+        """Return the sizes of all files below a folder, including leftovers, by path."""
         folder, start = self._full(prefix) + "/", len(self._root) + 1
-        # fsspec's own way takes a local folder that cannot be listed for an empty one.
+        # fsspec takes a local folder that cannot be listed for an empty one.
         found = files_below(folder) if self._local else self._objects_below(folder)
         return {name[start:]: num_bytes for name, num_bytes in found}
 
@@ -223,7 +223,7 @@ class Storage:
                 yield name, info["size"]
 
     def _put_timeout(self, num_bytes: int) -> dict[str, float]:
-        """A client that waits for the server's leave to send (100-continue) waits for ever."""
+        """Limit the time of a PUT: a client that waits for 100-continue waits for ever."""
         if not self._fs.async_impl:
             return {}
         return {"timeout": min(_PUT_S, self._patience_s) + num_bytes / _SLOWEST_PUT}
@@ -241,7 +241,7 @@ class Storage:
             raise StorageError(self.uri(path), self._reason(fault, error), fault) from error
 
     def _attempt(self, path: str, operation: Callable[[], T]) -> T:
-        """Do `operation` once and tell the outage how it went."""
+        """Do `operation` once and note its success or failure for the outage."""
         if self._outage.given_up:
             reason = f"unavailable for {self._patience_s:g} s; {_WHAT_TO_DO['unavailable']}"
             raise StorageError(self.uri(path), reason, "unavailable")
@@ -268,7 +268,7 @@ class Storage:
         cause = " ".join(str(error).split()) or type(error).__name__
         for secret in _secret_values(self._options):
             cause = cause.replace(secret, "***")
-        if len(cause) > _MOST_SHOWN:  # some quote what a server sent
+        if len(cause) > _MOST_SHOWN:  # some errors quote the server's response
             cause = f"{cause[:_MOST_SHOWN]}…"
         named = type(error).__name__ if code is None else code
         return f"{fault.replace('_', ' ')} ({named}: {cause}); {_WHAT_TO_DO[fault]}"

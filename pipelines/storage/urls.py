@@ -1,4 +1,4 @@
-"""URIs: what counts as one, and how messages show one without credentials."""
+"""Recognizes URIs, and removes credentials from URIs that are shown."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ _BARE_SCHEMES = ("data:", "file:")
 _SECRET_WORDS = ("signature", "token", "secret", "password", "passwd", "credential", "apikey")
 _SECRET_NAMES = frozenset({"sig", "key", "pwd", "auth", "awsaccesskeyid", "googleaccessid"})
 _SECRET_PREFIXES = ("x-amz-", "x-goog-", "x-oss-")
-# In these the part before the @ names a container.
+# In URIs of these schemes, the part before the @ names a container.
 _CONTAINER_SCHEMES = frozenset({"abfs", "abfss", "wasb", "wasbs"})
 
 
 def is_uri(reference: str) -> bool:
-    """Whether `reference` names its scheme (`s3://…`, `data:…`)."""
+    """Return True if `reference` names its scheme (`s3://…`, `data:…`)."""
     if "://" in reference and _SCHEME.match(reference):
         return True
     return reference[:5].lower() in _BARE_SCHEMES
 
 
 def redact_uri(uri: str) -> str:
-    """`uri` without `user:password@` and without signature or credential query parameters.
+    """Return `uri` without `user:password@`, and without signatures and credentials in its query.
 
-    Everything else stays as it is written; it never raises, whatever the string.
+    Everything else stays unchanged. Any string is accepted.
     """
     return "::".join(_public_link(link) for link in uri.split("::"))
 

@@ -13,7 +13,7 @@ from pipelines.storage.faults import error_code, fault_of
 
 
 def s3_answer(status: int, code: str) -> BaseException:
-    """The error that s3fs makes of an S3 server's answer."""
+    """Return the error that s3fs creates from an S3 server's response."""
     answer = {
         "Error": {"Code": code, "Message": "no"},
         "ResponseMetadata": {"HTTPStatusCode": status},

@@ -8,10 +8,6 @@ import pytest
 
 from pipelines.storage.new_file import file_storage, new_parquet
 from pipelines.storage.storage import Storage
-from pipelines.tools.compose.images import find_images
-from pipelines.tools.compose.pairing import Ingredients, grid
-from pipelines.tools.compose.write import write_manifest
-from tests.s3_server import S3Server
 
 SCHEMA = pa.schema([("n", pa.int64())])
 
@@ -43,19 +39,3 @@ def test_a_file_is_split_into_folder_and_name(
     for url in ("m.parquet", "./m.parquet", f"{tmp_path}/m.parquet"):
         storage, name = file_storage(url)
         assert storage.uri(name) == f"{tmp_path}/m.parquet"
-
-
-@pytest.mark.s3
-def test_a_manifest_of_a_bucket_in_a_bucket(s3_server: S3Server) -> None:
-    bucket = s3_server.new_bucket()
-    images = Storage.at(f"s3://{bucket}/photos", s3_server.options)
-    for name in ("b/2.jpg", "1.png", "notes.txt"):
-        images.write(name, b"x")
-    found = find_images([f"s3://{bucket}/photos"], s3_server.options).uris
-    assert found == [f"s3://{bucket}/photos/1.png", f"s3://{bucket}/photos/b/2.jpg"]
-    assert find_images([f"s3://{bucket}/photos/*.png"], s3_server.options).uris == found[:1]
-    url = f"s3://{bucket}/m.parquet"
-    write_manifest(grid(Ingredients(found)), url, s3_server.options)
-    storage, name = file_storage(url, s3_server.options)
-    table = pq.read_table(pa.BufferReader(storage.read(name)))
-    assert table["content_image"].to_pylist() == found

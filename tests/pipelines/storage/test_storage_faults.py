@@ -1,25 +1,23 @@
-"""Storage that misbehaves, for a while or for good: a real server, a real disk."""
+"""A store that misbehaves, for a while or for good."""
 
 from __future__ import annotations
 
-import os
-import resource
 import secrets
-import signal
-import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.errors import StorageError
-from pipelines.storage.local_files import sync_folder
 from pipelines.storage.storage import Storage
 from tests.pipelines import http_origin as http
 from tests.pipelines.http_origin import Answer, Origin
+from tests.s3_server import S3Server
 
 BODY = secrets.token_bytes(4000)
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>reduce your request rate</Message></Error>"
@@ -28,7 +26,7 @@ EXPIRED = b"<Error><Code>ExpiredToken</Code><Message>The token has expired.</Mes
 
 
 def at(origin: Origin, patience_s: float = 20) -> Storage:
-    """An S3 folder on the origin, for a client that does not retry by itself."""
+    """Return an S3 folder on the origin, with a client that does not retry."""
     own: dict[str, Any] = {
         "endpoint_url": origin.url(""),
         "key": "k",
@@ -139,56 +137,6 @@ def test_credentials_that_have_expired_are_told_at_once(origin: Origin) -> None:
     assert "hush" not in str(caught.value)
 
 
-def test_a_long_cause_does_not_flood_the_message(tmp_path: Path) -> None:
-    name = "n" * 5000
-    with pytest.raises(StorageError) as caught:
-        Storage.at(str(tmp_path)).read(name)
-    assert len(caught.value.reason) < 500
-
-
-@contextmanager
-def no_file_larger_than(num_bytes: int) -> Iterator[None]:
-    """What the kernel does when a quota is met, without needing a disk of that size."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, before)
-
-
-def test_a_disk_that_is_full_keeps_what_was_there_and_nothing_half(tmp_path: Path) -> None:
-    storage = Storage.at(str(tmp_path))
-    storage.write("a", b"as it was")
-    with no_file_larger_than(100_000):
-        storage.write("b", bytes(90_000))
-        with pytest.raises(StorageError, match="free some space or raise the quota") as caught:
-            storage.write("a", bytes(200_000))
-    assert caught.value.fault == "full"
-    assert storage.read("a") == b"as it was"
-    assert sorted(os.listdir(tmp_path)) == ["a", "b"]
-
-
-def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
-    storage = Storage.at(str(tmp_path))
-    (tmp_path / "records").symlink_to("records")  # a loop, which not even root may follow
-    with pytest.raises(StorageError, match="records: unusable"):
-        storage.list("records")
-
-
-def test_files_that_were_moved_to_another_disk_and_linked_are_listed(tmp_path: Path) -> None:
-    storage = Storage.at(str(tmp_path / "out"))
-    storage.write("records/a", b"12")
-    (tmp_path / "moved").write_bytes(b"123")
-    (tmp_path / "out" / "records" / "b").symlink_to(tmp_path / "moved")
-    assert storage.sizes("records") == {"records/a": 2, "records/b": 3}
-    (tmp_path / "moved").unlink()
-    with pytest.raises(StorageError, match="records/b"):
-        storage.sizes("records")
-
-
 def test_an_object_that_stands_for_a_folder_is_no_file(origin: Origin) -> None:
     listed = "".join(
         f"<Contents><Key>out/records/{name}</Key><Size>{size}</Size></Contents>"
@@ -199,23 +147,76 @@ def test_an_object_that_stands_for_a_folder_is_no_file(origin: Origin) -> None:
     assert at(origin).sizes("records") == {"records/a": 2}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a filesystem that syncs no folders")
-def test_a_filesystem_that_syncs_no_folders_is_of_use() -> None:
-    with pytest.raises(OSError, match="Invalid argument"):
-        synced(Path("/proc/self"))
-    sync_folder(Path("/proc/self"))
+def without_retries(endpoint_url: str) -> dict[str, dict[str, Any]]:
+    """Options with which botocore does not retry."""
+    own = {"endpoint_url": endpoint_url, "config_kwargs": {"retries": {"max_attempts": 0}}}
+    return {"s3": {"key": "AKID", "secret": "hush-hush-hush", **own}}
 
 
-def synced(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+@contextmanager
+def failing_s3(status: int, code: str, times: int) -> Iterator[tuple[str, list[str]]]:
+    """Yield the URL of a server that fails the first PUTs, and the paths of all requests."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # with which it answers `Expect: 100-continue`
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append(self.path)
+            failing = len(seen) <= times
+            body = f"<Error><Code>{code}</Code></Error>".encode() if failing else b""
+            self.send_response(status if failing else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Log nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", seen
+        finally:
+            server.shutdown()
+            thread.join()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that not even root may write")
-def test_a_folder_that_cannot_be_written() -> None:
-    with pytest.raises(StorageError, match="folder's permissions") as caught:
-        Storage.at("/sys/kernel/uso-batch").check_writable()
+def test_a_bucket_that_does_not_exist(s3_server: S3Server) -> None:
+    with pytest.raises(StorageError, match="the bucket does not exist; create it") as caught:
+        Storage.at("s3://no-such-bucket/out", s3_server.options).check_writable()
+    assert caught.value.fault == "not_found"
+
+
+@pytest.mark.parametrize("wrong", ["key", "secret"])
+def test_wrong_credentials(s3_server: S3Server, wrong: str) -> None:
+    options = {"s3": {**s3_server.options["s3"], wrong: "not-the-right-one"}}
+    with pytest.raises(StorageError, match="check the credentials") as caught:
+        Storage.at(f"s3://{s3_server.new_bucket()}/out", options).check_writable()
     assert caught.value.fault == "denied"
+    assert "not-the-right-one" not in str(caught.value)
+
+
+def test_a_server_that_is_away_is_waited_for_then_told() -> None:
+    storage = Storage.at("s3://bucket/out", without_retries("http://127.0.0.1:9"), patience_s=0.1)
+    with pytest.raises(StorageError, match="check the endpoint and the network") as caught:
+        storage.check_writable()
+    assert caught.value.fault == "unavailable"
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "requests"), [(500, "InternalError", 3), (403, "AccessDenied", 1)]
+)
+def test_what_may_pass_is_tried_again(status: int, code: str, requests: int) -> None:
+    with failing_s3(status, code, times=2) as (url, seen):
+        storage = Storage.at("s3://bucket/out", without_retries(url))
+        if requests == 1:
+            with pytest.raises(StorageError, match="AccessDenied"):
+                storage.write("a", b"1")
+        else:
+            storage.write("a", b"1")
+    assert seen == ["/bucket/out/a"] * requests

@@ -8,9 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.errors import ComposeError
+from pipelines.storage.new_file import file_storage
+from pipelines.storage.storage import Storage
+from pipelines.tools.compose.images import find_images
 from pipelines.tools.compose.pairing import Ingredients, Rows, grid
 from pipelines.tools.compose.write import write_manifest
 from tests.pipelines.manifests import entries, valid
+from tests.s3_server import S3Server
 
 INGREDIENTS = Ingredients(("/c/a.jpg", "/c/b.jpg"), ("/s/x.png",), ("", "p"))
 
@@ -69,3 +73,19 @@ def test_small_batches_become_few_row_groups(tmp_path: Path) -> None:
     batches = (pa.record_batch([[str(n)]], schema=schema) for n in range(500))
     write_manifest(Rows(500, schema, batches), f"{tmp_path}/m.parquet", {})
     assert pq.ParquetFile(tmp_path / "m.parquet").metadata.num_row_groups == 1
+
+
+@pytest.mark.s3
+def test_a_manifest_of_a_bucket_in_a_bucket(s3_server: S3Server) -> None:
+    bucket = s3_server.new_bucket()
+    images = Storage.at(f"s3://{bucket}/photos", s3_server.options)
+    for name in ("b/2.jpg", "1.png", "notes.txt"):
+        images.write(name, b"x")
+    found = find_images([f"s3://{bucket}/photos"], s3_server.options).uris
+    assert found == [f"s3://{bucket}/photos/1.png", f"s3://{bucket}/photos/b/2.jpg"]
+    assert find_images([f"s3://{bucket}/photos/*.png"], s3_server.options).uris == found[:1]
+    url = f"s3://{bucket}/m.parquet"
+    write_manifest(grid(Ingredients(found)), url, s3_server.options)
+    storage, name = file_storage(url, s3_server.options)
+    table = pq.read_table(pa.BufferReader(storage.read(name)))
+    assert table["content_image"].to_pylist() == found
