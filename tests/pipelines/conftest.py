@@ -1,4 +1,4 @@
-"""The places that everything on storage must work on, and a web server."""
+"""The kinds of storage that everything must work on, and a web server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.s3_server import S3Server
 
 @pytest.fixture(params=["local", "memory", pytest.param("s3", marks=pytest.mark.s3)])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    """An empty output folder on a local disk, in memory, and on a real S3 server."""
+    """Return an empty output folder: on a local disk, in memory, on a real S3 server."""
     if request.param == "local":
         return Storage.at(str(tmp_path / "out"))
     if request.param == "memory":
@@ -27,6 +27,6 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
 
 @pytest.fixture
 def origin() -> Iterator[Origin]:
-    """A web server that answers as it is told to."""
+    """Run a web server whose answers a test sets."""
     with serving() as origin:
         yield origin

@@ -1,4 +1,4 @@
-"""Records as a run commits them, short to write."""
+"""Short ways to write records like those of a run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def fingerprint(text: str) -> str:
-    """A fingerprint as the manifest makes them: hex."""
+    """Return a fingerprint in the form of the manifest's: hex."""
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def completed(row_id: str, *, at: float = 0, **columns: Any) -> dict[str, Any]:
-    """The record of a completed row, made `at` seconds after the start."""
+    """Return the record of a completed row, made `at` seconds after the start."""
     return {
         "id": row_id,
         "status": "completed",
@@ -49,7 +49,7 @@ def failed(
     retryable: bool = True,
     **columns: Any,
 ) -> dict[str, Any]:
-    """The record of a failed row, made `at` seconds after the start."""
+    """Return the record of a failed row, made `at` seconds after the start."""
     error = {
         "code": code,
         "message": f"{row_id} did not work",
@@ -62,7 +62,7 @@ def failed(
 
 
 def stored(storage: Storage, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """All records, by id."""
+    """Return all records, sorted by id."""
     rows: list[dict[str, Any]] = []
     for batch in iter_records(storage, columns):
         rows.extend(batch.to_pylist())
@@ -70,7 +70,7 @@ def stored(storage: Storage, columns: Sequence[str] | None = None) -> list[dict[
 
 
 def drop_column(storage: Storage, name: str) -> None:
-    """Make every part as it was before records had this column."""
+    """Rewrite every part as written before records had this column."""
     for path in storage.list("records"):
         table = pq.read_table(pa.BufferReader(storage.read(path))).drop_columns(name)
         sink = pa.BufferOutputStream()
