@@ -15,14 +15,15 @@ from jobs import exits, terminal
 from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ManifestError, StorageError
+from pipelines.fields.cells import MAX_ID_LENGTH
+from pipelines.fields.table import ALIASES, FIELDS
 from pipelines.manifest.manifest import Manifest
-from pipelines.manifest.row_parser import ALIASES
 from pipelines.record import record_schema
 from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.errors import CheckpointError
 from uso_core.families import assumed_card, describe_model
 from uso_core.loading.source import ModelCard
-from uso_core.request import MAX_SEED, Limits, Parameters
+from uso_core.request import Limits
 
 
 def describe_command(config_path: Path, overrides: Sequence[str]) -> int:
@@ -142,27 +143,9 @@ def _manifest_columns(config: RunConfig, limits: Limits) -> Table:
 
 
 def _accepted(limits: Limits) -> Iterator[tuple[str, str, str, str]]:
-    reference, usual = "path, URI, data: URI or bytes", Parameters()
-    size = f"{limits.min_size} to {limits.max_size}, in steps of {limits.size_step}"
-    square = f"from the content image, else {limits.default_size}"
-    yield "id", "string or integer", "hash of the row", "unique, 1 to 256 characters"
-    yield "prompt", "string", '""', "any"
-    yield "content_image", "reference", "", reference
-    yield "style_image", "reference", "", reference
-    yield "extra_style_image", "reference", "", reference
-    yield "style_images", "list of references", "", f"{limits.max_styles} styles in all"
-    weights = f"one for each style, 0 to {limits.max_style_weight:g}"
-    yield "style_weights", "list of numbers", "1 for each", weights
-    yield "width", "integer", square, size
-    yield "height", "integer", square, size
-    yield "num_steps", "integer", str(usual.num_steps), f"1 to {limits.max_steps}"
-    guidance = f"{limits.min_guidance:g} to {limits.max_guidance:g}"
-    yield "guidance", "number", f"{usual.guidance:g}", guidance
-    yield "seed", "integer", "-1: derived from the id", f"-1, or 0 to {MAX_SEED}"
-    yield "keep_size", "boolean", str(usual.keep_size).lower(), "true or false"
-    long_size = f"0 to {limits.max_content_long_size}"
-    yield "content_long_size", "integer", str(usual.content_long_size), long_size
-    yield "num_images", "integer", str(usual.num_images), f"1 to {limits.max_images}"
+    yield "id", "string or integer", "hash of the row", f"unique, 1 to {MAX_ID_LENGTH} characters"
+    for field in FIELDS:
+        yield field.name, field.kind.label, field.default_text(limits), field.range_text(limits)
 
 
 def _record_columns(extra: pa.Schema) -> Table:

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from pipelines.display import display_reference
 from pipelines.failures import Failure
+from pipelines.fields.arrow import column
+from pipelines.fields.table import LATER_FIELDS, RECORDED_FIELDS
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow, Timings
-from uso_core.request import Parameters
 
 SCHEMA_VERSION = 1
 NSFW_CONTENTS = "has_nsfw_contents"
@@ -27,6 +28,7 @@ _ERROR = pa.struct(
     ]
 )
 _STAGES = tuple(f.name for f in fields(Timings))
+_PROMPT, *_OTHER_FIELDS = map(column, RECORDED_FIELDS)
 _TIMINGS = pa.struct([(stage, pa.float64()) for stage in _STAGES])
 
 RECORD_FIELDS: tuple[pa.Field, ...] = (
@@ -36,16 +38,9 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("sha256", pa.list_(pa.string())),
     pa.field(NSFW_CONTENTS, pa.list_(pa.bool_())),
     pa.field("error", _ERROR),
-    pa.field("prompt", pa.string()),
+    _PROMPT,
     pa.field("prompt_truncated", pa.bool_()),
-    pa.field("content_image", pa.string()),
-    pa.field("style_images", pa.list_(pa.string())),
-    pa.field("style_weights", pa.list_(pa.float64())),
-    pa.field("width", pa.int32()),
-    pa.field("height", pa.int32()),
-    pa.field("num_steps", pa.int32()),
-    pa.field("guidance", pa.float64()),
-    pa.field("seed", pa.int64()),
+    *_OTHER_FIELDS,
     pa.field("model", pa.string()),
     pa.field("preset", pa.string()),
     pa.field("fingerprint", pa.string(), nullable=False),
@@ -59,7 +54,10 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("schema_version", pa.int32(), nullable=False),
 )
 RECORD_NAMES = frozenset(f.name for f in RECORD_FIELDS)
-_PARAMETERS = tuple(f.name for f in fields(Parameters) if f.name in RECORD_NAMES)
+ADDED_LATER = frozenset({"source_digest", *(f.name for f in LATER_FIELDS)}) & RECORD_NAMES
+"""Records without these columns are read, too."""
+
+_PARAMETERS = tuple(field.name for field in RECORDED_FIELDS if field.is_parameter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.failures import CODES
-from pipelines.manifest.row_parser import INPUT_NAMES
+from pipelines.fields.table import INPUT_NAMES
 from pipelines.record import RECORD_NAMES
 
 ROOT = Path(__file__).parent.parent

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from pipelines.config.strict import StrictModel
+from pipelines.fields.table import FIELDS
 
 
 class ManifestConfig(StrictModel):
@@ -51,36 +52,40 @@ class ManifestConfig(StrictModel):
         return shard
 
 
-class DefaultsConfig(StrictModel):
+class _Defaults(StrictModel):
     """Values for rows whose own column is absent or null, each as in docs/manifest.md.
 
     A relative reference here is resolved like a relative reference of the row. `style_weights` has
     no default, because a row has one weight for each of its styles.
     """
 
-    prompt: str | None = None
-    content_image: str | None = None
-    style_image: str | None = None
-    extra_style_image: str | None = None
-    style_images: list[str] | None = None
-    width: int | None = None
-    height: int | None = None
-    num_steps: int | None = None
-    guidance: float | None = None
-    seed: int | None = None
-    keep_size: bool | None = None
-    content_long_size: int | None = None
-    num_images: int | None = None
-
     @model_validator(mode="before")
     @classmethod
-    def _weights_are_a_rows_own(cls, given: Any) -> Any:  # noqa: ANN401 (any YAML value)
-        if isinstance(given, Mapping) and "style_weights" in given:
-            raise ValueError(
-                "style_weights has no default, because a row has one for each of its styles; give "
-                "it as a column of the manifest"
-            )
+    def _can_have_a_default(cls, given: Any) -> Any:  # noqa: ANN401 (any YAML value)
+        for field in FIELDS if isinstance(given, Mapping) else ():
+            if field.no_default is not None and field.name in given:
+                raise ValueError(
+                    f"{field.name} has no default, because {field.no_default}; "
+                    "give it as a column of the manifest"
+                )
         return given
+
+
+if TYPE_CHECKING:
+
+    class DefaultsConfig(_Defaults):
+        """The default of each field, None where the configuration gives none."""
+
+        def __getattr__(self, name: str) -> object: ...
+
+else:
+    DefaultsConfig = create_model(
+        "DefaultsConfig",
+        __base__=_Defaults,
+        __doc__=_Defaults.__doc__,
+        __module__=__name__,
+        **{f.name: (f.kind.config | None, None) for f in FIELDS if f.no_default is None},
+    )
 
 
 class FetchConfig(StrictModel):

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.errors import LedgerError, StorageError
-from pipelines.record import RECORD_FIELDS, RECORD_NAMES
+from pipelines.record import ADDED_LATER, RECORD_FIELDS, RECORD_NAMES
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.storage import Storage
 
@@ -23,10 +23,6 @@ FOLDER = "records"
 _PART_NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
 _WHOLE_BYTES = 8 * 2**20  # parts up to this size are read in one request
 _COMPRESSION = "zstd"
-_ADDED_LATER = {
-    "source_digest",
-    "style_weights",
-}  # records without these columns are still accepted
 
 
 class PartVanishedError(Exception):
@@ -78,7 +74,7 @@ def open_part(storage: Storage, part: Part) -> pq.ParquetFile:
             else storage.open(part.path, part.num_bytes)
         )
         file = pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True)
-    missing = RECORD_NAMES - _ADDED_LATER - set(file.schema_arrow.names)
+    missing = RECORD_NAMES - ADDED_LATER - set(file.schema_arrow.names)
     if missing:
         lacks = f"it lacks {', '.join(sorted(missing))}"
         reason = f"not a file of records ({lacks}); move it out of {FOLDER}/"

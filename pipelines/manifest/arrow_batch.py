@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.errors import ManifestError
-from pipelines.manifest.cells import UnreadableCell
+from pipelines.fields.cells import UnreadableCell
 from pipelines.manifest.columns import ColumnPlan
 from pipelines.manifest.row_parser import RawRow
 from pipelines.manifest.table import SourceRow

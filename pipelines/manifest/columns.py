@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ManifestError
-from pipelines.manifest.row_parser import ALIASES, INPUT_NAMES, PICTURE_NAMES
+from pipelines.fields.table import ALIASES, INPUT_NAMES, PICTURE_NAMES
 from pipelines.record import RECORD_NAMES
 
 _PREFIX = "manifest_"

@@ -12,8 +12,8 @@ import pyarrow as pa
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ManifestError
+from pipelines.fields.cells import identifier
 from pipelines.keys.index import halves_of, row_key
-from pipelines.manifest.cells import identifier
 from pipelines.manifest.columns import ColumnPlan, plan_columns
 from pipelines.manifest.files import open_tables
 from pipelines.manifest.references import folder_url

@@ -10,21 +10,32 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
 
 from pipelines.config.model import ModelConfig
 from pipelines.config.schema import RunConfig
 from pipelines.display import display_reference
-from pipelines.manifest import cells
+from pipelines.fields.field import Field
+from pipelines.fields.table import (
+    FACTS_BY_PLACE,
+    LATER_FIELDS,
+    PARAMETER_FIELDS,
+    STYLE_WEIGHTS,
+)
 from pipelines.rows import Reference
 from pipelines.storage.urls import redact_uri
 from uso_core.errors import InvalidRequestError
 from uso_core.request import MAX_SEED, Parameters
 
-STYLE_WEIGHTS = "style_weights"
-"""The column whose ones mean the same as no cell, wherever a row is identified."""
-
 _HASH_BYTES = 16
+_PARAMETERS = frozenset(field.name for field in PARAMETER_FIELDS)
+_PARAMETER_FACTS = tuple(
+    (" ".join(["%s"] * len(names)), attrgetter(*names))
+    for names in FACTS_BY_PLACE
+    if _PARAMETERS.issuperset(names)
+)
+_LATER_PARAMETERS = tuple(field for field in LATER_FIELDS if field.is_parameter)
 encoded = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 """JSON that is the same wherever it is made."""
 
@@ -32,7 +43,8 @@ encoded = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
 def content_hash(raw: Mapping[str, object] | str) -> str:
     """The hash of a row's own input cells, as written (before defaults), 32 hex digits.
 
-    Null cells, style weights of 1, and how a number is stored, do not change it.
+    Null cells, cells of later fields that count for nothing (style weights of 1), and how a number
+    is stored, do not change it.
 
     Args:
         raw: cells by our column names; or the text of a line that could not be read.
@@ -40,8 +52,9 @@ def content_hash(raw: Mapping[str, object] | str) -> str:
     if isinstance(raw, str):
         return _digest("line", raw)
     plain = {name: _plain(value) for name, value in raw.items() if value is not None}
-    if _is_all_ones(plain.get(STYLE_WEIGHTS)):
-        del plain[STYLE_WEIGHTS]
+    for field in LATER_FIELDS:
+        if field.name in plain and not _cell_counts(field, plain[field.name]):
+            del plain[field.name]
     return _digest("row", plain)
 
 
@@ -85,15 +98,12 @@ class Fingerprints:
             parameters: with the final seed.
             style_weights: of each style; None is the same as 1 for each.
         """
-        numbers = parameters
         return self._finish(
             [
-                _first_fact(style_weights),
+                _named_facts(parameters, style_weights),
                 prompt,
                 "" if content_image is None else _reference_key(content_image),
-                f"{numbers.width} {numbers.height} {numbers.num_steps} {numbers.guidance}",
-                f"{numbers.seed} {numbers.num_images}",
-                f"{numbers.keep_size} {numbers.content_long_size}",
+                *[form % values(parameters) for form, values in _PARAMETER_FACTS],
                 *map(_reference_key, style_images),
             ]
         )
@@ -130,19 +140,31 @@ def run_facts(config: RunConfig, model_fingerprint: str) -> dict[str, object]:
     }
 
 
-def _first_fact(style_weights: Sequence[float] | None) -> str:
-    """In the first fact, where it is never taken for one of the styles, as many as they are."""
-    if style_weights is None or all(weight == 1 for weight in style_weights):
-        return "row"
-    return f"row with style weights {' '.join(map(str, style_weights))}"
+def _named_facts(parameters: Parameters, style_weights: Sequence[float] | None) -> str:
+    """Join the fields that were added later, each with its name, if their values count."""
+    fact = "row"
+    if style_weights is not None:
+        fact += _named_fact(STYLE_WEIGHTS, style_weights)
+    for field in _LATER_PARAMETERS:
+        fact += _named_fact(field, getattr(parameters, field.name))
+    return fact
 
 
-def _is_all_ones(weights: Any) -> bool:  # noqa: ANN401 (whatever a cell holds)
+def _named_fact(field: Field, value: Any) -> str:  # noqa: ANN401 (of any kind)
+    """The name and the value, in quotes if it is text, so that it can't be taken for a name."""
+    if not field.counts(value):
+        return ""
+    text = " ".join(map(str, value)) if field.kind.is_list else encoded(value)
+    return f" with {field.name.replace('_', ' ')} {text}"
+
+
+def _cell_counts(field: Field, cell: Any) -> bool:  # noqa: ANN401 (whatever a cell holds)
+    """Return False if the cell of a later field holds a value that changes nothing."""
     try:
-        found = cells.numbers(STYLE_WEIGHTS, weights)
+        value = field.kind.read(field.name, cell)
     except InvalidRequestError:
-        return False
-    return found is not None and all(weight == 1 for weight in found)
+        return True
+    return value is None or field.counts(value)
 
 
 def _preset_options(model: ModelConfig) -> dict[str, object]:

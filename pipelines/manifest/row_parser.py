@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,9 +11,10 @@ from pipelines.config.schema import RunConfig
 from pipelines.display import display_value
 from pipelines.errors import ManifestError
 from pipelines.failures import Failure
-from pipelines.manifest import cells
+from pipelines.fields import cells
+from pipelines.fields.table import FIELDS, PARAMETER_FIELDS, STYLE_COLUMNS
 from pipelines.manifest.references import resolve_reference
-from pipelines.manifest.row_identity import STYLE_WEIGHTS, Fingerprints, content_hash, derived_seed
+from pipelines.manifest.row_identity import Fingerprints, content_hash, derived_seed
 from pipelines.rows import ManifestRow, Reference, RejectedRow
 from uso_core.errors import InvalidRequestError
 from uso_core.loading.source import ModelCard
@@ -21,31 +22,8 @@ from uso_core.request import MAX_SEED, Limits, Parameters, check_style_weights
 
 DERIVE_SEED = -1
 
-_NUMBERS: dict[str, Callable[[str, Any], Any]] = {
-    "width": cells.integer,
-    "height": cells.integer,
-    "num_steps": cells.integer,
-    "guidance": cells.number,
-    "seed": cells.integer,
-    "keep_size": cells.boolean,
-    "content_long_size": cells.integer,
-    "num_images": cells.integer,
-}
-_STYLE_COLUMNS = ("style_image", "extra_style_image")
-
-INPUT_NAMES = (
-    "id",
-    "prompt",
-    "content_image",
-    *_STYLE_COLUMNS,
-    "style_images",
-    STYLE_WEIGHTS,
-    *_NUMBERS,
-)
-"""Our column names."""
-ALIASES = {"reference_images": "style_images"}
-PICTURE_NAMES = ("prompt", "content_image", *_STYLE_COLUMNS, "style_images")
-"""A manifest needs one of these, or a default for one."""
+_READERS = {field.name: field.kind.read for field in PARAMETER_FIELDS}
+_SINGLE_STYLES = tuple(name for name in STYLE_COLUMNS if name != "style_images")
 
 RawRow = Mapping[str, Any]
 """Cells by our column names; a column that is absent counts as null."""
@@ -87,7 +65,7 @@ class RowParser:
         self._defaults = _given(config.defaults)
         _check_defaults(self._defaults, self._limits)
         self._default_numbers = {
-            name: self._defaults[name] for name in _NUMBERS if name in self._defaults
+            name: self._defaults[name] for name in _READERS if name in self._defaults
         }
 
     def parse(self, raw: RawRow, row_id: str, folder: str) -> ManifestRow | RejectedRow:
@@ -146,7 +124,7 @@ class RowParser:
         return self._defaults.get(name) if value is None else value
 
     def _styles(self, raw: RawRow, folder: str) -> tuple[Reference, ...]:
-        single = [cells.reference(name, self._cell(raw, name)) for name in _STYLE_COLUMNS]
+        single = [cells.reference(name, self._cell(raw, name)) for name in _SINGLE_STYLES]
         listed = cells.references("style_images", self._cell(raw, "style_images"))
         styles = [_resolved(style, folder) for style in (*single, *listed) if style is not None]
         most = self._limits.max_styles
@@ -157,7 +135,7 @@ class RowParser:
         return tuple(styles)
 
     def _weights(self, raw: RawRow, num_styles: int) -> tuple[float, ...] | None:
-        weights = cells.numbers(STYLE_WEIGHTS, raw.get(STYLE_WEIGHTS))
+        weights = cells.numbers("style_weights", raw.get("style_weights"))
         if weights is None:
             return None
         check_style_weights(weights, num_styles, self._limits)
@@ -166,8 +144,8 @@ class RowParser:
     def _parameters(self, raw: RawRow, row_id: str) -> Parameters:
         numbers = dict(self._default_numbers)
         for name, value in raw.items():
-            if value is not None and name in _NUMBERS:
-                numbers[name] = _NUMBERS[name](name, value)
+            if value is not None and name in _READERS:
+                numbers[name] = _READERS[name](name, value)
         seed = numbers.get("seed", DERIVE_SEED)
         if seed == DERIVE_SEED:
             count = min(max(numbers.get("num_images", 1), 1), self._limits.max_images)
@@ -176,7 +154,10 @@ class RowParser:
             raise InvalidRequestError("seed", seed, f"-1, or 0 to {MAX_SEED}")
         parameters = Parameters(**numbers)
         parameters.check(self._limits)
-        return replace(parameters, num_steps=self._preset.steps(parameters.num_steps))
+        num_steps = self._preset.steps(parameters.num_steps)
+        if num_steps == parameters.num_steps:
+            return parameters  # faster than a copy
+        return replace(parameters, num_steps=num_steps)
 
     def _label(self, field: str) -> str:
         """The column of a field, under the name that the user knows it by."""
@@ -221,12 +202,14 @@ def _given(defaults: DefaultsConfig) -> dict[str, Any]:
 
 
 def _check_defaults(defaults: Mapping[str, Any], limits: Limits) -> None:
-    numbers = {name: defaults[name] for name in _NUMBERS if name in defaults}
+    numbers = {name: defaults[name] for name in _READERS if name in defaults}
     if numbers.get("seed") == DERIVE_SEED:
         del numbers["seed"]
     try:
         Parameters(**numbers).check(limits)
-        cells.references("style_images", defaults.get("style_images"))
+        for field in FIELDS:
+            if field.kind.is_list and field.name in defaults:
+                field.kind.read(field.name, defaults[field.name])
     except InvalidRequestError as error:
         raise ManifestError(
             f"defaults.{error.field}",

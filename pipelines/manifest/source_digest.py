@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.config.schema import RunConfig
+from pipelines.fields.field import Field
+from pipelines.fields.table import INPUT_NAMES, LATER_FIELDS, STYLE_WEIGHTS
 from pipelines.keys.index import row_keys
-from pipelines.manifest.row_identity import STYLE_WEIGHTS, encoded, run_facts
-from pipelines.manifest.row_parser import INPUT_NAMES
+from pipelines.manifest.row_identity import encoded, run_facts
 from pipelines.manifest.weighted_rows import weighted_rows
 from uso_core.loading.source import ModelCard
 
@@ -45,13 +46,19 @@ class SourceDigests:
     """
 
     def __init__(self, config: RunConfig, model: ModelCard, inputs: Mapping[str, str]) -> None:
+        later = {field.name for field in LATER_FIELDS}
         self._inputs = {
-            name: inputs[name] for name in INPUT_NAMES if name in inputs and name != STYLE_WEIGHTS
+            name: inputs[name] for name in INPUT_NAMES if name in inputs and name not in later
         }
-        self._weights = inputs.get(STYLE_WEIGHTS)
+        self._later = [
+            (field, inputs[field.name]) for field in LATER_FIELDS if field.name in inputs
+        ]
         self._defaults = config.defaults
-        limits = asdict(model.limits)
-        self._max_weight = limits.pop("max_style_weight")
+        self._limits = asdict(model.limits)
+        limits = dict(self._limits)
+        for field in LATER_FIELDS:
+            for name in field.limits:
+                del limits[name]
         facts = {
             **run_facts(config, model.fingerprint),
             "defaults": config.defaults.model_dump(mode="json", exclude_none=True),
@@ -82,23 +89,33 @@ class SourceDigests:
         run.update(encoded([folder, types]).encode())
         salt = run.digest()
         frames = [*map(_framed, present)]
-        if self._weights in batch.schema.names:
-            weights = self._weights_frame(batch.column(self._weights), columns)
-            if weights is None:
-                return np.zeros(len(batch), np.int64)
-            frames.append(weights)
+        for field, theirs in self._later:
+            if theirs in batch.schema.names:
+                frame = self._later_frame(field, theirs, batch.column(theirs), columns)
+                if frame is None:
+                    return np.zeros(len(batch), np.int64)
+                frames.append(frame)
         rows = pc.binary_join_element_wise(*frames, _NOTHING).to_pylist()
         digests = b"".join([blake2b(row, digest_size=_BYTES, salt=salt).digest() for row in rows])
         return np.frombuffer(digests, "<i8").astype(np.int64)
 
-    def _weights_frame(self, weights: pa.Array, columns: Mapping[str, pa.Array]) -> pa.Array | None:
-        """One more frame for rows whose weights matter; nothing for others, as for no column."""
-        text = _text(weights)
+    def _later_frame(
+        self, field: Field, theirs: str, column: pa.Array, columns: Mapping[str, pa.Array]
+    ) -> pa.Array | None:
+        """One more frame for rows whose cell counts; nothing for others, as for no column."""
+        text = _text(column)
         if text is None:
             return None
-        facts = encoded([self._weights, str(weights.type), self._max_weight]).encode()
-        frame = _framed(pc.binary_join_element_wise(pa.scalar(facts, _LARGE), text, _NOTHING))
-        return pc.if_else(weighted_rows(weights, columns, self._defaults), frame, _NOTHING)
+        facts = [theirs, str(column.type), *(self._limits[name] for name in field.limits)]
+        if field is STYLE_WEIGHTS:
+            counting = weighted_rows(column, columns, self._defaults)
+        else:
+            counting = column.is_valid()
+            facts.append(field.name)  # not of style weights, which were the first later field
+        frame = _framed(
+            pc.binary_join_element_wise(pa.scalar(encoded(facts).encode(), _LARGE), text, _NOTHING)
+        )
+        return pc.if_else(counting, frame, _NOTHING)
 
 
 def id_keys(ids: pa.Array) -> bytes | None:

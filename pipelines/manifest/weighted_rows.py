@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.config.inputs import DefaultsConfig
+from pipelines.fields.table import STYLE_COLUMNS
 
 Flags = npt.NDArray[np.bool_]
 """`[n]`."""
 Counts = npt.NDArray[np.int64]
 """`[n]`."""
 
-_SINGLE = ("style_image", "extra_style_image")
 _LISTED = "style_images"
 
 
@@ -51,7 +51,7 @@ def _num_styles(
 ) -> Counts | None:
     """How many styles each row has; None: the columns' types do not tell."""
     total = np.zeros(num_rows, np.int64)
-    for name in (*_SINGLE, _LISTED):
+    for name in STYLE_COLUMNS:
         default = getattr(defaults, name) or ()
         usual = len(default) if name == _LISTED else int(bool(default))
         column = columns.get(name, pa.nulls(num_rows))

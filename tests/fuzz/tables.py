@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from pipelines.manifest.row_parser import ALIASES, INPUT_NAMES
+from pipelines.fields.table import ALIASES, INPUT_NAMES
 from pipelines.record import RECORD_NAMES
 
 ODD_TEXT = st.one_of(

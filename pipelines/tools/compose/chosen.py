@@ -10,6 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.fields.arrow import column
+from pipelines.fields.table import REQUEST_FIELDS
 from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.row_identity import derived_seed
 from pipelines.rows import ManifestEntry, ManifestRow, Reference
@@ -70,21 +72,7 @@ class ChosenRows:
         return cells
 
 
-_INPUTS = (
-    pa.field("id", pa.string()),
-    pa.field("prompt", pa.string()),
-    pa.field("content_image", pa.string()),
-    pa.field("style_images", pa.list_(pa.string())),
-    pa.field("style_weights", pa.list_(pa.float64())),
-    pa.field("width", pa.int32()),
-    pa.field("height", pa.int32()),
-    pa.field("num_steps", pa.int32()),
-    pa.field("guidance", pa.float64()),
-    pa.field("seed", pa.int64()),
-    pa.field("keep_size", pa.bool_()),
-    pa.field("content_long_size", pa.int32()),
-    pa.field("num_images", pa.int32()),
-)
+_INPUTS = (pa.field("id", pa.string()), *map(column, REQUEST_FIELDS))
 _NAMES = frozenset(field.name for field in _INPUTS)
 
 

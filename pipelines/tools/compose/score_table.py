@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from pipelines.config.inputs import ManifestConfig
 from pipelines.errors import ComposeError
+from pipelines.fields.cells import identifier
 from pipelines.keys.index import LsmTable, row_key
-from pipelines.manifest.cells import identifier
 from pipelines.manifest.columns import ColumnPlan
 from pipelines.manifest.files import open_tables
 from pipelines.manifest.row_parser import UnreadableRow

@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ComposeError
-from pipelines.manifest.cells import references
+from pipelines.fields.cells import references
+from pipelines.fields.kinds import NUMBERS
+from pipelines.fields.table import FIELDS, REFERENCE_COLUMNS
 from pipelines.manifest.columns import ColumnPlan, plan_columns
 from pipelines.manifest.files import open_tables
 from pipelines.manifest.json_types import JsonTypes
 from pipelines.manifest.references import folder_url, resolve_reference
-from pipelines.manifest.row_identity import STYLE_WEIGHTS
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import UnreadableRow
 from pipelines.manifest.table import SourceRow, Table
@@ -31,10 +32,10 @@ from pipelines.tools.compose.names import stem
 from pipelines.tools.compose.pairing import Rows
 from uso_core.errors import InvalidRequestError
 
-_REFERENCES = ("content_image", "style_image", "extra_style_image", "style_images")
 _ABSOLUTE = r"^(/|[A-Za-z][A-Za-z0-9+.\-]*://|(?i:data:|file:))"
 # Dots, queries and JSON lists, to which a folder is not simply prefixed.
 _SPECIAL = r"(^|/)\.{1,2}(/|$)|\?|^\s*\["
+_NUMBER_LISTS = frozenset(field.name for field in FIELDS if field.kind is NUMBERS)
 _KEYED = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
 
 
@@ -101,7 +102,7 @@ def _batches(
         for raw in _raw_batches(table, plan, schema):
             columns = {name: raw.column(name) for name in raw.schema.names}
             columns["id"] = _ids(columns, ids)  # from references as written: the same anywhere
-            for name in _REFERENCES:
+            for name in REFERENCE_COLUMNS:
                 if name in columns:
                     columns[name] = _resolved(columns[name], folder_url(folder))
             yield pa.record_batch([columns[name] for name in schema.names], schema=schema)
@@ -211,7 +212,7 @@ def _row_keys(columns: dict[str, pa.Array]) -> list[str]:
     parts = []
     for name in sorted(columns):
         column = columns[name]
-        if pa.types.is_list(column.type) and name == STYLE_WEIGHTS:
+        if pa.types.is_list(column.type) and name in _NUMBER_LISTS:
             column = column.cast(pa.list_(pa.string()))
         if pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type):
             column = pc.binary_join(column, "\n")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import ComposeError
+from pipelines.fields.table import STYLE_COLUMNS
 from pipelines.keys.index import row_keys
 from pipelines.keys.key_set import KeySet
 from pipelines.storage.filesystems import Options
@@ -17,7 +18,6 @@ from pipelines.tools.compose.pairing import Rows
 
 _GROUP_ROWS = 1 << 16
 _GROUP_BYTES = 64 * 2**20
-_STYLE_COLUMNS = ("style_image", "extra_style_image", "style_images")
 _KEY_BYTES = 16
 
 
@@ -118,7 +118,7 @@ class _Distinct:
     def add(self, table: pa.Table) -> None:
         self._note(self.prompts, table, "prompt", empty_counts=True)
         self._note(self.contents, table, "content_image")
-        for name in _STYLE_COLUMNS:
+        for name in STYLE_COLUMNS:
             self._note(self.styles, table, name)
 
     @staticmethod

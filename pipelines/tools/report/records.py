@@ -7,6 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.fields.field import Field
+from pipelines.fields.kinds import TEXT
+from pipelines.fields.table import RECORDED_FIELDS
 from pipelines.ledger.ledger import iter_records
 from pipelines.record import RECORD_NAMES
 from pipelines.storage.storage import Storage
@@ -16,17 +19,17 @@ from pipelines.tools.report.values import number, shown, visible
 
 _MOST_NUMBERS = 8
 _OTHER_COLUMNS = ("id", "status", "outputs", "sha256", "error")
-_PLAIN = (
-    "width",
-    "height",
-    "num_steps",
-    "guidance",
-    "seed",
-    "style_weights",
-    "attempt",
-    "prompt_truncated",
-)
+_PLAIN = ("attempt", "prompt_truncated")
 _TEXTS = ("model", "preset", "run_id", "worker", "device")
+_REQUEST = tuple(field for field in RECORDED_FIELDS if not field.kind.is_reference)
+_ONE_VALUE = tuple(f for f in _REQUEST if not f.kind.is_list and f.name != "prompt")
+FACTS: tuple[tuple[str, str], ...] = (
+    *((field.name, field.title or field.name) for field in _ONE_VALUE),
+    *((name, name) for name in ("model", "preset", "device", "worker", "attempt")),
+    ("created_at", "recorded"),
+    ("run_id", "run"),
+)
+"""The values that the page lists for a row, each with its title."""
 
 
 def load(run: Storage, table: RowTable, tally: Tally) -> list[str]:
@@ -75,6 +78,7 @@ def _record(record: dict[str, Any]) -> RowRecord:
 def _shown(record: dict[str, Any], error: dict[str, Any] | None) -> dict[str, Any]:
     row = {
         "id": visible(record["id"]),
+        **{field.name: _value(field, record[field.name]) for field in _REQUEST},
         "prompt": visible(record["prompt"] or ""),
         "outputs": record["outputs"] or None,
         "sha256": record["sha256"] or None,
@@ -95,6 +99,10 @@ def _shown(record: dict[str, Any], error: dict[str, Any] | None) -> dict[str, An
         },
     }
     return {name: value for name, value in row.items() if value is not None}
+
+
+def _value(field: Field, value: Any) -> Any:  # noqa: ANN401 (of any kind)
+    return visible(value) if field.kind is TEXT and value is not None else value
 
 
 def _error(code: str | None, error: dict[str, Any]) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from pipelines.tools.report.facets import Facets
 from pipelines.tools.report.matrix import Matrix, choose, first_pictures, matrix_files
 from pipelines.tools.report.page import Comparison, Page, assets, render
 from pipelines.tools.report.pictures import Gallery, Picture, Places, pictures_of
-from pipelines.tools.report.records import load, load_other
+from pipelines.tools.report.records import FACTS, load, load_other
 from pipelines.tools.report.row_files import ROWS_PER_FILE, TEXTS_PER_FILE, DataFile, RowFiles
 from pipelines.tools.report.row_table import RowTable
 from pipelines.tools.report.summary import Summary, Tally
@@ -178,6 +178,7 @@ class _Report:
             "thumbnails": self._options.thumbnails,
             "numbers": [column.facts for column in columns],
             "matrixPages": matrix.pages,
+            "facts": FACTS,
         }
         return facets, boot
 

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import ManifestError
+from pipelines.fields.table import INPUT_NAMES
 from pipelines.manifest.row_identity import derived_seed
-from pipelines.manifest.row_parser import INPUT_NAMES, RowParser, UnreadableRow
+from pipelines.manifest.row_parser import RowParser, UnreadableRow
 from pipelines.rows import ManifestRow, RejectedRow
 from tests.pipelines.manifests import CARD, config
 from uso_core.loading.source import ModelCard

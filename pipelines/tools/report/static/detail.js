@@ -2,9 +2,6 @@
 "use strict";
 
 (() => {
-  const TITLES = { num_steps: "steps", created_at: "recorded", run_id: "run", prompt_truncated: "prompt cut" };
-  const FACTS = ["width", "height", "num_steps", "guidance", "seed", "model", "preset", "device", "worker", "attempt", "created_at", "run_id"];
-
   const term = (name, value) => [uso.el("dt", {}, uso.el("bdi", {}, name)), uso.el("dd", {}, value)];
 
   const text = (value) => uso.el("bdi", {}, typeof value === "number" ? String(value) : `${value}`);
@@ -59,7 +56,8 @@
     );
 
   const facts = (row) => {
-    const terms = FACTS.filter((name) => row[name] !== undefined).flatMap((name) => term(TITLES[name] ?? name, text(row[name])));
+    const known = uso.boot.facts.filter(([name]) => row[name] !== undefined);
+    const terms = known.flatMap(([name, title]) => term(title, text(row[name])));
     const times = Object.entries(row.timings ?? {}).map(([stage, ms]) => ms < 1000 ? `${stage} ${Math.round(ms)} ms` : `${stage} ${uso.number(ms / 1000)} s`);
     if (times.length) terms.push(...term("time", times.join(", ")));
     for (const image of row.images) terms.push(...term("image", text(image.uri)));

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.manifest import cells
+from pipelines.fields import cells
 from uso_core.errors import InvalidRequestError
 
 NOT_NUMBERS: list[object] = [

@@ -12,10 +12,12 @@ import re
 import uuid
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from pipelines.rows import Reference
 from uso_core.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from pipelines.rows import Reference
 
 MAX_ID_LENGTH = 256
 

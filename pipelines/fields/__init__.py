@@ -1,0 +1,1 @@
+"""The fields of a row's request: names, types, readers of cells, defaults and descriptions."""
