@@ -1,1 +1,1 @@
-"""Reference images: a URI or bytes → a decoded image, within the run's limits and policy."""
+"""Fetches and decodes reference images, within the run's limits and policy."""

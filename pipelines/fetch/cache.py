@@ -1,4 +1,4 @@
-"""Fetched files in memory: bounded, least recently used out first, each fetched by one thread."""
+"""An LRU cache of fetched files, in which one thread fetches for all that want the same file."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pipelines.fetch.fetched import Fetched
 
 
 class FetchCache:
-    """URI → bytes, safe to share between threads.
+    """Files by their URI; safe to share between threads.
 
-    Threads that want the same URI at the same time wait for the one that fetches it, and share its
-    failure; nobody else does.
+    Threads that want a URI while another thread fetches it wait for that thread, and share its
+    failure. A failure is not cached.
 
     Attributes:
-        hits: lookups answered without a fetch of their own.
+        hits: lookups that needed no fetch of their own.
         misses: lookups that fetched.
-        fetched_bytes: of what they fetched.
+        fetched_bytes: total size of the fetched files.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -29,24 +29,24 @@ class FetchCache:
         self.fetched_bytes = 0
         self._lock = threading.Lock()
         self._kept: LRUCache[str, Fetched] = LRUCache(max_bytes, getsizeof=_size)
-        self._under_way: dict[str, Future[Fetched]] = {}
+        self._in_flight: dict[str, Future[Fetched]] = {}
 
     @property
     def num_bytes(self) -> int:
-        """Bytes kept now."""
+        """Bytes in the cache."""
         with self._lock:
             return int(self._kept.currsize)
 
     def get(self, uri: str, fetch: Callable[[], Fetched]) -> Fetched:
-        """What is kept for `uri`, else what `fetch` returns; its errors pass through."""
+        """Return the cached file for `uri`, else the result of `fetch`; its errors pass through."""
         with self._lock:
             kept = self._kept.get(uri)
-            flight = self._under_way.get(uri)
+            flight = self._in_flight.get(uri)
             if kept is not None or flight is not None:
                 self.hits += 1
             else:
                 self.misses += 1
-                self._under_way[uri] = own = Future[Fetched]()
+                self._in_flight[uri] = own = Future[Fetched]()
         if kept is not None:
             return kept
         if flight is not None:
@@ -58,11 +58,11 @@ class FetchCache:
             fetched = fetch()
         except BaseException as error:
             with self._lock:
-                del self._under_way[uri]
+                del self._in_flight[uri]
             flight.set_exception(error)
             raise
         with self._lock:
-            del self._under_way[uri]
+            del self._in_flight[uri]
             self.fetched_bytes += _size(fetched)
             if _size(fetched) <= self._kept.maxsize:
                 self._kept[uri] = fetched

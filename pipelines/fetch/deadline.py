@@ -1,4 +1,4 @@
-"""A point in time after which work is given up, and a way to give up calls that cannot time out."""
+"""Deadlines, also for calls that cannot time out by themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class DeadlineExceededError(Exception):
-    """The time that was allowed is over."""
+    """The deadline has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +24,27 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float) -> Deadline:
-        """The point `seconds` from now."""
+        """Return the deadline `seconds` from now."""
         return cls(time.monotonic() + seconds)
 
     @property
     def remaining(self) -> float:
-        """Seconds left, never below 0."""
+        """Seconds left, at least 0."""
         return max(0.0, self.at - time.monotonic())
 
     def check(self) -> None:
-        """Raise `DeadlineExceededError` when no time is left."""
+        """Raise `DeadlineExceededError` if no time is left."""
         if self.remaining == 0:
             raise DeadlineExceededError
 
 
 def call_until(deadline: Deadline, call: Callable[[], T]) -> T:
-    """Run a blocking call that knows no time-out, and stop waiting for it at the deadline.
+    """Run a blocking call that has no time-out, and stop waiting for it at the deadline.
 
-    The call goes on in a daemon thread that nobody waits for; its result is dropped.
+    The call then continues in a daemon thread, and its result is dropped.
 
     Raises:
-        DeadlineExceededError: the call had not ended by then.
+        DeadlineExceededError: the call did not end in time.
     """
     future: Future[T] = Future()
 

@@ -1,4 +1,4 @@
-"""How fetching goes wrong: for good (`RowFailedError`), or so that another try may help."""
+"""Errors of fetching: permanent (`RowFailedError`), or worth a retry (`TransientFetchError`)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _FORBIDDEN = frozenset({401, 402, 403, 407, 451})
 
 
 class TransientFetchError(Exception):
-    """One attempt failed in a way that another one may not.
+    """One attempt failed, and a retry may succeed.
 
     Attributes:
-        reason: what happened, in words that follow the URI and a colon.
-        retry_after_s: how long the server asks to be left alone, in seconds; None: it does not say.
+        reason: the cause, in words that follow the URI and a colon.
+        retry_after_s: seconds that the server asks to wait; None if it does not ask.
     """
 
     def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
@@ -28,28 +28,34 @@ class TransientFetchError(Exception):
 
 
 def fetch_failed(code: FailureCode, reference: Reference, reason: str) -> RowFailedError:
-    """The error that ends a row because of one of its references; shows no credentials."""
+    """Return the error that fails a row because of one of its references; shows no credentials."""
     uri = redact_uri(display_reference(reference))
     return RowFailedError(Failure(code, f"{uri}: {reason}", uri=uri))
 
 
 def status_failed(
-    status: int, uri: str, *, said: str = "", retry_after_s: float | None = None
+    status: int, uri: str, *, retry_after_s: float | None = None
 ) -> RowFailedError | TransientFetchError:
-    """What an HTTP error status means for a fetch.
+    """Return the error of a fetch for an HTTP error status.
 
     Args:
-        status: 400 or above.
-        uri: what was asked for.
-        said: more about the answer, in words.
-        retry_after_s: from the answer's Retry-After header.
+        status: at least 400.
+        uri: the requested URI.
+        retry_after_s: from the response's Retry-After header.
     """
-    reason = f"the server answered HTTP {status}{_phrase(status)}{said}"
+    reason = f"the server returned HTTP {status}{_phrase(status)}"
     if status in _TRANSIENT:
         return TransientFetchError(reason, retry_after_s)
     if status in _FORBIDDEN:
         return fetch_failed("uri_forbidden", uri, f"{reason}; check credentials and access rights")
     return fetch_failed("uri_not_found", uri, f"{reason}; check the URI")
+
+
+def too_large(reference: Reference, max_bytes: int) -> RowFailedError:
+    """Return the error for a file that is larger than `max_bytes`."""
+    return fetch_failed(
+        "uri_too_large", reference, f"the file is larger than {max_bytes / 1e6:g} MB (fetch.max_mb)"
+    )
 
 
 def _phrase(status: int) -> str:

@@ -1,4 +1,4 @@
-"""References → images: one way in for every kind of URI, with the same caps for all of them."""
+"""Turns references into images: one entry point, and the same limits, for every kind of URI."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from pipelines.config.inputs import FetchConfig
 from pipelines.fetch.cache import FetchCache
 from pipelines.fetch.deadline import Deadline, DeadlineExceededError
-from pipelines.fetch.errors import TransientFetchError, fetch_failed
-from pipelines.fetch.fetched import Fetched, too_large
+from pipelines.fetch.errors import TransientFetchError, fetch_failed, too_large
+from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.http import HttpReader
 from pipelines.fetch.image_decode import decode_image, prepare_pillow
 from pipelines.fetch.local import LocalReader
@@ -32,9 +32,9 @@ _STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 @dataclass(frozen=True, slots=True)
 class CacheCounts:
-    """Lookups in the cache so far: answered from memory, and fetched; and the bytes of the latter.
+    """Lookups in the cache so far, and the bytes fetched for the misses.
 
-    Only what comes over the network goes through the cache.
+    Only files that come over the network are cached.
     """
 
     hits: int
@@ -45,8 +45,8 @@ class CacheCounts:
 class Fetcher:
     """Fetches and decodes references; safe to share between threads.
 
-    Memory: `cache_mb` for files that may be wanted again, and for each fetch under way one file (up
-    to `max_mb`) and its image (up to `max_megapixels`, at 1 to 4 bytes a pixel).
+    Memory: `cache_mb` for cached files, and for each fetch in progress one file (up to `max_mb`)
+    and its image (up to `max_megapixels`, at 1 to 4 bytes per pixel).
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Fetcher:
         *,
         http: HttpReader | None = None,
     ) -> None:
-        """Fetch as `config` says.
+        """Create a fetcher with an empty cache.
 
         Args:
-            config: time-outs, caps and policy.
+            config: time-outs, limits and policy.
             options: fsspec options by protocol, secrets resolved.
-            http: reads http(s) URIs; absent: one made from `config`.
+            http: the reader of http(s) URIs; None for one that is created from `config`.
         """
         prepare_pillow()
         self._config = config
@@ -73,17 +73,17 @@ class Fetcher:
 
     @property
     def cache_counts(self) -> CacheCounts:
-        """How the cache has done so far."""
+        """The cache's counts so far."""
         return CacheCounts(self._cache.hits, self._cache.misses, self._cache.fetched_bytes)
 
     def fetch(self, reference: Reference) -> Image.Image:
-        """The image at a reference: loaded, in its own mode, upright if `exif_rotate`.
+        """Return the image at a reference: loaded, in its own mode, upright if `exif_rotate`.
 
         Args:
             reference: a URI, an absolute path, a `data:` URI, or the file's own bytes.
 
         Raises:
-            RowFailedError: with the code, the URI and what to do.
+            RowFailedError: it is not available; names the failure code, the URI and the remedy.
         """
         return decode_image(
             self.read(reference),
@@ -93,7 +93,7 @@ class Fetcher:
         )
 
     def read(self, reference: Reference) -> Fetched:
-        """The file at a reference, not decoded; raises as `fetch` does."""
+        """Return the file at a reference, not decoded; raises as `fetch` does."""
         if isinstance(reference, bytes):
             return self._inline(reference, reference)
         scheme = _scheme(reference)
@@ -104,12 +104,12 @@ class Fetcher:
         if scheme in ("http", "https"):
             return self._cached(reference, self._http.read)
         if "::" in reference:
-            raise fetch_failed("uri_refused", reference, "chained URIs (::) are not fetched")
+            raise fetch_failed("uri_refused", reference, "chained URIs (::) are not supported")
         if scheme in PROTOCOLS:
             return self._cached(reference, self._objects.read)
         known = ", ".join(sorted({"file", "http", "https", "data", *PROTOCOLS}))
         raise fetch_failed(
-            "uri_refused", reference, f"{scheme}: is not fetched; give one of {known}"
+            "uri_refused", reference, f"the scheme {scheme}: is not supported; use one of {known}"
         )
 
     def close(self) -> None:
@@ -125,7 +125,7 @@ class Fetcher:
         return self._cache.get(uri, lambda: self._retried(uri, read))
 
     def _retried(self, uri: str, read: Callable[[str, Deadline], Fetched]) -> Fetched:
-        """Try until it works, `attempts` are used up, or the next would start after `timeout_s`."""
+        """Retry up to `attempts` times, as long as an attempt can start within `timeout_s`."""
         deadline = Deadline.after(self._config.timeout_s)
         attempts = stop_after_attempt(self._config.attempts)
         retrying = Retrying(
@@ -144,12 +144,12 @@ class Fetcher:
             )
             raise fetch_failed("uri_timeout", uri, reason) from error
         except DeadlineExceededError as error:
-            reason = f"no answer within {self._config.timeout_s:g} s (fetch.timeout_s)"
+            reason = f"no response within {self._config.timeout_s:g} s (fetch.timeout_s)"
             raise fetch_failed("uri_timeout", uri, reason) from error
 
 
 def _wait_s(state: RetryCallState) -> float:
-    """Seconds before the next attempt: what the server asks for, else exponential; jittered."""
+    """Return the seconds before the next attempt: the server's, else exponential; jittered."""
     error = None if state.outcome is None else state.outcome.exception()
     asked = error.retry_after_s if isinstance(error, TransientFetchError) else None
     backoff: float = min(_FIRST_WAIT_S * 2 ** (state.attempt_number - 1), _LONGEST_WAIT_S)
@@ -158,12 +158,12 @@ def _wait_s(state: RetryCallState) -> float:
 
 
 def _scheme(uri: str) -> str:
-    """The scheme in lower case; empty for a plain path."""
+    """Return the scheme in lower case; empty for a plain path."""
     return uri.partition(":")[0].lower() if is_uri(uri) else ""
 
 
 def _data_uri(uri: str) -> bytes:
-    """The bytes in a `data:` URI, base64 or percent-encoded."""
+    """Return the bytes in a `data:` URI, base64 or percent-encoded."""
     head, comma, payload = uri.partition(",")
     if not comma:
         raise fetch_failed("image_corrupt", uri, "a data: URI needs a comma before its data")

@@ -1,4 +1,4 @@
-"""One attempt to read an http(s) URI: redirects followed by hand, bytes capped, errors named."""
+"""One attempt to read an http(s) URI, with checked redirects, a size limit and typed errors."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ import httpx2
 from pipelines.config.inputs import FetchConfig
 from pipelines.failures import RowFailedError
 from pipelines.fetch.deadline import Deadline
-from pipelines.fetch.errors import TransientFetchError, fetch_failed, status_failed
-from pipelines.fetch.fetched import Fetched, too_large
+from pipelines.fetch.errors import (
+    TransientFetchError,
+    fetch_failed,
+    status_failed,
+    too_large,
+)
+from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.http_guard import (
     AddressRefusedError,
     GuardedBackend,
@@ -35,7 +40,7 @@ _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 
 
 class HttpReader:
-    """Reads http(s) URIs; safe to share between threads, and keeps no state but its connections."""
+    """Reads http(s) URIs; keeps connections, but no cookies. Safe to share between threads."""
 
     def __init__(self, config: FetchConfig, backend: GuardedBackend | None = None) -> None:
         # httpx2 logs every URL at INFO, with its signature.
@@ -53,16 +58,16 @@ class HttpReader:
         )
 
     def read(self, uri: str, deadline: Deadline) -> Fetched:
-        """The body at `uri`.
+        """Return the body at `uri`.
 
         Args:
             uri: an http(s) URL.
-            deadline: when to give up. One attempt is given up earlier, after `timeout_s / attempts`
-                without a byte.
+            deadline: the end of all attempts. This one ends earlier if no byte arrives for
+                `timeout_s / attempts`.
 
         Raises:
-            RowFailedError: for good.
-            TransientFetchError: in a way that another attempt may not meet.
+            RowFailedError: the fetch failed permanently.
+            TransientFetchError: a retry may succeed.
         """
         with until(deadline), _errors_named(uri):
             request = self._client.build_request("GET", uri, timeout=self._silence_s)
@@ -73,7 +78,7 @@ class HttpReader:
                     if not response.has_redirect_location:
                         return self._body(uri, response)
                     if response.next_request is None:
-                        raise fetch_failed("uri_refused", uri, "it redirects to no valid URL")
+                        raise fetch_failed("uri_refused", uri, "it redirects to an invalid URL")
                 request = response.next_request
         raise fetch_failed(
             "uri_refused", uri, f"it redirects more than {self._max_redirects} times "
@@ -89,9 +94,8 @@ class HttpReader:
             raise status_failed(response.status_code, uri, retry_after_s=_retry_after(response))
         encoding = response.headers.get("Content-Encoding", "").lower()
         if encoding not in _ENCODINGS:
-            raise fetch_failed(
-                "image_unsupported", uri, f"the server insists on Content-Encoding {encoding!r}"
-            )
+            reason = f"the server sent Content-Encoding {encoding!r}, which is not supported"
+            raise fetch_failed("image_unsupported", uri, reason)
         body = bytearray()
         for chunk in response.iter_bytes():
             body += chunk
@@ -106,7 +110,7 @@ def _check_scheme(url: httpx2.URL, uri: str) -> None:
 
 
 def _retry_after(response: httpx2.Response) -> float | None:
-    """Seconds that the server asks for, given as a number or as a date."""
+    """Return the seconds that the server asks to wait, given as a number or as a date."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value)
@@ -121,13 +125,13 @@ def _retry_after(response: httpx2.Response) -> float | None:
 
 @contextmanager
 def _errors_named(uri: str) -> Iterator[None]:
-    """Say what the libraries' errors mean for the row."""
+    """Translate the errors of the libraries."""
     try:
         yield
     except (AddressRefusedError, NameNotFoundError, httpx2.InvalidURL) as error:
         raise _refused(uri, error) from error
     except httpcore2.TimeoutException as error:
-        raise TransientFetchError("the server did not answer in time") from error
+        raise TransientFetchError("the server did not respond in time") from error
     except httpcore2.NetworkError as error:
         cause = error.args[0] if error.args else None  # httpcore2 drops __cause__
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -135,16 +139,16 @@ def _errors_named(uri: str) -> Iterator[None]:
             raise fetch_failed("uri_refused", uri, reason) from error
         raise TransientFetchError(f"the connection failed: {error}") from error
     except httpcore2.RemoteProtocolError as error:
-        raise TransientFetchError(f"the answer broke off or is not HTTP: {error}") from error
+        raise TransientFetchError(f"the response was cut short or is not HTTP: {error}") from error
     except httpx2.DecodingError as error:
-        raise fetch_failed("image_corrupt", uri, f"its compression is broken: {error}") from error
+        raise fetch_failed("image_corrupt", uri, f"its compression is damaged: {error}") from error
     except (httpcore2.LocalProtocolError, httpx2.RequestError) as error:
         raise fetch_failed("uri_not_found", uri, f"it cannot be fetched: {error}") from error
 
 
 def _refused(uri: str, error: Exception) -> RowFailedError:
     if isinstance(error, NameNotFoundError):
-        return fetch_failed("uri_not_found", uri, "there is no such host; check the name")
+        return fetch_failed("uri_not_found", uri, "the host does not exist; check its name")
     if isinstance(error, AddressRefusedError):
         return fetch_failed(
             "uri_refused",

@@ -1,8 +1,8 @@
-"""Connections to public addresses only: the guard against server-side request forgery (SSRF).
+"""Guards against server-side request forgery (SSRF): connects to public addresses only.
 
-The name is resolved here, every address it has is checked, and the connection goes to the address
-that was checked, so that a name which changes its answer in between gains nothing. The pool keys
-its connections by name, and TLS verifies the name, as ever. Redirects pass through the same place.
+The host name is resolved here, each of its addresses is checked, and the connection goes to a
+checked address. A name that resolves differently the next time therefore gains nothing. Pooled
+connections and TLS still go by the name. Redirects take the same path.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipelines.fetch.deadline import Deadline, DeadlineExceededError, call_until
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 inside IPv6: the last 32 bits
 
-# Not every system has EAI_NODATA.
+# EAI_NODATA does not exist on every system.
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 Address = IPv4Address | IPv6Address
@@ -33,11 +33,11 @@ _deadline: ContextVar[Deadline | None] = ContextVar("http_deadline", default=Non
 
 
 class AddressRefusedError(Exception):
-    """A host has an address that http(s) fetches may not reach.
+    """A host has an address that is not public.
 
     Attributes:
-        host: as in the URL.
-        address: the first one that is not public.
+        host: the host in the URL.
+        address: the host's first address that is not public.
     """
 
     def __init__(self, host: str, address: str) -> None:
@@ -47,14 +47,14 @@ class AddressRefusedError(Exception):
 
 
 class NameNotFoundError(Exception):
-    """No such host."""
+    """The host does not exist."""
 
 
 @contextmanager
 def until(deadline: Deadline) -> Iterator[None]:
-    """In this thread, end every wait on a guarded connection at `deadline`.
+    """End every wait of this thread on a guarded connection at `deadline`.
 
-    A time-out per read is not enough: a server that sends a byte now and then never meets it.
+    A time-out per read is not enough: a server that sends a byte now and then never reaches it.
     """
     token = _deadline.set(deadline)
     try:
@@ -64,7 +64,7 @@ def until(deadline: Deadline) -> Iterator[None]:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is a public unicast one, also inside IPv4-in-IPv6 forms."""
+    """Return True if an address, or the IPv4 address inside it, is public and unicast."""
     if isinstance(address, IPv6Address):
         inner = _embedded_ipv4(address)
         if inner is not None:
@@ -87,11 +87,11 @@ def _embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
 
 
 def resolve(host: str, port: int) -> list[Address]:
-    """All addresses of a host, in the system's order of preference; numeric forms included.
+    """Return all addresses of a host, which may be numeric, in the system's order of preference.
 
     Raises:
-        NameNotFoundError: there is no such name.
-        OSError: the name could not be looked up now.
+        NameNotFoundError: the name does not exist.
+        OSError: the lookup failed.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -99,7 +99,7 @@ def resolve(host: str, port: int) -> list[Address]:
         if error.errno in _NO_SUCH_NAME:
             raise NameNotFoundError(host) from error
         raise
-    except UnicodeError as error:  # a label that no name can have
+    except UnicodeError as error:  # not a valid host name
         raise NameNotFoundError(host) from error
     return list(dict.fromkeys(ipaddress.ip_address(info[4][0]) for info in found))
 
@@ -114,7 +114,7 @@ class GuardedBackend(httpcore2.NetworkBackend):
         resolve: Resolve = resolve,
         tcp: httpcore2.NetworkBackend | None = None,
     ) -> None:
-        """Connect through `tcp` (absent: sockets) to the addresses that `resolve` finds."""
+        """Connect through `tcp`, or else sockets, to the addresses that `resolve` returns."""
         self._allow_private = allow_private
         self._resolve = resolve
         self._tcp = tcp or httpcore2.SyncBackend()
@@ -127,12 +127,12 @@ class GuardedBackend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
-        """Connect to the first address that answers.
+        """Connect to the first address that accepts.
 
         Raises:
             AddressRefusedError: one of the host's addresses is not public.
-            NameNotFoundError: there is no such host.
-            httpcore2.ConnectError, httpcore2.ConnectTimeout: no address answers.
+            NameNotFoundError: the host does not exist.
+            httpcore2.ConnectError, httpcore2.ConnectTimeout: no address accepts.
         """
         failed: Exception = httpcore2.ConnectError(f"{host} has no address")
         for address in self._checked_addresses(host, port):
@@ -165,7 +165,7 @@ class GuardedBackend(httpcore2.NetworkBackend):
 
 
 class _DeadlineStream(httpcore2.NetworkStream):
-    """A connection whose waits end at the deadline of the thread that uses it."""
+    """A connection whose waits end at the deadline of the current thread."""
 
     def __init__(self, inner: httpcore2.NetworkStream) -> None:
         self._inner = inner
@@ -203,9 +203,9 @@ def _capped(timeout: float | None) -> float | None:
 
 
 class GuardedTransport(httpx2.BaseTransport):
-    """An httpx2 transport whose connections come from a `GuardedBackend`; knows no proxies.
+    """An httpx2 transport over a `GuardedBackend`; ignores proxies.
 
-    httpcore2's exceptions pass through as they are.
+    httpcore2's exceptions pass through unchanged.
     """
 
     def __init__(self, backend: GuardedBackend, ssl_context: SSLContext | None = None) -> None:
@@ -218,7 +218,7 @@ class GuardedTransport(httpx2.BaseTransport):
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request; redirects are the caller's."""
+        """Send one request, without following redirects."""
         url = request.url
         response = self._pool.handle_request(
             httpcore2.Request(

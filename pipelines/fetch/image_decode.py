@@ -1,4 +1,4 @@
-"""Bytes from strangers → a PIL image: allowed formats only, size checked before decoding."""
+"""Decodes untrusted bytes as images: allowed formats only, and size checked before decoding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipelines.fetch.errors import fetch_failed
 from pipelines.fetch.fetched import Fetched
 from pipelines.rows import Reference
 
-# No other decoder is ever reached; some run programs (EPS) or are hardly looked after.
+# Pillow's other decoders are never used: some run programs (EPS), others are hardly maintained.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF") + (
     ("AVIF",) if features.check("avif") else ()
 )
@@ -47,7 +47,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"<html", "HTML"),
 )
 
-# What Pillow's decoders raise on broken files (found by fuzzing them, too).
+# Errors that Pillow's decoders raise for damaged files; some were found by fuzzing.
 _DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -73,11 +73,10 @@ _UPRIGHT = {
 
 
 def prepare_pillow() -> None:
-    """Set Pillow's process-wide switches for `decode_image`: once per process is enough.
+    """Set Pillow's process-wide options for `decode_image`; once per process is enough.
 
-    Pillow's own pixel limit gives way to `max_megapixels`, truncated files stay errors, and its
-    warnings about odd files are silenced for good, because `warnings.catch_warnings` is not made
-    for threads.
+    `max_megapixels` replaces Pillow's own pixel limit, and truncated files stay errors. Warnings
+    about odd files are silenced permanently, because `warnings.catch_warnings` is not thread-safe.
     """
     Image.MAX_IMAGE_PIXELS = None
     ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -87,16 +86,16 @@ def prepare_pillow() -> None:
 def decode_image(
     fetched: Fetched, reference: Reference, *, max_megapixels: float, exif_rotate: bool
 ) -> Image.Image:
-    """Decode one image; of a file with several, the first.
+    """Decode one image, the first one of a file with several.
 
     Args:
         fetched: the file.
-        reference: where it comes from, for messages.
-        max_megapixels: larger images are refused from their header, before memory is taken.
-        exif_rotate: turn it upright as its EXIF orientation says. Pillow always does it to TIFF.
+        reference: the origin of the file, for messages.
+        max_megapixels: larger images are rejected by their header, before memory is allocated.
+        exif_rotate: rotate the image by its EXIF orientation. Pillow always does so for TIFF.
 
     Returns:
-        A loaded image in its own mode, with its `info` (palette transparency is there).
+        A loaded image in its own mode, with its `info`, which holds palette transparency.
 
     Raises:
         RowFailedError: `image_corrupt`, `image_unsupported` or `image_too_large`.
@@ -107,9 +106,9 @@ def decode_image(
         with Image.open(io.BytesIO(fetched.data), formats=FORMATS) as opened:
             _check_pixels(opened, reference, max_megapixels)
             opened.load()
-            # Only now: Pillow turns TIFF files itself, and PNG files may end with their EXIF.
+            # After loading: Pillow rotates TIFF itself, and EXIF may be at the end of a PNG file.
             orientation = _orientation(opened) if exif_rotate else None
-            image = opened.copy()  # a plain Image, which does not hold on to the file
+            image = opened.copy()  # a plain Image, which does not keep the file
     except UnidentifiedImageError as error:
         raise _unidentified(fetched, reference) from error
     except _DECODER_ERRORS as error:
@@ -131,7 +130,7 @@ def _check_pixels(image: Image.Image, reference: Reference, max_megapixels: floa
 
 
 def _orientation(image: Image.Image) -> int | None:
-    """The EXIF orientation; None where there is none, or EXIF that cannot be read."""
+    """Return the EXIF orientation, or None if there is none that can be read."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation)
     except _DECODER_ERRORS:
@@ -145,9 +144,9 @@ def _unidentified(fetched: Fetched, reference: Reference) -> RowFailedError:
         return fetch_failed(
             "image_corrupt",
             reference,
-            f"it starts like {found}, but its header is damaged; replace it",
+            f"it starts as {found} does, but its header is damaged; replace it",
         )
-    looks = f"it looks like {found}" if found else "it is no image that is known here"
+    looks = f"it looks like {found}" if found else "it is not a known image format"
     served = f", served as {fetched.content_type!r}" if fetched.content_type else ""
     return fetch_failed(
         "image_unsupported", reference, f"{looks}{served}; give one of {', '.join(FORMATS)}"

@@ -1,4 +1,4 @@
-"""Reading local files, where the run's policy allows it."""
+"""Reads local files, if the run's policy allows it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from urllib.parse import unquote, urlsplit
 
 from pipelines.config.inputs import FetchConfig
 from pipelines.failures import RowFailedError
-from pipelines.fetch.errors import fetch_failed
-from pipelines.fetch.fetched import Fetched, too_large
+from pipelines.fetch.errors import fetch_failed, too_large
+from pipelines.fetch.fetched import Fetched
 from pipelines.storage.faults import fault_of
 
-# Not of the path: a network disk that is away for a while (EIO), or too many open files.
+# Faults of the machine, not of the path: a network disk that is away, or too many open files.
 _OF_THE_DISK = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE})
 
 
@@ -27,14 +27,14 @@ class LocalReader:
         self._max_bytes = int(config.max_mb * 1e6)
 
     def read(self, uri: str) -> Fetched:
-        """The file at `uri`, a path or a `file:` URI.
+        """Return the file at `uri`, a path or a `file:` URI.
 
         Raises:
-            RowFailedError: it is not allowed, not there, not a file, not readable or too large.
+            RowFailedError: it is not allowed, missing, not a file, not readable or too large.
         """
         try:
             path = self._checked(uri)
-            # Not to follow a link that was put there since, nor to wait for a writer of a FIFO.
+            # Neither follow a link that was created since, nor wait for the writer of a FIFO.
             file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(file, "rb") as stream:
                 if not stat.S_ISREG(os.fstat(file).st_mode):
@@ -50,12 +50,12 @@ class LocalReader:
         return Fetched(data)
 
     def _checked(self, uri: str) -> Path:
-        """The path with every symbolic link resolved, checked against the policy."""
+        """Return the path with every symbolic link resolved, checked against the policy."""
         if not self._allowed:
             raise fetch_failed(
                 "uri_refused",
                 uri,
-                "local files are not allowed; fetch.allow_local_files: true does",
+                "local files are disabled; set fetch.allow_local_files: true to enable them",
             )
         path = Path(os.path.realpath(_path_of(uri)))  # Path.resolve raises on a loop of links
         if self._roots and not any(path.is_relative_to(root) for root in self._roots):
@@ -65,7 +65,7 @@ class LocalReader:
 
 def _cannot_read(uri: str, error: OSError) -> RowFailedError:
     if isinstance(error, PermissionError):
-        reason = "the file may not be read; check its permissions"
+        reason = "the file cannot be read (permission denied); check its permissions"
         return fetch_failed("uri_forbidden", uri, reason)
     reason = f"the file cannot be read ({error.strerror or error})"
     if error.errno in _OF_THE_DISK or fault_of(error) == "unavailable":
@@ -79,7 +79,7 @@ def _path_of(uri: str) -> str:
     parts = urlsplit(uri)
     if parts.netloc not in ("", "localhost"):
         raise fetch_failed("uri_refused", uri, "a file: URI cannot name another host")
-    # fsspec writes file: URIs without percent-encoding; a name with a real % keeps it.
+    # fsspec writes file: URIs without percent-encoding, so a % may be part of the name.
     raw = uri[len("file:") :]
     raw = raw[len("//") + len(parts.netloc) :] if raw.startswith("//") else raw
     return raw if Path(raw).exists() else unquote(raw)

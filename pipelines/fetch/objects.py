@@ -1,4 +1,4 @@
-"""One attempt to read a URI through fsspec: S3, Google Cloud Storage, Azure, Hugging Face."""
+"""One attempt to read a URI through fsspec: S3, Google Cloud Storage, Azure or Hugging Face."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from fsspec.core import strip_protocol
 
 from pipelines.errors import StorageError
 from pipelines.fetch.deadline import Deadline, call_until
-from pipelines.fetch.errors import TransientFetchError, fetch_failed
-from pipelines.fetch.fetched import Fetched, too_large
+from pipelines.fetch.errors import TransientFetchError, fetch_failed, too_large
+from pipelines.fetch.fetched import Fetched
 from pipelines.storage.faults import error_code, fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
 
@@ -25,20 +25,25 @@ class ObjectReader:
     """Reads objects of the stores in `PROTOCOLS`; safe to share between threads."""
 
     def __init__(self, options: Options, *, max_bytes: int) -> None:
-        """Read with `options` (fsspec's, by protocol, secrets resolved), at most `max_bytes`."""
+        """Create a reader; no store is contacted yet.
+
+        Args:
+            options: fsspec options by protocol, secrets resolved.
+            max_bytes: maximum size of an object.
+        """
         self._options = options
         self._max_bytes = max_bytes
         self._opening = threading.Lock()
-        # fsspec may keep one filesystem per thread; one for all of them shares its connections.
+        # fsspec may create a filesystem per thread; a single one shares its connections.
         self._opened: LRUCache[str, AbstractFileSystem] = LRUCache(_MAX_OPENED)
 
     def read(self, uri: str, deadline: Deadline) -> Fetched:
-        """The object at `uri`.
+        """Return the object at `uri`.
 
         Raises:
-            RowFailedError: for good.
-            TransientFetchError: in a way that another attempt may not meet.
-            DeadlineExceededError: the store did not answer in time.
+            RowFailedError: the fetch failed permanently.
+            TransientFetchError: a retry may succeed.
+            DeadlineExceededError: the store did not respond in time.
         """
         data = call_until(deadline, lambda: self._read(uri))
         if len(data) > self._max_bytes:
@@ -54,13 +59,13 @@ class ObjectReader:
             fault = fault_of(error)
             if fault is None:
                 raise
-            said = error_code(error) or type(error).__name__
+            code = error_code(error) or type(error).__name__
             if fault == "unavailable":
-                raise TransientFetchError(f"the store did not serve it: {said}") from error
+                raise TransientFetchError(f"the store did not deliver it: {code}") from error
             if fault == "denied":
-                reason = f"access is denied ({said}); check the credentials under storage:"
+                reason = f"access is denied ({code}); check the credentials under storage:"
                 raise fetch_failed("uri_forbidden", uri, reason) from error
-            reason = f"it cannot be read ({said}); check the URI"
+            reason = f"it cannot be read ({code}); check the URI"
             raise fetch_failed("uri_not_found", uri, reason) from error
 
     def _filesystem(self, uri: str) -> AbstractFileSystem:
@@ -72,11 +77,11 @@ class ObjectReader:
             return self._opened[root]
 
     def _head(self, filesystem: AbstractFileSystem, path: str) -> bytes:
-        """The first `max_bytes + 1` bytes, in one request."""
+        """Return the first `max_bytes + 1` bytes, in one request."""
         try:
             return cast(bytes, filesystem.cat_file(path, start=0, end=self._max_bytes + 1))
         except OSError:
-            # S3 knows no range of an empty object.
+            # S3 rejects a range of an empty object.
             if filesystem.info(path).get("size") == 0:
                 return b""
             raise

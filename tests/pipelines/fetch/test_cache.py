@@ -13,7 +13,7 @@ from pipelines.fetch.fetched import Fetched
 
 
 class Source:
-    """Gives each URI `size` bytes, and counts how often it is asked."""
+    """Serves `size` bytes for each URI, and counts the fetches."""
 
     def __init__(self, size: int = 10) -> None:
         self.asked: list[str] = []

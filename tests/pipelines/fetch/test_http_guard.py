@@ -1,90 +1,26 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
-import ssl
-import threading
 import time
-from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 import httpcore2
-import httpx2
 import pytest
-import trustme
 
 from pipelines.config.inputs import FetchConfig
-from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.deadline import Deadline
 from pipelines.fetch.http import HttpReader
 from pipelines.fetch.http_guard import (
     Address,
     GuardedBackend,
-    GuardedTransport,
     NameNotFoundError,
     is_public,
     resolve,
     until,
 )
 from tests.pipelines import http_origin as http
+from tests.pipelines.fetch.fake_internet import PUBLIC, LoopbackTcp, Names, read, refusal
 from tests.pipelines.http_origin import Origin
-
-PUBLIC = "93.184.216.34"
-
-
-class LoopbackTcp(httpcore2.NetworkBackend):
-    """Plays the internet: whatever address is asked for, the loopback origin answers.
-
-    Attributes:
-        connected: the addresses that were asked for.
-    """
-
-    def __init__(self, port: int) -> None:
-        self.connected: list[str] = []
-        self._port = port
-        self._tcp = httpcore2.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> httpcore2.NetworkStream:
-        self.connected.append(host)
-        return self._tcp.connect_tcp(
-            "127.0.0.1", self._port, timeout, local_address, socket_options
-        )
-
-
-class Names:
-    """Plays DNS: each lookup of a name takes the next of its answers, the last one for ever."""
-
-    def __init__(self, **answers: list[list[str]]) -> None:
-        self._answers = answers
-        self.lookups: list[str] = []
-
-    def __call__(self, host: str, port: int) -> list[Address]:
-        self.lookups.append(host)
-        answers = self._answers[host.split(".", maxsplit=1)[0]]
-        found = answers[min(self.lookups.count(host), len(answers)) - 1]
-        return [ipaddress.ip_address(address) for address in found]
-
-
-def read(reader: HttpReader, url: str) -> bytes:
-    return reader.read(url, Deadline.after(5)).data
-
-
-def refusal(reader: HttpReader, url: str) -> Failure:
-    with pytest.raises(RowFailedError) as caught:
-        read(reader, url)
-    reader.close()
-    assert caught.value.failure.code == "uri_refused"
-    return caught.value.failure
-
-
-# --- addresses ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -161,9 +97,6 @@ def test_the_switch_allows_private_addresses(origin: Origin) -> None:
     reader.close()
 
 
-# --- names --------------------------------------------------------------------------------------
-
-
 def test_names_are_resolved_by_the_system() -> None:
     assert IPv4Address("127.0.0.1") in resolve("localhost", 80)
     with pytest.raises(NameNotFoundError):
@@ -182,7 +115,7 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(origin: Origi
 
 
 def test_the_connection_goes_to_the_address_that_was_checked(origin: Origin) -> None:
-    """A name that answers with a private address the second time (DNS rebinding) gains nothing."""
+    """A name that resolves to a private address the second time (DNS rebinding) gains nothing."""
     origin.on("/x", http.ok(b"body"))
     tcp = LoopbackTcp(origin.port)
     names = Names(rebind=[[PUBLIC], ["127.0.0.1"]])
@@ -239,7 +172,7 @@ def test_a_name_of_which_no_address_answers(origin: Origin, count: int) -> None:
 def test_a_slow_name_server_is_cut_off() -> None:
     def slow(host: str, port: int) -> list[Address]:
         time.sleep(2)
-        raise AssertionError("nobody waits for this")
+        raise AssertionError("nothing waits for this")
 
     backend = GuardedBackend(allow_private=True, resolve=slow)
     started = time.monotonic()
@@ -257,62 +190,3 @@ def test_proxies_of_the_environment_are_not_used(
     reader = HttpReader(FetchConfig(allow_private_networks=True))
     assert read(reader, url) == b"direct"
     reader.close()
-
-
-# --- TLS ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def tls() -> Iterator[tuple[int, ssl.SSLContext]]:
-    """A TLS server whose certificate is for good.test; its port, and a context that trusts it."""
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("good.test").configure_cert(context)
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-
-    def serve(listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                with context.wrap_socket(connection, server_side=True) as stream:
-                    stream.recv(65536)
-                    stream.sendall(http.head("200 OK", Content_Length="3") + b"tls")
-            except OSError:
-                connection.close()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
-        thread.start()
-        yield listener.getsockname()[1], trusting
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
-@pytest.mark.parametrize(("host", "works"), [("good.test", True), ("bad.test", False)])
-def test_tls_verifies_the_name_not_the_address(
-    tls: tuple[int, ssl.SSLContext], host: str, works: bool
-) -> None:
-    port, context = tls
-    names = Names(good=[[PUBLIC]], bad=[[PUBLIC]])
-    backend = GuardedBackend(allow_private=False, resolve=names, tcp=LoopbackTcp(port))
-    with httpx2.Client(transport=GuardedTransport(backend, context)) as client:
-        if works:
-            assert client.get(f"https://{host}/").content == b"tls"
-        else:
-            with pytest.raises(httpcore2.ConnectError) as caught:
-                client.get(f"https://{host}/")
-            assert isinstance(caught.value.args[0], ssl.SSLCertVerificationError)
-
-
-def test_an_invalid_certificate_is_refused_without_another_try(
-    tls: tuple[int, ssl.SSLContext],
-) -> None:
-    port, _ = tls
-    names = Names(good=[[PUBLIC]])
-    backend = GuardedBackend(allow_private=False, resolve=names, tcp=LoopbackTcp(port))
-    failure = refusal(HttpReader(FetchConfig(), backend), "https://good.test/x.png")
-    assert "certificate" in failure.message

@@ -136,8 +136,8 @@ def test_any_bytes_fail_with_a_code(data: bytes) -> None:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
         (b"\xff\x0a\xfa\x1f", "JPEG XL"),
-        (b"P6\n1 1\n255\nabc", "no image"),
-        (b"hello", "no image"),
+        (b"P6\n1 1\n255\nabc", "not a known image format"),
+        (b"hello", "not a known image format"),
     ],
 )
 def test_other_formats_are_unsupported_and_named(data: bytes, found: str) -> None:
@@ -149,7 +149,7 @@ def test_other_formats_are_unsupported_and_named(data: bytes, found: str) -> Non
 
 
 def test_decoders_outside_the_list_are_never_reached() -> None:
-    # Pillow reads these when it is not told otherwise; EPS by running Ghostscript.
+    # Pillow reads these by default; EPS by running Ghostscript.
     for fmt in ("PPM", "ICO", "TGA", "EPS", "PCX", "SGI", "IM", "JPEG2000"):
         assert fmt not in FORMATS
         assert code_of(encode(picture(), fmt)) == "image_unsupported", fmt
@@ -172,7 +172,7 @@ def test_decompression_bombs_are_refused_from_the_header(size: tuple[int, int]) 
 
 def test_the_cap_is_ours_not_pillows(monkeypatch: pytest.MonkeyPatch) -> None:
     large = encode(Image.new("1", (2000, 1000)), "PNG")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500_000)  # of which Pillow opens twice as many
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500_000)  # Pillow allows twice that
     with pytest.raises(Image.DecompressionBombError):
         Image.open(io.BytesIO(large))
     prepare_pillow()

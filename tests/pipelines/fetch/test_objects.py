@@ -42,7 +42,7 @@ def make() -> Iterator[Make]:
 
 @pytest.fixture
 def bucket(s3_server: S3Server) -> str:
-    """A bucket with a picture, an empty object and a large one."""
+    """A bucket with an image, an empty object and a large one."""
     bucket = s3_server.new_bucket()
     filesystem = fsspec.filesystem("s3", **s3_server.options["s3"])
     filesystem.pipe_file(f"{bucket}/a picture #1.png", PNG)
@@ -58,7 +58,7 @@ def failure_of(fetcher: Fetcher, uri: str) -> Failure:
 
 
 def s3_at(origin: Origin) -> dict[str, Any]:
-    """Options of an S3 client whose store is the origin, and which does not retry by itself."""
+    """Return options for S3 on the origin, with a client that does not retry."""
     return {
         "s3": {
             "endpoint_url": origin.url(""),

@@ -56,7 +56,7 @@ def test_the_fault_of_an_error(error: BaseException, fault: Fault) -> None:
 
 
 @pytest.mark.parametrize("bug", [KeyError("k"), TypeError("t"), RuntimeError("r"), ValueError("v")])
-def test_a_bug_is_no_storage_fault(bug: Exception) -> None:
+def test_a_bug_is_not_a_storage_fault(bug: Exception) -> None:
     assert fault_of(bug) is None
 
 

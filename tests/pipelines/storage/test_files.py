@@ -117,7 +117,7 @@ def test_patience_ends() -> None:
         Reading(told, Patience(seconds=0)).call("uri", failing(TimeoutError()))
 
 
-def test_a_bug_is_no_fault_of_the_store() -> None:
+def test_a_bug_is_not_a_fault_of_the_store() -> None:
     with pytest.raises(KeyError):
         READING.call("uri", failing(KeyError("bug")))
 
