@@ -26,7 +26,7 @@ from pipelines.storage.patience import Patience
 from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.families import family_in, family_of
 from uso_core.loading.component_files import ComponentFiles, ComponentName, FileListing
-from uso_core.loading.source import LoraFile, ModelSource
+from uso_core.loading.source import LoraFile, ModelSource, settings_beside
 
 logger = logging.getLogger(__name__)
 Find = Callable[[FileListing], Mapping[ComponentName, ComponentFiles]]
@@ -129,9 +129,8 @@ class _Pull:
 
     def __init__(self, url: str, home: Path, options: Options, fetch: Fetch) -> None:
         self._fetch = fetch
-        # Every fault is reported for the URL that was configured.
-        reading = Reading(lambda _, fault, error: _not_pulled(url, fault, error), _PATIENCE)
-        self._place = Place(url, options, reading, client_retries=True)
+        self._url, self._options = url, options
+        self._place = self._place_at(url)
         self._name = PurePosixPath(self._place.path).name
         self._here = home / self._name
         self._versions_file = home / "versions.json"
@@ -141,11 +140,11 @@ class _Pull:
         self._noting = threading.Lock()
 
     def file(self) -> Path:
-        """Pull the file at the URL, if it is missing or has changed."""
-        file = self._place.file()
-        if file is None:
-            raise StorageError(self._place.uri, "this is a folder; give the file")
-        self._bring(self._name, file, self._here)
+        """Pull the file at the URL and its settings, if they are missing or have changed."""
+        self._bring_one(self._place, self._here)
+        if settings := settings_beside(self._url):
+            place = self._place_at(settings)
+            self._bring_one(place, self._here.with_name(PurePosixPath(place.path).name))
         return self._here
 
     def folder(self, find: Find) -> Path:
@@ -166,6 +165,17 @@ class _Pull:
         if not files[0].inside:
             raise StorageError(self._place.uri, "this is a file; give the folder that it is in")
         return {file.inside: file for file in files}
+
+    def _place_at(self, url: str) -> Place:
+        # Every fault is reported for the URL that was configured.
+        reading = Reading(lambda _, fault, error: _not_pulled(url, fault, error), _PATIENCE)
+        return Place(url, self._options, reading, client_retries=True)
+
+    def _bring_one(self, place: Place, target: Path) -> None:
+        file = place.file()
+        if file is None:
+            raise StorageError(place.uri, "this is a folder; give the file")
+        self._bring(target.name, file, target)
 
     def _pull_file(self, name: str, file: StoredFile) -> None:
         target = self._here / name

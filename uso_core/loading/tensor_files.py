@@ -33,6 +33,11 @@ class TensorFiles(Protocol):
         """Shape of each tensor by key, in the order of the file."""
         ...
 
+    @property
+    def header(self) -> Mapping[str, str]:
+        """The texts that the header of a safetensors file holds beside the tensors."""
+        ...
+
     def read(self, key: str, start: int | None = None, stop: int | None = None) -> torch.Tensor:
         """Read one tensor, or its rows from `start` up to `stop`, onto the CPU."""
         ...
@@ -56,13 +61,14 @@ def open_tensor_files(paths: Sequence[Path]) -> TensorFiles:
 def without_prefixes(files: TensorFiles, prefixes: tuple[str, ...]) -> TensorFiles:
     """Return the same files without the keys that start with one of `prefixes`."""
     kept = {key: shape for key, shape in files.shapes.items() if not key.startswith(prefixes)}
-    return _View(files.name, kept, files)
+    return _View(files.name, kept, files.header, files)
 
 
 @dataclass(frozen=True)
 class _View:
     name: str
     shapes: Mapping[str, Shape]
+    header: Mapping[str, str]
     files: TensorFiles
 
     def read(self, key: str, start: int | None = None, stop: int | None = None) -> torch.Tensor:
@@ -73,6 +79,7 @@ class _Safetensors:
     def __init__(self, paths: Sequence[Path]) -> None:
         self.name = str(paths[0])
         self.shapes: dict[str, Shape] = {}
+        self.header: dict[str, str] = {}
         self._file_of: dict[str, Any] = {}
         for path in paths:
             try:
@@ -82,6 +89,7 @@ class _Safetensors:
                 raise _unreadable(path, error) from error
             _refuse_repeats(path, shapes, self.shapes)
             self.shapes |= shapes
+            self.header |= file.metadata() or {}
             self._file_of |= dict.fromkeys(shapes, file)
 
     def read(self, key: str, start: int | None = None, stop: int | None = None) -> torch.Tensor:
@@ -97,6 +105,7 @@ class _Pickled:
     def __init__(self, paths: Sequence[Path]) -> None:
         self.name = str(paths[0])
         self._tensors: dict[str, torch.Tensor] = {}
+        self.header: dict[str, str] = {}  # pickles have none
         for path in paths:
             tensors = _read_pickle(path)
             _refuse_repeats(path, tensors, self._tensors)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from functools import reduce
 from pathlib import Path
 
 import torch
@@ -23,6 +22,7 @@ from uso_core.loading.encoder_weights import (
 )
 from uso_core.loading.key_mapping import Rule, transformer_rules, vae_rules
 from uso_core.loading.lora import read_lora
+from uso_core.loading.lora_updates import merge_updates
 from uso_core.loading.model_configs import transformer_config, vae_config
 from uso_core.loading.source import FoundModel, ModelSource, find_model, limits_of, tiny_seed
 from uso_core.loading.strict_load import (
@@ -131,14 +131,15 @@ def _load_transformer(model: FoundModel, destination: Destination) -> FluxTransf
     check_keys(
         files, file_shapes(rules, shapes)
     )  # before the LoRAs, which only make sense for a valid base
-    loras = [read_lora(open_tensor_files(model.components["lora"].weight_paths), shapes)]
-    loras += [
+    uso = read_lora(open_tensor_files(model.components["lora"].weight_paths), shapes)
+    users = [
         read_user_lora(open_tensor_files([Path(lora.path)]), shapes, lora.weight)
         for lora in model.loras
     ]
 
     def merged(name: str, weight: torch.Tensor) -> torch.Tensor:
-        return reduce(lambda sum_, lora: lora.merged(name, sum_), loras, weight)
+        updates = [lora[name] for lora in users if name in lora]
+        return merge_updates(updates, uso.merged(name, weight), weight)
 
     load_strictly(transformer, files, rules, destination, merge=merged)
     return transformer

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -13,7 +15,7 @@ from pipelines.config.model import LoraConfig, ModelConfig
 from pipelines.errors import StorageError
 from pipelines.worker.model_files import localize
 from pipelines.worker.sparse_copy import sparse_copy
-from uso_core.loading.source import LoraFile, describe_model
+from uso_core.loading.source import LoraFile, ModelSource, describe_model
 
 LAYER = "transformer.transformer_blocks.0.attn.to_q"
 
@@ -73,3 +75,26 @@ def test_urls_that_are_no_file(url: str, tmp_path: Path, end: str, said: str) ->
     with pytest.raises(StorageError, match=said) as caught:
         localize(config(wrong, tmp_path), {})
     assert caught.value.uri == wrong
+
+
+SETTINGS = b'{"peft_type": "LORA", "r": 2, "lora_alpha": 16}'
+
+
+@pytest.mark.parametrize("make", [localize, sparse_copy])
+def test_the_settings_of_a_file_of_peft_are_pulled_with_it(
+    make: Callable[[ModelConfig, dict[str, Any]], ModelSource], url: str, tmp_path: Path
+) -> None:
+    folder = url.rpartition("/")[0]
+    peft, settings = f"{folder}/adapter_model.safetensors", f"{folder}/adapter_config.json"
+    write(peft, lora())
+    with pytest.raises(StorageError, match="FileNotFoundError") as caught:
+        make(config(peft, tmp_path), {})
+    assert caught.value.uri == settings
+    write(settings, SETTINGS)
+    source = make(config(peft, tmp_path), {})
+    (file,) = source.loras
+    beside = Path(file.path).with_name("adapter_config.json")
+    assert beside.read_bytes() == SETTINGS
+    first = describe_model(source).fingerprint
+    write(settings, SETTINGS.replace(b"16", b"32"))
+    assert describe_model(make(config(peft, tmp_path), {})).fingerprint != first

@@ -22,6 +22,7 @@ class WatchedFiles:
     def __init__(self, files: TensorFiles) -> None:
         self.name = files.name
         self.shapes: Mapping[str, Shape] = files.shapes
+        self.header = files.header
         self._files = files
         self._given: list[weakref.ref[torch.Tensor]] = []
         self.read_keys: list[str] = []
