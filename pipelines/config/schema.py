@@ -41,6 +41,15 @@ class RunConfig(StrictModel):
         secret: ${S3_SECRET}
         client_kwargs: {endpoint_url: https://s3.example.com}
     ```
+
+    S3 uploads have no checksum trailer, because many stores reject it (the S3 API of Google Cloud
+    Storage, OCI, R2, older MinIO and Ceph). If a bucket requires the checksums, ask for them:
+
+    ```yaml
+    storage:
+      s3:
+        config_kwargs: {request_checksum_calculation: when_supported}
+    ```
     """
 
     @model_validator(mode="after")

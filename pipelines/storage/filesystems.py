@@ -59,8 +59,12 @@ def _with_defaults(
 ) -> dict[str, Any]:
     options = {"use_listings_cache": False, **own}
     if "s3" in cls.protocol:
-        # Some stores send the checksum of the whole object with a range, which then never matches.
-        defaults: dict[str, Any] = {"response_checksum_validation": "when_required"}
+        # Many stores reject the checksum trailer that botocore adds to each upload, and some send
+        # the checksum of the whole object with a range, which then never matches.
+        defaults: dict[str, Any] = {
+            "request_checksum_calculation": "when_required",
+            "response_checksum_validation": "when_required",
+        }
         if not client_retries:
             defaults["retries"] = {"total_max_attempts": 1}
         options["config_kwargs"] = defaults | own.get("config_kwargs", {})
