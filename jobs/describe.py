@@ -20,6 +20,8 @@ from pipelines.fields.table import ALIASES, FIELDS
 from pipelines.manifest.manifest import Manifest
 from pipelines.record import record_schema
 from pipelines.storage.urls import is_uri, redact_uri
+from pipelines.worker.image_plugins import chosen_plugins
+from pipelines.worker.plugin_chain import plugin_columns
 from uso_core.errors import CheckpointError
 from uso_core.families import assumed_card, describe_model
 from uso_core.loading.source import ModelCard
@@ -42,7 +44,7 @@ def describe_command(config_path: Path, overrides: Sequence[str]) -> int:
     console.print(_stages(config))
     _resources(config, console)
     console.print(_manifest_columns(config, limits))
-    console.print(_record_columns(extra))
+    console.print(_record_columns(config, extra))
     console.print("Nothing was started.")
     return exits.WRONG_INPUT if problems else exits.DONE
 
@@ -148,11 +150,13 @@ def _accepted(limits: Limits) -> Iterator[tuple[str, str, str, str]]:
         yield field.name, field.kind.label, field.default_text(limits), field.range_text(limits)
 
 
-def _record_columns(extra: pa.Schema) -> Table:
-    own = set(extra.names)
+def _record_columns(config: RunConfig, extra: pa.Schema) -> Table:
+    values = plugin_columns(chosen_plugins(config), extra)
+    notes = dict.fromkeys(values.names, "one per image")
+    notes |= dict.fromkeys(extra.names, "from the manifest")
     rows = (
-        (field.name, str(field.type), "from the manifest" if field.name in own else "")
-        for field in record_schema(extra)
+        (field.name, str(field.type), notes.get(field.name, ""))
+        for field in record_schema(extra, values)
     )
     return _table("Records: one row out", ("column", "type", ""), rows)
 

@@ -16,7 +16,7 @@ from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow, Tim
 
 SCHEMA_VERSION = 1
 NSFW_CONTENTS = "has_nsfw_contents"
-"""A reserved column: nothing checks the images yet, so each image of a completed row has null."""
+"""A reserved column, null for each image of a completed row unless a plug-in checks the images."""
 
 _ERROR = pa.struct(
     [
@@ -69,9 +69,20 @@ class RunFacts:
     preset: str
 
 
-def record_schema(extra: pa.Schema) -> pa.Schema:
-    """The schema of the records: the fixed columns, then the user's own, with their own types."""
-    return pa.schema([*RECORD_FIELDS, *extra])
+_NO_COLUMNS = pa.schema([])
+
+
+def record_schema(extra: pa.Schema, image_values: pa.Schema = _NO_COLUMNS) -> pa.Schema:
+    """Return the schema of the records.
+
+    Args:
+        extra: the user's own columns, with their own types.
+        image_values: columns of plug-ins, see `pipelines.image_values`.
+
+    Returns:
+        The fixed columns, those of the plug-ins, and the user's own.
+    """
+    return pa.schema([*RECORD_FIELDS, *image_values, *extra])
 
 
 def make_record(
@@ -100,6 +111,7 @@ def make_record(
         "worker": outcome.worker,
         "device": outcome.device,
         "schema_version": SCHEMA_VERSION,
+        **{name: list(values) for name, values in outcome.image_values.items()},
         **entry.extra,
     }
 

@@ -106,6 +106,7 @@ class Outcome:
         decoded_beside: its device drew the next rows while it was decoded.
         worker: which worker drew it; None: no worker did.
         device: what it was drawn on.
+        image_values: values of plug-ins by the names of their columns, one per image.
         caches: what the worker had looked up in memory by then, since its start, by kind.
     """
 
@@ -120,6 +121,7 @@ class Outcome:
     decoded_beside: bool = False
     worker: str | None = None
     device: str | None = None
+    image_values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     caches: Mapping[str, Lookups] = field(default_factory=dict)
 
     @property

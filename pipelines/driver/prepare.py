@@ -22,6 +22,7 @@ from pipelines.manifest.manifest import Manifest
 from pipelines.record import RunFacts, record_schema
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.webhook import Receiver
+from pipelines.worker.plugin_chain import plugin_columns
 from pipelines.worker.sparse_copy import sparse_copy
 from pipelines.worker.spec import StylizerSpec
 from uso_core.families import family_of
@@ -93,7 +94,8 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     """Check the model's files, the manifest and the output; hold the lease of the output.
 
     Raises:
-        ConfigError: the configuration names an environment variable that is not set.
+        ConfigError: the configuration names an environment variable that is not set, or a plug-in
+            computes a column that the records already have.
         CheckpointError: a file of the model is missing.
         ManifestError: the manifest cannot be used.
         StorageError: the output cannot be written.
@@ -112,6 +114,8 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     config = _with_revisions(config, source)
     card, dimensions = family.describe(source), family.dimensions(source)
     manifest = Manifest.open(config, card)
+    spec = replace(StylizerSpec.from_config(config), create_output=False)
+    columns = plugin_columns(spec.image_plugins, manifest.extra_schema)
     output = Storage.at(config.output.path, options, patience_s=config.output.give_up_after_s)
     output.check_writable()
     facts = RunFacts(run_id=_new_run_id(), model=card.name, preset=config.model.preset)
@@ -121,10 +125,10 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
             facts=facts,
             manifest=manifest,
             output=output,
-            ledger=Ledger.open(output, record_schema(manifest.extra_schema)),
+            ledger=Ledger.open(output, record_schema(manifest.extra_schema, columns)),
             lease=lease,
             run_file=RunFile(output, facts.run_id, config, card),
-            spec=replace(StylizerSpec.from_config(config), create_output=False),
+            spec=spec,
             dimensions=dimensions,
             stopwatch=Stopwatch(
                 Settings.of(dimensions, config.model, config.stylize.batch_images),

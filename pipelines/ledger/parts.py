@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.errors import LedgerError, StorageError
+from pipelines.image_values import is_per_image, without_other_metadata
 from pipelines.record import ADDED_LATER, RECORD_FIELDS, RECORD_NAMES
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.storage import Storage
@@ -156,7 +157,7 @@ def write_part(storage: Storage, batches: Iterable[pa.RecordBatch], schema: pa.S
 
 
 def unified_schema(storage: Storage, schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
-    """Return one schema with the columns of all: first the fixed columns, then the user's own.
+    """Return one schema with the columns of all: the fixed columns come first.
 
     Args:
         storage: storage of the parts, for messages.
@@ -176,11 +177,17 @@ def unified_schema(storage: Storage, schemas: Sequence[tuple[str, pa.Schema]]) -
                 raise LedgerError(
                     storage.uri(FOLDER),
                     f"the column {f.name!r} is {known.type} in "
-                    f"{origin.get(f.name, 'this version')} and {f.type} in {where}; give the "
-                    "manifest's column the same type again, or use another output folder",
+                    f"{origin.get(f.name, 'this version')} and {f.type} in {where}; "
+                    f"{_remedy(known, f)}, or use another output folder",
                 )
             origin.setdefault(f.name, where)
-    return pa.schema([f.remove_metadata() for f in unified.values()])
+    return pa.schema([without_other_metadata(f) for f in unified.values()])
+
+
+def _remedy(*fields: pa.Field) -> str:
+    if any(map(is_per_image, fields)):
+        return "switch off the plug-in that computes it"
+    return "give the manifest's column the same type again"
 
 
 def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

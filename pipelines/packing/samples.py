@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from pipelines.errors import PackError
 from pipelines.image_names import path_in_output, sample_key
+from pipelines.image_values import is_per_image, of_images
 from pipelines.record import NSFW_CONTENTS, RECORD_NAMES
 
 IMAGE = "image"
@@ -51,14 +52,16 @@ def sample_schema(records: pa.Schema) -> pa.Schema:
     """Return the columns of a sample, without its image.
 
     These are the columns of the record except `status`, `error`, `source_digest` and `outputs`.
-    `sha256`, `seed` and `has_nsfw_content` belong to the one image, and `image_index` is its number
-    within the row. A user's column gets a trailing underscore if its name is one of ours.
+    `sha256`, `seed`, `has_nsfw_content` and the values of plug-ins belong to the one image, and
+    `image_index` is its number within the row. A user's column gets a trailing underscore if its
+    name is one of ours.
     """
     fields = [records.field("id"), pa.field(_INDEX, pa.int32())]
     own: list[pa.Field] = []
     for field in records:
         if field.name not in RECORD_NAMES:
-            own.append(field.with_name(_free_name(field.name, records.names)))
+            one = pa.field(field.name, field.type.value_type) if is_per_image(field) else field
+            own.append(one.with_name(_free_name(field.name, records.names)))
         elif field.name == "sha256":
             fields.append(pa.field("sha256", pa.string()))
         elif field.name == NSFW_CONTENTS:
@@ -80,6 +83,10 @@ def samples_of(records: pa.Table) -> tuple[pa.Table, list[ImageFile]]:
     row = _joined(pc.list_parent_indices(records["outputs"]))
     index = _places(row.to_numpy())
     whole = records.take(row)
+    for place, field in enumerate(records.schema):
+        if is_per_image(field):
+            values = of_images(_joined(records[field.name]), row.to_numpy(), index)
+            whole = whole.set_column(place, field.name, values)
     sha256 = _joined(pc.list_flatten(records["sha256"]))
     computed = {
         _INDEX: pa.array(index, pa.int32()),

@@ -13,6 +13,7 @@ from pipelines.config.output import OutputConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.formats import ImageEncoding
 from pipelines.storage.urls import is_uri
+from pipelines.worker.image_plugins import ChosenPlugin, chosen_plugins
 from uso_core.loading.source import ModelSource
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class StylizerSpec:
         storage: fsspec options by protocol, secrets resolved; a pickle of the spec holds them.
         torch_threads: threads for the parts of the model that run on the CPU.
         batch_images: most images that are generated together.
+        image_plugins: plug-ins that look at the images before they are stored, in order.
     """
 
     model: ModelConfig
@@ -45,6 +47,7 @@ class StylizerSpec:
     storage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     torch_threads: int = 1
     batch_images: int = 1
+    image_plugins: tuple[ChosenPlugin, ...] = ()
 
     @classmethod
     def from_config(cls, config: RunConfig) -> StylizerSpec:
@@ -74,6 +77,7 @@ class StylizerSpec:
             storage=resolve_secrets(config.storage),
             torch_threads=max(1, int(config.stylize.cpus_per_actor)),
             batch_images=config.stylize.batch_images,
+            image_plugins=chosen_plugins(config),
         )
 
 

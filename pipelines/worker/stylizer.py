@@ -10,24 +10,27 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.rows import ManifestRow, Outcome, Timings
 from pipelines.storage.storage import Storage
 from pipelines.worker.activity import Activity, Tally, WorkerInfo
-from pipelines.worker.sink import FolderSink, ImageFile, Sink
+from pipelines.worker.plugin_chain import PluginChain
+from pipelines.worker.sink import FolderSink, ImageFile, Sink, StoredImage
 from pipelines.worker.spec import StylizerSpec
 from uso_core.errors import InvalidRequestError
 from uso_core.model.cache import Lookups
 from uso_core.request import Parameters, StylizeRequest
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from pipelines.worker.batch_queue import Rendered
     from uso_core.protocol import AnyPipeline
 
@@ -66,6 +69,7 @@ class Stylizer:
 
         self._encoding = spec.encoding
         self._sink = sink or _folder_of(spec)
+        self._plugins = PluginChain(spec.image_plugins)
         if pipeline is None:
             pipeline = load_pipeline(spec.model, spec.storage, spec.torch_threads)
         self._renderer = Renderer(pipeline, batch_images=spec.batch_images)
@@ -134,19 +138,20 @@ class Stylizer:
             "decode": rendered.decode_ms,
         }
         with self._tally.counted("storing"), _timed(timings, "store"):
-            stored = self._sink.save(row, self._encoded(rendered))
+            files = [self._encoded(image) for image in rendered.images]
+            examined = self._plugins.examine(row, rendered.images, files)
+            stored = self._sink.save(row, examined.files)
         self._tally.add_stored(sum(image.num_bytes for image in stored))
         return self._outcome(
             row,
             timings,
             rendered=rendered,
-            outputs=tuple(image.uri for image in stored),
-            sha256=tuple(image.sha256 for image in stored),
+            stored=stored,
+            values=examined.values,
         )
 
-    def _encoded(self, rendered: Rendered) -> list[ImageFile]:
-        encoding = self._encoding
-        return [ImageFile(encoding.encode(each), encoding.extension) for each in rendered.images]
+    def _encoded(self, image: Image.Image) -> ImageFile:
+        return ImageFile(self._encoding.encode(image), self._encoding.extension)
 
     def _request(self, row: ManifestRow) -> StylizeRequest:
         numbers = {f.name: getattr(row.parameters, f.name) for f in fields(Parameters)}
@@ -175,15 +180,15 @@ class Stylizer:
         *,
         failure: Failure | None = None,
         rendered: Rendered | None = None,
-        outputs: tuple[str, ...] = (),
-        sha256: tuple[str, ...] = (),
+        stored: Sequence[StoredImage] = (),
+        values: Mapping[str, tuple[Any, ...]] | None = None,
     ) -> Outcome:
         width, height = (None, None) if rendered is None else rendered.images[0].size
         return Outcome(
             row_id=row.id,
             failure=failure,
-            outputs=outputs,
-            sha256=sha256,
+            outputs=tuple(image.uri for image in stored),
+            sha256=tuple(image.sha256 for image in stored),
             width=width,
             height=height,
             prompt_truncated=None if rendered is None else rendered.prompt_truncated,
@@ -191,6 +196,7 @@ class Stylizer:
             timings=Timings(**timings),
             worker=self._info.worker,
             device=self._info.device,
+            image_values=values or {},
             caches=self._caches(),
         )
 

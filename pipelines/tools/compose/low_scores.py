@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.errors import ComposeError
+from pipelines.image_values import is_per_image, lowest
 from pipelines.ledger.records import Records, completed
 from pipelines.storage.storage import Storage
 from pipelines.tools.compose.score_table import ScoreTable, is_number
@@ -39,7 +40,8 @@ def low_scores(
 
     Args:
         output: the run's.
-        column: of the records, with the score; with a table, the score's name in messages.
+        column: of the records, with the score; with a table, the score's name in messages. A score
+            of each image is the row's lowest one.
         below: a row is chosen if its score is less.
         table: where the scores are; None: in the records.
 
@@ -65,7 +67,9 @@ def low_scores(
 
 
 def _recorded(output: Storage, records: Records, column: str) -> Iterator[tuple[list[str], Scores]]:
-    numbers = [field.name for field in records.schema if is_number(field.type)]
+    per_image = {field.name for field in records.schema if is_per_image(field)}
+    types = {f.name: f.type.value_type if is_per_image(f) else f.type for f in records.schema}
+    numbers = [name for name, type_ in types.items() if is_number(type_)]
     advice = f"numbers are {', '.join(numbers)}; or name a table of scores with --scores"
     if column not in records.schema.names:
         raise ComposeError(f"{output.uri()}: the records have no column {column!r}; {advice}")
@@ -77,7 +81,10 @@ def _recorded(output: Storage, records: Records, column: str) -> Iterator[tuple[
         )
     for batch in records.batches(("id", "status", column)):
         done = completed(batch)
-        scores = done[column].cast(pa.float64(), safe=False).fill_null(float("nan"))
+        scores = done[column]
+        if column in per_image:
+            scores = pa.array(map(lowest, scores.to_pylist()), pa.float64())
+        scores = scores.cast(pa.float64(), safe=False).fill_null(float("nan"))
         yield done["id"].to_pylist(), scores.to_numpy(zero_copy_only=False)
 
 

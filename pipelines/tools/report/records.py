@@ -10,6 +10,7 @@ import pyarrow as pa
 from pipelines.fields.field import Field
 from pipelines.fields.kinds import TEXT
 from pipelines.fields.table import RECORDED_FIELDS
+from pipelines.image_values import is_per_image, lowest
 from pipelines.ledger.ledger import iter_records
 from pipelines.record import RECORD_NAMES
 from pipelines.storage.storage import Storage
@@ -37,8 +38,9 @@ def load(run: Storage, table: RowTable, tally: Tally) -> list[str]:
     numeric: list[str] = []
     for batch in iter_records(run):
         numeric = _numeric(batch.schema)
+        per_image = frozenset(field.name for field in batch.schema if is_per_image(field))
         tally.add(batch)
-        table.add(map(_record, batch.to_pylist()))
+        table.add(_record(record, per_image) for record in batch.to_pylist())
     return numeric
 
 
@@ -60,10 +62,13 @@ def worker_seconds(shown_row: dict[str, Any]) -> float | None:
 def _numeric(schema: pa.Schema) -> list[str]:
     kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
     own = [field for field in schema if field.name not in RECORD_NAMES]
-    return [field.name for field in own if any(kind(field.type) for kind in kinds)][:_MOST_NUMBERS]
+    types = {f.name: f.type.value_type if is_per_image(f) else f.type for f in own}
+    return [name for name, type_ in types.items() if any(kind(type_) for kind in kinds)][
+        :_MOST_NUMBERS
+    ]
 
 
-def _record(record: dict[str, Any]) -> RowRecord:
+def _record(record: dict[str, Any], per_image: frozenset[str]) -> RowRecord:
     error = record["error"] or {}
     code = None if record["status"] == "completed" else error.get("code") or "internal"
     return RowRecord(
@@ -71,11 +76,13 @@ def _record(record: dict[str, Any]) -> RowRecord:
         code=code,
         content=record["content_image"],
         styles=tuple(record["style_images"] or ()),
-        shown=_shown(record, _error(code, error)),
+        shown=_shown(record, _error(code, error), per_image),
     )
 
 
-def _shown(record: dict[str, Any], error: dict[str, Any] | None) -> dict[str, Any]:
+def _shown(
+    record: dict[str, Any], error: dict[str, Any] | None, per_image: frozenset[str]
+) -> dict[str, Any]:
     row = {
         "id": visible(record["id"]),
         **{field.name: _value(field, record[field.name]) for field in _REQUEST},
@@ -92,17 +99,20 @@ def _shown(record: dict[str, Any], error: dict[str, Any] | None) -> dict[str, An
             for name, value in record.items()
             if name not in RECORD_NAMES and value is not None
         },
-        "numbers": {
-            name: number(value)
-            for name, value in record.items()
-            if name not in RECORD_NAMES and number(value) is not None
-        },
+        "numbers": _numbers(record, per_image),
     }
     return {name: value for name, value in row.items() if value is not None}
 
 
 def _value(field: Field, value: Any) -> Any:  # noqa: ANN401 (of any kind)
     return visible(value) if field.kind is TEXT and value is not None else value
+
+
+def _numbers(record: dict[str, Any], per_image: frozenset[str]) -> dict[str, float]:
+    """Return the row's own numbers; if each image has one, the lowest."""
+    own = {name: value for name, value in record.items() if name not in RECORD_NAMES}
+    numbers = {n: lowest(v) if n in per_image else number(v) for n, v in own.items()}
+    return {name: value for name, value in numbers.items() if value is not None}
 
 
 def _error(code: str | None, error: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,0 +1,65 @@
+"""Record columns with one value per image, as plug-ins of the worker declare them.
+
+A plug-in declares the type of one image's value. Its column in the records holds a list with one
+entry per image of the row, and a mark in the column's metadata. By the mark, the ledger and the
+tools tell such a column from a user's own list, and need not know any plug-in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_MARK = {b"uso-batch.per_image": b"1"}
+
+
+def record_column(value: pa.Field) -> pa.Field:
+    """Return the column of the records for a value that each image has."""
+    return pa.field(value.name, pa.list_(value.type), metadata=_MARK)
+
+
+def is_per_image(field: pa.Field) -> bool:
+    """Return True if a column holds one value per image."""
+    return (field.metadata or {}).items() >= _MARK.items()
+
+
+def without_other_metadata(field: pa.Field) -> pa.Field:
+    """Return a column with nothing in its metadata but the mark, if it has one."""
+    return field.with_metadata(_MARK) if is_per_image(field) else field.remove_metadata()
+
+
+def lowest(values: Iterable[Any] | None) -> float | None:
+    """Return the lowest finite number among the values of a row's images; None if there is none."""
+    numbers = [
+        float(value)
+        for value in values or ()
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    ]
+    return min(filter(math.isfinite, numbers), default=None)
+
+
+def of_images(
+    column: pa.Array, rows: npt.NDArray[np.int64], index: npt.NDArray[np.int64]
+) -> pa.Array:
+    """Return the value of each image.
+
+    Args:
+        column: a list per row, or null.
+        rows: `[n]`, the row of each image.
+        index: `[n]`, the number of each image within its row, from 0.
+
+    Returns:
+        `[n]`; null for an image that its row has no value for.
+    """
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy().astype(np.int64)
+    starts = np.cumsum(lengths) - lengths
+    absent = index >= lengths[rows]
+    places = np.where(absent, 0, starts[rows] + index)
+    return pc.list_flatten(column).take(pa.array(places, pa.int64(), mask=absent))
