@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from accelerate import init_empty_weights
 from torch import nn
 from transformers import (
@@ -121,6 +122,7 @@ def load_t5(component: ComponentFiles, destination: Destination) -> T5EncoderMod
     with init_empty_weights(include_buffers=False):
         module = T5EncoderModel(T5Config.from_dict(values))
     files = encoder_files("text_encoder_2", component)
+    _check_t5_tables(component)
     table = _T5_TABLE if _T5_TABLE in files.shapes else _T5_TABLE_COPY
     rules = [Rule(name, (name,)) for name in module.state_dict() if not _is_t5_table(name)]
     rules.append(Rule(table, (_T5_TABLE,)))
@@ -175,6 +177,19 @@ def _tower_rules(module: nn.Module, files: TensorFiles, prefix: str) -> list[Rul
     """Return the rules of one tower; files and versions of transformers may lack the prefix."""
     file_prefix = prefix if any(key.startswith(prefix) for key in files.shapes) else ""
     return [Rule(file_prefix + name.removeprefix(prefix), (name,)) for name in module.state_dict()]
+
+
+def _check_t5_tables(component: ComponentFiles) -> None:
+    """Raise `CheckpointError` unless both tables of token embeddings, if there, are the same."""
+    files = open_tensor_files(component.weight_paths)
+    if not {_T5_TABLE, _T5_TABLE_COPY}.issubset(files.shapes):
+        return
+    table, copy = (files.read(name) for name in (_T5_TABLE, _T5_TABLE_COPY))
+    if not torch.equal(table, copy.to(table.dtype)):
+        raise CheckpointError(
+            files.name,
+            f"{_T5_TABLE_COPY} differs from {_T5_TABLE}, of which it has to be a copy",
+        )
 
 
 def _is_t5_table(name: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from uso_core.loading.key_mapping import lora_targets
-from uso_core.loading.strict_load import check_keys
+from uso_core.loading.strict_load import check_keys, read_floats
 from uso_core.loading.tensor_files import Shape, TensorFiles
 
 
@@ -42,13 +42,13 @@ def read_lora(files: TensorFiles, shapes: Mapping[str, Shape]) -> Lora:
         shapes: shapes of the transformer's weights, by diffusers' names.
 
     Raises:
-        CheckpointError: a key is missing, unknown, or has the wrong shape.
+        CheckpointError: a key is missing, unknown, quantized, or has the wrong shape.
     """
     ranks = [shape[0] for key, shape in files.shapes.items() if key.endswith(".down.weight")]
     check_keys(files, lora_shapes(shapes, ranks[0] if ranks else 0))
     pairs: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
     for stem, weights in _targets(shapes).items():
-        down, up = files.read(f"{stem}.down.weight"), files.read(f"{stem}.up.weight")
+        down, up = (read_floats(files, f"{stem}.{part}.weight") for part in ("down", "up"))
         rows = [shapes[weight][0] for weight in weights]
         pairs |= {w: (part, down) for w, part in zip(weights, torch.split(up, rows), strict=True)}
     return Lora(pairs)

@@ -98,6 +98,21 @@ def file_shapes(rules: Iterable[Rule], shapes: Mapping[str, Shape]) -> dict[str,
     return {rule.source: _file_shape(rule, shapes) for rule in rules}
 
 
+def read_floats(
+    files: TensorFiles, key: str, start: int | None = None, stop: int | None = None
+) -> torch.Tensor:
+    """Read a tensor as `TensorFiles.read` does.
+
+    Raises:
+        CheckpointError: it holds whole numbers: without a scale, they are not weights.
+    """
+    tensor = files.read(key, start, stop)
+    if not tensor.is_floating_point():
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        raise CheckpointError(files.name, f"{key} holds {dtype}; quantized files are not supported")
+    return tensor
+
+
 def _file_shape(rule: Rule, shapes: Mapping[str, Shape]) -> Shape:
     rows = sum(shapes[target][0] for target in rule.targets)
     shape = (rows, *shapes[rule.targets[0]][1:])
@@ -106,8 +121,8 @@ def _file_shape(rule: Rule, shapes: Mapping[str, Shape]) -> Shape:
 
 def _read(files: TensorFiles, rule: Rule, start: int, stop: int) -> torch.Tensor:
     if len(rule.targets) > 1:
-        return files.read(rule.source, start, stop)
-    whole = files.read(rule.source)
+        return read_floats(files, rule.source, start, stop)
+    whole = read_floats(files, rule.source)
     return torch.cat(whole.chunk(2)[::-1]) if rule.transform == "halves_swapped" else whole
 
 

@@ -116,15 +116,33 @@ def test_text_encoders_from_whole_pickled_models(
     """Load files in the form of google/t5-v1_1-xxl and openai/clip-vit-large-patch14."""
     folder = link_checkpoint(tmp_path)
     beside = {
-        "t5": ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight"),
+        "t5": ("decoder.embed_tokens.weight", "lm_head.weight"),
         "clip": ("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"),
     }
     for encoder, keys in beside.items():
         path = folder / encoder / "model.safetensors"
         tensors = load_file(path) | {key: torch.zeros(2, 3) for key in keys}
+        if encoder == "t5":
+            tensors["encoder.embed_tokens.weight"] = tensors["shared.weight"].clone()
         path.unlink()
         torch.save(tensors, folder / encoder / "pytorch_model.bin")
     assert_same(load(folder), golden_components)
+
+
+def test_the_two_tables_of_t5_must_be_the_same(tmp_path: Path) -> None:
+    def edit(tensors: Tensors) -> None:
+        table = tensors["shared.weight"].clone()
+        table[7, 3] += 1
+        tensors["encoder.embed_tokens.weight"] = table
+
+    folder = link_checkpoint(tmp_path)
+    path = folder / "t5" / "model.safetensors"
+    edit_tensors(path, edit)
+    with pytest.raises(
+        CheckpointError, match=r"embed_tokens\.weight differs from shared"
+    ) as caught:
+        load(folder)
+    assert caught.value.path == str(path)
 
 
 @pytest.mark.parametrize("layout", ["split_files", "."])
@@ -159,6 +177,15 @@ def test_every_key_must_match(tmp_path: Path, file: str, key: str) -> None:
     assert caught.value.path == str(folder / file)
     assert f"missing: {key}; unknown: unheard.of; of the wrong shape: " in caught.value.reason
     assert " is [3, 5, 7], expected [" in caught.value.reason
+
+
+@pytest.mark.parametrize(("file", "key"), WEIGHTS.items())
+def test_whole_numbers_are_not_weights(tmp_path: Path, file: str, key: str) -> None:
+    folder = link_checkpoint(tmp_path)
+    edit_tensors(folder / file, lambda tensors: tensors.update({key: tensors[key].char()}))
+    with pytest.raises(CheckpointError, match=rf"{key} holds int8; quantized files") as caught:
+        load(folder)
+    assert caught.value.path == str(folder / file)
 
 
 @pytest.mark.parametrize("file", WEIGHTS)
