@@ -64,7 +64,8 @@ def print_dataset(facts: PackFacts, console: Console) -> None:
     shards = f"{facts.shards:,} shards, {facts.written:,} of them written now"
     console.print(f"         {facts.images:,} images of {facts.rows:,} rows in {shards}")
     if not facts.has_card:
-        console.print("         README.md is not from uso, so it was not replaced")
+        console.print("         README.md is not from uso, so it was not replaced; datasets may")
+        console.print("         cache older rows: give it download_mode='force_redownload'")
 
 
 def _progress(console: Console) -> Callable[[int, int], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -78,12 +79,26 @@ def _front_matter(card: Card) -> dict[str, Any]:
         return front
     pattern = shard_pattern(card.layout, len(card.plan))
     front["configs"] = [
-        {"config_name": "default", "data_files": [{"split": "train", "path": pattern}]}
+        {
+            "config_name": "default",
+            "description": f"Contents {_fingerprint(card)}",
+            "data_files": [{"split": "train", "path": pattern}],
+        }
     ]
     features = LAYOUTS[card.layout].features(card.samples, card.facts.extensions)
     if features:
         front["dataset_info"] = {"features": features}
     return front
+
+
+def _fingerprint(card: Card) -> str:
+    """Return 16 hex digits that differ for different contents of the shards.
+
+    `datasets` caches a local folder under its name and a hash of the header; it does not look at
+    the files. So the header must differ wherever the contents do.
+    """
+    contents = "\n".join((card.layout, card.facts.images, *card.plan.digests))
+    return hashlib.blake2b(contents.encode(), digest_size=8).hexdigest()
 
 
 def _size_category(images: int) -> str:

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-COLUMNS = ("outputs", "model", "preset", "width", "height", "num_steps", "guidance")
+from pipelines.keys.index import halves_of, row_keys
+
+COLUMNS = ("outputs", "sha256", "model", "preset", "width", "height", "num_steps", "guidance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,14 @@ class CompletedFacts:
         sizes: number of rows by width and height in pixels.
         spans: ranges of `num_steps` and `guidance`.
         extensions: extensions of the image files, sorted, without dots.
+        images: 32 hex digits that follow from the SHA-256 of each image, in any order.
     """
 
     models: Mapping[tuple[str, str], int]
     sizes: Mapping[tuple[int, int], int]
     spans: Mapping[str, Span]
     extensions: tuple[str, ...]
+    images: str
 
 
 @dataclass(slots=True)
@@ -50,6 +55,7 @@ class FactsTally:
     _sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     _spans: dict[str, Span] = field(default_factory=dict)
     _extensions: set[str] = field(default_factory=set)
+    _images: tuple[int, int] = (0, 0)
 
     def add(self, records: pa.RecordBatch) -> None:
         """Add completed rows with `COLUMNS`."""
@@ -60,6 +66,7 @@ class FactsTally:
         outputs = pc.list_flatten(records["outputs"])
         endings = pc.extract_regex(outputs, r"\.(?P<ending>[^./]+)$").field("ending")
         self._extensions.update(pc.unique(endings).drop_null().to_pylist())
+        self._add_images(pc.list_flatten(records["sha256"]))
         for name in ("num_steps", "guidance"):
             found = pc.min_max(records[name]).as_py()
             if found["min"] is None:
@@ -75,7 +82,15 @@ class FactsTally:
             dict(self._sizes.most_common()),
             dict(self._spans),
             tuple(sorted(self._extensions)),
+            "".join(f"{half:016x}" for half in self._images),
         )
+
+    def _add_images(self, sha256: pa.Array) -> None:
+        # A sum does not depend on the order, which differs between the parts of the records.
+        halves = halves_of(row_keys(sha256.cast(pa.binary()).to_pylist()))
+        sums = (int(half.sum(dtype=np.uint64)) for half in halves)
+        high, low = ((old + new) % 2**64 for old, new in zip(self._images, sums, strict=True))
+        self._images = (high, low)
 
 
 def _pairs(records: pa.RecordBatch, first: str, second: str) -> list[tuple[Any, Any]]:

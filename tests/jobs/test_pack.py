@@ -37,6 +37,7 @@ def test_the_dataset_goes_to_another_folder(output: Path, tmp_path: Path) -> Non
     result = pack(output, "--layout", "parquet", "--to", folder)
     assert result.exit_code == 0, result.output
     assert "README.md is not from uso, so it was not replaced" in result.stdout
+    assert "download_mode='force_redownload'" in result.stdout
     assert (folder / "README.md").read_text() == "# Mine\n"
     assert not (output / "parquet").exists()
     again = generated(Storage.at(str(output)), "a", images=2)

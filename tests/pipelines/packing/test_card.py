@@ -19,6 +19,7 @@ FACTS = CompletedFacts(
     sizes={(1024, 1024): 20, (512, 512): 10},
     spans={"num_steps": Span(25, 25), "guidance": Span(1, 4.5)},
     extensions=("png", "webp"),
+    images="0" * 32,
 )
 CARD = Card(
     layout="webdataset",
