@@ -18,13 +18,20 @@ from pipelines.image_names import image_path
 from pipelines.keys.index import row_key
 from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.row_identity import Fingerprints, content_hash, derived_seed, shard_of
-from pipelines.record import RunFacts, make_record, record_schema
+from pipelines.record import RECORD_NAMES, RunFacts, make_record, record_schema
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
 from pipelines.worker.sink import FolderSink, ImageFile
 from uso_core import Limits, ModelCard, Parameters
 
-__all__ = ["Rows", "content_hash", "failures", "rejected_fingerprint", "saved_names"]
+__all__ = [
+    "RECORD_NAMES",
+    "Rows",
+    "content_hash",
+    "failures",
+    "rejected_fingerprint",
+    "saved_names",
+]
 
 _TINY = Limits(min_size=16, max_size=256, default_size=64)
 _FACTS = RunFacts(run_id="run", model="base", preset="exact")
