@@ -50,13 +50,13 @@ types: $(INSTALLED)
 
 # Two workers. tests/turns.py puts the Ray tests last and lets nothing run beside a test that
 # measures time. Plain `pytest` runs the same tests one after another.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# With COVERAGE=1 it also measures coverage, and fails below the floor in pyproject.toml.
 unit: $(INSTALLED)
-	$(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	  $(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered)
 
-# The same tests; fails below the floor in pyproject.toml.
-coverage: $(INSTALLED)
-	$(PYTEST) --cov --cov-report=term-missing:skip-covered
+coverage:
+	$(MAKE) unit COVERAGE=1
 
 # More kills and outages during whole runs. These tests do not measure time.
 test-slow: $(INSTALLED)
