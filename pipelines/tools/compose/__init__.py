@@ -1,1 +1,1 @@
-"""Makes manifests: from images, styles and prompts, from other tables, from rows of a run."""
+"""Creates manifests from images, styles and prompts, from other tables, or from rows of a run."""

@@ -1,4 +1,4 @@
-"""Rows of a run that were chosen by their records, as a manifest of their own."""
+"""Writes rows of a run, chosen by their records, as a manifest of their own."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ _BATCH_ROWS = 4096
 class ChosenRows:
     """Rows of a run, found again in the manifest that they came from.
 
-    Records show references without their signatures and bytes as a hash, so the rows are taken from
-    the manifest: with the defaults filled in, a seed, and the user's own columns. A row that is not
-    accepted can't be written as one that is; it is left out.
+    Records show references without their signatures, and bytes as a hash. The rows are therefore
+    taken from the manifest, with the defaults filled in, a seed, and the user's own columns.
+    Rejected rows are left out, because they have no valid values to write.
 
     Attributes:
-        not_accepted: rows left out, known when `rows` have been read.
+        not_accepted: the number of rejected rows, known once `rows` have been read.
     """
 
     def __init__(self, ids: Collection[str], *, new_seeds: bool) -> None:
-        """Remember which rows are wanted.
+        """Choose the rows.
 
         Args:
-            ids: of the rows.
-            new_seeds: give each row another seed, which follows from the one that was used and the
-                id; else it keeps the one that was used, and is drawn as before.
+            ids: the ids of the rows.
+            new_seeds: True for a new seed for each row, derived from its seed in the run and its
+                id; False for the seed of the run, which generates the same image.
         """
         self._ids = ids
         self._new_seeds = new_seeds
         self.not_accepted = 0
 
     def rows(self, manifest: Manifest) -> Rows:
-        """The rows, in the manifest's order; `count` is an upper bound.
+        """Return the rows, in the manifest's order; `count` is an upper bound.
 
         Raises:
             ManifestError: (while they are read) the manifest has changed or is damaged.
@@ -89,7 +89,7 @@ def _cells(entry: ManifestEntry, row: ManifestRow) -> dict[str, Any]:
 
 
 def _text(reference: Reference) -> str:
-    """A reference as text: bytes as a `data:` URI."""
+    """Return a reference as text; bytes become a `data:` URI."""
     if isinstance(reference, str):
         return reference
     return f"data:;base64,{base64.b64encode(reference).decode()}"

@@ -1,4 +1,4 @@
-"""Which rows of a run failed."""
+"""Finds the failed rows of a run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Failed:
     """The failed rows of one output.
 
     Attributes:
-        ids: of the rows.
-        by_code: how many there are, by failure code.
+        ids: the ids of the rows.
+        by_code: the number of rows, by failure code.
     """
 
     ids: frozenset[str]
@@ -27,14 +27,14 @@ class Failed:
 
 
 def failed_rows(output: Storage, codes: Collection[str]) -> Failed:
-    """Read which rows failed.
+    """Read the records of an output for its failed rows.
 
     Args:
-        output: the run's.
-        codes: failure codes that are wanted; empty: all.
+        output: the output of the run.
+        codes: the failure codes to select; empty for all.
 
     Raises:
-        ComposeError: no row failed (with such a code).
+        ComposeError: no row failed with one of the codes.
         LedgerError, StorageError: the records cannot be read.
     """
     ids: set[str] = set()

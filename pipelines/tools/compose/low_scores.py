@@ -1,4 +1,4 @@
-"""Which completed rows of a run have a low score: their own column's, or another table's."""
+"""Finds the completed rows of a run with a low score, in their records or in another table."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class LowScores:
     """The completed rows of one output with a score below a bound.
 
     Attributes:
-        ids: of the rows.
-        scored: completed rows that have a score.
-        unscored: completed rows that have none, or NaN; they are not low.
+        ids: the ids of the rows.
+        scored: the number of completed rows with a score.
+        unscored: the number of completed rows without one, or with NaN; they do not count as low.
     """
 
     ids: frozenset[str]
@@ -36,17 +36,18 @@ class LowScores:
 def low_scores(
     output: Storage, column: str, below: float, table: ScoreTable | None = None
 ) -> LowScores:
-    """Read which rows have a low score.
+    """Read the records of an output for the rows with a low score.
 
     Args:
-        output: the run's.
-        column: of the records, with the score; with a table, the score's name in messages. A score
-            of each image is the row's lowest one.
-        below: a row is chosen if its score is less.
-        table: where the scores are; None: in the records.
+        output: the output of the run.
+        column: the column of the records with the score; with a table, its name in messages. If it
+            has a score for each image, the row's score is the lowest one.
+        below: the bound; rows with a lower score are selected.
+        table: the table of the scores; None if the records have them.
 
     Raises:
-        ComposeError: the records have no such column or it is no number, or no row is below.
+        ComposeError: the records have no such column, it does not hold numbers, or no score is
+            below the bound.
         LedgerError, StorageError: the records cannot be read.
     """
     records = Records(output)

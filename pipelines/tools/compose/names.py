@@ -1,7 +1,7 @@
-"""Readable names that ids are put together from, each unique among its kind.
+"""Readable names for images and prompts, unique among their kind, from which ids are joined.
 
-Two names joined by `SEPARATOR` are never the same as two others: no name holds it, nor begins or
-ends with a part of it.
+Names joined by `SEPARATOR` can be split again: no name contains it, or starts or ends with a part
+of it. Two different pairs of names therefore never give the same id.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from hashlib import blake2b
 
 SEPARATOR = "--"
 
-_MOST = 80  # characters: three names and two separators stay below the 256 of an id
+_MOST = 80  # characters: three names and two separators fit into the 256 of an id
 _MOST_OF_PROMPT = 40
 _UNREADABLE = re.compile(r"[^\w.-]+")
 _DASHES = re.compile(r"-{2,}")
 
 
 def image_names(uris: Sequence[str]) -> list[str]:
-    """A name for each image: its file's, with its folder's or a hash where two share it."""
+    """Return a name for each image: its file's, with its folder's or a hash if two share it."""
     return _first_unshared([_image_choices(uri) for uri in uris])
 
 
 def prompt_names(prompts: Sequence[str]) -> list[str]:
-    """A name for each prompt: its first words, with a hash where two begin alike."""
+    """Return a name for each prompt: its first words, with a hash if two prompts share them."""
     return _first_unshared([_prompt_choices(prompt) for prompt in prompts])
 
 
 def stem(uri: str) -> str:
-    """The file name in a URI without its ending, as a name; not unique."""
+    """Return the file name in a URI, without its ending, as a name that need not be unique."""
     return _name(_parts(uri)[-1])
 
 
@@ -49,7 +49,7 @@ def _prompt_choices(prompt: str) -> list[str]:
 
 
 def _parts(uri: str) -> list[str]:
-    """The folders and the file name without its ending."""
+    """Split a URI into its folders and its file name, without the ending."""
     plain = uri.partition("?")[0] if "://" in uri else uri
     *folders, last = [part for part in plain.split("/") if part] or [""]
     head, dot, _ = last.rpartition(".")
@@ -62,12 +62,12 @@ def _name(text: str) -> str:
 
 
 def _cut(name: str) -> str:
-    """With room for a hash."""
+    """Shorten a name to leave room for a hash."""
     return name[: _MOST - 13].rstrip("-")
 
 
 def _first_unshared(choices: Sequence[Sequence[str]]) -> list[str]:
-    """Of each list the first that nobody else uses; equal things are numbered in their order."""
+    """Take the first choice of each list that no other list takes; number what remains."""
     at = [0] * len(choices)
     while True:
         names = [own[level] for own, level in zip(choices, at, strict=True)]

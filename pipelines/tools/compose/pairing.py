@@ -1,4 +1,4 @@
-"""Which content image goes with which style and which prompt, as rows in record batches."""
+"""Combines content images, styles and prompts into rows, as record batches."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _KINDS = ("content_image", "style_image", "prompt")
 
 @dataclass(frozen=True, slots=True)
 class Ingredients:
-    """What rows are made of; any of the three may be empty, but not all.
+    """The parts of rows; any of the three may be empty, but not all.
 
     Attributes:
         contents: URIs of content images.
         styles: URIs of style images.
-        prompts: texts; the empty one keeps the content image's layout.
+        prompts: texts; an empty one keeps the content image's layout.
     """
 
     contents: Sequence[str] = ()
@@ -37,7 +37,7 @@ class Ingredients:
     prompts: Sequence[str] = ()
 
     def distinct(self) -> Ingredients:
-        """The same without repeats."""
+        """Return the same ingredients without repeats."""
         return Ingredients(
             *(tuple(dict.fromkeys(kind)) for kind in (self.contents, self.styles, self.prompts))
         )
@@ -45,12 +45,12 @@ class Ingredients:
 
 @dataclass(frozen=True, slots=True)
 class RandomStyles:
-    """How random styles are chosen.
+    """The rules for choosing random styles.
 
     Attributes:
-        per_content: different styles for each content image.
-        seed: of the choice. A content image's styles depend on this, on its name and on how many
-            styles there are, and on no other content image.
+        per_content: the number of different styles for each content image.
+        seed: the seed of the choice. A content image's styles depend on the seed, on its name and
+            on the number of styles, but not on the other content images.
     """
 
     per_content: int = 1
@@ -59,12 +59,12 @@ class RandomStyles:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of a manifest, made as they are asked for.
+    """The rows of a manifest, created while they are read.
 
     Attributes:
-        count: how many.
-        schema: of the batches.
-        batches: the rows in order.
+        count: the number of rows.
+        schema: the schema of the batches.
+        batches: the rows, in order.
     """
 
     count: int
@@ -73,16 +73,16 @@ class Rows:
 
 
 def grid(ingredients: Ingredients) -> Rows:
-    """Every content image with every style and every prompt; the prompt changes fastest."""
+    """Combine every content image with every style and every prompt; prompts vary fastest."""
     axes = _Axes.of(ingredients.distinct())
     return axes.rows(axes.sizes[0] * axes.sizes[1] * axes.sizes[2], _grid_indices(axes.sizes))
 
 
 def zipped(ingredients: Ingredients) -> Rows:
-    """The first content image with the first style and prompt, and so on; one alone is for all.
+    """Combine the first of each kind, the second of each, and so on; a single one is used for all.
 
     Raises:
-        ComposeError: there are not as many of the one as of the other.
+        ComposeError: the kinds differ in number.
     """
     axes = _Axes.of(ingredients)
     count = max(axes.sizes)
@@ -90,25 +90,26 @@ def zipped(ingredients: Ingredients) -> Rows:
         lengths = ", ".join(
             f"{len(axis)} {name}" for axis, name in zip(axes.axes, _KINDS, strict=True) if axis
         )
-        raise ComposeError(f"zip needs as many of each, or one for all: there are {lengths}")
+        raise ComposeError(
+            f"zip needs the same number of each, or one for all: there are {lengths}"
+        )
     return axes.rows(count, _zip_indices(axes.sizes, count))
 
 
 def random_styles(ingredients: Ingredients, choice: RandomStyles) -> Rows:
-    """Every content image with some styles of its own, each with every prompt.
+    """Combine every content image with random styles of its own, and these with every prompt.
 
     Raises:
-        ComposeError: there is no content image, or there are fewer styles than are to be chosen.
+        ComposeError: there are no content images, or fewer styles than each image needs.
     """
     axes = _Axes.of(ingredients.distinct())
     contents, styles, prompts = axes.sizes
     if not axes.axes[0]:
-        raise ComposeError("random styles are chosen for content images: give some")
+        raise ComposeError("random styles need content images to be chosen for; name some")
     if choice.per_content > len(axes.axes[1]):
         have = len(axes.axes[1])
         raise ComposeError(
-            f"{choice.per_content} different styles for each content image are asked for, and "
-            f"there are {have}"
+            f"each content image needs {choice.per_content} different styles, and there are {have}"
         )
     keys = _content_keys(axes.names[0], choice.seed)
     picks = _Picks(keys, styles, choice.per_content, prompts)
@@ -117,7 +118,7 @@ def random_styles(ingredients: Ingredients, choice: RandomStyles) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class _Axes:
-    """Contents, styles and prompts with their names; an empty one counts as one absent value."""
+    """Contents, styles and prompts with their names; an empty kind counts as one absent value."""
 
     axes: tuple[Sequence[str], ...]
     names: tuple[list[str], ...]
@@ -126,7 +127,7 @@ class _Axes:
     def of(cls, ingredients: Ingredients) -> _Axes:
         axes = (ingredients.contents, ingredients.styles, ingredients.prompts)
         if not any(axes):
-            raise ComposeError("there is nothing to make rows of: give images, styles or prompts")
+            raise ComposeError("there is nothing to make rows from; name images, styles or prompts")
         names = (image_names(axes[0]), image_names(axes[1]), prompt_names(axes[2]))
         return cls(axes, names)
 
@@ -174,7 +175,7 @@ def _zip_indices(
 
 
 def _content_keys(names: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
-    """A number for each content image that is the same on every machine, `[n]`."""
+    """Return a number for each content image, `[n]`, the same on every machine."""
     salt = str(seed).encode()
     digests = b"".join([blake2b(name.encode(), digest_size=8, key=salt).digest() for name in names])
     return np.frombuffer(digests, ">u8").astype(np.uint64)
@@ -182,10 +183,10 @@ def _content_keys(names: Sequence[str], seed: int) -> npt.NDArray[np.uint64]:
 
 @dataclass(frozen=True, slots=True)
 class _Picks:
-    """Styles for each content image, without repeats.
+    """Random styles for each content image, without repeats.
 
-    By Floyd's algorithm, for many images at a time: uniform over the sets of `per_content` styles.
-    Its random numbers are hashes, which stay the same where a library's generator may change.
+    Floyd's algorithm, for many images at a time, is uniform over the sets of `per_content` styles.
+    Its random numbers are hashes, because a library's generator may change.
     """
 
     keys: npt.NDArray[np.uint64]
@@ -206,7 +207,7 @@ class _Picks:
             )
 
     def _pick(self, keys: npt.NDArray[np.uint64]) -> Indices:
-        """`[n, per_content]`."""
+        """Return the styles of each key, `[n, per_content]`."""
         picked = np.empty((len(keys), self.per_content), np.int64)
         for place in range(self.per_content):
             last = self.styles - self.per_content + place
@@ -217,7 +218,7 @@ class _Picks:
 
 
 def _mixed(keys: npt.NDArray[np.uint64], number: int) -> npt.NDArray[np.uint64]:
-    """The `number`-th output of the splitmix64 generator that each key seeds."""
+    """Return output `number` of the splitmix64 generator seeded by each key."""
     value = keys + np.uint64((number + 1) * 0x9E3779B97F4A7C15 % 2**64)
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,4 +1,4 @@
-"""Scores that were computed after a run: a table with the columns `id` and the score."""
+"""Reads scores that were computed after a run, from a table with the columns `id` and the score."""
 
 from __future__ import annotations
 

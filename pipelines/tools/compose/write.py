@@ -1,4 +1,4 @@
-"""Rows → a manifest file, and what there is to say about it."""
+"""Writes rows as a manifest file, and counts their contents."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _KEY_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A manifest that was written.
+    """A written manifest.
 
     Attributes:
-        uri: where, without credentials.
-        rows: how many.
-        contents: different content images.
-        styles: different style images.
-        prompts: different prompts.
+        uri: the URI of the file, without credentials.
+        rows: the number of rows.
+        contents: the number of different content images.
+        styles: the number of different style images.
+        prompts: the number of different prompts.
         columns: the names of all columns.
     """
 
@@ -50,19 +50,19 @@ def write_manifest(
     force: bool = False,
     on_rows: Callable[[int], None] = lambda _: None,
 ) -> Written:
-    """Write rows as one Parquet file: all of them or, if this raises, nothing.
+    """Write rows as one Parquet file; if this raises, nothing is written.
 
-    Memory does not grow with the rows; what is different is counted with `KeySet`s.
+    Memory does not grow with the rows: `KeySet`s count distinct values.
 
     Args:
-        rows: read once.
+        rows: the rows, which are read once.
         url: the file, local or at any fsspec URL; ends in `.parquet`.
         options: fsspec options by protocol, secrets resolved.
-        force: replace a file that is there.
-        on_rows: called with how many more rows were taken.
+        force: replace an existing file.
+        on_rows: called with the number of rows written since the last call.
 
     Raises:
-        ComposeError: there is such a file, its name ends in something else, or there is no row.
+        ComposeError: the file exists, its name has another ending, or there are no rows.
         StorageError: it cannot be written.
     """
     if not url.endswith((".parquet", ".pq")):
@@ -71,7 +71,7 @@ def write_manifest(
         )
     storage, name = file_storage(url, options)
     if storage.exists(name) and not force:
-        raise ComposeError(f"{storage.uri(name)}: is there already; --force replaces it")
+        raise ComposeError(f"{storage.uri(name)}: already exists; use --force to replace it")
     distinct = _Distinct()
     count = 0
     with new_parquet(storage, name, rows.schema) as writer:
@@ -81,7 +81,7 @@ def write_manifest(
             writer.write_table(table, row_group_size=_GROUP_ROWS)
             on_rows(table.num_rows)
         if not count:
-            raise ComposeError("there is no row to write")
+            raise ComposeError("there are no rows to write")
     return Written(
         uri=storage.uri(name),
         rows=count,
@@ -93,7 +93,7 @@ def write_manifest(
 
 
 def _grouped(rows: Rows) -> Iterator[pa.Table]:
-    """Batches of row-group size, made of small ones."""
+    """Join small batches into tables of row-group size."""
     waiting: list[pa.RecordBatch] = []
     size = num_rows = 0
     for batch in rows.batches:
@@ -108,7 +108,7 @@ def _grouped(rows: Rows) -> Iterator[pa.Table]:
 
 
 class _Distinct:
-    """Counts what is different, as text; images that are bytes are not counted."""
+    """Counts distinct texts; images that are bytes are not counted."""
 
     def __init__(self) -> None:
         self.contents = KeySet()

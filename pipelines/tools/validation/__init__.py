@@ -1,1 +1,1 @@
-"""What is wrong with a manifest and with its images, found before a GPU is paid for."""
+"""Finds problems of a manifest and of its images before a run pays for GPUs."""

@@ -1,4 +1,4 @@
-"""Problems: counted by kind, with examples, and written to a Parquet file."""
+"""Counts problems by kind, with examples, and writes them to a Parquet file."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _BATCH = 4096
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One row, or one reference, that would not do.
+    """One row, or one reference, with a problem.
 
     Attributes:
         kind: a failure code, or `duplicate_image`.
-        column: at fault, under the user's name; None: it is not about one.
-        row_id: the first row concerned.
-        rows: how many rows are.
-        message: what is wrong and what to do.
-        uri: the reference, without credentials; None: it is not about one.
-        severity: a `note` costs no row anything.
+        column: the column at fault, under the user's name; None if none is.
+        row_id: the id of the first row concerned.
+        rows: the number of rows concerned.
+        message: the problem and the remedy.
+        uri: the reference at fault, without credentials; None if none is.
+        severity: a `note` makes no row fail.
     """
 
     kind: str
@@ -58,10 +58,10 @@ class Kind:
     """All problems of one kind in one column.
 
     Attributes:
-        problems: how many.
-        rows: concerned by them; one with two problems counts twice.
+        message: the message of the first problem.
+        problems: the number of problems.
+        rows: the number of rows concerned; a row with two problems counts twice.
         examples: ids of the first rows.
-        message: of the first problem.
     """
 
     message: str
@@ -71,21 +71,25 @@ class Kind:
 
 
 class Findings:
-    """Takes problems in; `kinds` is what was found by severity, kind and column, in that order."""
+    """Collects problems.
+
+    Attributes:
+        kinds: the problems, by severity, kind and column.
+    """
 
     def __init__(self, writer: pq.ParquetWriter | None = None) -> None:
-        """Count problems, and write each to `writer` where there is one."""
+        """Count problems, and write each to `writer` if there is one."""
         self.kinds: dict[tuple[Severity, str, str | None], Kind] = {}
         self._writer = writer
         self._waiting: list[dict[str, Any]] = []
 
     @property
     def errors(self) -> int:
-        """Problems that would cost a row."""
+        """The number of problems that would make a row fail."""
         return sum(kind.problems for key, kind in self.kinds.items() if key[0] == "error")
 
     def add(self, problem: Problem) -> None:
-        """Take in one problem."""
+        """Add one problem."""
         key = (problem.severity, problem.kind, problem.column)
         kind = self.kinds.setdefault(key, Kind(problem.message))
         kind.problems += 1
@@ -98,7 +102,7 @@ class Findings:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the problems that are not written yet."""
         if self._writer is not None and self._waiting:
             self._writer.write_batch(
                 pa.RecordBatch.from_pylist(self._waiting, schema=PROBLEM_SCHEMA)
@@ -108,10 +112,10 @@ class Findings:
 
 @contextmanager
 def findings(url: str | None, options: Options) -> Iterator[Findings]:
-    """Findings that are written to the Parquet file `url` when the block ends well.
+    """Yield findings that become the Parquet file `url` if the block raises nothing.
 
     Args:
-        url: local or any fsspec URL; replaced where it is there. None: they are only counted.
+        url: a local path or any fsspec URL, whose file is replaced; None to count only.
         options: fsspec options by protocol, secrets resolved.
 
     Raises:

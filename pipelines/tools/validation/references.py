@@ -1,4 +1,4 @@
-"""The references of a manifest: each distinct one fetched once, decoded and compared."""
+"""Checks the references of a manifest: fetches, decodes and compares each distinct one once."""
 
 from __future__ import annotations
 
@@ -23,15 +23,18 @@ from uso_core.errors import InvalidRequestError
 from uso_core.model.sizes import Size, content_size, output_size
 from uso_core.request import Limits, Parameters
 
-_AHEAD = 16  # references under way or waiting to be told of, as a multiple of the threads
+_AHEAD = 16  # references in progress or finished but not yet reported, per thread
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One reference as one row uses it.
+    """One reference in one row.
 
     Attributes:
+        reference: the reference.
         column: `content_image` or `style_images`.
+        row_id: the id of the row.
+        parameters: the parameters of the row.
     """
 
     reference: Reference
@@ -42,13 +45,13 @@ class Use:
 
 @dataclass(slots=True)
 class Facts:
-    """What the images were that could be read.
+    """Facts about the images that could be read.
 
     Attributes:
-        images: how many.
-        num_bytes: of their files.
-        smallest: by area, in pixels; None: there was none.
-        largest: likewise.
+        images: the number of images.
+        num_bytes: the total size of their files.
+        smallest: the size of the smallest image by area, in pixels; None if there is no image.
+        largest: the size of the largest image by area, in pixels; None if there is no image.
     """
 
     images: int = 0
@@ -57,7 +60,7 @@ class Facts:
     largest: Size | None = None
 
     def add(self, size: Size, num_bytes: int) -> None:
-        """Take in one image."""
+        """Add one image."""
         self.images += 1
         self.num_bytes += num_bytes
         if self.smallest is None or size.width * size.height < _area(self.smallest):
@@ -67,7 +70,7 @@ class Facts:
 
 
 class DistinctReferences:
-    """How many rows use each reference; about 150 bytes for each."""
+    """Counts the rows that use each reference; takes about 150 bytes per reference."""
 
     def __init__(self) -> None:
         self._rows: dict[bytes, int] = {}
@@ -76,17 +79,17 @@ class DistinctReferences:
         return len(self._rows)
 
     def add(self, row: ManifestRow) -> None:
-        """Take in the references of a row."""
+        """Add the references of a row."""
         for use in uses_of(row):
             key = _key(use.reference)
             self._rows[key] = self._rows.get(key, 0) + 1
 
     def rows(self, reference: Reference) -> int:
-        """How many rows use it."""
+        """Return the number of rows that use a reference."""
         return self._rows[_key(reference)]
 
     def sample(self, most: int | None) -> set[bytes]:
-        """The keys of at most so many (None: of all): the same ones each time."""
+        """Return the keys of at most `most` references (None for all), always the same ones."""
         if most is None:
             return set(self._rows)
         return set(heapq.nsmallest(most, self._rows))
@@ -94,7 +97,7 @@ class DistinctReferences:
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """One reference: read, or why not."""
+    """One reference: the facts about its image, or the failure."""
 
     use: Use
     failure: Failure | None = None
@@ -104,21 +107,21 @@ class _Checked:
 
 
 class ReferenceCheck:
-    """Fetches and decodes references as a worker would, several at a time; no model is needed.
+    """Fetches and decodes references as a worker would, several at a time, without a model.
 
     Attributes:
-        facts: of the images read so far.
+        facts: facts about the images read so far.
     """
 
     def __init__(self, config: FetchConfig, options: Options, limits: Limits) -> None:
-        """Check as `config` says, with `fetch.concurrency` threads.
+        """Create a check that uses `fetch.concurrency` threads.
 
         Args:
-            config: time-outs, caps and policy.
+            config: time-outs, limits and policy.
             options: fsspec options by protocol, secrets resolved.
-            limits: of the model.
+            limits: the limits of the model.
         """
-        # Every reference is fetched once, so keeping files would only take memory.
+        # Every reference is fetched once, so a cache would only take memory.
         self._fetcher = Fetcher(config.model_copy(update={"cache_mb": 0}), options)
         self._config = config
         self._limits = limits
@@ -128,12 +131,12 @@ class ReferenceCheck:
     def check(
         self, entries: Iterable[ManifestEntry], known: DistinctReferences, wanted: set[bytes]
     ) -> Iterator[list[Problem]]:
-        """The problems of each wanted reference, perhaps none, in the order of the manifest.
+        """Yield the problems of each wanted reference, if any, in the order of the manifest.
 
         Args:
-            entries: the manifest's.
-            known: all its references.
-            wanted: keys of those to be checked; emptied on the way.
+            entries: the entries of the manifest.
+            known: all references of the manifest.
+            wanted: keys of the references to check; this empties it.
         """
         uses, threads = _first_uses(entries, wanted), self._config.concurrency
         results = in_order(self._check, uses, threads, budget=_AHEAD * threads, wait=False)
@@ -157,7 +160,7 @@ class ReferenceCheck:
         return _Checked(use, self._misfit(use, size), size, len(fetched.data), digest)
 
     def _misfit(self, use: Use, size: Size) -> Failure | None:
-        """Why a content image's size would not do for the row that uses it first."""
+        """Return the failure if a content image's size does not fit the first row that uses it."""
         if use.column != "content_image":
             return None
         try:
@@ -189,7 +192,7 @@ class ReferenceCheck:
 
 
 def uses_of(row: ManifestRow) -> Iterator[Use]:
-    """The references that a worker would fetch for a row."""
+    """Yield the references that a worker would fetch for a row."""
     numbers = row.parameters
     if row.content_image is not None and numbers.content_long_size:
         yield Use(row.content_image, "content_image", row.id, numbers)
@@ -211,7 +214,7 @@ def _first_uses(entries: Iterable[ManifestEntry], wanted: set[bytes]) -> Iterato
 
 
 def _key(reference: Reference) -> bytes:
-    """By what is fetched: a signature is a part of it."""
+    """Return a key of the fetched URI, including its signature."""
     return row_key(reference if isinstance(reference, str) else display_reference(reference))
 
 

@@ -1,4 +1,4 @@
-"""Every row of a manifest, checked as a run would check it."""
+"""Checks every row of a manifest as a run would."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Advance = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class RowCheck:
-    """What the rows are.
+    """The result of a check.
 
     Attributes:
-        rows: all of them.
-        accepted: those that a run would draw.
-        references: different ones, of the accepted rows.
+        rows: the number of rows.
+        accepted: the number of rows that a run would accept.
+        references: the distinct references of the accepted rows.
     """
 
     rows: int

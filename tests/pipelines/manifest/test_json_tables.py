@@ -20,7 +20,7 @@ def lines(path: Path, *rows: object) -> Path:
 
 
 def table(path: Path, *rows: Any) -> pa.Table:
-    """The pass-through columns of a JSON Lines manifest, as records get them."""
+    """Return the pass-through columns of a JSON Lines manifest as records get them."""
     manifest = opened(lines(path, *({"prompt": "p", **row} for row in rows)))
     extras = [dict(entry.extra) for entry in manifest.entries()]
     return pa.Table.from_pylist(extras, schema=manifest.extra_schema)

@@ -1,4 +1,4 @@
-"""A format of tables is one entry: everything that reads tables reads it."""
+"""A table format is one entry, and everything that reads tables can read it."""
 
 from __future__ import annotations
 

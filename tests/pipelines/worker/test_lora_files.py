@@ -1,4 +1,4 @@
-"""LoRAs of the user's own that lie at a URL."""
+"""The user's own LoRAs at a URL."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_what_is_there_is_not_pulled_again_and_what_changed_is(url: str, tmp_pat
 
 
 def test_what_version_0_1_0_pulled_is_not_pulled_again(url: str, tmp_path: Path) -> None:
-    """It noted every mark of a file's version that the store gave; now the best one is noted."""
+    """Its notes have every mark of a file's version that the store gave, not only the best."""
     config = ModelConfig(base=url, cache_dir=str(tmp_path))
     folder = Path(localize(config, {}).base)
     noted = folder.parent / "versions.json"

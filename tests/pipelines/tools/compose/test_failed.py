@@ -21,7 +21,7 @@ FACTS = RunFacts(run_id="r", model="m", preset="exact")
 
 
 def finished_run(folder: Path) -> tuple[Path, Storage]:
-    """Six rows: two completed, three failed in two ways, one not accepted."""
+    """Six rows: two completed, three failed in two ways, one rejected."""
     columns: dict[str, Any] = {
         "id": [f"row-{n}" for n in range(6)],
         "prompt": ["p"] * 6,

@@ -107,12 +107,12 @@ def test_random_styles_are_spread_evenly() -> None:
 def test_all_styles_may_be_asked_for_but_no_more() -> None:
     every = listed(random_styles(Ingredients(CONTENTS[:1], STYLES), RandomStyles(8)))
     assert {row["style_image"] for row in every} == set(STYLES)
-    with pytest.raises(ComposeError, match=r"9 different styles .* there are 8"):
+    with pytest.raises(ComposeError, match="9 different styles, and there are 8"):
         random_styles(Ingredients(CONTENTS, STYLES), RandomStyles(9))
     with pytest.raises(ComposeError, match="content images"):
         random_styles(Ingredients((), STYLES), RandomStyles(1))
 
 
 def test_nothing_is_refused() -> None:
-    with pytest.raises(ComposeError, match="nothing to make rows of"):
+    with pytest.raises(ComposeError, match="nothing to make rows from"):
         grid(Ingredients())
