@@ -1,6 +1,6 @@
-"""USO (arXiv 2508.18966) on diffusers: requests in, images out. Knows neither Ray nor storage.
+"""USO (arXiv 2508.18966) on diffusers: turns requests into images, without Ray and storage.
 
-The public names are loaded on first use, so that importing the package costs no torch.
+Public names are loaded on first use, so importing the package does not import torch.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""The errors that `uso_core` raises on purpose; anything else that escapes it is a bug.
+"""The errors that `uso_core` raises on purpose; any other exception that escapes it is a bug.
 
     UsoError
-    ├── InvalidRequestError     a request asks for what the model does not accept
+    ├── InvalidRequestError     a request is outside the model's limits
     ├── CheckpointError         a weight file is missing, unreadable, or does not match the model
-    ├── NoSuchDeviceError       PyTorch finds no such GPU
-    └── UnsupportedPresetError  the device cannot run a preset
+    ├── NoSuchDeviceError       PyTorch does not find the GPU
+    └── UnsupportedPresetError  the device cannot run the preset
 
-Every one survives `pickle`, because Ray carries exceptions between processes.
+All of them survive `pickle`, because Ray passes exceptions between processes.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class UsoError(Exception):
 
 
 class InvalidRequestError(UsoError):
-    """A parameter is outside what the checkpoint accepts.
+    """A parameter is outside the ranges that the checkpoint accepts.
 
     Attributes:
-        field: the parameter's name, as in `StylizeRequest`.
-        value: what was given.
-        accepted: what would have been accepted, in words.
+        field: name of the parameter, as in `StylizeRequest`.
+        value: the rejected value.
+        accepted: description of the accepted values.
     """
 
     def __init__(self, field: str, value: object, accepted: str) -> None:
@@ -48,8 +48,8 @@ class CheckpointError(UsoError):
     """A weight file is missing, unreadable, or its keys or shapes do not match the model.
 
     Attributes:
-        path: the file, folder or hub id at fault.
-        reason: what is wrong there and what to do, naming the keys concerned.
+        path: the file, folder or Hub id at fault.
+        reason: the fault and its remedy, with the names of the keys concerned.
     """
 
     def __init__(self, path: str, reason: str) -> None:
@@ -62,15 +62,15 @@ class CheckpointError(UsoError):
 
 
 class NoSuchDeviceError(UsoError):
-    """PyTorch finds no such GPU; the message says what it finds."""
+    """PyTorch does not find the GPU; the message lists the GPUs that it finds."""
 
 
 class UnsupportedPresetError(UsoError):
-    """A preset cannot be run here.
+    """The device cannot run a preset.
 
     Attributes:
-        preset: its name.
-        reason: what it needs, what there is, and what to use instead.
+        preset: name of the preset.
+        reason: the preset's requirement, the device found, and the alternative.
     """
 
     def __init__(self, preset: str, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""The pipeline: requests in, images out."""
+"""The pipeline of USO on FLUX.1: turns requests into images."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ DEFAULT_CACHE_BYTES = 256 * 2**20
 
 
 class USOPipeline:
-    """Draws images with USO. An image depends on its request alone, not on those before it.
+    """Generates images with USO. An image depends on its request alone, not on earlier requests.
 
-    One call at a time: the models are shared. Meanwhile other threads may call `prepare`, and,
-    unless the preset keeps the VAE on the host, one of them `decode_pixels`.
+    One thread at a time may call it, because all calls share the models. Meanwhile any thread may
+    call `prepare`, and one thread `decode_pixels` if `can_decode_beside` is true.
 
     Args:
         components: the loaded models.
-        preset: the one that was applied to them.
-        cache_bytes: device memory for prompts, styles and content images that repeat; 0: none.
+        preset: the preset that was applied to them.
+        cache_bytes: device memory for encoded prompts, styles and content images that may be used
+            again; 0: nothing is kept.
     """
 
     def __init__(
@@ -60,18 +61,19 @@ class USOPipeline:
         preset: Preset = EXACT,
         attention: Attention = "auto",
     ) -> USOPipeline:
-        """Load what `source` describes.
+        """Load the model that `source` describes.
 
         Args:
-            source: where the files are.
-            dtype: of the transformer and the text encoders; the VAE and SigLIP stay in float32.
-            device: to draw on.
+            source: locations of the files.
+            dtype: dtype of the transformer and the text encoders; the VAE and SigLIP stay in
+                float32.
+            device: device to generate on.
             preset: one of `uso_core.presets.PRESETS`.
-            attention: its kernel.
+            attention: kernel of the transformer's attention.
 
         Raises:
             CheckpointError: a file is missing or does not match the model.
-            NoSuchDeviceError: PyTorch finds no such GPU.
+            NoSuchDeviceError: PyTorch does not find the GPU.
             UnsupportedPresetError: the device cannot run the preset.
             RuntimeError: the package that `flash_3` needs is missing or too old.
         """
@@ -92,15 +94,15 @@ class USOPipeline:
         dtype: torch.dtype = torch.bfloat16,
         device: torch.device | str = "cuda",
     ) -> USOPipeline:
-        """Load hub ids or local folders; to pin more revisions, `load` a `ModelSource`.
+        """Load Hub ids or local folders; to pin other revisions, use `load`.
 
         Args:
-            base: FLUX.1-dev: a hub id or a folder in diffusers' layout.
-            uso: the USO weights: a hub id or a folder.
-            siglip: SigLIP: a hub id or a folder.
-            base_revision: of `base` on the hub.
+            base: FLUX.1-dev: a Hub id or a folder in diffusers' layout.
+            uso: the USO weights: a Hub id or a folder.
+            siglip: SigLIP: a Hub id or a folder.
+            base_revision: branch, tag or commit of `base` at the Hub.
             dtype: see `load`.
-            device: to draw on.
+            device: device to generate on.
 
         Raises:
             CheckpointError, NoSuchDeviceError: see `load`.
@@ -116,7 +118,7 @@ class USOPipeline:
         dtype: torch.dtype = torch.bfloat16,
         device: torch.device | str = "cuda",
     ) -> USOPipeline:
-        """Load a folder with the files that USO's own downloader leaves.
+        """Load a folder that USO's own downloader has filled.
 
         Raises:
             CheckpointError, NoSuchDeviceError: see `load`.
@@ -125,17 +127,17 @@ class USOPipeline:
 
     @classmethod
     def tiny(cls, seed: int = 0) -> USOPipeline:
-        """A small USO with random weights, on the CPU, in float32: it draws noise, in seconds."""
+        """Load a small model with random weights, on the CPU in float32; it generates noise."""
         return cls.load(ModelSource(base=f"tiny:{seed}"), dtype=torch.float32, device="cpu")
 
     def __call__(
         self, requests: Sequence[StylizeRequest], *, on_step: OnStep | None = None
     ) -> list[StylizedImage]:
-        """Draw `num_images` of each request, in order.
+        """Generate `num_images` images of each request, in order.
 
         Args:
-            requests: all are checked before the first is drawn.
-            on_step: called after each step with the steps done, and those of all requests.
+            requests: the requests; all are checked before the first image is generated.
+            on_step: called after each step with the steps done and the steps of all requests.
 
         Raises:
             InvalidRequestError: a request is outside `limits`.
@@ -158,7 +160,7 @@ class USOPipeline:
         return images
 
     def prepare(self, request: StylizeRequest) -> PreparedRequest:
-        """Check a request and prepare its images, on the CPU alone; from any thread.
+        """Check a request and prepare its images, on the CPU alone; callable from any thread.
 
         Raises:
             InvalidRequestError: the request is outside `limits`.
@@ -168,7 +170,7 @@ class USOPipeline:
 
     @torch.no_grad()
     def condition(self, request: StylizeRequest | PreparedRequest) -> Conditioning:
-        """Compute all that is the same at every step of every image of a request.
+        """Compute everything that is the same at every step of every image of a request.
 
         Raises:
             InvalidRequestError: the request is outside `limits`.
@@ -181,7 +183,7 @@ class USOPipeline:
     def denoise(
         self, conditioning: Conditioning, seed: int, on_step: OnStep | None = None
     ) -> Latents:
-        """Draw one image's latents; `on_step` is called with the steps done and their number."""
+        """Denoise one image; see `denoise_batch`."""
         return self.denoise_batch([conditioning], [seed], on_step)[0]
 
     @torch.no_grad()
@@ -191,17 +193,17 @@ class USOPipeline:
         seeds: Sequence[int],
         on_step: OnStep | None = None,
     ) -> list[Latents]:
-        """Draw several images' latents at once, which is faster where images are small.
+        """Denoise several images at once, which is faster for small images.
 
-        Their last bits depend on how many are drawn together.
+        Their last bits depend on the number of images.
 
         Args:
-            conditionings: of each image's request, all of one form.
-            seeds: of each image's noise.
-            on_step: called after each step with the steps done, and their number.
+            conditionings: conditioning of each image's request; all share their batch key.
+            seeds: seed of each image's noise.
+            on_step: called after each step with the steps done and the steps in all.
 
         Raises:
-            ValueError: the requests have different forms.
+            ValueError: the requests have different batch keys.
         """
         return denoise(self.components, conditionings, seeds, on_step)
 
@@ -248,22 +250,22 @@ class USOPipeline:
 
     @property
     def cache_lookups(self) -> dict[str, Lookups]:
-        """How often prompts, styles and content images were found encoded so far."""
+        """Cache lookups of prompts, styles and content images so far."""
         return self._cache.lookups
 
     @property
     def device(self) -> torch.device:
-        """What is drawn on."""
+        """The device that generates."""
         return self.components.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the transformer computes in."""
+        """The dtype of the transformer."""
         return self.components.dtype
 
 
 def _counted(on_step: OnStep | None, done: int, total: int) -> OnStep | None:
-    """`on_step` for one image among many: `done` steps came before it, of `total`."""
+    """Return `on_step` for one of several images, with `done` steps before it of `total`."""
     if on_step is None:
         return None
     return lambda step, _: on_step(done + step, total)

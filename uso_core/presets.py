@@ -1,7 +1,7 @@
-"""The presets: what each does to a model, as data; no torch.
+"""The presets as data: the changes that each one makes to a loaded model. Does not import torch.
 
-`exact` draws what the weights say. All others trade something for speed or memory; a picture drawn
-with one is told from a picture drawn with another by the preset's name in its record.
+`exact` computes with the weights as they are. Every other preset trades something for speed or
+memory. A record names its preset, which tells its images from those of other presets.
 """
 
 from __future__ import annotations
@@ -11,32 +11,33 @@ from typing import Literal, get_args
 
 PresetName = Literal["exact", "fp8", "fp8+cache", "draft", "low_vram", "tiny_vram"]
 Placement = Literal["device", "host"]
-"""Where weights are kept. Those on the host are brought to the device layer by layer, each time
-they are needed, while the layer before is at work."""
+"""Location of weights. Weights on the host are copied to the device layer by layer whenever they
+are needed, while the previous layer runs."""
 LinearMode = Literal["as_loaded", "float8", "float8_storage"]
-"""How the blocks' linear layers work. `float8`: weights and inputs are float8 with a scale for each
-row, those of the inputs taken from the inputs. `float8_storage`: weights are kept in float8 and
-cast to the model's dtype each time they are used."""
+"""Arithmetic of the blocks' linear layers. `float8`: weights and inputs are float8 with a scale per
+row; the scales of the inputs are computed from the inputs. `float8_storage`: weights are stored in
+float8 and cast to the model's dtype for each use."""
 
 Attention = Literal["auto", "sdpa", "cudnn", "flash_3"]
-"""The kernel of the transformer's attention, with any preset. `sdpa`: what torch chooses; `cudnn`:
-cuDNN's where it can, through torch; `flash_3`: FlashAttention 3, which the package `kernels`
-downloads from the Hub and runs; `auto`: `cudnn` on Hopper and later, in bfloat16, else `sdpa`."""
+"""Kernel of the transformer's attention, with any preset. `sdpa`: torch chooses; `cudnn`: cuDNN's
+kernel through torch, where cuDNN supports the case; `flash_3`: FlashAttention 3, which the package
+`kernels` downloads from the Hub; `auto`: `cudnn` on Hopper and later in bfloat16, else `sdpa`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """What is done to a model after it was loaded.
+    """The changes made to a model after it is loaded.
 
     Attributes:
-        name: for records and fingerprints.
-        linears: of the transformer's blocks.
-        cache_threshold: a step whose first block changes the image's tokens by nearly as much as it
-            did at the last whole step uses that step's other blocks again; this is the largest
-            relative difference (mean absolute) that counts as nearly. None: every step is whole.
-        max_steps: requests for more are drawn with so many; None: as asked for.
-        transformer: where its weights are kept.
-        encoders: where those of the text encoders, SigLIP and the VAE are kept.
+        name: name of the preset, in records and fingerprints.
+        linears: arithmetic of the linear layers in the transformer's blocks.
+        cache_threshold: largest relative difference (mean absolute) at which a step skips blocks.
+            A step compares its first block's change to the image's tokens with the change at the
+            last full step, and reuses that step's result for all other blocks if the two are close.
+            None: every step is full.
+        max_steps: upper bound for the steps of a request; None: no bound.
+        transformer: location of the transformer's weights.
+        encoders: location of the weights of the text encoders, SigLIP and the VAE.
     """
 
     name: PresetName
@@ -47,14 +48,14 @@ class Preset:
     encoders: Placement = "device"
 
     def steps(self, asked: int) -> int:
-        """How many steps are drawn where `asked` were asked for."""
+        """Return the number of steps for a request that asks for `asked` steps."""
         return asked if self.max_steps is None else min(asked, self.max_steps)
 
     def with_threshold(self, threshold: float) -> Preset:
-        """The same with another `cache_threshold`.
+        """Return the preset with another `cache_threshold`.
 
         Raises:
-            ValueError: this preset has no cache.
+            ValueError: this preset has no step cache.
         """
         if self.cache_threshold is None:
             raise ValueError(f"the preset {self.name} has no cache, so no cache_threshold either")
@@ -62,22 +63,22 @@ class Preset:
 
     @property
     def changes_pictures(self) -> bool:
-        """Whether it draws other pictures than `exact`; else it only places weights elsewhere."""
-        drawn = (self.linears, self.cache_threshold, self.max_steps)
-        return drawn != (EXACT.linears, EXACT.cache_threshold, EXACT.max_steps)
+        """True if its images differ from those of `exact`; else it only moves weights."""
+        own = (self.linears, self.cache_threshold, self.max_steps)
+        return own != (EXACT.linears, EXACT.cache_threshold, EXACT.max_steps)
 
     @property
     def allows_batches(self) -> bool:
-        """Whether images may be drawn together, though the last bits then depend on the others.
+        """True if images may share a batch, which changes their last bits.
 
-        Not where the promise is the exact picture; nor with a cache, which looks at all images of a
-        batch at once, so that one would decide about the steps of another.
+        False for presets that promise the exact image. Also false with a step cache: it looks at
+        all images of a batch at once, so one image would decide about the steps of another.
         """
         return self.changes_pictures and self.cache_threshold is None
 
     @property
     def needs_gpu(self) -> bool:
-        """Whether it is of no use, or does not run, on a CPU."""
+        """True if it does not run on a CPU, or has no use there."""
         return self.linears == "float8" or "host" in (self.transformer, self.encoders)
 
 
@@ -92,5 +93,5 @@ _PRESETS = (
 )
 PRESETS: dict[PresetName, Preset] = {preset.name: preset for preset in _PRESETS}
 SMALL_PRESETS: tuple[PresetName, ...] = ("low_vram", "tiny_vram")
-"""Those for small GPUs, the one that needs the most first."""
+"""The presets for small GPUs, in descending order of the memory that they need."""
 assert tuple(PRESETS) == get_args(PresetName)

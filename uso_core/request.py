@@ -1,4 +1,4 @@
-"""What is asked of the model and what comes back: small frozen values, no torch."""
+"""Requests, their limits and their results, as frozen values. Does not import torch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ MAX_SEED = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """The ranges a checkpoint accepts; the defaults are those of USO on FLUX.1-dev.
+    """The ranges that a checkpoint accepts; the defaults are those of USO on FLUX.1-dev.
 
-    Sizes are in pixels of the output. `default_size` is the side of the square that is drawn when a
-    request gives neither a size nor a content image, and the square root of the area that an
-    inferred size aims at.
+    Sizes are in pixels of the output. `default_size` is the side of the square output of a request
+    without size and content image. Its square is the approximate area of an inferred size.
     """
 
     min_size: int = 512
@@ -40,16 +39,17 @@ class Parameters:
     """The numbers of a request: everything but its prompt and its images.
 
     Attributes:
-        width: output width in pixels; None: from the content image, else the default size.
-        height: output height in pixels; None: likewise.
-        num_steps: Euler steps.
-        guidance: distilled guidance scale of FLUX.1-dev.
-        seed: of the first image's noise; image j uses `seed + j`.
+        width: output width in pixels; None: inferred from the content image, else the default size.
+        height: output height in pixels; None: inferred from the content image, else the default
+            size.
+        num_steps: number of Euler steps; diffusers calls it `num_inference_steps`.
+        guidance: distilled guidance scale of FLUX.1-dev; diffusers calls it `guidance_scale`.
+        seed: seed of the first image's noise; image j uses `seed + j`.
         keep_size: take the output size from the preprocessed content image, scaled by
-            1024 / `content_long_size`; without a content image it changes nothing.
-        content_long_size: long side, in pixels, to which the content image is resized before it is
-            encoded; 0 leaves the content image out.
-        num_images: images drawn from this request.
+            1024 / `content_long_size`; no effect without a content image.
+        content_long_size: long side of the content image in pixels, to which it is resized before
+            it is encoded; 0 leaves the content image out.
+        num_images: number of images to generate.
     """
 
     width: int | None = None
@@ -83,14 +83,15 @@ class Parameters:
 
 @dataclass(frozen=True, kw_only=True)
 class StylizeRequest(Parameters):
-    """One request: a prompt, references, and numbers. Images may be in any mode PIL can hold.
+    """One request: a prompt, reference images and numbers. Images may have any PIL mode.
 
     Attributes:
-        prompt: empty keeps the layout of the content image; beyond 512 T5 tokens it is truncated.
-        content_image: subject, identity or layout reference.
-        style_images: style references, in order; any sequence is taken and kept as a tuple.
-        style_weights: one for each style, by which its tokens are multiplied; 0 leaves zeros in
-            their place, which is not the same as no style. None: 1 for each.
+        prompt: the prompt, truncated after 512 T5 tokens; an empty one keeps the layout of the
+            content image.
+        content_image: reference for subject, identity or layout.
+        style_images: style references, in order; any sequence, stored as a tuple.
+        style_weights: factor of each style's tokens; 0 leaves zeros in their place, which differs
+            from no style. None: 1 for each style.
     """
 
     prompt: str = ""
@@ -126,12 +127,12 @@ class StylizeRequest(Parameters):
 
 @dataclass(frozen=True, kw_only=True)
 class StylizedImage:
-    """One drawn image.
+    """One generated image.
 
     Attributes:
-        image: RGB, in the size that was drawn.
-        seed: the seed of its noise.
-        prompt_truncated: the prompt was longer than 512 T5 tokens and its end was not used.
+        image: the image, RGB.
+        seed: seed of its noise.
+        prompt_truncated: True if the prompt was longer than 512 T5 tokens and its end was dropped.
     """
 
     image: Image.Image
@@ -140,7 +141,7 @@ class StylizedImage:
 
 
 def check_style_weights(weights: Sequence[float], num_styles: int, limits: Limits) -> None:
-    """Raise `InvalidRequestError` unless there is one weight for each style, within `limits`."""
+    """Raise `InvalidRequestError` unless each style has one weight, within `limits`."""
     if len(weights) != num_styles:
         raise InvalidRequestError(
             "style_weights", list(weights), f"one number for each style, {num_styles} in all"

@@ -1,4 +1,4 @@
-"""The tiny model, loaded once for all tests, and pipelines on it that misbehave on purpose."""
+"""The tiny model, loaded once for all tests, and pipelines that misbehave on purpose."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from uso_core.pipeline import USOPipeline
 
 @cache
 def tiny() -> USOPipeline:
-    """The tiny model; not to be changed, and not to be used by two threads at once."""
-    torch.set_num_threads(1)  # as in an actor; on a busy machine, more are many times slower
+    """The tiny model; tests must not change it, nor use it in two threads at once."""
+    torch.set_num_threads(1)  # as in an actor; more are many times slower on a busy machine
     return USOPipeline.tiny()
 
 
 class Misbehaving(USOPipeline):
-    """The tiny model, with something that happens before each image is denoised, or decoded.
+    """The tiny model, with an action before each image is denoised or decoded.
 
     Attributes:
-        drawn: the seed of each image that was begun.
-        batches: how many images were begun together, each time.
-        decoded: the seed of each image whose decoding was begun.
+        denoised: seed of each image that it began to denoise.
+        batches: number of images in each batch that it began to denoise.
+        decoded: seed of each image that it began to decode.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Misbehaving(USOPipeline):
         before_decoding: Callable[[int], None] = lambda _: None,
     ) -> None:
         super().__init__(tiny().components)
-        self.drawn: list[int] = []
+        self.denoised: list[int] = []
         self.batches: list[int] = []
         self.decoded: list[int] = []
         self._before = before
@@ -53,7 +53,7 @@ class Misbehaving(USOPipeline):
     ) -> list[Latents]:
         self.batches.append(len(seeds))
         for seed in seeds:
-            self.drawn.append(seed)
+            self.denoised.append(seed)
             self._before(seed)
         latents = super().denoise_batch(conditionings, seeds, on_step)
         self._seeds.update(zip(latents, seeds, strict=True))
@@ -67,12 +67,12 @@ class Misbehaving(USOPipeline):
 
 
 def short_of_memory() -> torch.OutOfMemoryError:
-    """What torch raises where its allocator finds too little memory."""
+    """The error of torch's own allocator."""
     return torch.OutOfMemoryError("CUDA out of memory")
 
 
 def cuda_short_of_memory() -> torch.AcceleratorError:
-    """What torch raises where CUDA itself finds too little, as for a kernel that is loaded."""
+    """The error that torch raises if CUDA itself lacks memory, for example to load a kernel."""
     error = torch.AcceleratorError("CUDA error: out of memory")
     error.error_code = 2  # type: ignore[attr-defined]  # set where it is raised
     return error
@@ -82,7 +82,7 @@ class OutOfMemory:
     """Raises an error for the first `times` images.
 
     Attributes:
-        leaked: how many of the tensors that an attempt held were still alive at the next one.
+        leaked: number of tensors of an attempt that were still alive at the next one.
     """
 
     def __init__(self, times: int, error: Callable[[], RuntimeError] = short_of_memory) -> None:
@@ -104,7 +104,7 @@ class Gate:
     """Holds every image until it is opened.
 
     Attributes:
-        reached: set when an image has come to the gate.
+        reached: set when an image has reached the gate.
     """
 
     def __init__(self) -> None:

@@ -35,7 +35,7 @@ def test_while_one_row_is_decoded_the_next_ones_are_denoised() -> None:
         futures = [render(0)]
         assert gate.reached.wait(WAIT_S)
         futures += [render(1), render(2)]
-        until(lambda: sorted(pipeline.drawn) == [0, 1, 2])
+        until(lambda: sorted(pipeline.denoised) == [0, 1, 2])
         assert pipeline.decoded == [0]
         gate.open()
         assert [pixels(future) for future in futures] == [alone(number) for number in range(3)]
@@ -52,7 +52,7 @@ def test_on_a_cpu_the_next_row_waits_until_this_one_is_decoded() -> None:
         futures.append(render(1))
         until(lambda: len(lock.had_to_wait) == 2)
         assert lock.had_to_wait == [False, True]
-        assert pipeline.drawn == [0]
+        assert pipeline.denoised == [0]
         gate.open()
         assert [pixels(future) for future in futures] == [alone(0), alone(1)]
 
@@ -64,10 +64,10 @@ def test_one_request_waits_on_the_device_and_no_more() -> None:
         until(lambda: len(stream.marks) == 5)
         futures += [render(1), render(2)]
         until(lambda: stream.marks[2].waits == 1)  # for the first row's steps to begin
-        assert len(pipeline.drawn) == 1
+        assert len(pipeline.denoised) == 1
         stream.reach(3)
         until(lambda: len(stream.marks) == 10 and stream.marks[7].waits == 1)
-        assert len(pipeline.drawn) == 2  # the second row waits, and the third is not submitted
+        assert len(pipeline.denoised) == 2  # the second row waits, and the third is not submitted
         stream.catch_up(futures)
         assert [pixels(future) for future in futures] == [alone(number) for number in range(3)]
 
@@ -113,7 +113,7 @@ def test_short_memory_while_decoding_decodes_again_and_alone() -> None:
         fault(number)
         futures.append(render(1))
         until(lambda: len(lock.had_to_wait) == 3)
-        denoised_meanwhile.extend(pipeline.drawn[1:])
+        denoised_meanwhile.extend(pipeline.denoised[1:])
 
     pipeline = Misbehaving(before_decoding=at(0, decode))
     futures: list[Future[Rendered]] = []
@@ -124,7 +124,7 @@ def test_short_memory_while_decoding_decodes_again_and_alone() -> None:
         assert pixels(futures[0]) == alone(1)
     assert lock.had_to_wait == [False, False, True]  # row 0, row 0 again, row 1
     assert denoised_meanwhile == []
-    assert pipeline.drawn == [0, 1]
+    assert pipeline.denoised == [0, 1]
     assert pipeline.decoded == [0, 0, 1]
     assert fault.leaked == 0
 
@@ -150,10 +150,10 @@ def test_short_memory_while_denoising_waits_for_the_decoding_beside() -> None:
         futures.append(render(1))
         until(lambda: len(lock.had_to_wait) == 2)
         assert lock.had_to_wait == [False, True]
-        assert pipeline.drawn == [0, 1]  # the second attempt waits
+        assert pipeline.denoised == [0, 1]  # the second attempt waits
         gate.open()
         assert [pixels(future) for future in futures] == [alone(0), alone(1)]
-    assert pipeline.drawn == [0, 1, 1]
+    assert pipeline.denoised == [0, 1, 1]
 
 
 @pytest.mark.parametrize("streams", [TWO_STREAMS, DeviceStreams(HostStream())], ids=["two", "one"])

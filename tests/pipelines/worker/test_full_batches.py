@@ -64,7 +64,7 @@ def test_on_one_stream_a_batch_is_decoded_before_the_next_row_is_denoised() -> N
             futures.append(render(4))
             until(lambda: len(renderer.queue) == 1)
         elif len(pipeline.decoded) == 4:
-            denoised_meanwhile.extend(pipeline.drawn)
+            denoised_meanwhile.extend(pipeline.denoised)
 
     pipeline = Misbehaving(at(0, gate), before_decoding=decode)
     renderer = Renderer(pipeline, batch_images=3)

@@ -76,7 +76,7 @@ def test_out_of_memory_once_is_survived_with_the_same_image(
     pipeline = Misbehaving(fault)
     rendered = Renderer(pipeline, on_gpu_lost=ended.append).render(prepared(), range(2))
     assert ended == []
-    assert pipeline.drawn == [0, 0, 1]
+    assert pipeline.denoised == [0, 0, 1]
     assert [image.tobytes() for image in rendered.images] == [
         image.tobytes() for image in Renderer(tiny()).render(prepared(), range(2)).images
     ]
