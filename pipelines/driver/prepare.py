@@ -114,11 +114,11 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     config = _with_revisions(config, source)
     card, dimensions = family.describe(source), family.dimensions(source)
     manifest = Manifest.open(config, card)
-    spec = replace(StylizerSpec.from_config(config), create_output=False)
+    facts = RunFacts(run_id=_new_run_id(), model=card.name, preset=config.model.preset)
+    spec = replace(StylizerSpec.from_config(config), run_id=facts.run_id)
     columns = plugin_columns(spec.image_plugins, manifest.extra_schema)
     output = Storage.at(config.output.path, options, patience_s=config.output.give_up_after_s)
     output.check_writable()
-    facts = RunFacts(run_id=_new_run_id(), model=card.name, preset=config.model.preset)
     with Lease(output, facts.run_id) as lease:
         yield PreparedRun(
             config=config,

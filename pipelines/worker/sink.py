@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from pipelines.errors import StorageError
 from pipelines.failures import Failure, RowFailedError
 from pipelines.image_names import image_path
+from pipelines.ledger.lease import read_holder
 from pipelines.rows import ManifestRow
 from pipelines.storage.storage import Storage
+
+_LEASE_TRUSTED_S = 5.0  # an actor reads the lease at most this often
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +70,57 @@ class Sink(Protocol):
 
 
 class FolderSink:
-    """Writes into the folder of a run, under names that follow from the row's id alone."""
+    """Writes into the folder of a run, under names that follow from the row's id alone.
 
-    def __init__(self, folder: Storage) -> None:
+    Actors outlive a driver that is suspended. If another driver has taken over the output, its
+    images must not be overwritten by theirs.
+
+    Args:
+        folder: the output.
+        run_id: id of the run that must hold the lease of the folder; None: there is no lease.
+        clock: in seconds.
+    """
+
+    def __init__(
+        self,
+        folder: Storage,
+        run_id: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._folder = folder
+        self._run_id = run_id
+        self._clock = clock
+        self._trusted_until = float("-inf")
 
     def save(self, row: ManifestRow, files: Sequence[ImageFile]) -> list[StoredImage]:
         """See `Sink`.
 
         Raises:
-            RowFailedError: `storage_write`, after the storage has had time to recover.
+            RowFailedError: `storage_write`, after the storage has had time to recover; or another
+                driver has taken over the folder.
         """
+        self._confirm()
         paths = (
             image_path(row.id, index, len(files), file.extension)
             for index, file in enumerate(files)
         )
         return [self._write(path, file.data) for path, file in zip(paths, files, strict=True)]
+
+    def _confirm(self) -> None:
+        if self._run_id is None or self._clock() < self._trusted_until:
+            return
+        try:
+            holder = read_holder(self._folder)
+        except StorageError as error:
+            failure = Failure("storage_write", str(error), uri=error.uri)
+            raise RowFailedError(failure) from error
+        if holder is None or holder.run_id != self._run_id:
+            uri = self._folder.uri()
+            message = (
+                f"{uri}: this run no longer holds the lease of the output; nothing was written"
+            )
+            raise RowFailedError(Failure("storage_write", message, uri=uri))
+        self._trusted_until = self._clock() + _LEASE_TRUSTED_S
 
     def _write(self, path: str, data: bytes) -> StoredImage:
         try:

@@ -31,8 +31,9 @@ class StylizerSpec:
         fetch: settings for fetching references.
         encoding: format of the images.
         output: folder of the images; None for a worker that gets a sink.
-        create_output: True if a worker may create that folder. In a run the driver has created it:
-            a node where it is missing has another disk, or has lost it.
+        run_id: id of the run that holds the lease of that folder. Its driver has created the
+            folder, so workers do not, and they store nothing once another driver has taken over.
+            None: there is no lease.
         storage: fsspec options by protocol, secrets resolved; a pickle of the spec holds them.
         torch_threads: threads for the parts of the model that run on the CPU.
         batch_images: most images that are generated together.
@@ -43,7 +44,7 @@ class StylizerSpec:
     fetch: FetchConfig
     encoding: ImageEncoding = field(default_factory=ImageEncoding)
     output: OutputConfig | None = None
-    create_output: bool = True
+    run_id: str | None = None
     storage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     torch_threads: int = 1
     batch_images: int = 1

@@ -210,10 +210,11 @@ def _folder_of(spec: StylizerSpec) -> FolderSink:
     output = spec.output
     if output is None:
         raise ValueError("the specification has no output; give it one, or give a sink")
+    is_ours_alone = spec.run_id is None
     folder = Storage.at(
-        output.path, spec.storage, patience_s=output.give_up_after_s, create=spec.create_output
+        output.path, spec.storage, patience_s=output.give_up_after_s, create=is_ours_alone
     )
-    return FolderSink(folder)
+    return FolderSink(folder, spec.run_id)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,13 @@ from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
 from pipelines.failures import Failure, RowFailedError
 from pipelines.formats import ImageEncoding
+from pipelines.ledger.lease import LEASE_PATH, Heartbeat
 from pipelines.rows import ManifestRow
 from pipelines.storage.storage import Storage
 from pipelines.worker.sink import FolderSink, ImageFile, StoredImage
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
+from tests.clock import Clock
 from tests.pipelines.pictures import encode, picture
 from tests.pipelines.tiny_models import tiny
 from tests.s3_server import S3Server
@@ -106,3 +110,34 @@ def test_a_worker_stores_where_its_sink_says() -> None:
 def test_a_worker_needs_an_output_or_a_sink() -> None:
     with pytest.raises(ValueError, match="give a sink"):
         Stylizer(spec(), pipeline=tiny())
+
+
+def hold(storage: Storage, run_id: str) -> None:
+    heartbeat = asdict(Heartbeat.of_this_process(run_id))
+    storage.write(LEASE_PATH, json.dumps(heartbeat).encode())
+
+
+def test_a_run_whose_lease_another_driver_took_stores_nothing(tmp_path: Path) -> None:
+    storage, clock = Storage.at(str(tmp_path)), Clock()
+    sink = FolderSink(storage, "run-1", clock)
+    hold(storage, "run-1")
+    sink.save(row(), [PNG])
+    hold(storage, "run-2")
+    clock.now += 5
+    with pytest.raises(RowFailedError, match="no longer holds the lease"):
+        sink.save(row(), [ImageFile(b"other", "png")])
+    (path,) = storage.list("images")
+    assert storage.read(path) == PNG.data
+
+
+def test_the_lease_is_read_every_few_seconds_only(tmp_path: Path) -> None:
+    storage, clock = Storage.at(str(tmp_path)), Clock()
+    sink = FolderSink(storage, "run-1", clock)
+    hold(storage, "run-1")
+    sink.save(row(), [PNG])
+    storage.delete(LEASE_PATH)
+    clock.now += 4
+    sink.save(row(), [PNG])
+    clock.now += 1
+    with pytest.raises(RowFailedError, match="lease"):
+        sink.save(row(), [PNG])
