@@ -14,6 +14,7 @@ import yaml
 from pipelines.formats import LayoutName
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.packing.facts import CompletedFacts
+from pipelines.packing.loader_types import RULES
 from pipelines.packing.plan import ShardPlan
 from pipelines.packing.shard import LAYOUTS, shard_pattern
 from pipelines.storage.storage import Storage
@@ -36,6 +37,7 @@ class Card:
     Attributes:
         layout: layout of the shards.
         samples: columns of a sample, without its image.
+        recorded: types of the user's columns in the records, by their names in `samples`.
         plan: the shards.
         counts: rows by status and failure code.
         facts: models and parameters of the completed rows.
@@ -43,6 +45,7 @@ class Card:
 
     layout: LayoutName
     samples: pa.Schema
+    recorded: Mapping[str, pa.DataType]
     plan: ShardPlan
     counts: LedgerCounts
     facts: CompletedFacts
@@ -179,8 +182,12 @@ def _columns(card: Card) -> Iterator[str]:
     yield f"## {layout.columns_title}\n"
     yield "| name | type |\n|---|---|"
     for column in layout.columns(card.samples):
-        yield f"| {_code(column.name)} | {_code(column.type)} |"
+        recorded = card.recorded.get(column.name, column.type)
+        converted = f", converted from {_code(recorded)}" if recorded != column.type else ""
+        yield f"| {_code(column.name)} | {_code(column.type)}{converted} |"
     yield ""
+    if any(card.recorded.get(column.name, column.type) != column.type for column in card.samples):
+        yield f"Converted columns have types that `datasets` and DuckDB read. {RULES}\n"
 
 
 def _first(counts: Mapping[Any, int]) -> list[tuple[Any, int]]:

@@ -22,7 +22,7 @@ from pipelines.ledger.records import Records, completed
 from pipelines.packing.card import Card, write_card
 from pipelines.packing.facts import COLUMNS, CompletedFacts, FactsTally
 from pipelines.packing.plan import Planner, ShardPlan
-from pipelines.packing.samples import sample_schema
+from pipelines.packing.samples import recorded_types, sample_schema
 from pipelines.packing.shard import (
     FOLDER,
     ShardTask,
@@ -161,8 +161,15 @@ class _Packing:
             "shards": shards,
         }
         request.dest.write(INDEX_PATH, json.dumps(index, indent=1).encode())
-        samples = sample_schema(self._records.schema)
-        card = Card(request.layout, samples, plan, self._records.counts(), facts)
+        schema = self._records.schema
+        card = Card(
+            layout=request.layout,
+            samples=sample_schema(schema),
+            recorded=recorded_types(schema),
+            plan=plan,
+            counts=self._records.counts(),
+            facts=facts,
+        )
         return write_card(request.dest, card)
 
 

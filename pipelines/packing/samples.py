@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pipelines.errors import PackError
 from pipelines.image_names import path_in_output, sample_key
 from pipelines.image_values import is_per_image, of_images
+from pipelines.packing.loader_types import loader_type
 from pipelines.record import NSFW_CONTENTS, RECORD_NAMES
 
 IMAGE = "image"
@@ -54,14 +55,14 @@ def sample_schema(records: pa.Schema) -> pa.Schema:
     These are the columns of the record except `status`, `error`, `source_digest` and `outputs`.
     `sha256`, `seed`, `has_nsfw_content` and the values of plug-ins belong to the one image, and
     `image_index` is its number within the row. A user's column gets a trailing underscore if its
-    name is one of ours.
+    name is one of ours, and a type that the loaders read, see `loader_type`.
     """
     fields = [records.field("id"), pa.field(_INDEX, pa.int32())]
     own: list[pa.Field] = []
     for field in records:
         if field.name not in RECORD_NAMES:
-            one = pa.field(field.name, field.type.value_type) if is_per_image(field) else field
-            own.append(one.with_name(_free_name(field.name, records.names)))
+            named = field.with_name(_free_name(field.name, records.names))
+            own.append(named.with_type(loader_type(_type_of_one(field))))
         elif field.name == "sha256":
             fields.append(pa.field("sha256", pa.string()))
         elif field.name == NSFW_CONTENTS:
@@ -71,8 +72,17 @@ def sample_schema(records: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_nullable(True).remove_metadata() for field in [*fields, *own]])
 
 
+def recorded_types(records: pa.Schema) -> dict[str, pa.DataType]:
+    """Return the types of a sample's values before `loader_type`, by the user's columns."""
+    own = [field for field in records if field.name not in RECORD_NAMES]
+    return {_free_name(field.name, records.names): _type_of_one(field) for field in own}
+
+
 def samples_of(records: pa.Table) -> tuple[pa.Table, list[ImageFile]]:
     """Return the samples of completed rows, in the order of the rows.
+
+    Args:
+        records: records of completed rows; each column has its `loader_type`.
 
     Returns:
         A table with `sample_schema`, and the image file of each of its rows.
@@ -104,6 +114,10 @@ def samples_of(records: pa.Table) -> tuple[pa.Table, list[ImageFile]]:
     uris = _joined(pc.list_flatten(records["outputs"])).to_pylist()
     files = map(_image_file, whole["id"].to_pylist(), uris, sha256.to_pylist())
     return table, list(files)
+
+
+def _type_of_one(field: pa.Field) -> pa.DataType:
+    return field.type.value_type if is_per_image(field) else field.type
 
 
 def _free_name(name: str, names: list[str]) -> str:

@@ -38,7 +38,7 @@ class ShardTask:
         path: path of the shard in `dest`.
         output: output of the run, with the images.
         dest: folder of the dataset.
-        records: records of the shard's rows, all completed.
+        records: records of the shard's rows, all completed; each column has its `loader_type`.
     """
 
     layout: LayoutName

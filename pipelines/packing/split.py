@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from pipelines.ledger.records import Records, completed
+from pipelines.packing.loader_types import loader_schema, to_loader_types
 from pipelines.packing.plan import ShardPlan
 
 _SHARD = "__shard__"
@@ -24,10 +25,13 @@ def completed_by_shard(
 ) -> Iterator[Iterator[tuple[int, pa.Table]]]:
     """Yield the number and the completed records of each wanted shard, in ascending order.
 
+    Each column of these has its `loader_type`.
+
     Raises:
         LedgerError, StorageError: the records cannot be read.
     """
-    schema = records.schema.append(pa.field(_SHARD, pa.int64()))
+    stored = loader_schema(records.schema)
+    schema = stored.append(pa.field(_SHARD, pa.int64()))
     batches = _marked(records, plan, np.array(sorted(wanted)), schema)
     with tempfile.TemporaryDirectory(prefix="uso-split-") as folder:
         ds.write_dataset(
@@ -39,9 +43,7 @@ def completed_by_shard(
             min_rows_per_group=_ROWS_PER_BATCH,
             max_rows_per_group=8 * _ROWS_PER_BATCH,
         )
-        yield (
-            (shard, _table(Path(folder) / str(shard), records.schema)) for shard in sorted(wanted)
-        )
+        yield ((shard, _table(Path(folder) / str(shard), stored)) for shard in sorted(wanted))
 
 
 def _marked(
@@ -51,7 +53,8 @@ def _marked(
     schema: pa.Schema,
 ) -> Iterator[pa.RecordBatch]:
     for batch in records.batches():
-        rows = completed(batch)
+        # Before the rows are selected, because Arrow cannot select from all types.
+        rows = completed(to_loader_types(batch))
         shards = plan.shard_of(rows["id"])
         columns = [*rows.columns, pa.array(shards)]
         marked = pa.RecordBatch.from_arrays(columns, schema=schema)

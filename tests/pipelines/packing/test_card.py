@@ -24,6 +24,7 @@ FACTS = CompletedFacts(
 CARD = Card(
     layout="webdataset",
     samples=pa.schema([("id", pa.string()), ("a | b", pa.int64())]),
+    recorded={"a | b": pa.int64()},
     plan=ShardPlan(rows=(10, 20), images=(700, 800), digests=("a", "b")),
     counts=LedgerCounts(30, 3, {"uri_timeout": 2, "image_corrupt": 1}, {}),
     facts=FACTS,
