@@ -41,10 +41,10 @@ def sparse_copy(config: ModelConfig, options: Options) -> ModelSource:
         StorageError: there is nothing at a URL, or it could not be read.
         CheckpointError: a file that the model needs is not at the URL.
     """
-    return localize_with(_fetch_outline, config, options, cache_folder(config) / "outlines")
+    return localize_with(_fetch_sparse, config, options, cache_folder(config) / "outlines")
 
 
-def _fetch_outline(file: StoredFile, target: Path) -> None:
+def _fetch_sparse(file: StoredFile, target: Path) -> None:
     if file.size <= fingerprint.WHOLE_BYTES:
         fetch_whole(file, target)
         return

@@ -98,6 +98,15 @@ def test_what_version_0_1_0_pulled_is_not_pulled_again(url: str, tmp_path: Path)
     assert stamps_below(folder) == before
 
 
+def test_objects_that_stand_for_folders_are_not_pulled(url: str, tmp_path: Path) -> None:
+    filesystem, path = fsspec.url_to_fs(url)
+    for name in ("", "empty/"):
+        filesystem.store[f"{path}/{name}"] = filesystem.store[f"{path}/config.json"]
+    folder = Path(localize(ModelConfig(base=url, cache_dir=str(tmp_path)), {}).base)
+    assert not (folder / "empty").exists()
+    assert (folder / "config.json").is_file()
+
+
 def test_half_pulled_files_are_never_taken_for_whole(url: str, tmp_path: Path) -> None:
     config = ModelConfig(base=url, cache_dir=str(tmp_path))
     folder = Path(localize(config, {}).base)

@@ -36,7 +36,7 @@ def uploaded(folder: Path, url: str, options: dict[str, Any] | None = None) -> s
 
 @pytest.fixture
 def url(checkpoint: Path, request: pytest.FixtureRequest) -> str:
-    return uploaded(checkpoint, f"memory://outlines/{request.node.name}/tiny-model")
+    return uploaded(checkpoint, f"memory://sparse/{request.node.name}/tiny-model")
 
 
 def check_same_model(
@@ -46,23 +46,23 @@ def check_same_model(
     source, whole = sparse_copy(config, options), ModelSource(base=str(checkpoint))
     assert describe_model(source) == describe_model(whole)
     assert dimensions_of(source) == dimensions_of(whole)
-    outlined, original = Path(source.base) / _LARGE, checkpoint / _LARGE
-    assert outlined.stat().st_size == original.stat().st_size
-    assert outlined.read_bytes() != original.read_bytes()  # or nothing was saved
+    sparse, original = Path(source.base) / _LARGE, checkpoint / _LARGE
+    assert sparse.stat().st_size == original.stat().st_size
+    assert sparse.read_bytes() != original.read_bytes()  # or nothing was saved
 
     weights = Path(localize(config, options).base) / _LARGE
-    assert weights != outlined
+    assert weights != sparse
     assert weights.read_bytes() == original.read_bytes()
 
 
-def test_an_outline_is_described_as_the_whole_model_is(
+def test_a_sparse_copy_is_described_as_the_whole_model_is(
     url: str, checkpoint: Path, tmp_path: Path
 ) -> None:
     check_same_model(url, {}, checkpoint, tmp_path)
 
 
 @pytest.mark.s3
-def test_an_outline_of_weights_in_a_bucket(
+def test_a_sparse_copy_of_weights_in_a_bucket(
     s3_server: S3Server, checkpoint: Path, tmp_path: Path
 ) -> None:
     url = f"s3://{s3_server.new_bucket()}/models/tiny-model"
@@ -70,7 +70,7 @@ def test_an_outline_of_weights_in_a_bucket(
     check_same_model(url, s3_server.options, checkpoint, tmp_path)
 
 
-def test_an_outline_is_made_once_and_again_where_a_file_has_changed(
+def test_a_sparse_copy_is_made_once_and_again_if_a_file_has_changed(
     url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "pipelines.worker")
