@@ -34,7 +34,7 @@ from pipelines.driver.recorder import Recorder
 from pipelines.driver.run import run
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.formats import ImageEncoding
-from pipelines.rows import ManifestEntry, ManifestRow
+from pipelines.rows import Entry, ManifestRow, is_valid
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.stats import RunStats
 from pipelines.worker.sink import FolderSink, ImageFile
@@ -50,7 +50,7 @@ Cost = tuple[str, float]  # a stage, and CPU seconds per row
 class Entries:
     """Rows that have already been read; a `RowSource`."""
 
-    def __init__(self, entries: list[ManifestEntry]) -> None:
+    def __init__(self, entries: list[Entry[ManifestRow]]) -> None:
         self._left = deque(entries)
 
     @property
@@ -58,7 +58,7 @@ class Entries:
         """True if all rows have been taken."""
         return not self._left
 
-    def take(self, most: int) -> list[ManifestEntry]:
+    def take(self, most: int) -> list[Entry[ManifestRow]]:
         """Take the next rows."""
         return [self._left.popleft() for _ in range(min(most, len(self._left)))]
 
@@ -68,7 +68,7 @@ def driver_costs(folder: Path, rows: int) -> Iterator[Cost]:
     manifest = folder / "manifest.parquet"
     write_rows(manifest, rows)
     with prepare(instant_config(manifest, folder / "by-stage")) as prepared:
-        entries: list[ManifestEntry] = []
+        entries: list[Entry[ManifestRow]] = []
         yield "read, parse, look up", timed(lambda: entries.extend(_pending(prepared))) / rows
         settled: list[Settled] = []
         yield "dispatch", timed(lambda: settled.extend(_dispatched(prepared, entries, 2))) / rows
@@ -127,15 +127,15 @@ def _each(rounds: int, work: Callable[[], object]) -> float:
     return timed(lambda: [work() for _ in range(rounds)]) / rounds
 
 
-def _pending(prepared: PreparedRun) -> Iterator[ManifestEntry]:
+def _pending(prepared: PreparedRun) -> Iterator[Entry[ManifestRow]]:
     config = prepared.config
     selection = RowSelection(prepared.ledger, config.output, config.on_error, RunStats())
     for batch in selection.pending(prepared.manifest):
-        yield from batch
+        yield from filter(is_valid, batch)
 
 
 def _dispatched(
-    prepared: PreparedRun, entries: list[ManifestEntry], workers: int
+    prepared: PreparedRun, entries: list[Entry[ManifestRow]], workers: int
 ) -> Iterator[Settled]:
     policy = DispatchPolicy.from_config(prepared.config.stylize, prepared.dimensions.encoding)
     dispatcher = Dispatcher(InstantPool(prepared.spec, workers), Entries(entries), policy)

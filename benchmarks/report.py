@@ -23,7 +23,7 @@ from PIL import Image
 from pipelines.failures import Failure
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import RunFacts, make_record, record_schema
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome, Timings
+from pipelines.rows import Entry, ManifestRow, Outcome, Timings
 from pipelines.storage.storage import Storage
 from pipelines.tools.report.pictures import Places
 from pipelines.tools.report.report import ReportOptions, write_report
@@ -100,7 +100,7 @@ def record(output: Path, n: int, rng: np.random.Generator, seed: int) -> dict[st
     )
     extra = {"score": round(float(rng.random()), 4), "album": f"album {n % 50}"}
     return make_record(
-        ManifestEntry(row, extra),
+        Entry(row, extra),
         outcome,
         RunFacts(run_id="20260101T000000-bench", model="generated", preset="exact"),
         attempt=1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeAlias, TypeGuard, TypeVar
 
 from pipelines.failures import Failure
 from uso_core.model.cache import Lookups
@@ -56,8 +56,11 @@ class RejectedRow:
     column: str | None = None
 
 
+RowT_co = TypeVar("RowT_co", bound=ManifestRow | RejectedRow, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class ManifestEntry:
+class Entry(Generic[RowT_co]):
     """A row, and what goes to its record beside it.
 
     Attributes:
@@ -68,7 +71,7 @@ class ManifestEntry:
         num_bytes: about how much memory its values take: images and texts, not what holds them.
     """
 
-    row: ManifestRow | RejectedRow
+    row: RowT_co
     extra: Mapping[str, Any] = field(default_factory=dict)
     source_digest: int | None = None
     num_bytes: int = field(init=False, compare=False, repr=False)
@@ -79,6 +82,15 @@ class ManifestEntry:
             own = (row.prompt, row.content_image, *row.style_images)
             num_bytes += sum(map(_value_bytes, own))
         object.__setattr__(self, "num_bytes", num_bytes)
+
+
+ManifestEntry: TypeAlias = Entry[ManifestRow | RejectedRow]
+"""Any entry. For annotations only: call `Entry` to make one."""
+
+
+def is_valid(entry: ManifestEntry) -> TypeGuard[Entry[ManifestRow]]:
+    """Return True unless the row was rejected."""
+    return isinstance(entry.row, ManifestRow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

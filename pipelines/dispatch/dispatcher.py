@@ -24,7 +24,7 @@ from pipelines.dispatch.tasks import DispatchPolicy, Settled, Task
 from pipelines.dispatch.worker_table import WorkerState, WorkerTable
 from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, WorkerPool
 from pipelines.failures import Failure
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome
+from pipelines.rows import Entry, ManifestRow, Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class RowSource(Protocol):
     def exhausted(self) -> bool:
         """True when every row has been taken."""
 
-    def take(self, most: int) -> list[ManifestEntry]:
+    def take(self, most: int) -> list[Entry[ManifestRow]]:
         """Take up to `most` rows that are ready."""
 
 
@@ -262,8 +262,7 @@ class Dispatcher:
         has_room = wanted > 0 and self._fresh.num_bytes < AHEAD_BYTES
         taken = self._source.take(wanted) if has_room else []
         for entry in taken:
-            assert isinstance(entry.row, ManifestRow)
-            self._fresh.add(Task(entry, entry.row))
+            self._fresh.add(Task(entry))
         if self._source.exhausted:
             self._fresh.sort_longest_first()
 

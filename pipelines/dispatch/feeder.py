@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
-from pipelines.rows import ManifestEntry, RejectedRow
+from pipelines.rows import Entry, ManifestEntry, ManifestRow, RejectedRow, is_valid
 
 AHEAD_BYTES = 64 * 2**20
 _CLOSE_S = 1.0
@@ -105,14 +105,14 @@ class ValidRows:
     ) -> None:
         self._feeder = feeder
         self._reject = reject
-        self._ready: list[ManifestEntry] = []
+        self._ready: list[Entry[ManifestRow]] = []
 
     @property
     def exhausted(self) -> bool:
         """True when every row has been taken."""
         return self._feeder.exhausted and not self._ready
 
-    def take(self, most: int) -> list[ManifestEntry]:
+    def take(self, most: int) -> list[Entry[ManifestRow]]:
         """Take up to `most` valid rows; pass a bounded number of rejected ones on the way."""
         self._look_for(most - len(self._ready))
         taken, self._ready = self._ready[:most], self._ready[most:]
@@ -130,9 +130,9 @@ class ValidRows:
             entries = self._feeder.take(most)
             passed += len(entries)
             for entry in entries:
-                if isinstance(entry.row, RejectedRow):
-                    self._reject(entry, entry.row)
-                else:
+                if is_valid(entry):
                     self._ready.append(entry)
+                elif isinstance(entry.row, RejectedRow):
+                    self._reject(entry, entry.row)
             if self._ready or not entries:
                 return

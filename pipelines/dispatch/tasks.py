@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines.config.cluster import StylizeConfig
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome
+from pipelines.rows import Entry, ManifestEntry, ManifestRow, Outcome
 from uso_core.loading.dimensions import EncodingCosts
 
 
@@ -62,12 +62,16 @@ class Task:
         given_at: UTC time at which the row was last given to a worker; None: not yet.
     """
 
-    entry: ManifestEntry
-    row: ManifestRow
+    entry: Entry[ManifestRow]
     attempt: int = 0
     deaths_alone: int = 0
     not_before: float = 0
     given_at: datetime | None = None
+
+    @property
+    def row(self) -> ManifestRow:
+        """The row itself."""
+        return self.entry.row
 
 
 @dataclass(frozen=True, slots=True)

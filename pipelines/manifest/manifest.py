@@ -23,7 +23,7 @@ from pipelines.manifest.row_parser import RawRow, RowParser, UnreadableRow
 from pipelines.manifest.skipping import SkippableRows
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
 from pipelines.manifest.table import RowBatch, SourceRow, Table
-from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
+from pipelines.rows import Entry, ManifestEntry, ManifestRow, RejectedRow
 from uso_core.errors import InvalidRequestError
 from uso_core.loading.source import ModelCard
 
@@ -166,7 +166,7 @@ class Manifest:
         ordinals = ids.claim([row.row_id for row in rows])
         for row, ordinal in zip(rows, ordinals, strict=True):
             checked = self._row(row, ordinal, folder, ids)
-            yield ManifestEntry(checked, row.extra, row.source_digest)
+            yield Entry(checked, row.extra, row.source_digest)
 
     def _row(
         self, row: _IdentifiedRow, ordinal: int, folder: str, ids: RowIds

@@ -13,7 +13,7 @@ from pipelines.failures import Failure
 from pipelines.ledger.lease import LEASE_PATH, Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import RunFacts, make_record, record_schema
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome
+from pipelines.rows import Entry, ManifestRow, Outcome
 from pipelines.storage.storage import Storage
 from uso_core.request import Parameters
 
@@ -25,7 +25,7 @@ def record(row_id: str, failure: Failure | None = None) -> dict[str, object]:
     images = {} if failure else {"outputs": (f"/out/{row_id}.png",), "width": 64, "height": 48}
     outcome = Outcome(row_id=row_id, failure=failure, **images)  # type: ignore[arg-type]
     at = datetime(2026, 1, 2, tzinfo=timezone.utc)
-    return make_record(ManifestEntry(row), outcome, FACTS, attempt=1, created_at=at)
+    return make_record(Entry(row), outcome, FACTS, attempt=1, created_at=at)
 
 
 @pytest.fixture

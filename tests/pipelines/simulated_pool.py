@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.dispatch.workers import Event, Finished, Lost, Ready
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome
+from pipelines.rows import Entry, ManifestRow, Outcome
 
 Work = Callable[[str, ManifestRow], None]
 
@@ -79,13 +79,13 @@ class ListSource:
     """Rows from memory, all ready."""
 
     def __init__(self, rows: Iterable[ManifestRow]) -> None:
-        self._left = deque(ManifestEntry(row) for row in rows)
+        self._left = deque(Entry(row) for row in rows)
 
     @property
     def exhausted(self) -> bool:
         return not self._left
 
-    def take(self, most: int) -> list[ManifestEntry]:
+    def take(self, most: int) -> list[Entry[ManifestRow]]:
         return [self._left.popleft() for _ in range(min(most, len(self._left)))]
 
 

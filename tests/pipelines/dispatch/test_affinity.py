@@ -14,7 +14,7 @@ from benchmarks.affinity import KINDS, grid, manifests, measure, nameless, row
 from pipelines.dispatch.affinity import PASSES_PER_WORKER, RowQueue
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import DispatchPolicy, Task
-from pipelines.rows import ManifestEntry, ManifestRow
+from pipelines.rows import Entry, ManifestRow
 from tests.pipelines.pictures import picture
 from tests.pipelines.simulated_pool import Given, ListSource, SimulatedPool, hit_rate, run_all
 from tests.pipelines.tiny_models import tiny
@@ -30,7 +30,7 @@ def queue_of(rows: Iterable[ManifestRow], *, batched: bool = False) -> RowQueue:
 
 def add(queue: RowQueue, rows: Iterable[ManifestRow]) -> None:
     for each in rows:
-        queue.add(Task(ManifestEntry(each), each))
+        queue.add(Task(Entry(each)))
 
 
 def next_row(queue: RowQueue, worker: str = "w0") -> ManifestRow:

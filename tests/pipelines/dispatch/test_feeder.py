@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pipelines.dispatch.feeder import RowFeeder
-from pipelines.rows import ManifestEntry, ManifestRow
+from pipelines.rows import Entry, ManifestEntry, ManifestRow
 from uso_core.request import Parameters
 
 
 def entry(number: int, image: bytes | str | None = None) -> ManifestEntry:
-    return ManifestEntry(ManifestRow(f"row-{number}", "", image, (), Parameters(seed=0), "f"))
+    return Entry(ManifestRow(f"row-{number}", "", image, (), Parameters(seed=0), "f"))
 
 
 def until(reached: Callable[[], bool]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.feeder import AHEAD_BYTES
 from pipelines.dispatch.tasks import DispatchPolicy
-from pipelines.rows import ManifestEntry, ManifestRow
+from pipelines.rows import Entry, ManifestRow
 from tests.pipelines.simulated_pool import ListSource, SimulatedPool
 from uso_core.request import Parameters
 
@@ -16,7 +16,7 @@ POLICY = DispatchPolicy(rows_in_flight=2)
 class TwoByTwo(ListSource):
     """Rows that become ready two at a time."""
 
-    def take(self, most: int) -> list[ManifestEntry]:
+    def take(self, most: int) -> list[Entry[ManifestRow]]:
         return super().take(min(most, 2))
 
 

@@ -5,17 +5,17 @@ from contextlib import closing, contextmanager
 
 from pipelines.dispatch.feeder import RowFeeder, ValidRows
 from pipelines.failures import Failure
-from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
+from pipelines.rows import Entry, ManifestEntry, ManifestRow, RejectedRow
 from uso_core.request import Parameters
 
 
 def rejected(count: int) -> list[ManifestEntry]:
     failure = Failure("invalid_request", "no")
-    return [ManifestEntry(RejectedRow(f"bad {n}", failure, "f")) for n in range(count)]
+    return [Entry(RejectedRow(f"bad {n}", failure, "f")) for n in range(count)]
 
 
 def valid(row_id: str) -> ManifestEntry:
-    return ManifestEntry(ManifestRow(row_id, "", None, (), Parameters(), "f"))
+    return Entry(ManifestRow(row_id, "", None, (), Parameters(), "f"))
 
 
 @contextmanager

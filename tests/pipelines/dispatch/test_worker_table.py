@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from pipelines.dispatch.tasks import Task
 from pipelines.dispatch.worker_table import WorkerTable
-from pipelines.rows import ManifestEntry, ManifestRow
+from pipelines.rows import Entry, ManifestRow
 from tests.clock import Clock
 from uso_core.request import Parameters
 
 
 def task(name: str) -> Task:
     row = ManifestRow(name, "", None, (), Parameters(), "f")
-    return Task(ManifestEntry(row), row)
+    return Task(Entry(row))
 
 
 def crew_of(*names: str, row_timeout_s: float = 10) -> tuple[WorkerTable, Clock]:

@@ -14,7 +14,7 @@ from pipelines.driver.recorder import Recorder
 from pipelines.failures import Failure
 from pipelines.ledger.ledger import Ledger, count_records
 from pipelines.record import RunFacts
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
+from pipelines.rows import Entry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
 from tests.pipelines.records import SCHEMA, failed, fingerprint, stored
 from uso_core.request import Parameters
@@ -63,7 +63,7 @@ def add(recorder: Recorder, *names: str) -> None:
     for name in names:
         row = RejectedRow(name, _FAILURE, fingerprint(name))
         outcome = Outcome(row_id=name, failure=_FAILURE)
-        recorder.add(ManifestEntry(row, {"note": None}, None), outcome, 1, NOW)
+        recorder.add(Entry(row, {"note": None}, None), outcome, 1, NOW)
 
 
 def seconds_of_commit_if_due(recorder: Recorder) -> float:
@@ -98,7 +98,7 @@ def test_a_record_replaces_one_that_was_made_with_a_clock_ahead_of_this_one(
     ledger = Ledger.open(store, SCHEMA)
     with closing(Recorder(ledger, _FACTS, OutputConfig(path="unused"), ours)) as recorder:
         row = ManifestRow("a", "", None, (), Parameters(seed=0), fingerprint("a"))
-        recorder.add(ManifestEntry(row, {"note": None}), Outcome(row_id="a"), 1, ledger.stamp())
+        recorder.add(Entry(row, {"note": None}), Outcome(row_id="a"), 1, ledger.stamp())
         recorder.flush()
     assert count_records(store).completed == 1
     ledger.compact()

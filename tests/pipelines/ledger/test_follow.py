@@ -12,7 +12,7 @@ from pipelines.ledger.follow import LedgerFollower
 from pipelines.ledger.ledger import Ledger, count_records
 from pipelines.ledger.parts import list_parts
 from pipelines.record import RunFacts, make_record, record_schema
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome
+from pipelines.rows import Entry, ManifestRow, Outcome
 from pipelines.storage.storage import Storage
 from uso_core.request import Parameters
 
@@ -25,7 +25,7 @@ def record(row_id: str, code: FailureCode | None = None, *, second: float = 0) -
     facts = RunFacts(run_id="r1", model="tiny:0", preset="exact")
     at = START + timedelta(seconds=second)
     outcome = Outcome(row_id=row_id, failure=failure)
-    return make_record(ManifestEntry(row), outcome, facts, attempt=1, created_at=at)
+    return make_record(Entry(row), outcome, facts, attempt=1, created_at=at)
 
 
 def ledger_of(storage: Storage) -> Ledger:

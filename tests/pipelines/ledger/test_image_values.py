@@ -17,7 +17,7 @@ from pipelines.ledger.records import Records
 from pipelines.packing.pack import PackRequest, pack
 from pipelines.packing.samples import sample_schema, samples_of
 from pipelines.record import RECORD_FIELDS, RunFacts, make_record, record_schema
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome
+from pipelines.rows import Entry, ManifestRow, Outcome
 from pipelines.storage.storage import Storage
 from pipelines.tools.compose.low_scores import low_scores
 from pipelines.tools.report.records import load
@@ -48,7 +48,7 @@ def record(
         image_values=values or {},
     )
     facts = RunFacts(run_id="r", model="tiny:0", preset="exact")
-    entry = ManifestEntry(row, {"note": "mine"})
+    entry = Entry(row, {"note": "mine"})
     return make_record(entry, outcome, facts, attempt=1, created_at=ledger.stamp())
 
 

@@ -15,7 +15,7 @@ from pipelines.failures import Failure, FailureCode
 from pipelines.image_names import image_path
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import RunFacts, make_record, record_schema
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome, Timings
+from pipelines.rows import Entry, ManifestRow, Outcome, Timings
 from pipelines.storage.storage import Storage
 from pipelines.tools.report.pictures import Places
 from pipelines.tools.report.report import ReportFacts, ReportOptions, write_report
@@ -69,7 +69,7 @@ def record(
     own = {"score": None, "note": None, **extra}
     facts = RunFacts(run_id="20260101T000000-r", model="tiny:0", preset="exact")
     created_at = BEGAN + timedelta(seconds=at)
-    entry = ManifestEntry(row, own)
+    entry = Entry(row, own)
     return make_record(entry, outcome, facts, attempt=1, created_at=created_at)
 
 
