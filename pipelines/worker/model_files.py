@@ -31,12 +31,12 @@ from uso_core.loading.source import LoraFile, ModelSource, settings_beside
 logger = logging.getLogger(__name__)
 Find = Callable[[FileListing], Mapping[ComponentName, ComponentFiles]]
 Fetch = Callable[[StoredFile, Path], None]
-"""Brings a file here: makes the local path, of the file's size."""
+"""Creates a local file, of the same size, from a stored one."""
 
-# The clients of the stores retry first: see `client_retries` below.
+# On top of the retries of the stores' own clients.
 _PATIENCE = Patience(seconds=None, attempts=5, first_wait_s=0.5, longest_wait_s=20)
 _STREAMS = 4
-_SMALL_BYTES = 16 * 2**20  # settings and vocabularies: pulled without asking what they are for
+_SMALL_BYTES = 16 * 2**20  # settings and vocabularies, which are always pulled
 
 
 def localize(config: ModelConfig, options: Options) -> ModelSource:
@@ -59,7 +59,7 @@ def localize(config: ModelConfig, options: Options) -> ModelSource:
 
 
 def localize_with(fetch: Fetch, config: ModelConfig, options: Options, cache: Path) -> ModelSource:
-    """Do as `localize`, with folders below `cache` whose files `fetch` makes."""
+    """Do as `localize`, with `fetch` to create the files, in folders below `cache`."""
 
     def local(location: str, take: Callable[[_Pull], Path]) -> str:
         if location.startswith("file://"):
@@ -191,7 +191,7 @@ class _Pull:
         half = target.with_name(f"{target.name}.half")
         self._fetch(file, half)
         if _size(half) != file.size:
-            reason = f"{name}: {_size(half)} bytes came of {file.size}; try again"
+            reason = f"{name}: received {_size(half)} of {file.size} bytes; try again"
             raise StorageError(self._place.uri, reason, "unavailable")
         half.replace(target)
         with self._noting:
@@ -199,7 +199,7 @@ class _Pull:
             write_file(self._versions_file, json.dumps(self._versions, indent=1).encode())
 
     def _has(self, name: str, version: str) -> bool:
-        """Return True if this version was pulled; 0.1.0 noted more of it, behind the same start."""
+        """Return True if this version was pulled; 0.1.0 noted more marks after it."""
         known = self._versions.get(name, "")
         return known == version or known.startswith(f"{version}|")
 

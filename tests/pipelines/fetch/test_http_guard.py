@@ -162,7 +162,7 @@ def test_the_next_address_is_tried_when_one_does_not_answer(origin: Origin) -> N
 
 
 @pytest.mark.parametrize("count", [0, 2000])
-def test_a_name_of_which_no_address_answers(origin: Origin, count: int) -> None:
+def test_a_name_without_an_address_that_accepts(origin: Origin, count: int) -> None:
     addresses: list[Address] = [IPv4Address("127.0.0.2")] * count
     backend = GuardedBackend(allow_private=True, resolve=lambda *_: addresses)
     with pytest.raises(httpcore2.ConnectError):

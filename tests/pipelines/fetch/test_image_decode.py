@@ -80,7 +80,7 @@ def test_every_format_is_decoded_in_full(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_cut_files_are_corrupt_or_lack_no_pixel(name: str) -> None:
+def test_truncated_files_are_corrupt_or_still_have_all_pixels(name: str) -> None:
     data = FILES[name]
     whole = decode(data).tobytes()
     ends = len(data) - 40

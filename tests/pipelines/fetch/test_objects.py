@@ -75,9 +75,7 @@ def test_objects_are_read(make: Make, s3_server: S3Server, bucket: str) -> None:
     assert fetcher.fetch(f"s3://{bucket}/a picture #1.png").tobytes() == picture().tobytes()
 
 
-def test_what_is_wrong_with_objects_has_a_code(
-    make: Make, s3_server: S3Server, bucket: str
-) -> None:
+def test_every_fault_of_an_object_has_a_code(make: Make, s3_server: S3Server, bucket: str) -> None:
     fetcher = make(s3_server.options, max_mb=0.002)
     for end, code in {
         f"{bucket}/none.png": "uri_not_found",

@@ -32,7 +32,7 @@ def test_csv(tmp_path: Path) -> None:
     assert opened(path, manifest={"limit": 1}).total_rows is None
 
 
-def test_csv_lines_that_are_no_rows_cost_no_other(tmp_path: Path) -> None:
+def test_csv_lines_that_are_not_rows_affect_no_other_row(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_bytes(b"prompt,label\na,1\nb\nc,1,2\nd\xff,1\ne,2\n")
     first, short, long, broken, last = entries(path)
@@ -43,7 +43,7 @@ def test_csv_lines_that_are_no_rows_cost_no_other(tmp_path: Path) -> None:
     assert short.extra == {"label": None}
 
 
-def test_spaces_beside_the_commas_of_a_csv_header_are_no_part_of_a_name(tmp_path: Path) -> None:
+def test_spaces_beside_the_commas_of_a_csv_header_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text("prompt , seed, label\na, 5, x\n", encoding="utf-8")
     (entry,) = entries(path)
@@ -52,7 +52,7 @@ def test_spaces_beside_the_commas_of_a_csv_header_are_no_part_of_a_name(tmp_path
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_a_csv_header_that_is_not_utf8_is_said(tmp_path: Path, encoding: str) -> None:
+def test_a_csv_header_that_is_not_utf8_is_reported(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "m.csv"
     path.write_text("prompt,größe\na,1\n", encoding=encoding)
     with pytest.raises(ManifestError, match=r"m\.csv: (its first line is not UTF-8|is not CSV)"):

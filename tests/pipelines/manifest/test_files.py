@@ -64,7 +64,7 @@ def test_globs(tree: Path) -> None:
     assert found(f"{tree}/*.json") == [f"{tree}/info.json"]
 
 
-def test_a_name_with_brackets_is_a_name_where_it_exists(tmp_path: Path) -> None:
+def test_a_name_with_brackets_is_a_name_if_it_exists(tmp_path: Path) -> None:
     (tmp_path / "m[1].parquet").write_bytes(b"")
     assert found(tmp_path / "m[1].parquet") == [f"{tmp_path}/m[1].parquet"]
 
@@ -139,7 +139,7 @@ def test_an_s3_store(tmp_path: Path, s3_server: S3Server) -> None:
         next(manifest.entries())
 
 
-def test_a_web_server_that_knows_no_ranges(tmp_path: Path) -> None:
+def test_a_web_server_without_ranges(tmp_path: Path) -> None:
     content = write(tmp_path / "m.parquet", {"content_image": ["../a.png", "b.png"]}).read_bytes()
     with serving() as origin:
         url = origin.on("/set/m.parquet?token=secret", ok(content))

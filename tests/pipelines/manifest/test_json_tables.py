@@ -50,7 +50,7 @@ def test_a_json_file_of_lines_or_of_rows(tmp_path: Path) -> None:
     assert [valid(entry).prompt for entry in entries(path)] == ["a", "b"]
 
 
-def test_lines_that_are_no_rows_cost_no_other(tmp_path: Path) -> None:
+def test_lines_that_are_not_rows_affect_no_other_row(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     broken = [
         b'{"prompt": ',
@@ -108,7 +108,7 @@ def test_types_come_from_all_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrap", [lambda number: {"k": number}, lambda number: [number]], ids=["struct", "list"]
 )
-def test_integers_that_no_float_equals_and_floats_within_lists_and_objects(
+def test_large_integers_and_floats_in_the_same_lists_and_objects(
     tmp_path: Path, wrap: Callable[[float], Any]
 ) -> None:
     rows: list[dict[str, Any]] = [{"own": wrap(2**53 + 1)}] * 1024
@@ -138,7 +138,9 @@ def test_weights_in_json_csv_and_the_originals_eval_list(tmp_path: Path) -> None
         ("m.json", '"text"', "no usable column"),
     ],
 )
-def test_files_that_hold_no_manifest(tmp_path: Path, name: str, content: str, message: str) -> None:
+def test_files_that_are_not_manifests(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     with pytest.raises(ManifestError, match=message):

@@ -33,7 +33,7 @@ def test_the_demo_is_read(tmp_path: Path) -> None:
     assert len({entry.row.id for entry in found}) == 16
 
 
-def test_one_bad_row_costs_no_other(tmp_path: Path) -> None:
+def test_one_bad_row_affects_no_other_row(tmp_path: Path) -> None:
     path = write(tmp_path / "m.parquet", {"prompt": list("abc"), "width": [512, 3, 1024]})
     kinds = [type(entry.row) for entry in entries(path)]
     assert kinds == [ManifestRow, RejectedRow, ManifestRow]
@@ -62,7 +62,7 @@ def test_a_manifest_without_rows(tmp_path: Path) -> None:
     assert list(manifest.entries()) == []
 
 
-def test_a_file_that_vanishes_during_the_run_is_told(tmp_path: Path) -> None:
+def test_a_file_that_vanishes_during_the_run_is_reported(tmp_path: Path) -> None:
     write(tmp_path / "m/1.parquet", {"prompt": ["a"]})
     second = write(tmp_path / "m/2.parquet", {"prompt": ["b"]})
     found = opened(tmp_path / "m").entries()
@@ -72,7 +72,7 @@ def test_a_file_that_vanishes_during_the_run_is_told(tmp_path: Path) -> None:
         next(found)
 
 
-def test_a_file_that_changes_during_the_run_is_told(tmp_path: Path) -> None:
+def test_a_file_that_changes_during_the_run_is_reported(tmp_path: Path) -> None:
     path = write(tmp_path / "m.parquet", {"prompt": ["a"]})
     manifest = opened(path)
     write(path, {"prompt": ["a", "b"]})
@@ -80,7 +80,7 @@ def test_a_file_that_changes_during_the_run_is_told(tmp_path: Path) -> None:
         next(manifest.entries())
 
 
-def test_a_file_that_changes_while_it_is_read_is_told_once_it_was_read(tmp_path: Path) -> None:
+def test_a_file_that_changes_while_it_is_read_is_reported_after_reading(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     path.write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
     manifest = opened(path)

@@ -113,7 +113,7 @@ def test_a_file_whose_column_names_are_damaged_is_named(tmp_path: Path) -> None:
         entries(path)
 
 
-def test_damage_inside_a_file_is_told(tmp_path: Path) -> None:
+def test_damage_inside_a_file_is_reported(tmp_path: Path) -> None:
     path = write(tmp_path / "m.parquet", {"prompt": [f"{n:0100d}" for n in range(5000)]})
     content = bytearray(path.read_bytes())
     content[100:50_000] = bytes(49_900)

@@ -50,7 +50,7 @@ def test_each_fault_says_what_to_do(error: OSError, message: str) -> None:
         replace(READING, patience=Patience(seconds=0)).call("uri", operation)
 
 
-def test_a_file_that_has_become_shorter_is_told() -> None:
+def test_a_file_that_has_become_shorter_is_reported() -> None:
     place = Place("memory://short/m.parquet", {}, READING)
     place._fs.pipe_file(place.path, b"content")
     file = place.file()

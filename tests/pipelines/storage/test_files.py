@@ -98,7 +98,7 @@ def test_faults_that_pass_are_waited_out() -> None:
     ],
     ids=["gone", "denied", "other"],
 )
-def test_faults_that_stay_are_told(error: OSError, fault: Fault) -> None:
+def test_faults_that_stay_are_reported(error: OSError, fault: Fault) -> None:
     with pytest.raises(StorageError) as caught:
         stored(error).open().read()
     assert (caught.value.uri, caught.value.fault) == ("uri", fault)
@@ -158,7 +158,7 @@ def test_the_version_is_the_best_mark_that_the_filesystem_gives(info: dict[str, 
     assert file.version == str(next(iter(info.values())))
 
 
-def test_a_file_that_has_become_shorter_is_told() -> None:
+def test_a_file_that_has_become_shorter_is_reported() -> None:
     remote = replace(stored(), size=len(CONTENT) + 5).open()
     with pytest.raises(StorageError, match="ShortReadError") as caught:
         remote.read()
@@ -198,7 +198,7 @@ def test_an_object_that_stands_for_a_folder_is_not_a_file() -> None:
     assert names(root)[2] == ["a"]
 
 
-def test_what_is_not_there_is_told_by_the_url_that_was_given(tmp_path: Path) -> None:
+def test_a_missing_place_is_reported_by_its_url_as_given(tmp_path: Path) -> None:
     for url in (f"{tmp_path}/none", "memory://user:secret@none"):
         with pytest.raises(StorageError) as caught:
             Place(url, {}, READING).find()

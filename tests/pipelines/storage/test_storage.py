@@ -59,14 +59,14 @@ def test_another_process_list_is_fresh_too(storage: Storage) -> None:
     assert other.list("records") == ["records/a"]
 
 
-def test_deleting_what_is_not_there_is_fine(storage: Storage) -> None:
+def test_deleting_a_missing_file_is_fine(storage: Storage) -> None:
     storage.write("a", b"")
     storage.delete("a")
     storage.delete("a")
     assert not storage.exists("a")
 
 
-def test_reading_what_is_not_there_says_so(storage: Storage) -> None:
+def test_reading_a_missing_file_is_reported(storage: Storage) -> None:
     with pytest.raises(StorageError, match="not found") as caught:
         storage.read("records/missing")
     assert caught.value.fault == "not_found"

@@ -128,7 +128,7 @@ def test_an_answer_of_any_kind_ends_an_outage(origin: Origin) -> None:
     assert storage.read_range("b", 0, len(BODY)) == BODY
 
 
-def test_credentials_that_have_expired_are_told_at_once(origin: Origin) -> None:
+def test_expired_credentials_are_reported_at_once(origin: Origin) -> None:
     origin.on("/bucket/out/a", http.failing(400, EXPIRED))
     with pytest.raises(StorageError, match=r"ExpiredToken.*check the credentials") as caught:
         at(origin).read_range("a", 0, 10)
@@ -137,7 +137,7 @@ def test_credentials_that_have_expired_are_told_at_once(origin: Origin) -> None:
     assert "hush" not in str(caught.value)
 
 
-def test_an_object_that_stands_for_a_folder_is_no_file(origin: Origin) -> None:
+def test_an_object_that_stands_for_a_folder_is_not_listed(origin: Origin) -> None:
     listed = "".join(
         f"<Contents><Key>out/records/{name}</Key><Size>{size}</Size></Contents>"
         for name, size in (("", 0), ("a", 2), ("deeper/", 0))

@@ -100,7 +100,7 @@ def test_files_that_were_moved_to_another_disk_and_linked_are_listed(tmp_path: P
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a filesystem that syncs no folders")
-def test_a_filesystem_that_syncs_no_folders_is_of_use() -> None:
+def test_a_filesystem_that_cannot_sync_folders_is_usable() -> None:
     with pytest.raises(OSError, match="Invalid argument"):
         synced(Path("/proc/self"))
     sync_folder(Path("/proc/self"))

@@ -24,5 +24,5 @@ from pipelines.storage.urls import redact_uri
         ("", None),
     ],
 )
-def test_public_uri(uri: str, shown: str | None) -> None:
+def test_redacted_uris(uri: str, shown: str | None) -> None:
     assert redact_uri(uri) == (uri if shown is None else shown)

@@ -70,7 +70,7 @@ def test_it_is_pulled_again_only_when_it_has_changed(url: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("end", "said"), [("nothing.safetensors", "nothing"), ("", "folder")])
-def test_urls_that_are_no_file(url: str, tmp_path: Path, end: str, said: str) -> None:
+def test_urls_that_are_not_files(url: str, tmp_path: Path, end: str, said: str) -> None:
     wrong = url.replace("/ink.safetensors", f"/{end}".rstrip("/"))
     with pytest.raises(StorageError, match=said) as caught:
         localize(config(wrong, tmp_path), {})

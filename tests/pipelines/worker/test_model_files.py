@@ -65,7 +65,7 @@ def test_a_folder_at_a_url_becomes_the_same_model(
     assert describe_model(source) == card
 
 
-def test_what_is_there_is_not_pulled_again_and_what_changed_is(url: str, tmp_path: Path) -> None:
+def test_only_files_that_have_changed_are_pulled_again(url: str, tmp_path: Path) -> None:
     config = ModelConfig(base=url, cache_dir=str(tmp_path))
     folder = Path(localize(config, {}).base)
     before = stamps_below(folder)
@@ -118,7 +118,7 @@ def test_half_pulled_files_are_never_taken_for_whole(url: str, tmp_path: Path) -
     assert not list(folder.rglob("*.half"))
 
 
-def test_weights_that_the_model_does_not_need_stay_where_they_are(url: str, tmp_path: Path) -> None:
+def test_weights_that_the_model_does_not_need_are_not_pulled(url: str, tmp_path: Path) -> None:
     filesystem, path = fsspec.url_to_fs(url)
     filesystem.pipe_file(f"{path}/other-model.safetensors", bytes(17 * 2**20))
     filesystem.pipe_file(f"{path}/LICENSE.md", b"terms")
@@ -139,7 +139,7 @@ def test_a_missing_weight_is_named_before_anything_is_pulled(url: str, tmp_path:
 @pytest.mark.parametrize(
     ("end", "said"), [("nothing-here", "nothing"), ("tiny-model/ae.safetensors", "give the folder")]
 )
-def test_urls_that_are_no_folder(url: str, tmp_path: Path, end: str, said: str) -> None:
+def test_urls_that_are_not_folders(url: str, tmp_path: Path, end: str, said: str) -> None:
     wrong = url.replace("tiny-model", end)
     with pytest.raises(StorageError, match=said) as caught:
         localize(ModelConfig(base=wrong, cache_dir=str(tmp_path)), {})

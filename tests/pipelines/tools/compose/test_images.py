@@ -44,7 +44,7 @@ def test_a_store_gives_urls() -> None:
     store.rm("/photos", recursive=True)
 
 
-def test_a_name_that_no_manifest_can_hold_is_said(tmp_path: Path) -> None:
+def test_a_name_that_a_manifest_cannot_hold_is_reported(tmp_path: Path) -> None:
     try:
         touch(tmp_path / os.fsdecode(b"caf\xe9.jpg"))
     except OSError:

@@ -63,7 +63,7 @@ def test_they_are_drawn_with_other_seeds(output: Storage, manifest: Path, tmp_pa
     )
 
 
-def test_no_row_below_is_said(output: Storage) -> None:
+def test_no_row_below_the_bound_is_reported(output: Storage) -> None:
     with pytest.raises(ComposeError, match="no completed row has 'aesthetic' below 1 "):
         low_scores(output, "aesthetic", 1.0)
 

@@ -21,7 +21,7 @@ def test_files_of_one_name_get_their_folders_or_a_hash() -> None:
     assert len(set(names)) == 2
 
 
-def test_a_name_depends_on_no_other_file_but_those_of_its_name() -> None:
+def test_a_name_depends_only_on_files_of_the_same_name() -> None:
     alone = image_names(["/a/1.jpg", "/a/2.jpg"])
     assert image_names(["/a/0.jpg", "/a/1.jpg", "/a/2.jpg"])[1:] == alone
 

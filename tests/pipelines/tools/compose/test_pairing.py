@@ -38,7 +38,7 @@ def test_a_grid_has_every_combination_once() -> None:
     assert len({(row["content_image"], row["style_image"], row["prompt"]) for row in rows}) == 12
 
 
-def test_what_is_not_given_is_no_column_and_no_part_of_the_id() -> None:
+def test_an_absent_kind_gives_no_column_and_no_part_of_the_id() -> None:
     rows = listed(grid(Ingredients(styles=STYLES[:2])))
     assert rows == [
         {"id": "s0", "style_image": "/s/s0.png"},

@@ -53,7 +53,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None
         ScoreTable(str(path), "score", {})
 
 
-def test_a_column_of_text_is_no_score(tmp_path: Path) -> None:
+def test_a_column_of_text_is_not_a_score(tmp_path: Path) -> None:
     path = write(tmp_path / "s.parquet", {"id": ["a"], "score": ["5"]})
     with pytest.raises(ComposeError, match="'score' is string, and a score is a number"):
         ScoreTable(str(path), "score", {})

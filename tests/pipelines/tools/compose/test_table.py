@@ -89,7 +89,7 @@ def test_parquet_keeps_types_and_null_lists(tmp_path: Path) -> None:
     assert second["style_images"] is None
 
 
-def test_a_line_that_is_no_row_ends_it(tmp_path: Path) -> None:
+def test_a_line_that_is_not_a_row_ends_the_reading(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text('{"prompt": "a"}\n{"prompt"\n')
     with pytest.raises(ComposeError, match="line 2: is not JSON"):

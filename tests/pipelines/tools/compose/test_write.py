@@ -19,7 +19,7 @@ from tests.s3_server import S3Server
 INGREDIENTS = Ingredients(("/c/a.jpg", "/c/b.jpg"), ("/s/x.png",), ("", "p"))
 
 
-def test_it_says_what_it_wrote(tmp_path: Path) -> None:
+def test_the_written_rows_are_counted(tmp_path: Path) -> None:
     written = write_manifest(grid(INGREDIENTS), f"{tmp_path}/new/m.parquet", {})
     assert written.uri == f"{tmp_path}/new/m.parquet"
     assert (written.rows, written.contents, written.styles, written.prompts) == (4, 2, 1, 2)

@@ -42,7 +42,7 @@ def test_each_distinct_image_is_fetched_once(tmp_path: Path) -> None:
     assert (checker.facts.smallest, checker.facts.largest) == ((32, 32), (64, 48))
 
 
-def test_what_cannot_be_used_is_told_with_all_its_rows(tmp_path: Path) -> None:
+def test_an_unusable_reference_is_reported_with_all_its_rows(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(encode(picture())[:100])
     (tmp_path / "text.png").write_bytes(b"hello")
     manifest = manifest_of(
@@ -67,7 +67,7 @@ def test_the_runs_own_limits_count(tmp_path: Path) -> None:
     assert check(manifest, allow_local_files=False)[0][0].kind == "uri_refused"
 
 
-def test_a_content_image_that_is_too_narrow_is_told(tmp_path: Path) -> None:
+def test_a_content_image_that_is_too_narrow_is_reported(tmp_path: Path) -> None:
     (tmp_path / "thin.png").write_bytes(encode(picture(400, 8)))
     manifest = manifest_of(tmp_path, id=["1"], content_image=["thin.png"], content_long_size=[256])
     (problem,), _ = check(manifest)
@@ -100,7 +100,7 @@ def test_a_sample_is_the_same_each_time(tmp_path: Path) -> None:
     assert first == again
 
 
-def test_rows_that_are_not_accepted_are_told_by_column(tmp_path: Path) -> None:
+def test_rejected_rows_are_reported_by_column(tmp_path: Path) -> None:
     manifest = manifest_of(tmp_path, id=["1", "1", "3"], prompt=["a"] * 3, width=[512, 512, 5])
     found = Findings()
     rows = check_rows(manifest, found, lambda _: None)
