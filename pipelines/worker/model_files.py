@@ -26,7 +26,8 @@ from pipelines.storage.patience import Patience
 from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.families import family_in, family_of
 from uso_core.loading.component_files import ComponentFiles, ComponentName, FileListing
-from uso_core.loading.source import LoraFile, ModelSource, settings_beside
+from uso_core.loading.lora_identity import settings_beside
+from uso_core.loading.source import LoraFile, ModelSource
 
 logger = logging.getLogger(__name__)
 Find = Callable[[FileListing], Mapping[ComponentName, ComponentFiles]]

@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from uso_core.errors import CheckpointError
-from uso_core.loading.source import read_settings_beside
+from uso_core.loading.lora_identity import HEADER_KEY, read_settings_beside
 from uso_core.loading.tensor_files import TensorFiles
 
-_HEADER_KEY = "lora_adapter_metadata"
 _TRANSFORMER = "transformer."
 _COMPONENTS = (_TRANSFORMER, "text_encoder.", "text_encoder_2.")
 # These begin with a part of the base weights taken out, so that they fit other weights only.
@@ -74,8 +73,8 @@ def read_settings(files: TensorFiles) -> LoraSettings:
     Raises:
         CheckpointError: they cannot be read, or ask for something other than a low-rank sum.
     """
-    if _HEADER_KEY in files.header:
-        return _parsed(files.name, _HEADER_KEY, files.header[_HEADER_KEY])
+    if HEADER_KEY in files.header:
+        return _parsed(files.name, HEADER_KEY, files.header[HEADER_KEY])
     text = read_settings_beside(files.name)
     return LoraSettings() if text is None else _parsed(files.name, "adapter_config.json", text)
 

@@ -12,12 +12,11 @@ from typing import Any, ClassVar, Literal
 from uso_core.errors import CheckpointError
 from uso_core.loading import layouts
 from uso_core.loading.component_files import ComponentFiles, ComponentName, FileListing
-from uso_core.loading.fingerprint import file_digest, fingerprint
+from uso_core.loading.fingerprint import fingerprint
 from uso_core.loading.listing import hub_commit, list_files, with_files_on_disk
+from uso_core.loading.lora_identity import lora_facts
 from uso_core.loading.tiny_configs import TINY_LIMITS, TINY_VERSION
 from uso_core.request import Limits
-
-_PEFT_WEIGHTS, _PEFT_SETTINGS = "adapter_model.safetensors", "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -208,43 +207,11 @@ def limits_of(model: FoundModel) -> Limits:
         raise CheckpointError(str(path), f"limits: {error}") from error
 
 
-def settings_beside(path: str) -> str | None:
-    """Return the path or URL of the file with a LoRA's rank and alpha, in the same folder.
-
-    Only PEFT writes one, for a file that it names `adapter_model.safetensors`; None for others.
-    """
-    folder, slash, name = path.rpartition("/")
-    return f"{folder}{slash}{_PEFT_SETTINGS}" if name == _PEFT_WEIGHTS else None
-
-
-def read_settings_beside(path: str) -> str | None:
-    """Return the content of the file with a LoRA's rank and alpha; None if there is none for it.
-
-    Raises:
-        CheckpointError: there should be one, but it cannot be read.
-    """
-    settings = settings_beside(path)
-    if settings is None:
-        return None
-    try:
-        return Path(settings).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            path,
-            f"is a file of PEFT, so its alpha is in {_PEFT_SETTINGS} in the same folder, which"
-            f" cannot be read ({error}); put it there",
-        ) from error
-
-
 def _with_loras(digest: str, loras: tuple[LoraFile, ...]) -> str:
     """Return a model's fingerprint with LoRAs merged; without LoRAs, the fingerprint itself."""
     if not loras:
         return digest
-    facts = [digest]
-    for lora in loras:
-        facts.append(f"{file_digest(Path(lora.path))} {lora.weight!r}")
-        if settings := read_settings_beside(lora.path):
-            facts.append(settings)
+    facts = [digest, *(fact for lora in loras for fact in lora_facts(lora.path, lora.weight))]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from safetensors.torch import save_file
 
 from tests.uso_core.checkpoints import load, states
 from uso_core.errors import CheckpointError
+from uso_core.loading.fingerprint import file_digest
 from uso_core.loading.source import LoraFile, ModelSource, describe_model
 
 Q = "transformer_blocks.0.attn.to_q"
@@ -60,6 +62,39 @@ def test_content_and_weight_are_in_the_fingerprint(tmp_path: Path) -> None:
     seen = {found(), found(LoraFile(path)), found(LoraFile(path, 0.5))}
     write(tmp_path, {name: 2 * tensor for name, tensor in PEFT.items()})
     assert len(seen | {found(LoraFile(path))}) == 4
+
+
+OLD_KOHYA = {"lora_unet_img_in.lora_down.weight": DOWN, "lora_unet_img_in.lora_up.weight": UP}
+TEXT = {"lora_te1_x.lora_up.weight": UP, "text_encoders.clip_l.lora_up.weight": UP}
+LAYER = f"transformer.{Q}"
+
+
+@pytest.mark.parametrize(
+    ("tensors", "header", "anew"),
+    [
+        (PEFT, None, False),
+        (PEFT | {f"{LAYER}.alpha": torch.tensor(1.0)}, {"format": "pt"}, False),
+        (OLD_KOHYA, {"ss_network_alpha": "1"}, False),
+        (OLD_KOHYA | TEXT, None, False),
+        ({f"{LAYER}.lora_down.weight": DOWN, f"{LAYER}.lora_up.weight": UP}, None, False),
+        (PEFT, {"lora_adapter_metadata": "{}"}, True),
+        (PEFT | {f"{LAYER}.dora_scale": UP[:, :1]}, None, True),
+        (OLD_KOHYA | {"lora_unet_img_in.diff_b": UP[:, 0]}, None, True),
+        (OLD_KOHYA | {"lora_unet_img_in_norm.diff": UP[:, 0]}, None, True),
+        (OLD_KOHYA | PEFT, None, True),
+        (OLD_KOHYA | {"img_in.lora_up.weight": UP}, None, True),
+    ],
+)
+def test_a_file_that_was_read_in_part_has_a_new_fingerprint(
+    tensors: dict[str, torch.Tensor], header: dict[str, str] | None, anew: bool, tmp_path: Path
+) -> None:
+    """Version 0.1.0 hashed the digests of the model and of the file, and the weight."""
+    path = tmp_path / "mine.safetensors"
+    save_file({name: tensor.clone() for name, tensor in tensors.items()}, path, header)
+    base = describe_model(ModelSource("tiny")).fingerprint
+    old = hashlib.sha256(f"{base}\n{file_digest(path)} 0.5".encode()).hexdigest()
+    now = describe_model(ModelSource("tiny", loras=(LoraFile(str(path), 0.5),))).fingerprint
+    assert (now != old) is anew
 
 
 def test_a_lora_that_is_not_there_is_told_before_the_run() -> None:
