@@ -45,7 +45,7 @@ def test_it_ends_the_run_with_the_folder_named(
     settings = config(tmp_path, output={"commit_rows": 20})
     with driver_of(settings) as (driver, _, _prepared):
         assert driver.find_work()
-        with pytest.raises((BrokenOffError, StorageError), match=f"{output}.*unmounted"):
+        with pytest.raises((BrokenOffError, StorageError), match=f"{output}"):
             driver.work(InProcessPool(2, work))
     left = [path for path in output.rglob("*") if path.is_file()] if output.exists() else []
     # A commit that had read the lease before an emptied folder lost it may still be written.
