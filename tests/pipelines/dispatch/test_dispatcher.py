@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 
@@ -11,7 +10,7 @@ from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.failures import Failure
 from pipelines.rows import ManifestRow, Outcome, Timings
 from tests.pipelines.inprocess_pool import DiesError, HangsError, InProcessPool
-from tests.pipelines.simulated_pool import ListSource
+from tests.pipelines.simulated_pool import ListSource, SimulatedPool, run_all
 from uso_core.request import Parameters
 
 FAST = DispatchPolicy(retry_delay_s=0.01)
@@ -199,17 +198,11 @@ def test_the_longest_rows_start_first_near_the_end() -> None:
 
 
 def test_rows_that_wait_for_their_turn_are_not_overdue() -> None:
-    turn = threading.Lock()
-
-    def work(r: ManifestRow) -> Outcome:
-        with turn:
-            time.sleep(0.15)
-        return ok(r)
-
-    policy = DispatchPolicy(rows_in_flight=6, row_timeout_s=0.4)
-    pool = InProcessPool(1, work)
-    assert codes(settle_all(pool, rows(6), policy)) == {"completed": 6}
-    assert set(pool.tries.values()) == {1}
+    # The sixth row ends 5 to 7 s after it was given, and one row alone may take 1.5 s.
+    pool = SimulatedPool(1)
+    run_all(pool, rows(6), DispatchPolicy(rows_in_flight=6, row_timeout_s=1.5))
+    assert [given.at_s for given in pool.given] == [0.0] * 6
+    assert pool.now > 4.8
 
 
 def test_what_has_settled_comes_before_what_ends_the_run() -> None:

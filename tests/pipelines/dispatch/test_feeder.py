@@ -63,9 +63,11 @@ def test_only_so_much_is_read_ahead(
     source = Counted([[entry(n, image)] for n in range(100)])
     feeder = RowFeeder(iter(source), ahead=ahead, ahead_bytes=ahead_bytes)
     until(lambda: source.read >= expected)
-    time.sleep(0.05)
+    # The reader holds the row beyond the bound, and reads no other before there is room for it.
+    until(lambda: feeder.waiting == expected - 1)
     assert source.read == expected
     feeder.take(3)
+    until(lambda: feeder.waiting == expected - 1)
     until(lambda: source.read == expected + 3)
     feeder.close()
 
