@@ -1,4 +1,4 @@
-"""The record of one row, which is what a run leaves of it: its Arrow schema, and how it is made."""
+"""Records: one per row, with the row's inputs and its outcome."""
 
 from __future__ import annotations
 
@@ -55,14 +55,20 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
 )
 RECORD_NAMES = frozenset(f.name for f in RECORD_FIELDS)
 ADDED_LATER = frozenset({"source_digest", *(f.name for f in LATER_FIELDS)}) & RECORD_NAMES
-"""Records without these columns are read, too."""
+"""Columns that the records of older versions may lack."""
 
 _PARAMETERS = tuple(field.name for field in RECORDED_FIELDS if field.is_parameter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What the records of one run have in common."""
+    """The values that all records of a run share.
+
+    Attributes:
+        run_id: the run's id.
+        model: the model's name.
+        preset: the preset's name.
+    """
 
     run_id: str
     model: str
@@ -80,7 +86,7 @@ def record_schema(extra: pa.Schema, image_values: pa.Schema = _NO_COLUMNS) -> pa
         image_values: columns of plug-ins, see `pipelines.image_values`.
 
     Returns:
-        The fixed columns, those of the plug-ins, and the user's own.
+        The fixed columns, then the columns of plug-ins, then the user's own.
     """
     return pa.schema([*RECORD_FIELDS, *image_values, *extra])
 
@@ -88,7 +94,18 @@ def record_schema(extra: pa.Schema, image_values: pa.Schema = _NO_COLUMNS) -> pa
 def make_record(
     entry: ManifestEntry, outcome: Outcome, run: RunFacts, *, attempt: int, created_at: datetime
 ) -> dict[str, Any]:
-    """The record of one row, as a dict in the shape of `record_schema`."""
+    """Return the record of a row.
+
+    Args:
+        entry: the row.
+        outcome: the row's outcome.
+        run: the values that all records of the run share.
+        attempt: the number of the last attempt, from 1.
+        created_at: the time of the record, with a time zone.
+
+    Returns:
+        A value for each column of `record_schema`.
+    """
     failed = outcome.failure is not None
     return {
         "id": entry.row.id,

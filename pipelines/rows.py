@@ -1,4 +1,4 @@
-"""One row on its way: `ManifestRow` → `Outcome`; its record is in `pipelines.record`."""
+"""A row during a run, from `ManifestRow` to `Outcome`. `pipelines.record` makes its record."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ Status = Literal["completed", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """One valid manifest row, with every default filled in.
+    """A valid manifest row, with every default filled in.
 
     Attributes:
-        id: unique in the manifest.
-        prompt: may be empty.
-        content_image: None where there is none.
-        style_images: in the order in which the model sees them.
-        parameters: the seed is final; a width or height of None is inferred by the worker.
-        fingerprint: hex hash of everything that changes the picture.
-        style_weights: of each style; None: none were given, which is 1 for each.
+        id: the row's id, unique in the manifest.
+        prompt: the prompt, possibly empty.
+        content_image: the content image; None if the row has none.
+        style_images: the style images, in the order in which the model sees them.
+        parameters: all parameters, with the final seed. The worker infers a width or height of
+            None.
+        fingerprint: hex hash of everything that changes the image.
+        style_weights: one weight per style; None if the row gives none, which means 1 for each.
     """
 
     id: str
@@ -39,14 +40,15 @@ class ManifestRow:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """One manifest row that asks for what is not accepted; it becomes a failed record as it is.
+    """An invalid manifest row, recorded as failed without being tried.
 
     Attributes:
-        id: unique in the manifest.
-        failure: names the column, the value and what is accepted.
-        fingerprint: changes when the row is corrected.
-        prompt: where there is one.
-        column: at fault, under the user's name; None: the row could not be split into cells.
+        id: the row's id, unique in the manifest.
+        failure: the failure; its message names the column, the value and the accepted values.
+        fingerprint: hex hash that changes when the row is corrected.
+        prompt: the prompt; None if the row has none that can be stored.
+        column: the user's name of the invalid column; None if the row has no cells, because its
+            line could not be read.
     """
 
     id: str
@@ -61,14 +63,14 @@ RowT_co = TypeVar("RowT_co", bound=ManifestRow | RejectedRow, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[RowT_co]):
-    """A row, and what goes to its record beside it.
+    """A row with the values that its record needs.
 
     Attributes:
-        row: what is to be done.
+        row: the row, valid or rejected.
         extra: the user's own columns, which go to the record unchanged.
-        source_digest: stands for the row as it is written, and is what a later run looks for; None:
-            that run has to read the row. See `pipelines.manifest.source_digest`.
-        num_bytes: about how much memory its values take: images and texts, not what holds them.
+        source_digest: a hash that shows a later run that the row has not changed; None if that
+            run has to parse the row. See `pipelines.manifest.source_digest`.
+        num_bytes: approximate memory of the values: images and texts, without containers.
     """
 
     row: RowT_co
@@ -95,7 +97,7 @@ def is_valid(entry: ManifestEntry) -> TypeGuard[Entry[ManifestRow]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Milliseconds that one row spent in each stage; None: it did not get there."""
+    """Milliseconds that a row spent in each stage; None if it did not reach the stage."""
 
     fetch: float | None = None
     condition: float | None = None
@@ -106,20 +108,22 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How the work on one row ended.
+    """The result of the work on a row.
 
     Attributes:
-        row_id: of the `ManifestRow`.
-        failure: None: completed.
-        outputs: the URI of each image, without credentials.
-        sha256: of each image file.
-        width: of the images, in pixels.
-        height: likewise.
-        decoded_beside: its device drew the next rows while it was decoded.
-        worker: which worker drew it; None: no worker did.
-        device: what it was drawn on.
+        row_id: the id of the `ManifestRow`.
+        failure: the failure; None if the row was completed.
+        outputs: one URI per image, without credentials.
+        sha256: one hash per image file, in hex.
+        width: width of the images in pixels; None if the row failed.
+        height: height of the images in pixels; None if the row failed.
+        prompt_truncated: True if the end of the prompt was cut off; None if the row failed.
+        timings: the time spent in each stage.
+        decoded_beside: True if the device worked on the next rows while this one was decoded.
+        worker: the name of the worker; None if no worker had the row.
+        device: the name of the worker's device; None if no worker had the row.
         image_values: values of plug-ins by the names of their columns, one per image.
-        caches: what the worker had looked up in memory by then, since its start, by kind.
+        caches: the worker's cache lookups since its start, by kind.
     """
 
     row_id: str
@@ -138,15 +142,15 @@ class Outcome:
 
     @property
     def status(self) -> Status:
-        """`failed` where there is a failure."""
+        """`failed` if there is a failure, else `completed`."""
         return "completed" if self.failure is None else "failed"
 
     @property
     def device_s(self) -> float | None:
-        """Seconds for which the row kept its device from the next one; None: it never got so far.
+        """Seconds for which the row occupied its device; None if it was not decoded.
 
-        A device that decodes beside the next row is kept for as long as it takes to condition and
-        to denoise; decoding then makes the next row's steps longer by what it takes from them.
+        A device that decodes a row beside the next one is occupied while it conditions and
+        denoises. The time that decoding takes from the next row's steps is part of that row's time.
         """
         times = self.timings
         if times.condition is None or times.inference is None or times.decode is None:
@@ -156,7 +160,7 @@ class Outcome:
 
     @property
     def after_s(self) -> float:
-        """Seconds from when the device was free for the next row to when this one was stored."""
+        """Seconds from the moment the device was free for the next row to the end of storing."""
         decode = (self.timings.decode or 0) if self.decoded_beside else 0
         return (decode + (self.timings.store or 0)) / 1e3
 

@@ -1,7 +1,7 @@
-"""One cell of a manifest → the value that is meant, or an error that names what is accepted.
+"""Readers of manifest cells: each returns the value of a cell or raises `InvalidRequestError`.
 
-Lenient on purpose about how a value is stored (an integer as 25.0 or "25", since CSV has only text
-and pandas turns integer columns with nulls into floats), never about what it is.
+They accept any storage type that holds the value exactly: an integer may be 25.0 or "25", because
+CSV has only text, and pandas turns integer columns with nulls into floats.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ MAX_ID_LENGTH = 256
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _BOOLEANS: dict[object, bool] = {"true": True, "false": False, "1": True, "0": False}
 _REFERENCE = "a URI, a path, a data: URI, or an image's bytes"
-_IMAGE_FIELDS = frozenset({"bytes", "path"})  # of an Image in Hugging Face `datasets`
+_IMAGE_FIELDS = frozenset({"bytes", "path"})  # an Image of Hugging Face `datasets`
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableCell:
-    """A cell that Python cannot hold: text that is not UTF-8, a date out of range.
+    """A cell that Python cannot represent: text that is not UTF-8, or a date out of range.
 
     Attributes:
-        reason: why, in words.
+        reason: the reason, for messages.
     """
 
     reason: str
@@ -42,7 +42,7 @@ class UnreadableCell:
 
 
 def text(field: str, value: object) -> str:
-    """A string; bytes are read as UTF-8, because some writers store text as binary."""
+    """Read text. Bytes are decoded as UTF-8, because some writers store text as binary."""
     if isinstance(value, bytes):
         try:
             return value.decode()
@@ -55,7 +55,7 @@ def text(field: str, value: object) -> str:
 
 
 def identifier(value: Any) -> str:  # noqa: ANN401 (whatever a cell holds)
-    """A row's id: text of 1 to 256 characters, or an integer."""
+    """Read a row's id: text of 1 to 256 characters, or an integer."""
     accepted = f"text of 1 to {MAX_ID_LENGTH} characters, or an integer"
     if isinstance(value, str | bytes):
         found = text("id", value)
@@ -70,7 +70,7 @@ def identifier(value: Any) -> str:  # noqa: ANN401 (whatever a cell holds)
 
 
 def integer(field: str, value: Any) -> int:  # noqa: ANN401 (whatever a cell holds)
-    """A whole number, in any type that holds it exactly."""
+    """Read a whole number from any type that holds it exactly."""
     if type(value) is int:
         return value
     found = _parsed(value)
@@ -80,7 +80,7 @@ def integer(field: str, value: Any) -> int:  # noqa: ANN401 (whatever a cell hol
 
 
 def number(field: str, value: Any) -> float:  # noqa: ANN401 (whatever a cell holds)
-    """A finite number, in any numeric type."""
+    """Read a finite number from any numeric type or from text."""
     if type(value) is float and math.isfinite(value):
         return value
     found = _parsed(value)
@@ -96,9 +96,10 @@ def number(field: str, value: Any) -> float:  # noqa: ANN401 (whatever a cell ho
 
 
 def numbers(field: str, value: Any) -> list[float] | None:  # noqa: ANN401 (whatever a cell holds)
-    """A list of finite numbers; None where the cell is empty.
+    """Read a list of finite numbers, one number, or text with either; a list in text is JSON.
 
-    Text holds one number, or a JSON list of them.
+    Returns:
+        The numbers; None if the cell is empty.
     """
     if value is None or value == "":
         return None
@@ -110,7 +111,7 @@ def numbers(field: str, value: Any) -> list[float] | None:  # noqa: ANN401 (what
 
 
 def boolean(field: str, value: Any) -> bool:  # noqa: ANN401 (whatever a cell holds)
-    """True or false; also 1 and 0, and their spellings in text."""
+    """Read true or false, or 1 or 0, or text that spells one of these."""
     if type(value) is bool:
         return value
     if type(value) is int and value in (0, 1):
@@ -122,7 +123,7 @@ def boolean(field: str, value: Any) -> bool:  # noqa: ANN401 (whatever a cell ho
 
 
 def reference(field: str, value: Any) -> Reference | None:  # noqa: ANN401 (whatever a cell holds)
-    """A reference as it is written; None where the cell stands for no image (null, empty text)."""
+    """Read a reference, unresolved; return None for a cell without an image: null, empty text."""
     if isinstance(value, dict) and value.keys() <= _IMAGE_FIELDS:
         value = value.get("bytes") or value.get("path")
     if value is None or value == "":
@@ -138,7 +139,7 @@ def reference(field: str, value: Any) -> Reference | None:  # noqa: ANN401 (what
 
 
 def references(field: str, value: Any) -> list[Reference]:  # noqa: ANN401 (whatever a cell holds)
-    """A list of references; text holds one reference, or a JSON list of them."""
+    """Read a list of references, one reference, or text with either; a list in text is JSON."""
     if value is None or value == "":
         return []
     if isinstance(value, str) and value.lstrip().startswith("["):
@@ -162,7 +163,7 @@ def _json_list(field: str, value: str, accepted: str) -> list[Any]:
 
 
 def _parsed(value: object) -> object:
-    """The number that text spells; anything else as it is."""
+    """Return the number that text spells, and any other value unchanged."""
     if not isinstance(value, str) or not _NUMBER.fullmatch(value.strip()):
         return value
     return Decimal(value.strip())

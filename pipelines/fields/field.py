@@ -1,4 +1,4 @@
-"""One field of a row's request, and all that is said about it once."""
+"""The description of one field of a row's request."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _PARAMETERS = frozenset(field.name for field in dataclasses.fields(Parameters))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field of a row's request; its column in a manifest has the same name.
+    """A field of a row's request. Its column in a manifest has the same name.
 
     Attributes:
-        name: The field's name in `StylizeRequest`, if it has one there.
-        kind: The type of its values.
-        accepted: The values that the model accepts, with names of `Limits` in braces.
-        otherwise: What a row without a value gets, with names of `Limits` in braces. None: the
-            field's default in `StylizeRequest`.
-        aliases: Other names of its column.
-        makes_picture: True if a row can consist of this field alone.
-        part_of: The field that the values of this column belong to. None: it is a field itself.
-        is_recorded: True if records have a column for it.
-        limits: The limits that only this field depends on; to be given if it was added later.
-        no_default: Why the configuration can't give it a default. None: it can.
-        counts_if: Returns True if a value changes the picture. None: any value other than the
-            default does. For a field that was added later.
-        title: The name that a report gives it. None: its own.
-        option: The option of `uso generate`. None: made from the name.
-        metavar: The name of the option's value. None: that of the kind.
-        help: The description of the option. None: there is no such option.
+        name: the field's name in `uso_core.request.StylizeRequest`.
+        kind: the type of the values.
+        accepted: a description of the accepted values, with names of `Limits` in braces.
+        otherwise: a description of the value that a row without one gets, with names of `Limits` in
+            braces; None: the default in `StylizeRequest` describes itself.
+        aliases: other names of the column.
+        makes_picture: True if a row needs no other field.
+        part_of: the field that gets this column's values; None: the column is a field itself.
+        is_recorded: True if records have a column for the field.
+        limits: the limits that no other field depends on, if the field was added later.
+        no_default: the reason why the configuration has no default for it; None: it has one.
+        counts_if: a function that returns True if a value changes the image, if the field was
+            added later; None: every value but the default changes it.
+        title: the title in a report; None: the name.
+        option: the option of `uso generate`; None: derived from the name.
+        metavar: the placeholder for the option's value; None: the placeholder of the kind.
+        help: the option's help text; None: there is no option.
     """
 
     name: str
@@ -56,16 +56,16 @@ class Field:
 
     @property
     def default(self) -> Any:  # noqa: ANN401 (of any kind)
-        """The value of a request that gives none."""
+        """The value of a request that does not give one."""
         return _DEFAULTS.get(self.name)
 
     @property
     def is_parameter(self) -> bool:
-        """True if the value is one of `uso_core.request.Parameters`."""
+        """True if the field is one of `uso_core.request.Parameters`."""
         return self.name in _PARAMETERS
 
     def counts(self, value: Any) -> bool:  # noqa: ANN401 (of any kind)
-        """Return True if a value changes the picture."""
+        """Return True if a value changes the image."""
         if value is None or self.counts_if is None:
             return bool(value != self.default)
         return self.counts_if(value)
@@ -75,7 +75,7 @@ class Field:
         return self.accepted.format(**dataclasses.asdict(limits))
 
     def default_text(self, limits: Limits) -> str:
-        """Describe what a row without a value gets; empty for nothing."""
+        """Describe the value that a row without one gets; empty text for no value."""
         if self.otherwise is not None:
             return self.otherwise.format(**dataclasses.asdict(limits))
         if isinstance(self.default, bool):

@@ -1,4 +1,4 @@
-"""The types of a request's fields, each with the form that it has in every place."""
+"""The types of a request's fields, in manifests, configurations, commands and records."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ class Kind:
     """A type of values.
 
     Attributes:
-        label: The name that users read.
-        metavar: The name that the help of a command gives a value.
-        config: The type in the configuration and on the command line.
-        arrow: Arrow's alias of the type; for a list, of its items.
-        read: Turns a column's name and a cell into a value. Raises `InvalidRequestError`.
-        is_list: True if values are lists.
-        is_reference: True if values refer to images.
+        label: the name of the type for users.
+        metavar: the placeholder for a value in the help of a command.
+        config: the type in the configuration and on the command line.
+        arrow: Arrow's alias of the type; for a list, of the type of its items.
+        read: a function from a column's name and a cell to a value; it raises
+            `InvalidRequestError`.
+        is_list: True if the values are lists.
+        is_reference: True if the values are references to images.
     """
 
     label: str

@@ -1,8 +1,12 @@
-"""The one table of the fields of a row's request.
+"""The table of the fields of a row's request.
 
-Columns and their aliases, defaults, records, composed manifests, fingerprints, source digests, the
-options of `uso generate` and the columns of a report follow from it. The values themselves are in
-`uso_core.request`: this table takes defaults and limits from there.
+Everything that depends on the set of fields is derived from it: a manifest's columns, `defaults` in
+the configuration, records, composed manifests, fingerprints, source digests, the options of
+`uso generate`, the output of `uso describe` and the pages of a report. Default values and limits
+are in `uso_core.request`.
+
+To add a parameter: add it to `uso_core.request.Parameters`, with a check and its limits, then add
+an entry here, then use the parameter in the model.
 """
 
 from __future__ import annotations
@@ -144,21 +148,21 @@ FACTS_BY_PLACE: tuple[tuple[str, ...], ...] = (
     ("keep_size", "content_long_size"),
     ("style_image", "extra_style_image", "style_images"),
 )
-"""The facts of a fingerprint that are told apart by their place, each with its fields.
+"""The facts of a fingerprint in order, each with the fields that it consists of.
 
-Closed: every other field is in a fingerprint by its name, and only if its value counts, so that
-fingerprints of rows without it stay valid.
+This list is closed. A field that is not in it contributes a named fact, and only if its value
+changes the image, so that the fingerprints of recorded rows stay valid.
 """
 
 INPUT_NAMES = ("id", *(field.name for field in FIELDS))
-"""Our names of a manifest's columns."""
+"""Our names of the columns of a manifest."""
 ALIASES = {alias: field.name for field in FIELDS for alias in field.aliases}
 PICTURE_NAMES = tuple(field.name for field in FIELDS if field.makes_picture)
-"""A manifest needs one of these, or a default for one."""
+"""A manifest needs one of these columns, or a default for one."""
 STYLE_COLUMNS = tuple(
     field.name for field in FIELDS if "style_images" in (field.name, field.part_of)
 )
-"""The columns with a row's styles, in the order in which the model sees these."""
+"""The columns with styles, in the order in which the model sees the styles."""
 REFERENCE_COLUMNS = tuple(field.name for field in FIELDS if field.kind.is_reference)
 REQUEST_FIELDS = tuple(field for field in FIELDS if field.part_of is None)
 """The fields of `StylizeRequest`."""
@@ -170,4 +174,4 @@ _BY_PLACE = frozenset(chain.from_iterable(FACTS_BY_PLACE))
 LATER_FIELDS = tuple(
     sorted((f for f in FIELDS if f.name not in _BY_PLACE), key=lambda field: field.name)
 )
-"""The fields that were added later, by name: fingerprints must not depend on this table's order."""
+"""The fields that are not in `FACTS_BY_PLACE`, in the order of their names."""

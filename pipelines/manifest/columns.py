@@ -1,4 +1,4 @@
-"""Which of the user's columns are inputs, and which go to the record unchanged."""
+"""Sorts the user's columns into inputs and columns that go to the records unchanged."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class HasColumns(Protocol):
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """How the columns of all files are used; a file need not have each of them.
+    """The use of the columns of all files. A file may lack some of them.
 
     Attributes:
-        inputs: our column name → the user's.
-        extra_schema: the pass-through columns, under the names that records have them.
-        extra_sources: the user's names of these, in the same order.
+        inputs: the user's name of each input column, by our name.
+        extra_schema: the pass-through columns, with their names in the records.
+        extra_sources: the user's names of the pass-through columns, in the same order.
     """
 
     inputs: Mapping[str, str]
@@ -45,11 +45,11 @@ class ColumnPlan:
 
 
 def plan_columns(config: RunConfig, tables: Sequence[HasColumns]) -> ColumnPlan:
-    """How to use the columns that the files have.
+    """Plan the use of the columns of all files.
 
     Raises:
-        ManifestError: no column is usable, a mapping names a column that is not there, or a
-            column's types in two files do not go together.
+        ManifestError: no column is usable, a mapping names a column that does not exist, or a
+            column has incompatible types in two files.
     """
     for table in tables:
         _check_unique(table)
@@ -84,7 +84,9 @@ def _mapped(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
         where = f"manifest.columns.{ours}"
         name = ALIASES.get(ours, ours)
         if name not in INPUT_NAMES:
-            raise ManifestError(where, f"is no input; {_nearest(ours, (*INPUT_NAMES, *ALIASES))}")
+            raise ManifestError(
+                where, f"is not an input; {_nearest(ours, (*INPUT_NAMES, *ALIASES))}"
+            )
         if name in inputs:
             raise ManifestError(where, f"means the same as {name}; give one of them")
         if theirs not in names:
@@ -123,7 +125,7 @@ def _passed_through(config: RunConfig, unused: Sequence[str]) -> list[str]:
 
 
 def _record_name(name: str, taken: set[str]) -> str:
-    """`name`, or where records have a column of that name, `manifest_` and `name`."""
+    """Return `name`, with `manifest_` before it if records have a column of that name."""
     if name not in RECORD_NAMES:
         return name
     found = _PREFIX + name
@@ -134,7 +136,7 @@ def _record_name(name: str, taken: set[str]) -> str:
 
 
 def _unified(name: str, tables: Sequence[HasColumns]) -> pa.DataType:
-    """The one type that holds the column's values of all files."""
+    """Return the one type that holds the column's values of all files."""
     first_with: dict[pa.DataType, str] = {}
     for table in tables:
         index = table.schema.get_field_index(name)

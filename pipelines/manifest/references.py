@@ -1,4 +1,4 @@
-"""References as rows write them → absolute URIs, absolute local paths, or bytes."""
+"""Resolves references against a folder."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pipelines.storage.urls import is_uri
 
 
 def folder_url(base: str) -> str:
-    """`base` as the folder that references are resolved against: absolute, ending with `/`."""
+    """Return `base` as a folder for `resolve_reference`: absolute, with a `/` at its end."""
     if "://" not in base:
         base = os.path.abspath(os.path.expanduser(base))
     return base if base.endswith("/") else base + "/"
 
 
 def resolve_reference(reference: str, folder: str) -> str:
-    """`reference` as an absolute URI or local path.
+    """Return a reference as an absolute URI or local path.
 
-    A URI, and a path that starts with `/`, stay as they are written; everything else is relative to
-    `folder`, and its `.` and `..` are worked out. Within a URL they do not lead above its host,
-    bucket or container.
+    A URI, and a path that starts with `/`, are returned unchanged. Any other reference is relative
+    to `folder`. Its `.` and `..` are resolved; in a URL, `..` stops at the host, bucket or
+    container.
 
     Args:
-        reference: not empty.
-        folder: as `folder_url` gives it.
+        reference: a URI or path, not empty.
+        folder: a folder from `folder_url`.
     """
     if reference.startswith("/") or is_uri(reference):
         return reference
@@ -38,7 +38,7 @@ def resolve_reference(reference: str, folder: str) -> str:
 
 
 def _without_dots(path: str) -> str:
-    """An absolute path without `.` and `..`; empty parts stay, since a key on S3 may have them."""
+    """Return an absolute path without `.` and `..`. Empty parts stay: keys on S3 may have them."""
     if "/." not in path:
         return path
     parts = [""]

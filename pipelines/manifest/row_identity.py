@@ -1,8 +1,8 @@
-"""What identifies a row: its content's hash, its seed, its shard and its fingerprint.
+"""The identity of a row: the hash of its content, its seed, its shard and its fingerprint.
 
-Everything here is the same on every machine, Python version and order of reading, because ids name
-files and fingerprints decide what is drawn again. The signatures of URLs are left out: a link that
-is signed anew is still the same picture.
+Ids name files, and fingerprints decide which rows are generated again. So nothing here depends on
+the machine, the Python version or the order of reading. The signatures of URLs are ignored: a link
+with a new signature is still the same image.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _PARAMETER_FACTS = tuple(
 )
 _LATER_PARAMETERS = tuple(field for field in LATER_FIELDS if field.is_parameter)
 encoded = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
-"""JSON that is the same wherever it is made."""
+"""Encodes a value as JSON, with the same text on every machine."""
 
 
 def content_hash(raw: Mapping[str, object] | str) -> str:
-    """The hash of a row's own input cells, as written (before defaults), 32 hex digits.
+    """Return the hash of a row's own input cells, before defaults, in 32 hex digits.
 
-    Null cells, cells of later fields that count for nothing (style weights of 1), and how a number
-    is stored, do not change it.
+    The hash ignores null cells and the storage type of numbers. It also ignores cells of later
+    fields whose values do not change the image, for example style weights of 1.
 
     Args:
-        raw: cells by our column names; or the text of a line that could not be read.
+        raw: the cells by our column names, or the text of a line that could not be read.
     """
     if isinstance(raw, str):
         return _digest("line", raw)
@@ -59,22 +59,22 @@ def content_hash(raw: Mapping[str, object] | str) -> str:
 
 
 def derived_seed(run_seed: int, row_id: str, num_images: int) -> int:
-    """The seed of a row that gives none: 0 to 2³¹-1-`num_images`."""
+    """Return the seed for a row without one: 0 to 2³¹-1-`num_images`."""
     digest = blake2b(f"{run_seed}:{row_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % (MAX_SEED + 1 - num_images)
 
 
 def shard_of(key: bytes, num_shards: int) -> int:
-    """The shard, from 0, of the row whose id has this `row_key`."""
+    """Return the shard, from 0, of the row with this `row_key`."""
     return int.from_bytes(key[:8], "big") % num_shards
 
 
 class Fingerprints:
-    """Hashes of everything that changes a row's picture or its file, 32 hex digits.
+    """Hashes everything that changes a row's images or their files, in 32 hex digits.
 
     Args:
-        config: of which what changes pictures and files is used.
-        model_fingerprint: of the weights.
+        config: the configuration; settings that change neither images nor files are ignored.
+        model_fingerprint: the fingerprint of the weights.
     """
 
     def __init__(self, config: RunConfig, model_fingerprint: str) -> None:
@@ -89,14 +89,14 @@ class Fingerprints:
         parameters: Parameters,
         style_weights: Sequence[float] | None = None,
     ) -> str:
-        """The fingerprint of a valid row.
+        """Return the fingerprint of a valid row.
 
         Args:
-            prompt: as it is drawn.
-            content_image: resolved.
-            style_images: resolved.
-            parameters: with the final seed.
-            style_weights: of each style; None is the same as 1 for each.
+            prompt: the prompt.
+            content_image: the content image, resolved; None if there is none.
+            style_images: the style images, resolved.
+            parameters: all parameters, with the final seed.
+            style_weights: one weight per style; None is the same as 1 for each.
         """
         return self._finish(
             [
@@ -109,26 +109,26 @@ class Fingerprints:
         )
 
     def of_rejected(self, content: str, message: str) -> str:
-        """The fingerprint of a row that is not accepted: changes when it is corrected.
+        """Return the fingerprint of a rejected row, which changes when the row is corrected.
 
         Args:
             content: the row's `content_hash`.
-            message: why it is not accepted.
+            message: the message of the row's failure.
         """
         return self._finish(["rejected", content, message])
 
     def _finish(self, facts: list[str]) -> str:
         digest = self._run.copy()
-        # With their lengths, so that two lists of facts never run together into the same text.
+        # Lengths, so that two lists of facts never join to the same text.
         digest.update("".join([f"{len(fact)}:{fact}" for fact in facts]).encode())
         return digest.hexdigest()
 
 
 def run_facts(config: RunConfig, model_fingerprint: str) -> dict[str, object]:
-    """What all rows of a run have in common in their fingerprints.
+    """Return the facts that are in the fingerprint of every row of a run.
 
-    The version is to be raised when the same row and configuration give another picture, or are
-    read in another way, than before.
+    Raise the version when a change of the code gives the same row and configuration another image
+    or another meaning.
     """
     return {
         "version": 1,
@@ -141,7 +141,7 @@ def run_facts(config: RunConfig, model_fingerprint: str) -> dict[str, object]:
 
 
 def _named_facts(parameters: Parameters, style_weights: Sequence[float] | None) -> str:
-    """Join the fields that were added later, each with its name, if their values count."""
+    """Return the first fact, which names the later fields whose values change the image."""
     fact = "row"
     if style_weights is not None:
         fact += _named_fact(STYLE_WEIGHTS, style_weights)
@@ -151,7 +151,7 @@ def _named_facts(parameters: Parameters, style_weights: Sequence[float] | None) 
 
 
 def _named_fact(field: Field, value: Any) -> str:  # noqa: ANN401 (of any kind)
-    """The name and the value, in quotes if it is text, so that it can't be taken for a name."""
+    """Return a name and its value. Text is in quotes, so that it cannot look like a name."""
     if not field.counts(value):
         return ""
     text = " ".join(map(str, value)) if field.kind.is_list else encoded(value)
@@ -159,7 +159,7 @@ def _named_fact(field: Field, value: Any) -> str:  # noqa: ANN401 (of any kind)
 
 
 def _cell_counts(field: Field, cell: Any) -> bool:  # noqa: ANN401 (whatever a cell holds)
-    """Return False if the cell of a later field holds a value that changes nothing."""
+    """Return False if the value in the cell of a later field does not change the image."""
     try:
         value = field.kind.read(field.name, cell)
     except InvalidRequestError:
@@ -168,7 +168,7 @@ def _cell_counts(field: Field, cell: Any) -> bool:  # noqa: ANN401 (whatever a c
 
 
 def _preset_options(model: ModelConfig) -> dict[str, object]:
-    """Those that are not the usual ones: a preset's own values belong to its name."""
+    """Return the options that override the preset."""
     threshold = {"cache_threshold": model.cache_threshold} if model.cache_threshold else {}
     attention = {"attention": model.attention} if model.attention != "auto" else {}
     return {**threshold, **attention}
@@ -180,7 +180,7 @@ def _reference_key(reference: Reference) -> str:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a cell holds)
-    """`value` as JSON that does not depend on how it is stored."""
+    """Return `value` as a JSON value that does not depend on the storage type."""
     if isinstance(value, str | bytes):
         return _reference_key(value)
     if isinstance(value, float) and value.is_integer():

@@ -1,4 +1,4 @@
-"""One id per manifest row, unique in the manifest, in compact memory."""
+"""Unique row ids, kept in compact memory."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pipelines.manifest.skipping import NothingToSkip, SkippableRows
 
 
 class RowIds:
-    """Remembers the ids given out so far: 16 bytes a row on disk, 20 in memory for a repeated id.
+    """The ids in use: 16 bytes per row on disk, and 20 in memory per repeated id.
 
     Args:
-        done: the rows that may be skipped; None: none.
+        done: the rows that may be skipped; None: no row may.
     """
 
     def __init__(self, done: SkippableRows | None = None) -> None:
@@ -25,16 +25,16 @@ class RowIds:
         self._repeats = LsmTable(np.dtype(np.uint32))
 
     def skip(self, keys: bytes, digests: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Which rows of a batch are recorded as done; their ids are given out with that.
+        """Find the rows of a batch that are recorded as done, and take their ids.
 
-        Rows whose id a row before them has are not among them.
+        A row whose id an earlier row has is not skipped.
 
         Args:
-            keys: of the ids, joined.
-            digests: `[n]`, the rows' source digests; 0 where a row is not to be left out.
+            keys: the keys of the ids, joined.
+            digests: the rows' source digests, `[n]`; 0 for a row that must not be skipped.
 
         Returns:
-            `[n]`.
+            True for each row that is skipped, `[n]`.
         """
         left_out = np.zeros(len(digests), bool)
         records = self._done.candidates(*halves_of(keys), digests)
@@ -47,13 +47,19 @@ class RowIds:
         return left_out
 
     def claim(self, ids: Sequence[str]) -> list[int]:
-        """For each id, the how-manieth row with it this is: 1 for the first."""
+        """Return each id's occurrence number so far, starting at 1."""
         keys = [row_key(row_id) for row_id in ids]
         new = self._add(keys)
         return [1 if is_new else self._count(key) for key, is_new in zip(keys, new, strict=True)]
 
     def variant(self, row_id: str, separator: str, ordinal: int) -> str:
-        """A unique id for a repeat: `ID-2`, or with a higher number where that one is taken."""
+        """Return a unique id for a repeat, such as `ID-2`, and take it.
+
+        Args:
+            row_id: the repeated id.
+            separator: the text between the id and the number.
+            ordinal: the number, which is increased until the id is free.
+        """
         while True:
             found = f"{row_id}{separator}{ordinal}"
             if self._add([row_key(found)])[0]:

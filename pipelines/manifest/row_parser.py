@@ -1,4 +1,4 @@
-"""One raw manifest row → `ManifestRow`, or `RejectedRow` with a message for whoever wrote it."""
+"""Parses raw manifest rows. Invalid rows get a message for the author of the manifest."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _READERS = {field.name: field.kind.read for field in PARAMETER_FIELDS}
 _SINGLE_STYLES = tuple(name for name in STYLE_COLUMNS if name != "style_images")
 
 RawRow = Mapping[str, Any]
-"""Cells by our column names; a column that is absent counts as null."""
+"""Cells by our column names. A missing column is the same as a null cell."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableRow:
-    """A row that could not even be split into cells.
+    """A line that could not be split into cells.
 
     Attributes:
-        where: the file and line.
-        reason: why.
-        line: its text, which gives it an id.
+        where: the file and the line number.
+        reason: the reason, for messages.
+        line: the text of the line; its hash is the row's id.
     """
 
     where: str
@@ -45,15 +45,15 @@ class UnreadableRow:
 
 
 class RowParser:
-    """Turns raw rows into checked ones.
+    """Parses and checks raw rows.
 
     Args:
-        config: its defaults and run seed are used.
-        model: says what is accepted.
-        columns: our column name → the user's, where messages are to name that.
+        config: the configuration, with the defaults and the run's seed.
+        model: the model, with its limits.
+        columns: the user's names of columns, by our names, for messages.
 
     Raises:
-        ManifestError: a default of the configuration is not accepted by this model.
+        ManifestError: the model does not accept a default of the configuration.
     """
 
     def __init__(self, config: RunConfig, model: ModelCard, columns: Mapping[str, str]) -> None:
@@ -69,12 +69,12 @@ class RowParser:
         }
 
     def parse(self, raw: RawRow, row_id: str, folder: str) -> ManifestRow | RejectedRow:
-        """The row that `raw` asks for.
+        """Parse a row.
 
         Args:
-            raw: its cells.
-            row_id: unique in the manifest.
-            folder: what its relative references are relative to.
+            raw: the row's cells.
+            row_id: an id that is unique in the manifest.
+            folder: the folder that relative references are resolved against.
         """
         try:
             return self._row(raw, row_id, folder)
@@ -82,11 +82,11 @@ class RowParser:
             return self._rejected(raw, row_id, error.field, self._message(error))
 
     def reject_id(self, raw: RawRow, row_id: str, error: InvalidRequestError) -> RejectedRow:
-        """The row, whose own id is not accepted, under the id `row_id`."""
+        """Reject a row with an invalid id, under the id `row_id`."""
         return self._rejected(raw, row_id, error.field, self._message(error))
 
     def reject_repeat(self, raw: RawRow, row_id: str, repeated: str) -> RejectedRow:
-        """The row, whose own id an earlier row has, under the id `row_id`."""
+        """Reject a row whose id an earlier row has, under the id `row_id`."""
         message = (
             f"column {self._label('id')}: an earlier row has the id "
             f"{display_value(repeated)} too; make ids unique. This row is recorded as "
@@ -95,7 +95,7 @@ class RowParser:
         return self._rejected(raw, row_id, "id", message)
 
     def reject_unreadable(self, row: UnreadableRow, row_id: str) -> RejectedRow:
-        """A line that is no row, under the id `row_id`."""
+        """Reject a line that is not a row, under the id `row_id`."""
         message = f"{row.where}: {row.reason}"
         content = content_hash(row.line)
         fingerprint = self._fingerprints.of_rejected(content, message)
@@ -160,7 +160,7 @@ class RowParser:
         return replace(parameters, num_steps=num_steps)
 
     def _label(self, field: str) -> str:
-        """The column of a field, under the name that the user knows it by."""
+        """Return the user's name of a field's column, with our name if it differs."""
         name, bracket, index = field.partition("[")
         theirs = self._columns.get(name, name)
         ours = "" if theirs == name else f" ({name})"

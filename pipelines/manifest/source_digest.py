@@ -1,11 +1,12 @@
-"""Eight bytes that stand for a row as it is written and for all that is then done with it.
+"""Eight-byte digests of raw rows. A run compares them to skip recorded rows without parsing.
 
-A row that is recorded with the digest that it has now would get the fingerprint that it was
-recorded with, so a run leaves it out without looking at it in Python: about 2 µs a row in place of
-20. The reverse does not hold: a row with another digest (a URL that is signed anew, a default that
-is now written out) may be the same row still, and its fingerprint tells. Cells are hashed with
-blake2b, so that two versions of a row have one digest by a chance of 2⁻⁶⁴, which is the chance that
-their fingerprints have in the ledger's index.
+The digest covers the row's cells and every setting that changes the row's meaning or its images. If
+it equals the recorded digest, the row's fingerprint would equal the recorded one too. Comparing
+digests takes about 2 µs per row, parsing takes 20.
+
+A row with another digest may still be the same row, for example after a URL got a new signature.
+Such a row is parsed and its fingerprint compared. Cells are hashed with blake2b: two versions of a
+row share a digest with a probability of 2⁻⁶⁴, as their fingerprints do in the ledger's index.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pipelines.manifest.weighted_rows import weighted_rows
 from uso_core.loading.source import ModelCard
 
 Digests = npt.NDArray[np.int64]
-"""`[n]`; 0 where a row has none."""
+"""Digests of rows, `[n]`; 0 for a row without one."""
 
 _BYTES = 8
 _LARGE = pa.large_binary()
@@ -37,12 +38,13 @@ _COLON = pa.scalar(b":", _LARGE)
 
 
 class SourceDigests:
-    """Digests of the rows of one manifest.
+    """Computes the digests of a manifest's rows.
 
     Args:
-        config: all of it that changes how a row is read or drawn is part of every digest.
-        model: likewise.
-        inputs: our column name → the user's.
+        config: the configuration. Every setting that changes a row or its images is part of every
+            digest.
+        model: the model. Its fingerprint and its limits are part of every digest.
+        inputs: the user's names of columns, by our names.
     """
 
     def __init__(self, config: RunConfig, model: ModelCard, inputs: Mapping[str, str]) -> None:
@@ -69,11 +71,11 @@ class SourceDigests:
         self._run = blake2b(encoded(facts).encode(), digest_size=blake2b.SALT_SIZE)
 
     def of_batch(self, batch: pa.RecordBatch, folder: str) -> Digests:
-        """The digests of raw rows; 0 for all of them where a column's type is not a plain one.
+        """Compute the digests of raw rows. All are 0 if a column has an unusual type.
 
         Args:
-            batch: input columns under the user's names; others do not matter.
-            folder: what relative references are relative to.
+            batch: the input columns, with the user's names; other columns are ignored.
+            folder: the folder that relative references are resolved against.
         """
         columns = {
             ours: batch.column(theirs)
@@ -102,7 +104,11 @@ class SourceDigests:
     def _later_frame(
         self, field: Field, theirs: str, column: pa.Array, columns: Mapping[str, pa.Array]
     ) -> pa.Array | None:
-        """One more frame for rows whose cell counts; nothing for others, as for no column."""
+        """Frame the cells of a later field that may change the image.
+
+        Other cells contribute nothing, so that their rows have the digest that they would have
+        without the column.
+        """
         text = _text(column)
         if text is None:
             return None
@@ -111,7 +117,7 @@ class SourceDigests:
             counting = weighted_rows(column, columns, self._defaults)
         else:
             counting = column.is_valid()
-            facts.append(field.name)  # not of style weights, which were the first later field
+            facts.append(field.name)  # version 0.1.0 left out the name of style weights
         frame = _framed(
             pc.binary_join_element_wise(pa.scalar(encoded(facts).encode(), _LARGE), text, _NOTHING)
         )
@@ -119,9 +125,9 @@ class SourceDigests:
 
 
 def id_keys(ids: pa.Array) -> bytes | None:
-    """The keys of a column of ids, joined; None where its type is not a usual one of ids.
+    """Return the keys of a column of ids, joined; None if ids do not usually have its type.
 
-    What is no id (null, text that is too long) gets a key, too, which no record has.
+    A cell that is not an id (null, text that is too long) gets a key that no record has.
     """
     if pa.types.is_dictionary(ids.type):
         return id_keys(ids.dictionary_decode())
@@ -133,7 +139,11 @@ def id_keys(ids: pa.Array) -> bytes | None:
 
 
 def _text(column: pa.Array) -> pa.Array | None:
-    """Bytes that stand for each value among all of its type, null for null; None: not known how."""
+    """Return bytes that identify each value within its type, and null for null.
+
+    Returns:
+        An array of large binary; None if the type is not supported.
+    """
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _text(column.dictionary_decode())
@@ -153,7 +163,7 @@ def _text(column: pa.Array) -> pa.Array | None:
 
 
 def _bytes_text(column: pa.Array) -> pa.Array:
-    """Hashes, because images are large, and joining would copy them."""
+    """Return a hash of each cell: images are large, and joining them would copy them."""
     hashes = [
         blake2b(cell.as_buffer(), digest_size=16).digest() if cell.is_valid else None
         for cell in column
@@ -184,7 +194,7 @@ def _null_where(column: pa.Array, texts: pa.Array) -> pa.Array:
 
 
 def _framed(texts: pa.Array) -> pa.Array:
-    """`LENGTH:TEXT`, for null `:`, so that no two rows of texts run together into the same one."""
+    """Return `LENGTH:TEXT`, and `:` for null: different rows never join to the same text."""
     lengths = pc.binary_length(texts).cast(pa.string()).cast(_LARGE)
     return pc.binary_join_element_wise(
         lengths, texts, _COLON, null_handling="replace", null_replacement=b""

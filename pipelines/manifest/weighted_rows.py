@@ -1,7 +1,7 @@
-"""Which rows have style weights that matter, found without looking at the rows in Python.
+"""Finds rows whose style weights change the image, in whole columns.
 
-Weights do not matter where there are none, and where they are as many ones as the row has styles.
-(Ones of another number are not accepted, which is not the same as none.)
+Weights change nothing if there are none, or if each of the row's styles has a weight of 1. A row
+with another number of ones is rejected, so it must not pass for a row without weights.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pipelines.config.inputs import DefaultsConfig
 from pipelines.fields.table import STYLE_COLUMNS
 
 Flags = npt.NDArray[np.bool_]
-"""`[n]`."""
+"""A flag per row, `[n]`."""
 Counts = npt.NDArray[np.int64]
-"""`[n]`."""
+"""A number per row, `[n]`."""
 
 _LISTED = "style_images"
 
@@ -27,12 +27,14 @@ _LISTED = "style_images"
 def weighted_rows(
     weights: pa.Array, columns: Mapping[str, pa.Array], defaults: DefaultsConfig
 ) -> Flags:
-    """The rows whose weights matter; where the columns' types do not tell, all that have weights.
+    """Flag the rows whose weights change the image.
+
+    If the columns have types that hide this, for example lists as text, flag all rows with weights.
 
     Args:
         weights: the column of weights.
         columns: the other columns, by our names.
-        defaults: what a row gets where its own cell is null.
+        defaults: the defaults for null cells.
     """
     given: Flags = pc.is_valid(weights).to_numpy(zero_copy_only=False)
     styles = _num_styles(columns, defaults, len(weights))
@@ -49,7 +51,7 @@ def weighted_rows(
 def _num_styles(
     columns: Mapping[str, pa.Array], defaults: DefaultsConfig, num_rows: int
 ) -> Counts | None:
-    """How many styles each row has; None: the columns' types do not tell."""
+    """Count the styles of each row; None if the types of the columns do not tell."""
     total = np.zeros(num_rows, np.int64)
     for name in STYLE_COLUMNS:
         default = getattr(defaults, name) or ()

@@ -43,7 +43,7 @@ def test_integers_in_any_type_that_holds_them(value: object) -> None:
 @pytest.mark.parametrize(
     "value", [*NOT_NUMBERS, 2.5, "2.5", math.nan, math.inf, Decimal("NaN"), 1e-9], ids=shown
 )
-def test_what_is_no_integer(value: object) -> None:
+def test_values_that_are_not_integers(value: object) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         cells.integer("num_steps", value)
     assert caught.value.field == "num_steps"
@@ -58,7 +58,7 @@ def test_numbers_in_any_type(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", [*NOT_NUMBERS, math.nan, -math.inf, 10**400, "1e999"], ids=shown)
-def test_what_is_no_number(value: object) -> None:
+def test_values_that_are_not_numbers(value: object) -> None:
     with pytest.raises(InvalidRequestError):
         cells.number("guidance", value)
 
@@ -96,7 +96,7 @@ def test_lists_of_numbers(value: object, meant: list[float] | None) -> None:
     ],
     ids=shown,
 )
-def test_what_is_no_list_of_numbers(value: object, field: str, accepted: str) -> None:
+def test_values_that_are_not_lists_of_numbers(value: object, field: str, accepted: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         cells.numbers("style_weights", value)
     assert (caught.value.field, caught.value.accepted) == (field, accepted)
@@ -112,7 +112,7 @@ def test_booleans(value: object, meant: bool) -> None:
 
 
 @pytest.mark.parametrize("value", [2, 1.0, "yes", "", None, math.nan, [True]], ids=shown)
-def test_what_is_no_boolean(value: object) -> None:
+def test_values_that_are_not_booleans(value: object) -> None:
     with pytest.raises(InvalidRequestError, match="true or false"):
         cells.boolean("keep_size", value)
 
@@ -138,7 +138,7 @@ def test_ids(value: object, meant: str) -> None:
 @pytest.mark.parametrize(
     "value", ["", "x" * 257, 1.5, True, math.nan, [], b"\xff", "\ud800"], ids=shown
 )
-def test_what_is_no_id(value: object) -> None:
+def test_values_that_are_not_ids(value: object) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         cells.identifier(value)
     assert caught.value.field == "id"
@@ -165,7 +165,7 @@ def test_references(value: object, meant: object) -> None:
 @pytest.mark.parametrize(
     "value", [b"", 3, ["a.png"], {"url": "a.png"}, "a\0.png", "\udcff.png"], ids=shown
 )
-def test_what_is_no_reference(value: object) -> None:
+def test_values_that_are_not_references(value: object) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         cells.reference("content_image", value)
     assert caught.value.field == "content_image"
@@ -200,7 +200,7 @@ def test_lists_of_references(value: object, meant: list[Any]) -> None:
     ],
     ids=shown,
 )
-def test_what_is_no_list_of_references(value: object, field: str) -> None:
+def test_values_that_are_not_lists_of_references(value: object, field: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         cells.references("style_images", value)
     assert caught.value.field == field

@@ -42,7 +42,7 @@ def test_one_column_may_be_two_inputs(tmp_path: Path) -> None:
     assert (valid(entry).content_image, valid(entry).style_images) == ("/a", ("/a",))
 
 
-def test_columns_named_as_the_records_own_get_a_prefix(tmp_path: Path) -> None:
+def test_columns_with_the_name_of_a_record_column_get_a_prefix(tmp_path: Path) -> None:
     path = write(
         tmp_path / "m.parquet",
         {"prompt": ["a"], "status": ["s"], "model": ["m"], "manifest_model": ["mm"]},
@@ -80,13 +80,13 @@ def test_columns_that_cannot_be_used(
         opened(path, manifest=manifest)
 
 
-def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_columns_with_one_name_are_rejected(tmp_path: Path) -> None:
     table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], ["prompt", "prompt"])
     with pytest.raises(ManifestError, match="two columns named 'prompt'"):
         opened(write(tmp_path / "m.parquet", table))
 
 
-def test_defaults_can_make_up_for_columns(tmp_path: Path) -> None:
+def test_a_default_replaces_a_column(tmp_path: Path) -> None:
     path = write(tmp_path / "m.parquet", {"seed": [1, 2]})
     found = entries(path, defaults={"prompt": "a fox"})
     assert [valid(entry).prompt for entry in found] == ["a fox", "a fox"]
@@ -108,7 +108,7 @@ def test_files_with_different_columns_become_one_table(tmp_path: Path) -> None:
     ]
 
 
-def test_types_that_do_not_go_together_are_told_with_both_files(tmp_path: Path) -> None:
+def test_incompatible_types_are_reported_with_both_files(tmp_path: Path) -> None:
     write(tmp_path / "m/1.parquet", {"prompt": ["a"], "n": [1]})
     write(tmp_path / "m/2.parquet", {"prompt": ["b"], "n": ["x"]})
     with pytest.raises(ManifestError, match=r"2\.parquet: its column 'n' is string, but int64"):
@@ -116,7 +116,7 @@ def test_types_that_do_not_go_together_are_told_with_both_files(tmp_path: Path) 
     assert len(entries(tmp_path / "m", manifest={"keep_columns": "none"})) == 2
 
 
-def test_a_value_that_does_not_go_into_the_common_type_is_not_bent(tmp_path: Path) -> None:
+def test_a_value_that_does_not_fit_the_common_type_is_an_error(tmp_path: Path) -> None:
     write(tmp_path / "m/1.parquet", {"prompt": ["a"], "n": [1.5]})
     write(tmp_path / "m/2.parquet", {"prompt": ["b"], "n": [2**53 + 1]})
     with pytest.raises(ManifestError, match=r"2\.parquet: its column 'n' does not go into double"):

@@ -44,11 +44,11 @@ def test_relative_references_join_the_folder(reference: str, folder: str, resolv
         "DATA:image/png;base64,AAAA",
     ],
 )
-def test_absolute_references_stay_as_they_are(reference: str) -> None:
+def test_absolute_references_are_unchanged(reference: str) -> None:
     assert resolve_reference(reference, "s3://bucket/set/") == reference
 
 
-def test_a_colon_alone_makes_no_scheme() -> None:
+def test_a_colon_alone_is_not_a_scheme() -> None:
     assert not is_uri("12:30.png")
     assert not is_uri("a b://c")
     assert resolve_reference("12:30.png", "/d/") == "/d/12:30.png"

@@ -27,7 +27,7 @@ def fingerprint(model: str = "m", changes: dict[str, Any] | None = None, **secti
 
 
 def test_identities_do_not_change_between_versions() -> None:
-    """Were one of these to change, every recorded row would be drawn again."""
+    """If one of these changes, a new version generates every recorded row again."""
     assert fingerprint() == "3428d26e7f42c5a465294f7375b5365b"
     assert content_hash({"prompt": "a fox", "num_steps": 25}) == "f97cafdc151b2dd51f99cefebdbccdf2"
     assert derived_seed(0, "row-1", 1) == 1172870254
@@ -59,7 +59,7 @@ def test_identities_do_not_change_between_versions() -> None:
         ],
     ],
 )
-def test_whatever_changes_the_picture_changes_the_fingerprint(changes: dict[str, Any]) -> None:
+def test_everything_that_changes_the_image_changes_the_fingerprint(changes: dict[str, Any]) -> None:
     assert fingerprint(changes=changes) != fingerprint()
 
 
@@ -77,12 +77,12 @@ def test_model_and_file_settings_change_the_fingerprint() -> None:
     assert len(set(found)) == len(found)
 
 
-def test_what_does_not_change_picture_or_file_leaves_the_fingerprint() -> None:
+def test_other_settings_leave_the_fingerprint_unchanged() -> None:
     assert fingerprint(output={"path": "/tmp/other", "quality": 50}) == fingerprint()
     assert fingerprint(fetch={"timeout_s": 5}, stylize={"actors": 3}) == fingerprint()
 
 
-def test_weights_are_told_apart_and_ones_are_as_none() -> None:
+def test_weights_are_told_apart_and_ones_equal_no_weights() -> None:
     weights = [(0.5, 1.0), (1.0, 0.5), (0.5, 0.5), (0.0, 1.0), (1.0, 2.0)]
     found = {fingerprint(changes={"style_weights": each}) for each in weights}
     assert len(found) == len(weights)
@@ -97,12 +97,12 @@ def test_the_content_hash_ignores_weights_of_one(ones: object) -> None:
 
 
 @pytest.mark.parametrize("weights", [[0.5], [1, 0], "[1, 2]", ["x"], [True], "x", float("nan")])
-def test_the_content_hash_is_of_other_weights(weights: object) -> None:
+def test_the_content_hash_depends_on_other_weights(weights: object) -> None:
     plain = {"prompt": "a fox", "num_steps": 25}
     assert content_hash({**plain, "style_weights": weights}) != content_hash(plain)
 
 
-def test_a_link_that_is_signed_anew_is_the_same_picture() -> None:
+def test_a_link_with_a_new_signature_is_the_same_image() -> None:
     first = fingerprint(changes={"content_image": "https://h/a.png?v=1&X-Amz-Signature=aa"})
     second = fingerprint(changes={"content_image": "https://h/a.png?v=1&X-Amz-Signature=bb"})
     other = fingerprint(changes={"content_image": "https://h/a.png?v=2&X-Amz-Signature=bb"})
@@ -111,7 +111,7 @@ def test_a_link_that_is_signed_anew_is_the_same_picture() -> None:
     assert content_hash(signed[0]) == content_hash(signed[1])
 
 
-def test_facts_do_not_run_together() -> None:
+def test_facts_have_borders() -> None:
     one = fingerprint(changes={"style_images": ("ab", "c")})
     other = fingerprint(changes={"style_images": ("a", "bc")})
     assert one != other
@@ -155,7 +155,7 @@ def test_repeats_are_counted_across_batches() -> None:
     assert ids.claim(["a", "c", "a", "b"]) == [3, 1, 4, 2]
 
 
-def test_a_variant_is_unique_even_where_its_name_is_taken() -> None:
+def test_a_variant_is_unique_even_if_its_name_is_taken() -> None:
     ids = RowIds()
     ids.claim(["a", "a-2", "a-3"])
     assert ids.variant("a", "-", 2) == "a-4"

@@ -45,7 +45,7 @@ def test_an_empty_row_gets_every_default() -> None:
     assert row.parameters == Parameters(seed=derived_seed(0, "r", 1))
 
 
-def test_nulls_are_as_absent_columns() -> None:
+def test_null_cells_equal_absent_columns() -> None:
     assert accepted(dict.fromkeys(INPUT_NAMES)) == accepted({})
 
 
@@ -115,7 +115,9 @@ def test_every_column_reaches_the_row() -> None:
         ("num_images", 9, "give 1 to 8"),
     ],
 )
-def test_what_is_not_accepted_is_named(column: str, value: object, what_is_accepted: str) -> None:
+def test_a_message_names_the_column_the_value_and_the_accepted_values(
+    column: str, value: object, what_is_accepted: str
+) -> None:
     found = message({column: value})
     assert found.startswith(f"column {column}")
     assert what_is_accepted in found
@@ -139,7 +141,7 @@ def test_a_message_names_the_users_own_column() -> None:
         ([-1, 1], "column much[0] (style_weights): -1.0 is not accepted; give 0.0 to 2.0"),
     ],
 )
-def test_weights_are_one_for_each_style(weights: list[float], said: str) -> None:
+def test_each_style_needs_a_weight(weights: list[float], said: str) -> None:
     raw = {"style_image": "a.png", "style_images": ["b.png"], "style_weights": weights}
     row = parse(raw, columns={"style_weights": "much"})
     assert isinstance(row, RejectedRow)
@@ -153,14 +155,14 @@ def test_default_styles_have_weights_too() -> None:
     assert "2 in all" in message({"style_weights": [1]}, defaults=defaults)
 
 
-def test_weights_of_one_are_the_same_row_as_none() -> None:
+def test_weights_of_one_give_the_same_row_as_no_weights() -> None:
     raw = {"style_image": "a.png"}
     ones = accepted({**raw, "style_weights": [1]})
     assert ones.fingerprint == accepted(raw).fingerprint
     assert ones.fingerprint != accepted({**raw, "style_weights": [0.5]}).fingerprint
 
 
-def test_a_message_holds_no_credentials() -> None:
+def test_a_message_contains_no_credentials() -> None:
     found = message({"width": "https://u:pw@host/?token=secret"})
     assert "pw" not in found
     assert "secret" not in found
@@ -181,7 +183,7 @@ def test_a_seed_of_minus_one_is_derived_from_run_and_row() -> None:
     assert len(set(seeds)) == 3
 
 
-def test_defaults_fill_what_a_row_leaves_null() -> None:
+def test_defaults_replace_null_cells() -> None:
     defaults = {
         "prompt": "default",
         "style_images": ["style.png"],
@@ -205,7 +207,7 @@ def test_an_empty_list_of_styles_overrides_the_default() -> None:
     assert accepted({"style_images": []}, defaults={"style_images": ["a"]}).style_images == ()
 
 
-def test_ranges_are_the_models() -> None:
+def test_the_model_sets_the_ranges() -> None:
     tiny = ModelCard(name="t", layout="tiny", limits=Limits(min_size=16), fingerprint="t")
     parser = RowParser(config("m.parquet"), tiny, {})
     assert isinstance(parser.parse({"width": 64}, "r", FOLDER), ManifestRow)
@@ -222,7 +224,7 @@ def test_ranges_are_the_models() -> None:
     ],
     ids=["width", "num_steps", "guidance", "seed", "style_images"],
 )
-def test_a_wrong_default_stops_the_run(defaults: dict[str, Any], where: str) -> None:
+def test_an_invalid_default_is_an_error(defaults: dict[str, Any], where: str) -> None:
     with pytest.raises(ManifestError) as caught:
         RowParser(config("m.parquet", defaults=defaults), CARD, {})
     assert caught.value.where == where
@@ -247,7 +249,7 @@ def test_a_prompt_that_cannot_be_stored_is_not_kept() -> None:
     )
 
 
-def test_a_line_that_is_no_row_says_where() -> None:
+def test_an_unreadable_line_is_named() -> None:
     parser = RowParser(config("m.parquet"), CARD, {})
     row = parser.reject_unreadable(UnreadableRow("m.jsonl line 3", "is not JSON", "{"), "id")
     assert row.failure.message == "m.jsonl line 3: is not JSON"
@@ -271,7 +273,7 @@ CELLS = st.recursive(
 
 @settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(INPUT_NAMES), CELLS, max_size=13))
-def test_any_cells_give_a_row_that_holds_to_its_limits(raw: dict[str, Any]) -> None:
+def test_any_cells_give_a_row_within_its_limits(raw: dict[str, Any]) -> None:
     row = parse(raw)
     assert row == parse(raw)
     if isinstance(row, RejectedRow):

@@ -14,14 +14,14 @@ IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def digests(columns: dict[str, Any], folder: str = "/data/") -> list[int]:
-    """The digests of rows whose columns have our names."""
+    """Return the digests of rows in columns with our names."""
     batch = pa.record_batch({name: pa.array(column) for name, column in columns.items()})
     found = SourceDigests(config("m.parquet"), CARD, {name: name for name in columns})
     return [int(digest) for digest in found.of_batch(batch, folder)]
 
 
 def test_digests_do_not_change_between_versions() -> None:
-    """Were this to change, every row of a resumed run would be read in Python once more."""
+    """If this changes, a resumed run parses every recorded row again."""
     columns = {"id": ["a"], "prompt": ["p"], "style_images": [["s.png"]], "seed": [5]}
     assert digests(columns) == [-2631544598423792765]
 
@@ -101,7 +101,7 @@ STYLED = {"prompt": ["a", "b"], "style_images": [["s.png"], ["s.png", "t.png"]]}
     ],
     ids=lambda column: str(column.type),
 )
-def test_weights_of_one_leave_the_digest(ones: pa.Array) -> None:
+def test_weights_of_one_leave_the_digest_unchanged(ones: pa.Array) -> None:
     assert digests({**STYLED, "style_weights": ones}) == digests(STYLED)
 
 
@@ -120,7 +120,7 @@ def test_weights_of_an_unknown_type_give_no_digests() -> None:
     assert digests({"prompt": ["a"], "style_weights": times}) == [0]
 
 
-def test_a_digest_of_weights_is_of_their_range_too() -> None:
+def test_a_digest_of_weights_depends_on_their_limit() -> None:
     batch = pa.record_batch(
         {
             "style_image": ["s", "s"],
@@ -133,7 +133,7 @@ def test_a_digest_of_weights_is_of_their_range_too() -> None:
     assert (one.of_batch(batch, "/") == other.of_batch(batch, "/")).tolist() == [False, True]
 
 
-def test_a_digest_is_of_the_folder_and_the_type_too() -> None:
+def test_a_digest_depends_on_the_folder_and_the_type() -> None:
     one = digests({"seed": pa.array([1], pa.int64())})
     assert digests({"seed": pa.array([1], pa.int64())}, "/elsewhere/") != one
     assert digests({"seed": pa.array(["1"])}) != one
@@ -154,7 +154,7 @@ def test_a_digest_is_of_the_folder_and_the_type_too() -> None:
     ],
     ids=["default", "seed", "exif", "model", "limits", "columns"],
 )
-def test_a_digest_is_of_the_run_too(other: SourceDigests) -> None:
+def test_a_digest_depends_on_the_run(other: SourceDigests) -> None:
     batch = pa.record_batch({"p": ["x"]})
     one = SourceDigests(config("m"), CARD, {"prompt": "p"}).of_batch(batch, "/")
     again = SourceDigests(config("other"), CARD, {"prompt": "p"}).of_batch(batch, "/")
@@ -172,7 +172,7 @@ def test_a_digest_is_of_the_run_too(other: SourceDigests) -> None:
     ],
     ids=["decimal", "list-of-times", "struct-with-a-date", "empty-struct"],
 )
-def test_a_type_that_is_not_known_gives_no_digests(columns: dict[str, Any]) -> None:
+def test_an_unusual_type_gives_no_digests(columns: dict[str, Any]) -> None:
     assert digests(columns) == [0]
 
 
@@ -190,7 +190,7 @@ def test_text_that_is_not_utf8_has_a_digest_and_a_key(kind: pa.DataType) -> None
     assert len(id_keys(column) or b"") == 32
 
 
-def test_keys_of_ids_are_those_of_their_text() -> None:
+def test_the_key_of_an_id_is_the_key_of_its_text() -> None:
     expected = row_key("7") + row_key("é")
     for ids in (pa.array(["7", "é"]), pa.array(["7", "é"]).dictionary_encode()):
         assert id_keys(ids) == expected

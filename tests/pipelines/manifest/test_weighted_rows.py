@@ -21,7 +21,7 @@ def weighted(weights: Any, defaults: dict[str, Any] | None = None, **columns: An
     return [bool(flag) for flag in found]
 
 
-def test_weights_other_than_one_matter() -> None:
+def test_weights_other_than_one_count() -> None:
     weights = [[1.0, 0.5], [0.0, 1.0], [1.0, 1.0], None, [None, 1.0], [float("nan"), 1.0]]
     listed = pa.array([["a", "b"]] * 6)
     expected = [True, True, False, False, True, True]
@@ -42,14 +42,14 @@ def test_weights_other_than_one_matter() -> None:
         ({"style_image": ["a"] * 5, "style_images": [["b"]] * 5, "prompt": ["p"] * 5}, 2),
     ],
 )
-def test_ones_matter_where_they_are_not_as_many_as_the_styles(
+def test_ones_count_if_their_number_is_not_the_number_of_styles(
     columns: dict[str, Any], styles: int
 ) -> None:
     expected = [weights is not None and len(weights) != styles for weights in ONES]
     assert weighted(ONES, **columns) == expected
 
 
-def test_default_styles_count_where_a_cell_is_null() -> None:
+def test_default_styles_replace_null_cells() -> None:
     defaults = {"style_image": "d", "style_images": ["e", "f"]}
     columns = {"style_image": [None, "a", ""], "style_images": [None, ["b"], []]}
     assert weighted([[1.0] * 3, [1.0] * 2, []], defaults, **columns) == [False] * 3
@@ -67,7 +67,7 @@ def test_default_styles_count_where_a_cell_is_null() -> None:
     ],
     ids=["text", "number", "booleans", "styles-as-text", "styles-as-structs"],
 )
-def test_all_weights_matter_where_the_types_do_not_tell(
+def test_all_weights_count_if_the_types_hide_their_values(
     weights: pa.Array, columns: dict[str, Any]
 ) -> None:
     assert weighted(weights, **columns) == [True, False]
