@@ -227,7 +227,7 @@ class _Reader:
                 f"holds {str(tensor.dtype).removeprefix('torch.')}; quantized LoRAs are not read"
             )
             raise _refusal(self.files, key, reason)
-        if not tensor.float().isfinite().all():
+        if not torch.stack(tensor.float().aminmax()).isfinite().all():  # faster than on each
             raise _refusal(self.files, key, "holds numbers that are not finite")
         return tensor
 

@@ -110,6 +110,10 @@ DOWN_KEY, UP_KEY, ALPHA_KEY = (
         ({UP_KEY: UP[:, :0], DOWN_KEY: DOWN[:0]}, "has rank 0"),
         (KOHYA | {UP_KEY: UP.to(torch.int8)}, "holds int8; quantized"),
         (KOHYA | {UP_KEY: UP / 0}, "holds numbers that are not finite"),
+        (
+            KOHYA | {UP_KEY: UP.where(UP < 2, torch.nan)},
+            "lora_up.* holds numbers that are not finite",
+        ),
         (KOHYA | COMFYUI, r"img_attn.proj.* changes .*to_out\.0\.weight a second time"),
         (KOHYA | PEFT, r"to_out.* a second time"),
         (KOHYA | {"img_in": numbers(64, 64)}, r"img_in \(layout: unknown layout\) is not a part"),
