@@ -75,7 +75,9 @@ def driver_costs(folder: Path, rows: int) -> Iterator[Cost]:
         to_many = timed(lambda: deque(_dispatched(prepared, entries, _MANY), maxlen=0))
         yield f"dispatch, {_MANY} workers", to_many / rows
         at_the_end = prepared.config.output.model_copy(update={"commit_rows": rows + 1})
-        recorder = Recorder(prepared.ledger, prepared.facts, at_the_end, clock=lambda: 0)
+        recorder = Recorder(
+            prepared.ledger, prepared.facts, at_the_end, prepared.confirm_lease, clock=lambda: 0
+        )
         yield "make records", timed(lambda: _record(recorder, settled)) / rows
         yield "commit them", timed(recorder.flush) / rows
         recorder.close()
@@ -145,7 +147,8 @@ def _dispatched(
 
 def _record(recorder: Recorder, settled: list[Settled]) -> None:
     for each in settled:
-        recorder.add(each.entry, each.outcome, each.attempt)
+        assert each.given_at is not None
+        recorder.add(each.entry, each.outcome, each.attempt, each.given_at)
 
 
 def _picture() -> Image.Image:
