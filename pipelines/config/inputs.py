@@ -74,7 +74,7 @@ class _Defaults(StrictModel):
 if TYPE_CHECKING:
 
     class DefaultsConfig(_Defaults):
-        """The default of each field, None where the configuration gives none."""
+        """The default of each field; None if the configuration does not give one."""
 
         def __getattr__(self, name: str) -> object: ...
 
