@@ -51,9 +51,9 @@ types: $(INSTALLED)
 # Two workers. tests/turns.py puts the Ray tests last and lets nothing run beside a test that
 # measures time. Plain `pytest` runs the same tests one after another.
 # With COVERAGE=1 it also measures coverage, and fails below the floor in pyproject.toml.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
-	  $(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered)
+	$(PYTEST) $(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered)
 
 coverage:
 	$(MAKE) unit COVERAGE=1
