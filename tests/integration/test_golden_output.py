@@ -77,6 +77,7 @@ def test_a_run_resumes_it_with_nothing_to_do(copy: Path, on_change: str) -> None
     assert [name for name in after if name not in before and not name.startswith("run/")] == []
 
 
+@pytest.mark.slow
 def test_a_run_redoes_the_row_that_changed(copy: Path) -> None:
     before, recorded = files(copy / "output"), read_records(str(copy / "output"))
     manifest = copy / "more.jsonl"
@@ -101,6 +102,7 @@ def test_status_counts_it(copy: Path) -> None:
     assert found["last_run"]["state"] == "completed"
 
 
+@pytest.mark.slow
 def test_its_shards_have_the_same_bytes(copy: Path, tmp_path: Path) -> None:
     target = tmp_path / "packed"
     code, said = run_uso(
