@@ -18,7 +18,10 @@ def _wide_screen(monkeypatch: pytest.MonkeyPatch) -> None:
 def _log_as_it_was() -> Iterator[None]:
     """Restore the log, which a command sets up for its whole process."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    names = ("pipelines", "uso_core", "jobs", "jobs.progress", "asyncio")
+    loggers = [root, *map(logging.getLogger, names)]
+    handlers, levels = root.handlers[:], [logger.level for logger in loggers]
     yield
     root.handlers[:] = handlers
-    root.setLevel(level)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)

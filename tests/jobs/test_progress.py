@@ -89,7 +89,7 @@ def test_a_terminal_gets_the_live_display_and_a_file_does_not() -> None:
 
 
 def test_progress_in_a_json_log_is_events(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", "jobs.progress")
     stream = io.StringIO()
     with display_for(Console(file=stream), LoggingConfig(format="json")) as display:
         display.update(RUNNING)
