@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from uso_core.families import describe_model
     from uso_core.loading.source import ModelCard, ModelSource
     from uso_core.pipeline import USOPipeline
-    from uso_core.request import Limits, Parameters, StylizedImage, StylizeRequest
+    from uso_core.request import Limits, Parameters, StylizedImage, StylizedImages, StylizeRequest
 
     __version__: str
 
@@ -26,6 +26,7 @@ __all__ = [
     "Parameters",
     "StylizeRequest",
     "StylizedImage",
+    "StylizedImages",
     "USOPipeline",
     "UsoError",
     "describe_model",
@@ -39,6 +40,7 @@ _MODULE_OF = {
     "Parameters": "request",
     "StylizeRequest": "request",
     "StylizedImage": "request",
+    "StylizedImages": "request",
     "ModelCard": "loading.source",
     "ModelSource": "loading.source",
     "describe_model": "families",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from os import PathLike, fspath
+from typing import Any, TypeAlias
 
 import torch
 from PIL import Image
+from tqdm.auto import tqdm
 
+from uso_core.calls import Request, requests_of
+from uso_core.interactive import is_watched
 from uso_core.loading.source import ModelSource
 from uso_core.loading.weights import load_components
 from uso_core.model.cache import ByteBoundedCache, Lookups
@@ -18,13 +23,16 @@ from uso_core.model.denoise import Latents, OnStep, denoise
 from uso_core.model.images import Pixels
 from uso_core.model.inputs import PreparedRequest, prepare
 from uso_core.presets import EXACT, Attention, Preset
-from uso_core.request import Limits, StylizedImage, StylizeRequest
+from uso_core.request import Limits, StylizedImage, StylizedImages, StylizeRequest
 from uso_core.runtime.attention import use_attention
 from uso_core.runtime.compiling import compile_blocks
 from uso_core.runtime.devices import check_device
 from uso_core.runtime.step_cache import enable_step_cache
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
+
+Location: TypeAlias = str | PathLike[str]
+"""A path or a Hub id."""
 
 
 class USOPipeline:
@@ -86,10 +94,10 @@ class USOPipeline:
     @classmethod
     def from_pretrained(
         cls,
-        base: str,
+        base: Location,
         *,
-        uso: str = ModelSource.uso,
-        siglip: str = ModelSource.siglip,
+        uso: Location = ModelSource.uso,
+        siglip: Location = ModelSource.siglip,
         base_revision: str | None = None,
         dtype: torch.dtype = torch.bfloat16,
         device: torch.device | str = "cuda",
@@ -107,13 +115,13 @@ class USOPipeline:
         Raises:
             CheckpointError, NoSuchDeviceError: see `load`.
         """
-        source = ModelSource(base=base, uso=uso, siglip=siglip, base_revision=base_revision)
+        source = ModelSource(fspath(base), fspath(uso), fspath(siglip), base_revision)
         return cls.load(source, dtype=dtype, device=device)
 
     @classmethod
     def from_original(
         cls,
-        folder: str,
+        folder: Location,
         *,
         dtype: torch.dtype = torch.bfloat16,
         device: torch.device | str = "cuda",
@@ -123,7 +131,7 @@ class USOPipeline:
         Raises:
             CheckpointError, NoSuchDeviceError: see `load`.
         """
-        return cls.load(ModelSource(base=folder), dtype=dtype, device=device)
+        return cls.load(ModelSource(base=fspath(folder)), dtype=dtype, device=device)
 
     @classmethod
     def tiny(cls, seed: int = 0) -> USOPipeline:
@@ -131,32 +139,45 @@ class USOPipeline:
         return cls.load(ModelSource(base=f"tiny:{seed}"), dtype=torch.float32, device="cpu")
 
     def __call__(
-        self, requests: Sequence[StylizeRequest], *, on_step: OnStep | None = None
-    ) -> list[StylizedImage]:
+        self,
+        requests: Request | Iterable[Request] | None = None,
+        *,
+        on_step: OnStep | None = None,
+        progress: bool | None = None,
+        **fields: Any,  # noqa: ANN401 (the fields of a request, which it checks)
+    ) -> StylizedImages:
         """Generate `num_images` images of each request, in order.
 
         Args:
-            requests: the requests; all are checked before the first image is generated.
+            requests: a request, a prompt, or several of them; all are checked before the first
+                image is generated. None: one request of `fields`.
             on_step: called after each step with the steps done and the steps of all requests.
+            progress: show a bar on stderr. None: in a terminal or a notebook, without `on_step`.
+            fields: fields of `StylizeRequest` that replace those of every request. The names
+                `num_inference_steps`, `guidance_scale` and `num_images_per_prompt` of diffusers are
+                taken too.
 
         Raises:
             InvalidRequestError: a request is outside `limits`.
+            TypeError: a field is unknown or given twice, or there is no request.
         """
-        prepared = [(request, self.prepare(request)) for request in requests]
+        prepared = [(each, self.prepare(each)) for each in requests_of(requests, fields)]
         total = sum(ready.num_steps * request.num_images for request, ready in prepared)
+        shown = is_watched() and on_step is None if progress is None else progress
         done = 0
-        images = []
-        for request, ready in prepared:
-            conditioning = self.condition(ready)
-            for seed in request.seeds:
-                latents = self.denoise(conditioning, seed, _counted(on_step, done, total))
-                image = self.decode(latents)
-                images.append(
-                    StylizedImage(
-                        image=image, seed=seed, prompt_truncated=conditioning.prompt_truncated
+        images = StylizedImages()
+        with tqdm(total=total, unit="step", disable=not shown) as bar:
+            for request, ready in prepared:
+                conditioning = self.condition(ready)
+                for seed in request.seeds:
+                    counted = _counted(on_step, bar, done, total)
+                    image = self.decode(self.denoise(conditioning, seed, counted))
+                    images.append(
+                        StylizedImage(
+                            image=image, seed=seed, prompt_truncated=conditioning.prompt_truncated
+                        )
                     )
-                )
-                done += ready.num_steps
+                    done += ready.num_steps
         return images
 
     def prepare(self, request: StylizeRequest) -> PreparedRequest:
@@ -264,8 +285,12 @@ class USOPipeline:
         return self.components.dtype
 
 
-def _counted(on_step: OnStep | None, done: int, total: int) -> OnStep | None:
+def _counted(on_step: OnStep | None, bar: tqdm, done: int, total: int) -> OnStep:
     """Return `on_step` for one of several images, with `done` steps before it of `total`."""
-    if on_step is None:
-        return None
-    return lambda step, _: on_step(done + step, total)
+
+    def counted(step: int, _: int) -> None:
+        bar.update(done + step - bar.n)
+        if on_step is not None:
+            on_step(done + step, total)
+
+    return counted

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from operator import index
+from typing import Any
 
 from PIL import Image
 
 from uso_core.errors import InvalidRequestError
 
 MAX_SEED = 2**31 - 1
+
+_SHOWN_SIZE = 512  # most pixels of a side in a notebook
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +94,10 @@ class StylizeRequest(Parameters):
         prompt: the prompt, truncated after 512 T5 tokens; an empty one keeps the layout of the
             content image.
         content_image: reference for subject, identity or layout.
-        style_images: style references, in order; any sequence, stored as a tuple.
+        style_images: style references, in order; an image or any sequence of them, stored as a
+            tuple. None: no style.
         style_weights: factor of each style's tokens; 0 leaves zeros in their place, which differs
-            from no style. None: 1 for each style.
+            from no style. A number is that of the only style. None: 1 for each style.
     """
 
     prompt: str = ""
@@ -100,9 +106,10 @@ class StylizeRequest(Parameters):
     style_weights: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "style_images", tuple(self.style_images))
+        images = () if self.style_images is None else _tuple(self.style_images)
+        object.__setattr__(self, "style_images", images)
         if self.style_weights is not None:
-            object.__setattr__(self, "style_weights", tuple(self.style_weights))
+            object.__setattr__(self, "style_weights", _tuple(self.style_weights))
 
     def check(self, limits: Limits) -> None:
         """Raise `InvalidRequestError` for the first field outside `limits`."""
@@ -139,6 +146,33 @@ class StylizedImage:
     seed: int
     prompt_truncated: bool
 
+    def _repr_html_(self) -> str:
+        """Return the image with its seed below, for a notebook."""
+        shown = self.image.copy()
+        shown.thumbnail((_SHOWN_SIZE, _SHOWN_SIZE))
+        buffer = BytesIO()
+        shown.save(buffer, "PNG")
+        data = b64encode(buffer.getvalue()).decode("ascii")
+        cut = ", prompt cut" if self.prompt_truncated else ""
+        return (
+            '<figure style="display:inline-block;margin:4px">'
+            f'<img src="data:image/png;base64,{data}" alt="seed {self.seed}">'
+            f"<figcaption>seed {self.seed}{cut}</figcaption></figure>"
+        )
+
+
+class StylizedImages(list[StylizedImage]):
+    """The images of one call, in the order of the requests and of their seeds."""
+
+    @property
+    def images(self) -> list[Image.Image]:
+        """The images alone, as the results of diffusers have them."""
+        return [result.image for result in self]
+
+    def _repr_html_(self) -> str:
+        """Return a row of all images, for a notebook."""
+        return "".join(result._repr_html_() for result in self)
+
 
 def check_style_weights(weights: Sequence[float], num_styles: int, limits: Limits) -> None:
     """Raise `InvalidRequestError` unless each style has one weight, within `limits`."""
@@ -148,6 +182,16 @@ def check_style_weights(weights: Sequence[float], num_styles: int, limits: Limit
         )
     for place, weight in enumerate(weights):
         _check_range(f"style_weights[{place}]", weight, 0.0, limits.max_style_weight)
+
+
+def _tuple(values: object) -> tuple[Any, ...]:
+    """Return several values as a tuple; one value is a tuple of its own, and a text is one value.
+
+    `check` names a value of a wrong type.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return (values,)
+    return tuple(values)
 
 
 def _check_image(field: str, image: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,12 +23,16 @@ _MAX_VALUES = 10_000
 _MAX_DEPTH = 20
 
 
-def load(model: type[Model], path: str | Path, overrides: Sequence[str] = ()) -> Model:
+def load(
+    model: type[Model],
+    given: str | PathLike[str] | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+) -> Model:
     """Read a YAML file as a `model`, with overrides.
 
     Args:
         model: the model of the whole file.
-        path: the YAML file.
+        given: the path of the YAML file, or the content of such a file as a mapping.
         overrides: `a.b=c` each, applied in order. A value is parsed as YAML; one that is not valid
             YAML, or that YAML would cut at a comment, is text, so that `manifest.path=*.parquet`
             and `output.path=run #1` need no quotes. An empty value is null.
@@ -36,8 +41,7 @@ def load(model: type[Model], path: str | Path, overrides: Sequence[str] = ()) ->
         ConfigError: the file cannot be read, or does not fit the model; the message lists every
             problem with its key and the accepted values.
     """
-    source = str(path)
-    data = _read(Path(path), source)
+    source, data = _content(given)
     changed = [_override(data, override) for override in overrides]
     problems = dict(_problems_in(source, data))
     # YAML reads a section as null when all its lines are commented out.
@@ -59,6 +63,28 @@ def _sentence(path: KeyPath, problem: str, changed: Sequence[KeyPath]) -> str:
         return problem
     by_option = any(path[: len(key)] == key[: len(path)] for key in changed)
     return f"{key_name(path)}{' (from --set)' if by_option else ''}: {problem}"
+
+
+def _content(given: object) -> tuple[str, dict[str, Any]]:
+    """Return the name of the source, for messages, and its values."""
+    if isinstance(given, Mapping):
+        return "the configuration", {key: _plain(value) for key, value in given.items()}
+    if isinstance(given, str | PathLike):
+        path = fspath(given)
+        return path, _read(Path(path).expanduser(), path)
+    raise ConfigError(
+        f"the configuration: {type(given).__name__} is not accepted; give the path of a YAML file "
+        "or a mapping of sections"
+    )
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (any value of a mapping)
+    """Return a value of Python code as a YAML file would hold it: paths are text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return fspath(value) if isinstance(value, PathLike) else value
 
 
 def _read(path: Path, source: str) -> dict[str, Any]:

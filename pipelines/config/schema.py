@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +78,17 @@ class RunConfig(StrictModel):
         return load_config(path, overrides)
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+def load_config(
+    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> RunConfig:
     """Read the configuration of a run.
 
     Args:
-        path: the YAML file.
+        source: the path of the YAML file, or the content of such a file as a mapping.
         overrides: `a.b=c` each, applied in order, as with `--set` (see `pipelines.config.load`).
 
     Raises:
         ConfigError: the file cannot be read, or something in it is not accepted; the message lists
             every problem with its key and the accepted values.
     """
-    return load(RunConfig, path, overrides)
+    return load(RunConfig, source, overrides)

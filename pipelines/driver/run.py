@@ -6,12 +6,14 @@ lost is generated again under the same file names.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from os import PathLike
+from typing import Any
 
 from pipelines.calibration.measurements import save_calibration
-from pipelines.config.schema import RunConfig
+from pipelines.config.schema import RunConfig, load_config
 from pipelines.dispatch.workers import WorkerTelemetry
 from pipelines.driver.announcer import RunAnnouncer
 from pipelines.driver.driver import Driver
@@ -23,18 +25,21 @@ from pipelines.on_ray.actors import RayPool, RowWorker
 from pipelines.on_ray.metrics import run_metrics
 from pipelines.on_ray.session import ray_session
 from pipelines.packing.pack import PackFacts
+from pipelines.telemetry.bar import ProgressBar
 from pipelines.telemetry.logs import run_in_log
 from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.snapshot import Listener
 from pipelines.telemetry.stats import RunStats
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
+from uso_core.interactive import is_watched
 
 
 def run(
-    config: RunConfig,
+    config: RunConfig | str | PathLike[str] | Mapping[str, Any],
     *,
     listener: Listener | None = None,
+    show_progress: bool | None = None,
     make_worker: Callable[[StylizerSpec], RowWorker] = Stylizer,
 ) -> RunSummary:
     """Generate every row of the manifest that the output does not hold yet.
@@ -45,8 +50,10 @@ def run(
     `KeyboardInterrupt`. After SIGKILL the same call resumes from the last commit.
 
     Args:
-        config: the configuration of the run.
+        config: the configuration of the run, the path of its YAML file, or the content of such a
+            file as a mapping.
         listener: receives snapshots of the run.
+        show_progress: show a progress bar. None: in a terminal or a notebook, without `listener`.
         make_worker: builds the worker of an actor; tests and benchmarks replace it.
 
     Raises:
@@ -54,9 +61,15 @@ def run(
             input is wrong; no model was loaded yet.
         RunError: the run cannot continue; finished rows are committed.
     """
+    if not isinstance(config, RunConfig):
+        config = load_config(config)
     stats = RunStats()
     progress = ProgressReporter(listener, stats)
+    if show_progress is None:
+        show_progress = listener is None and is_watched()
     with ExitStack() as stack:
+        if show_progress:
+            stack.enter_context(progress.listening(stack.enter_context(ProgressBar())))
         stop = stack.enter_context(StopRequest())
         progress.show("reading the manifest and the records")
         prepared = stack.enter_context(prepare(config))

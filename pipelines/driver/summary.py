@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from html import escape
 
 from pipelines.driver.prepare import PreparedRun
 from pipelines.packing.pack import PackFacts
@@ -49,6 +50,24 @@ class RunSummary:
     caches: Mapping[str, Lookups] = field(default_factory=dict)
     dataset: PackFacts | None = None
 
+    def _repr_html_(self) -> str:
+        """Return the counts and an example of each failure as tables, for a notebook."""
+        state = "interrupted" if self.interrupted else "ended"
+        counts = [
+            ("run", f"{self.run_id}, {state}"),
+            ("output", self.output_uri),
+            ("completed", f"{self.completed:,} rows, {self.images:,} images"),
+            ("failed", f"{self.failed:,} rows; {self.failed_fraction:.2%} of all recorded rows"),
+            ("skipped", f"{self.skipped:,} rows, recorded by an earlier run"),
+            ("changed", f"{self.changed:,} rows, since an earlier run recorded them"),
+            ("time", f"{self.elapsed_s:.1f} s, {self.images_per_s:.2f} images/s"),
+        ]
+        failures = [
+            (each.code, f"{each.count:,}", f"{each.row_id}: {each.message}")
+            for each in self.failures
+        ]
+        return _html_table(counts) + (_html_table(failures) if failures else "")
+
 
 def summarize(prepared: PreparedRun, stats: RunStats, *, interrupted: bool) -> RunSummary:
     """Summarize a run, counting all records of its output."""
@@ -73,3 +92,8 @@ def summarize(prepared: PreparedRun, stats: RunStats, *, interrupted: bool) -> R
         interrupted=interrupted,
         caches=stats.caches.total,
     )
+
+
+def _html_table(rows: Iterable[tuple[str, ...]]) -> str:
+    lines = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from os import fspath
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -34,7 +35,7 @@ class LoraFile:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Local paths and Hub ids of all weights.
+    """Local paths and Hub ids of all weights; any path may be a `pathlib.Path`.
 
     Attributes:
         base: `tiny` or `tiny:SEED` (random weights; a folder of that name is `./tiny`); a folder
@@ -59,6 +60,10 @@ class ModelSource:
     uso_revision: str | None = None
     siglip_revision: str | None = None
     loras: tuple[LoraFile, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("base", "uso", "siglip"):  # a `Path` is taken, too
+            object.__setattr__(self, name, fspath(getattr(self, name)))
 
 
 @dataclass(frozen=True)
