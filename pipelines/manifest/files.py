@@ -16,6 +16,7 @@ from pipelines.errors import ManifestError, StorageError
 from pipelines.manifest.source import READING, ManifestFile
 from pipelines.manifest.table import Table
 from pipelines.manifest.table_formats import FORMATS, open_table
+from pipelines.manifest.table_logs import TableLogs
 from pipelines.storage.files import Place, StoredFile
 from pipelines.storage.filesystems import Options
 from pipelines.storage.urls import redact_uri
@@ -46,22 +47,27 @@ def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:
     folder is searched with its subfolders, except names that start with `.` or `_`. With format
     `auto`, a folder or glob yields its Parquet files; if it has none, its JSON Lines files; if it
     has none of these either, its CSV files (a folder's .json files are more likely to describe it,
-    so only a glob yields them). A file at an http(s) URL is copied to a temporary file first.
+    so only a glob yields them). A file at an http(s) URL is copied to a temporary file first. A
+    name that has the characters of a glob and exists is a name.
 
     Args:
         config: the run's manifest section.
         options: fsspec options by protocol, secrets resolved.
 
     Raises:
-        ManifestError: nothing is there, or it cannot be read.
+        ManifestError: nothing is there, it cannot be read, or it is in a table with a log.
     """
     if not config.paths:
         raise ManifestError("manifest.path", "the list is empty; name at least one file")
-    found = (file for url in dict.fromkeys(config.paths) for file in _find(url, config, options))
+    logs = TableLogs()
+    urls = dict.fromkeys(config.paths)
+    found = (file for url in urls for file in _find(url, config, options, logs))
     return list({(file.data.fs, file.data.path): file for file in found}.values())
 
 
-def _find(url: str, config: ManifestConfig, options: Options) -> Sequence[ManifestFile]:
+def _find(
+    url: str, config: ManifestConfig, options: Options, logs: TableLogs
+) -> Sequence[ManifestFile]:
     try:
         place = Place(url, options, READING)
     except StorageError as error:
@@ -69,9 +75,15 @@ def _find(url: str, config: ManifestConfig, options: Options) -> Sequence[Manife
     if url.startswith(("http://", "https://")):
         return [_download(url, place, _format(url.partition("?")[0], config))]
     found = place.find()
+    if found.kind == "folder":
+        logs.check_listing(found.folder, found.files)
     if found.kind == "file":
-        return [_file(file, _format(place.path, config)) for file in found.files]
-    return _choose(place, _visible(found.files, place), _wanted(config, found.kind))
+        chosen = [_file(file, _format(place.path, config)) for file in found.files]
+    else:
+        chosen = _choose(place, _visible(found.files, place), _wanted(config, found.kind))
+    if found.kind != "folder":
+        logs.check_files([file.data for file in chosen])
+    return chosen
 
 
 def _visible(files: Sequence[StoredFile], place: Place) -> list[StoredFile]:

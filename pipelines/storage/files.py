@@ -18,7 +18,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.errors import Fault
 from pipelines.storage.faults import fault_of
-from pipelines.storage.filesystems import Options, open_filesystem
+from pipelines.storage.filesystems import Options, open_filesystem, url_on
+from pipelines.storage.globs import Glob, glob_of
 from pipelines.storage.patience import Patience
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.urls import redact_uri
@@ -65,6 +66,21 @@ class Reading:
                 raise
             raise self.error_of(uri, fault, error) from error
 
+    def exists(self, uri: str, look: Callable[[], object]) -> bool:
+        """Return False if `look` finds nothing at `uri`, or may not look; outages raise."""
+        try:
+            self.patience.call(look, on_wait=lambda: self.on_wait(uri))
+        except (ValueError, NotImplementedError):  # no name that this filesystem can have
+            return False
+        except Exception as error:
+            fault = fault_of(error)
+            if fault is None:
+                raise
+            if fault == "unavailable":
+                raise self.error_of(uri, fault, error) from error
+            return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
@@ -99,7 +115,7 @@ class StoredFile:
     @property
     def url(self) -> str:
         """The full URL, which may hold credentials; an absolute path for a local file."""
-        return _url_on(self.fs, self.path)
+        return url_on(self.fs, self.path)
 
     def looked_at(self) -> StoredFile:
         """Return the same file with its current size and version."""
@@ -155,10 +171,13 @@ class Found:
     Attributes:
         kind: the kind of the place.
         files: sorted by path; for a glob, in the order of its sorted matches.
+        folder: the path of the folder that was searched: the folder itself, the folder of the file,
+            or the part of the glob before its first pattern.
     """
 
     kind: Literal["file", "folder", "glob"]
     files: list[StoredFile]
+    folder: str
 
 
 class Place:
@@ -190,13 +209,18 @@ class Place:
     def find(self) -> Found:
         """Find the file, the files below the folder, or what the glob matches and holds below.
 
+        A file or folder whose name has the characters of a glob is found by its name.
+
         Raises:
             Exception: the error of `reading`: nothing exists here, or it cannot be listed.
         """
-        if self._is_glob:
-            return Found("glob", list(self._matches()))
+        glob = glob_of(self.path, self._exists)
+        if glob is not None:
+            return Found("glob", list(self._matches(glob)), glob.folder)
         file = self.file()
-        return Found("folder", self.below()) if file is None else Found("file", [file])
+        if file is None:
+            return Found("folder", self.below(), self.path.rstrip("/"))
+        return Found("file", [file], file.path.rpartition("/")[0])
 
     def file(self) -> StoredFile | None:
         """Return the file that the URL names, or None if it names a folder; raises as `find`."""
@@ -211,14 +235,11 @@ class Place:
         """Copy the file that the URL names to a local path, without looking at it first."""
         self._call(lambda: self._fs.get_file(self.path, str(target)))
 
-    @property
-    def _is_glob(self) -> bool:
-        if isinstance(self._fs, LocalFileSystem) and Path(self.path).exists():
-            return False
-        return any(character in self.path for character in "*?[")
+    def _exists(self, path: str) -> bool:
+        return self._reading.exists(self.uri, lambda: self._fs.info(path))
 
-    def _matches(self) -> Iterator[StoredFile]:
-        hits = self._call(lambda: self._fs.glob(self.path, detail=True))
+    def _matches(self, glob: Glob) -> Iterator[StoredFile]:
+        hits = self._call(lambda: self._fs.glob(glob.pattern, detail=True))
         for path, info in sorted(hits.items()):
             if info["type"] == "directory":
                 yield from self._below(path)
@@ -237,7 +258,7 @@ class Place:
     def _stored(self, info: Mapping[str, Any], inside: str = "") -> StoredFile:
         path = info["name"]
         return StoredFile(
-            uri=redact_uri(_url_on(self._fs, path)),
+            uri=redact_uri(url_on(self._fs, path)),
             fs=self._fs,
             path=path,
             size=info["size"],
@@ -248,10 +269,6 @@ class Place:
 
     def _call(self, operation: Callable[[], T]) -> T:
         return self._reading.call(self.uri, operation)
-
-
-def _url_on(fs: AbstractFileSystem, path: str) -> str:
-    return path if isinstance(fs, LocalFileSystem) else str(fs.unstrip_protocol(path))
 
 
 def _version(info: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import fsspec
 from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.errors import StorageError
 from pipelines.storage.urls import redact_uri
@@ -52,6 +53,11 @@ def open_filesystem(
         reason = f"the options under storage.{protocol} are not accepted: {error}"
         raise StorageError(redact_uri(url), reason) from error
     return fs, path
+
+
+def url_on(fs: AbstractFileSystem, path: str) -> str:
+    """Return the full URL of a path on a filesystem; an absolute path for a local one."""
+    return path if isinstance(fs, LocalFileSystem) else str(fs.unstrip_protocol(path))
 
 
 def _with_defaults(
