@@ -24,7 +24,7 @@ class Glob(NamedTuple):
 def glob_of(path: str, exists: Callable[[str], bool]) -> Glob | None:
     """Return the glob that a path means, or None if the path names a file or a folder.
 
-    A name that exists as it is written is a name and no pattern. This holds for the last part of
+    A name that exists, letter by letter, is a name and no pattern. This holds for the last part of
     the path and for the folders before it.
 
     Args:
