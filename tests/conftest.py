@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests.conditional_s3 import serve_conditional_s3
 from tests.s3_server import S3Server, serve_s3
 from tests.turns import (
     pytest_collection_modifyitems,
@@ -36,3 +38,10 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real S3-compatible server on 127.0.0.1, shared by all tests; use a `new_bucket` in each."""
     with serve_s3(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def conditional_s3() -> Iterator[dict[str, dict[str, Any]]]:
+    """A server with conditional writes, which `s3_server` lacks; yields its `storage:` settings."""
+    with serve_conditional_s3() as options:
+        yield options

@@ -59,6 +59,7 @@ _WAITABLE_ERRNOS = frozenset(
 _FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _READ_ONLY_ERRNOS = frozenset({errno.EROFS, errno.EPERM, errno.EACCES})
 
+_PRECONDITION_FAILED = 412
 _FAULT_OF_STATUS: dict[int, Fault] = {
     401: "denied",
     403: "denied",
@@ -73,6 +74,7 @@ _FAULT_OF_CODE: dict[str, Fault] = {
     "NoSuchKey": "not_found",
     "SlowDown": "unavailable",
     "RequestTimeout": "unavailable",
+    "ConditionalRequestConflict": "unavailable",
     "QuotaExceeded": "full",
     "XMinioStorageFull": "full",
     "ExpiredToken": "denied",
@@ -95,6 +97,14 @@ def fault_of(error: BaseException) -> Fault | None:
         if fault is not None:
             return fault
     return "unusable"
+
+
+def is_already_there(error: BaseException) -> bool:
+    """Return True if a store refused to create an object because there is one of that name."""
+    return any(
+        isinstance(cause, FileExistsError) or _status_of(cause) == _PRECONDITION_FAILED
+        for cause in _chain(error)
+    )
 
 
 def error_code(error: BaseException) -> str | None:
@@ -127,14 +137,22 @@ def _fault_of_answer(error: BaseException) -> Fault | None:
         code = response.get("Error", {}).get("Code")
         if code in _FAULT_OF_CODE:
             return _FAULT_OF_CODE[code]
+    status = _status_of(error)
+    if status is None or status < 400:
+        return None
+    return _FAULT_OF_STATUS.get(status, "unavailable" if status >= 500 else "unusable")
+
+
+def _status_of(error: BaseException) -> int | None:
+    """Return the HTTP status of the server's answer, or None if the error holds none."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:
         status = getattr(response, "status_code", None)
         for name in ("status", "status_code", "code"):
             status = status if isinstance(status, int) else getattr(error, name, None)
-    if not isinstance(status, int) or status < 400:
-        return None
-    return _FAULT_OF_STATUS.get(status, "unavailable" if status >= 500 else "unusable")
+    return status if isinstance(status, int) else None
 
 
 def _fault_of_type(error: BaseException) -> Fault | None:

@@ -8,6 +8,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _PREFIX, _SUFFIX = ".uso-", ".tmp"
@@ -21,6 +22,29 @@ def write_file(path: Path, data: bytes | memoryview) -> None:
     Missing folders are created. A writer that is killed leaves at most its temporary file, which
     `is_leftover` recognizes by its name.
     """
+    with _file_beside(path, data) as temporary:
+        temporary.replace(path)
+
+
+def create_file(path: Path, data: bytes | memoryview) -> bool:
+    """Do as `write_file`, unless something is at `path`; return False if so.
+
+    Raises:
+        OSError: the filesystem has no hard links, among other reasons.
+    """
+    with _file_beside(path, data) as temporary:
+        try:
+            path.hardlink_to(temporary)  # a rename would replace the file
+        except FileExistsError:
+            return False
+        finally:
+            temporary.unlink()
+    return True
+
+
+@contextmanager
+def _file_beside(path: Path, data: bytes | memoryview) -> Iterator[Path]:
+    """Yield a temporary file beside `path` that holds `data`, synced; then sync their folder."""
     _make_folder(path.parent)
     # Not derived from path.name, which may be as long as the filesystem allows.
     temporary = path.parent / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
@@ -29,7 +53,7 @@ def write_file(path: Path, data: bytes | memoryview) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        yield temporary
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -11,38 +11,33 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from fsspec.implementations.local import LocalFileSystem
 
-from pipelines.errors import Fault, StorageError
-from pipelines.storage.faults import error_code, fault_of
+from pipelines.errors import StorageError
+from pipelines.storage.faults import fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
-from pipelines.storage.local_files import copy_file, files_below, is_leftover, write_file
+from pipelines.storage.listing import objects_below
+from pipelines.storage.local_files import (
+    copy_file,
+    create_file,
+    files_below,
+    is_leftover,
+    write_file,
+)
 from pipelines.storage.local_root import LocalRoot
 from pipelines.storage.outage import Outage
 from pipelines.storage.patience import Patience
+from pipelines.storage.puts import create_object, put_options, put_timeout
 from pipelines.storage.ranged_file import RangedFile
+from pipelines.storage.reasons import WHAT_TO_DO, reason_of
 from pipelines.storage.urls import redact_uri
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-_PUT_BYTES = 512 * 2**20
-_PUT_S = 60
-_SLOWEST_PUT = 2**20  # bytes per second
-_MOST_SHOWN = 300
-
-_WHAT_TO_DO: dict[Fault, str] = {
-    "not_found": "check that the path, and the bucket or container, exist",
-    "denied": "check the credentials (keys, expiry, policy) or the folder's permissions",
-    "unavailable": "check the endpoint and the network; everything stored so far is kept, so the "
-    "same command resumes",
-    "full": "free some space or raise the quota, then run the same command again",
-    "unusable": "see the cause above",
-}
 
 
 class Storage:
@@ -66,6 +61,7 @@ class Storage:
         self._local = isinstance(self._fs, LocalFileSystem)
         self._public = self._root if self._local else redact_uri(url).rstrip("/")
         self._local_root = LocalRoot(self._root, create=create) if self._local else None
+        self._creates = False
 
     @classmethod
     def at(
@@ -115,10 +111,27 @@ class Storage:
             self._call(path, lambda: write_file(Path(self._full(path)), data))
             self._local_root.written()
         else:
-            chunks = {"chunksize": _PUT_BYTES} if "s3" in self._fs.protocol else {}
-            options = chunks | self._put_timeout(len(data))
+            options = self._put_options(len(data))
             self._call(path, lambda: self._fs.pipe_file(self._full(path), bytes(data), **options))
         return self.uri(path)
+
+    @property
+    def creates(self) -> bool:
+        """True if `create` replaces nothing; known after `check_writable`."""
+        return self._creates
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Do as `write` if nothing is at `path`; return False, and change nothing, otherwise.
+
+        Without `creates`, it does as `write` in any case. A process that was suspended is
+        told by False that another one has written meanwhile: between a look and a `write`, it can
+        be suspended again.
+        """
+        if not self._creates:
+            self.write(path, data)
+            return True
+        # If the answer to an earlier attempt was lost, its own object is there.
+        return self._create_new(path, data) or self.read(path) == data
 
     def write_from(self, path: str, source: Path) -> str:
         """Do as `write`, with the content of a local file, which is not held in memory."""
@@ -127,7 +140,7 @@ class Storage:
             self._call(path, lambda: copy_file(source, Path(self._full(path))))
             self._local_root.written()
         else:
-            options = self._put_timeout(source.stat().st_size)
+            options = put_timeout(self._fs, source.stat().st_size, self._patience_s)
             self._call(path, lambda: self._fs.put_file(str(source), self._full(path), **options))
         return self.uri(path)
 
@@ -187,6 +200,8 @@ class Storage:
     def check_writable(self) -> None:
         """Write, read and delete a small object, so that a run fails before it costs anything.
 
+        It also learns whether the store has conditional writes; see `create`.
+
         Raises:
             StorageError: the bucket does not exist, access is denied, the disk is full, …
         """
@@ -195,7 +210,29 @@ class Storage:
         self.write(path, probe)
         if self.read(path) != probe:
             raise StorageError(self.uri(path), "a test object read back with different content")
+        self._creates = self._refuses_to_replace(path, probe)
         self.delete(path)
+
+    def _create_new(self, path: str, data: bytes) -> bool:
+        full = self._full(path)
+        if self._local_root is None:
+            options = self._put_options(len(data))
+            return self._call(path, lambda: create_object(self._fs, full, data, options))
+        self._local_root.check()
+        created = self._call(path, lambda: create_file(Path(full), data))
+        self._local_root.written()
+        return created
+
+    def _refuses_to_replace(self, path: str, data: bytes) -> bool:
+        """Return True if the store leaves the object at `path`; some ignore the condition."""
+        try:
+            return not self._create_new(path, data)
+        except StorageError as error:
+            if error.fault == "unavailable":
+                raise
+        except (TypeError, ValueError, NotImplementedError):
+            pass  # a filesystem whose `pipe_file` has no mode
+        return False
 
     def _full(self, path: str) -> str:
         if path.startswith("/") or ".." in path.split("/"):
@@ -206,27 +243,11 @@ class Storage:
         """Return the sizes of all files below a folder, including leftovers, by path."""
         folder, start = self._full(prefix) + "/", len(self._root) + 1
         # fsspec takes a local folder that cannot be listed for an empty one.
-        found = files_below(folder) if self._local else self._objects_below(folder)
+        found = files_below(folder) if self._local else objects_below(self._fs, folder)
         return {name[start:]: num_bytes for name, num_bytes in found}
 
-    def _objects_below(self, folder: str) -> Iterator[tuple[str, int]]:
-        self._fs.invalidate_cache()
-        try:
-            found = self._fs.find(folder, detail=True)
-        except FileNotFoundError as error:
-            if error_code(error) == "NoSuchBucket":
-                raise
-            return
-        for name, info in found.items():
-            # An empty object whose name ends with a slash stands for a folder.
-            if info["type"] == "file" and name.startswith(folder) and not name.endswith("/"):
-                yield name, info["size"]
-
-    def _put_timeout(self, num_bytes: int) -> dict[str, float]:
-        """Limit the time of a PUT: a client that waits for 100-continue waits for ever."""
-        if not self._fs.async_impl:
-            return {}
-        return {"timeout": min(_PUT_S, self._patience_s) + num_bytes / _SLOWEST_PUT}
+    def _put_options(self, num_bytes: int) -> dict[str, Any]:
+        return put_options(self._fs, num_bytes, self._patience_s)
 
     def _call(self, path: str, operation: Callable[[], T]) -> T:
         try:
@@ -238,12 +259,14 @@ class Storage:
             fault = fault_of(error)
             if fault is None:
                 raise
-            raise StorageError(self.uri(path), self._reason(fault, error), fault) from error
+            raise StorageError(
+                self.uri(path), reason_of(fault, error, self._options), fault
+            ) from error
 
     def _attempt(self, path: str, operation: Callable[[], T]) -> T:
         """Do `operation` once and note its success or failure for the outage."""
         if self._outage.given_up:
-            reason = f"unavailable for {self._patience_s:g} s; {_WHAT_TO_DO['unavailable']}"
+            reason = f"unavailable for {self._patience_s:g} s; {WHAT_TO_DO['unavailable']}"
             raise StorageError(self.uri(path), reason, "unavailable")
         started = time.monotonic()
         try:
@@ -261,29 +284,8 @@ class Storage:
         self._outage.worked()
         return result
 
-    def _reason(self, fault: Fault, error: Exception) -> str:
-        code = error_code(error)
-        if code == "NoSuchBucket":
-            return "the bucket does not exist; create it or correct the URL"
-        cause = " ".join(str(error).split()) or type(error).__name__
-        for secret in _secret_values(self._options):
-            cause = cause.replace(secret, "***")
-        if len(cause) > _MOST_SHOWN:  # some errors quote the server's response
-            cause = f"{cause[:_MOST_SHOWN]}…"
-        named = type(error).__name__ if code is None else code
-        return f"{fault.replace('_', ' ')} ({named}: {cause}); {_WHAT_TO_DO[fault]}"
-
 
 def _reopen(
     cls: type[Storage], url: str, options: Options, patience_s: float, create: bool
 ) -> Storage:
     return cls(url, options, patience_s=patience_s, create=create)
-
-
-def _secret_values(options: Options) -> list[str]:
-    return [
-        value
-        for own in options.values()
-        for name, value in own.items()
-        if isinstance(value, str) and len(value) >= 4 and not name.endswith(("url", "region"))
-    ]
