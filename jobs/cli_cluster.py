@@ -9,7 +9,15 @@ from typing import Annotated
 
 import typer
 
-from jobs.options import ConfigFile, Limit, Overrides, RetryFailed, StorageConfig, with_limit
+from jobs.options import (
+    AsJson,
+    ConfigFile,
+    Limit,
+    Overrides,
+    RetryFailed,
+    StorageConfig,
+    with_limit,
+)
 
 _ADDRESS = "http://127.0.0.1:8265"
 
@@ -76,11 +84,13 @@ def submit(
     raise typer.Exit(submit_command(config, values, options))
 
 
-def jobs(address: Address = _ADDRESS, config: StorageConfig = None) -> None:
+def jobs(
+    address: Address = _ADDRESS, config: StorageConfig = None, as_json: AsJson = False
+) -> None:
     """List the Ray jobs that uso submitted to a cluster, and count their records."""
     from jobs.cluster.listing import jobs_command
 
-    raise typer.Exit(jobs_command(address, config))
+    raise typer.Exit(jobs_command(address, config, as_json=as_json))
 
 
 def logs(

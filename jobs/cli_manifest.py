@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import typer
 
 from jobs.option_groups import with_option_groups
-from jobs.options import ConfigFile, Limit, Overrides, StorageConfig, with_limit
+from jobs.options import AsJson, ConfigFile, Limit, Overrides, StorageConfig, with_limit
 
 if TYPE_CHECKING:
     from jobs.manifest import Source
@@ -260,6 +260,7 @@ def validate(
             show_default=False,
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check the rows of a manifest and, if asked, their images. Needs no model or GPU.
 
@@ -267,9 +268,10 @@ def validate(
     0  nothing is wrong
     2  something is wrong
     """
-    from jobs.validate import validate_command
+    from jobs.validate import ValidateRequest, validate_command
 
     if fetch is not None and fetch != "all" and not (fetch.isdecimal() and int(fetch) > 0):
         raise typer.BadParameter("give all, or a number from 1", param_hint="--fetch")
     values = with_limit(overrides, limit)
-    raise typer.Exit(validate_command(config, values, fetch=fetch, problems=problems))
+    request = ValidateRequest(fetch, problems, as_json)
+    raise typer.Exit(validate_command(config, values, request))

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from jobs.options import (
+    AsJson,
     ConfigFile,
     Limit,
     Output,
@@ -50,7 +51,7 @@ def run(
     raise typer.Exit(run_command(config, values, verbose=verbose))
 
 
-def describe(config: ConfigFile, overrides: Overrides = None) -> None:
+def describe(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Show the stages, actors, resources and columns of a run. Starts nothing.
 
     Exit codes:
@@ -59,7 +60,7 @@ def describe(config: ConfigFile, overrides: Overrides = None) -> None:
     """
     from jobs.describe import describe_command
 
-    raise typer.Exit(describe_command(config, overrides or []))
+    raise typer.Exit(describe_command(config, overrides or [], as_json=as_json))
 
 
 def plan(
@@ -75,19 +76,20 @@ def plan(
             show_default=False,
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Estimate the rows, time, GPU-hours and storage of a run. Starts nothing."""
     from jobs.plan import plan_command
 
     values = with_limit(overrides, limit)
-    raise typer.Exit(plan_command(config, values, price_per_gpu_hour=price_per_gpu_hour))
+    raise typer.Exit(
+        plan_command(config, values, price_per_gpu_hour=price_per_gpu_hour, as_json=as_json)
+    )
 
 
 def status(
     output: Output,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object instead of text.")
-    ] = False,
+    as_json: AsJson = False,
     rows: Annotated[
         int, typer.Option(min=0, metavar="N", help="Print the first N records, too.")
     ] = 0,

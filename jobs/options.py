@@ -39,6 +39,7 @@ Output = Annotated[
         metavar="OUTPUT", help="The output of a run: a folder or URL.", show_default=False
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 StorageConfig = Annotated[
     Path | None,
     typer.Option(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -33,11 +35,18 @@ from uso_core.families import family_named, family_of
 from uso_core.presets import PRESETS
 
 _MOST_SHAPES = 12
+_COLUMNS = (
+    "output", "content", "styles", "steps", "images", "rows", "tokens", "FLOP/row", "s/row", "basis"
+)  # fmt: skip
 _UNITS = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
 
 
 def plan_command(
-    config_path: Path, overrides: Sequence[str], *, price_per_gpu_hour: float | None
+    config_path: Path,
+    overrides: Sequence[str],
+    *,
+    price_per_gpu_hour: float | None,
+    as_json: bool = False,
 ) -> int:
     """Print the rows, time, GPU-hours and storage of a run, and return the exit code."""
     with (
@@ -60,14 +69,45 @@ def plan_command(
                 config, manifest, inspected.card.limits, ledger, lambda n: progress.advance(task, n)
             )
         speed = _speed(config, inspected, output)
-    console = terminal.out()
     plan = make_plan(config, work, speed)
+    if as_json:
+        terminal.print_json(_as_dict(plan, inspected, config, price_per_gpu_hour))
+        return exits.DONE
+    console = terminal.out()
     _print_work(plan, inspected, console)
     if plan.work.rows:
-        console.print(_shape_table(plan))
+        console.print(_shape_table(plan, console.width))
         _print_time(plan, speed, config, price_per_gpu_hour, console)
     console.print("Nothing was started.")
     return exits.DONE
+
+
+def _as_dict(
+    plan: Plan, inspected: InspectedModel, config: RunConfig, price: float | None
+) -> dict[str, Any]:
+    work = plan.work
+    hours = plan.device_hours if config.stylize.gpus_per_actor else None
+    return {
+        "model": inspected.card.name,
+        "model_unknown": inspected.unknown or None,
+        "rows": work.rows,
+        "images": work.images,
+        "recorded": work.skipped,
+        "changed": None if inspected.unknown else work.changed,
+        "rejected": work.rejected,
+        "different": asdict(work.uniques),
+        "shapes": [asdict(shape) for shape in plan.shapes],
+        "flop": plan.flops,
+        "actors": config.stylize.max_actors,
+        "device": "GPU" if config.stylize.gpus_per_actor else "CPU",
+        "device_s": plan.device_s,
+        "wall_s": plan.wall_s,
+        "startup_s": plan.startup_s,
+        "device_hours": plan.device_hours,
+        "price": None if price is None or hours is None else hours * price,
+        "image_bytes": plan.image_bytes,
+        "record_bytes": plan.record_bytes,
+    }
 
 
 def _speed(config: RunConfig, inspected: InspectedModel, output: Storage) -> Speed:
@@ -109,14 +149,28 @@ def _print_work(plan: Plan, inspected: InspectedModel, console: Console) -> None
     )
 
 
-def _shape_table(plan: Plan) -> Table:
-    table = Table(title="Shapes", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ("output", "content", "styles", "steps", "images"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("rows", "tokens", "FLOP/row", "s/row", "basis"):
+def _shape_table(plan: Plan, width: int) -> Table:
+    """Return the table of shapes, without its least needed columns where `width` is too small."""
+    for hidden in ((), ("tokens",), ("tokens", "FLOP/row"), ("tokens", "FLOP/row", "images")):
+        table = _shapes(plan, [name for name in _COLUMNS if name not in hidden])
+        if Console(width=10**4).measure(table).minimum <= width:
+            break
+    return table
+
+
+def _shapes(plan: Plan, columns: Sequence[str]) -> Table:
+    table = Table(
+        title="Shapes",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for item in plan.shapes[:_MOST_SHAPES]:
-        table.add_row(*(Text(cell) for cell in _cells(item)))
+        cells = _cells(item)
+        table.add_row(*(Text(cells[name]) for name in columns))
     left = plan.shapes[_MOST_SHAPES:]
     if left:
         rows = sum(item.rows for item in left)
@@ -124,20 +178,20 @@ def _shape_table(plan: Plan) -> Table:
     return table
 
 
-def _cells(item: ShapePlan) -> tuple[str, ...]:
+def _cells(item: ShapePlan) -> dict[str, str]:
     shape = item.shape
-    return (
-        f"{shape.width}x{shape.height}",
-        str(shape.content) if shape.content else "",
-        str(shape.styles),
-        str(shape.steps),
-        str(shape.images),
-        f"{item.rows:,}",
-        f"{item.tokens:,}",
-        _scaled(item.flops),
-        "" if item.seconds is None else f"{item.seconds:.3g}",
-        "" if item.seconds is None else item.basis,
-    )
+    return {
+        "output": f"{shape.width}x{shape.height}",
+        "content": str(shape.content) if shape.content else "",
+        "styles": str(shape.styles),
+        "steps": str(shape.steps),
+        "images": str(shape.images),
+        "rows": f"{item.rows:,}",
+        "tokens": f"{item.tokens:,}",
+        "FLOP/row": _scaled(item.flops),
+        "s/row": "" if item.seconds is None else f"{item.seconds:.3g}",
+        "basis": "" if item.seconds is None else item.basis,
+    }
 
 
 def _print_time(

@@ -17,6 +17,7 @@ from jobs import exits, terminal
 from jobs.outputs import hint_at_config, newest_run_file, storage_options
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.ledger import count_records, iter_records
+from pipelines.ledger.liveness import liveness
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
 
@@ -37,16 +38,15 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
     with exits.exit_on_error(), hint_at_config(config_path):
         storage = open_output(output, config_path)
         counts = count_records(storage)
-        last_run = read_last_run(storage)
+        last_run = _read_last_run_alive(storage)
         shown = _first_records(storage, rows) if counts.completed or counts.failed else []
     if not (counts.completed or counts.failed or last_run):
         exits.print_error(f"{redact_uri(output)}: no records and no runs; check the path")
         return exits.WRONG_INPUT
-    console = terminal.out()
     if as_json:
-        # Written past the console, which would wrap lines. json escapes all but ASCII.
-        console.file.write(json.dumps(_as_dict(storage, counts, last_run), indent=2) + "\n")
+        terminal.print_json(_as_dict(storage, counts, last_run))
     else:
+        console = terminal.out()
         print_counts(storage, counts, last_run, console)
         if shown:
             console.print(_record_table(storage, shown))
@@ -90,6 +90,29 @@ def read_last_run(storage: Storage) -> dict[str, Any] | None:
     names = ("run_id", "state", "reason", "started_at", "updated_at")
     total = document.get("counts", {}).get("total")
     return {**{name: document.get(name) for name in names}, "total": total}
+
+
+def _read_last_run_alive(storage: Storage) -> dict[str, Any] | None:
+    """Read the state of the last run: `killed` if its driver has died without a word.
+
+    Raises:
+        StorageError: the run file or the lease cannot be read.
+    """
+    last_run = read_last_run(storage)
+    if last_run is None or last_run["state"] != "running":
+        return last_run
+    signs = liveness(storage, last_run["run_id"])
+    found = {**last_run, "driver": signs.driver, "heartbeat_at": signs.heartbeat_at}
+    if signs.driver == "dead":
+        now = read_last_run(storage)
+        if now != last_run:  # it has ended between the two looks
+            return now
+        reason = "its driver has ended without a word; the same command resumes the run"
+        return {**found, "state": "killed", "reason": reason}
+    if signs.driver == "silent":
+        reason = f"no heartbeat since {signs.heartbeat_at}: its driver was killed, or is cut off"
+        return {**found, "reason": reason}
+    return found
 
 
 def _as_dict(

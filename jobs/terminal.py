@@ -7,13 +7,15 @@ printed.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -71,6 +73,12 @@ def tolerate_narrow_encodings() -> None:
 def fact(console: Console, label: str, text: str) -> None:
     """Print a label, in a column of its own, and a text on one line."""
     console.print(f"{label:<11}{one_line(text)}", soft_wrap=True)
+
+
+def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Print a JSON document on stdout, in ASCII."""
+    # Not with a console, which would wrap lines.
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def failure_table(failures: Iterable[FailureRow]) -> Table:

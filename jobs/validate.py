@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -21,18 +23,30 @@ from pipelines.tools.validation.references import Facts, ReferenceCheck
 from pipelines.tools.validation.row_check import RowCheck, check_rows
 
 
-def validate_command(
-    config_path: Path, overrides: Sequence[str], *, fetch: str | None, problems: str | None
-) -> int:
+@dataclass(frozen=True, slots=True)
+class ValidateRequest:
+    """The options of the command.
+
+    Attributes:
+        fetch: `all`, or the number of different references to fetch; None: no reference.
+        problems: the Parquet file for all problems; None: the problems are only counted.
+        as_json: print one JSON document instead of text.
+    """
+
+    fetch: str | None = None
+    problems: str | None = None
+    as_json: bool = False
+
+
+def validate_command(config_path: Path, overrides: Sequence[str], request: ValidateRequest) -> int:
     """Check the manifest of a run, print its problems, and return the exit code.
 
     Args:
         config_path: the YAML file of the run.
         overrides: values that replace those of the file, each as `a.b=c`.
-        fetch: `all`, or the number of different references to fetch; None: no reference.
-        problems: the Parquet file for all problems; None: the problems are only counted.
+        request: the other options.
     """
-    console = terminal.out()
+    fetch = request.fetch
     with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
         options = resolved_storage(config)
@@ -40,7 +54,7 @@ def validate_command(
         manifest = Manifest.open(config, inspected.card)
         check = ReferenceCheck(config.fetch, options, inspected.card.limits)
         with (
-            findings(problems, options) as found,
+            findings(request.problems, options) as found,
             terminal.progress_bars(TimeRemainingColumn()) as progress,
         ):
             task = progress.add_task("rows", total=manifest.total_rows)
@@ -53,12 +67,41 @@ def validate_command(
                     for problem in some:
                         found.add(problem)
                     progress.advance(task)
+    if request.as_json:
+        terminal.print_json(_as_dict(rows, fetched, check.facts, found))
+        return exits.WRONG_INPUT if found.errors else exits.DONE
+    console = terminal.out()
     if inspected.unknown:
         console.print(f"model       {terminal.one_line(inspected.unknown)}", soft_wrap=True)
         console.print("            assuming FLUX.1-dev's ranges")
     _print_counts(rows, fetched, check.facts, console)
-    _print_problems(found, problems, console)
+    _print_problems(found, request.problems, console)
     return exits.WRONG_INPUT if found.errors else exits.DONE
+
+
+def _as_dict(rows: RowCheck, fetched: int, facts: Facts, found: Findings) -> dict[str, Any]:
+    problems = [
+        {
+            "severity": severity,
+            "kind": name,
+            "column": column,
+            "found": kind.problems,
+            "rows": kind.rows,
+            "examples": list(kind.examples),
+            "message": kind.message,
+        }
+        for (severity, name, column), kind in found.kinds.items()
+    ]
+    return {
+        "rows": rows.rows,
+        "valid": rows.accepted,
+        "references": len(rows.references),
+        "fetched": fetched,
+        "images_read": facts.images,
+        "image_bytes": facts.num_bytes,
+        "errors": found.errors,
+        "problems": problems,
+    }
 
 
 def _sample_size(fetch: str) -> int | None:

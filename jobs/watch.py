@@ -22,11 +22,11 @@ from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.follow import LedgerFollower
 from pipelines.ledger.lease import Heartbeat, read_holder
 from pipelines.ledger.ledger import count_records
+from pipelines.ledger.liveness import SILENCE_S
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
 from pipelines.telemetry.rates import LastMinute
 
-_SILENCE_S = 60.0  # a driver renews its heartbeat every 10 s
 _BAR_WIDTH = 24
 _ACTIVE = ("starting", "running")
 _CODES = {"completed": exits.DONE, "failed": exits.RUN_FAILED, "interrupted": exits.INTERRUPTED}
@@ -162,7 +162,7 @@ def _watch(watcher: Watcher, console: Console, pause: Callable[[], None]) -> Vie
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
             view = watcher.look()
-            if view is None or not view.active or view.silent_s > _SILENCE_S:
+            if view is None or not view.active or view.silent_s > SILENCE_S:
                 return view
             if console.is_terminal:
                 live.update(_display(view), refresh=True)

@@ -34,7 +34,7 @@ _STATES: dict[str, JobState] = {
     "STOPPED": "stopped",
 }
 _FAILURES = {
-    exits.WRONG_INPUT: "wrong configuration",
+    exits.WRONG_INPUT: "not started",
     exits.OVER_BUDGET: "over budget",
     exits.INTERRUPTED: "interrupted",
 }

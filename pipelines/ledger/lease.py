@@ -19,11 +19,13 @@ from pathlib import Path
 import psutil
 
 from pipelines.errors import LeaseHeldError, StorageError
+from pipelines.moments import utc_now
 from pipelines.storage.storage import Storage
 
 logger = logging.getLogger(__name__)
 
 LEASE_PATH = "run/lease.json"
+AT = "at"  # key of a heartbeat's time
 _SAME_START_S = 10  # tolerance: start times use the wall clock, which may have been adjusted
 
 
@@ -65,9 +67,14 @@ class Heartbeat:
         return f"run {self.run_id}, process {self.pid} on {self.host}"
 
     @property
+    def is_here(self) -> bool:
+        """True if the driver runs, or ran, on this machine, where its process can be looked up."""
+        return self.machine == _machine()
+
+    @property
     def is_dead(self) -> bool:
         """True if the driver ran on this machine and its process has ended."""
-        if self.machine != _machine():
+        if not self.is_here:
             return False
         try:
             process = psutil.Process(self.pid)
@@ -202,7 +209,8 @@ class Lease:
 
     def _beat(self) -> None:
         self._mine = replace(self._mine, beat=self._mine.beat + 1)
-        self._storage.write(LEASE_PATH, json.dumps(asdict(self._mine), indent=1).encode())
+        content = asdict(self._mine) | {AT: utc_now()}  # for people and `uso status` alone
+        self._storage.write(LEASE_PATH, json.dumps(content, indent=1).encode())
 
 
 def read_holder(storage: Storage) -> Heartbeat | None:

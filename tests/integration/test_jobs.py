@@ -178,7 +178,7 @@ def test_a_job_with_a_wrong_manifest_says_so(tmp_path: Path, head: RayHead) -> N
     code, said = run_uso("submit", config, "--no-check", "-f", *reach, env=head.env)
     assert code == exits.WRONG_INPUT, said
     assert "/nowhere.parquet: does not exist" in said
-    assert f"job {job_id(said)}: wrong configuration" in said
+    assert f"job {job_id(said)}: not started" in said
     assert count_parts(str(tmp_path / "out")) == 0
 
 

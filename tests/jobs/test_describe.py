@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -79,6 +80,7 @@ def test_a_missing_manifest_is_reported_in_its_place(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "error:" in result.stdout
     assert "none.parquet" in result.stdout
+    assert "none.parquet" in result.stderr  # again, after the tables
     assert "Records: one row out" in result.stdout
 
 
@@ -94,3 +96,21 @@ def test_a_wrong_key_is_one_short_message(tmp_path: Path) -> None:
     assert "stylize.actor" in result.stderr
     assert "actors" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_json_has_the_same_facts(tmp_path: Path) -> None:
+    document = json.loads(describe(write_config(tmp_path, CONFIG), "--json").stdout)
+    assert document["facts"]["manifest"].endswith("rows.parquet: 2 rows")
+    assert document["problems"] == {}
+    assert [stage["stage"] for stage in document["stages"]][:2] == ["read", "fetch"]
+    assert {"column": "note", "type": "int64", "notes": "from the manifest"} in (
+        document["record_columns"]
+    )
+    assert "prompt (caption)" in [column["column"] for column in document["manifest_columns"]]
+
+
+def test_json_has_the_problems(tmp_path: Path) -> None:
+    path = write_config(tmp_path, CONFIG)
+    result = describe(path, "--json", "--set", f"manifest.path={tmp_path}/none.parquet")
+    assert result.exit_code == 2
+    assert "none.parquet" in json.loads(result.stdout)["problems"]["manifest"]

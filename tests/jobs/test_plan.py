@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from typer.testing import CliRunner
 
 from jobs.cli import app
@@ -67,3 +69,26 @@ def test_gpus_that_were_not_measured_are_estimated_and_priced(tmp_path: Path) ->
     text = plan(tmp_path, "--set", "stylize.gpus_per_actor=1", "--price-per-gpu-hour", 3600)
     assert "estimate, not measured: an H200 at 50% of 790 TFLOP/s" in text
     assert "at 3600 per GPU-hour" in text
+
+
+def test_json_has_the_same_numbers(tmp_path: Path) -> None:
+    plan(tmp_path)  # writes the files
+    result = CliRunner().invoke(app, ["plan", str(tmp_path / "run.yaml"), "--json"])
+    document = json.loads(result.stdout)
+    assert (document["rows"], document["images"], document["rejected"]) == (2, 2, 1)
+    assert document["different"] == {"contents": 0, "styles": 0, "prompts": 2}
+    assert [shape["shape"]["height"] for shape in document["shapes"]] == [64, 32]
+    assert document["wall_s"] is None  # this CPU was not measured
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_table_fits_a_narrow_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    plan(tmp_path)  # writes the files
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = CliRunner().invoke(app, ["plan", str(tmp_path / "run.yaml")]).stdout
+    header = next(line for line in text.splitlines() if "styles" in line and "steps" in line)
+    assert "…" not in text
+    assert header.split()[:4] == ["output", "content", "styles", "steps"]
+    assert ("tokens" in header) == (columns == 80)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+import subprocess
+import sys
+from dataclasses import asdict
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 from pipelines.failures import Failure
-from pipelines.ledger.lease import LEASE_PATH, Lease
+from pipelines.ledger.lease import LEASE_PATH, Heartbeat, Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import Entry, ManifestRow, Outcome
@@ -63,6 +66,65 @@ def test_it_works_during_a_run(output: Path) -> None:
         assert "20260103T000000-1: completed at today" in status(str(output)).stdout
 
 
+def running(output: Path, run_id: str = "20260104T000000-1") -> Storage:
+    storage = Storage.at(str(output))
+    document = {"run_id": run_id, "state": "running", "reason": "", "updated_at": "today"}
+    storage.write(f"run/{run_id}.json", json.dumps(document).encode())
+    return storage
+
+
+def last_run_line(output: Path) -> str:
+    (line,) = (line for line in status(str(output)).stdout.splitlines() if "last run" in line)
+    return line
+
+
+def test_a_live_driver_is_running(output: Path) -> None:
+    with Lease(running(output), "20260104T000000-1"):
+        assert last_run_line(output).endswith("20260104T000000-1: running at today")
+        document = json.loads(status(str(output), "--json").stdout)["last_run"]
+    assert (document["state"], document["driver"]) == ("running", "alive")
+    assert datetime.fromisoformat(document["heartbeat_at"]).tzinfo is not None
+
+
+@pytest.mark.parametrize("lease", ["of a dead process", "another run's", "gone"])
+def test_a_killed_driver_is_not_running(output: Path, lease: str) -> None:
+    storage = running(output)
+    if lease != "gone":
+        run_id = "20260104T000000-1" if lease == "of a dead process" else "20260105T000000-1"
+        child = f"""
+import os
+from pipelines.ledger.lease import Lease
+from pipelines.storage.storage import Storage
+Lease(Storage.at({str(output)!r}), {run_id!r}).__enter__()
+os._exit(9)
+"""
+        assert subprocess.run([sys.executable, "-c", child], check=False).returncode == 9
+        assert storage.exists(LEASE_PATH)
+    assert "20260104T000000-1: killed at today: its driver has ended" in last_run_line(output)
+    document = json.loads(status(str(output), "--json").stdout)["last_run"]
+    assert (document["state"], document["driver"]) == ("killed", "dead")
+
+
+@pytest.mark.parametrize(("age_s", "silent"), [(30, False), (3600, True)])
+def test_a_driver_elsewhere_is_silent_after_a_minute(
+    output: Path, age_s: float, silent: bool
+) -> None:
+    storage = running(output)
+    at = datetime.now(timezone.utc) - timedelta(seconds=age_s)
+    beat = Heartbeat("20260104T000000-1", "node-7", "another boot", 7, 0.0)
+    storage.write(LEASE_PATH, json.dumps(asdict(beat) | {"at": at.isoformat()}).encode())
+    assert ("no heartbeat since" in last_run_line(output)) == silent
+    document = json.loads(status(str(output), "--json").stdout)["last_run"]
+    assert document["driver"] == ("silent" if silent else "alive")
+    assert document["state"] == "running"
+
+
+def test_a_lease_without_a_time_tells_nothing(output: Path) -> None:
+    beat = Heartbeat("20260104T000000-1", "node-7", "another boot", 7, 0.0)
+    running(output).write(LEASE_PATH, json.dumps(asdict(beat)).encode())
+    assert last_run_line(output).endswith("running at today")
+
+
 def test_json_has_the_same_counts(output: Path) -> None:
     document = json.loads(status(str(output), "--json").stdout)
     assert (document["completed"], document["failed"]) == (2, 2)
@@ -102,7 +164,8 @@ def test_an_unknown_protocol_is_an_error() -> None:
 def test_a_run_without_records_yet(tmp_path: Path) -> None:
     document = {"run_id": "r", "state": "running", "reason": "", "updated_at": "now"}
     Storage.at(str(tmp_path)).write("run/r.json", json.dumps(document).encode())
-    result = status(str(tmp_path), "--rows", "5")
+    with Lease(Storage.at(str(tmp_path)), "r"):
+        result = status(str(tmp_path), "--rows", "5")
     assert result.exit_code == 0
     assert "r: running at now" in result.stdout
 

@@ -16,6 +16,13 @@ def test_it_writes_a_usable_checkpoint(tmp_path: Path) -> None:
     assert card.layout == "original"
 
 
+def test_its_files_are_as_readable_as_any_new_file(tmp_path: Path) -> None:
+    assert CliRunner().invoke(app, ["tiny", str(tmp_path / "model")]).exit_code == 0
+    (tmp_path / "new").touch()
+    files = [path for path in (tmp_path / "model").rglob("*") if path.is_file()]
+    assert {path.stat().st_mode for path in files} == {(tmp_path / "new").stat().st_mode}
+
+
 def test_a_folder_with_other_files_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     result = CliRunner().invoke(app, ["tiny", str(tmp_path)])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -88,3 +89,14 @@ def test_a_missing_manifest_is_an_error(tmp_path: Path) -> None:
     result = validate(write_run(tmp_path, prompt=["a"]), "--set", f"manifest.path={tmp_path}/x.csv")
     assert result.exit_code == 2
     assert "does not exist" in result.stderr
+
+
+def test_json_has_the_same_problems(tmp_path: Path) -> None:
+    config = write_run(tmp_path, id=["1", "2"], content_image=["a.png", "no.png"])
+    result = validate(config, "--fetch", "all", "--json")
+    document = json.loads(result.stdout)
+    assert result.exit_code == 2
+    assert (document["rows"], document["fetched"], document["errors"]) == (2, 2, 1)
+    (problem,) = document["problems"]
+    assert (problem["kind"], problem["column"]) == ("uri_not_found", "content_image")
+    assert problem["examples"] == ["2"]

@@ -102,7 +102,7 @@ def test_the_silence_of_a_driver_is_measured(storage: Storage, ledger: Ledger) -
 def test_a_silent_driver_ends_the_command(
     storage: Storage, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobs.watch._SILENCE_S", -1)  # so that any driver counts as silent
+    monkeypatch.setattr("jobs.watch.SILENCE_S", -1)  # so that any driver counts as silent
     tell(storage, "running")
     beat(storage, 1)
     result = CliRunner().invoke(app, ["status", storage.uri(), "--watch"])

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, FluxTransformer2DModel
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -75,7 +75,8 @@ def write_tiny_checkpoint(folder: Path, *, seed: int = 0) -> None:
     for tokenizer in ("t5", "clip"):
         _copy_data(f"{tokenizer}/tokenizer_config.json", folder)
     for name, shapes in _file_shapes().items():
-        save_file(_random_tensors(shapes, f"{seed}/{name}"), folder / name)
+        # Not with `save_file`, whose files are readable by their owner alone.
+        (folder / name).write_bytes(save(_random_tensors(shapes, f"{seed}/{name}")))
 
 
 def _settings(seed: int) -> dict[str, Any]:

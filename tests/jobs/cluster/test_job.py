@@ -21,7 +21,7 @@ def details(**fields: Any) -> JobDetails:
         ("SUCCEEDED", 0, "done", exits.DONE),
         ("STOPPED", None, "stopped", exits.INTERRUPTED),
         ("FAILED", 1, "failed", exits.RUN_FAILED),
-        ("FAILED", 2, "wrong configuration", exits.WRONG_INPUT),
+        ("FAILED", 2, "not started", exits.WRONG_INPUT),
         ("FAILED", 3, "over budget", exits.OVER_BUDGET),
         ("FAILED", 130, "interrupted", exits.INTERRUPTED),
         ("FAILED", -9, "failed", exits.RUN_FAILED),

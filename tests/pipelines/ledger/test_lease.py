@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import LeaseHeldError, StorageError
-from pipelines.ledger.lease import LEASE_PATH, Heartbeat, Lease
+from pipelines.ledger.lease import LEASE_PATH, Heartbeat, Lease, read_holder
 from pipelines.storage.storage import Storage
 
 STALE_S = 30.0
@@ -48,7 +48,9 @@ def lease(storage: Storage, run_id: str, waiting: Waiting | None = None) -> Leas
 
 
 def holder(storage: Storage) -> Heartbeat:
-    return Heartbeat(**json.loads(storage.read(LEASE_PATH)))
+    found = read_holder(storage)
+    assert found is not None
+    return found
 
 
 def put(storage: Storage, heartbeat: Heartbeat) -> None:
