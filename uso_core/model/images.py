@@ -9,21 +9,30 @@ import numpy as np
 import torch
 from PIL import Image, ImageCms
 
+from uso_core.errors import InvalidRequestError
+from uso_core.model.levels import FloatRange, UnclearRangeError, float_levels
 from uso_core.model.sizes import Size, floor_to, scaled_size
 from uso_core.runtime.transfer import to_host
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image, field: str = "image") -> Image.Image:
     """Return a new RGB image of the same size, with no transparency left in its `info`.
 
     Alpha is dropped, not composited: the colours under transparent pixels show, as in the original.
-    16-bit grey (modes I;16 and I) is scaled to 8 bits. Mode F is read as 0..1 if no value exceeds
-    1, else as 0..255. CMYK is converted with its embedded colour profile if that is usable.
+    16-bit grey (modes I;16 and I) is scaled to 8 bits. Mode F is read as 0..1 or 0..255, whichever
+    holds 95% of the values. CMYK is converted with its embedded colour profile if that is usable.
+
+    Args:
+        image: an image of any mode.
+        field: the name of the image in the request, for messages.
+
+    Raises:
+        InvalidRequestError: the values of mode F are in neither range.
     """
     if image.mode == "I" or image.mode.startswith("I;16"):
         rgb = _grey16_to_rgb(image)
     elif image.mode == "F":
-        rgb = _float_to_rgb(image)
+        rgb = _float_to_rgb(image, field)
     elif image.mode == "CMYK":
         rgb = _cmyk_to_rgb(image)
     elif image.mode in ("P", "PA", "RGBa"):
@@ -98,11 +107,14 @@ def _grey16_to_rgb(image: Image.Image) -> Image.Image:
     return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
 
 
-def _float_to_rgb(image: Image.Image) -> Image.Image:
-    levels = np.nan_to_num(np.asarray(image), nan=0.0)
-    if levels.max() <= 1:
-        levels = levels * 255
-    return Image.fromarray(levels.clip(0, 255).round().astype(np.uint8)).convert("RGB")
+def _float_to_rgb(image: Image.Image, field: str) -> Image.Image:
+    values, found = np.asarray(image), FloatRange()
+    found.add(values)
+    try:
+        levels = float_levels(values, found.white())
+    except UnclearRangeError as error:
+        raise InvalidRequestError(field, str(error), "an image with 8 bits per channel") from error
+    return Image.fromarray(levels).convert("RGB")
 
 
 def _cmyk_to_rgb(image: Image.Image) -> Image.Image:

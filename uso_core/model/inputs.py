@@ -73,12 +73,13 @@ def prepare(
     given = None if content is None else Size(*content.size)
     if given is not None:
         content_size(given, long_size)
+    rgb = None if content is None else to_rgb(content, "content_image")
     return PreparedRequest(
         prompt=request.prompt,
         size=output_size(request, given, limits),
         num_steps=request.num_steps,
         guidance=request.guidance,
-        content=None if content is None else fit_content(to_rgb(content), long_size),
+        content=None if rgb is None else fit_content(rgb, long_size),
         styles=tuple(_style_pixels(style, image_processor) for style in request.style_images),
         style_weights=_weights(request),
     )
@@ -91,5 +92,6 @@ def _weights(request: StylizeRequest) -> tuple[float, ...]:
 
 
 def _style_pixels(style: Image.Image, image_processor: SiglipImageProcessorPil) -> torch.Tensor:
-    pixels: torch.Tensor = image_processor(to_rgb(style), return_tensors="pt").pixel_values
+    rgb = to_rgb(style, "style_images")
+    pixels: torch.Tensor = image_processor(rgb, return_tensors="pt").pixel_values
     return pixels

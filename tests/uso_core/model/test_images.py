@@ -137,13 +137,32 @@ def test_a_transparent_colour_is_forgotten_in_the_copy_alone(mode: str) -> None:
     ("values", "levels"),
     [
         ([0.0, 0.5, 1.0], [0, 128, 255]),
-        ([-3.0, 100.4, 300.0], [0, 100, 255]),
+        ([0.0, 100.4, 255.0], [0, 100, 255]),
         ([float("nan"), 0.0, 1.0], [0, 0, 255]),
+        ([0.5] * 19 + [7.0], [128] * 19 + [255]),
+        ([0.0, *[200.0] * 38, 300.0], [0, *[200] * 38, 255]),
+        ([0.0] * 19 + [-1.0], [0] * 20),
     ],
 )
 def test_float_images_have_one_of_two_ranges(values: list[float], levels: list[int]) -> None:
     image = Image.fromarray(np.array([values], dtype=np.float32))
     assert np.asarray(to_rgb(image))[0, :, 0].tolist() == levels
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([0.0, 30_000.0, 65_535.0], "from 0 to 6.554e+04"),
+        ([0.0, 50.0, 100.0], "from 0 to 100"),
+        ([-1.0, 0.0, 1.0], "from -1 to 1"),
+        ([0.1, 0.2, 0.3, 0.4, 2.0], "from 0.1 to 2"),
+    ],
+)
+def test_float_images_of_an_unclear_range_are_rejected(values: list[float], shown: str) -> None:
+    image = Image.fromarray(np.array([values], dtype=np.float32))
+    with pytest.raises(InvalidRequestError, match="content_image") as caught:
+        to_rgb(image, "content_image")
+    assert shown in str(caught.value)
 
 
 def test_integer_images_have_16_bits() -> None:

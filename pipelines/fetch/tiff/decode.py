@@ -1,0 +1,230 @@
+"""Decodes TIFF by its tags: through Pillow, through our own numbers, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pipelines.fetch.plain_images import upright
+from pipelines.fetch.tiff import tags
+from pipelines.fetch.tiff.layout import (
+    ASSOCIATED,
+    BLACK_IS_ZERO,
+    CMYK,
+    COMPRESSIONS,
+    JPEG,
+    LAB,
+    PALETTE,
+    RGB,
+    WHITE_IS_ZERO,
+    YCBCR,
+    Layout,
+    UnsupportedTiffError,
+    main_image,
+    read_layout,
+)
+from pipelines.fetch.tiff.rewriting import as_it_is, load
+from pipelines.fetch.tiff.samples import RawSamples, row_bytes
+from pipelines.fetch.tiff.tags import DamagedTiffError, TiffBytes
+from uso_core.model.levels import FloatRange, Levels, UnclearRangeError, float_levels
+
+MAX_CHUNKS = 100_000
+_UNSIGNED, _FLOAT = 1, 3
+_ToLevels = Callable[[npt.NDArray[Any]], Levels]
+_LOSSLESS = (1, 5, 8, 32773, 32946, 34925, 50000)
+_CCITT = (2, 3, 4)
+_SCALED = (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB)
+_MODES = {CMYK: "CMYK", YCBCR: "YCbCr", LAB: "LAB"}
+
+
+def decode_tiff(data: bytes, check_pixels: Callable[[int, int], None]) -> Image.Image:
+    """Decode the picture of a TIFF file.
+
+    Args:
+        data: the file.
+        check_pixels: raises if an image of this width and height is too large.
+
+    Returns:
+        A loaded image, upright, of a mode with 8 bits, or I;16 for grey of 16 bits.
+
+    Raises:
+        UnsupportedTiffError: its pixels are of a kind that is not decoded.
+        ValueError: the file is damaged.
+        OSError: the file is damaged.
+    """
+    file = TiffBytes(data)
+    layout = read_layout(main_image(file))
+    check_pixels(layout.width, layout.height)
+    _check_chunks(file, layout, check_pixels)
+    if _is_pillows(layout):
+        image = load(as_it_is(file, layout))
+    elif _is_ours(layout):
+        _check_size(layout, check_pixels)
+        image = _from_samples(RawSamples(file, layout), layout)
+    else:
+        raise UnsupportedTiffError(layout.kind)
+    image = upright(image, layout.orientation)
+    image.info.clear()
+    profile = layout.tags.stored(tags.ICC_PROFILE)[2]
+    if profile:
+        image.info["icc_profile"] = profile
+    return image
+
+
+def _check_chunks(
+    file: TiffBytes, layout: Layout, check_pixels: Callable[[int, int], None]
+) -> None:
+    wide, high = layout.chunk
+    if wide <= 0 or high <= 0:
+        raise DamagedTiffError(f"its tiles are {wide}x{high}")
+    check_pixels(wide, high)
+    if len(layout.offsets) > MAX_CHUNKS:
+        raise UnsupportedTiffError(
+            f"{len(layout.offsets):,} strips or tiles, more than {MAX_CHUNKS:,}"
+        )
+    ends = map(sum, zip(layout.offsets, layout.counts, strict=False))
+    if not layout.offsets or min(layout.offsets) < 8 or max(ends, default=0) > len(file.data):
+        raise DamagedTiffError("a strip or tile is outside the file")
+
+
+def _check_size(layout: Layout, check_pixels: Callable[[int, int], None]) -> None:
+    """Check the memory of the samples: 8 bytes of them count as one pixel."""
+    planes = layout.samples if layout.separate else 1
+    across = -(-layout.width // layout.chunk[0])
+    check_pixels(-(-row_bytes(layout) * across * planes // 8), layout.height)
+
+
+def _is_pillows(layout: Layout) -> bool:
+    """Return True for the kinds that Pillow reads right, as tests hold it."""
+    if layout.number != _UNSIGNED or layout.compression not in COMPRESSIONS:
+        return False
+    if layout.compression == JPEG:
+        return layout.bits == 8 and _is_known_jpeg(layout)
+    if layout.compression in _CCITT:
+        return layout.bits == 1 and layout.samples == 1
+    if layout.compression not in _LOSSLESS:
+        return False
+    return _PILLOWS.get((layout.photometric, layout.bits), _never)(layout)
+
+
+def _is_known_jpeg(layout: Layout) -> bool:
+    if layout.separate:
+        return layout.photometric == RGB and not layout.extra
+    return layout.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, YCBCR, CMYK)
+
+
+def _never(_: Layout) -> bool:
+    return False
+
+
+def _alone(layout: Layout) -> bool:
+    return layout.samples == 1
+
+
+def _contiguous(layout: Layout) -> bool:
+    return not layout.separate and len(layout.extra) <= 1
+
+
+_PILLOWS: dict[tuple[int, int], Callable[[Layout], bool]] = {
+    **{(WHITE_IS_ZERO, bits): _alone for bits in (1, 2, 4, 8)},
+    **{(BLACK_IS_ZERO, bits): _alone for bits in (1, 2, 4, 8, 16)},
+    (RGB, 8): lambda layout: _contiguous(layout) or not layout.extra,
+    (RGB, 16): _contiguous,
+    (CMYK, 8): lambda layout: not layout.separate and not layout.extra and _is_process_ink(layout),
+    (LAB, 8): _contiguous,
+}
+
+
+def _is_process_ink(layout: Layout) -> bool:
+    return layout.colours == 4 and layout.tags.value(tags.INK_SET, 1) == 1
+
+
+def _is_ours(layout: Layout) -> bool:
+    if layout.compression not in _LOSSLESS or layout.fill_order != 1:
+        return False
+    if layout.number == _FLOAT:
+        known = layout.bits in (16, 32, 64) and layout.photometric in _SCALED
+        return known and layout.predictor in (1, 2, 3)
+    summed = layout.predictor == 2 and layout.bits in (8, 16)
+    if layout.number != _UNSIGNED or not (summed or layout.predictor == 1):
+        return False
+    return _is_our_colour(layout)
+
+
+def _is_our_colour(layout: Layout) -> bool:
+    if layout.photometric in (*_SCALED, PALETTE):
+        return 1 <= layout.bits <= 16
+    if layout.photometric == CMYK:
+        return layout.bits in (8, 16) and _is_process_ink(layout)
+    if layout.photometric == YCBCR:
+        plain = layout.tags.values(tags.YCBCR_SUBSAMPLING) == (1, 1)
+        return plain and layout.bits == 8 and _has_full_range(layout)
+    return layout.photometric == LAB and layout.bits in (8, 16)
+
+
+def _has_full_range(layout: Layout) -> bool:
+    """Return True if YCbCr is as in JPEG, which is how it is written."""
+    kind, count, stored = layout.tags.stored(tags.REFERENCE_BLACK_WHITE)
+    if not count:
+        return True
+    given = np.frombuffer(stored, f"{layout.order}u4").reshape(-1, 2) if kind == 5 else np.zeros(0)
+    return given.tolist() == [[0, 1], [255, 1], [128, 1], [255, 1], [128, 1], [255, 1]]
+
+
+def _from_samples(raw: RawSamples, layout: Layout) -> Image.Image:
+    to_levels = _converter(raw, layout)
+    levels = np.concatenate([to_levels(block) for block in raw.blocks()])
+    if layout.photometric == WHITE_IS_ZERO:
+        levels[..., 0] = 255 - levels[..., 0]
+    if layout.photometric in _MODES:
+        mode, height, width = _MODES[layout.photometric], *levels.shape[:2]
+        return Image.frombytes(mode, (width, height), levels.tobytes())
+    return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
+
+
+def _converter(raw: RawSamples, layout: Layout) -> _ToLevels:
+    """Return the function from a block of samples to levels with one alpha channel, or none."""
+    if layout.photometric == PALETTE:
+        palette = _palette(layout)
+        return lambda block: palette[block[..., 0]]
+    if layout.photometric == LAB:
+        shift = layout.bits - 8
+        # Both 8-bit signs are as in the file: Pillow adds 128 to a and b itself.
+        return lambda block: (block[..., :3] >> shift).astype(np.uint8)
+    has_alpha = layout.alpha is not None and layout.photometric in _SCALED
+    used = layout.colours + has_alpha
+    if layout.number != _FLOAT:
+        highest = np.float32((1 << layout.bits) - 1)
+        return lambda block: _levels(block[..., :used] / highest, layout)
+    found = FloatRange()
+    for block in raw.blocks():
+        found.add(block[..., : layout.colours])
+    try:
+        white = found.white()
+    except UnclearRangeError as error:
+        raise UnsupportedTiffError(str(error)) from error
+    return lambda block: _levels(block[..., :used] / white, layout)
+
+
+def _levels(values: npt.NDArray[Any], layout: Layout) -> Levels:
+    """Return levels of values from 0 to 1; colours are divided by an associated alpha."""
+    if layout.alpha == ASSOCIATED and values.shape[-1] > layout.colours:
+        alpha = values[..., -1:]
+        colours = np.divide(
+            values[..., :-1], alpha, out=np.zeros_like(values[..., :-1]), where=alpha > 0
+        )
+        values = np.concatenate([colours, alpha], axis=-1)
+    return float_levels(values, 1)
+
+
+def _palette(layout: Layout) -> Levels:
+    """Return `[entries, 3]`. Some writers store levels up to 255, not 65535, as libtiff knows."""
+    entries = np.array(layout.tags.values(tags.COLOR_MAP), dtype=np.int64)
+    if len(entries) != 3 << layout.bits:
+        raise DamagedTiffError(f"its palette has {len(entries)} values, not {3 << layout.bits}")
+    levels = entries >> 8 if entries.max() > 255 else entries
+    return np.ascontiguousarray(levels.reshape(3, -1).T.clip(0, 255), dtype=np.uint8)
