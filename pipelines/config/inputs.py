@@ -23,6 +23,8 @@ class ManifestConfig(StrictModel):
     """The manifest's own column names, by documented name, e.g. `prompt: caption`."""
     keep_columns: Literal["all", "none"] | list[str] = "all"
     """Other columns that are copied to the records: all, none, or a list of names."""
+    hive_partitioning: bool = True
+    """Read folders named `NAME=VALUE` as columns."""
     base_uri: str | None = None
     """Base of relative references. Default: the folder of each manifest file."""
     limit: int | None = Field(None, ge=1)

@@ -164,6 +164,10 @@ STYLE_COLUMNS = tuple(
 )
 """The columns with styles, in the order in which the model sees the styles."""
 REFERENCE_COLUMNS = tuple(field.name for field in FIELDS if field.kind.is_reference)
+NUMBER_NAMES = frozenset(
+    field.name for field in FIELDS if field.kind.arrow not in ("string",) and not field.kind.is_list
+)
+"""The columns with a number, or true or false, in each row."""
 REQUEST_FIELDS = tuple(field for field in FIELDS if field.part_of is None)
 """The fields of `StylizeRequest`."""
 RECORDED_FIELDS = tuple(field for field in REQUEST_FIELDS if field.is_recorded)

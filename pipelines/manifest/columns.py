@@ -71,6 +71,22 @@ def plan_columns(config: RunConfig, tables: Sequence[HasColumns]) -> ColumnPlan:
     return ColumnPlan(inputs, pa.schema(fields), tuple(sources))
 
 
+def input_columns(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return our names of the inputs by the names that they may have in a table.
+
+    Args:
+        columns: `manifest.columns` of the configuration.
+    """
+    mapped = {theirs: ALIASES.get(ours, ours) for ours, theirs in columns.items()}
+    taken = frozenset(mapped.values())
+    by_name = {name: name for name in INPUT_NAMES} | ALIASES
+    return mapped | {
+        theirs: ours
+        for theirs, ours in by_name.items()
+        if ours not in taken and theirs not in mapped
+    }
+
+
 def _check_unique(table: HasColumns) -> None:
     names = table.schema.names
     if len(set(names)) < len(names):

@@ -7,12 +7,16 @@ import tempfile
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.config.inputs import ManifestConfig
 from pipelines.errors import ManifestError, StorageError
+from pipelines.fields.table import NUMBER_NAMES
+from pipelines.manifest.columns import input_columns
+from pipelines.manifest.hive import is_partition, partitions_of, with_partitions
 from pipelines.manifest.source import READING, ManifestFile
 from pipelines.manifest.table import Table
 from pipelines.manifest.table_formats import FORMATS, open_table
@@ -36,19 +40,24 @@ def open_tables(config: ManifestConfig, options: Options) -> list[Table]:
     Raises:
         ManifestError: nothing is there, or a file is unreadable or not in its format.
     """
+    files = find_files(config, options)
     with ThreadPoolExecutor(_OPENING_THREADS, "manifest-survey") as pool:
-        return list(pool.map(open_table, find_files(config, options)))
+        tables = list(pool.map(open_table, files))
+    inputs = input_columns(config.columns)
+    text = {theirs for theirs, ours in inputs.items() if ours not in NUMBER_NAMES}
+    return with_partitions(tables, files, text)
 
 
 def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:
     """Find the files that `config.path` names, each once.
 
     The places of a list keep their order; the files of a glob or folder are sorted by path. A
-    folder is searched with its subfolders, except names that start with `.` or `_`. With format
-    `auto`, a folder or glob yields its Parquet files; if it has none, its JSON Lines files; if it
-    has none of these either, its CSV files (a folder's .json files are more likely to describe it,
-    so only a glob yields them). A file at an http(s) URL is copied to a temporary file first. A
-    name that has the characters of a glob and exists is a name.
+    folder is searched with its subfolders, except names that start with `.` or `_`, unless it is
+    the `_NAME=VALUE` of a column. With format `auto`, a folder or glob yields its Parquet files; if
+    it has none, its JSON Lines files; if it has none of these either, its CSV files (a folder's
+    .json files are more likely to describe it, so only a glob yields them). A file at an http(s)
+    URL is copied to a temporary file first. A name that has the characters of a glob and exists is
+    a name.
 
     Args:
         config: the run's manifest section.
@@ -73,7 +82,8 @@ def _find(
     except StorageError as error:
         raise ManifestError(error.uri, error.reason) from error
     if url.startswith(("http://", "https://")):
-        return [_download(url, place, _format(url.partition("?")[0], config))]
+        name = url.partition("?")[0]
+        return [_download(name, place, _format(name, config), config)]
     found = place.find()
     if found.kind == "folder":
         logs.check_listing(found.folder, found.files)
@@ -81,6 +91,10 @@ def _find(
         chosen = [_file(file, _format(place.path, config)) for file in found.files]
     else:
         chosen = _choose(place, _visible(found.files, place), _wanted(config, found.kind))
+    if config.hive_partitioning:
+        chosen = [
+            replace(file, partitions=partitions_of(file.data.path, found.folder)) for file in chosen
+        ]
     if found.kind != "folder":
         logs.check_files([file.data for file in chosen])
     return chosen
@@ -98,7 +112,13 @@ def _visible(files: Sequence[StoredFile], place: Place) -> list[StoredFile]:
 
 
 def _is_hidden(relative: str) -> bool:
-    return any(part.startswith((".", "_")) for part in PurePosixPath(relative).parts)
+    *folders, name = PurePosixPath(relative).parts
+    hidden = [part for part in folders if part.startswith(".") or _is_private(part)]
+    return bool(hidden) or name.startswith((".", "_"))
+
+
+def _is_private(folder: str) -> bool:
+    return folder.startswith("_") and not is_partition(folder)
 
 
 def _wanted(config: ManifestConfig, kind: str) -> list[str]:
@@ -146,7 +166,7 @@ class _TemporaryFolder:
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-def _download(url: str, place: Place, format_name: str) -> ManifestFile:
+def _download(url: str, place: Place, format_name: str, config: ManifestConfig) -> ManifestFile:
     # Not every web server answers ranges, and none promises the same file for a run of days.
     folder = _TemporaryFolder()
     copy = Path(folder.path) / "manifest"
@@ -159,5 +179,6 @@ def _download(url: str, place: Place, format_name: str) -> ManifestFile:
         version="",
         reading=READING,
     )
-    base = url.partition("?")[0].rpartition("/")[0] + "/"
-    return ManifestFile(data, folder=base, format=format_name, holder=folder)
+    base = url.rpartition("/")[0]
+    partitions = partitions_of(url, base) if config.hive_partitioning else ()
+    return ManifestFile(data, f"{base}/", format_name, partitions, folder)

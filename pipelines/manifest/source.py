@@ -10,6 +10,9 @@ from pipelines.storage.files import Reading, ShortReadError, StoredFile
 
 logger = logging.getLogger(__name__)
 
+Partition = tuple[str, str | None]
+"""A column in the name of a folder: its name and its value, which is null if None."""
+
 _REASONS: dict[Fault, str] = {
     "not_found": "does not exist; check the path, and the bucket or container",
     "denied": "access is denied; check the credentials or the file's permissions",
@@ -27,12 +30,14 @@ class ManifestFile:
         data: the file itself; reading it raises `ManifestError`.
         folder: the base of relative references in it; ends with `/`.
         format: a key of `table_formats.FORMATS`.
+        partitions: the columns in the names of its folders.
         holder: keeps a temporary copy alive for as long as the file is known.
     """
 
     data: StoredFile
     folder: str
     format: str
+    partitions: tuple[Partition, ...] = ()
     holder: object = field(default=None, compare=False, repr=False)
 
     @property
