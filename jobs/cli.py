@@ -15,6 +15,7 @@ import typer
 
 from jobs import cli_cluster, cli_manifest, cli_model, cli_run, terminal
 from jobs.heap import keep_heap_compact
+from jobs.options import CheckingCommand
 
 app = typer.Typer(
     name="uso",
@@ -53,9 +54,11 @@ _COMMANDS: dict[str, Sequence[Callable[..., None]]] = {
     "Run on a Ray cluster": _CLUSTER,
     "Without a manifest": _MODEL,
 }
+_CHECKING = (cli_run.run, cli_cluster.submit)
 for panel, commands in _COMMANDS.items():
     for command in commands:
-        app.command(rich_help_panel=panel)(command)
+        cls = CheckingCommand if command in _CHECKING else None
+        app.command(rich_help_panel=panel, cls=cls)(command)
 
 
 def main() -> None:

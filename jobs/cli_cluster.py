@@ -11,12 +11,13 @@ import typer
 
 from jobs.options import (
     AsJson,
+    CheckImages,
     ConfigFile,
     Limit,
     Overrides,
     RetryFailed,
     StorageConfig,
-    with_limit,
+    run_overrides,
 )
 
 _ADDRESS = "http://127.0.0.1:8265"
@@ -45,6 +46,7 @@ def submit(
     overrides: Overrides = None,
     limit: Limit = None,
     retry_failed: RetryFailed = False,
+    check_images: CheckImages = None,
     env: Annotated[
         list[str] | None,
         typer.Option(
@@ -77,9 +79,7 @@ def submit(
     """
     from jobs.cluster.submit import SubmitOptions, submit_command
 
-    values = with_limit(overrides, limit)
-    if retry_failed:
-        values.append("on_error.retry_failed=true")
+    values = run_overrides(overrides, limit, retry_failed=retry_failed, check_images=check_images)
     options = SubmitOptions(address, env or (), pip, check, follow)
     raise typer.Exit(submit_command(config, values, options))
 

@@ -12,12 +12,14 @@ import typer
 
 from jobs.options import (
     AsJson,
+    CheckImages,
     ConfigFile,
     Limit,
     Output,
     Overrides,
     RetryFailed,
     StorageConfig,
+    run_overrides,
     with_limit,
 )
 from pipelines.formats import LAYOUT_SUMMARIES, LayoutName
@@ -28,6 +30,7 @@ def run(
     overrides: Overrides = None,
     limit: Limit = None,
     retry_failed: RetryFailed = False,
+    check_images: CheckImages = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log the events of the run on stderr.")
     ] = False,
@@ -45,9 +48,7 @@ def run(
     """
     from jobs.run import run_command
 
-    values = with_limit(overrides, limit)
-    if retry_failed:
-        values.append("on_error.retry_failed=true")
+    values = run_overrides(overrides, limit, retry_failed=retry_failed, check_images=check_images)
     raise typer.Exit(run_command(config, values, verbose=verbose))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from typer.core import TyperCommand
 
 ConfigFile = Annotated[
     Path,
@@ -33,6 +35,16 @@ RetryFailed = Annotated[
         help="Retry all failed rows, including those whose failure code is not retryable.",
     ),
 ]
+CheckImages = Annotated[
+    Literal["sizes", "full"] | None,
+    typer.Option(
+        "--check-images",
+        metavar="",
+        help="Generate rows again whose images are missing or have another size; with =full, also "
+        "rows whose images have another content.",
+        show_default=False,
+    ),
+]
 Output = Annotated[
     str,
     typer.Argument(
@@ -51,6 +63,32 @@ StorageConfig = Annotated[
 ]
 
 
-def with_limit(overrides: list[str] | None, limit: int | None) -> list[str]:
+class CheckingCommand(TyperCommand):
+    """A command whose option `--check-images` may have no value, which typer does not support."""
+
+    # typer keeps the class of contexts that its own method takes private.
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Parse the arguments; `--check-images` alone stands for `--check-images=sizes`."""
+        named = [f"{arg}=sizes" if arg == "--check-images" else arg for arg in args]
+        return super().parse_args(ctx, named)
+
+
+def run_overrides(
+    overrides: Sequence[str] | None,
+    limit: int | None,
+    *,
+    retry_failed: bool,
+    check_images: str | None,
+) -> list[str]:
+    """Return the overrides of `--set`, and those of the other options of a run after them."""
+    values = with_limit(overrides, limit)
+    if retry_failed:
+        values.append("on_error.retry_failed=true")
+    if check_images is not None:
+        values.append(f"output.check_images={check_images}")
+    return values
+
+
+def with_limit(overrides: Sequence[str] | None, limit: int | None) -> list[str]:
     """Return the overrides of `--set`, and that of `--limit` after them."""
     return [*(overrides or []), *([] if limit is None else [f"manifest.limit={limit}"])]

@@ -76,6 +76,8 @@ def _counts(summary: RunSummary) -> Table:
     table.add_row("skipped", f"{summary.skipped:,}", "recorded by an earlier run")
     if summary.changed:
         table.add_row("changed", f"{summary.changed:,}", "since an earlier run recorded them")
+    if summary.lost_images:
+        table.add_row("lost", f"{summary.lost_images:,}", "images missing or damaged, drawn again")
     speed = f"{summary.images_per_s:.2f} images/s"
     table.add_row("time", terminal.duration(summary.elapsed_s), speed)
     if reused := ", ".join(_reused(summary)):

@@ -18,6 +18,9 @@ SCHEMA_VERSION = 1
 NSFW_CONTENTS = "has_nsfw_contents"
 """A reserved column, null for each image of a completed row unless a plug-in checks the images."""
 
+IMAGE_BYTES = "image_bytes"
+"""Sizes of the image files; null for rows that an older version completed."""
+
 _ERROR = pa.struct(
     [
         ("code", pa.string()),
@@ -36,6 +39,7 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("status", pa.string(), nullable=False),
     pa.field("outputs", pa.list_(pa.string())),
     pa.field("sha256", pa.list_(pa.string())),
+    pa.field(IMAGE_BYTES, pa.list_(pa.int64())),
     pa.field(NSFW_CONTENTS, pa.list_(pa.bool_())),
     pa.field("error", _ERROR),
     _PROMPT,
@@ -54,7 +58,9 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("schema_version", pa.int32(), nullable=False),
 )
 RECORD_NAMES = frozenset(f.name for f in RECORD_FIELDS)
-ADDED_LATER = frozenset({"source_digest", *(f.name for f in LATER_FIELDS)}) & RECORD_NAMES
+ADDED_LATER = (
+    frozenset({IMAGE_BYTES, "source_digest", *(f.name for f in LATER_FIELDS)}) & RECORD_NAMES
+)
 """Columns that the records of older versions may lack."""
 
 _PARAMETERS = tuple(field.name for field in RECORDED_FIELDS if field.is_parameter)
@@ -112,6 +118,7 @@ def make_record(
         "status": outcome.status,
         "outputs": None if failed else list(outcome.outputs),
         "sha256": None if failed else list(outcome.sha256),
+        IMAGE_BYTES: list(outcome.image_bytes) or None,
         NSFW_CONTENTS: None if failed else [None] * len(outcome.outputs),
         "error": _error(outcome.failure),
         **_inputs(entry.row),

@@ -115,6 +115,7 @@ class Outcome:
         failure: the failure; None if the row was completed.
         outputs: one URI per image, without credentials.
         sha256: one hash per image file, in hex.
+        image_bytes: one size per image file.
         width: width of the images in pixels; None if the row failed.
         height: height of the images in pixels; None if the row failed.
         prompt_truncated: True if the end of the prompt was cut off; None if the row failed.
@@ -130,6 +131,7 @@ class Outcome:
     failure: Failure | None = None
     outputs: tuple[str, ...] = ()
     sha256: tuple[str, ...] = ()
+    image_bytes: tuple[int, ...] = ()
     width: int | None = None
     height: int | None = None
     prompt_truncated: bool | None = None

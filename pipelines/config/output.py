@@ -9,6 +9,7 @@ from pydantic import Field
 from pipelines.config.strict import StrictModel
 from pipelines.formats import DEFAULT_QUALITY, FormatName, ImageEncoding, LayoutName
 
+ImageCheck = Literal["none", "sizes", "full"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -33,6 +34,11 @@ class OutputConfig(StrictModel):
     on_change: Literal["redo", "keep", "error"] = "redo"
     """Treatment of a completed row whose inputs, parameters or model have changed: generate it
     again, keep it, or end the run."""
+    check_images: ImageCheck = "none"
+    """Search at the start for images that are missing or damaged, and generate their rows again.
+    `sizes` lists the images and compares sizes; `full` also reads each image and compares its
+    SHA-256, which alone finds a file that was replaced by one of the same size. `uso run` has
+    `--check-images` and `--check-images=full`."""
     layout: Literal["images", LayoutName] = "images"
     """`webdataset` and `parquet` also pack the images into shards at the end of the run, in a
     folder of that name; see docs/output.md#shards-for-other-loaders."""

@@ -10,6 +10,7 @@ from pipelines.config.output import OnErrorConfig, OutputConfig
 from pipelines.errors import RowsChangedError
 from pipelines.ledger.done_rows import DoneRows
 from pipelines.ledger.ledger import Ledger, Recorded
+from pipelines.ledger.row_state import Mark
 from pipelines.manifest.manifest import Batch
 from pipelines.rows import ManifestEntry
 from pipelines.telemetry.stats import RunStats
@@ -27,9 +28,9 @@ class RowBatches(Protocol):
 class RowSelection:
     """Skips the rows that are done.
 
-    A completed row is done as long as it has its recorded fingerprint; if the fingerprint differs,
-    `output.on_change` decides. A failed row is retried if its failure is retryable, if the row has
-    changed, or if `on_error.retry_failed` is set.
+    A completed row is done as long as it has its recorded fingerprint and its images; if the
+    fingerprint differs, `output.on_change` decides. A failed row is retried if its failure is
+    retryable, if the row has changed, or if `on_error.retry_failed` is set.
     """
 
     def __init__(
@@ -66,10 +67,11 @@ class RowSelection:
         same = known.has_fingerprint(entry.row.fingerprint)
         if known.status == "failed":
             return known.retryable or self._retry_failed or not same
-        if same:
-            return False
-        self._note_change(entry.row.id)
-        return self._on_change == "redo"
+        lost = Mark.IMAGE_LOST in known.mark
+        if not same:
+            self._note_change(entry.row.id)
+        self._stats.lost_images += lost
+        return lost or (not same and self._on_change == "redo")
 
     def _note_change(self, row_id: str) -> None:
         what = (

@@ -18,7 +18,8 @@ from pipelines.dispatch.workers import WorkerTelemetry
 from pipelines.driver.announcer import RunAnnouncer
 from pipelines.driver.driver import Driver
 from pipelines.driver.packing import pack_dataset
-from pipelines.driver.prepare import prepare
+from pipelines.driver.prepare import PreparedRun, prepare
+from pipelines.driver.recheck import recheck
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.summary import RunSummary, summarize
 from pipelines.on_ray.actors import RayPool, RowWorker
@@ -80,17 +81,12 @@ def run(
         cluster = stack.enter_context(_Cluster(config, progress, stop))
         dataset: PackFacts | None = None
         with announcer.telling_of_faults():
+            recheck(prepared, progress, stop)
             driver = Driver(prepared, stats, progress, stop)
             stack.callback(driver.close)
             if driver.find_work():
                 cluster.join()
-                telemetry = WorkerTelemetry(prepared.facts.run_id, config.logging)
-                pool = RayPool(
-                    prepared.spec, config.stylize, prepared.worker_env, make_worker, telemetry
-                )
-                # Close the pool first: the steps after it need no GPU.
-                with run_metrics(prepared.facts.run_id, progress), closing(pool):
-                    driver.work(pool)
+                _work(driver, prepared, progress, make_worker)
             if driver.reached_end:  # otherwise time is short, and a next run does it
                 prepared.confirm_lease()
                 prepared.ledger.forget_rows()
@@ -104,6 +100,20 @@ def run(
             summary = summarize(prepared, stats, interrupted=not driver.reached_end)
             undelivered = announcer.ended(summary)
         return replace(summary, dataset=dataset, undelivered_events=undelivered)
+
+
+def _work(
+    driver: Driver,
+    prepared: PreparedRun,
+    progress: ProgressReporter,
+    make_worker: Callable[[StylizerSpec], RowWorker],
+) -> None:
+    """Work on a pool of actors, which ends with the work: the steps after it need no GPU."""
+    config, run_id = prepared.config, prepared.facts.run_id
+    telemetry = WorkerTelemetry(run_id, config.logging)
+    pool = RayPool(prepared.spec, config.stylize, prepared.worker_env, make_worker, telemetry)
+    with run_metrics(run_id, progress), closing(pool):
+        driver.work(pool)
 
 
 class _Cluster(ExitStack):

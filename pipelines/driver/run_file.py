@@ -77,6 +77,7 @@ class RunFile:
             "failed": stats.failed,
             "skipped": stats.skipped,
             "changed": stats.changed,
+            "lost_images": stats.lost_images,
             "images": stats.images,
             "failures": [asdict(example) for example in stats.failure_examples()],
         }

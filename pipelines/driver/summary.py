@@ -21,6 +21,8 @@ class RunSummary:
         failed: rows that this run recorded as failed.
         skipped: rows that were recorded before and left unchanged.
         changed: rows that were recorded before and have changed since.
+        lost_images: rows that were selected again because an image of theirs was missing or was
+            not the recorded file.
         images: images that this run generated.
         failed_fraction: share of failed rows among all records of the output, earlier runs
             included; 0 to 1.
@@ -49,6 +51,7 @@ class RunSummary:
     undelivered_events: int = 0
     caches: Mapping[str, Lookups] = field(default_factory=dict)
     dataset: PackFacts | None = None
+    lost_images: int = 0
 
     def _repr_html_(self) -> str:
         """Return the counts and an example of each failure as tables, for a notebook."""
@@ -82,6 +85,7 @@ def summarize(prepared: PreparedRun, stats: RunStats, *, interrupted: bool) -> R
         failed=stats.failed,
         skipped=stats.skipped,
         changed=stats.changed,
+        lost_images=stats.lost_images,
         images=stats.images,
         failures=stats.failure_examples(),
         elapsed_s=elapsed_s,

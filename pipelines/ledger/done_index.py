@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pipelines.keys.index import halves_of, row_keys
 from pipelines.ledger.done_rows import DoneRows
-from pipelines.ledger.row_state import Recorded, StateCodes, States
+from pipelines.ledger.row_state import Mark, Recorded, StateCodes, States
 from pipelines.ledger.scan import Scan
 
 
@@ -25,6 +25,7 @@ class DoneIndex:
         self.codes: StateCodes = scan.codes
         self._earlier = scan.states
         self._rows_by_state = Counter(scan.rows_by_state())
+        self._marks: npt.NDArray[np.uint8] | None = None  # most runs need none
 
     @property
     def rows_by_state(self) -> dict[int, int]:
@@ -37,13 +38,21 @@ class DoneIndex:
         rows = np.flatnonzero(at >= 0)
         found: list[Recorded | None] = [None] * len(at)
         states = self._earlier.payload[at[rows]].tolist()
-        for row, (fingerprint, _, state) in zip(rows.tolist(), states, strict=True):
-            found[row] = self.codes.recorded(state, fingerprint)
+        marks = [0] * len(rows) if self._marks is None else self._marks[at[rows]].tolist()
+        for row, (fingerprint, _, state), mark in zip(rows.tolist(), states, marks, strict=True):
+            found[row] = self.codes.recorded(state, fingerprint, Mark(mark))
         return found
+
+    def mark(self, row_ids: Sequence[str], mark: Mark) -> None:
+        """Add a mark to rows on record; they are no longer skipped unread. Takes 1 byte per row."""
+        if self._marks is None:
+            self._marks = np.zeros(len(self._earlier), np.uint8)
+        at = self._find(row_ids)
+        self._marks[at[at >= 0]] |= mark.value
 
     def done_rows(self, *, retry_failed: bool) -> DoneRows:
         """Return the rows to skip in one pass over the manifest; see `DoneRows`."""
-        return DoneRows(self._earlier, retry_failed=retry_failed)
+        return DoneRows(self._earlier, retry_failed=retry_failed, marks=self._marks)
 
     def count(self, row_ids: Sequence[str], states: States) -> int:
         """Count new records, `[n]`, of rows that have not been counted here before.
@@ -59,7 +68,7 @@ class DoneIndex:
 
     def forget_rows(self) -> None:
         """Free the memory: the counts remain, and any other call is an error."""
-        del self._earlier
+        del self._earlier, self._marks
 
     def _find(self, row_ids: Sequence[str]) -> npt.NDArray[np.int64]:
         return self._earlier.find(*halves_of(row_keys(row_id.encode() for row_id in row_ids)))

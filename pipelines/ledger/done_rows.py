@@ -18,11 +18,19 @@ class DoneRows:
     Args:
         recorded: keys with payloads of `row_state.STATE_DTYPE`.
         retry_failed: True if no failed row is done; otherwise failures that are not retryable are.
+        marks: a `Mark` for each record, `[n]`: a marked row must not be skipped. None: no marks.
     """
 
-    def __init__(self, recorded: SortedKeys, *, retry_failed: bool) -> None:
+    def __init__(
+        self,
+        recorded: SortedKeys,
+        *,
+        retry_failed: bool,
+        marks: npt.NDArray[np.uint8] | None = None,
+    ) -> None:
         self._recorded = recorded
         self._retry_failed = retry_failed
+        self._marks = marks
         self._skipped = np.zeros(len(recorded), bool)
 
     def candidates(
@@ -46,6 +54,8 @@ class DoneRows:
         fits = (records["source"] == digests[rows]) & (digests[rows] != 0)
         fits &= is_final(records["state"], retry_failed=self._retry_failed)
         fits &= ~self._skipped[at[rows]]
+        if self._marks is not None:
+            fits &= self._marks[at[rows]] == 0
         found = np.full(len(at), -1, np.int64)
         found[rows[fits]] = at[rows[fits]]
         return found

@@ -30,7 +30,7 @@ from pipelines.ledger.parts import (
     write_part,
 )
 from pipelines.ledger.records import Records
-from pipelines.ledger.row_state import Recorded, is_completed, states_of
+from pipelines.ledger.row_state import Mark, Recorded, is_completed, states_of
 from pipelines.ledger.scan import Scan, scan_ledger, scan_parts
 from pipelines.storage.storage import Storage
 
@@ -58,6 +58,7 @@ class Ledger:
         self._storage = storage
         self._schema = schema
         self._index = DoneIndex(scan)
+        self._scan: Scan | None = scan
         self._examples = dict(scan.examples)
         self._next_stamp = _EPOCH + timedelta(microseconds=scan.latest_us + 1)
         self._superseded = bool((~scan.wins).any())
@@ -98,6 +99,18 @@ class Ledger:
         """Return the rows to skip in one pass over the manifest; see `DoneRows`."""
         return self._index.done_rows(retry_failed=retry_failed)
 
+    def mark(self, row_ids: Sequence[str], mark: Mark) -> None:
+        """Mark rows on record, so that `done_rows` does not skip them; see `Recorded.mark`."""
+        self._index.mark(row_ids, mark)
+
+    def opening_records(self) -> Records:
+        """Return the records as they were when the ledger was opened, without a second scan.
+
+        Valid until the first `append` or compaction.
+        """
+        assert self._scan is not None
+        return Records(self._storage, self._scan)
+
     def stamp(self) -> datetime:
         """Return the time for a new record: later than any record that it may replace.
 
@@ -119,6 +132,7 @@ class Ledger:
             return
         table = pa.Table.from_pylist(list(records), schema=self._schema).combine_chunks()
         with self._write_lock:
+            self._scan = None
             part = write_part(self._storage, table.to_batches(), self._schema)
             self._live.add(part.path)
             with self._count_lock:
@@ -132,6 +146,7 @@ class Ledger:
         Packing and compacting read all records, and take about as much memory as `open` did.
         """
         self._index.forget_rows()
+        self._scan = None
 
     def counts(self) -> LedgerCounts:
         """Return the numbers of recorded rows, including earlier runs."""

@@ -16,7 +16,7 @@ from pipelines.ledger.parts import (
     kept_batches,
     unified_schema,
 )
-from pipelines.ledger.scan import scan_ledger
+from pipelines.ledger.scan import Scan, scan_ledger
 from pipelines.storage.storage import Storage
 
 
@@ -27,15 +27,15 @@ class Records:
         schema: common schema: first the fixed columns, then the user's own.
     """
 
-    def __init__(self, storage: Storage) -> None:
-        """Scan all parts.
+    def __init__(self, storage: Storage, scan: Scan | None = None) -> None:
+        """Scan all parts, unless a scan is given.
 
         Raises:
             LedgerError: a part is damaged, or a column has two types.
             StorageError: the records cannot be read.
         """
         self._storage = storage
-        self._scan = scan_ledger(storage)
+        self._scan = scan_ledger(storage) if scan is None else scan
         self.schema = unified_schema(storage, self._scan.origins)
 
     def counts(self) -> LedgerCounts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import IntFlag
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -23,6 +24,14 @@ _HEX = re.compile(r"[0-9a-fA-F]{16}")
 _HEX_DIGITS = 16
 
 
+class Mark(IntFlag):
+    """The findings of a check of the output about a recorded row."""
+
+    NONE = 0
+    IMAGE_LOST = 1
+    """An image of the row is missing, or is not the recorded file."""
+
+
 class Recorded(NamedTuple):
     """The recorded outcome of one row.
 
@@ -30,11 +39,13 @@ class Recorded(NamedTuple):
         code: failure code; None if the row is completed.
         retryable: True if retrying the failed row may help.
         fingerprint_number: 8 bytes of the fingerprint.
+        mark: the findings of a check of the output.
     """
 
     code: str | None
     retryable: bool
     fingerprint_number: int
+    mark: Mark = Mark.NONE
 
     @property
     def status(self) -> Status:
@@ -73,11 +84,11 @@ class StateCodes:
         """Return the failure code of a state; None for completed."""
         return None if state == _COMPLETED else self._codes[(state - _FIRST_FAILED) // 2]
 
-    def recorded(self, state: int, fingerprint: int) -> Recorded:
-        """Convert a state and a fingerprint number to `Recorded`."""
+    def recorded(self, state: int, fingerprint: int, mark: Mark = Mark.NONE) -> Recorded:
+        """Convert a state, a fingerprint number and a mark to `Recorded`."""
         code = self.code(state)
         retryable = code is not None and bool((state - _FIRST_FAILED) % 2)
-        return Recorded(code, retryable, fingerprint)
+        return Recorded(code, retryable, fingerprint, mark)
 
     def _number(self, code: str) -> int:
         if code not in self._codes:

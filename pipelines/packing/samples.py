@@ -14,7 +14,7 @@ from pipelines.errors import PackError
 from pipelines.image_names import path_in_output, sample_key
 from pipelines.image_values import is_per_image, of_images
 from pipelines.packing.loader_types import loader_type
-from pipelines.record import NSFW_CONTENTS, RECORD_NAMES
+from pipelines.record import IMAGE_BYTES, NSFW_CONTENTS, RECORD_NAMES
 
 IMAGE = "image"
 
@@ -22,7 +22,7 @@ _INDEX = "image_index"
 _NSFW_CONTENT = "has_nsfw_content"  # of one image
 _TAKEN = {IMAGE, _INDEX, _NSFW_CONTENT}
 # The same for all completed rows, for a later run only, or replaced by the image.
-_LEFT_OUT = {"status", "error", "source_digest", "outputs"}
+_LEFT_OUT = {"status", "error", "source_digest", "outputs", IMAGE_BYTES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class ImageFile:
 def sample_schema(records: pa.Schema) -> pa.Schema:
     """Return the columns of a sample, without its image.
 
-    These are the columns of the record except `status`, `error`, `source_digest` and `outputs`.
+    These are the columns of the record except `status`, `error`, `source_digest`, `outputs` and
+    `image_bytes`.
     `sha256`, `seed`, `has_nsfw_content` and the values of plug-ins belong to the one image, and
     `image_index` is its number within the row. A user's column gets a trailing underscore if its
     name is one of ours, and a type that the loaders read, see `loader_type`.

@@ -28,3 +28,17 @@ def objects_below(fs: AbstractFileSystem, folder: str) -> Iterator[tuple[str, in
         # An empty object whose name ends with a slash stands for a folder.
         if info["type"] == "file" and name.startswith(folder) and not name.endswith("/"):
             yield name, info["size"]
+
+
+def folders_in(fs: AbstractFileSystem, folder: str) -> Iterator[str]:
+    """Yield the name of each folder in a folder; raises as `objects_below`."""
+    fs.invalidate_cache()
+    try:
+        found = fs.ls(folder, detail=True)
+    except FileNotFoundError as error:
+        if error_code(error) == "NoSuchBucket":
+            raise
+        return
+    for info in found:
+        if info["type"] == "directory":
+            yield str(info["name"]).rstrip("/").rsplit("/", 1)[-1]

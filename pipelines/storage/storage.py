@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -20,7 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 from pipelines.errors import StorageError
 from pipelines.storage.faults import fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
-from pipelines.storage.listing import objects_below
+from pipelines.storage.listing import folders_in, objects_below
 from pipelines.storage.local_files import (
     copy_file,
     create_file,
@@ -164,6 +164,11 @@ class Storage:
         """
         found = self._call(prefix, lambda: self._find(prefix))
         return {path: found[path] for path in sorted(found) if not is_leftover(path)}
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        """Return the paths of the folders in the folder `prefix`, sorted; none if it is absent."""
+        names = self._call(prefix, lambda: sorted(folders_in(self._fs, self._full(prefix))))
+        return [f"{prefix}/{name}" for name in names]
 
     def list(self, prefix: str) -> list[str]:
         """Return the paths of all files below the folder `prefix`, sorted; see `sizes`."""

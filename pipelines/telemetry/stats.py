@@ -48,13 +48,19 @@ class FailureCount:
 
 @dataclass(slots=True)
 class RunStats:
-    """Counters of a run."""
+    """Counters of a run.
+
+    Attributes:
+        lost_images: completed rows that are generated again because an image of theirs is missing
+            or is not the recorded file.
+    """
 
     clock: Callable[[], float] = time.monotonic
     completed: int = 0
     failed: int = 0
     skipped: int = 0
     changed: int = 0
+    lost_images: int = 0
     images: int = 0
     drawing_s: float = 0
     consecutive_failed: int = 0

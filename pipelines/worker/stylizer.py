@@ -189,6 +189,7 @@ class Stylizer:
             failure=failure,
             outputs=tuple(image.uri for image in stored),
             sha256=tuple(image.sha256 for image in stored),
+            image_bytes=tuple(image.num_bytes for image in stored),
             width=width,
             height=height,
             prompt_truncated=None if rendered is None else rendered.prompt_truncated,

@@ -53,3 +53,20 @@ def test_control_characters_in_a_configuration_are_escaped(tmp_path: Path) -> No
     assert result.exit_code == 2
     assert "\x1b" not in result.output
     assert r"\x1b[2Jx" in result.stderr
+
+
+@pytest.mark.parametrize("check", ["--check-images", "--check-images=full"])
+def test_the_check_of_images_takes_an_optional_value(tmp_path: Path, check: str) -> None:
+    (tmp_path / "out").write_text("a file")
+    result = run(tmp_path, check)
+    assert result.exit_code == 2, result.output
+    said = f"{tmp_path}/out"
+    assert said in result.stderr.replace("\n", "")
+    before = CliRunner().invoke(app, ["run", check, str(tmp_path / "run.yaml")])
+    assert said in before.stderr.replace("\n", "")
+
+
+def test_another_value_for_the_check_of_images_is_rejected(tmp_path: Path) -> None:
+    result = run(tmp_path, "--check-images=fast")
+    assert result.exit_code == 2
+    assert "'sizes', 'full'" in result.stderr

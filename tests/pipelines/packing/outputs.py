@@ -31,11 +31,12 @@ def generated(
         kind = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}[ext]
         data = encode(picture(24, 16, seed=100 * seed + index), kind)
         uri = storage.write(image_path(row_id, index, images, ext), data)
-        stored.append((uri, hashlib.sha256(data).hexdigest()))
+        stored.append((uri, hashlib.sha256(data).hexdigest(), len(data)))
     outcome = Outcome(
         row_id=row_id,
-        outputs=tuple(uri for uri, _ in stored),
-        sha256=tuple(digest for _, digest in stored),
+        outputs=tuple(uri for uri, _, _ in stored),
+        sha256=tuple(digest for _, digest, _ in stored),
+        image_bytes=tuple(num_bytes for _, _, num_bytes in stored),
         width=24,
         height=16,
         timings=TIMES,

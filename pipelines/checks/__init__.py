@@ -1,0 +1,1 @@
+"""Compares an output with its records: images that are missing or damaged."""
