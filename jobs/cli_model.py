@@ -69,6 +69,13 @@ def generate(
     ],
     row: Annotated[Mapping[str, Any], ROW_OPTIONS],
     model: Model,
+    recipe: Annotated[
+        bool,
+        typer.Option(
+            "--recipe/--no-recipe",
+            help="Store the prompt, the seed and the parameters in the file's metadata.",
+        ),
+    ] = True,
 ) -> None:
     """Generate one image, without Ray and without a manifest."""
     from pydantic import ValidationError
@@ -81,7 +88,7 @@ def generate(
     except ValidationError as error:  # the device cannot run the preset
         reasons = [str(detail["ctx"]["error"]) for detail in error.errors()]
         raise typer.BadParameter("; ".join(reasons), param_hint="--preset") from error
-    raise typer.Exit(generate_command(weights, row, out))
+    raise typer.Exit(generate_command(weights, row, out, recipe=recipe))
 
 
 def tiny(

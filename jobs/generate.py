@@ -16,20 +16,24 @@ from pipelines.config.model import ModelConfig
 from pipelines.failures import RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.formats import FORMAT_BY_SUFFIX, ImageEncoding
+from pipelines.recipe import Recipe
 from pipelines.storage.local_files import write_file
-from pipelines.storage.urls import is_uri
+from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.errors import UsoError
 from uso_core.families import describe_model
 from uso_core.request import StylizedImage, StylizeRequest
 
 
-def generate_command(model: ModelConfig, row: Mapping[str, Any], out: Path) -> int:
+def generate_command(
+    model: ModelConfig, row: Mapping[str, Any], out: Path, *, recipe: bool = True
+) -> int:
     """Generate one image, write it to `out`, and return the exit code.
 
     Args:
         model: the weights, the device and the preset.
         row: the fields of a `StylizeRequest`, with references as paths or URIs.
         out: an image file; its ending sets the format.
+        recipe: store the inputs in the file's metadata.
     """
     console = terminal.err()
     with exits.exit_on_error(UsoError, RowFailedError, OSError):
@@ -39,10 +43,15 @@ def generate_command(model: ModelConfig, row: Mapping[str, Any], out: Path) -> i
             )
             return exits.WRONG_INPUT
         request = _request(row)
+        name = redact_uri(model.base)
         if not any(map(is_uri, model.locations)):  # files at a URL are pulled later
-            request.check(describe_model(model.source).limits)
+            card = describe_model(model.source)
+            request.check(card.limits)
+            name = card.name
         image = _generate(model, request, console)
-        _write(image, out)
+        text = _recipe(image, request, row, name, model.preset) if recipe else None
+        encoding = ImageEncoding(FORMAT_BY_SUFFIX[out.suffix.lower()])
+        write_file(out, encoding.encode(image.image, text))
     wrote = f"wrote {terminal.one_line(str(out))}: {_size(image)}, seed {image.seed}"
     terminal.out().print(wrote, soft_wrap=True)
     if image.prompt_truncated:
@@ -76,9 +85,24 @@ def _generate(model: ModelConfig, request: StylizeRequest, console: Console) -> 
         )[0]
 
 
-def _write(image: StylizedImage, out: Path) -> None:
-    encoding = ImageEncoding(FORMAT_BY_SUFFIX[out.suffix.lower()])
-    write_file(out, encoding.encode(image.image))
+def _recipe(
+    image: StylizedImage, request: StylizeRequest, row: Mapping[str, Any], model: str, preset: str
+) -> str:
+    recipe = Recipe(
+        prompt=request.prompt,
+        seed=image.seed,
+        num_steps=request.num_steps,
+        guidance=request.guidance,
+        width=image.image.width,
+        height=image.image.height,
+        model=model,
+        preset=preset,
+        content=row["content_image"] if request.content_long_size else None,
+        content_long_size=request.content_long_size,
+        styles=row["style_images"] or (),
+        style_weights=request.style_weights,
+    )
+    return recipe.text()
 
 
 def _uri(reference: str) -> str:

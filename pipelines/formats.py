@@ -22,6 +22,7 @@ LayoutName = Literal["webdataset", "parquet"]
 """Layouts of a dataset in shards: `output.layout` accepts them beside `images`."""
 
 DEFAULT_QUALITY = 95
+_EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
 
 LAYOUT_SUMMARIES: Mapping[LayoutName, str] = {
     "webdataset": "tar shards",
@@ -54,11 +55,29 @@ class ImageFormat:
         mime_type: media type of its files.
         compressions: the ways in which it compresses, one or two; `output.lossless` chooses if
             there are two.
+        metadata: Pillow's encoder options that store a text in the file.
     """
 
     extensions: tuple[str, ...]
     mime_type: str
     compressions: tuple[Compression, ...]
+    metadata: Callable[[str], dict[str, Any]]
+
+
+def _text_chunk(text: str) -> dict[str, Any]:
+    from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415 (see the import of Image)
+
+    chunks = PngInfo()
+    chunks.add_text("parameters", text)
+    return {"pnginfo": chunks}
+
+
+def _user_comment(text: str) -> dict[str, Any]:
+    from PIL import Image  # noqa: PLC0415 (see the import of Image)
+
+    exif = Image.Exif()
+    exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = b"UNICODE\0" + text.encode("utf-16-be")
+    return {"exif": exif}
 
 
 def _png_options(_quality: int) -> dict[str, Any]:
@@ -78,13 +97,16 @@ def _jpeg_options(quality: int) -> dict[str, Any]:
 
 
 FORMATS: Mapping[FormatName, ImageFormat] = {
-    "png": ImageFormat(("png",), "image/png", (Compression(True, 1.6, _png_options),)),
+    "png": ImageFormat(("png",), "image/png", (Compression(True, 1.6, _png_options),), _text_chunk),
     "webp": ImageFormat(
         ("webp",),
         "image/webp",
         (Compression(False, 0.25, _webp_options), Compression(True, 1.1, _lossless_webp_options)),
+        _user_comment,
     ),
-    "jpeg": ImageFormat(("jpg", "jpeg"), "image/jpeg", (Compression(False, 0.45, _jpeg_options),)),
+    "jpeg": ImageFormat(
+        ("jpg", "jpeg"), "image/jpeg", (Compression(False, 0.45, _jpeg_options),), _user_comment
+    ),
 }
 
 FORMAT_BY_SUFFIX: Mapping[str, FormatName] = {
@@ -127,8 +149,13 @@ class ImageEncoding:
             "quality": None if lossless else self.quality,
         }
 
-    def encode(self, image: Image.Image) -> bytes:
-        """Encode an image; the same pixels always give the same bytes.
+    def encode(self, image: Image.Image, recipe: str | None = None) -> bytes:
+        """Encode an image; the same pixels and recipe always give the same bytes.
+
+        Args:
+            image: the image; nothing of its `info` goes into the file.
+            recipe: a text for the file's metadata: the text chunk `parameters` of a PNG, the
+                EXIF user comment of other formats. It may have 30,000 characters.
 
         Raises:
             OSError: the format cannot hold images of this mode.
@@ -136,7 +163,10 @@ class ImageEncoding:
         buffer = io.BytesIO()
         bare = image.copy()
         bare.info.clear()  # encoders would copy parts of it, such as comments, into the file
-        bare.save(buffer, self.format.upper(), **self._compression.options(self.quality))
+        options = self._compression.options(self.quality)
+        if recipe is not None:
+            options |= FORMATS[self.format].metadata(recipe)
+        bare.save(buffer, self.format.upper(), **options)
         return buffer.getvalue()
 
     @property

@@ -24,6 +24,9 @@ class OutputConfig(StrictModel):
     """Quality of JPEG and of lossy WebP."""
     lossless: bool = False
     """Use lossless WebP."""
+    recipe: bool = True
+    """Store the prompt, the seed, the model and the parameters in the metadata of each image; see
+    docs/output.md#the-recipe-in-an-image."""
     commit_seconds: float = Field(5, gt=0)
     """Longest time between two writes of records, in seconds."""
     commit_rows: int = Field(1000, ge=1)

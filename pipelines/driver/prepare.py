@@ -115,7 +115,8 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     card, dimensions = family.describe(source), family.dimensions(source)
     manifest = Manifest.open(config, card)
     facts = RunFacts(run_id=_new_run_id(), model=card.name, preset=config.model.preset)
-    spec = replace(StylizerSpec.from_config(config), run_id=facts.run_id)
+    recipe_model = card.name if config.output.recipe else None
+    spec = replace(StylizerSpec.from_config(config), run_id=facts.run_id, recipe_model=recipe_model)
     columns = plugin_columns(spec.image_plugins, manifest.extra_schema)
     output = Storage.at(config.output.path, options, patience_s=config.output.give_up_after_s)
     output.check_writable()

@@ -37,6 +37,7 @@ class StylizerSpec:
         storage: fsspec options by protocol, secrets resolved; a pickle of the spec holds them.
         torch_threads: threads for the parts of the model that run on the CPU.
         batch_images: most images that are generated together.
+        recipe_model: name of the model in the recipes that images hold; None: they hold none.
         image_plugins: plug-ins that look at the images before they are stored, in order.
     """
 
@@ -48,6 +49,7 @@ class StylizerSpec:
     storage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     torch_threads: int = 1
     batch_images: int = 1
+    recipe_model: str | None = None
     image_plugins: tuple[ChosenPlugin, ...] = ()
 
     @classmethod

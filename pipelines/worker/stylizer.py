@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
+from pipelines.recipe import Recipe
 from pipelines.rows import ManifestRow, Outcome, Timings
 from pipelines.storage.storage import Storage
 from pipelines.worker.activity import Activity, Tally, WorkerInfo
@@ -68,6 +69,7 @@ class Stylizer:
         from pipelines.worker.renderer import Renderer  # noqa: PLC0415
 
         self._encoding = spec.encoding
+        self._recipe_model, self._preset = spec.recipe_model, spec.model.preset
         self._sink = sink or _folder_of(spec)
         self._plugins = PluginChain(spec.image_plugins)
         if pipeline is None:
@@ -138,7 +140,8 @@ class Stylizer:
             "decode": rendered.decode_ms,
         }
         with self._tally.counted("storing"), _timed(timings, "store"):
-            files = [self._encoded(image) for image in rendered.images]
+            images = zip(rendered.images, row.parameters.seeds, strict=True)
+            files = [self._encoded(image, row, seed) for image, seed in images]
             examined = self._plugins.examine(row, rendered.images, files)
             stored = self._sink.save(row, examined.files)
         self._tally.add_stored(sum(image.num_bytes for image in stored))
@@ -150,8 +153,29 @@ class Stylizer:
             values=examined.values,
         )
 
-    def _encoded(self, image: Image.Image) -> ImageFile:
-        return ImageFile(self._encoding.encode(image), self._encoding.extension)
+    def _encoded(self, image: Image.Image, row: ManifestRow, seed: int) -> ImageFile:
+        recipe = self._recipe(image, row, seed)
+        return ImageFile(self._encoding.encode(image, recipe), self._encoding.extension)
+
+    def _recipe(self, image: Image.Image, row: ManifestRow, seed: int) -> str | None:
+        if self._recipe_model is None:
+            return None
+        numbers = row.parameters
+        recipe = Recipe(
+            prompt=row.prompt,
+            seed=seed,
+            num_steps=numbers.num_steps,
+            guidance=numbers.guidance,
+            width=image.width,
+            height=image.height,
+            model=self._recipe_model,
+            preset=self._preset,
+            content=row.content_image if numbers.content_long_size else None,
+            content_long_size=numbers.content_long_size,
+            styles=row.style_images,
+            style_weights=row.style_weights,
+        )
+        return recipe.text()
 
     def _request(self, row: ManifestRow) -> StylizeRequest:
         numbers = {f.name: getattr(row.parameters, f.name) for f in fields(Parameters)}

@@ -37,8 +37,31 @@ def test_it_writes_one_image(tmp_path: Path) -> None:
         assert get_sampling(image) == 0  # 4:4:4, as in a run
 
 
+@pytest.mark.parametrize("option", ["--recipe", "--no-recipe"])
+def test_the_image_holds_its_recipe(tmp_path: Path, option: str) -> None:
+    out = tmp_path / "x.png"
+    size = ("--width", "32", "--height", "32", "--content-long-size", "32")
+    result = generate(out, option, "--prompt", "a cat", "--seed", "7", *size, "--content", CONTENT)
+    assert result.exit_code == 0, result.stderr
+    with Image.open(out) as image:
+        recipe = image.info.get("parameters")
+    line = 'Steps: 1, Sampler: Euler, CFG scale: 4, Seed: 7, Size: 32x32, Model: "tiny:0"'
+    pairs = f"{line}, Preset: exact, Content: cat.jpg, Content size: 32"
+    assert recipe == (f"a cat\n{pairs}" if option == "--recipe" else None)
+
+
 def test_references_weights_and_seed_change_the_image(tmp_path: Path) -> None:
-    common = ("--width", "32", "--height", "32", "--content-long-size", "32", "--content", CONTENT)
+    common = (
+        "--no-recipe",
+        "--width",
+        "32",
+        "--height",
+        "32",
+        "--content-long-size",
+        "32",
+        "--content",
+        CONTENT,
+    )
     images = set()
     styles = ("--style", STYLE, "--style", STYLE)
     weights = ("--style-weight", "1", "--style-weight", "0.5")

@@ -12,10 +12,12 @@ from PIL import Image
 
 from pipelines.rows import ManifestRow
 from pipelines.worker.activity import Activity
+from pipelines.worker.spec import StylizerSpec
+from pipelines.worker.stylizer import Stylizer
 from tests.pipelines import http_origin as http
 from tests.pipelines.pictures import encode, picture
 from tests.pipelines.tiny_models import Misbehaving, OutOfMemory, tiny
-from tests.pipelines.worker.stylizing import Make, make_row, stored
+from tests.pipelines.worker.stylizing import Make, config_for, make_row, stored
 from uso_core.request import Parameters, StylizeRequest
 
 
@@ -65,6 +67,22 @@ def test_a_row_done_again_gives_the_same_files_under_the_same_names(make: Make) 
     stylizer.stylize(make_row("other", content=encode(picture(seed=5)), seed=1))
     again = make().stylize(row)
     assert (first.outputs, first.sha256) == (again.outputs, again.sha256)
+
+
+def test_images_hold_the_recipe_of_their_seed(tmp_path: Path) -> None:
+    spec = replace(StylizerSpec.from_config(config_for(tmp_path)), recipe_model="tiny:0")
+    stylizer = Stylizer(spec, pipeline=tiny())
+    row = make_row(styles=(encode(picture()),), num_images=2, seed=5)
+    recipes = []
+    for data in stored(stylizer.stylize(row)):
+        with Image.open(io.BytesIO(data)) as image:
+            recipes.append(image.info["parameters"])
+    stylizer.close()
+    assert ["Seed: 5," in recipes[0], "Seed: 6," in recipes[1]] == [True, True]
+    assert all(text.startswith("a boat\nSteps: ") for text in recipes)
+    assert all(
+        text.endswith('Model: "tiny:0", Preset: exact, Styles: inline image') for text in recipes
+    )
 
 
 def test_content_that_is_left_out_need_not_exist(make: Make) -> None:
