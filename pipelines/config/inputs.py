@@ -109,6 +109,9 @@ class FetchConfig(StrictModel):
     """Memory per actor for fetched files that other rows may need, in MB."""
     exif_rotate: bool = True
     """Turn photographs upright; the original does not."""
+    colour: Literal["convert", "original"] = "convert"
+    """`convert`: convert colours to sRGB from the space that a file states (Display P3, Adobe RGB,
+    …). `original`: take them as sRGB, as the original does. See docs/pictures.md#colours."""
     allow_private_networks: bool = False
     """Let http(s) URIs reach private, loopback and link-local addresses."""
     allow_local_files: bool = True

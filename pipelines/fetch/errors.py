@@ -27,6 +27,10 @@ class TransientFetchError(Exception):
         self.retry_after_s = retry_after_s
 
 
+class UnsupportedImageError(ValueError):
+    """The file is whole, but not of a kind that is decoded; says the kind and the remedy."""
+
+
 def fetch_failed(code: FailureCode, reference: Reference, reason: str) -> RowFailedError:
     """Return the error that fails a row because of one of its references; shows no credentials."""
     uri = redact_uri(display_reference(reference))

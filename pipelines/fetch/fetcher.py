@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from PIL import Image
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from pipelines.config.inputs import FetchConfig
+from pipelines.display import display_reference
 from pipelines.fetch.cache import FetchCache
+from pipelines.fetch.colour.convert import COLOUR_NOTE
 from pipelines.fetch.deadline import Deadline, DeadlineExceededError
 from pipelines.fetch.errors import TransientFetchError, fetch_failed, too_large
 from pipelines.fetch.fetched import Fetched
@@ -23,7 +26,9 @@ from pipelines.fetch.local import LocalReader
 from pipelines.fetch.objects import PROTOCOLS, ObjectReader
 from pipelines.rows import Reference
 from pipelines.storage.filesystems import Options
-from pipelines.storage.urls import is_uri
+from pipelines.storage.urls import is_uri, redact_uri
+
+logger = logging.getLogger(__name__)
 
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 8.0
@@ -85,12 +90,17 @@ class Fetcher:
         Raises:
             RowFailedError: it is not available; names the failure code, the URI and the remedy.
         """
-        return decode_image(
+        image = decode_image(
             self.read(reference),
             reference,
             max_megapixels=self._config.max_megapixels,
             exif_rotate=self._config.exif_rotate,
+            colour=self._config.colour,
         )
+        note = image.info.get(COLOUR_NOTE)
+        if note:
+            logger.warning("%s: %s", redact_uri(display_reference(reference)), note)
+        return image
 
     def read(self, reference: Reference) -> Fetched:
         """Return the file at a reference, not decoded; raises as `fetch` does."""

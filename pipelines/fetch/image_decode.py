@@ -6,17 +6,21 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from pipelines.failures import RowFailedError
-from pipelines.fetch.errors import fetch_failed
+from pipelines.fetch.colour.convert import to_srgb
+from pipelines.fetch.colour.stated import Stated, by_profile, stated_by
+from pipelines.fetch.errors import UnsupportedImageError, fetch_failed
 from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.file_formats import FORMATS, recognised
 from pipelines.fetch.plain_images import detached, upright
+from pipelines.fetch.png import read_png
 from pipelines.fetch.tiff.decode import decode_tiff
-from pipelines.fetch.tiff.layout import UnsupportedTiffError
 from pipelines.rows import Reference
 
 # Errors that Pillow's decoders raise for damaged files; some were found by fuzzing.
@@ -46,7 +50,12 @@ def prepare_pillow() -> None:
 
 
 def decode_image(
-    fetched: Fetched, reference: Reference, *, max_megapixels: float, exif_rotate: bool
+    fetched: Fetched,
+    reference: Reference,
+    *,
+    max_megapixels: float,
+    exif_rotate: bool,
+    colour: Literal["convert", "original"] = "convert",
 ) -> Image.Image:
     """Decode one image, the first one of a file with several.
 
@@ -55,9 +64,11 @@ def decode_image(
         reference: the origin of the file, for messages.
         max_megapixels: larger images are rejected by their header, before memory is allocated.
         exif_rotate: rotate the image by its EXIF orientation. TIFF is always rotated.
+        colour: `convert` the colours to sRGB from the space that the file states, or leave them.
 
     Returns:
-        A loaded image in its own mode, with its `info`, which holds palette transparency.
+        A loaded image in its own mode, with its `info`, which holds palette transparency, and the
+        remark `colour_note` if its colour profile cannot be used. Converted ones are RGB or RGBA.
 
     Raises:
         RowFailedError: `image_corrupt`, `image_unsupported` or `image_too_large`.
@@ -66,15 +77,10 @@ def decode_image(
         raise fetch_failed("image_corrupt", reference, "the file is empty; replace it")
     check = _PixelLimit(reference, max_megapixels)
     try:
-        if recognised(fetched.data) == "TIFF":
-            return decode_tiff(fetched.data, check)
-        return _by_pillow(fetched.data, check, exif_rotate=exif_rotate)
-    except UnsupportedTiffError as error:
-        raise fetch_failed(
-            "image_unsupported",
-            reference,
-            f"TIFF with {error} is not supported; store it as RGB with 8 or 16 bits",
-        ) from error
+        image, stated = _decoded(fetched.data, check, exif_rotate=exif_rotate)
+        return to_srgb(image, stated) if colour == "convert" else image
+    except UnsupportedImageError as error:
+        raise fetch_failed("image_unsupported", reference, str(error)) from error
     except UnidentifiedImageError as error:
         raise _unidentified(fetched, reference) from error
     except _DECODER_ERRORS as error:
@@ -83,14 +89,25 @@ def decode_image(
         ) from error
 
 
-def _by_pillow(data: bytes, check: _PixelLimit, *, exif_rotate: bool) -> Image.Image:
-    with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+def _decoded(
+    data: bytes, check: Callable[[int, int], None], *, exif_rotate: bool
+) -> tuple[Image.Image, Stated]:
+    """Return the image of a file, and the colour space that the file states."""
+    found = recognised(data)
+    if found == "TIFF":
+        image = decode_tiff(data, check)
+        return image, by_profile(image.info.get("icc_profile"))
+    png = read_png(data) if found == "PNG" else None
+    with Image.open(io.BytesIO(png.data if png else data), formats=FORMATS) as opened:
         check(*opened.size)
         opened.load()
         # After loading: EXIF may be at the end of a PNG file.
         orientation = _orientation(opened) if exif_rotate else None
+        stated = png.stated() if png else stated_by(opened, data, found)
         image = detached(opened)
-    return upright(image, orientation)
+    if png and png.profile:
+        image.info["icc_profile"] = png.profile
+    return upright(image, orientation), stated
 
 
 @dataclass(frozen=True, slots=True)

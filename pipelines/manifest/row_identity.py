@@ -136,6 +136,8 @@ def run_facts(config: RunConfig, model_fingerprint: str) -> dict[str, object]:
         "preset": config.model.preset,
         **_preset_options(config.model),
         "exif_rotate": config.fetch.exif_rotate,
+        # Not in fingerprints by default, so that outputs from before the key resume.
+        **({"colour": config.fetch.colour} if config.fetch.colour != "convert" else {}),
         **config.output.encoding.file_facts,
     }
 

@@ -23,9 +23,9 @@ from pipelines.fetch.tiff.layout import (
     WHITE_IS_ZERO,
     YCBCR,
     Layout,
-    UnsupportedTiffError,
     main_image,
     read_layout,
+    unsupported,
 )
 from pipelines.fetch.tiff.rewriting import as_it_is, load
 from pipelines.fetch.tiff.samples import RawSamples, row_bytes
@@ -52,7 +52,7 @@ def decode_tiff(data: bytes, check_pixels: Callable[[int, int], None]) -> Image.
         A loaded image, upright, of a mode with 8 bits, or I;16 for grey of 16 bits.
 
     Raises:
-        UnsupportedTiffError: its pixels are of a kind that is not decoded.
+        UnsupportedImageError: its pixels are of a kind that is not decoded.
         ValueError: the file is damaged.
         OSError: the file is damaged.
     """
@@ -66,7 +66,7 @@ def decode_tiff(data: bytes, check_pixels: Callable[[int, int], None]) -> Image.
         _check_size(layout, check_pixels)
         image = _from_samples(RawSamples(file, layout), layout)
     else:
-        raise UnsupportedTiffError(layout.kind)
+        raise unsupported(layout.kind)
     image = upright(image, layout.orientation)
     image.info.clear()
     profile = layout.tags.stored(tags.ICC_PROFILE)[2]
@@ -83,9 +83,7 @@ def _check_chunks(
         raise DamagedTiffError(f"its tiles are {wide}x{high}")
     check_pixels(wide, high)
     if len(layout.offsets) > MAX_CHUNKS:
-        raise UnsupportedTiffError(
-            f"{len(layout.offsets):,} strips or tiles, more than {MAX_CHUNKS:,}"
-        )
+        raise unsupported(f"{len(layout.offsets):,} strips or tiles, more than {MAX_CHUNKS:,}")
     ends = map(sum, zip(layout.offsets, layout.counts, strict=False))
     if not layout.offsets or min(layout.offsets) < 8 or max(ends, default=0) > len(file.data):
         raise DamagedTiffError("a strip or tile is outside the file")
@@ -206,7 +204,7 @@ def _converter(raw: RawSamples, layout: Layout) -> _ToLevels:
     try:
         white = found.white()
     except UnclearRangeError as error:
-        raise UnsupportedTiffError(str(error)) from error
+        raise unsupported(str(error)) from error
     return lambda block: _levels(block[..., :used] / white, layout)
 
 

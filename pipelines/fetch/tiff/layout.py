@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pipelines.fetch.errors import UnsupportedImageError
 from pipelines.fetch.tiff import tags
 from pipelines.fetch.tiff.tags import DamagedTiffError, Directory, TiffBytes
 
@@ -54,8 +55,11 @@ COMPRESSIONS = {
 }
 
 
-class UnsupportedTiffError(ValueError):
-    """The file is whole, but its pixels are of a kind that is not decoded; names the kind."""
+def unsupported(kind: str) -> UnsupportedImageError:
+    """Return the error for a kind of pixels that is not decoded."""
+    return UnsupportedImageError(
+        f"TIFF with {kind} is not supported; store it as RGB with 8 or 16 bits"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ def main_image(file: TiffBytes) -> Directory:
 
     Raises:
         DamagedTiffError: the file is damaged.
-        UnsupportedTiffError: it is a camera's raw file.
+        UnsupportedImageError: it is a camera's raw file.
     """
     pages = list(file.chain())
     if not pages:
@@ -149,7 +153,7 @@ def read_layout(directory: Directory) -> Layout:
 
     Raises:
         DamagedTiffError: a necessary tag is missing or wrong.
-        UnsupportedTiffError: samples differ in size or kind.
+        UnsupportedImageError: samples differ in size or kind.
     """
     width, height = directory.value(tags.WIDTH, 0), directory.value(tags.HEIGHT, 0)
     samples = directory.value(tags.SAMPLES, 1)
@@ -188,7 +192,7 @@ def _refuse_camera_raw(file: TiffBytes, directories: list[Directory]) -> None:
         for one in directories
     )
     if raw:
-        raise UnsupportedTiffError("a camera's raw file (DNG, NEF, CR2, ARW, …)")
+        raise unsupported("a camera's raw file (DNG, NEF, CR2, ARW, …)")
 
 
 def _is_picture(directory: Directory) -> bool:
@@ -209,7 +213,7 @@ def _guess(samples: int, compression: int) -> int:
 def _one(directory: Directory, tag: int, samples: int) -> int:
     values = set(directory.values(tag)[:samples]) or {1}
     if len(values) > 1:
-        raise UnsupportedTiffError(f"samples of different sizes or kinds ({sorted(values)})")
+        raise unsupported(f"samples of different sizes or kinds ({sorted(values)})")
     return values.pop()
 
 

@@ -156,6 +156,7 @@ class Thumbnailer:
             picture.uri,
             max_megapixels=self._fetch.max_megapixels,
             exif_rotate=False,
+            colour="original",
         )
 
     def _reference(self, uri: str) -> Image.Image:

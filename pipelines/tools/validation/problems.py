@@ -35,7 +35,7 @@ class Problem:
     """One row, or one reference, with a problem.
 
     Attributes:
-        kind: a failure code, or `duplicate_image`.
+        kind: a failure code, `duplicate_image` or `colour_profile`.
         column: the column at fault, under the user's name; None if none is.
         row_id: the id of the first row concerned.
         rows: the number of rows concerned.

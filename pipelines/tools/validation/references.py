@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pipelines.config.inputs import FetchConfig
 from pipelines.display import display_reference
 from pipelines.failures import Failure, RowFailedError
+from pipelines.fetch.colour.convert import COLOUR_NOTE
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image
 from pipelines.in_order import in_order
@@ -104,6 +105,7 @@ class _Checked:
     size: Size | None = None
     num_bytes: int = 0
     digest: bytes = b""
+    note: str | None = None
 
 
 class ReferenceCheck:
@@ -152,12 +154,14 @@ class ReferenceCheck:
                 use.reference,
                 max_megapixels=self._config.max_megapixels,
                 exif_rotate=self._config.exif_rotate,
+                colour=self._config.colour,
             )
         except RowFailedError as error:
             return _Checked(use, error.failure)
         size = Size(*image.size)
         digest = hashlib.sha256(fetched.data).digest()
-        return _Checked(use, self._misfit(use, size), size, len(fetched.data), digest)
+        note = image.info.get(COLOUR_NOTE)
+        return _Checked(use, self._misfit(use, size), size, len(fetched.data), digest, note)
 
     def _misfit(self, use: Use, size: Size) -> Failure | None:
         """Return the failure if a content image's size does not fit the first row that uses it."""
@@ -178,6 +182,12 @@ class ReferenceCheck:
             shown = failure.uri or _shown(use.reference)
             found.append(
                 Problem(failure.code, use.column, use.row_id, rows, failure.message, shown)
+            )
+        if checked.note is not None:
+            shown = _shown(use.reference)
+            message = f"{shown}: {checked.note}"
+            found.append(
+                Problem("colour_profile", use.column, use.row_id, rows, message, shown, "note")
             )
         if checked.size is not None:
             self.facts.add(checked.size, checked.num_bytes)

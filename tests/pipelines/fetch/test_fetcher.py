@@ -23,7 +23,7 @@ from pipelines.rows import Reference
 from tests.pipelines import http_origin as http
 from tests.pipelines.fetch.fetchers import PNG, Make, failure_of
 from tests.pipelines.http_origin import Origin
-from tests.pipelines.pictures import picture
+from tests.pipelines.pictures import encode, picture
 
 
 def test_bytes_paths_and_file_uris_give_the_same_image(make: Make, tmp_path: Path) -> None:
@@ -157,6 +157,14 @@ def test_empty_files_are_corrupt(make: Make, origin: Origin, tmp_path: Path) -> 
         failure = failure_of(make(), reference)
         assert failure.code == "image_corrupt", reference
         assert "empty" in failure.message
+
+
+def test_a_colour_profile_of_no_use_is_logged(
+    tmp_path: Path, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.png").write_bytes(encode(picture(), icc_profile=b"no profile"))
+    make().fetch(f"{tmp_path}/a.png")
+    assert f"{tmp_path}/a.png: its colour profile is damaged" in caplog.text
 
 
 def test_no_credentials_in_failures_or_logs(

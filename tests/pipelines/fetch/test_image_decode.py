@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipelines.failures import RowFailedError
 from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.file_formats import FORMATS
 from pipelines.fetch.image_decode import decode_image, prepare_pillow
+from tests.pipelines.fetch.colours import chunk, with_chunks
 from tests.pipelines.pictures import encode, picture
 
 ENCODINGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -157,11 +159,6 @@ def test_decoders_outside_the_list_are_never_reached() -> None:
 
 
 def png_claiming(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
@@ -181,16 +178,17 @@ def test_the_cap_is_ours_not_pillows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert decode(large, max_megapixels=2).size == (2000, 1000)
 
 
-def test_compressed_text_bombs_are_corrupt() -> None:
-    body = b"k\0\0" + zlib.compress(bytes(80 * 2**20))
-    text = (
-        struct.pack(">I", len(body))
-        + b"zTXt"
-        + body
-        + struct.pack(">I", zlib.crc32(b"zTXt" + body))
-    )
-    png = FILES["png"]
-    assert code_of(png[:33] + text + png[33:]) == "image_corrupt"
+def test_compressed_text_bombs_are_never_unpacked() -> None:
+    bomb = zlib.compress(bytes(80 * 2**20))
+    text = chunk(b"zTXt", b"k\0\0" + bomb)
+    exif = chunk(b"zTXt", b"Raw profile type exif\0\0" + bomb)
+    data = with_chunks(FILES["png"], text, exif)
+    tracemalloc.start()
+    decoded = decode(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert decoded.tobytes() == decode(FILES["png"]).tobytes()
+    assert peak < 8 * 2**20
 
 
 @pytest.mark.parametrize("size", [(1, 1), (30_000, 10), (10, 30_000)])

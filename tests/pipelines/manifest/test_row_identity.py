@@ -69,6 +69,7 @@ def test_model_and_file_settings_change_the_fingerprint() -> None:
         fingerprint(),
         fingerprint(model="other"),
         fingerprint(fetch={"exif_rotate": False}),
+        fingerprint(fetch={"colour": "original"}),
         fingerprint(output={"path": "/tmp/out", "format": "jpeg"}),
         fingerprint(output={"path": "/tmp/out", "format": "jpeg", "quality": 80}),
         fingerprint(output=webp),
@@ -80,6 +81,7 @@ def test_model_and_file_settings_change_the_fingerprint() -> None:
 def test_other_settings_leave_the_fingerprint_unchanged() -> None:
     assert fingerprint(output={"path": "/tmp/other", "quality": 50}) == fingerprint()
     assert fingerprint(fetch={"timeout_s": 5}, stylize={"actors": 3}) == fingerprint()
+    assert fingerprint(fetch={"colour": "convert"}) == fingerprint()
 
 
 def test_weights_are_told_apart_and_ones_equal_no_weights() -> None:

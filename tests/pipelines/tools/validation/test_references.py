@@ -92,6 +92,16 @@ def test_the_same_file_twice_is_a_note(tmp_path: Path) -> None:
     assert "a.png" in problem.message
 
 
+def test_a_colour_profile_of_no_use_is_a_note(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode(picture(), icc_profile=b"no profile"))
+    manifest = manifest_of(tmp_path, id=["1"], content_image=["a.png"])
+    (problem,), facts = check(manifest)
+    assert (problem.kind, problem.severity, problem.row_id) == ("colour_profile", "note", "1")
+    assert "taken as sRGB" in problem.message
+    assert facts.facts.images == 1
+    assert check(manifest, colour="original")[0] == []
+
+
 def test_a_sample_is_the_same_each_time(tmp_path: Path) -> None:
     manifest = manifest_of(tmp_path, content_image=[f"none-{n}.png" for n in range(30)])
     first, _ = check(manifest, most=5)

@@ -1,0 +1,1 @@
+"""Colours of decoded images: which space a file states, and their conversion to sRGB."""
