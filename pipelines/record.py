@@ -84,6 +84,19 @@ class RunFacts:
 _NO_COLUMNS = pa.schema([])
 
 
+_FROM_TEXT = {b"uso-batch.from_text": b"1"}
+
+
+def from_text(field: pa.Field) -> pa.Field:
+    """Mark a column whose type follows from its text, so that it may differ from run to run."""
+    return field.with_metadata(_FROM_TEXT)
+
+
+def is_from_text(field: pa.Field) -> bool:
+    """Return True if the type of a column follows from its text."""
+    return (field.metadata or {}).items() >= _FROM_TEXT.items()
+
+
 def record_schema(extra: pa.Schema, image_values: pa.Schema = _NO_COLUMNS) -> pa.Schema:
     """Return the schema of the records.
 

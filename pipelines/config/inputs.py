@@ -25,6 +25,8 @@ class ManifestConfig(StrictModel):
     """Other columns that are copied to the records: all, none, or a list of names."""
     hive_partitioning: bool = True
     """Read folders named `NAME=VALUE` as columns."""
+    csv_numbers: bool = True
+    """Copy columns of CSV files in which every cell is a number as numbers; false: as text."""
     base_uri: str | None = None
     """Base of relative references. Default: the folder of each manifest file."""
     limit: int | None = Field(None, ge=1)

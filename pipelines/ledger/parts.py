@@ -16,7 +16,13 @@ import pyarrow.parquet as pq
 
 from pipelines.errors import LedgerError, StorageError
 from pipelines.image_values import is_per_image, without_other_metadata
-from pipelines.record import ADDED_LATER, RECORD_FIELDS, RECORD_NAMES
+from pipelines.record import (
+    ADDED_LATER,
+    RECORD_FIELDS,
+    RECORD_NAMES,
+    from_text,
+    is_from_text,
+)
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.storage import Storage
 
@@ -159,6 +165,9 @@ def write_part(storage: Storage, batches: Iterable[pa.RecordBatch], schema: pa.S
 def unified_schema(storage: Storage, schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
     """Return one schema with the columns of all: the fixed columns come first.
 
+    A column of numbers that were found in text is text if it is text elsewhere, and
+    floating-point numbers if there are any.
+
     Args:
         storage: storage of the parts, for messages.
         schemas: the schemas, each with a description of its origin.
@@ -173,7 +182,11 @@ def unified_schema(storage: Storage, schemas: Sequence[tuple[str, pa.Schema]]) -
             known = unified.setdefault(f.name, f)
             if pa.types.is_null(known.type) and not pa.types.is_null(f.type):
                 unified[f.name] = f
-            elif not f.type.equals(known.type) and not pa.types.is_null(f.type):
+            elif f.type.equals(known.type) or pa.types.is_null(f.type):
+                pass
+            elif (joined := _joined(known, f)) is not None:
+                unified[f.name] = joined
+            else:
                 raise LedgerError(
                     storage.uri(FOLDER),
                     f"the column {f.name!r} is {known.type} in "
@@ -181,7 +194,22 @@ def unified_schema(storage: Storage, schemas: Sequence[tuple[str, pa.Schema]]) -
                     f"{_remedy(known, f)}, or use another output folder",
                 )
             origin.setdefault(f.name, where)
-    return pa.schema([without_other_metadata(f) for f in unified.values()])
+    return pa.schema([_with_marks(f) for f in unified.values()])
+
+
+def _with_marks(field: pa.Field) -> pa.Field:
+    """Return a column with nothing in its metadata but our own marks."""
+    return from_text(field) if is_from_text(field) else without_other_metadata(field)
+
+
+def _joined(one: pa.Field, other: pa.Field) -> pa.Field | None:
+    """Return a column for the values of both, or None if their types have to be the same."""
+    if not (is_from_text(one) or is_from_text(other)):
+        return None
+    kinds = {str(one.type), str(other.type)}
+    if kinds == {"int64", "double"}:
+        return from_text(pa.field(one.name, pa.float64()))
+    return pa.field(one.name, pa.string()) if kinds < {"int64", "double", "string"} else None
 
 
 def _remedy(*fields: pa.Field) -> str:
@@ -191,13 +219,24 @@ def _remedy(*fields: pa.Field) -> str:
 
 
 def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Return the batch with the columns of `schema`; columns that it lacks are null."""
-    columns = [
-        batch.column(f.name).cast(f.type)
-        if f.name in batch.schema.names
-        else pa.nulls(batch.num_rows, f.type)
-        for f in schema
-    ]
+    """Return the batch with the columns of `schema`; columns that it lacks are null.
+
+    Raises:
+        LedgerError: a column has integers that its floating-point numbers cannot hold.
+    """
+    columns = []
+    for f in schema:
+        if f.name not in batch.schema.names:
+            columns.append(pa.nulls(batch.num_rows, f.type))
+            continue
+        try:
+            columns.append(batch.column(f.name).cast(f.type))
+        except pa.ArrowInvalid as error:
+            reason = (
+                f"the column {f.name!r} has integers that {f.type} cannot hold ({error}); set "
+                "manifest.csv_numbers: false, or use another output folder"
+            )
+            raise LedgerError(FOLDER, reason) from error
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

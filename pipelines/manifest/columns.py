@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ManifestError
 from pipelines.fields.table import ALIASES, INPUT_NAMES, PICTURE_NAMES
-from pipelines.record import RECORD_NAMES
+from pipelines.record import RECORD_NAMES, from_text, is_from_text
 
 _PREFIX = "manifest_"
 
@@ -67,7 +67,7 @@ def plan_columns(config: RunConfig, tables: Sequence[HasColumns]) -> ColumnPlan:
     used = frozenset(inputs.values())
     sources = _passed_through(config, [name for name in names if name not in used])
     taken = set(names) | RECORD_NAMES
-    fields = [pa.field(_record_name(name, taken), _unified(name, tables)) for name in sources]
+    fields = [_unified(name, tables).with_name(_record_name(name, taken)) for name in sources]
     return ColumnPlan(inputs, pa.schema(fields), tuple(sources))
 
 
@@ -151,13 +151,16 @@ def _record_name(name: str, taken: set[str]) -> str:
     return found
 
 
-def _unified(name: str, tables: Sequence[HasColumns]) -> pa.DataType:
-    """Return the one type that holds the column's values of all files."""
+def _unified(name: str, tables: Sequence[HasColumns]) -> pa.Field:
+    """Return the column with the one type that holds its values of all files."""
     first_with: dict[pa.DataType, str] = {}
+    may_differ = False
     for table in tables:
         index = table.schema.get_field_index(name)
         if index >= 0:
-            first_with.setdefault(table.schema.field(index).type, table.uri)
+            field = table.schema.field(index)
+            first_with.setdefault(field.type, table.uri)
+            may_differ = may_differ or is_from_text(field)
     (unified, first_uri), *others = first_with.items()
     for kind, uri in others:
         schemas = [pa.schema([(name, unified)]), pa.schema([(name, kind)])]
@@ -169,7 +172,8 @@ def _unified(name: str, tables: Sequence[HasColumns]) -> pa.DataType:
                 f"its column {name!r} is {kind}, but {unified} in {first_uri}; give it one type in "
                 "all files, or leave it out of manifest.keep_columns",
             ) from error
-    return unified
+    column = pa.field(name, unified)
+    return from_text(column) if may_differ else column
 
 
 def _nearest(name: str, candidates: Iterable[str]) -> str:

@@ -1,47 +1,118 @@
-"""CSV files as tables; every value is text."""
+"""CSV files as tables; every value is text, and numbers are found in it (`csv_numbers`)."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from typing import cast
+import re
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
+from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
 
 from pipelines.errors import ManifestError
+from pipelines.manifest.csv_dialect import Dialect, dialect_of
+from pipelines.manifest.json_types import JsonTypes
 from pipelines.manifest.row_parser import UnreadableRow
 from pipelines.manifest.source import ManifestFile
-from pipelines.manifest.text_table import Line, TextTable
+from pipelines.manifest.text_table import Line, TextTable, cannot_read_on
+
+TAB_ENDINGS = (".tsv", ".tab")
+"""Endings of files whose cells are delimited by tabs."""
 
 _MAX_CELL_BYTES = 256 * 2**20
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*", re.ASCII)
 
 
-def open_csv(file: ManifestFile) -> TextTable:
-    """Read the first line of a CSV file for its columns.
+@dataclass(frozen=True)
+class CsvTable(TextTable):
+    """A CSV file; see `TextTable`.
+
+    Attributes:
+        dialect: the way in which it is written.
+    """
+
+    dialect: Dialect = field(default=Dialect(","))
+
+    def with_numbers(self, schema: pa.Schema, decimal_commas: Set[str]) -> CsvTable:
+        """Return the same table with the types of numbers.
+
+        Args:
+            schema: the same columns; if one has a type of numbers, all of its cells are numbers.
+            decimal_commas: names of columns in which `1,5` means 1.5.
+        """
+        read = partial(_lines, dialect=self.dialect, decimal_commas=decimal_commas)
+        return replace(self, schema=schema, read_lines=read)
+
+    def cells(self) -> Iterator[list[str]]:
+        """Yield the cells of each line that is a row.
+
+        Raises:
+            ManifestError: the file is gone or has changed.
+        """
+        num_cells = len(self.schema.names)
+        try:
+            with _opened(self.file) as (lines, dialect):
+                reader = csv.reader(lines, delimiter=dialect.delimiter)
+                next(reader, None)
+                while True:
+                    try:
+                        row = next(reader)
+                    except StopIteration:
+                        return
+                    except csv.Error:
+                        continue
+                    if len(row) == num_cells:
+                        yield row
+        except OSError as error:
+            raise cannot_read_on(self.file, error) from error
+
+    def fitted(self, value: Any, field: pa.Field) -> Any:  # noqa: ANN401 (text, or a constant)
+        """Return a cell as a value of the field's type."""
+        if isinstance(value, str) and pa.types.is_integer(field.type):
+            return int(value)
+        if isinstance(value, str) and pa.types.is_floating(field.type):
+            return float(value)
+        return JsonTypes.fitted(value, field)
+
+
+class _Source(NamedTuple):
+    lines: Iterator[str]
+    dialect: Dialect
+
+
+def open_csv(file: ManifestFile) -> CsvTable:
+    """Read the first lines of a CSV file for its columns.
 
     Raises:
         ManifestError: the file is gone, unreadable, or not CSV in UTF-8.
     """
-    with _text(file) as source:
+    with _opened(file) as (lines, dialect):
         try:
-            names = _names(csv.reader(source))
+            names = _names(csv.reader(lines, delimiter=dialect.delimiter))
         except csv.Error as error:
             raise ManifestError(file.uri, f"is not CSV ({error})") from error
     if not _is_unicode("".join(names)):
         raise ManifestError(file.uri, "its first line is not UTF-8; save it as CSV in UTF-8")
     schema = pa.schema([(name, pa.string()) for name in names])
-    return TextTable(file, _lines, schema, num_rows=None, typed=False)
+    read = partial(_lines, dialect=dialect)
+    return CsvTable(file, read, schema, num_rows=None, typed=False, dialect=dialect)
 
 
 def _names(lines: Iterator[list[str]]) -> list[str]:
-    """Return the names in the first line, without the spaces beside their commas."""
+    """Return the names in the first line, without the spaces beside their delimiters."""
     return [name.strip() for name in next(lines, [])]
 
 
-def _lines(file: ManifestFile) -> Iterator[Line]:
-    with _text(file) as source:
-        reader = csv.reader(source)
+def _lines(
+    file: ManifestFile, dialect: Dialect, decimal_commas: Set[str] = frozenset()
+) -> Iterator[Line]:
+    with _opened(file) as (lines, _):
+        reader = csv.reader(lines, delimiter=dialect.delimiter)
         header = _names(reader)
         while True:
             try:
@@ -49,14 +120,15 @@ def _lines(file: ManifestFile) -> Iterator[Line]:
             except StopIteration:
                 return
             except csv.Error as error:
-                where = f"{file.uri} line {reader.line_num}"
+                where = f"{file.uri} line {reader.line_num + dialect.skipped_lines}"
                 yield UnreadableRow(where, f"is not CSV ({error})", where), 0
                 continue
             if cells:
-                yield _row(cells, header, f"{file.uri} line {reader.line_num}")
+                where = f"{file.uri} line {reader.line_num + dialect.skipped_lines}"
+                yield _row(cells, header, where, decimal_commas)
 
 
-def _row(cells: list[str], header: list[str], where: str) -> Line:
+def _row(cells: list[str], header: list[str], where: str, decimal_commas: Set[str]) -> Line:
     text = ",".join(cells)
     if len(cells) != len(header):
         reason = f"has {len(cells)} cells, but the header has {len(header)}"
@@ -64,20 +136,31 @@ def _row(cells: list[str], header: list[str], where: str) -> Line:
         reason = "is not UTF-8"
     else:
         row = {name: cell or None for name, cell in zip(header, cells, strict=True)}
+        for name in decimal_commas:
+            cell = row.get(name)
+            if cell is not None and _DECIMAL_COMMA.fullmatch(cell):
+                row[name] = cell.replace(",", ".")
         return row, len(text)
     shown = text.encode(errors="surrogateescape").decode(errors="replace")
     return UnreadableRow(where, reason, shown), len(text)
 
 
-def _text(file: ManifestFile) -> io.TextIOWrapper:
+@contextmanager
+def _opened(file: ManifestFile) -> Iterator[_Source]:
+    """Open a file after the lines that its dialect skips."""
     # Cells may hold data: URIs. The limit is one for the whole process, so it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_BYTES))
-    return io.TextIOWrapper(
+    source = io.TextIOWrapper(
         cast(io.BufferedReader, file.data.open_lines()),
         encoding="utf-8-sig",
         errors="surrogateescape",
         newline="",
     )
+    with source:
+        first = next(source, "")
+        is_tabs = file.data.path.lower().endswith(TAB_ENDINGS)
+        dialect = dialect_of(first, is_tabs=is_tabs)
+        yield _Source(source if dialect.skipped_lines else chain([first], source), dialect)
 
 
 def _is_unicode(text: str) -> bool:

@@ -16,6 +16,7 @@ from pipelines.config.inputs import ManifestConfig
 from pipelines.errors import ManifestError, StorageError
 from pipelines.fields.table import NUMBER_NAMES
 from pipelines.manifest.columns import input_columns
+from pipelines.manifest.csv_numbers import with_numbers
 from pipelines.manifest.hive import is_partition, partitions_of, with_partitions
 from pipelines.manifest.source import READING, ManifestFile
 from pipelines.manifest.table import Table
@@ -31,7 +32,8 @@ _OPENING_THREADS = 16
 def open_tables(config: ManifestConfig, options: Options) -> list[Table]:
     """Find the tables that `config.path` names and their columns; no row is checked yet.
 
-    Of Parquet files only the footers are read, of CSV the first lines; JSON is read once.
+    Of Parquet files only the footers are read, JSON is read once, and CSV once if columns of it are
+    copied to the records, else its first lines.
 
     Args:
         config: the run's manifest section.
@@ -45,7 +47,7 @@ def open_tables(config: ManifestConfig, options: Options) -> list[Table]:
         tables = list(pool.map(open_table, files))
     inputs = input_columns(config.columns)
     text = {theirs for theirs, ours in inputs.items() if ours not in NUMBER_NAMES}
-    return with_partitions(tables, files, text)
+    return with_partitions(with_numbers(tables, config), files, text)
 
 
 def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:

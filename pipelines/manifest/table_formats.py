@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipelines.manifest.csv_table import open_csv
+from pipelines.manifest.csv_table import TAB_ENDINGS, open_csv
 from pipelines.manifest.json_tables import open_eval_list, open_json_lines
 from pipelines.manifest.parquet_table import ParquetTable
 from pipelines.manifest.source import ManifestFile
@@ -30,7 +30,7 @@ class TableFormat:
 FORMATS: dict[str, TableFormat] = {
     "parquet": TableFormat((".parquet", ".pq", ".parq"), ParquetTable.open),
     "jsonl": TableFormat((".jsonl", ".ndjson"), open_json_lines),
-    "csv": TableFormat((".csv",), open_csv),
+    "csv": TableFormat((".csv", *TAB_ENDINGS), open_csv),
     # A folder's .json files are more likely to describe it.
     "eval_json": TableFormat((".json",), open_eval_list, searched_in_folders=False),
 }

@@ -59,7 +59,7 @@ class TextTable:
         read_lines: reads the rows; `OSError`s that it raises end the reading.
         schema: all columns.
         num_rows: the number of rows; None if only reading them would tell.
-        typed: False if every value is text.
+        typed: False if every value is text in the file.
     """
 
     file: ManifestFile
@@ -80,7 +80,19 @@ class TextTable:
             ManifestError: the file is gone or has changed.
         """
         for lines in chunks(self.file, self.read_lines):
-            yield LineBatch([_planned(row, plan) for row, _ in lines])
+            yield LineBatch([self._planned(row, plan) for row, _ in lines])
+
+    def fitted(self, value: Any, field: pa.Field) -> Any:  # noqa: ANN401 (any value of a line)
+        """Return a value of a line as a value of the field's type."""
+        return JsonTypes.fitted(value, field)
+
+    def _planned(self, row: Mapping[str, Any] | UnreadableRow, plan: ColumnPlan) -> SourceRow:
+        names = plan.extra_schema.names
+        if isinstance(row, UnreadableRow):
+            return row, dict.fromkeys(names)
+        raw = {ours: row.get(theirs) for ours, theirs in plan.inputs.items()}
+        cells = zip(plan.extra_schema, plan.extra_sources, strict=True)
+        return raw, {field.name: self.fitted(row.get(theirs), field) for field, theirs in cells}
 
 
 def chunks(file: ManifestFile, read_lines: ReadLines) -> Iterator[list[Line]]:
@@ -99,15 +111,11 @@ def chunks(file: ManifestFile, read_lines: ReadLines) -> Iterator[list[Line]]:
                 yield chunk
                 chunk, size = [], 0
     except OSError as error:
-        raise ManifestError(file.uri, f"cannot be read any further ({error})") from error
+        raise cannot_read_on(file, error) from error
     if chunk:
         yield chunk
 
 
-def _planned(row: Mapping[str, Any] | UnreadableRow, plan: ColumnPlan) -> SourceRow:
-    names = plan.extra_schema.names
-    if isinstance(row, UnreadableRow):
-        return row, dict.fromkeys(names)
-    raw = {ours: row.get(theirs) for ours, theirs in plan.inputs.items()}
-    cells = zip(plan.extra_schema, plan.extra_sources, strict=True)
-    return raw, {field.name: JsonTypes.fitted(row.get(theirs), field) for field, theirs in cells}
+def cannot_read_on(file: ManifestFile, error: OSError) -> ManifestError:
+    """Return the error for a file that fails while it is read."""
+    return ManifestError(file.uri, f"cannot be read any further ({error})")

@@ -61,10 +61,10 @@ def _chunks(table: Table, column: str) -> Iterator[list[tuple[str, float]]]:
             held = ", ".join(table.schema.names) or "none"
             raise ComposeError(f"{table.uri}: no column {name!r}; its columns are {held}")
     kind = table.schema.field(column).type
-    if not table.typed:
-        kind = pa.string()  # numbers are found value by value
-    elif is_number(kind) or pa.types.is_null(kind):
+    if is_number(kind) or pa.types.is_null(kind):
         kind = pa.float64()
+    elif not table.typed:
+        kind = pa.string()  # numbers are found value by value
     else:
         raise ComposeError(f"{table.uri}: its column {column!r} is {kind}, and a score is a number")
     plan = ColumnPlan({"id": "id"}, pa.schema([(column, kind)]), (column,))

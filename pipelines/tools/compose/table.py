@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, cast
 
@@ -30,6 +31,7 @@ from pipelines.manifest.row_parser import UnreadableRow
 from pipelines.manifest.table import SourceRow, Table
 from pipelines.tools.compose.names import stem
 from pipelines.tools.compose.pairing import Rows
+from pipelines.tools.compose.score_table import is_number
 from uso_core.errors import InvalidRequestError
 
 _ABSOLUTE = r"^(/|[A-Za-z][A-Za-z0-9+.\-]*://|(?i:data:|file:))"
@@ -99,13 +101,28 @@ def _batches(
     ids = RowIds()
     for table in tables:
         folder = table.file.folder if base is None else base
-        for raw in _raw_batches(table, plan, schema):
+        # Ids are made from numbers as they are written, so that 0.50 and 0.5 differ.
+        numbers = [] if table.typed else [f for f in plan.extra_schema if is_number(f.type)]
+        written = replace(plan, extra_schema=_as_text(plan.extra_schema, numbers))
+        for raw in _raw_batches(table, written, _as_text(schema, numbers)):
             columns = {name: raw.column(name) for name in raw.schema.names}
             columns["id"] = _ids(columns, ids)  # from references as written: the same anywhere
+            for field in numbers:
+                columns[field.name] = _numbers(columns[field.name], field.type)
             for name in REFERENCE_COLUMNS:
                 if name in columns:
                     columns[name] = _resolved(columns[name], folder_url(folder))
             yield pa.record_batch([columns[name] for name in schema.names], schema=schema)
+
+
+def _as_text(schema: pa.Schema, numbers: Sequence[pa.Field]) -> pa.Schema:
+    names = {field.name for field in numbers}
+    return pa.schema([(f.name, pa.string()) if f.name in names else f for f in schema])
+
+
+def _numbers(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+    read: type = int if pa.types.is_integer(kind) else float
+    return pa.array([None if text is None else read(text) for text in texts.to_pylist()], kind)
 
 
 def _raw_batches(table: Table, plan: ColumnPlan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -20,7 +20,7 @@ def test_csv(tmp_path: Path) -> None:
     )
     manifest = opened(path)
     assert manifest.total_rows is None
-    assert manifest.extra_schema == pa.schema([("label", pa.string())])
+    assert manifest.extra_schema == pa.schema([("label", pa.int64())])
     first, second = manifest.entries()
     row = valid(first)
     assert (row.id, row.prompt) == ("01", 'a, "quoted"\nfox')
@@ -28,7 +28,7 @@ def test_csv(tmp_path: Path) -> None:
     assert (row.parameters.width, row.parameters.keep_size) == (512, True)
     assert valid(second).style_images == ("/a.png", "/b.png")
     assert (valid(second).prompt, valid(second).parameters.keep_size) == ("", False)
-    assert [first.extra, second.extra] == [{"label": "5"}, {"label": None}]
+    assert [first.extra, second.extra] == [{"label": 5}, {"label": None}]
     assert opened(path, manifest={"limit": 1}).total_rows is None
 
 

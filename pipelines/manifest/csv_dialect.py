@@ -1,0 +1,46 @@
+"""The delimiter of a CSV file, as its first line tells it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_COMMA = ","
+# In this order if the first line has as many of one as of another.
+_DELIMITERS = (_COMMA, ";", "\t", "|")
+_QUOTED = re.compile(r'"[^"]*("|$)')
+_EXCEL = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
+
+
+class Dialect(NamedTuple):
+    """The way in which a CSV file is written.
+
+    Attributes:
+        delimiter: the character between cells.
+        skipped_lines: the number of lines before the names of the columns.
+    """
+
+    delimiter: str
+    skipped_lines: int = 0
+
+    @property
+    def may_have_decimal_commas(self) -> bool:
+        """True if a comma can be in a cell without quotes."""
+        return self.delimiter != _COMMA
+
+
+def dialect_of(first_line: str, *, is_tabs: bool) -> Dialect:
+    """Return the dialect of a file.
+
+    Args:
+        first_line: the first line, with its end.
+        is_tabs: True if the name of the file says that tabs delimit its cells.
+    """
+    line = first_line.strip("\r\n")
+    excel = _EXCEL.fullmatch(line)
+    if excel is not None:
+        return Dialect(excel[1], skipped_lines=1)
+    if is_tabs:
+        return Dialect("\t")
+    outside = _QUOTED.sub("", line)
+    return Dialect(max(_DELIMITERS, key=outside.count))
