@@ -37,7 +37,7 @@ _NUMBER_INPUTS = frozenset(field.name for field in FIELDS if field.kind.arrow !=
 
 @dataclass(slots=True)
 class _Column:
-    """What the cells of a column are, so far.
+    """Properties of the cells of a column so far.
 
     Attributes:
         is_text: True if one of them is not a number.
