@@ -18,6 +18,7 @@ from pipelines.fetch.colour.stated import Stated, by_profile, stated_by
 from pipelines.fetch.errors import UnsupportedImageError, fetch_failed
 from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.file_formats import FORMATS, recognised
+from pipelines.fetch.heic import open_heic
 from pipelines.fetch.plain_images import detached, upright
 from pipelines.fetch.png import read_png
 from pipelines.fetch.tiff.decode import decode_tiff
@@ -63,7 +64,7 @@ def decode_image(
         fetched: the file.
         reference: the origin of the file, for messages.
         max_megapixels: larger images are rejected by their header, before memory is allocated.
-        exif_rotate: rotate the image by its EXIF orientation. TIFF is always rotated.
+        exif_rotate: rotate the image by its EXIF orientation. TIFF and HEIC always are.
         colour: `convert` the colours to sRGB from the space that the file states, or leave them.
 
     Returns:
@@ -98,7 +99,7 @@ def _decoded(
         image = decode_tiff(data, check)
         return image, by_profile(image.info.get("icc_profile"))
     png = read_png(data) if found == "PNG" else None
-    with Image.open(io.BytesIO(png.data if png else data), formats=FORMATS) as opened:
+    with _open(png.data if png else data, found) as opened:
         check(*opened.size)
         opened.load()
         # After loading: EXIF may be at the end of a PNG file.
@@ -108,6 +109,10 @@ def _decoded(
     if png and png.profile:
         image.info["icc_profile"] = png.profile
     return upright(image, orientation), stated
+
+
+def _open(data: bytes, found: str | None) -> ImageFile.ImageFile:
+    return open_heic(data) if found == "HEIC" else Image.open(io.BytesIO(data), formats=FORMATS)
 
 
 @dataclass(frozen=True, slots=True)

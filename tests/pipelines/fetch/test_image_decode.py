@@ -137,7 +137,6 @@ def test_any_bytes_fail_with_a_code(data: bytes) -> None:
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"%PDF-1.7\n", "PDF"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
         (b"\xff\x0a\xfa\x1f", "JPEG XL"),
         (b"P6\n1 1\n255\nabc", "PNM"),
         (b"hello", "not a known image format"),
