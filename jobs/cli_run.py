@@ -183,6 +183,13 @@ def pack(
     shard_images: Annotated[
         int, typer.Option(min=1, metavar="N", help="Put about N images into each shard.")
     ] = 500,
+    skip_missing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-missing",
+            help="Leave out rows whose images are missing or damaged, and list them.",
+        ),
+    ] = False,
     config: StorageConfig = None,
 ) -> None:
     """Pack the images and records of a run into shards for other loaders. Needs no cluster.
@@ -191,4 +198,6 @@ def pack(
     """
     from jobs.pack import PackCommand, pack_command
 
-    raise typer.Exit(pack_command(PackCommand(output, layout, to, shard_images, config)))
+    raise typer.Exit(
+        pack_command(PackCommand(output, layout, to, shard_images, skip_missing, config))
+    )

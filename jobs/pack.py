@@ -12,6 +12,7 @@ from rich.console import Console
 from jobs import exits, terminal
 from jobs.outputs import hint_at_config, storage_options
 from pipelines.formats import LayoutName
+from pipelines.packing.not_packed import PATH as NOT_PACKED
 from pipelines.packing.pack import PackFacts, PackRequest, pack
 from pipelines.storage.storage import Storage
 
@@ -27,6 +28,7 @@ class PackCommand:
         layout: the format of the shards.
         to: the folder or URL of the dataset; None: a folder in the output, named after the layout.
         shard_images: the approximate number of images per shard.
+        skip_missing: leave out rows whose images are missing or damaged.
         config_path: the YAML file with the storage options; None: there are no options.
     """
 
@@ -34,6 +36,7 @@ class PackCommand:
     layout: LayoutName
     to: str | None
     shard_images: int
+    skip_missing: bool
     config_path: Path | None
 
 
@@ -48,10 +51,12 @@ def pack_command(command: PackCommand) -> int:
             dest=Storage.at(dest, options),
             layout=command.layout,
             shard_images=command.shard_images,
+            skip_missing=command.skip_missing,
         )
         facts = pack(request, progress=_progress(terminal.err()))
     if not facts.rows:
-        exits.print_error(f"{request.output.uri()}: no completed rows; check the path")
+        why = " whose images are there" if facts.lost else "; check the path"
+        exits.print_error(f"{request.output.uri()}: no completed rows{why}")
         return exits.WRONG_INPUT
     print_dataset(facts, terminal.out())
     terminal.out().print(f"time     {terminal.duration(time.monotonic() - began)}")
@@ -63,6 +68,9 @@ def print_dataset(facts: PackFacts, console: Console) -> None:
     console.print(f"dataset  {terminal.one_line(facts.uri)}", soft_wrap=True)
     shards = f"{facts.shards:,} shards, {facts.written:,} of them written now"
     console.print(f"         {facts.images:,} images of {facts.rows:,} rows in {shards}")
+    if facts.lost:
+        listed = terminal.one_line(f"{facts.uri}/{NOT_PACKED}")
+        console.print(f"left out {facts.lost:,} rows with lost images: {listed}", soft_wrap=True)
     if not facts.has_card:
         console.print("         README.md is not from uso, so it was not replaced; datasets may")
         console.print("         cache older rows: give it download_mode='force_redownload'")

@@ -47,6 +47,8 @@ class OutputConfig(StrictModel):
     folder of that name; see docs/output.md#shards-for-other-loaders."""
     shard_images: int = Field(500, ge=1)
     """Target number of images per shard; a shard may hold as few as half of it."""
+    skip_missing: bool = False
+    """Pack without the rows whose images are missing or damaged; otherwise they end the run."""
 
     @property
     def encoding(self) -> ImageEncoding:

@@ -42,6 +42,7 @@ def pack_dataset(
         dest=Storage.at(f"{folder}/{config.layout}", spec.storage, patience_s=patience_s),
         layout=config.layout,
         shard_images=config.shard_images,
+        skip_missing=config.skip_missing,
     )
 
     def show(done: int, total: int) -> None:

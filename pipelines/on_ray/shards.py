@@ -8,7 +8,7 @@ from contextlib import closing
 
 from pipelines.errors import ClusterError
 from pipelines.on_ray.head_watch import HeadWatch
-from pipelines.packing.shard import ShardTask, write_shard
+from pipelines.packing.shard import ShardResult, ShardTask, write_shard
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
 
@@ -19,7 +19,7 @@ _TRIES = 3
 _LOOK_S = 1.0
 
 
-def write_on_ray(tasks: Iterator[ShardTask], join: Callable[[], None]) -> Iterator[str]:
+def write_on_ray(tasks: Iterator[ShardTask], join: Callable[[], None]) -> Iterator[ShardResult]:
     """Run `write_shard` for each task, one per free CPU of the cluster; retry lost tasks.
 
     Args:
@@ -37,7 +37,7 @@ def write_on_ray(tasks: Iterator[ShardTask], join: Callable[[], None]) -> Iterat
     write = ray.remote(num_cpus=1, max_retries=_TRIES)(write_shard)
     most = 1 + int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
     with closing(HeadWatch(ray.get_runtime_context().gcs_address)) as head:
-        under_way: list[ray.ObjectRef[str]] = []
+        under_way: list[ray.ObjectRef[ShardResult]] = []
         while task is not None or under_way:
             while task is not None and len(under_way) < most:
                 under_way.append(write.remote(task))
@@ -48,9 +48,9 @@ def write_on_ray(tasks: Iterator[ShardTask], join: Callable[[], None]) -> Iterat
                 raise ClusterError("the Ray head no longer answers; rerun the same command")
 
 
-def _result(written: ray.ObjectRef[str]) -> str:
+def _result(written: ray.ObjectRef[ShardResult]) -> ShardResult:
     try:
-        path: str = ray.get(written)
+        result: ShardResult = ray.get(written)
     except RayTaskError as error:
         raise error.cause from None
     except RayError as error:
@@ -58,4 +58,4 @@ def _result(written: ray.ObjectRef[str]) -> str:
             f"a task that packs died {_TRIES + 1} times ({type(error).__name__}); the images and "
             "records are safe, and the same command resumes"
         ) from error
-    return path
+    return result

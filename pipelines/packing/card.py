@@ -112,7 +112,7 @@ def _size_category(images: int) -> str:
 
 
 def _body(card: Card) -> Iterator[str]:
-    rows, images = card.counts.completed, sum(card.plan.images)
+    rows, images = sum(card.plan.rows), sum(card.plan.images)
     models = _abouts(card.facts)
     yield f"# Images generated with {' and '.join(model.title for model in models)}\n"
     links = " and ".join(f"[{model.title}]({model.url})" for model in models)
@@ -124,6 +124,7 @@ def _body(card: Card) -> Iterator[str]:
     yield from _how_to_load(card)
     yield from _parameters(card)
     yield from _failures(card.counts)
+    yield from _left_out(card)
     yield from _columns(card)
     yield "## Licence\n"
     yield (
@@ -175,6 +176,14 @@ def _failures(counts: LedgerCounts) -> Iterator[str]:
     for code, rows in counts.failed_by_code.items():
         yield f"- {_code(code)}: {rows:,}"
     yield ""
+
+
+def _left_out(card: Card) -> Iterator[str]:
+    rows = card.counts.completed - sum(card.plan.rows)
+    if not rows:
+        return
+    yield "## Rows left out\n"
+    yield f"The images of {rows:,} rows were missing or damaged; `not-packed.jsonl` lists them.\n"
 
 
 def _columns(card: Card) -> Iterator[str]:

@@ -18,13 +18,16 @@ from dataclasses import dataclass
 from pipelines.errors import PackError
 from pipelines.formats import LayoutName
 from pipelines.in_order import in_order
-from pipelines.ledger.records import Records, completed
+from pipelines.ledger.records import Records
 from pipelines.packing.card import Card, write_card
 from pipelines.packing.facts import COLUMNS, CompletedFacts, FactsTally
+from pipelines.packing.not_packed import NotPacked, not_packed
+from pipelines.packing.packable import PackableRecords
 from pipelines.packing.plan import Planner, ShardPlan
 from pipelines.packing.samples import recorded_types, sample_schema
 from pipelines.packing.shard import (
     FOLDER,
+    ShardResult,
     ShardTask,
     is_shard,
     read_digest,
@@ -39,8 +42,8 @@ logger = logging.getLogger(__name__)
 INDEX_PATH = "index.json"
 _READERS = 16
 
-WriteShards = Callable[[Iterator[ShardTask]], Iterator[str]]
-"""Runs `write_shard` for each task, and yields the paths as they are written."""
+WriteShards = Callable[[Iterator[ShardTask]], Iterator[ShardResult]]
+"""Runs `write_shard` for each task, and yields the results in any order."""
 Progress = Callable[[int, int], None]
 """Called with the number of shards written so far and the number to write."""
 
@@ -54,12 +57,14 @@ class PackRequest:
         dest: folder of the dataset; only its shards, index and card are touched.
         layout: layout of the shards.
         shard_images: target number of images per shard; shards may hold down to half as many.
+        skip_missing: leave out rows whose images are missing or differ from their records.
     """
 
     output: Storage
     dest: Storage
     layout: LayoutName
     shard_images: int
+    skip_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class PackFacts:
         shards: number of shards.
         written: number of shards that were missing or out of date.
         has_card: False if a README.md that is not ours was left unchanged.
+        lost: number of completed rows that were left out, because an image of theirs is missing or
+            differs from its record.
     """
 
     uri: str
@@ -81,6 +88,7 @@ class PackFacts:
     shards: int
     written: int
     has_card: bool
+    lost: int = 0
 
 
 def pack(
@@ -90,23 +98,34 @@ def pack(
 ) -> PackFacts:
     """Bring the dataset at `dest` up to date with the records; safe to interrupt and to repeat.
 
-    Only `write_shards` reads images. This function needs about 100 bytes of memory per record.
+    Only `write_shards` reads images. This function needs about 100 bytes of memory per record. If
+    images are lost, `not-packed.jsonl` at `dest` lists them all. Images of shards that are up to
+    date are not read.
 
     Raises:
-        PackError: an image differs from its record, or another program wrote a shard at `dest`.
+        PackError: an image is missing or differs from its record, and `skip_missing` is false; or
+            another program wrote a shard at `dest`.
         LedgerError: the records cannot be used.
         StorageError: a file cannot be read or written.
     """
-    records = Records(request.output)
-    plan, facts = _planned(records, request.shard_images)
-    packing = _Packing(request, records, plan)
+    records = PackableRecords(Records(request.output))
     stored = _stored_shards(request.dest)
-    wanted = packing.missing_in(stored)
-    logger.info("packing shards=%d of=%d rows=%d", len(wanted), len(plan), sum(plan.rows))
-    progress(0, len(wanted))
-    for done, _ in enumerate(packing.write(wanted, write_shards), 1):
-        progress(done, len(wanted))
-    has_card = packing.publish(facts) if len(plan) or stored else False
+    written = 0
+    with not_packed() as lost:
+        while True:
+            plan, facts = _planned(records, request.shard_images)
+            packing = _Packing(request, records, plan)
+            rows_before = lost.rows
+            written += packing.update(stored, write_shards, progress, lost)
+            if lost.rows == rows_before:
+                break
+            if not request.skip_missing:
+                lost.write(request.dest)
+                raise lost.error(request.dest)
+        # Without shards there may be no folder, and none is made.
+        has_card = packing.publish(facts) if len(plan) or stored else False
+        if len(plan) or stored or lost.rows:
+            lost.write(request.dest)
     for path in stored.keys() - set(packing.paths):
         request.dest.delete(path)
     return PackFacts(
@@ -114,8 +133,9 @@ def pack(
         rows=sum(plan.rows),
         images=sum(plan.images),
         shards=len(plan),
-        written=len(wanted),
+        written=written,
         has_card=has_card,
+        lost=lost.rows,
     )
 
 
@@ -126,20 +146,49 @@ class _Packing:
         paths: paths of its shards.
     """
 
-    def __init__(self, request: PackRequest, records: Records, plan: ShardPlan) -> None:
+    def __init__(self, request: PackRequest, records: PackableRecords, plan: ShardPlan) -> None:
         self._request = request
         self._records = records
         self._plan = plan
         count = len(plan)
         self.paths = [shard_path(request.layout, number, count) for number in range(count)]
 
-    def missing_in(self, stored: Mapping[str, str]) -> list[int]:
+    def _missing_in(self, stored: Mapping[str, str]) -> list[int]:
         """Return the shards that are missing or out of date; `stored` maps paths to digests."""
         expected = enumerate(zip(self.paths, self._plan.digests, strict=True))
         return [number for number, (path, digest) in expected if stored.get(path) != digest]
 
-    def write(self, wanted: Sequence[int], write_shards: WriteShards) -> Iterator[str]:
-        """Write these shards; yields the path of each stored shard."""
+    def update(
+        self,
+        stored: dict[str, str],
+        write_shards: WriteShards,
+        progress: Progress,
+        lost: NotPacked,
+    ) -> int:
+        """Write the shards that are missing or out of date, and return the number written.
+
+        Args:
+            stored: digests of the stored shards by path; the written ones are added.
+            write_shards: writes shards.
+            progress: told about each shard.
+            lost: collects lost images. Their shards are not written, and the next plan of these
+                records leaves out their rows.
+        """
+        wanted = self._missing_in(stored)
+        digests = dict(zip(self.paths, self._plan.digests, strict=True))
+        logger.info("packing shards=%d of=%d", len(wanted), len(self._plan))
+        progress(0, len(wanted))
+        written = 0
+        for done, result in enumerate(self._write(wanted, write_shards), 1):
+            if result.lost:
+                self._records.leave_out(lost.add(result.lost))
+            else:
+                stored[result.path] = digests[result.path]
+                written += 1
+            progress(done, len(wanted))
+        return written
+
+    def _write(self, wanted: Sequence[int], write_shards: WriteShards) -> Iterator[ShardResult]:
         request = self._request
         with completed_by_shard(self._records, self._plan, wanted) as by_shard:
             yield from write_shards(
@@ -188,10 +237,10 @@ def _stored_shards(dest: Storage) -> dict[str, str]:
     return digests
 
 
-def _planned(records: Records, shard_images: int) -> tuple[ShardPlan, CompletedFacts]:
+def _planned(records: PackableRecords, shard_images: int) -> tuple[ShardPlan, CompletedFacts]:
     planner, tally = Planner(records.schema), FactsTally()
     for batch in records.batches(("id", "status", "created_at", *COLUMNS)):
-        rows = completed(batch)
+        rows = records.of(batch)
         planner.add(rows)
         tally.add(rows)
     return planner.plan(shard_images), tally.facts()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipelines.errors import PackError, StorageError
+from pipelines.checks.images import Fault, LostImage
+from pipelines.errors import StorageError
 from pipelines.formats import LayoutName
 from pipelines.in_order import in_order
 from pipelines.packing.layout import Layout
@@ -73,45 +75,72 @@ def read_digest(dest: Storage, path: str, num_bytes: int) -> str | None:
     return layout.read_digest(dest, path, num_bytes)
 
 
-def write_shard(task: ShardTask) -> str:
-    """Store one shard atomically, and return its path; the same task always gives the same bytes.
+@dataclass(frozen=True, slots=True)
+class ShardResult:
+    """The result of `write_shard`.
 
-    Needs disk space for the shard, and memory for a row group.
+    Attributes:
+        path: path of the shard in `dest`.
+        lost: images that are missing or differ from their records. If there are any, the shard was
+            not stored.
+    """
+
+    path: str
+    lost: tuple[LostImage, ...] = ()
+
+
+class _ImagesLostError(Exception):
+    pass
+
+
+def write_shard(task: ShardTask) -> ShardResult:
+    """Store one shard atomically, if all its images are there as recorded.
+
+    The same task always gives the same bytes. Needs disk space for the shard, and memory for a row
+    group.
 
     Raises:
-        PackError: an image is missing or differs from its record.
+        PackError: a record names an image that is in no output.
         StorageError: an image cannot be read, or the shard cannot be stored.
     """
     records = task.records.sort_by("id")
     samples, files = samples_of(records)
-    images = in_order(_reader(task.output), files, _READERS)
-    with new_file(task.dest, task.path) as local:
+    read = in_order(_reader(task.output), files, _READERS)
+    lost: list[LostImage] = []
+    with suppress(_ImagesLostError), new_file(task.dest, task.path) as local:
+        images = _images(read, lost)
         LAYOUTS[task.layout].write(local, samples, files, images, digest_of(records))
-    return task.path
+        if lost:
+            raise _ImagesLostError
+    return ShardResult(task.path, tuple(lost))
 
 
-def write_in_threads(tasks: Iterator[ShardTask]) -> Iterator[str]:
+def write_in_threads(tasks: Iterator[ShardTask]) -> Iterator[ShardResult]:
     """Run `write_shard` for each task, two at a time, in threads of this process."""
     return in_order(write_shard, tasks, threads=2)
 
 
-def _reader(output: Storage) -> Callable[[ImageFile], bytes]:
-    def read(file: ImageFile) -> bytes:
+def _images(read: Iterator[bytes | LostImage], lost: list[LostImage]) -> Iterator[bytes]:
+    """Yield the images, and nothing in place of a lost image, which goes into `lost`."""
+    for image in read:
+        if isinstance(image, bytes):
+            yield image
+        else:
+            lost.append(image)
+            yield b""
+
+
+def _reader(output: Storage) -> Callable[[ImageFile], bytes | LostImage]:
+    def read(file: ImageFile) -> bytes | LostImage:
         try:
             data = output.read(file.path)
         except StorageError as error:
             if error.fault == "not_found":
-                raise _not_as_recorded(output, file, "is missing") from error
+                return LostImage(file.row_id, output.uri(file.path), "is missing")
             raise
-        if hashlib.sha256(data).hexdigest() != file.sha256:
-            raise _not_as_recorded(output, file, "is not the recorded file")
-        return data
+        if hashlib.sha256(data).hexdigest() == file.sha256:
+            return data
+        fault: Fault = "is not the recorded file" if data else "is empty"
+        return LostImage(file.row_id, output.uri(file.path), fault)
 
     return read
-
-
-def _not_as_recorded(output: Storage, file: ImageFile, what: str) -> PackError:
-    return PackError(
-        f"row {file.row_id!r}: its image {output.uri(file.path)} {what}; if a run is writing to "
-        "this output, pack again when it has ended, else restore the file"
-    )

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from pipelines.ledger.records import Records, completed
 from pipelines.packing.loader_types import loader_schema, to_loader_types
+from pipelines.packing.packable import PackableRecords
 from pipelines.packing.plan import ShardPlan
 
 _SHARD = "__shard__"
@@ -21,9 +21,9 @@ _ROWS_PER_BATCH = 64  # per shard, until they are written to the disk: bounds th
 
 @contextmanager
 def completed_by_shard(
-    records: Records, plan: ShardPlan, wanted: Collection[int]
+    records: PackableRecords, plan: ShardPlan, wanted: Collection[int]
 ) -> Iterator[Iterator[tuple[int, pa.Table]]]:
-    """Yield the number and the completed records of each wanted shard, in ascending order.
+    """Yield the number and the records to pack of each wanted shard, in ascending order.
 
     Each column of these has its `loader_type`.
 
@@ -47,14 +47,14 @@ def completed_by_shard(
 
 
 def _marked(
-    records: Records,
+    records: PackableRecords,
     plan: ShardPlan,
     wanted: np.ndarray[tuple[int], np.dtype[np.int64]],
     schema: pa.Schema,
 ) -> Iterator[pa.RecordBatch]:
     for batch in records.batches():
         # Before the rows are selected, because Arrow cannot select from all types.
-        rows = completed(to_loader_types(batch))
+        rows = records.of(to_loader_types(batch))
         shards = plan.shard_of(rows["id"])
         columns = [*rows.columns, pa.array(shards)]
         marked = pa.RecordBatch.from_arrays(columns, schema=schema)

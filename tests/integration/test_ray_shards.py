@@ -10,7 +10,7 @@ import pytest
 from pipelines.errors import PackError
 from pipelines.on_ray.shards import write_on_ray
 from pipelines.packing.pack import pack
-from pipelines.packing.shard import ShardTask
+from pipelines.packing.shard import ShardResult, ShardTask
 from pipelines.storage.storage import Storage
 from tests.pipelines.packing.outputs import digests, expected_digests, generated, request
 from tests.pipelines.tools.report.outputs import commit
@@ -18,7 +18,7 @@ from tests.pipelines.tools.report.outputs import commit
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
 
-def on_ray(tasks: Iterator[ShardTask]) -> Iterator[str]:
+def on_ray(tasks: Iterator[ShardTask]) -> Iterator[ShardResult]:
     return write_on_ray(tasks, lambda: None)
 
 
@@ -32,7 +32,7 @@ def test_tasks_write_the_shards(tmp_path: Path) -> None:
     assert digests(dest) == expected_digests(*rows)
 
 
-def test_what_a_task_raises_is_raised_here(tmp_path: Path) -> None:
+def test_lost_images_that_tasks_find_are_named(tmp_path: Path) -> None:
     output, dest = Storage.at(str(tmp_path / "out")), Storage.at(str(tmp_path / "packed"))
     rows = [generated(output, f"row-{n}", seed=n) for n in range(6)]
     commit(output, *rows)

@@ -57,7 +57,25 @@ def test_a_missing_image_is_an_error(output: Path) -> None:
     result = pack(output, "--layout", "webdataset")
     assert result.exit_code == 2
     assert "row 'a': its image" in result.stderr
-    assert "restore the file" in result.stderr
+    assert "restore the files" in result.stderr
+    assert "--skip-missing" in result.stderr
+    result = pack(output, "--layout", "webdataset", "--skip-missing")
+    assert result.exit_code == 2
+    assert "no completed rows whose images are there" in result.stderr
+
+
+def test_rows_with_missing_images_are_left_out_if_asked(output: Path) -> None:
+    storage = Storage.at(str(output))
+    whole = generated(storage, "whole", seed=7)
+    commit(storage, whole)
+    for path in output.glob("images/*/a_1.png"):
+        path.unlink()
+    result = pack(output, "--layout", "webdataset", "--skip-missing")
+    assert result.exit_code == 0, result.output
+    listed = output / "webdataset/not-packed.jsonl"
+    assert f"left out 1 rows with lost images: {listed}" in result.stdout
+    assert digests(Storage.at(f"{output}/webdataset")) == expected_digests(whole)
+    assert listed.is_file()
 
 
 def test_a_layout_is_required(output: Path) -> None:

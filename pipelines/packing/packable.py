@@ -1,0 +1,47 @@
+"""The rows of an output to pack: the completed ones, without those whose images are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow as pa
+
+from pipelines.keys.index import KEY_BYTES, row_key, row_keys
+from pipelines.keys.key_set import KeySet
+from pipelines.ledger.counts import LedgerCounts
+from pipelines.ledger.records import Records, completed
+
+
+class PackableRecords:
+    """The records of an output from which a dataset follows.
+
+    Attributes:
+        schema: the columns of the records.
+    """
+
+    def __init__(self, records: Records) -> None:
+        """Take all completed rows; see `leave_out`."""
+        self._records = records
+        self._left_out = KeySet()
+        self.schema = records.schema
+
+    def leave_out(self, row_ids: Iterable[str]) -> None:
+        """Pack the dataset without these rows; takes no memory for them, see `KeySet`."""
+        self._left_out.add([row_key(row_id) for row_id in row_ids])
+
+    def counts(self) -> LedgerCounts:
+        """Return the numbers of all records, by outcome."""
+        return self._records.counts()
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield all records in batches; see `Records.batches` and `of`."""
+        return self._records.batches(columns)
+
+    def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the rows of a batch to pack; it has the columns `id` and `status`."""
+        rows = completed(batch)
+        if not len(self._left_out):
+            return rows
+        keys = row_keys(rows["id"].cast(pa.binary()).to_pylist())
+        each = [keys[at : at + KEY_BYTES] for at in range(0, len(keys), KEY_BYTES)]
+        return rows.filter(pa.array(~self._left_out.has(each)))
