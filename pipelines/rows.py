@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias, TypeGuard, TypeVar
 
+import pyarrow as pa
+
 from pipelines.failures import Failure
 from uso_core.model.cache import Lookups
 from uso_core.request import Parameters
@@ -170,6 +172,8 @@ class Outcome:
 def _value_bytes(value: Any) -> int:  # noqa: ANN401 (whatever a cell holds)
     if isinstance(value, str | bytes):
         return len(value)
+    if isinstance(value, pa.Scalar):
+        return int(pa.repeat(value, 1).nbytes)
     if isinstance(value, list):
         return sum(map(_value_bytes, value))
     if isinstance(value, Mapping):

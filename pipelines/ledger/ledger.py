@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipelines.arrow_types.cells import column_of
+from pipelines.arrow_types.stored import recorded_schema
 from pipelines.errors import LedgerError
 from pipelines.ledger.compaction import compact_parts, is_small
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
@@ -56,7 +58,7 @@ class Ledger:
     def __init__(self, storage: Storage, schema: pa.Schema, scan: Scan) -> None:
         """Use `open`."""
         self._storage = storage
-        self._schema = schema
+        self._schema = recorded_schema(schema)
         self._index = DoneIndex(scan)
         self._scan: Scan | None = scan
         self._examples = dict(scan.examples)
@@ -130,7 +132,11 @@ class Ledger:
         """
         if not records:
             return
-        table = pa.Table.from_pylist(list(records), schema=self._schema).combine_chunks()
+        columns = [
+            column_of([record.get(field.name) for record in records], field.type)
+            for field in self._schema
+        ]
+        table = pa.Table.from_arrays(columns, schema=self._schema).combine_chunks()
         with self._write_lock:
             self._scan = None
             part = write_part(self._storage, table.to_batches(), self._schema)

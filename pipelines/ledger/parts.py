@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.arrow_types.stored import recorded_schema
 from pipelines.errors import LedgerError, StorageError
 from pipelines.image_values import is_per_image, without_other_metadata
 from pipelines.record import (
@@ -23,6 +24,7 @@ from pipelines.record import (
     from_text,
     is_from_text,
 )
+from pipelines.storage.parquet_file import open_parquet
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.storage import Storage
 
@@ -80,7 +82,7 @@ def open_part(storage: Storage, part: Part) -> pq.ParquetFile:
             if part.num_bytes <= _WHOLE_BYTES
             else storage.open(part.path, part.num_bytes)
         )
-        file = pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True)
+        file = open_parquet(source, pre_buffer=True, page_checksum_verification=True)
     missing = RECORD_NAMES - ADDED_LATER - set(file.schema_arrow.names)
     if missing:
         lacks = f"it lacks {', '.join(sorted(missing))}"
@@ -178,7 +180,7 @@ def unified_schema(storage: Storage, schemas: Sequence[tuple[str, pa.Schema]]) -
     origin: dict[str, str] = {}
     unified: dict[str, pa.Field] = {f.name: f for f in RECORD_FIELDS}
     for where, schema in schemas:
-        for f in schema:
+        for f in recorded_schema(schema):
             known = unified.setdefault(f.name, f)
             if pa.types.is_null(known.type) and not pa.types.is_null(f.type):
                 unified[f.name] = f
@@ -230,7 +232,7 @@ def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             columns.append(pa.nulls(batch.num_rows, f.type))
             continue
         try:
-            columns.append(batch.column(f.name).cast(f.type))
+            columns.append(_cast(batch.column(f.name), f.type))
         except pa.ArrowInvalid as error:
             reason = (
                 f"the column {f.name!r} has integers that {f.type} cannot hold ({error}); set "
@@ -238,6 +240,11 @@ def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             )
             raise LedgerError(FOLDER, reason) from error
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    # Arrow's cast of lists of nulls, even to their own type, is wrong.
+    return column if column.type == kind else column.cast(kind)
 
 
 def _stamps(batch: pa.RecordBatch) -> Iterator[bytes]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipelines.arrow_types.cells import cells_of
+from pipelines.arrow_types.json_text import holds_json, parsed
 from pipelines.errors import ManifestError
 from pipelines.fields.cells import UnreadableCell
 from pipelines.manifest.columns import ColumnPlan
@@ -70,7 +71,7 @@ class ArrowBatch:
         return (dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True))
 
     def _extra_cells(self, source: str, field: pa.Field) -> list[Any]:
-        """Return values in the unified type, as Arrow scalars if Python has no equal value."""
+        """Return values in the unified type; see `cells_of`."""
         if source not in self.columns.schema.names:
             return [None] * len(self)
         column = self.columns.column(source)
@@ -84,23 +85,21 @@ class ArrowBatch:
                     f"its column {source!r} does not go into {field.type}, which the other files "
                     f"need ({reason}); leave it out of manifest.keep_columns",
                 ) from error
-        # Python's times have no nanoseconds, and pandas, if installed, drops them silently.
-        if not contains(field.type, lambda part: bool(part == pa.time64("ns"))):
-            with suppress(ValueError, OverflowError):
-                return column.to_pylist()  # type: ignore[no-any-return]  # pyarrow is untyped
-        return [scalar if scalar.is_valid else None for scalar in column]
-
-
-def contains(kind: pa.DataType, wanted: Callable[[pa.DataType], bool]) -> bool:
-    """Return True if the type, or one inside it, is wanted."""
-    if pa.types.is_dictionary(kind):
-        return contains(kind.value_type, wanted)
-    if pa.types.is_nested(kind):
-        return any(contains(kind.field(index).type, wanted) for index in range(kind.num_fields))
-    return wanted(kind)
+        return cells_of(column)
 
 
 def _input_cells(column: pa.Array) -> list[Any]:
+    cells = _python_cells(column)
+    if holds_json(column.type):
+        return [parsed(cell, column.type, _not_json) for cell in cells]
+    return cells
+
+
+def _not_json(_: str) -> UnreadableCell:
+    return UnreadableCell("text that is not JSON")
+
+
+def _python_cells(column: pa.Array) -> list[Any]:
     try:
         return column.to_pylist()  # type: ignore[no-any-return]  # pyarrow is untyped
     except (ValueError, OverflowError):

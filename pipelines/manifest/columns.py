@@ -9,6 +9,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from pipelines.arrow_types.stored import stored_type, why_not_stored
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ManifestError
 from pipelines.fields.table import ALIASES, INPUT_NAMES, PICTURE_NAMES
@@ -67,6 +68,7 @@ def plan_columns(config: RunConfig, tables: Sequence[HasColumns]) -> ColumnPlan:
     used = frozenset(inputs.values())
     sources = _passed_through(config, [name for name in names if name not in used])
     taken = set(names) | RECORD_NAMES
+    _check_storable([*sources, *inputs.values()], tables)
     fields = [_unified(name, tables).with_name(_record_name(name, taken)) for name in sources]
     return ColumnPlan(inputs, pa.schema(fields), tuple(sources))
 
@@ -92,6 +94,22 @@ def _check_unique(table: HasColumns) -> None:
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
         raise ManifestError(table.uri, f"has two columns named {repeated!r}; rename one")
+
+
+def _check_storable(names: Sequence[str], tables: Sequence[HasColumns]) -> None:
+    """Refuse columns that are used and that no record, or not even Arrow, can hold."""
+    for table in tables:
+        for name in names:
+            if name not in table.schema.names:
+                continue
+            field = table.schema.field(name)
+            reason = why_not_stored(field)
+            if reason is not None:
+                raise ManifestError(
+                    table.uri,
+                    f"its column {name!r} cannot be recorded: {reason}; give it another type, or "
+                    "leave it out of manifest.keep_columns",
+                )
 
 
 def _mapped(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
@@ -172,7 +190,7 @@ def _unified(name: str, tables: Sequence[HasColumns]) -> pa.Field:
                 f"its column {name!r} is {kind}, but {unified} in {first_uri}; give it one type in "
                 "all files, or leave it out of manifest.keep_columns",
             ) from error
-    column = pa.field(name, unified)
+    column = pa.field(name, stored_type(unified))
     return from_text(column) if may_differ else column
 
 

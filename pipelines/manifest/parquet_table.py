@@ -10,17 +10,19 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.arrow_types.stored import contains
 from pipelines.errors import ManifestError
-from pipelines.manifest.arrow_batch import ArrowBatch, contains
+from pipelines.manifest.arrow_batch import ArrowBatch
 from pipelines.manifest.columns import ColumnPlan
 from pipelines.manifest.source import ManifestFile
+from pipelines.storage.parquet_file import open_parquet
 
 _BUFFER_BYTES = 4 * 2**20
 _BATCH_ROWS = 2048
 _BATCH_BYTES = 8 * 2**20
 # A column of bytes may hold one picture many times, and its size on disk then says little.
 _BATCH_ROWS_WITH_BYTES = 16
-_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+_BYTES = (pa.types.is_binary, pa.types.is_large_binary)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def _parquet(file: ManifestFile, source: BinaryIO) -> Iterator[pq.ParquetFile]:
     with source:
         try:
             # Buffered, or each column of a row group would be held whole.
-            yield pq.ParquetFile(source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+            yield open_parquet(source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             reason = str(error).partition("\n")[0][:200]
             raise ManifestError(file.uri, f"is not a readable Parquet file ({reason})") from error

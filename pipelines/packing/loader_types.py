@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 RULES = (
     "UUIDs and decimals of more than 38 digits are text, durations are seconds, maps are lists of "
     "objects with `key` and `value`, and other extension types are their storage: a tensor is a "
-    "flat list."
+    "flat list, and JSON inside another type is text."
 )
 
 _DUCKDB_DIGITS = 38  # it reads longer decimals as DOUBLE
@@ -20,7 +20,7 @@ _TYPES = pa.types
 
 def loader_schema(schema: pa.Schema) -> pa.Schema:
     """Return a schema whose columns have their `loader_type`."""
-    return pa.schema([_field(field) for field in schema])
+    return pa.schema([_field(field, nested=False) for field in schema])
 
 
 def to_loader_types(records: pa.RecordBatch) -> pa.RecordBatch:
@@ -29,10 +29,15 @@ def to_loader_types(records: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=loader_schema(records.schema))
 
 
-def loader_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type that stores this one in a shard; the same type if the loaders read it."""
+def loader_type(kind: pa.DataType, *, nested: bool = False) -> pa.DataType:
+    """Return the type that stores this one in a shard; the same type if the loaders read it.
+
+    Args:
+        kind: any type.
+        nested: True if the type is part of another one.
+    """
     if isinstance(kind, pa.BaseExtensionType):
-        return _of_extension(kind)
+        return _of_extension(kind, nested=nested)
     if _TYPES.is_nested(kind):
         return _of_nested(kind)
     if _TYPES.is_dictionary(kind):
@@ -45,12 +50,19 @@ def loader_type(kind: pa.DataType) -> pa.DataType:
     return _OF_VIEWS.get(kind, kind)
 
 
-def to_loader_type(array: pa.Array) -> pa.Array:
+def to_loader_type(array: pa.Array, *, nested: bool = False) -> pa.Array:
     """Return the values of an array with its `loader_type`."""
     kind = array.type
-    target = loader_type(kind)
+    target = loader_type(kind, nested=nested)
     if target == kind:
         return array
+    if array.null_count == len(array):  # Arrow flattens no empty list of extension types
+        return pa.nulls(len(array), target)
+    return _converted(array, target)
+
+
+def _converted(array: pa.Array, target: pa.DataType) -> pa.Array:
+    kind = array.type
     if isinstance(kind, pa.BaseExtensionType):
         return _extension_values(array)
     if _TYPES.is_nested(kind):
@@ -74,7 +86,7 @@ def _of_nested(kind: pa.DataType) -> pa.DataType:
     if _TYPES.is_struct(kind):
         return pa.struct([_field(field) for field in kind])
     if _TYPES.is_map(kind):
-        return pa.list_(loader_type(_entry(kind)))
+        return pa.list_(loader_type(_entry(kind), nested=True))
     if _TYPES.is_fixed_size_list(kind):
         return pa.list_(_field(kind.value_field), kind.list_size)
     if _TYPES.is_large_list(kind) or _TYPES.is_large_list_view(kind):
@@ -84,8 +96,8 @@ def _of_nested(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def _of_extension(kind: pa.BaseExtensionType) -> pa.DataType:
-    if isinstance(kind, pa.JsonType):
+def _of_extension(kind: pa.BaseExtensionType, *, nested: bool) -> pa.DataType:
+    if isinstance(kind, pa.JsonType) and not nested:
         return kind
     if isinstance(kind, pa.UuidType):
         return pa.string()
@@ -106,11 +118,12 @@ def _extension_values(array: pa.ExtensionArray) -> pa.Array:
 def _nested_values(array: pa.Array, target: pa.DataType) -> pa.Array:
     nulls = array.is_null()
     if _TYPES.is_struct(target):
-        columns = [to_loader_type(column) for column in array.flatten()]
+        columns = [to_loader_type(column, nested=True) for column in array.flatten()]
         return pa.StructArray.from_arrays(columns, fields=list(target), mask=nulls)
     if _TYPES.is_fixed_size_list(target):
         size = target.list_size
-        values = to_loader_type(array.values.slice(array.offset * size, len(array) * size))
+        values = array.values.slice(array.offset * size, len(array) * size)
+        values = to_loader_type(values, nested=True)
         return pa.FixedSizeListArray.from_arrays(values, type=target, mask=nulls)
     return _list_values(array, target)
 
@@ -123,13 +136,12 @@ def _list_values(array: pa.Array, target: pa.DataType) -> pa.Array:
     lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64 if large else np.int32)
     made = pa.LargeListArray if large else pa.ListArray
-    return made.from_arrays(
-        pa.array(offsets), to_loader_type(array.flatten()), type=target, mask=array.is_null()
-    )
+    values = to_loader_type(array.flatten(), nested=True)
+    return made.from_arrays(pa.array(offsets), values, type=target, mask=array.is_null())
 
 
-def _field(field: pa.Field) -> pa.Field:
-    return field.with_type(loader_type(field.type))
+def _field(field: pa.Field, *, nested: bool = True) -> pa.Field:
+    return field.with_type(loader_type(field.type, nested=nested))
 
 
 def _entry(kind: pa.MapType) -> pa.StructType:

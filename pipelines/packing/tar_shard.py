@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.arrow_types.shown import rows_of
 from pipelines.packing.json_fields import json_features, json_line
 from pipelines.packing.layout import Layout
 from pipelines.packing.samples import ImageFile
@@ -37,7 +38,7 @@ def write_tar(
     """
     comment = {"comment": _COMMENT + digest}
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT, pax_headers=comment) as tar:
-        for sample, file, image in zip(samples.to_pylist(), files, images, strict=True):
+        for sample, file, image in zip(rows_of(samples), files, images, strict=True):
             _add(tar, file.name, image)
             _add(tar, f"{file.key}.json", json_line(sample))
 

@@ -31,9 +31,18 @@ Test = Callable[..., None]
 
 
 def fuzzed(
-    *strategies: st.SearchStrategy[Any], **named: st.SearchStrategy[Any]
+    *strategies: st.SearchStrategy[Any], few: int | None = None, **named: st.SearchStrategy[Any]
 ) -> Callable[[Test], Test]:
-    """Run a test repeatedly with these arguments, and count its examples."""
+    """Run a test repeatedly with these arguments, and count its examples.
+
+    Args:
+        strategies: the arguments.
+        few: the number of examples in the default suite, for a test that is slow.
+        named: arguments by name.
+    """
+    chosen = _SETTINGS
+    if few is not None and chosen is _SHORT:
+        chosen = settings(_SHORT, max_examples=few)
 
     def decorate(test: Test) -> Test:
         @functools.wraps(test)
@@ -41,6 +50,6 @@ def fuzzed(
             EXAMPLES[test.__name__] += 1
             test(*args, **kwargs)
 
-        return _SETTINGS(given(*strategies, **named)(counting))
+        return chosen(given(*strategies, **named)(counting))
 
     return decorate

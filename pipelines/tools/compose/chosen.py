@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.arrow_types.cells import column_of
 from pipelines.fields.arrow import column
 from pipelines.fields.table import REQUEST_FIELDS
 from pipelines.manifest.manifest import Manifest
@@ -62,7 +63,8 @@ class ChosenRows:
                 if isinstance(entry.row, ManifestRow)
             ]
             self.not_accepted += len(entries) - len(rows)
-            yield pa.RecordBatch.from_pylist(rows, schema=schema)
+            columns = [column_of([row.get(f.name) for row in rows], f.type) for f in schema]
+            yield from pa.Table.from_arrays(columns, schema=schema).combine_chunks().to_batches()
 
     def _row(self, entry: ManifestEntry, row: ManifestRow) -> dict[str, Any]:
         cells = _cells(entry, row)

@@ -16,6 +16,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.arrow_types.json_text import holds_json, texts_of
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ComposeError
@@ -38,6 +39,7 @@ _ABSOLUTE = r"^(/|[A-Za-z][A-Za-z0-9+.\-]*://|(?i:data:|file:))"
 # Dots, queries and JSON lists, to which a folder is not simply prefixed.
 _SPECIAL = r"(^|/)\.{1,2}(/|$)|\?|^\s*\["
 _NUMBER_LISTS = frozenset(field.name for field in FIELDS if field.kind is NUMBERS)
+_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 _KEYED = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
 
 
@@ -84,12 +86,12 @@ def _unified(ours: str, theirs: str, kinds: Sequence[pa.DataType]) -> pa.Field:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return a type without dictionaries, and with one string type for all of them."""
+    """Return a type without dictionaries and JSON, and with one type for all strings."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if pa.types.is_large_string(kind) or isinstance(kind, pa.JsonType):
         return pa.string()
-    if pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    if any(is_list(kind) for is_list in _LISTS):
         return pa.list_(_plain(kind.value_type))
     return kind
 
@@ -148,8 +150,11 @@ def _from_columns(
 
 
 def _cast(uri: str, columns: pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:
+    column = columns.column(name)
+    if column.type == kind:
+        return column
     try:
-        return columns.column(name).cast(kind)
+        return texts_of(column, kind) if holds_json(column.type) else column.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = str(error).partition("\n")[0]
         raise ComposeError(f"{uri}: its column {name!r} is not {kind} ({reason})") from error

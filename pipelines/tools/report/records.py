@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.arrow_types.shown import rows_of
 from pipelines.fields.field import Field
 from pipelines.fields.kinds import TEXT
 from pipelines.fields.table import RECORDED_FIELDS
@@ -40,7 +41,7 @@ def load(run: Storage, table: RowTable, tally: Tally) -> list[str]:
         numeric = _numeric(batch.schema)
         per_image = frozenset(field.name for field in batch.schema if is_per_image(field))
         tally.add(batch)
-        table.add(_record(record, per_image) for record in batch.to_pylist())
+        table.add(_record(record, per_image) for record in rows_of(batch))
     return numeric
 
 

@@ -119,3 +119,26 @@ def test_weights_come_through_and_tell_rows_apart(tmp_path: Path) -> None:
     ids = [row["id"] for row in found]
     assert len(set(ids)) == 3
     assert all(row_id.count("-") == 1 for row_id in ids)
+
+
+def test_json_columns_and_own_columns_of_any_type(tmp_path: Path) -> None:
+    def in_json(values: list[Any]) -> pa.Array:
+        texts = pa.array(map(json.dumps, values), pa.string())
+        return pa.ExtensionArray.from_storage(pa.json_(), texts)
+
+    words = pa.array(["x", "y"]).dictionary_encode()
+    columns = {
+        "id": in_json(["a", 2]),
+        "prompt": in_json(["a cat", None]),
+        "content_image": in_json(["cat.jpg", None]),
+        "style_images": pa.ListArray.from_arrays([0, 1, 2], in_json(["s.png", "t.png"])),
+        "words": pa.ListArray.from_arrays([0, 1, 2], words),
+        "nothing": pa.array([[None, None], None], pa.list_(pa.null())),
+    }
+    table = pa.table(columns)
+    first, second = listed(write(tmp_path / "t.parquet", table, row_group_size=1))
+    assert (first["id"], first["prompt"]) == ("a", "a cat")
+    assert (second["id"], second["prompt"]) == ("2", None)
+    assert first["content_image"] == f"{tmp_path}/cat.jpg"
+    assert second["style_images"] == [f"{tmp_path}/t.png"]
+    assert (first["words"], first["nothing"]) == (["x"], [None, None])

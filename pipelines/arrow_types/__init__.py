@@ -1,0 +1,1 @@
+"""Types and values of Arrow columns: stored exactly, and shown."""
