@@ -36,7 +36,8 @@ from benchmarks.process_memory import memory_mb
 from pipelines.config.schema import RunConfig
 from pipelines.driver.run import run
 from pipelines.ledger.compaction import MAX_ROWS
-from pipelines.ledger.parts import list_parts, write_part
+from pipelines.ledger.part_writer import PartWriter
+from pipelines.ledger.parts import list_parts
 from pipelines.manifest.source_digest import Digests, SourceDigests
 from pipelines.record import SCHEMA_VERSION, record_schema
 from pipelines.storage.storage import Storage
@@ -107,12 +108,13 @@ def build(folder: Path, recorded: int, left: int) -> None:
     storage = Storage.at(config.output.path)
     schema = record_schema(_EXTRA)
     rng = np.random.default_rng(0)
+    writer_of_parts = PartWriter(storage, "benchmark", [])
     with pq.ParquetWriter(folder / "manifest.parquet", manifest_rows(0, 1).schema) as writer:
         for start, stop in ranges(0, recorded):
             rows = manifest_rows(start, stop)
             writer.write_batch(rows)
             source = digests.of_batch(rows, f"{folder}/")
-            write_part(storage, records(rows, source, schema, rng).to_batches(), schema)
+            writer_of_parts.write(records(rows, source, schema, rng).to_batches(), schema)
         for start, stop in ranges(recorded, recorded + left):
             writer.write_batch(manifest_rows(start, stop))
 

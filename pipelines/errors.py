@@ -162,3 +162,12 @@ class RowsChangedError(RunError):
 
 class LeaseLostError(RunError):
     """Another driver took over the output, because this one seemed dead."""
+
+    @classmethod
+    def of(cls, uri: str) -> LeaseLostError:
+        """Return the error for the output at `uri`."""
+        return cls(
+            f"{uri}: another driver has taken over this output, because this one sent no heartbeat "
+            "for a while, or its lease was deleted; nothing more was written. Let the other driver "
+            "finish, or rerun the same command"
+        )

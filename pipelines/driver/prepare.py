@@ -75,6 +75,16 @@ class PreparedRun:
         if not self.lease.confirm():
             raise self._lost()
 
+    def confirm_records(self) -> None:
+        """Check that this driver holds the lease, and that all committed records are stored.
+
+        Raises:
+            LeaseLostError, BrokenOffError, StorageError: see `confirm_lease`.
+            LedgerError: the store has lost records; see `Ledger.verify`.
+        """
+        self.confirm_lease()
+        self.ledger.verify()
+
     def _lost(self) -> RunError:
         if not (self.lease.is_taken or self.run_file.exists):
             return BrokenOffError(
@@ -82,11 +92,7 @@ class PreparedRun:
                 "it was removed, emptied or unmounted; nothing more was written. Bring it back and "
                 "rerun the same command: it generates the rows without a record"
             )
-        return LeaseLostError(
-            f"{self.output.uri('')}: another driver has taken over this output, because this one "
-            "sent no heartbeat for a while, or its lease was deleted; nothing more was written. "
-            "Let the other driver finish, or rerun the same command"
-        )
+        return LeaseLostError.of(self.output.uri())
 
 
 @contextmanager
@@ -126,7 +132,12 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
             facts=facts,
             manifest=manifest,
             output=output,
-            ledger=Ledger.open(output, record_schema(manifest.extra_schema, columns)),
+            ledger=Ledger.open(
+                output,
+                record_schema(manifest.extra_schema, columns),
+                facts.run_id,
+                taken_from=lease.taken_from,
+            ),
             lease=lease,
             run_file=RunFile(output, facts.run_id, config, card),
             spec=spec,

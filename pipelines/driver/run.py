@@ -88,7 +88,7 @@ def run(
                 cluster.join()
                 _work(driver, prepared, progress, make_worker)
             if driver.reached_end:  # otherwise time is short, and a next run does it
-                prepared.confirm_lease()
+                prepared.confirm_records()  # before lost ones are missing in the shards
                 prepared.ledger.forget_rows()
                 dataset = pack_dataset(prepared, progress, stop, cluster.join)
                 cluster.close()

@@ -4,6 +4,11 @@ Parts with superseded records are rewritten, and small parts are merged. A part 
 after its replacement has been written and read back. So an interrupted compaction leaves only
 duplicates, which `pipelines.ledger.dedup` resolves, and the next compaction resumes. Memory is
 bounded by the size of one part.
+
+Two drivers that compact at once lose nothing, however long one of them halts between its steps. A
+record is removed only if one that wins over it was seen in another part, and a part is written only
+under a name that sorts after all that it replaces. So "wins over" never turns round, and the record
+that wins over all others is never removed.
 """
 
 from __future__ import annotations
@@ -17,13 +22,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.errors import LedgerError
+from pipelines.ledger.part_writer import PartWriter
 from pipelines.ledger.parts import (
     Part,
     conformed,
     kept_batches,
     open_part,
     unified_schema,
-    write_part,
 )
 from pipelines.ledger.scan import Scan
 from pipelines.storage.storage import Storage
@@ -56,26 +61,34 @@ def is_small(part: Part, num_rows: int) -> bool:
     return num_rows <= MAX_ROWS // 2 and part.num_bytes <= MAX_BYTES // 2
 
 
-def compact_parts(storage: Storage, scan: Scan) -> list[tuple[Part, int]]:
+def compact_parts(storage: Storage, scan: Scan, writer: PartWriter) -> list[tuple[Part, int]]:
     """Rewrite the parts of a scan that are small or hold superseded records.
+
+    Args:
+        storage: the output folder.
+        scan: the parts; the name of each sorts before the writer's next one.
+        writer: writes the new parts.
 
     Returns:
         The parts that hold the records now, and the number of rows in each.
 
     Raises:
+        LeaseLostError: another driver has taken over.
         LedgerError: a part is damaged.
         PartVanishedError: another process is compacting; nothing is lost, so scan again.
         StorageError: a part cannot be written or deleted.
     """
+    assert all(part.path < writer.next_path for part in scan.parts)
     schema = unified_schema(storage, scan.origins)
     untouched: list[tuple[Part, int]] = []
     old_parts: list[_OldPart] = []
     for part, keep in scan.by_part():
-        if keep.all() and not is_small(part, len(keep)):
+        is_fence = len(keep) == 0  # see `pipelines.ledger.fence`
+        if is_fence or (keep.all() and not is_small(part, len(keep))):
             untouched.append((part, len(keep)))
         else:
             old_parts.append(_OldPart(part, keep))
-    written = [_replace(storage, group, schema) for group in _groups(old_parts)]
+    written = [_replace(storage, group, schema, writer) for group in _groups(old_parts)]
     return [*untouched, *(part for part in written if part is not None)]
 
 
@@ -95,20 +108,30 @@ def _groups(old_parts: Sequence[_OldPart]) -> Iterator[list[_OldPart]]:
 
 
 def _replace(
-    storage: Storage, group: Sequence[_OldPart], schema: pa.Schema
+    storage: Storage, group: Sequence[_OldPart], schema: pa.Schema, writer: PartWriter
 ) -> tuple[Part, int] | None:
+    """Write what the group keeps as one part, and delete the parts of the group."""
     rows = sum(old.rows for old in group)
-    if len(group) == 1 and group[0].keep.all():
-        return group[0].part, rows
-    new: Part | None = None
-    if rows:
-        new = write_part(storage, _kept_batches(storage, group, schema), schema)
+    new = _stays(group)
+    if new is None and rows:
+        new = writer.write(_kept_batches(storage, group, schema), schema)
         _read_back(storage, new, rows)
+    # The fence of this run is put after its last part, which must therefore stay until the next.
+    stay = {writer.last_path if new is None else new.path}
     for old in group:
-        if new is None or old.part.path != new.path:
+        if old.part.path not in stay:
             storage.delete(old.part.path)
+            writer.forget(old.part.path)
     logger.info("parts_compacted before=%d rows=%d", len(group), rows)
     return None if new is None else (new, rows)
+
+
+def _stays(group: Sequence[_OldPart]) -> Part | None:
+    """Return the part of the group that holds all its rows and no other, if there is one."""
+    with_rows = [old for old in group if old.rows]
+    if len(with_rows) == 1 and with_rows[0].keep.all():
+        return with_rows[0].part
+    return None
 
 
 def _kept_batches(

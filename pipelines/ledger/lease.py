@@ -2,86 +2,27 @@
 
 The lease prevents duplicate work and gives clear messages. The ledger stays correct without it, so
 it needs neither conditional writes nor synchronised clocks: a second driver only checks that the
-heartbeat moves.
+heartbeat moves. A driver whose lease was taken may still be alive; `pipelines.ledger.fence` keeps
+it from committing.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
-
-import psutil
+from dataclasses import asdict, replace
 
 from pipelines.errors import LeaseHeldError, StorageError
+from pipelines.ledger.heartbeat import AT, LEASE_PATH, Heartbeat, read_holder
 from pipelines.moments import utc_now
 from pipelines.storage.storage import Storage
 
+__all__ = ["AT", "LEASE_PATH", "Heartbeat", "Lease", "read_holder"]
+
 logger = logging.getLogger(__name__)
-
-LEASE_PATH = "run/lease.json"
-AT = "at"  # key of a heartbeat's time
-_SAME_START_S = 10  # tolerance: start times use the wall clock, which may have been adjusted
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """The content of the lease, written by its holder.
-
-    Attributes:
-        run_id: id of the driver's run.
-        host: host name of the driver.
-        machine: identifies the set of processes that `pid` belongs to; containers on one host
-            differ in it.
-        pid: process id of the driver.
-        started: start time of that process, in seconds since the epoch, because pids are reused.
-        beat: increases while the driver is alive.
-    """
-
-    run_id: str
-    host: str
-    machine: str
-    pid: int
-    started: float
-    beat: int = 0
-
-    @classmethod
-    def of_this_process(cls, run_id: str) -> Heartbeat:
-        """Return the first heartbeat of a driver in this process."""
-        process = psutil.Process()
-        return cls(run_id, socket.gethostname(), _machine(), process.pid, process.create_time())
-
-    @property
-    def driver(self) -> Heartbeat:
-        """Identity of the driver: the heartbeat without its count."""
-        return replace(self, beat=0)
-
-    @property
-    def description(self) -> str:
-        """Description of the driver for messages."""
-        return f"run {self.run_id}, process {self.pid} on {self.host}"
-
-    @property
-    def is_here(self) -> bool:
-        """True if the driver runs, or ran, on this machine, where its process can be looked up."""
-        return self.machine == _machine()
-
-    @property
-    def is_dead(self) -> bool:
-        """True if the driver ran on this machine and its process has ended."""
-        if not self.is_here:
-            return False
-        try:
-            process = psutil.Process(self.pid)
-            another = abs(process.create_time() - self.started) > _SAME_START_S
-            return another or process.status() == psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return True
 
 
 class Lease:
@@ -115,6 +56,7 @@ class Lease:
         self._ended = threading.Event()
         self._lost = threading.Event()
         self._is_taken = False
+        self._taken_from: str | None = None
         self._thread = threading.Thread(target=self._keep_refreshing, name="lease", daemon=True)
 
     @property
@@ -130,6 +72,14 @@ class Lease:
     def is_taken(self) -> bool:
         """True if the lease was lost to another driver; False if it was found gone."""
         return self._is_taken
+
+    @property
+    def taken_from(self) -> str | None:
+        """The run whose lease was taken because its heartbeat stood still; it may still be alive.
+
+        None: the lease was free, or the process of its holder has ended.
+        """
+        return self._taken_from
 
     def confirm(self) -> bool:
         """Read the lease; return True if this driver still holds it.
@@ -151,9 +101,9 @@ class Lease:
             StorageError: the lease cannot be read or written.
         """
         holder = read_holder(self._storage)
-        if holder is not None and not holder.is_dead:
-            self._watch(holder)
-        self._beat()
+        if holder is not None or not self._storage.create(LEASE_PATH, self._next_beat()):
+            # In the second case, another driver has just taken the lease, or nobody can read it.
+            self._take_over(holder or read_holder(self._storage))
         self._thread.start()
         return self
 
@@ -171,7 +121,17 @@ class Lease:
         except StorageError as fault:
             logger.warning("lease_left_behind error=%s", fault)
 
-    def _watch(self, holder: Heartbeat) -> None:
+    def _take_over(self, holder: Heartbeat | None) -> None:
+        if holder is not None and not holder.is_dead and self._stands_still(holder):
+            self._taken_from = holder.run_id
+        self._beat()
+
+    def _stands_still(self, holder: Heartbeat) -> bool:
+        """Watch the holder; return False if it gives the lease back.
+
+        Raises:
+            LeaseHeldError: its heart beats.
+        """
         # A warning, because a run that waits here shows nothing else.
         logger.warning("lease_watched holder=%r for_s=%g", holder.description, self._stale_s)
         give_up_at = self._clock() + self._stale_s
@@ -179,9 +139,10 @@ class Lease:
             self._sleep(min(1, self._heartbeat_s / 2))
             now = read_holder(self._storage)
             if now is None:
-                return
+                return False
             if now != holder:
                 raise LeaseHeldError(self._storage.uri(LEASE_PATH), now.description)
+        return True
 
     def refresh(self) -> None:
         """Write the next heartbeat, if this driver still holds the lease.
@@ -208,35 +169,9 @@ class Lease:
             self.refresh()
 
     def _beat(self) -> None:
+        self._storage.write(LEASE_PATH, self._next_beat())
+
+    def _next_beat(self) -> bytes:
         self._mine = replace(self._mine, beat=self._mine.beat + 1)
         content = asdict(self._mine) | {AT: utc_now()}  # for people and `uso status` alone
-        self._storage.write(LEASE_PATH, json.dumps(content, indent=1).encode())
-
-
-def read_holder(storage: Storage) -> Heartbeat | None:
-    """Read the last heartbeat of the driver that holds an output's lease; None if it is free.
-
-    Raises:
-        StorageError: the lease cannot be read.
-    """
-    try:
-        content = storage.read(LEASE_PATH)
-    except StorageError as fault:
-        if fault.fault == "not_found":
-            return None
-        raise
-    try:
-        fields_read = json.loads(content)
-        return Heartbeat(**{f.name: fields_read[f.name] for f in fields(Heartbeat)})
-    except (ValueError, TypeError, KeyError):
-        logger.warning("lease_unreadable uri=%s", storage.uri(LEASE_PATH))
-        return None
-
-
-def _machine() -> str:
-    """Return a name for the set of processes in which a pid is unique."""
-    boot_id = Path("/proc/sys/kernel/random/boot_id")
-    if not boot_id.exists():
-        return socket.gethostname()
-    # A container has its own pids, possibly under its host's name.
-    return f"{boot_id.read_text().strip()}/{Path('/proc/self/ns/pid').readlink()}"
+        return json.dumps(content, indent=1).encode()

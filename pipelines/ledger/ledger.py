@@ -8,8 +8,9 @@ id; `pipelines.ledger.compaction` keeps the parts few.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -23,15 +24,16 @@ from pipelines.ledger.compaction import compact_parts, is_small
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
 from pipelines.ledger.done_index import DoneIndex
 from pipelines.ledger.done_rows import DoneRows
+from pipelines.ledger.fence import fence_off, widen_fence
+from pipelines.ledger.part_writer import PartWriter
 from pipelines.ledger.parts import (
     FOLDER,
     Part,
     PartVanishedError,
     list_parts,
     unified_schema,
-    write_part,
 )
-from pipelines.ledger.records import Records
+from pipelines.ledger.records import Records, count_records, iter_records
 from pipelines.ledger.row_state import Mark, Recorded, is_completed, states_of
 from pipelines.ledger.scan import Scan, scan_ledger, scan_parts
 from pipelines.storage.storage import Storage
@@ -55,7 +57,7 @@ _EPOCH = datetime.fromtimestamp(0, timezone.utc)
 class Ledger:
     """The records of one output, as its only driver sees them; thread-safe."""
 
-    def __init__(self, storage: Storage, schema: pa.Schema, scan: Scan) -> None:
+    def __init__(self, storage: Storage, schema: pa.Schema, scan: Scan, run_id: str) -> None:
         """Use `open`."""
         self._storage = storage
         self._schema = recorded_schema(schema)
@@ -65,18 +67,29 @@ class Ledger:
         self._next_stamp = _EPOCH + timedelta(microseconds=scan.latest_us + 1)
         self._superseded = bool((~scan.wins).any())
         sized = zip(scan.parts, scan.num_rows, strict=True)
-        self._small = {part.path: part for part, rows in sized if is_small(part, rows)}
+        self._small = {part.path: part for part, rows in sized if _is_mergeable(part, rows)}
         self._live = {part.path for part in scan.parts}
+        self._writer = PartWriter(storage, run_id, scan.parts)
         self._count_lock = threading.Lock()
         self._write_lock = threading.Lock()
 
     @classmethod
-    def open(cls, storage: Storage, schema: pa.Schema) -> Ledger:
+    def open(
+        cls,
+        storage: Storage,
+        schema: pa.Schema,
+        run_id: str | None = None,
+        *,
+        taken_from: str | None = None,
+    ) -> Ledger:
         """Read the existing records; leftovers of a killed writer are removed.
 
         Args:
             storage: the output folder.
             schema: schema of the records to append.
+            run_id: the run, which gives the new parts their names; None: a random one.
+            taken_from: a run that may still be alive, though its lease was taken: none of its
+                commits land after this call, if the store has conditional writes.
 
         Raises:
             LedgerError: a part is damaged, `records/` holds a foreign file, or a column has another
@@ -84,14 +97,20 @@ class Ledger:
             StorageError: the records cannot be read.
         """
         storage.remove_leftovers(FOLDER)
+        if taken_from is not None:
+            fence_off(storage, taken_from, schema)
         scan = scan_ledger(storage)
-        unified_schema(storage, [*scan.origins, ("this run", schema)])
-        return cls(storage, schema, scan)
+        unified = unified_schema(storage, [*scan.origins, ("this run", schema)])
+        if any(not known.equals(unified) for _, known in scan.origins):
+            for part, rows in zip(scan.parts, scan.num_rows, strict=True):
+                if rows == 0:
+                    widen_fence(storage, part, unified)
+        return cls(storage, schema, scan, run_id or secrets.token_hex(8))
 
     @classmethod
     def view(cls, storage: Storage, schema: pa.Schema) -> Ledger:
         """Open the ledger read-only: nothing is removed, and a run may be writing to it."""
-        return cls(storage, schema, scan_ledger(storage))
+        return cls(storage, schema, scan_ledger(storage), secrets.token_hex(8))
 
     def lookup(self, row_ids: Sequence[str]) -> list[Recorded | None]:
         """Return each row's record when the ledger was opened; None if it had none."""
@@ -128,6 +147,7 @@ class Ledger:
                 second record of such a row is stored, but `counts` counts both.
 
         Raises:
+            LeaseLostError: another driver has taken over; nothing has changed.
             StorageError: the part cannot be written; nothing has changed.
         """
         if not records:
@@ -139,7 +159,7 @@ class Ledger:
         table = pa.Table.from_arrays(columns, schema=self._schema).combine_chunks()
         with self._write_lock:
             self._scan = None
-            part = write_part(self._storage, table.to_batches(), self._schema)
+            part = self._writer.write(table.to_batches(), self._schema)
             self._live.add(part.path)
             with self._count_lock:
                 self._count_appended(table)
@@ -172,56 +192,83 @@ class Ledger:
     def compact(self) -> None:
         """Leave exactly one record per id, in few parts.
 
-        Safe to interrupt at any point; the next compaction resumes. If another process compacts at
-        the same time, this one stops.
+        Safe to interrupt at any point; the next compaction resumes.
 
         Raises:
+            LeaseLostError: another driver has taken over.
             LedgerError: a part is damaged.
             StorageError: a part cannot be written or deleted.
         """
         with self._write_lock:
-            if not self._superseded:
+            parts = list_parts(self._storage)
+            self._writer.check_alone(parts)
+            # An earlier driver may have added parts, before it noticed that its lease was lost.
+            if not self._superseded and self._live.issuperset(part.path for part in parts):
                 self._compact(self._small_parts())
-            elif self._compact(list_parts(self._storage)):
+            elif self._compact(parts):
                 self._superseded = False
 
     def verify(self) -> None:
-        """Check that every committed record is still in the store.
+        """Check that every committed record is still in the store, and write lost ones again.
 
-        Costs one listing; all records are read again only if a part is missing.
+        Costs one listing; all records are read again only if a part is missing whose content this
+        run has not kept.
 
         Raises:
+            LeaseLostError: another driver has taken over.
             LedgerError: records are gone, though the store had acknowledged them.
-            StorageError: the records cannot be listed or read.
+            StorageError: the records cannot be listed, read or written.
         """
-        if self._live <= {part.path for part in list_parts(self._storage)}:
+        with self._write_lock:
+            gone = self._restore()
+        if not gone:
             return
         there, counts = scan_ledger(self._storage).counts(), self.counts()
         lost = counts.completed + counts.failed - there.completed - there.failed
         if lost > 0:
+            parts = ", ".join(path.removeprefix(f"{FOLDER}/") for path in gone)
             raise LedgerError(
                 self._storage.uri(FOLDER),
-                f"{lost:,} records are gone, though the store had acknowledged them; check the "
-                "store and rerun the same command: it generates their rows again",
+                f"{lost:,} records are gone, though the store had acknowledged them, with {parts}; "
+                "check the store and rerun the same command: it generates their rows again",
             )
+
+    def _restore(self) -> list[str]:
+        """Write again the parts that have vanished; return the paths of those it cannot."""
+        parts = list_parts(self._storage)
+        self._writer.check_alone(parts)
+        there = {part.path for part in parts}
+        gone: list[str] = []
+        for path in sorted(self._live - there):
+            self._small.pop(path, None)
+            part = self._writer.write_again(path)
+            if part is None:
+                gone.append(path)
+                continue
+            logger.warning("part_lost uri=%s written_again=%s", self._storage.uri(path), part.path)
+            self._live.remove(path)
+            self._live.add(part.path)
+            self._small[part.path] = part
+        return gone
 
     def _small_parts(self) -> list[Part]:
         return [self._small[path] for path in sorted(self._small)]
 
     def _compact(self, parts: Sequence[Part]) -> bool:
         try:
-            left = compact_parts(self._storage, scan_parts(self._storage, parts))
+            left = compact_parts(self._storage, scan_parts(self._storage, parts), self._writer)
         except PartVanishedError as error:
             logger.warning("compaction_skipped vanished_part=%s", error)
-            # The known parts are out of date: the next full compaction lists them again.
-            self._small.clear()
-            self._superseded = True
+            if self._restore():
+                # The known parts are out of date: the next full compaction lists them again.
+                self._small.clear()
+                self._superseded = True
             return False
         for part in parts:
             self._small.pop(part.path, None)
             self._live.discard(part.path)
         self._live |= {part.path for part, _ in left}
-        self._small |= {part.path: part for part, rows in left if is_small(part, rows)}
+        self._small |= {part.path: part for part, rows in left if _is_mergeable(part, rows)}
         return True
 
     def _count_appended(self, table: pa.Table) -> None:
@@ -239,29 +286,5 @@ class Ledger:
             self._examples.setdefault(error["code"], example)
 
 
-def iter_records(
-    storage: Storage, columns: Sequence[str] | None = None, *, batch_rows: int = 8192
-) -> Iterator[pa.RecordBatch]:
-    """Yield all records in batches, one record per id; needs neither a cluster nor a driver.
-
-    Args:
-        storage: the output folder.
-        columns: columns to read, in this order; None: all.
-        batch_rows: maximum rows per batch.
-
-    Raises:
-        LedgerError: a part is damaged, a column does not exist, or a run has compacted the records
-            in the meantime.
-        StorageError: the records cannot be read.
-    """
-    yield from Records(storage).batches(columns, batch_rows=batch_rows)
-
-
-def count_records(storage: Storage) -> LedgerCounts:
-    """Count the recorded rows, one record per id; needs neither a cluster nor a driver.
-
-    Raises:
-        LedgerError: a part is damaged.
-        StorageError: the records cannot be read.
-    """
-    return scan_ledger(storage).counts()
+def _is_mergeable(part: Part, num_rows: int) -> bool:
+    return num_rows > 0 and is_small(part, num_rows)  # a part without rows is a fence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +28,8 @@ from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.storage import Storage
 
 FOLDER = "records"
-_PART_NAME = re.compile(r"part-[0-9a-f]{32}\.parquet")
+# Named by a hash: the parts of older versions. See `part_names` for the others.
+_PART_NAME = re.compile(r"part-([0-9a-f]{32}|r\d{6}-\d{8}-[0-9a-f]{8})\.parquet")
 _WHOLE_BYTES = 8 * 2**20  # parts up to this size are read in one request
 _COMPRESSION = "zstd"
 
@@ -142,26 +142,15 @@ def kept_batches(
         start = end
 
 
-def write_part(storage: Storage, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Part:
-    """Write one part in one operation; an existing file of that name holds the same records.
-
-    Its name is the hash of the ids in it and the times of their records.
-    """
+def encoded(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> bytes:
+    """Return the content of a part with these records."""
     sink = io.BytesIO()
-    stamps: list[bytes] = []
     with pq.ParquetWriter(
         sink, schema, compression=_COMPRESSION, write_page_checksum=True
     ) as writer:
         for batch in batches:
-            stamps.extend(_stamps(batch))
             writer.write_batch(batch)
-    digest = hashlib.blake2b(digest_size=16)
-    for stamp in sorted(stamps):
-        digest.update(stamp)
-    path = f"{FOLDER}/part-{digest.hexdigest()}.parquet"
-    content = sink.getvalue()  # not getbuffer(), with which Python 3.12.1 can crash
-    storage.write(path, content)
-    return Part(path, len(content))
+    return sink.getvalue()  # not getbuffer(), with which Python 3.12.1 can crash
 
 
 def unified_schema(storage: Storage, schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
@@ -245,10 +234,3 @@ def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
     # Arrow's cast of lists of nulls, even to their own type, is wrong.
     return column if column.type == kind else column.cast(kind)
-
-
-def _stamps(batch: pa.RecordBatch) -> Iterator[bytes]:
-    ids = batch.column("id").to_pylist()
-    times = batch.column("created_at").cast(pa.int64()).to_pylist()
-    for row_id, time in zip(ids, times, strict=True):
-        yield f"{len(row_id)}:{row_id}@{time}\n".encode()

@@ -76,3 +76,31 @@ class Records:
 def completed(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the completed records of a batch."""
     return batch.filter(pc.equal(batch["status"], "completed"))
+
+
+def iter_records(
+    storage: Storage, columns: Sequence[str] | None = None, *, batch_rows: int = 8192
+) -> Iterator[pa.RecordBatch]:
+    """Yield all records in batches, one record per id; needs neither a cluster nor a driver.
+
+    Args:
+        storage: the output folder.
+        columns: columns to read, in this order; None: all.
+        batch_rows: maximum rows per batch.
+
+    Raises:
+        LedgerError: a part is damaged, a column does not exist, or a run has compacted the records
+            in the meantime.
+        StorageError: the records cannot be read.
+    """
+    yield from Records(storage).batches(columns, batch_rows=batch_rows)
+
+
+def count_records(storage: Storage) -> LedgerCounts:
+    """Count the recorded rows, one record per id; needs neither a cluster nor a driver.
+
+    Raises:
+        LedgerError: a part is damaged.
+        StorageError: the records cannot be read.
+    """
+    return scan_ledger(storage).counts()

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import LeaseHeldError, StorageError
-from pipelines.ledger.lease import LEASE_PATH, Heartbeat, Lease, read_holder
+from pipelines.ledger.heartbeat import LEASE_PATH, Heartbeat, read_holder, start_ticks
+from pipelines.ledger.lease import Lease
 from pipelines.storage.storage import Storage
 
 STALE_S = 30.0
@@ -106,7 +107,7 @@ def test_the_lease_of_a_dead_process_is_taken_over_at_once(tmp_path: Path) -> No
 def test_a_process_that_nobody_has_buried_yet_is_dead(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     mine = Heartbeat.of_this_process("run-1")
-    theirs = replace(mine, pid=child.pid, started=time.time())
+    theirs = replace(mine, pid=child.pid, ticks=start_ticks(child.pid))
     assert not theirs.is_dead
     child.kill()
     assert wait_until(lambda: theirs.is_dead)
@@ -114,10 +115,51 @@ def test_a_process_that_nobody_has_buried_yet_is_dead(tmp_path: Path) -> None:
     assert theirs.is_dead
 
 
+@pytest.mark.parametrize("stepped_s", [-86_400, -11, 0, 11, 86_400])
+def test_a_driver_is_alive_however_the_clock_was_stepped_since_it_started(
+    storage: Storage, stepped_s: float
+) -> None:
+    mine = Heartbeat.of_this_process("run-1")
+    # psutil adds the ticks to the time of the boot, which moves with the clock.
+    before_the_step = replace(mine, started=mine.started - stepped_s)
+    assert mine.ticks is not None
+    assert not before_the_step.is_dead
+    put(storage, before_the_step)
+    assert read_holder(storage) == before_the_step
+
+
 def test_another_process_with_the_same_pid_is_not_the_holder() -> None:
     mine = Heartbeat.of_this_process("run-1")
-    assert not mine.is_dead
-    assert replace(mine, started=mine.started - 3600).is_dead
+    assert mine.ticks is not None
+    assert replace(mine, ticks=mine.ticks - 1).is_dead
+
+
+@pytest.mark.parametrize(("started_before_s", "is_dead"), [(0, False), (9, False), (3600, True)])
+def test_a_lease_of_an_older_version_has_only_the_time(
+    storage: Storage, started_before_s: float, is_dead: bool
+) -> None:
+    mine = Heartbeat.of_this_process("run-1")
+    fields = asdict(replace(mine, started=mine.started - started_before_s))
+    del fields["ticks"]
+    storage.write(LEASE_PATH, json.dumps(fields).encode())
+    found = read_holder(storage)
+    assert found is not None
+    assert (found.run_id, found.ticks, found.is_dead) == ("run-1", None, is_dead)
+
+
+def test_the_ticks_of_a_process_whose_name_has_spaces_and_parentheses(tmp_path: Path) -> None:
+    named = tmp_path / "a) S (1 2"
+    named.symlink_to("/bin/sleep")
+    child = subprocess.Popen([str(named), "60"])
+    try:
+        assert start_ticks(child.pid) == pytest.approx(start_ticks(os.getpid()), abs=10**6)
+        ticks = start_ticks(child.pid)
+        assert ticks is not None
+        assert ticks > 1000, "a field before or after would be a small number, or a large one"
+    finally:
+        child.kill()
+        child.wait()
+    assert start_ticks(2**22 + 1) is None
 
 
 def test_a_process_elsewhere_is_never_called_dead() -> None:
@@ -128,9 +170,29 @@ def test_a_process_elsewhere_is_never_called_dead() -> None:
 def test_a_lease_that_has_gone_stale_is_taken_over(storage: Storage) -> None:
     put(storage, replace(Heartbeat.of_this_process("run-1"), machine="another", host="node7"))
     waiting = Waiting()
-    with lease(storage, "run-2", waiting):
+    with lease(storage, "run-2", waiting) as held:
         assert STALE_S <= waiting.now < STALE_S + 2
         assert holder(storage).run_id == "run-2"
+        assert held.taken_from == "run-1"
+
+
+def test_of_two_drivers_that_find_no_lease_one_takes_it(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path))
+    storage.check_writable()
+    with lease(storage, "run-1") as first:
+        late = lease(storage, "run-2", Waiting(meanwhile=first.refresh))
+        real, looks = storage.read, list[str]()
+
+        def read(path: str) -> bytes:
+            looks.append(path)
+            if len(looks) == 1:  # it looked before the first driver took the lease
+                raise StorageError(storage.uri(path), "not found", "not_found")
+            return real(path)
+
+        storage.read = read  # type: ignore[method-assign]
+        with pytest.raises(LeaseHeldError, match="run run-1"):
+            late.__enter__()
+        assert not first.lost
 
 
 def test_a_lease_that_is_given_back_meanwhile_is_taken(storage: Storage) -> None:
@@ -141,9 +203,10 @@ def test_a_lease_that_is_given_back_meanwhile_is_taken(storage: Storage) -> None
             storage.delete(LEASE_PATH)
 
     waiting = Waiting(give_back)
-    with lease(storage, "run-2", waiting):
+    with lease(storage, "run-2", waiting) as held:
         assert 5 <= waiting.now < STALE_S
         assert holder(storage).run_id == "run-2"
+        assert held.taken_from is None
 
 
 def test_a_driver_learns_that_its_lease_was_taken_over(storage: Storage) -> None:

@@ -130,12 +130,6 @@ def test_one_append_is_one_part_and_an_empty_one_is_not(storage: Storage) -> Non
     assert pq.read_schema(io.BytesIO(storage.read(part))).equals(SCHEMA)
 
 
-def test_the_same_records_make_the_same_part(storage: Storage) -> None:
-    Ledger.open(storage, SCHEMA).append([completed("a"), completed("b")])
-    Ledger.open(storage, SCHEMA).append([completed("b"), completed("a")])
-    assert len(storage.list("records")) == 1
-
-
 def test_other_records_of_the_same_rows_never_overwrite_a_part(storage: Storage) -> None:
     Ledger.open(storage, SCHEMA).append([completed("a", at=5)])
     Ledger.open(storage, SCHEMA).append([failed("a", at=3)])
