@@ -50,9 +50,12 @@ class Combination:
         ),
     ] = None
     prompts: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="FILE", help="Add the prompts of a file, one per line.", show_default=False
+            metavar="FILE",
+            help="Add the prompts of a text file, one per line, or of the column prompt of a "
+            "table (CSV, JSON Lines, Parquet). A path or URL.",
+            show_default=False,
         ),
     ] = None
     pair: Annotated[
@@ -99,7 +102,7 @@ class Table:
         list[str] | None,
         typer.Option(
             metavar="OURS=THEIRS",
-            help="With --from: map a column, e.g. prompt=caption. Repeatable.",
+            help="With --from or --prompts: map a column, e.g. prompt=caption. Repeatable.",
             show_default=False,
         ),
     ] = None
@@ -211,7 +214,9 @@ def _source(combination: Combination, table: Table, failed: Failed, low: LowScor
         raise typer.BadParameter(
             "give images, styles or prompts, or --from, or --failed, or --low-scoring: one of these"
         )
-    _only_with("--from", table.table, {"--column": table.column, "--base-uri": table.base_uri})
+    has_table = table.table or combination.prompts
+    _only_with("--from", has_table, {"--column": table.column})
+    _only_with("--from", table.table, {"--base-uri": table.base_uri})
     _only_with("--failed", failed.failed, {"--code": failed.code})
     scoring = {"--score": low.score, "--below": low.below, "--scores": low.scores}
     _only_with("--low-scoring", low.low_scoring, scoring)
@@ -228,6 +233,7 @@ def _source(combination: Combination, table: Table, failed: Failed, low: LowScor
         styles=combination.style or (),
         prompts=combination.prompt or (),
         prompt_file=combination.prompts,
+        columns=table.column or (),
         pairing=combination.pair,
         choice=RandomStyles(combination.styles_per_content, combination.seed),
     )

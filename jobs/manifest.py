@@ -33,6 +33,7 @@ from pipelines.tools.compose.pairing import (
     random_styles,
     zipped,
 )
+from pipelines.tools.compose.prompts import read_prompts
 from pipelines.tools.compose.score_table import ScoreTable
 from pipelines.tools.compose.table import table_rows
 from pipelines.tools.compose.write import Written, write_manifest
@@ -47,7 +48,8 @@ class Combination:
         contents: files, folders, globs and URLs of content images.
         styles: files, folders, globs and URLs of style images.
         prompts: prompts, before those of the file.
-        prompt_file: a file with one prompt per line, blank lines at its end ignored; None: no file.
+        prompt_file: a file or URL of prompts, see `read_prompts`; None: no file.
+        columns: the mapping of the columns of `prompt_file`, each as `OURS=THEIRS`.
         pairing: the way to combine them into rows.
         choice: the number and the seed of the styles of `random`.
     """
@@ -55,7 +57,8 @@ class Combination:
     contents: Sequence[str]
     styles: Sequence[str]
     prompts: Sequence[str]
-    prompt_file: Path | None
+    prompt_file: str | None
+    columns: Sequence[str]
     pairing: Pairing
     choice: RandomStyles
 
@@ -159,7 +162,7 @@ def _combined(source: Combination, options: Options) -> tuple[Rows, Counter[str]
     """Return the rows, and the number of files left out of folders, by file ending."""
     contents = find_images(source.contents, options)
     styles = find_images(source.styles, options)
-    ingredients = Ingredients(contents.uris, styles.uris, _prompts(source))
+    ingredients = Ingredients(contents.uris, styles.uris, _prompts(source, options))
     left_out = contents.left_out + styles.left_out
     if source.pairing == "grid":
         return grid(ingredients), left_out
@@ -168,27 +171,27 @@ def _combined(source: Combination, options: Options) -> tuple[Rows, Counter[str]
     return random_styles(ingredients, source.choice), left_out
 
 
-def _prompts(source: Combination) -> list[str]:
+def _prompts(source: Combination, options: Options) -> list[str]:
     if source.prompt_file is None:
         return list(source.prompts)
-    try:
-        text = source.prompt_file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        raise ComposeError(f"{source.prompt_file}: cannot be read as UTF-8 ({error})") from error
-    if not text.strip():
-        raise ComposeError(
-            f"{source.prompt_file}: contains no prompt; for an empty prompt, give --prompt ''"
-        )
-    return [*source.prompts, *(line.strip() for line in text.rstrip().split("\n"))]
+    columns = _columns(source.columns)
+    if columns.keys() - {"prompt"}:
+        raise ComposeError("--column: with --prompts, only prompt=THEIRS has an effect")
+    return [*source.prompts, *read_prompts(source.prompt_file, columns, options)]
 
 
-def _table_config(source: TableSource, target: Target) -> RunConfig:
+def _columns(pairs: Sequence[str]) -> dict[str, str]:
     columns: dict[str, str] = {}
-    for pair in source.columns:
+    for pair in pairs:
         ours, equals, theirs = pair.partition("=")
         if not equals:
             raise ComposeError(f"--column {pair}: give OURS=THEIRS, e.g. prompt=caption")
         columns[ours] = theirs
+    return columns
+
+
+def _table_config(source: TableSource, target: Target) -> RunConfig:
+    columns = _columns(source.columns)
     storage: Mapping[str, Any] = {}
     if target.config is not None:
         storage = RunConfig.from_yaml(target.config).storage

@@ -11,6 +11,7 @@ from pipelines.storage.urls import redact_uri
 
 _TRANSIENT = frozenset({408, 425, 429}) | frozenset(range(500, 600)) - {501, 505}
 _FORBIDDEN = frozenset({401, 402, 403, 407, 451})
+_MOST_SHOWN = 2000  # characters of a URI
 
 
 class TransientFetchError(Exception):
@@ -34,6 +35,8 @@ class UnsupportedImageError(ValueError):
 def fetch_failed(code: FailureCode, reference: Reference, reason: str) -> RowFailedError:
     """Return the error that fails a row because of one of its references; shows no credentials."""
     uri = redact_uri(display_reference(reference))
+    if len(uri) > _MOST_SHOWN:
+        uri = f"{uri[:_MOST_SHOWN]}… ({len(uri):,} characters)"
     return RowFailedError(Failure(code, f"{uri}: {reason}", uri=uri))
 
 

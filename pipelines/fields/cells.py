@@ -14,16 +14,32 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from pipelines.storage.urls import is_uri
 from uso_core.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from pipelines.rows import Reference
 
 MAX_ID_LENGTH = 256
+LONGEST_PATH = 4096
+"""Bytes in the longest path of a local file on Linux."""
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _BOOLEANS: dict[object, bool] = {"true": True, "false": False, "1": True, "0": False}
 _REFERENCE = "a URI, a path, a data: URI, or an image's bytes"
+_LEAST_BASE64 = 64
+_BASE64_TEXT = re.compile(r"[A-Za-z0-9+/_\-\s]+=*\s*", re.ASCII)
+_BASE64 = {
+    r"iVBORw0KGgo": "a PNG file",
+    r"/9j/": "a JPEG file",
+    r"UklGR": "a WebP file",
+    r"R0lGOD": "a GIF file",
+    r"SUkqA|TU0AK": "a TIFF file",
+    r"Qk[\w+/-]{6}AAAA": "a BMP file",
+    r"AAAA[\w+/-]{2}Z0eXBhdm": "an AVIF file",
+}
+"""Patterns of the first letters of image files in base64."""
+_NO_SCHEME = re.compile(r"image/[\w.+-]+;base64,", re.ASCII | re.IGNORECASE)
 _IMAGE_FIELDS = frozenset({"bytes", "path"})  # an Image of Hugging Face `datasets`
 
 
@@ -135,7 +151,29 @@ def reference(field: str, value: Any) -> Reference | None:  # noqa: ANN401 (what
     if "\0" in value:
         raise InvalidRequestError(field, value, "a URI or path without NUL characters")
     _check_unicode(field, value)
+    likeness = _likeness(value)
+    if likeness is not None:
+        raise InvalidRequestError(field, value, f"{_REFERENCE}; {likeness}")
     return value
+
+
+def _likeness(value: str) -> str | None:
+    """Say what text without a scheme looks like, if it can be no path; None if it can be one."""
+    if is_uri(value):
+        return None
+    if _NO_SCHEME.match(value):
+        return "this looks like a data: URI without data: at its beginning"
+    if len(value) < _LEAST_BASE64:
+        return None
+    start = value[:_LEAST_BASE64].lstrip()
+    kind = next((kind for first, kind in _BASE64.items() if re.match(first, start)), None)
+    if kind is not None and _BASE64_TEXT.fullmatch(value):
+        return f"this looks like {kind} in base64; put data:;base64, before it"
+    if len(value) > LONGEST_PATH:
+        is_base64 = _BASE64_TEXT.fullmatch(value) is not None
+        like = "base64; put data:;base64, before an image" if is_base64 else "no path"
+        return f"these {len(value):,} characters look like {like}"
+    return None
 
 
 def references(field: str, value: Any) -> list[Reference]:  # noqa: ANN401 (whatever a cell holds)

@@ -167,3 +167,15 @@ def test_an_option_without_the_one_that_it_needs_is_rejected(
         result.stderr.replace("│", " ").split()
     )
     assert not (tmp_path / "m.parquet").exists()
+
+
+def test_prompts_come_from_a_column_of_a_table(folder: Path) -> None:
+    (folder / "prompts.csv").write_text("n;caption\n1;in the snow\n2;at night\n", encoding="utf-8")
+    out = folder / "m.parquet"
+    given = ("--prompts", folder / "prompts.csv", "--column", "prompt=caption")
+    assert manifest(out, *given).exit_code == 0
+    assert pq.read_table(out)["prompt"].to_pylist() == ["in the snow", "at night"]
+    other = ("--prompts", folder / "prompts.csv", "--column", "seed=n")
+    result = manifest(out, *other, "--force")
+    assert result.exit_code == 2
+    assert "only prompt=THEIRS" in result.stderr

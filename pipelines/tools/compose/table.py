@@ -20,7 +20,7 @@ from pipelines.arrow_types.json_text import holds_json, texts_of
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ComposeError
-from pipelines.fields.cells import references
+from pipelines.fields.cells import LONGEST_PATH, references
 from pipelines.fields.kinds import NUMBERS
 from pipelines.fields.table import FIELDS, REFERENCE_COLUMNS
 from pipelines.manifest.columns import ColumnPlan, plan_columns
@@ -182,7 +182,8 @@ def _resolved(column: pa.Array, folder: str) -> pa.Array:
         return pa.ListArray.from_arrays(offsets, items, mask=mask)
     if not pa.types.is_string(column.type):
         return column
-    absolute = pc.or_(pc.match_substring_regex(column, _ABSOLUTE), pc.equal(column, ""))
+    no_path = pc.or_(pc.equal(column, ""), pc.greater(pc.utf8_length(column), LONGEST_PATH))
+    absolute = pc.or_(pc.match_substring_regex(column, _ABSOLUTE), no_path)
     found = pc.if_else(absolute, column, pc.binary_join_element_wise(folder, column, ""))
     special = pc.and_not(pc.match_substring_regex(column, _SPECIAL), absolute)
     if not pc.any(special).as_py():
@@ -215,7 +216,7 @@ def _ids(columns: dict[str, pa.Array], ids: RowIds) -> pa.Array:
         return given  # a run makes them from the row's content
     keys = _row_keys(columns)
     named = [
-        f"{stem(uri)}-{key}" if own is None and uri and not uri.startswith("data:") else None
+        f"{stem(uri)}-{key}" if own is None and uri and _is_named(uri) else None
         for own, uri, key in zip(given.to_pylist(), content.to_pylist(), keys, strict=True)
     ]
     claimed = ids.claim([name for name in named if name is not None])
@@ -227,6 +228,10 @@ def _ids(columns: dict[str, pa.Array], ids: RowIds) -> pa.Array:
         for name in named
     ]
     return pc.coalesce(given, pa.array(made, pa.string()))
+
+
+def _is_named(uri: str) -> bool:
+    return not uri.startswith("data:") and len(uri) <= LONGEST_PATH
 
 
 def _row_keys(columns: dict[str, pa.Array]) -> list[str]:

@@ -103,9 +103,9 @@ def test_pyarrow_and_duckdb_read_the_same(tmp_path: Path) -> None:
     ours = sorted((str(e.extra["n"]), e.extra["t"]) for e in entries(tmp_path))
     table = ds.dataset(tmp_path, partitioning="hive").to_table()
     assert ours == sorted((str(row["n"]), row["t"]) for row in table.to_pylist())
-    found = duckdb.sql(f"SELECT n, t FROM '{tmp_path}/*/*/*.parquet'")
-    assert found is not None
-    assert ours == sorted((str(n), t) for n, t in found.fetchall())
+    with duckdb.connect() as connection:
+        found = connection.sql(f"SELECT n, t FROM '{tmp_path}/*/*/*.parquet'").fetchall()
+    assert ours == sorted((str(n), t) for n, t in found)
 
 
 def test_inputs_in_folders_keep_their_text_and_numbers(tmp_path: Path) -> None:
