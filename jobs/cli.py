@@ -45,7 +45,7 @@ def _options(
 
 
 _PREPARE = (cli_manifest.manifest, cli_manifest.validate, cli_run.describe, cli_run.plan)
-_RUN = (cli_run.run, cli_run.status, cli_run.report, cli_run.pack)
+_RUN = (cli_run.run, cli_run.status, cli_run.report, cli_run.pack, cli_run.prune)
 _CLUSTER = (cli_cluster.submit, cli_cluster.jobs, cli_cluster.logs, cli_cluster.stop)
 _MODEL = (cli_model.generate, cli_model.tiny)
 _COMMANDS: dict[str, Sequence[Callable[..., None]]] = {

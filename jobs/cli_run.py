@@ -1,4 +1,4 @@
-"""Options of `uso run`, `describe`, `plan`, `status`, `report` and `pack`.
+"""Options of `uso run`, `describe`, `plan`, `status`, `report`, `pack` and `prune`.
 
 The module that does a command's work is imported when it runs: `uso --help` must answer at once.
 """
@@ -201,3 +201,31 @@ def pack(
     raise typer.Exit(
         pack_command(PackCommand(output, layout, to, shard_images, skip_missing, config))
     )
+
+
+def prune(
+    output: Output,
+    config: ConfigFile,
+    overrides: Overrides = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them.")] = False,
+    rows: Annotated[
+        int, typer.Option(min=0, metavar="N", help="List at most N of the records.")
+    ] = 20,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, with all ids, instead of text.")
+    ] = False,
+) -> None:
+    """Remove the records and images of rows that are no longer in the manifest.
+
+    Without --yes, only lists them. Reads the whole manifest, whatever manifest.limit and
+    manifest.shard say. Run it again if it was interrupted.
+
+    Exit codes:
+    0  listed, or removed
+    1  another driver took over the output
+    2  the configuration, the manifest or the output cannot be used, or a run uses the output
+    """
+    from jobs.prune import PruneCommand, prune_command
+
+    command = PruneCommand(output, config, overrides or [], yes, rows, as_json)
+    raise typer.Exit(prune_command(command))

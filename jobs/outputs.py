@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from jobs import terminal
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ConfigError, StorageError
 from pipelines.ledger.lease import LEASE_PATH
+from pipelines.ledger.left_out import ManifestLook
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
 
@@ -61,3 +63,10 @@ def newest_run_file(storage: Storage) -> str | None:
     """
     files = [path for path in storage.list("run") if path.endswith(".json") and path != LEASE_PATH]
     return max(files, default=None)
+
+
+def left_out_text(records: int, look: ManifestLook | None) -> str:
+    """Return how many records do not count, and since which pass over the manifest."""
+    many = "records of rows that are" if records != 1 else "record of a row that is"
+    seen = "" if look is None else f" ({look.manifest}, read at {look.read_at})"
+    return terminal.one_line(f"{records:,} {many} no longer in the manifest{seen}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs import exits, terminal
-from jobs.outputs import hint_at_config, storage_options
+from jobs.outputs import hint_at_config, left_out_text, storage_options
 from pipelines.formats import LayoutName
 from pipelines.packing.not_packed import PATH as NOT_PACKED
 from pipelines.packing.pack import PackFacts, PackRequest, pack
@@ -54,11 +54,14 @@ def pack_command(command: PackCommand) -> int:
             skip_missing=command.skip_missing,
         )
         facts = pack(request, progress=_progress(terminal.err()))
+    left_out = left_out_text(facts.left_out, facts.look) if facts.left_out else ""
     if not facts.rows:
-        why = " whose images are there" if facts.lost else "; check the path"
+        why = " whose images are there" if facts.lost else f"; {left_out or 'check the path'}"
         exits.print_error(f"{request.output.uri()}: no completed rows{why}")
         return exits.WRONG_INPUT
     print_dataset(facts, terminal.out())
+    if left_out:
+        terminal.out().print(f"left out {left_out}", soft_wrap=True)
     terminal.out().print(f"time     {terminal.duration(time.monotonic() - began)}")
     return exits.DONE
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs import exits, terminal
-from jobs.outputs import hint_at_config, resolved_storage
+from jobs.outputs import hint_at_config, left_out_text, resolved_storage
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ConfigError
 from pipelines.storage.filesystems import Options
@@ -99,6 +99,9 @@ def _print(facts: ReportFacts, console: Console, seconds: float) -> None:
     uri = terminal.one_line(facts.index_uri)
     console.print(f"wrote    {uri}", soft_wrap=True)
     console.print(f"rows     {facts.rows:,} in {terminal.duration(seconds)}")
+    if facts.left_out:
+        text = left_out_text(facts.left_out, facts.look)
+        console.print(f"left out {text}", soft_wrap=True)
     if facts.unreadable:
         missing = f"missing  {facts.unreadable:,} thumbnails, of unreadable files or inline images"
         console.print(f"{missing}; the page gives the reasons")

@@ -48,7 +48,7 @@ def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -
         ):
             summary = run(config, listener=display)
     reach = ("--config", str(config_path)) if config.storage else ()
-    print_summary(summary, config.on_error.max_failed_fraction, terminal.out(), reach)
+    print_summary(summary, config.on_error.max_failed_fraction, terminal.out(), reach, config_path)
     return exit_code(summary)
 
 

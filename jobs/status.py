@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, terminal
-from jobs.outputs import hint_at_config, newest_run_file, storage_options
+from jobs.outputs import hint_at_config, left_out_text, newest_run_file, storage_options
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.ledger import count_records, iter_records
 from pipelines.ledger.liveness import liveness
@@ -39,8 +40,8 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
         storage = open_output(output, config_path)
         counts = count_records(storage)
         last_run = _read_last_run_alive(storage)
-        shown = _first_records(storage, rows) if counts.completed or counts.failed else []
-    if not (counts.completed or counts.failed or last_run):
+        shown = _first_records(storage, rows) if counts.records else []
+    if not (counts.records or last_run):
         exits.print_error(f"{redact_uri(output)}: no records and no runs; check the path")
         return exits.WRONG_INPUT
     if as_json:
@@ -127,8 +128,14 @@ def _as_dict(
             code: {"id": example.row_id, "message": example.message}
             for code, example in counts.examples.items()
         },
+        "left_out": _left_out(counts),
         "last_run": last_run,
     }
+
+
+def _left_out(counts: LedgerCounts) -> dict[str, Any]:
+    look = None if counts.look is None else asdict(counts.look)
+    return {"records": counts.left_out, **(look or {})}
 
 
 def print_counts(
@@ -145,6 +152,9 @@ def print_counts(
     console.print(f"failed     {counts.failed:,}{share}")
     if counts.failed:
         console.print(terminal.failure_table(_failures(counts)))
+    if counts.left_out:
+        text = left_out_text(counts.left_out, counts.look)
+        console.print(f"left out   {text}", soft_wrap=True)
 
 
 def _run_line(last_run: Mapping[str, Any]) -> str:

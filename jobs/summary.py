@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, terminal
+from jobs.outputs import left_out_text
 from jobs.pack import print_dataset
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def print_summary(
     max_failed_fraction: float,
     console: Console,
     status_options: Sequence[str] = (),
+    config_path: Path = Path("CONFIG"),
 ) -> None:
     """Print the summary of a run, and the commands that show its output.
 
@@ -37,6 +40,7 @@ def print_summary(
         max_failed_fraction: the failure budget of the run, 0 to 1.
         console: the console to print on.
         status_options: the options that `uso status` needs to reach the output.
+        config_path: the YAML file of the run.
     """
     console.print(_headline(summary, max_failed_fraction))
     console.print(_counts(summary))
@@ -46,6 +50,11 @@ def print_summary(
         print_dataset(summary.dataset, console)
     for label, text in _output_lines(summary.output_uri, status_options):
         console.print(f"{label:<9}{text}", soft_wrap=True)
+    if summary.left_out:
+        console.print(f"left out {left_out_text(summary.left_out, None)}")
+        command = ["uso", "prune", summary.output_uri, str(config_path)]
+        text = shlex.join(map(terminal.one_line, command))
+        console.print(f"prune    {text}", soft_wrap=True)
     if summary.interrupted:
         console.print("resume   run the same command again: it generates only the missing rows")
     elif summary.failed_fraction:

@@ -11,6 +11,7 @@ UsoError (uso_core.errors)
     ├── ComposeError             the inputs do not make a manifest
     ├── ReportError              an output has nothing to report
     ├── PackError                an output cannot be packed
+    ├── PruneError               nothing tells which records of an output may be removed
     └── RunError                 a run that has begun cannot continue
         ├── BrokenOffError         storage, the manifest or the records failed during the run
         ├── WorkersFailedError     workers do not start
@@ -132,6 +133,10 @@ class ReportError(PipelineError):
 
 class PackError(PipelineError):
     """An image differs from its record, or the destination holds files of another origin."""
+
+
+class PruneError(PipelineError):
+    """Nothing tells which records of an output may be removed."""
 
 
 class RunError(PipelineError):

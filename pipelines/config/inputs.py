@@ -33,6 +33,10 @@ class ManifestConfig(StrictModel):
     """Number of rows to read, from the first."""
     shard: Annotated[str, Field(pattern=r"^\d+/\d+$")] | None = None
     """`i/n`, with i from 0 to n-1: read only the rows whose id hashes to shard i of n."""
+    partial: bool = False
+    """The manifest has only some of the output's rows, so records of other rows still count. By
+    default, a record counts only if the manifest of the last complete run has its row; see
+    docs/output.md#rows-that-are-no-longer-in-the-manifest."""
 
     @property
     def paths(self) -> list[str]:

@@ -17,8 +17,11 @@ from pipelines.driver.prepare import PreparedRun
 from pipelines.driver.recorder import Recorder
 from pipelines.driver.signals import StopRequest
 from pipelines.errors import ClusterError
+from pipelines.ledger.left_out import ManifestLook
+from pipelines.moments import utc_now
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
+from pipelines.storage.urls import redact_uri
 from pipelines.telemetry.progress import ProgressReporter, WorkerCounts
 from pipelines.telemetry.snapshot import Queues
 from pipelines.telemetry.stats import RunStats
@@ -29,6 +32,7 @@ logger = logging.getLogger(__name__)
 _STEP_S = 0.25
 _LOOK_S = 0.02
 _MIN_AHEAD = 256
+_MOST_PATHS = 3
 _GUARD_PATIENCE_S = 20  # a worker has already waited as long as storage does
 
 
@@ -122,6 +126,21 @@ class Driver:
             self._recorder.flush()
         self.reached_end = dispatcher.complete
 
+    def leave_out_others(self) -> None:
+        """Count only the records of rows that are in the manifest; call it once at the end.
+
+        Raises:
+            LedgerError, StorageError: see `Ledger.leave_out`.
+        """
+        prepared = self._prepared
+        look = ManifestLook(
+            manifest=_shown(prepared.config.manifest.paths),
+            run_id=prepared.facts.run_id,
+            read_at=utc_now(),
+        )
+        prepared.ledger.leave_out(look, whole=prepared.manifest.is_whole)
+        self._stats.left_out = prepared.ledger.counts().left_out
+
     def close(self) -> None:
         """End the driver's threads."""
         self._feeder.close()
@@ -181,6 +200,11 @@ class Driver:
             storing=sum(activity.storing for activity in activities),
             commit=self._recorder.waiting,
         )
+
+
+def _shown(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _MOST_PATHS} more" if len(paths) > _MOST_PATHS else ""
+    return ", ".join(map(redact_uri, paths[:_MOST_PATHS])) + more
 
 
 def _log(settled: Settled) -> None:

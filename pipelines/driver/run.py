@@ -89,6 +89,7 @@ def run(
                 _work(driver, prepared, progress, make_worker)
             if driver.reached_end:  # otherwise time is short, and a next run does it
                 prepared.confirm_records()  # before lost ones are missing in the shards
+                driver.leave_out_others()
                 prepared.ledger.forget_rows()
                 dataset = pack_dataset(prepared, progress, stop, cluster.join)
                 cluster.close()

@@ -24,13 +24,14 @@ class RunSummary:
         lost_images: rows that were selected again because an image of theirs was missing or was
             not the recorded file.
         images: images that this run generated.
-        failed_fraction: share of failed rows among all records of the output, earlier runs
-            included; 0 to 1.
+        failed_fraction: share of failed rows among all records that count, earlier runs included;
+            0 to 1.
         within_budget: True if `failed_fraction` is at most `on_error.max_failed_fraction`.
         interrupted: True if a signal stopped the run before its end; a rerun resumes it.
         first_image_s: seconds from the start to the first completed row; None: no row completed.
         undelivered_events: number of `notify` events that the receiver did not accept.
         caches: cache hits and misses of the workers, by kind.
+        left_out: records that do not count, because their rows are no longer in the manifest.
         dataset: facts about the packed shards; None: `output.layout` asks for no dataset.
     """
 
@@ -49,6 +50,7 @@ class RunSummary:
     within_budget: bool
     interrupted: bool
     undelivered_events: int = 0
+    left_out: int = 0
     caches: Mapping[str, Lookups] = field(default_factory=dict)
     dataset: PackFacts | None = None
     lost_images: int = 0
@@ -73,7 +75,7 @@ class RunSummary:
 
 
 def summarize(prepared: PreparedRun, stats: RunStats, *, interrupted: bool) -> RunSummary:
-    """Summarize a run, counting all records of its output."""
+    """Summarize a run, counting the records of its output."""
     counts = prepared.ledger.counts()
     recorded = counts.completed + counts.failed
     failed_fraction = counts.failed / recorded if recorded else 0.0
@@ -94,6 +96,7 @@ def summarize(prepared: PreparedRun, stats: RunStats, *, interrupted: bool) -> R
         failed_fraction=failed_fraction,
         within_budget=failed_fraction <= prepared.config.on_error.max_failed_fraction,
         interrupted=interrupted,
+        left_out=counts.left_out,
         caches=stats.caches.total,
     )
 

@@ -37,6 +37,12 @@ def halves_of(keys: bytes) -> tuple[UInt64, UInt64]:
     return halves[:, 0].astype(np.uint64), halves[:, 1].astype(np.uint64)
 
 
+def keys_of(high: UInt64, low: UInt64) -> list[bytes]:
+    """Join the halves of keys, `[n]` each, to single keys; the reverse of `halves_of`."""
+    joined = np.stack([high, low], axis=1).astype(">u8").tobytes()
+    return [joined[at : at + KEY_BYTES] for at in range(0, len(joined), KEY_BYTES)]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SortedKeys:
     """Distinct keys with a payload each: 16 bytes per key, plus the payload.

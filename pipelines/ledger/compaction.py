@@ -82,7 +82,7 @@ def compact_parts(storage: Storage, scan: Scan, writer: PartWriter) -> list[tupl
     schema = unified_schema(storage, scan.origins)
     untouched: list[tuple[Part, int]] = []
     old_parts: list[_OldPart] = []
-    for part, keep in scan.by_part():
+    for part, keep in scan.by_part(scan.wins):
         is_fence = len(keep) == 0  # see `pipelines.ledger.fence`
         if is_fence or (keep.all() and not is_small(part, len(keep))):
             untouched.append((part, len(keep)))

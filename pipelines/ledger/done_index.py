@@ -1,4 +1,4 @@
-"""The recorded state of each row, by the key of its id: 33 bytes per row of an earlier run."""
+"""The recorded state of each row, by the key of its id: 34 bytes per row of an earlier run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from pipelines.keys.index import halves_of, row_keys
+from pipelines.keys.index import SortedKeys, halves_of, row_keys
+from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
 from pipelines.ledger.done_rows import DoneRows
-from pipelines.ledger.row_state import Mark, Recorded, StateCodes, States
-from pipelines.ledger.scan import Scan
+from pipelines.ledger.left_out import ManifestLook
+from pipelines.ledger.row_state import Mark, Recorded, StateCodes, is_completed, states_of
+from pipelines.ledger.scan import Scan, rows_by_state
 
 
 class DoneIndex:
@@ -24,18 +27,31 @@ class DoneIndex:
     def __init__(self, scan: Scan) -> None:
         self.codes: StateCodes = scan.codes
         self._earlier = scan.states
-        self._rows_by_state = Counter(scan.rows_by_state())
+        self._examples = dict(scan.examples)
+        self._left_out = scan.left_out
+        self._pass = DoneRows(scan.states, retry_failed=False)
+        self._rows_by_state = rows_by_state(scan.states.payload["state"])
+        self._left_out_by_state: Counter[int] | None = None
+        self._is_changed = False
         self._marks: npt.NDArray[np.uint8] | None = None  # most runs need none
 
-    @property
-    def rows_by_state(self) -> dict[int, int]:
-        """Number of rows in each state, including rows recorded since the scan."""
-        return dict(self._rows_by_state)
+    def counts(self, look: ManifestLook | None) -> LedgerCounts:
+        """Return the numbers of rows, including rows recorded since the scan.
+
+        Args:
+            look: see `LedgerCounts`.
+        """
+        left_out = self._left_out_now()
+        return count_states(self._rows_by_state, left_out, self.codes, self._examples, look)
 
     def lookup(self, row_ids: Sequence[str]) -> list[Recorded | None]:
-        """Return each row's record at the time of the scan; None if it had none."""
+        """Return each row's record at the time of the scan; None if it had none.
+
+        The pass over the manifest has then met these rows.
+        """
         at = self._find(row_ids)
         rows = np.flatnonzero(at >= 0)
+        self._pass.meet(at[rows])
         found: list[Recorded | None] = [None] * len(at)
         states = self._earlier.payload[at[rows]].tolist()
         marks = [0] * len(rows) if self._marks is None else self._marks[at[rows]].tolist()
@@ -51,24 +67,70 @@ class DoneIndex:
         self._marks[at[at >= 0]] |= mark.value
 
     def done_rows(self, *, retry_failed: bool) -> DoneRows:
-        """Return the rows to skip in one pass over the manifest; see `DoneRows`."""
-        return DoneRows(self._earlier, retry_failed=retry_failed, marks=self._marks)
+        """Begin a pass over the manifest: return the rows to skip in it, see `DoneRows`."""
+        self._pass = DoneRows(self._earlier, retry_failed=retry_failed, marks=self._marks)
+        return self._pass
 
-    def count(self, row_ids: Sequence[str], states: States) -> int:
-        """Count new records, `[n]`, of rows that have not been counted here before.
+    def leave_out(self, *, whole: bool) -> SortedKeys:
+        """Decide which records count from now on, after a pass over the manifest.
+
+        Args:
+            whole: True if the pass has read the whole manifest: then a record that it has not met
+                does not count. Otherwise, that stays as it was, except for the records it has met.
 
         Returns:
-            The number of them that replace a record of the scan.
+            The keys of the records that do not count.
         """
+        is_known = whole and (self._pass.met.any() or self._is_changed)
+        left_out = ~self._pass.met
+        if not is_known:  # a manifest without a single row says nothing about the records, either
+            left_out &= self._left_out
+        self._left_out = left_out
+        self._left_out_by_state = rows_by_state(self._earlier.payload["state"][left_out])
+        earlier = self._earlier
+        nothing = np.empty(len(earlier), np.dtype([]))
+        return SortedKeys(earlier.high[left_out], earlier.low[left_out], nothing[left_out])
+
+    def add(self, records: pa.RecordBatch) -> bool:
+        """Count new records, of rows that have not been counted here before.
+
+        Returns:
+            True if one of them replaces a record of the scan.
+        """
+        self._is_changed = True
+        states = states_of(records, self.codes)
+        row_ids = records["id"].to_pylist()
         at = self._find(row_ids)
-        replaced = self._earlier.payload[at[at >= 0]]
+        at = at[at >= 0]
+        self._pass.meet(at)
+        replaced = self._earlier.payload[at]
         self._rows_by_state.subtract(replaced["state"].tolist())
         self._rows_by_state.update(states["state"].tolist())
-        return len(replaced)
+        self._note_examples(records, row_ids, is_completed(states["state"]))
+        return len(replaced) > 0
+
+    def _note_examples(
+        self, records: pa.RecordBatch, row_ids: Sequence[str], completed: npt.NDArray[np.bool_]
+    ) -> None:
+        added = set(row_ids)
+        for code in [code for code, old in self._examples.items() if old.row_id in added]:
+            del self._examples[code]
+        for row in np.flatnonzero(~completed).tolist():
+            error = records["error"][row].as_py()
+            example = FailureExample(row_ids[row], error["message"] or "")
+            self._examples.setdefault(error["code"], example)
 
     def forget_rows(self) -> None:
         """Free the memory: the counts remain, and any other call is an error."""
-        del self._earlier, self._marks
+        self._left_out_by_state = self._left_out_now()
+        del self._earlier, self._left_out, self._pass, self._marks
+
+    def _left_out_now(self) -> Counter[int]:
+        """Return the number of records that do not count, in each state."""
+        if self._left_out_by_state is not None:
+            return self._left_out_by_state
+        left_out = self._left_out & ~self._pass.met
+        return rows_by_state(self._earlier.payload["state"][left_out])
 
     def _find(self, row_ids: Sequence[str]) -> npt.NDArray[np.int64]:
         return self._earlier.find(*halves_of(row_keys(row_id.encode() for row_id in row_ids)))

@@ -13,7 +13,7 @@ class DoneRows:
     """The records that existed when a pass over the manifest began; 1 byte per row.
 
     Each record stands for one row of the manifest: a second row with the same id must not be
-    skipped.
+    skipped. The pass meets a record if it skips its row or looks it up.
 
     Args:
         recorded: keys with payloads of `row_state.STATE_DTYPE`.
@@ -31,15 +31,15 @@ class DoneRows:
         self._recorded = recorded
         self._retry_failed = retry_failed
         self._marks = marks
-        self._skipped = np.zeros(len(recorded), bool)
+        self._met = np.zeros(len(recorded), bool)
 
     def candidates(
         self, high: UInt64, low: UInt64, digests: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
         """Find, for each row of a batch, the record that allows skipping it, `[n]`; -1 without one.
 
-        Such a record is done and has the row's digest. No earlier row has been skipped because of
-        it, and no earlier row of the batch has the same id.
+        Such a record is done and has the row's digest. No earlier row has met it, and no earlier
+        row of the batch has the same id.
 
         Args:
             high: `[n]`, first halves of the rows' keys.
@@ -53,7 +53,7 @@ class DoneRows:
         records = self._recorded.payload[at[rows]]
         fits = (records["source"] == digests[rows]) & (digests[rows] != 0)
         fits &= is_final(records["state"], retry_failed=self._retry_failed)
-        fits &= ~self._skipped[at[rows]]
+        fits &= ~self._met[at[rows]]
         if self._marks is not None:
             fits &= self._marks[at[rows]] == 0
         found = np.full(len(at), -1, np.int64)
@@ -62,9 +62,21 @@ class DoneRows:
 
     def skip(self, records: npt.NDArray[np.int64]) -> None:
         """Note that the rows of these records, returned by `candidates`, are skipped."""
-        self._skipped[records] = True
+        self.meet(records)
+
+    def meet(self, records: npt.NDArray[np.int64]) -> None:
+        """Note that the manifest has the rows of these records, given by their numbers."""
+        self._met[records] = True
+
+    @property
+    def met(self) -> npt.NDArray[np.bool_]:
+        """True for each record whose row the pass has come across, `[records]`."""
+        return self._met
 
     def has_skipped(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
-        """Return a mask of the keys whose row has been skipped, `[n]`."""
+        """Return a mask of the keys whose row has been skipped, or looked up, `[n]`.
+
+        The pass knows by itself which keys it has looked up.
+        """
         at = self._recorded.find(high, low)
-        return (at >= 0) & self._skipped[at] if len(self._skipped) else np.zeros(len(at), bool)
+        return (at >= 0) & self._met[at] if len(self._met) else np.zeros(len(at), bool)

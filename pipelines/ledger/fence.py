@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 import pyarrow as pa
 
@@ -50,13 +51,14 @@ def fence_off(storage: Storage, run_id: str, schema: pa.Schema) -> None:
     raise LedgerError(storage.uri(FOLDER), "parts vanish as soon as they are listed; try again")
 
 
-def widen_fence(storage: Storage, fence: Part, schema: pa.Schema) -> None:
-    """Give a fence these columns: some readers take the columns of the first file for all.
+def widen_fences(storage: Storage, fences: Iterable[Part], schema: pa.Schema) -> None:
+    """Give fences these columns: some readers take the columns of the first file for all.
 
     Raises:
-        StorageError: the fence cannot be written.
+        StorageError: a fence cannot be written.
     """
-    storage.write(fence.path, encoded([], schema))
+    for fence in fences:
+        storage.write(fence.path, encoded([], schema))
 
 
 def _fence_off(storage: Storage, run_id: str, schema: pa.Schema) -> None:

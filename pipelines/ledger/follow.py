@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.errors import LedgerError
-from pipelines.keys.index import KEY_BYTES, LsmTable, row_keys
+from pipelines.keys.index import KEY_BYTES, LsmTable, keys_of, row_keys
 from pipelines.ledger.counts import LedgerCounts, count_states
+from pipelines.ledger.left_out import LeftOut, read_left_out
 from pipelines.ledger.parts import FOLDER, Part, PartVanishedError, list_parts
 from pipelines.ledger.row_state import StateCodes, is_completed
 from pipelines.ledger.scan import read_ahead
@@ -18,10 +19,11 @@ from pipelines.storage.storage import Storage
 
 _DTYPE = np.dtype([("created_at", np.int64), ("state", np.uint8)])
 _ATTEMPTS = 5
+_AT_ONCE = 1 << 16
 
 
 class LedgerFollower:
-    """Counts the records of an output, one per id; 25 bytes per row.
+    """Counts the records of an output that are not left out, one per id; 25 bytes per row.
 
     Duplicates are resolved as in `pipelines.ledger.dedup`, except that either of two failed records
     from the same microsecond may win.
@@ -49,7 +51,9 @@ class LedgerFollower:
                 self._read([part for part in parts if part.path not in self._seen])
             except PartVanishedError:
                 continue  # compacted in the meantime: its rows are in a new part
-            return count_states(self._rows_by_state, self._codes, {})
+            listed = read_left_out(self._storage)
+            left_out = self._left_out(listed)
+            return count_states(self._rows_by_state, left_out, self._codes, {}, listed.look)
         reason = "parts vanish as soon as they are listed; do not remove records during a run"
         raise LedgerError(self._storage.uri(FOLDER), reason)
 
@@ -57,6 +61,17 @@ class LedgerFollower:
         for part, read in zip(parts, read_ahead(self._storage, parts), strict=True):
             self._take(read.columns)
             self._seen |= {part.path}
+
+    def _left_out(self, listed: LeftOut) -> Counter[int]:
+        """Return the number of records that do not count, in each state."""
+        counted: Counter[int] = Counter()
+        for start in range(0, len(listed), _AT_ONCE):
+            piece = slice(start, start + _AT_ONCE)
+            keys = keys_of(listed.keys.high[piece], listed.keys.low[piece])
+            known, payload = self._table.get(keys)
+            known &= payload["created_at"] <= listed.until_us
+            counted.update(payload["state"][known].tolist())
+        return counted
 
     def _take(self, columns: pa.RecordBatch) -> None:
         joined = row_keys(columns["id"].cast(pa.binary()).to_pylist())

@@ -11,42 +11,33 @@ import logging
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from pipelines.arrow_types.cells import column_of
 from pipelines.arrow_types.stored import recorded_schema
 from pipelines.errors import LedgerError
+from pipelines.keys.index import SortedKeys
 from pipelines.ledger.compaction import compact_parts, is_small
-from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
+from pipelines.ledger.counts import FailureExample, LedgerCounts
 from pipelines.ledger.done_index import DoneIndex
 from pipelines.ledger.done_rows import DoneRows
-from pipelines.ledger.fence import fence_off, widen_fence
+from pipelines.ledger.fence import fence_off, widen_fences
+from pipelines.ledger.leave_out import leave_out
+from pipelines.ledger.left_out import ManifestLook
 from pipelines.ledger.part_writer import PartWriter
-from pipelines.ledger.parts import (
-    FOLDER,
-    Part,
-    PartVanishedError,
-    list_parts,
-    unified_schema,
-)
+from pipelines.ledger.parts import FOLDER, Part, PartVanishedError, list_parts, unified_schema
 from pipelines.ledger.records import Records, count_records, iter_records
-from pipelines.ledger.row_state import Mark, Recorded, is_completed, states_of
+from pipelines.ledger.removal import remove_records
+from pipelines.ledger.row_state import Mark, Recorded
 from pipelines.ledger.scan import Scan, scan_ledger, scan_parts
 from pipelines.storage.storage import Storage
 
-__all__ = [
-    "FailureExample",
-    "Ledger",
-    "LedgerCounts",
-    "LedgerError",
-    "Recorded",
-    "count_records",
-    "iter_records",
-]
+__all__ = ["FailureExample", "Ledger", "LedgerCounts", "LedgerError", "Recorded"]
+__all__ += ["count_records", "iter_records"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +54,8 @@ class Ledger:
         self._schema = recorded_schema(schema)
         self._index = DoneIndex(scan)
         self._scan: Scan | None = scan
-        self._examples = dict(scan.examples)
+        self._latest_us = scan.latest_us
+        self._look = scan.look
         self._next_stamp = _EPOCH + timedelta(microseconds=scan.latest_us + 1)
         self._superseded = bool((~scan.wins).any())
         sized = zip(scan.parts, scan.num_rows, strict=True)
@@ -102,9 +94,8 @@ class Ledger:
         scan = scan_ledger(storage)
         unified = unified_schema(storage, [*scan.origins, ("this run", schema)])
         if any(not known.equals(unified) for _, known in scan.origins):
-            for part, rows in zip(scan.parts, scan.num_rows, strict=True):
-                if rows == 0:
-                    widen_fence(storage, part, unified)
+            sized = zip(scan.parts, scan.num_rows, strict=True)
+            widen_fences(storage, [part for part, rows in sized if rows == 0], unified)
         return cls(storage, schema, scan, run_id or secrets.token_hex(8))
 
     @classmethod
@@ -113,11 +104,14 @@ class Ledger:
         return cls(storage, schema, scan_ledger(storage), secrets.token_hex(8))
 
     def lookup(self, row_ids: Sequence[str]) -> list[Recorded | None]:
-        """Return each row's record when the ledger was opened; None if it had none."""
+        """Return each row's record when the ledger was opened; None if it had none.
+
+        Notes that the manifest has these rows, see `leave_out`.
+        """
         return self._index.lookup(row_ids)
 
     def done_rows(self, *, retry_failed: bool) -> DoneRows:
-        """Return the rows to skip in one pass over the manifest; see `DoneRows`."""
+        """Begin a pass over the manifest: return the rows to skip in it, see `DoneRows`."""
         return self._index.done_rows(retry_failed=retry_failed)
 
     def mark(self, row_ids: Sequence[str], mark: Mark) -> None:
@@ -125,12 +119,13 @@ class Ledger:
         self._index.mark(row_ids, mark)
 
     def opening_records(self) -> Records:
-        """Return the records as they were when the ledger was opened, without a second scan.
+        """Return all records as they were when the ledger was opened, without a second scan.
 
-        Valid until the first `append` or compaction.
+        Records that did not count are among them: their rows may be in the manifest again. Valid
+        until the first `append` or compaction.
         """
         assert self._scan is not None
-        return Records(self._storage, self._scan)
+        return Records(self._storage, replace(self._scan, counting=self._scan.wins))
 
     def stamp(self) -> datetime:
         """Return the time for a new record: later than any record that it may replace.
@@ -162,9 +157,37 @@ class Ledger:
             part = self._writer.write(table.to_batches(), self._schema)
             self._live.add(part.path)
             with self._count_lock:
-                self._count_appended(table)
+                columns = table.to_batches()[0]
+                self._superseded |= self._index.add(columns)
             if is_small(part, table.num_rows):
                 self._small[part.path] = part
+
+    def leave_out(self, look: ManifestLook, *, whole: bool) -> None:
+        """Count only the records whose rows are in the manifest, here and for all readers.
+
+        Call it after a pass: `done_rows`, and `lookup` of each row that the pass did not skip.
+
+        Args:
+            look: facts about the pass.
+            whole: True if it has read the whole manifest. A pass over a part of it brings records
+                back, but leaves out no other ones; so does a manifest without rows.
+
+        Raises:
+            LedgerError, StorageError: the list of these records cannot be read or written.
+        """
+        with self._write_lock, self._count_lock:
+            keys = self._index.leave_out(whole=whole)
+            leave_out(self._storage, keys, self._latest_us, look)
+            self._look = look
+
+    def unmet(self) -> SortedKeys:
+        """Return the keys of the records that a pass over the whole manifest has not met."""
+        return self._index.leave_out(whole=True)
+
+    def remove(self, keys: SortedKeys) -> None:
+        """Remove all records of the rows with these keys; see `remove_records`."""
+        with self._write_lock:
+            remove_records(self._storage, keys, self._writer)
 
     def forget_rows(self) -> None:
         """Free the memory for single rows: from now on, rows can be neither looked up nor appended.
@@ -175,9 +198,9 @@ class Ledger:
         self._scan = None
 
     def counts(self) -> LedgerCounts:
-        """Return the numbers of recorded rows, including earlier runs."""
+        """Return the numbers of recorded rows, including earlier runs, and of those left out."""
         with self._count_lock:
-            return count_states(self._index.rows_by_state, self._index.codes, self._examples)
+            return self._index.counts(self._look)
 
     @property
     def needs_compaction(self) -> bool:
@@ -223,8 +246,7 @@ class Ledger:
             gone = self._restore()
         if not gone:
             return
-        there, counts = scan_ledger(self._storage).counts(), self.counts()
-        lost = counts.completed + counts.failed - there.completed - there.failed
+        lost = self.counts().records - scan_ledger(self._storage).counts().records
         if lost > 0:
             parts = ", ".join(path.removeprefix(f"{FOLDER}/") for path in gone)
             raise LedgerError(
@@ -270,20 +292,6 @@ class Ledger:
         self._live |= {part.path for part, _ in left}
         self._small |= {part.path: part for part, rows in left if _is_mergeable(part, rows)}
         return True
-
-    def _count_appended(self, table: pa.Table) -> None:
-        columns = table.to_batches()[0]
-        states = states_of(columns, self._index.codes)
-        row_ids = columns["id"].to_pylist()
-        if self._index.count(row_ids, states):
-            self._superseded = True
-        appended = set(row_ids)
-        for code in [code for code, old in self._examples.items() if old.row_id in appended]:
-            del self._examples[code]
-        for row in np.flatnonzero(~is_completed(states["state"])).tolist():
-            error = columns["error"][row].as_py()
-            example = FailureExample(row_ids[row], error["message"] or "")
-            self._examples.setdefault(error["code"], example)
 
 
 def _is_mergeable(part: Part, num_rows: int) -> bool:

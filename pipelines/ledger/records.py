@@ -21,7 +21,7 @@ from pipelines.storage.storage import Storage
 
 
 class Records:
-    """The records that existed when this object was created, one per id.
+    """The records that counted when this object was created, one per id; see `left_out`.
 
     Attributes:
         schema: common schema: first the fixed columns, then the user's own.
@@ -57,7 +57,7 @@ class Records:
         """
         schema = self.schema if columns is None else self._with_columns(columns)
         try:
-            for part, keep in self._scan.by_part():
+            for part, keep in self._scan.by_part(self._scan.counting):
                 for batch in kept_batches(self._storage, part, keep, columns, batch_rows):
                     if batch.num_rows:
                         yield conformed(batch, schema)
@@ -81,7 +81,7 @@ def completed(batch: pa.RecordBatch) -> pa.RecordBatch:
 def iter_records(
     storage: Storage, columns: Sequence[str] | None = None, *, batch_rows: int = 8192
 ) -> Iterator[pa.RecordBatch]:
-    """Yield all records in batches, one record per id; needs neither a cluster nor a driver.
+    """Yield all counting records in batches, one per id; needs neither a cluster nor a driver.
 
     Args:
         storage: the output folder.

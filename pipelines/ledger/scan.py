@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from pipelines.keys.column import Column
 from pipelines.keys.index import SortedKeys, halves_of, row_keys
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
 from pipelines.ledger.dedup import winning_rows
+from pipelines.ledger.left_out import LeftOut, ManifestLook, no_keys, read_left_out
 from pipelines.ledger.parts import Part, PartVanishedError, list_parts, open_part, readable
 from pipelines.ledger.row_state import STATE_DTYPE, StateCodes, is_completed, states_of
 from pipelines.storage.storage import Storage
@@ -45,39 +47,52 @@ class Scan:
         num_rows: number of rows of each part.
         origins: the distinct schemas, each with the URI of a part that has it.
         wins: `[n]`, True for the winning rows (see `dedup`), over all parts in order.
+        counting: `[n]`, True for the winning rows that are not left out.
         states: keys of the winning rows, with payloads of `STATE_DTYPE`.
+        left_out: `[m]`, True for the winning rows that do not count, see `LeftOut`.
         latest_us: time of the latest record, in microseconds since the epoch; 0 without records.
         codes: meaning of the states.
-        examples: one winning row for each failure code.
+        examples: one counting row for each failure code.
+        look: the pass over the manifest after which rows were left out; None: none are.
     """
 
     parts: Sequence[Part]
     num_rows: Sequence[int]
     origins: Sequence[tuple[str, pa.Schema]]
     wins: npt.NDArray[np.bool_]
+    counting: npt.NDArray[np.bool_]
     states: SortedKeys
+    left_out: npt.NDArray[np.bool_]
     latest_us: int
     codes: StateCodes
     examples: Mapping[str, FailureExample]
+    look: ManifestLook | None
 
-    def by_part(self) -> Iterator[tuple[Part, npt.NDArray[np.bool_]]]:
-        """Yield each part with a mask of its winning rows."""
+    def by_part(self, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[Part, npt.NDArray[np.bool_]]]:
+        """Yield each part with its piece of a mask over all rows, such as `wins`."""
         ends = np.cumsum(self.num_rows, dtype=np.int64).tolist()
         for part, rows, end in zip(self.parts, self.num_rows, ends, strict=True):
-            yield part, self.wins[end - rows : end]
-
-    def rows_by_state(self) -> dict[int, int]:
-        """Return the number of winning rows in each state."""
-        states, rows = np.unique(self.states.payload["state"], return_counts=True)
-        return dict(zip(states.tolist(), rows.tolist(), strict=True))
+            yield part, mask[end - rows : end]
 
     def counts(self) -> LedgerCounts:
-        """Return the numbers of winning rows, by outcome."""
-        return count_states(self.rows_by_state(), self.codes, self.examples)
+        """Return the numbers of counting rows, by outcome, and of those left out."""
+        rows = rows_by_state(self.states.payload["state"])
+        left_out = rows_by_state(self.states.payload["state"][self.left_out])
+        return count_states(rows, left_out, self.codes, self.examples, self.look)
 
 
-def scan_ledger(storage: Storage) -> Scan:
+def rows_by_state(states: npt.NDArray[np.uint8]) -> Counter[int]:
+    """Return the number of rows in each state."""
+    found, rows = np.unique(states, return_counts=True)
+    return Counter(dict(zip(found.tolist(), rows.tolist(), strict=True)))
+
+
+def scan_ledger(storage: Storage, left_out: LeftOut | None = None) -> Scan:
     """Scan all parts; start again if another process compacts in the meantime.
+
+    Args:
+        storage: the output folder.
+        left_out: the records that do not count; None: as the output lists them.
 
     Raises:
         LedgerError: a part is damaged, or `records/` holds a foreign file.
@@ -89,20 +104,26 @@ def scan_ledger(storage: Storage) -> Scan:
         reraise=True,
     )
     try:
-        return again(lambda: scan_parts(storage, list_parts(storage)))
+        return again(lambda: _scan_all(storage, left_out))
     except PartVanishedError as error:
         reason = "this part vanished while it was read; do not remove records during a run"
         raise LedgerError(storage.uri(str(error)), reason) from error
 
 
-def scan_parts(storage: Storage, parts: Sequence[Part]) -> Scan:
-    """Scan these parts, which must be sorted by name.
+def _scan_all(storage: Storage, left_out: LeftOut | None) -> Scan:
+    # The list first: a record that is pruned meanwhile is then in neither.
+    left_out = read_left_out(storage) if left_out is None else left_out
+    return scan_parts(storage, list_parts(storage), left_out)
+
+
+def scan_parts(storage: Storage, parts: Sequence[Part], left_out: LeftOut | None = None) -> Scan:
+    """Scan these parts, which must be sorted by name; without `left_out`, every record counts.
 
     Raises:
         PartVanishedError: a part no longer exists.
         LedgerError: a part is damaged, or is not a file of records.
     """
-    found = _Collector()
+    found = _Collector(LeftOut(no_keys()) if left_out is None else left_out)
     for read in read_ahead(storage, parts):
         found.add(read)
     scan, first_rows = found.finish(parts)
@@ -146,6 +167,7 @@ def _read(storage: Storage, part: Part) -> PartColumns:
 class _Collector:
     """The columns that a scan has read so far."""
 
+    listed: LeftOut
     codes: StateCodes = field(default_factory=StateCodes)
     num_rows: list[int] = field(default_factory=list)
     origins: list[tuple[str, pa.Schema]] = field(default_factory=list)
@@ -177,28 +199,48 @@ class _Collector:
         low = self.low.permuted(order)
         completed = is_completed(self.states.values["state"])[order]
         latest_us = int(self.created_at.values.max(initial=0))
-        sorted_wins = winning_rows(high, low, self.created_at.permuted(order), completed, order)
+        times = self.created_at.permuted(order)
+        sorted_wins = winning_rows(high, low, times, completed, order)
+        is_old = times <= self.listed.until_us
+        del times
         states = self.states.permuted(order)
         wins = np.empty(len(order), bool)
         wins[order] = sorted_wins
         if not sorted_wins.all():
             high, low = high[sorted_wins], low[sorted_wins]
             states, order = states[sorted_wins], order[sorted_wins]
-        first_rows = {
-            state: int(order[np.argmax(states["state"] == state)])
-            for state in np.unique(states["state"]).tolist()
-        }
+            is_old = is_old[sorted_wins]
+        keys = SortedKeys(high, low, states)
+        left_out = self.listed.mask_of(keys, is_old)
+        counting = wins
+        if left_out.any():
+            counting = wins.copy()
+            counting[order[left_out]] = False
         scan = Scan(
             parts=tuple(parts),
             num_rows=self.num_rows,
             origins=self.origins,
             wins=wins,
-            states=SortedKeys(high, low, states),
+            counting=counting,
+            states=keys,
+            left_out=left_out,
             latest_us=latest_us,
             codes=self.codes,
             examples={},
+            look=self.listed.look,
         )
-        return scan, first_rows
+        return scan, _first_rows(states["state"], left_out, order)
+
+
+def _first_rows(
+    states: npt.NDArray[np.uint8],
+    left_out: npt.NDArray[np.bool_],
+    order: npt.NDArray[np.int64],
+) -> dict[int, int]:
+    """Return the position of one counting row of each state."""
+    shown = np.where(left_out, 0, states) if left_out.any() else states  # no state is 0
+    found = np.unique(shown).tolist()
+    return {state: int(order[np.argmax(shown == state)]) for state in found if state}
 
 
 def _examples(

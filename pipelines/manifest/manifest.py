@@ -22,7 +22,7 @@ from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import RawRow, RowParser, UnreadableRow
 from pipelines.manifest.skipping import SkippableRows
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
-from pipelines.manifest.table import RowBatch, SourceRow, Table
+from pipelines.manifest.table import RowBatch, SourceRow, Table, is_partial
 from pipelines.rows import Entry, ManifestEntry, ManifestRow, RejectedRow
 from uso_core.errors import InvalidRequestError
 from uso_core.loading.source import ModelCard
@@ -68,6 +68,7 @@ class Manifest:
         self._digests = SourceDigests(config, model, self._plan.inputs)
         self._limit = config.manifest.limit
         self._shard = config.manifest.shard_index
+        self._partial = config.manifest.partial or any(map(is_partial, tables))
         base = config.manifest.base_uri
         self._base = None if base is None else folder_url(base)
 
@@ -95,6 +96,11 @@ class Manifest:
         if self._limit is not None and sum(known) >= self._limit:
             return self._limit
         return sum(known) if len(known) == len(counts) else None
+
+    @property
+    def is_whole(self) -> bool:
+        """True if a row that is not among the entries is in no part of the manifest."""
+        return not self._partial and self._limit is None and self._shard is None
 
     @property
     def extra_schema(self) -> pa.Schema:

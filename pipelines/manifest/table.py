@@ -16,6 +16,9 @@ from pipelines.manifest.source import ManifestFile
 SourceRow = tuple[RawRow | UnreadableRow, dict[str, Any]]
 """A row's input cells, and its pass-through cells as records have them."""
 
+PARTIAL_MARK = {b"uso-batch.partial": b"1"}
+"""Metadata of the schema of a manifest with some rows of another manifest."""
+
 
 class RowBatch(Protocol):
     """Some rows of a table, in order; only the planned columns."""
@@ -70,3 +73,8 @@ class Table(Protocol):
         Raises:
             ManifestError: the file is gone, has changed, or is damaged.
         """
+
+
+def is_partial(table: Table) -> bool:
+    """Return True if the file says that it has only some rows of another manifest."""
+    return (table.schema.metadata or {}).items() >= PARTIAL_MARK.items()

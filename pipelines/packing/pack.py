@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pipelines.errors import PackError
 from pipelines.formats import LayoutName
 from pipelines.in_order import in_order
+from pipelines.ledger.left_out import ManifestLook
 from pipelines.ledger.records import Records
 from pipelines.packing.card import Card, write_card
 from pipelines.packing.facts import COLUMNS, CompletedFacts, FactsTally
@@ -80,6 +81,9 @@ class PackFacts:
         has_card: False if a README.md that is not ours was left unchanged.
         lost: number of completed rows that were left out, because an image of theirs is missing or
             differs from its record.
+        left_out: number of records that are not packed, because their rows are no longer in the
+            manifest.
+        look: the pass over the manifest that this follows from; None: nothing is left out.
     """
 
     uri: str
@@ -89,6 +93,8 @@ class PackFacts:
     written: int
     has_card: bool
     lost: int = 0
+    left_out: int = 0
+    look: ManifestLook | None = None
 
 
 def pack(
@@ -128,6 +134,7 @@ def pack(
             lost.write(request.dest)
     for path in stored.keys() - set(packing.paths):
         request.dest.delete(path)
+    counts = records.counts()
     return PackFacts(
         uri=request.dest.uri(),
         rows=sum(plan.rows),
@@ -136,6 +143,8 @@ def pack(
         written=written,
         has_card=has_card,
         lost=lost.rows,
+        left_out=counts.left_out,
+        look=counts.look,
     )
 
 

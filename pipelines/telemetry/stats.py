@@ -53,6 +53,7 @@ class RunStats:
     Attributes:
         lost_images: completed rows that are generated again because an image of theirs is missing
             or is not the recorded file.
+        left_out: records whose rows are no longer in the manifest, known at the end.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -61,6 +62,7 @@ class RunStats:
     skipped: int = 0
     changed: int = 0
     lost_images: int = 0
+    left_out: int = 0
     images: int = 0
     drawing_s: float = 0
     consecutive_failed: int = 0

@@ -126,3 +126,12 @@ def test_an_interrupted_run_names_the_command_that_resumes_it() -> None:
     text = printed(replace(SUMMARY, interrupted=True))
     assert text.startswith("Interrupted.")
     assert "run the same command again" in text
+
+
+def test_summary_names_records_that_do_not_count_and_the_command_that_removes_them() -> None:
+    assert "left out" not in printed(SUMMARY)
+    text = printed(replace(SUMMARY, left_out=3))
+    assert "left out 3 records of rows that are no longer in the manifest\n" in text
+    assert "prune    uso prune /data/out CONFIG\n" in text
+    one = printed(replace(SUMMARY, left_out=1))
+    assert "1 record of a row that is no longer in the manifest" in one

@@ -15,6 +15,7 @@ from pipelines.fields.arrow import column
 from pipelines.fields.table import REQUEST_FIELDS
 from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.row_identity import derived_seed
+from pipelines.manifest.table import PARTIAL_MARK
 from pipelines.rows import ManifestEntry, ManifestRow, Reference
 from pipelines.tools.compose.pairing import Rows
 
@@ -51,7 +52,9 @@ class ChosenRows:
             ManifestError: (while they are read) the manifest has changed or is damaged.
         """
         extra = manifest.extra_schema
-        schema = pa.schema([*_INPUTS, *(field for field in extra if field.name not in _NAMES)])
+        fields = [*_INPUTS, *(field for field in extra if field.name not in _NAMES)]
+        # In the run's own output, the records of the other rows still count.
+        schema = pa.schema(fields, metadata=PARTIAL_MARK)
         return Rows(len(self._ids), schema, self._batches(manifest, schema))
 
     def _batches(self, manifest: Manifest, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -50,13 +50,19 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The content of `index.html`."""
+    """The content of `index.html`.
+
+    Attributes:
+        left_out: number of records that the page does not show, because their rows are no longer
+            in the manifest.
+    """
 
     output: str
     made_at: datetime
     version: str
     build: str
     summary: Summary
+    left_out: int
     comparison: Comparison | None
     boot: Mapping[str, Any]
 

@@ -12,7 +12,9 @@ from pipelines.fields.field import Field
 from pipelines.fields.kinds import TEXT
 from pipelines.fields.table import RECORDED_FIELDS
 from pipelines.image_values import is_per_image, lowest
+from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.ledger import iter_records
+from pipelines.ledger.records import Records
 from pipelines.record import RECORD_NAMES
 from pipelines.storage.storage import Storage
 from pipelines.tools.report.row_table import RowRecord, RowTable
@@ -34,15 +36,20 @@ FACTS: tuple[tuple[str, str], ...] = (
 """The values that the page lists for a row, each with its title."""
 
 
-def load(run: Storage, table: RowTable, tally: Tally) -> list[str]:
-    """Read all records into `table` and `tally`; returns the user's columns of numbers."""
+def load(run: Storage, table: RowTable, tally: Tally) -> tuple[list[str], LedgerCounts]:
+    """Read the records into `table` and `tally`.
+
+    Returns:
+        The user's columns of numbers, and the counts of the records.
+    """
     numeric: list[str] = []
-    for batch in iter_records(run):
+    records = Records(run)
+    for batch in records.batches():
         numeric = _numeric(batch.schema)
         per_image = frozenset(field.name for field in batch.schema if is_per_image(field))
         tally.add(batch)
         table.add(_record(record, per_image) for record in rows_of(batch))
-    return numeric
+    return numeric, records.counts()
 
 
 def load_other(other: Storage, table: RowTable) -> int:

@@ -16,6 +16,8 @@ from typing import Any
 from pipelines.config.inputs import FetchConfig
 from pipelines.errors import ReportError
 from pipelines.in_order import in_order
+from pipelines.ledger.counts import LedgerCounts
+from pipelines.ledger.left_out import ManifestLook
 from pipelines.storage.filesystems import Options
 from pipelines.tools.report.distances import Distances, PicturePair, pairs_of
 from pipelines.tools.report.facets import Facets
@@ -70,11 +72,16 @@ class ReportFacts:
         rows: number of rows.
         unreadable: number of pictures without a thumbnail because they could not be read; the page
             gives the reasons.
+        left_out: number of records that are not shown, because their rows are no longer in the
+            manifest.
+        look: the pass over the manifest that this follows from; None: nothing is left out.
     """
 
     index_uri: str
     rows: int
     unreadable: int
+    left_out: int
+    look: ManifestLook | None
 
 
 def write_report(places: Places, options: ReportOptions, progress: Progress) -> ReportFacts:
@@ -112,18 +119,18 @@ class _Report:
         self._distances = None if places.other is None else Distances(table)
 
     def write(self) -> ReportFacts:
-        summary, numbers = self._load()
+        summary, numbers, counts = self._load()
         matrix = choose(self._table)
         unreadable = self._thumbnails(matrix)
         facets, boot = self._data(numbers, matrix)
-        index_uri = self._page(summary, facets, boot)
+        index_uri = self._page(summary, counts.left_out, facets, boot)
         self._remove_old()
-        return ReportFacts(index_uri, summary.rows, unreadable)
+        return ReportFacts(index_uri, summary.rows, unreadable, counts.left_out, counts.look)
 
-    def _load(self) -> tuple[Summary, list[str]]:
+    def _load(self) -> tuple[Summary, list[str], LedgerCounts]:
         self._progress("reading records", 0, None)
         tally = Tally()
-        numbers = load(self._places.run, self._table, tally)
+        numbers, counts = load(self._places.run, self._table, tally)
         summary = tally.summary()
         if not summary.rows:
             where = self._places.run.uri()
@@ -134,7 +141,7 @@ class _Report:
                 where = self._places.other.uri()
                 raise ReportError(f"{where}: no records to compare with; give an output folder")
         self._table.sort()
-        return summary, numbers
+        return summary, numbers, counts
 
     def _thumbnails(self, matrix: Matrix) -> int:
         if self._options.thumbnails == 0:
@@ -188,7 +195,7 @@ class _Report:
         for _ in in_order(lambda script: self._places.out.write(*script), scripts, _WRITERS):
             pass
 
-    def _page(self, summary: Summary, facets: Facets, boot: dict[str, Any]) -> str:
+    def _page(self, summary: Summary, left_out: int, facets: Facets, boot: dict[str, Any]) -> str:
         other, comparison = self._places.other, None
         if other is not None and self._distances is not None:
             comparison = Comparison(
@@ -207,6 +214,7 @@ class _Report:
             version=_version(),
             build=self._build,
             summary=summary,
+            left_out=left_out,
             comparison=comparison,
             boot=boot,
         )

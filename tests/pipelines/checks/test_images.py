@@ -122,5 +122,5 @@ def test_sizes_need_one_listing_per_folder_and_read_no_image(tmp_path: Path) -> 
     output = Watched(str(tmp_path / "out"), {})
     assert found(output, "sizes") == {}
     folders = sorted(f"images/{each.name}" for each in (tmp_path / "out/images").iterdir())
-    assert sorted(listed) == sorted([*folders, "records"])
+    assert sorted(listed) == sorted([*folders, "records", "run"])
     assert [path for path in read if path.startswith("images/")] == []

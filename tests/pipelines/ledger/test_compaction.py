@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -16,43 +14,9 @@ from pipelines.ledger.ledger import Ledger, count_records
 from pipelines.ledger.parts import list_parts
 from pipelines.ledger.scan import scan_ledger
 from pipelines.record import record_schema
-from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
+from tests.pipelines.mortal_storage import KilledError, MortalStorage
 from tests.pipelines.records import SCHEMA, completed, failed, stored
-
-
-class KilledError(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
-
-
-class MortalStorage(Storage):
-    """A storage whose process is killed at its n-th change, just before or just after it.
-
-    Operations without a change need no kill of their own: they leave the state of the previous
-    change.
-    """
-
-    def __init__(self, url: str, options: Options, *, dies_at: int, after: bool) -> None:
-        super().__init__(url, options)
-        self._left = dies_at
-        self._after = after
-
-    def write(self, path: str, data: bytes | memoryview) -> str:
-        with self._maybe_killed():
-            return super().write(path, data)
-
-    def delete(self, path: str) -> None:
-        with self._maybe_killed():
-            super().delete(path)
-
-    @contextmanager
-    def _maybe_killed(self) -> Iterator[None]:
-        self._left -= 1
-        if self._left == 0 and not self._after:
-            raise KilledError
-        yield
-        if self._left == 0:
-            raise KilledError
 
 
 @pytest.fixture
