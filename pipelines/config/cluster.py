@@ -27,11 +27,13 @@ class ActorRange(StrictModel):
 class StylizeConfig(StrictModel):
     """The actors, each a process with one model, and how they get their rows.
 
-    Beside its model, an actor needs memory for `fetch.cache_mb`, for `fetch.concurrency` files of
-    up to `fetch.max_mb`, and for each row in flight up to five references of up to
-    `fetch.max_megapixels` at 4 bytes per pixel, until they are resized. Only images at these limits
-    need that much: a photograph of 12 megapixels takes 48 MB. If memory is short, lower
-    `fetch.max_megapixels` or `max_rows_in_flight`.
+    Beside its model, an actor needs memory for `fetch.cache_mb`; for each of `fetch.concurrency`
+    references that are fetched at the same time, its file twice (up to `fetch.max_mb`) and its
+    pixels while they are decoded (up to `fetch.max_megapixels`, at up to 16 bytes each); and for
+    each row in flight, up to five decoded references, at 4 bytes per pixel, until they are resized,
+    and 8 while one is. Only images at these limits need that much: a photograph of 12 megapixels
+    takes up to 192 MB while it is decoded, then 48 MB. If memory is short, lower
+    `fetch.max_megapixels`, `fetch.concurrency` or `max_rows_in_flight`.
     """
 
     actors: Annotated[int, Field(ge=1)] | ActorRange = 1

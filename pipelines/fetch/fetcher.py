@@ -50,8 +50,9 @@ class CacheCounts:
 class Fetcher:
     """Fetches and decodes references; safe to share between threads.
 
-    Memory: `cache_mb` for cached files, and for each fetch in progress one file (up to `max_mb`)
-    and its image (up to `max_megapixels`, at 1 to 4 bytes per pixel).
+    Memory: `cache_mb` for cached files, and for each fetch in progress its file twice (up to
+    `max_mb`) and its image (up to `max_megapixels`): up to 16 bytes per pixel while it is decoded,
+    then 1 to 4.
     """
 
     def __init__(

@@ -21,6 +21,7 @@ from pipelines.fetch.file_formats import FORMATS, recognised
 from pipelines.fetch.heic import open_heic
 from pipelines.fetch.plain_images import detached, upright
 from pipelines.fetch.png import read_png
+from pipelines.fetch.structure import check_structure
 from pipelines.fetch.tiff.decode import decode_tiff
 from pipelines.rows import Reference
 
@@ -60,6 +61,8 @@ def decode_image(
 ) -> Image.Image:
     """Decode one image, the first one of a file with several.
 
+    Memory: up to 16 bytes per pixel (docs/pictures.md#bounds), and the file twice.
+
     Args:
         fetched: the file.
         reference: the origin of the file, for messages.
@@ -98,6 +101,7 @@ def _decoded(
     if found == "TIFF":
         image = decode_tiff(data, check)
         return image, by_profile(image.info.get("icc_profile"))
+    check_structure(data, found)
     png = read_png(data) if found == "PNG" else None
     with _open(png.data if png else data, found) as opened:
         check(*opened.size)

@@ -59,13 +59,13 @@ def read_png(data: bytes) -> PngFile:
         UnsupportedImageError: it has too many chunks.
     """
     png, kept = PngFile(), [data[:_SIGNATURE_BYTES]]
-    start = _SIGNATURE_BYTES
+    start, seen = _SIGNATURE_BYTES, set[bytes]()
     for at, kind, content in _chunks(data):
         if kind == b"iCCP":
             _take_profile(png, content)
         elif kind in (b"cICP", b"sRGB", b"gAMA", b"cHRM"):
             png.chunks.setdefault(kind, content)
-        if kind == b"iCCP" or (kind in _TEXTS and not _is_kept(kind, content)):
+        if kind == b"iCCP" or (kind in _TEXTS and not _is_kept(kind, content, seen)):
             kept.append(data[start:at])
             start = at + 12 + len(content)
     png.data = data if start == _SIGNATURE_BYTES else b"".join([*kept, data[start:]])
@@ -96,10 +96,11 @@ def _take_profile(png: PngFile, content: bytes) -> None:
     png.broken_profile = png.profile is None
 
 
-def _is_kept(kind: bytes, content: bytes) -> bool:
+def _is_kept(kind: bytes, content: bytes, seen: set[bytes]) -> bool:
     keyword, _, text = content.partition(b"\0")
-    if keyword not in _KEPT_TEXTS or len(text) > MAX_TEXT_BYTES:
+    if keyword not in _KEPT_TEXTS or keyword in seen or len(text) > MAX_TEXT_BYTES:
         return False
+    seen.add(keyword)
     if kind == b"zTXt":
         return _unpacked(text[1:], MAX_TEXT_BYTES) is not None
     if kind == b"iTXt" and text[:1] == b"\1":

@@ -41,9 +41,9 @@ logger = logging.getLogger(__name__)
 class Stylizer:
     """Holds one pipeline and works on rows. Thread-safe.
 
-    It takes memory beside the model: `fetch.cache_mb`, and for each row its decoded references (up
-    to `fetch.max_megapixels` each, 1 to 4 bytes per pixel) until they are resized, then its images
-    until they are stored.
+    It takes memory beside the model: that of its `Fetcher`, and for each row its decoded references
+    (up to `fetch.max_megapixels` each, 1 to 4 bytes per pixel; 8 while one is resized), then its
+    images until they are stored.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from pipelines.fetch.plain_images import upright
+from pipelines.fetch.structure import check_scans
 from pipelines.fetch.tiff import tags
 from pipelines.fetch.tiff.layout import (
     ASSOCIATED,
@@ -33,6 +34,8 @@ from pipelines.fetch.tiff.tags import DamagedTiffError, TiffBytes
 from uso_core.model.levels import FloatRange, Levels, UnclearRangeError, float_levels
 
 MAX_CHUNKS = 100_000
+MAX_SHARED_BYTES = 16 * 2**20
+_MOST_SHARED = 2  # times the size of the file
 _UNSIGNED, _FLOAT = 1, 3
 _ToLevels = Callable[[npt.NDArray[Any]], Levels]
 _LOSSLESS = (1, 5, 8, 32773, 32946, 34925, 50000)
@@ -64,7 +67,7 @@ def decode_tiff(data: bytes, check_pixels: Callable[[int, int], None]) -> Image.
         image = load(as_it_is(file, layout))
     elif _is_ours(layout):
         _check_size(layout, check_pixels)
-        image = _from_samples(RawSamples(file, layout), layout)
+        image = _from_samples(file, layout)
     else:
         raise unsupported(layout.kind)
     image = upright(image, layout.orientation)
@@ -84,6 +87,11 @@ def _check_chunks(
     check_pixels(wide, high)
     if len(layout.offsets) > MAX_CHUNKS:
         raise unsupported(f"{len(layout.offsets):,} strips or tiles, more than {MAX_CHUNKS:,}")
+    if sum(layout.counts) > _MOST_SHARED * len(file.data) + MAX_SHARED_BYTES:
+        raise unsupported("strips or tiles that share most of their bytes")
+    if layout.compression == JPEG:
+        for at, count in zip(layout.offsets, layout.counts, strict=False):
+            check_scans(file.data[at : at + count])
     ends = map(sum, zip(layout.offsets, layout.counts, strict=False))
     if not layout.offsets or min(layout.offsets) < 8 or max(ends, default=0) > len(file.data):
         raise DamagedTiffError("a strip or tile is outside the file")
@@ -173,15 +181,26 @@ def _has_full_range(layout: Layout) -> bool:
     return given.tolist() == [[0, 1], [255, 1], [128, 1], [255, 1], [128, 1], [255, 1]]
 
 
-def _from_samples(raw: RawSamples, layout: Layout) -> Image.Image:
-    to_levels = _converter(raw, layout)
-    levels = np.concatenate([to_levels(block) for block in raw.blocks()])
+def _from_samples(file: TiffBytes, layout: Layout) -> Image.Image:
+    levels = _all_levels(RawSamples(file, layout), layout)  # the samples are freed here
     if layout.photometric == WHITE_IS_ZERO:
-        levels[..., 0] = 255 - levels[..., 0]
+        np.subtract(255, levels[..., 0], out=levels[..., 0])
     if layout.photometric in _MODES:
         mode, height, width = _MODES[layout.photometric], *levels.shape[:2]
         return Image.frombytes(mode, (width, height), levels.tobytes())
     return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
+
+
+def _all_levels(raw: RawSamples, layout: Layout) -> Levels:
+    to_levels, top = _converter(raw, layout), 0
+    levels: Levels = np.empty((layout.height, layout.width, 0), np.uint8)
+    for block in raw.blocks():
+        found = to_levels(block)
+        if not top:
+            levels = np.empty((layout.height, *found.shape[1:]), np.uint8)
+        levels[top : top + len(found)] = found
+        top += len(found)
+    return levels
 
 
 def _converter(raw: RawSamples, layout: Layout) -> _ToLevels:
@@ -197,6 +216,9 @@ def _converter(raw: RawSamples, layout: Layout) -> _ToLevels:
     used = layout.colours + has_alpha
     if layout.number != _FLOAT:
         highest = np.float32((1 << layout.bits) - 1)
+        if layout.alpha != ASSOCIATED:
+            table = float_levels(np.arange(1 << layout.bits) / highest, 1)
+            return lambda block: table[block[..., :used]]
         return lambda block: _levels(block[..., :used] / highest, layout)
     found = FloatRange()
     for block in raw.blocks():

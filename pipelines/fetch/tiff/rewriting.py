@@ -96,6 +96,8 @@ def with_tags(
     """Return the file with a new directory of these tags at its end."""
     order, entries = file.order, dict(stored or {})
     for tag, values in numbers.items():
+        if not values:
+            continue
         kind, code = (3, "H") if max(values, default=0) < 65536 else (4, "I")
         try:
             entries[tag] = (kind, len(values), struct.pack(f"{order}{len(values)}{code}", *values))

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from pipelines.fetch.tiff.layout import Layout
 from pipelines.fetch.tiff.rewriting import as_bytes, load
@@ -22,7 +21,7 @@ _ROWS = 256  # rows that are numbers at the same time
 class RawSamples:
     """The unpacked bytes of an image, which become numbers some rows at a time.
 
-    Memory: the bytes of all samples, and those of the file once more.
+    Memory: the bytes of all samples, and twice those of the file while one plane is unpacked.
     """
 
     def __init__(self, file: TiffBytes, layout: Layout) -> None:
@@ -44,14 +43,16 @@ class RawSamples:
                 f"it has {len(layout.offsets)} of {planes * chunks} strips or tiles"
             )
         self._planes = [
-            _unpacked(file, layout, self._row, slice(plane * chunks, (plane + 1) * chunks))
+            load(as_bytes(file, layout, self._row, slice(plane * chunks, (plane + 1) * chunks)))
             for plane in range(planes)
         ]
 
     def blocks(self) -> Iterator[Samples]:
         """Yield `[rows, width, samples]`, from the top."""
-        for top in range(0, self._layout.height, _ROWS):
-            planes = [self._numbers(plane[top : top + _ROWS]) for plane in self._planes]
+        height = self._layout.height
+        for top in range(0, height, _ROWS):
+            box = (0, top, self._row, min(top + _ROWS, height))
+            planes = [self._numbers(np.asarray(plane.crop(box))) for plane in self._planes]
             yield planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1)
 
     def _numbers(self, packed: npt.NDArray[np.uint8]) -> Samples:
@@ -79,18 +80,19 @@ def row_bytes(layout: Layout) -> int:
     return -(-samples * layout.bits // 8)
 
 
-def _unpacked(file: TiffBytes, layout: Layout, row: int, plane: slice) -> npt.NDArray[np.uint8]:
-    image: Image.Image = load(as_bytes(file, layout, row, plane))
-    return np.asarray(image)
-
-
 def _unpack_bits(chunks: npt.NDArray[np.uint8], bits: int, wide: int) -> Samples:
     """Return numbers of 1 to 15 bits, packed from the highest bit on, each row by itself."""
-    ones = np.unpackbits(chunks, axis=-1)[..., : wide * bits]
-    digits = ones.reshape(*ones.shape[:-1], wide, bits).astype(np.uint16)
-    weights = 1 << np.arange(bits - 1, -1, -1, dtype=np.uint16)
-    numbers: Samples = (digits * weights).sum(axis=-1, dtype=np.uint16)
-    return numbers
+    groups = -(-wide // 8)  # of 8 numbers, in as many bytes as a number has bits
+    used = groups * bits
+    padded = np.zeros((*chunks.shape[:2], used + 2), np.uint32)
+    padded[..., : chunks.shape[2]] = chunks[..., :used]
+    numbers = np.empty((*chunks.shape[:2], groups * 8), np.uint16)
+    for place in range(8):
+        byte, bit = divmod(place * bits, 8)
+        high, middle, low = (padded[..., byte + more : used + more : bits] for more in range(3))
+        window = (high << 16) | (middle << 8) | low
+        numbers[..., place::8] = (window >> (24 - bits - bit)) & ((1 << bits) - 1)
+    return numbers[..., :wide]
 
 
 def _summed_floats(chunks: npt.NDArray[np.uint8], step: int, bits: int) -> Samples:
