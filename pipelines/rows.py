@@ -13,6 +13,8 @@ from uso_core.model.cache import Lookups
 from uso_core.request import Parameters
 
 Reference = str | bytes  # an absolute URI (or `data:` URI), or the image's own bytes
+_OTHER_BYTES = 64  # a Python object and its place in a container
+
 Status = Literal["completed", "failed"]
 
 
@@ -72,7 +74,7 @@ class Entry(Generic[RowT_co]):
         extra: the user's own columns, which go to the record unchanged.
         source_digest: a hash that shows a later run that the row has not changed; None if that
             run has to parse the row. See `pipelines.manifest.source_digest`.
-        num_bytes: approximate memory of the values: images and texts, without containers.
+        num_bytes: approximate memory of the values: images and texts, and 64 for any other one.
     """
 
     row: RowT_co
@@ -170,12 +172,15 @@ class Outcome:
 
 
 def _value_bytes(value: Any) -> int:  # noqa: ANN401 (whatever a cell holds)
-    if isinstance(value, str | bytes):
+    kind = type(value)
+    if kind is str or kind is bytes:
         return len(value)
+    if kind is int or kind is float:  # before the slow checks, for tables of many columns
+        return _OTHER_BYTES
     if isinstance(value, pa.Scalar):
         return int(pa.repeat(value, 1).nbytes)
     if isinstance(value, list):
         return sum(map(_value_bytes, value))
     if isinstance(value, Mapping):
         return sum(map(_value_bytes, value.values()))
-    return 0
+    return 0 if value is None else _OTHER_BYTES

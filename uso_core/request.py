@@ -14,6 +14,8 @@ from PIL import Image
 from uso_core.errors import InvalidRequestError
 
 MAX_SEED = 2**31 - 1
+MAX_PROMPT_CHARACTERS = 100_000
+"""The longest prompt, of which the text encoders use 512 tokens; they would read all of it."""
 
 _SHOWN_SIZE = 512  # most pixels of a side in a notebook
 
@@ -120,6 +122,7 @@ class StylizeRequest(Parameters):
             raise InvalidRequestError(
                 "prompt", self.prompt, "text that can be written as UTF-8, no lone surrogates"
             ) from error
+        check_prompt(self.prompt)
         if self.content_image is not None:
             _check_image("content_image", self.content_image)
         for place, style in enumerate(self.style_images):
@@ -172,6 +175,16 @@ class StylizedImages(list[StylizedImage]):
     def _repr_html_(self) -> str:
         """Return a row of all images, for a notebook."""
         return "".join(result._repr_html_() for result in self)
+
+
+def check_prompt(prompt: str) -> None:
+    """Raise `InvalidRequestError` if a prompt is longer than `MAX_PROMPT_CHARACTERS`."""
+    if len(prompt) > MAX_PROMPT_CHARACTERS:
+        raise InvalidRequestError(
+            "prompt",
+            f"{prompt[:60]}…, {len(prompt):,} characters",
+            f"at most {MAX_PROMPT_CHARACTERS:,} characters",
+        )
 
 
 def check_style_weights(weights: Sequence[float], num_styles: int, limits: Limits) -> None:

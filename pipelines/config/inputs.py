@@ -27,6 +27,9 @@ class ManifestConfig(StrictModel):
     """Read folders named `NAME=VALUE` as columns."""
     csv_numbers: bool = True
     """Copy columns of CSV files in which every cell is a number as numbers; false: as text."""
+    max_row_mb: float = Field(256, gt=0, le=2000)
+    """Largest row, in MB (10⁶ bytes): its texts and inline images, and 64 bytes for each value. A
+    larger row is rejected, unread."""
     base_uri: str | None = None
     """Base of relative references. Default: the folder of each manifest file."""
     limit: int | None = Field(None, ge=1)

@@ -14,6 +14,7 @@ from pipelines.record import RunFacts, make_record
 from pipelines.rows import ManifestEntry, Outcome
 
 _MANY_ROWS = 4096
+_MANY_BYTES = 64 * 2**20
 _PAUSE_S = 0.25
 
 
@@ -47,6 +48,7 @@ class Recorder:
         self._confirm = confirm
         self._clock = clock
         self._waiting: list[dict[str, Any]] = []
+        self._waiting_bytes = 0
         self._oldest = 0.0
         self._commit: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
@@ -73,25 +75,28 @@ class Recorder:
         self._waiting.append(
             make_record(entry, outcome, self._run, attempt=attempt, created_at=created_at)
         )
+        self._waiting_bytes += entry.num_bytes
 
     def commit_if_due(self) -> None:
         """Start a commit if enough records wait or one is old enough.
 
         If many records wait behind a slow commit, this call waits for it for a moment: outcomes
-        that arrive faster than they are written would fill the memory.
+        that arrive faster than they are written would fill the memory. If they hold many bytes, it
+        waits until the commit has ended.
 
         Raises:
             StorageError: the last commit could not write its records.
             RunError: the output is no longer this driver's; waiting records are dropped.
         """
+        if self._commit is not None and self._waiting_bytes >= 2 * _MANY_BYTES:
+            wait([self._commit])
         if self._commit is not None and len(self._waiting) >= _MANY_ROWS + self._config.commit_rows:
             wait([self._commit], timeout=_PAUSE_S)
         if self._commit is not None and self._commit.done():
             self._commit.result()
             self._commit = None
         if self._commit is None and self._is_due():
-            part, self._waiting = self._waiting, []
-            self._commit = self._thread.submit(self._append, part)
+            self._commit = self._thread.submit(self._append, self._taken())
 
     def flush(self) -> None:
         """Commit all waiting records and return when they are written."""
@@ -99,15 +104,18 @@ class Recorder:
             self._commit.result()
             self._commit = None
         if self._waiting:
-            part, self._waiting = self._waiting, []
-            self._thread.submit(self._append, part).result()
+            self._thread.submit(self._append, self._taken()).result()
 
     def close(self) -> None:
         """End the thread without committing waiting records; see `flush`."""
         self._thread.shutdown()
 
+    def _taken(self) -> list[dict[str, Any]]:
+        part, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        return part
+
     def _is_due(self) -> bool:
-        if len(self._waiting) >= self._config.commit_rows:
+        if len(self._waiting) >= self._config.commit_rows or self._waiting_bytes >= _MANY_BYTES:
             return True
         age = self._clock() - self._oldest
         return bool(self._waiting) and age >= self._config.commit_seconds

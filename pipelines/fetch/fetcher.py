@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
 
 from PIL import Image
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
@@ -17,6 +14,7 @@ from pipelines.config.inputs import FetchConfig
 from pipelines.display import display_reference
 from pipelines.fetch.cache import FetchCache
 from pipelines.fetch.colour.convert import COLOUR_NOTE
+from pipelines.fetch.data_uri import read_data_uri
 from pipelines.fetch.deadline import Deadline, DeadlineExceededError
 from pipelines.fetch.errors import TransientFetchError, fetch_failed, too_large
 from pipelines.fetch.fetched import Fetched
@@ -32,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 8.0
-_STANDARD_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +106,7 @@ class Fetcher:
             return self._inline(reference, reference)
         scheme = _scheme(reference)
         if scheme == "data":
-            return self._inline(_data_uri(reference), reference)
+            return self._inline(read_data_uri(reference, self._max_bytes), reference)
         if scheme in ("", "file"):
             return self._local.read(reference)
         if scheme in ("http", "https"):
@@ -171,18 +168,3 @@ def _wait_s(state: RetryCallState) -> float:
 def _scheme(uri: str) -> str:
     """Return the scheme in lower case; empty for a plain path."""
     return uri.partition(":")[0].lower() if is_uri(uri) else ""
-
-
-def _data_uri(uri: str) -> bytes:
-    """Return the bytes in a `data:` URI, base64 or percent-encoded."""
-    head, comma, payload = uri.partition(",")
-    if not comma:
-        raise fetch_failed("image_corrupt", uri, "a data: URI needs a comma before its data")
-    data = unquote_to_bytes(payload)
-    if not head.lower().endswith(";base64"):
-        return data
-    digits = b"".join(data.split()).rstrip(b"=").translate(_STANDARD_BASE64)
-    try:
-        return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
-    except binascii.Error as error:
-        raise fetch_failed("image_corrupt", uri, f"its base64 is damaged: {error}") from error

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from pipelines.arrow_types.stored import recorded_schema
 from pipelines.errors import LedgerError, StorageError
 from pipelines.image_values import is_per_image, without_other_metadata
+from pipelines.parquet_batches import bounded_slices
 from pipelines.record import (
     ADDED_LATER,
     RECORD_FIELDS,
@@ -32,6 +34,10 @@ FOLDER = "records"
 _PART_NAME = re.compile(r"part-([0-9a-f]{32}|r\d{6}-\d{8}-[0-9a-f]{8})\.parquet")
 _WHOLE_BYTES = 8 * 2**20  # parts up to this size are read in one request
 _COMPRESSION = "zstd"
+_SHORT_COLUMNS = frozenset(
+    {"id", "status", "sha256", "fingerprint", "source_digest", "created_at", "run_id", "attempt"}
+)
+"""Columns whose values are short in every record."""
 
 
 class PartVanishedError(Exception):
@@ -76,6 +82,11 @@ def open_part(storage: Storage, part: Part) -> pq.ParquetFile:
         LedgerError: it is not a complete Parquet file of records.
         PartVanishedError: it no longer exists.
     """
+    return _opened(storage, part)[0]
+
+
+def _opened(storage: Storage, part: Part) -> tuple[pq.ParquetFile, io.BytesIO | RangedFile]:
+    """Return the part as `open_part` does, and its content for other readers."""
     with readable(storage, part):
         source: io.BytesIO | RangedFile = (
             io.BytesIO(storage.read(part.path))
@@ -88,7 +99,7 @@ def open_part(storage: Storage, part: Part) -> pq.ParquetFile:
         lacks = f"it lacks {', '.join(sorted(missing))}"
         reason = f"not a file of records ({lacks}); move it out of {FOLDER}/"
         raise LedgerError(storage.uri(part.path), reason)
-    return file
+    return file, source
 
 
 @contextmanager
@@ -125,11 +136,15 @@ def kept_batches(
         columns: columns to read, in any order; columns that the part lacks are omitted.
         batch_rows: maximum rows per batch.
     """
-    file = open_part(storage, part)
+    file, source = _opened(storage, part)
     present = file.schema_arrow.names
     # The id is always read: a batch without columns would have no number of rows.
-    wanted = None if columns is None else [n for n in present if n in {"id", *columns}]
-    batches = file.iter_batches(batch_rows, columns=wanted, use_threads=False)
+    wanted = present if columns is None else [n for n in present if n in {"id", *columns}]
+    batches = (
+        file.iter_batches(batch_rows, columns=wanted, use_threads=False)
+        if _SHORT_COLUMNS.issuperset(wanted)
+        else _bounded(file, source, wanted, batch_rows)
+    )
     start = 0
     while True:
         with readable(storage, part):
@@ -140,6 +155,16 @@ def kept_batches(
         kept = keep[start:end]
         yield batch if kept.all() else batch.filter(pa.array(kept))
         start = end
+
+
+def _bounded(
+    file: pq.ParquetFile, source: io.BytesIO | RangedFile, columns: Sequence[str], batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield batches of bounded size: a user's own column may repeat a long value."""
+    for part in bounded_slices(
+        file, cast(BinaryIO, source), columns, most_rows=batch_rows, use_threads=False
+    ):
+        yield part.rows
 
 
 def encoded(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> bytes:
@@ -215,9 +240,10 @@ def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     Raises:
         LedgerError: a column has integers that its floating-point numbers cannot hold.
     """
+    present = set(batch.schema.names)
     columns = []
     for f in schema:
-        if f.name not in batch.schema.names:
+        if f.name not in present:
             columns.append(pa.nulls(batch.num_rows, f.type))
             continue
         try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from pipelines.arrow_types.json_text import holds_json, parsed
 from pipelines.errors import ManifestError
 from pipelines.fields.cells import UnreadableCell
 from pipelines.manifest.columns import ColumnPlan
-from pipelines.manifest.row_parser import RawRow
+from pipelines.manifest.row_parser import OversizedRow, RawRow
 from pipelines.manifest.table import SourceRow
+from pipelines.parquet_batches import LargeRow
 
 
 @dataclass(frozen=True)
@@ -27,22 +28,27 @@ class ArrowBatch:
         uri: the URI of the file, for messages.
         columns: under the user's names.
         plan: the use of the columns.
+        large: the rows over `manifest.max_row_mb`, by their places; their long values are null.
     """
 
     uri: str
     columns: pa.RecordBatch
     plan: ColumnPlan
+    large: Mapping[int, LargeRow] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.columns)
 
     def head(self, count: int) -> ArrowBatch:
         """Return the first `count` rows, or all if there are fewer."""
-        return replace(self, columns=self.columns[:count])
+        large = {row: it for row, it in self.large.items() if row < count}
+        return replace(self, columns=self.columns[:count], large=large)
 
     def where(self, mask: npt.NDArray[np.bool_]) -> ArrowBatch:
         """Return the rows for which `mask`, `[n]`, is True."""
-        return replace(self, columns=self.columns.filter(pa.array(mask)))
+        places = np.cumsum(mask) - 1
+        large = {int(places[row]): it for row, it in self.large.items() if mask[row]}
+        return replace(self, columns=self.columns.filter(pa.array(mask)), large=large)
 
     def rows(self) -> list[SourceRow]:
         """Return the rows as Python objects.
@@ -50,7 +56,12 @@ class ArrowBatch:
         Raises:
             ManifestError: a column cannot be converted to the type that other files need.
         """
-        return list(zip(self._inputs(), self._extras(), strict=True))
+        rows: list[SourceRow] = list(zip(self._inputs(), self._extras(), strict=True))
+        for row, (num_bytes, column) in self.large.items():
+            cells, extra = rows[row]
+            assert isinstance(cells, Mapping)
+            rows[row] = OversizedRow(cells, column, num_bytes), extra
+        return rows
 
     def _inputs(self) -> Iterator[RawRow]:
         names = self.columns.schema.names
@@ -64,25 +75,27 @@ class ArrowBatch:
         names = self.plan.extra_schema.names
         if not names:
             return ({} for _ in range(len(self)))
+        # Asking the schema for a name costs time in proportion to its columns.
+        present = {name: index for index, name in enumerate(self.columns.schema.names)}
         columns = [
-            self._extra_cells(source, field)
-            for source, field in zip(self.plan.extra_sources, self.plan.extra_schema, strict=True)
+            self._extra_cells(source, wanted, present)
+            for source, wanted in zip(self.plan.extra_sources, self.plan.extra_schema, strict=True)
         ]
         return (dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True))
 
-    def _extra_cells(self, source: str, field: pa.Field) -> list[Any]:
+    def _extra_cells(self, source: str, wanted: pa.Field, present: Mapping[str, int]) -> list[Any]:
         """Return values in the unified type; see `cells_of`."""
-        if source not in self.columns.schema.names:
+        if source not in present:
             return [None] * len(self)
-        column = self.columns.column(source)
-        if column.type != field.type:
+        column = self.columns.column(present[source])
+        if column.type != wanted.type:
             try:
-                column = column.cast(field.type)
+                column = column.cast(wanted.type)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 reason = str(error).partition("\n")[0][:200]
                 raise ManifestError(
                     self.uri,
-                    f"its column {source!r} does not go into {field.type}, which the other files "
+                    f"its column {source!r} does not go into {wanted.type}, which the other files "
                     f"need ({reason}); leave it out of manifest.keep_columns",
                 ) from error
         return cells_of(column)

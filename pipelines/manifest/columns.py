@@ -99,10 +99,10 @@ def _check_unique(table: HasColumns) -> None:
 def _check_storable(names: Sequence[str], tables: Sequence[HasColumns]) -> None:
     """Refuse columns that are used and that no record, or not even Arrow, can hold."""
     for table in tables:
-        for name in names:
-            if name not in table.schema.names:
+        used = frozenset(names)
+        for name, field in zip(table.schema.names, table.schema, strict=True):
+            if name not in used:
                 continue
-            field = table.schema.field(name)
             reason = why_not_stored(field)
             if reason is not None:
                 raise ManifestError(
@@ -149,13 +149,14 @@ def _passed_through(config: RunConfig, unused: Sequence[str]) -> list[str]:
     wanted = config.manifest.keep_columns
     if isinstance(wanted, str):
         return list(unused) if wanted == "all" else []
+    free, kept = frozenset(unused), frozenset(wanted)
     for name in wanted:
-        if name not in unused:
+        if name not in free:
             raise ManifestError(
                 "manifest.keep_columns",
                 f"there is no column {name!r} that is not an input; {_nearest(name, unused)}",
             )
-    return [name for name in unused if name in wanted]
+    return [name for name in unused if name in kept]
 
 
 def _record_name(name: str, taken: set[str]) -> str:

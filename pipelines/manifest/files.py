@@ -42,7 +42,8 @@ def open_tables(config: ManifestConfig, options: Options) -> list[Table]:
     Raises:
         ManifestError: nothing is there, or a file is unreadable or not in its format.
     """
-    files = find_files(config, options)
+    limit = int(config.max_row_mb * 1e6)
+    files = [replace(file, max_row_bytes=limit) for file in find_files(config, options)]
     with ThreadPoolExecutor(_OPENING_THREADS, "manifest-survey") as pool:
         tables = list(pool.map(open_table, files))
     inputs = input_columns(config.columns)
@@ -183,4 +184,4 @@ def _download(url: str, place: Place, format_name: str, config: ManifestConfig) 
     )
     base = url.rpartition("/")[0]
     partitions = partitions_of(url, base) if config.hive_partitioning else ()
-    return ManifestFile(data, f"{base}/", format_name, partitions, folder)
+    return ManifestFile(data, f"{base}/", format_name, partitions, holder=folder)

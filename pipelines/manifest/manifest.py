@@ -19,7 +19,7 @@ from pipelines.manifest.files import open_tables
 from pipelines.manifest.references import folder_url
 from pipelines.manifest.row_identity import content_hash, shard_of
 from pipelines.manifest.row_ids import RowIds
-from pipelines.manifest.row_parser import RawRow, RowParser, UnreadableRow
+from pipelines.manifest.row_parser import OversizedRow, RawRow, RowParser, UnreadableRow
 from pipelines.manifest.skipping import SkippableRows
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
 from pipelines.manifest.table import RowBatch, SourceRow, Table, is_partial
@@ -45,7 +45,7 @@ class Batch(NamedTuple):
 class _IdentifiedRow(NamedTuple):
     """A row as written, and the id that it has by itself, before repeats are told apart."""
 
-    cells: RawRow | UnreadableRow
+    cells: RawRow | UnreadableRow | OversizedRow
     extra: dict[str, Any]
     source_digest: int | None
     row_id: str
@@ -141,6 +141,7 @@ class Manifest:
         digests, num_skipped = np.zeros(len(batch), np.int64), 0
         if batch.columns is not None:
             digests = self._digests.of_batch(batch.columns, folder)
+            digests[list(batch.large)] = 0
             skipped = self._skipped(batch.columns, digests, ids)
             num_skipped = int(skipped.sum())
             if num_skipped:
@@ -182,6 +183,8 @@ class Manifest:
             row_id = ids.variant(row_id, "~" if row.given else "-", ordinal)
         if isinstance(row.cells, UnreadableRow):
             return self._parser.reject_unreadable(row.cells, row_id)
+        if isinstance(row.cells, OversizedRow):
+            return self._parser.reject_oversized(row.cells, row_id)
         if row.error is not None:
             return self._parser.reject_id(row.cells, row_id, row.error)
         if row.given and ordinal > 1:
@@ -192,13 +195,14 @@ class Manifest:
 def _identified(row: SourceRow, digest: int | None) -> _IdentifiedRow:
     cells, extra = row
     given, error = False, None
-    if isinstance(cells, UnreadableRow):
-        row_id = content_hash(cells.line)
-    elif cells.get("id") is None:
-        row_id = content_hash(cells)
+    own = cells.cells if isinstance(cells, OversizedRow) else cells
+    if isinstance(own, UnreadableRow):
+        row_id = content_hash(own.line)
+    elif own.get("id") is None:
+        row_id = content_hash(own)
     else:
         try:
-            row_id, given = identifier(cells["id"]), True
+            row_id, given = identifier(own["id"]), True
         except InvalidRequestError as refused:
-            row_id, error = content_hash(cells), refused
+            row_id, error = content_hash(own), refused
     return _IdentifiedRow(cells, extra, digest, row_id, given, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,12 +15,11 @@ from pipelines.errors import ManifestError
 from pipelines.manifest.arrow_batch import ArrowBatch
 from pipelines.manifest.columns import ColumnPlan
 from pipelines.manifest.source import ManifestFile
+from pipelines.parquet_batches import bounded_slices
+from pipelines.parquet_ways import BUFFERED, ExpansionError
 from pipelines.storage.parquet_file import open_parquet
 
-_BUFFER_BYTES = 4 * 2**20
 _BATCH_ROWS = 2048
-_BATCH_BYTES = 8 * 2**20
-# A column of bytes may hold one picture many times, and its size on disk then says little.
 _BATCH_ROWS_WITH_BYTES = 16
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary)
 
@@ -41,7 +40,7 @@ class ParquetTable:
         Raises:
             ManifestError: the file is gone, unreadable or not Parquet.
         """
-        with _parquet(file, file.data.open()) as parquet:
+        with file.data.open() as source, _readable(file, source) as parquet:
             return cls(file, parquet.schema_arrow, parquet.metadata.num_rows)
 
     @property
@@ -55,33 +54,41 @@ class ParquetTable:
         Raises:
             ManifestError: the file is gone, has changed, or is damaged.
         """
-        with _parquet(self.file, self.file.data.open_all()) as parquet:
-            wanted = {*plan.inputs.values(), *plan.extra_sources}
-            names = [name for name in parquet.schema_arrow.names if name in wanted]
-            for columns in parquet.iter_batches(_batch_rows(parquet, names), columns=names):
-                yield ArrowBatch(self.uri, columns, plan)
+        with ExitStack() as stack:
+            source = stack.enter_context(self.file.data.open_all())
+            parquet = stack.enter_context(_readable(self.file, source))
+            names = {*plan.inputs.values(), *plan.extra_sources}
+            for part in bounded_slices(
+                parquet,
+                source,
+                sorted(names),
+                most_rows=_batch_rows(parquet, names),
+                most_row_bytes=self.file.max_row_bytes,
+            ):
+                yield ArrowBatch(self.uri, part.rows, plan, part.too_large)
 
 
 @contextmanager
-def _parquet(file: ManifestFile, source: BinaryIO) -> Iterator[pq.ParquetFile]:
-    with source:
-        try:
-            # Buffered, or each column of a row group would be held whole.
-            yield open_parquet(source, buffer_size=_BUFFER_BYTES, pre_buffer=False)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            reason = str(error).partition("\n")[0][:200]
-            raise ManifestError(file.uri, f"is not a readable Parquet file ({reason})") from error
+def _readable(file: ManifestFile, source: BinaryIO) -> Iterator[pq.ParquetFile]:
+    try:
+        yield open_parquet(source, **BUFFERED)
+    except ExpansionError as error:
+        raise ManifestError(
+            file.uri,
+            f"its column {error.column!r} is over 1 GB, and a thousand times as large as in the "
+            "file; write the file with smaller row groups, or leave the column out of "
+            "manifest.keep_columns",
+        ) from error
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise ManifestError(file.uri, f"is not a readable Parquet file ({reason})") from error
 
 
-def _batch_rows(parquet: pq.ParquetFile, names: list[str]) -> int:
-    schema, metadata = parquet.schema_arrow, parquet.metadata
-    if any(contains(schema.field(name).type, _is_bytes) for name in names):
+def _batch_rows(parquet: pq.ParquetFile, names: set[str]) -> int:
+    planned = [field for field in parquet.schema_arrow if field.name in names]
+    if any(contains(field.type, _is_bytes) for field in planned):
         return _BATCH_ROWS_WITH_BYTES
-    largest = 1.0
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        largest = max(largest, group.total_byte_size / max(group.num_rows, 1))
-    return max(1, min(_BATCH_ROWS, int(_BATCH_BYTES / largest)))
+    return _BATCH_ROWS
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pipelines.manifest.arrow_batch import ArrowBatch
 from pipelines.manifest.columns import ColumnPlan
 from pipelines.manifest.json_types import JsonTypes
-from pipelines.manifest.row_parser import UnreadableRow
+from pipelines.manifest.row_parser import OversizedRow, UnreadableRow
 from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.table import RowBatch, SourceRow, Table
 from pipelines.manifest.text_table import LineBatch
@@ -65,7 +65,7 @@ class PartitionedTable:
                 yield LineBatch([_completed(row, plan, constants) for row in rows])
             else:
                 columns = _with_columns(batch.columns, constants)
-                yield ArrowBatch(self.uri, columns, plan)
+                yield ArrowBatch(self.uri, columns, plan, batch.large)
 
 
 def _extended(schema: pa.Schema, constants: Mapping[str, pa.Scalar]) -> pa.Schema:
@@ -80,7 +80,7 @@ def _with_columns(batch: pa.RecordBatch, constants: Mapping[str, pa.Scalar]) -> 
 
 def _completed(row: SourceRow, plan: ColumnPlan, constants: Mapping[str, pa.Scalar]) -> SourceRow:
     cells, extra = row
-    if isinstance(cells, UnreadableRow):
+    if isinstance(cells, UnreadableRow | OversizedRow):
         return row
     inputs = {
         ours: constants[theirs].as_py()

@@ -26,7 +26,7 @@ from pipelines.fields.table import (
 from pipelines.rows import Reference
 from pipelines.storage.urls import redact_uri
 from uso_core.errors import InvalidRequestError
-from uso_core.request import MAX_SEED, Parameters
+from uso_core.request import MAX_PROMPT_CHARACTERS, MAX_SEED, Parameters
 
 _HASH_BYTES = 16
 _PARAMETERS = frozenset(field.name for field in PARAMETER_FIELDS)
@@ -183,6 +183,8 @@ def _reference_key(reference: Reference) -> str:
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a cell holds)
     """Return `value` as a JSON value that does not depend on the storage type."""
+    if isinstance(value, str) and len(value) > MAX_PROMPT_CHARACTERS:
+        value = value.encode(errors="surrogatepass")  # no valid text; JSON would copy it
     if isinstance(value, str | bytes):
         return _reference_key(value)
     if isinstance(value, float) and value.is_integer():

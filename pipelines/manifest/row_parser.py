@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from pipelines.config.inputs import DefaultsConfig
 from pipelines.config.schema import RunConfig
@@ -18,7 +18,14 @@ from pipelines.manifest.row_identity import Fingerprints, content_hash, derived_
 from pipelines.rows import ManifestRow, Reference, RejectedRow
 from uso_core.errors import InvalidRequestError
 from uso_core.loading.source import ModelCard
-from uso_core.request import MAX_SEED, Limits, Parameters, check_style_weights
+from uso_core.request import (
+    MAX_PROMPT_CHARACTERS,
+    MAX_SEED,
+    Limits,
+    Parameters,
+    check_prompt,
+    check_style_weights,
+)
 
 DERIVE_SEED = -1
 
@@ -44,6 +51,21 @@ class UnreadableRow:
     line: str
 
 
+@dataclass(frozen=True, slots=True)
+class OversizedRow:
+    """A row over `manifest.max_row_mb`.
+
+    Attributes:
+        cells: the cells, null in place of long values.
+        column: the user's name of the column with the largest value.
+        num_bytes: the size of the row.
+    """
+
+    cells: RawRow
+    column: str
+    num_bytes: int
+
+
 class RowParser:
     """Parses and checks raw rows.
 
@@ -62,6 +84,7 @@ class RowParser:
         self._preset = config.model.chosen_preset
         self._fingerprints = Fingerprints(config, model.fingerprint)
         self._columns = columns
+        self._max_row_mb = config.manifest.max_row_mb
         self._defaults = _given(config.defaults)
         _check_defaults(self._defaults, self._limits)
         self._default_numbers = {
@@ -94,6 +117,20 @@ class RowParser:
         )
         return self._rejected(raw, row_id, "id", message)
 
+    def reject_oversized(self, row: OversizedRow, row_id: str) -> RejectedRow:
+        """Reject a row over `manifest.max_row_mb`, under the id `row_id`."""
+        message = (
+            f"column {row.column}: this row takes {row.num_bytes / 1e6:,.1f} MB, of which "
+            f"{row.column} has the most; shorten it, store images as files, or raise "
+            f"manifest.max_row_mb ({self._max_row_mb:g})"
+        )
+        return RejectedRow(
+            row_id,
+            Failure("invalid_request", message),
+            self._fingerprints.of_rejected(content_hash(row.cells), message),
+            column=row.column,
+        )
+
     def reject_unreadable(self, row: UnreadableRow, row_id: str) -> RejectedRow:
         """Reject a line that is not a row, under the id `row_id`."""
         message = f"{row.where}: {row.reason}"
@@ -104,6 +141,7 @@ class RowParser:
     def _row(self, raw: RawRow, row_id: str, folder: str) -> ManifestRow:
         prompt = self._cell(raw, "prompt")
         prompt = "" if prompt is None else cells.text("prompt", prompt)
+        check_prompt(prompt)
         content = cells.reference("content_image", self._cell(raw, "content_image"))
         content = None if content is None else _resolved(content, folder)
         styles = self._styles(raw, folder)
@@ -179,12 +217,14 @@ class RowParser:
             row_id,
             Failure("invalid_request", message),
             self._fingerprints.of_rejected(content_hash(raw), message),
-            prompt=prompt if isinstance(prompt, str) and _is_storable(prompt) else None,
+            prompt=prompt if _is_storable(prompt) else None,
             column=self._columns.get(ours, ours),
         )
 
 
-def _is_storable(prompt: str) -> bool:
+def _is_storable(prompt: object) -> TypeGuard[str]:
+    if not isinstance(prompt, str) or len(prompt) > MAX_PROMPT_CHARACTERS:
+        return False
     try:
         prompt.encode()
     except UnicodeEncodeError:
@@ -207,6 +247,7 @@ def _check_defaults(defaults: Mapping[str, Any], limits: Limits) -> None:
         del numbers["seed"]
     try:
         Parameters(**numbers).check(limits)
+        check_prompt(defaults.get("prompt", ""))
         for field in FIELDS:
             if field.kind.is_list and field.name in defaults:
                 field.kind.read(field.name, defaults[field.name])

@@ -31,6 +31,7 @@ class ManifestFile:
         folder: the base of relative references in it; ends with `/`.
         format: a key of `table_formats.FORMATS`.
         partitions: the columns in the names of its folders.
+        max_row_bytes: the limit of a row, see `manifest.max_row_mb`.
         holder: keeps a temporary copy alive for as long as the file is known.
     """
 
@@ -38,6 +39,7 @@ class ManifestFile:
     folder: str
     format: str
     partitions: tuple[Partition, ...] = ()
+    max_row_bytes: int = 256 * 10**6
     holder: object = field(default=None, compare=False, repr=False)
 
     @property

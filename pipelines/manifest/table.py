@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,10 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.manifest.columns import ColumnPlan
-from pipelines.manifest.row_parser import RawRow, UnreadableRow
+from pipelines.manifest.row_parser import OversizedRow, RawRow, UnreadableRow
 from pipelines.manifest.source import ManifestFile
+from pipelines.parquet_batches import LargeRow
 
-SourceRow = tuple[RawRow | UnreadableRow, dict[str, Any]]
+SourceRow = tuple[RawRow | UnreadableRow | OversizedRow, dict[str, Any]]
 """A row's input cells, and its pass-through cells as records have them."""
 
 PARTIAL_MARK = {b"uso-batch.partial": b"1"}
@@ -29,6 +30,10 @@ class RowBatch(Protocol):
     @property
     def columns(self) -> pa.RecordBatch | None:
         """The columns under the user's names; None for a format that has rows and no columns."""
+
+    @property
+    def large(self) -> Mapping[int, LargeRow]:
+        """The places of rows over `manifest.max_row_mb`, which must not be skipped unread."""
 
     def head(self, count: int) -> RowBatch:
         """Return the first `count` rows, or all if there are fewer."""

@@ -16,6 +16,7 @@ from pipelines.manifest.json_types import JsonTypes
 from pipelines.manifest.row_parser import UnreadableRow
 from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.table import SourceRow
+from pipelines.parquet_batches import LargeRow
 
 Line = tuple[Mapping[str, Any] | UnreadableRow, int]
 """A row's cells by the user's column names, and roughly their size in bytes."""
@@ -31,6 +32,11 @@ class LineBatch:
 
     lines: list[SourceRow]
     columns: None = None
+
+    @property
+    def large(self) -> Mapping[int, LargeRow]:
+        """Empty: a line over the limit is not read."""
+        return {}
 
     def __len__(self) -> int:
         return len(self.lines)

@@ -12,7 +12,7 @@ from pipelines.errors import ComposeError
 from pipelines.fields import cells
 from pipelines.manifest.columns import ColumnPlan
 from pipelines.manifest.files import open_tables
-from pipelines.manifest.row_parser import UnreadableRow
+from pipelines.manifest.row_parser import OversizedRow, UnreadableRow
 from pipelines.manifest.source import READING
 from pipelines.manifest.table import Table
 from pipelines.manifest.table_formats import FORMATS
@@ -78,6 +78,10 @@ def _of_table(table: Table, name: str) -> Iterator[str]:
         for raw, _ in batch.rows():
             if isinstance(raw, UnreadableRow):
                 raise ComposeError(f"{raw.where}: {raw.reason}; correct this line or remove it")
+            if isinstance(raw, OversizedRow):
+                raise ComposeError(
+                    f"{table.uri}: its column {name!r} holds a value that is too large"
+                )
             cell = raw["prompt"]
             try:
                 yield "" if cell is None else cells.text(name, cell)

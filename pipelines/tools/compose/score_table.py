@@ -14,7 +14,7 @@ from pipelines.fields.cells import identifier
 from pipelines.keys.index import LsmTable, row_key
 from pipelines.manifest.columns import ColumnPlan
 from pipelines.manifest.files import open_tables
-from pipelines.manifest.row_parser import UnreadableRow
+from pipelines.manifest.row_parser import OversizedRow, UnreadableRow
 from pipelines.manifest.table import SourceRow, Table
 from pipelines.storage.filesystems import Options
 from uso_core.errors import InvalidRequestError
@@ -76,6 +76,8 @@ def _scored(uri: str, row: SourceRow, column: str) -> tuple[str, float]:
     raw, extra = row
     if isinstance(raw, UnreadableRow):
         raise ComposeError(f"{raw.where}: {raw.reason}; correct this line or remove it")
+    if isinstance(raw, OversizedRow):
+        raise ComposeError(f"{uri}: its column {raw.column!r} holds a value that is too large")
     try:
         row_id = identifier(raw["id"])
     except InvalidRequestError as error:

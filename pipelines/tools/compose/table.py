@@ -28,7 +28,7 @@ from pipelines.manifest.files import open_tables
 from pipelines.manifest.json_types import JsonTypes
 from pipelines.manifest.references import folder_url, resolve_reference
 from pipelines.manifest.row_ids import RowIds
-from pipelines.manifest.row_parser import UnreadableRow
+from pipelines.manifest.row_parser import OversizedRow, UnreadableRow
 from pipelines.manifest.table import SourceRow, Table
 from pipelines.tools.compose.names import stem
 from pipelines.tools.compose.pairing import Rows
@@ -131,6 +131,11 @@ def _raw_batches(table: Table, plan: ColumnPlan, schema: pa.Schema) -> Iterator[
     """Yield the planned columns under our names in the schema's types; null if one is absent."""
     sources = {**plan.inputs, **dict(zip(plan.extra_schema.names, plan.extra_sources, strict=True))}
     for batch in table.batches(plan):
+        for num_bytes, column in batch.large.values():
+            raise ComposeError(
+                f"{table.uri}: a row takes {num_bytes / 1e6:,.1f} MB, of which its column "
+                f"{column!r} has the most; shorten it or remove it"
+            )
         if batch.columns is None:
             yield _from_rows(batch.rows(), plan, schema)
         else:
@@ -166,6 +171,7 @@ def _from_rows(rows: Sequence[SourceRow], plan: ColumnPlan, schema: pa.Schema) -
     for raw, extra in rows:
         if isinstance(raw, UnreadableRow):
             raise ComposeError(f"{raw.where}: {raw.reason}; correct this line or remove it")
+        assert not isinstance(raw, OversizedRow)  # only tables with columns have one
         own_id = raw.get("id")
         cells = {name: JsonTypes.fitted(raw.get(name), schema.field(name)) for name in inputs}
         fitted.append({**cells, **extra, "id": None if own_id is None else str(own_id)})
