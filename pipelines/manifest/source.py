@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field, replace
 
 from pipelines.errors import Fault, ManifestError
+from pipelines.storage.causes import cause_of
 from pipelines.storage.files import Reading, ShortReadError, StoredFile
 
 logger = logging.getLogger(__name__)
@@ -68,8 +69,12 @@ class ManifestFile:
 def _error(uri: str, fault: Fault, error: Exception) -> ManifestError:
     if isinstance(error, ShortReadError):
         return ManifestError(uri, "is shorter than it was; run the same command again")
-    return ManifestError(uri, f"{_REASONS[fault]} ({type(error).__name__})")
+    return ManifestError(uri, f"{_REASONS[fault]} ({cause_of(error)})")
 
 
-READING = Reading(_error, on_wait=lambda uri: logger.warning("manifest_unavailable uri=%s", uri))
+def _on_wait(uri: str, error: BaseException) -> None:
+    logger.warning("manifest_unavailable uri=%s cause=%s", uri, cause_of(error))
+
+
+READING = Reading(_error, on_wait=_on_wait)
 """Waits out faults, so that a short outage does not end a run of days; raises `ManifestError`."""

@@ -18,11 +18,11 @@ from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.errors import Fault
 from pipelines.storage.faults import fault_of
-from pipelines.storage.filesystems import Options, open_filesystem, url_on
+from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.globs import Glob, glob_of
 from pipelines.storage.patience import Patience
 from pipelines.storage.ranged_file import RangedFile
-from pipelines.storage.urls import redact_uri
+from pipelines.storage.urls import UrlForm, redact_uri
 
 T = TypeVar("T")
 ErrorOf = Callable[[str, Fault, Exception], Exception]
@@ -39,7 +39,7 @@ _VERSION_KEYS = (
 
 
 class ShortReadError(OSError):
-    """A file is shorter than it was when its size was read."""
+    """A file is shorter than it was, or another one, since its size was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,17 @@ class Reading:
     Attributes:
         error_of: creates the error for a fault that stays.
         patience: limits of the retries for a fault that may pass.
-        on_wait: called with the URI before each wait.
+        on_wait: called with the URI and the error before each wait.
     """
 
     error_of: ErrorOf
     patience: Patience = field(default_factory=Patience)
-    on_wait: Callable[[str], None] = lambda _: None
+    on_wait: Callable[[str, BaseException], None] = lambda _uri, _error: None
 
     def call(self, uri: str, operation: Callable[[], T]) -> T:
         """Return the result of `operation` on `uri`; errors that are not faults pass through."""
         try:
-            return self.patience.call(operation, on_wait=lambda: self.on_wait(uri))
+            return self.patience.call(operation, on_wait=lambda e: self.on_wait(uri, e))
         except Exception as error:
             fault = fault_of(error)
             if fault is None:
@@ -69,7 +69,7 @@ class Reading:
     def exists(self, uri: str, look: Callable[[], object]) -> bool:
         """Return False if `look` finds nothing at `uri`, or may not look; outages raise."""
         try:
-            self.patience.call(look, on_wait=lambda: self.on_wait(uri))
+            self.patience.call(look, on_wait=lambda e: self.on_wait(uri, e))
         except (ValueError, NotImplementedError):  # no name that this filesystem can have
             return False
         except Exception as error:
@@ -97,6 +97,7 @@ class StoredFile:
         reading: the handling of faults.
         inside: the path below the folder that was searched; empty if the file itself was named, or
             matched by a glob.
+        url_of: returns the URL of a path on `fs`, in the form of the URL that was searched.
     """
 
     uri: str
@@ -106,6 +107,7 @@ class StoredFile:
     version: str
     reading: Reading = field(compare=False, repr=False)
     inside: str = ""
+    url_of: Callable[[str], str] = field(default=str, compare=False, repr=False)
 
     @property
     def is_local(self) -> bool:
@@ -115,7 +117,7 @@ class StoredFile:
     @property
     def url(self) -> str:
         """The full URL, which may hold credentials; an absolute path for a local file."""
-        return url_on(self.fs, self.path)
+        return self.url_of(self.path)
 
     def looked_at(self) -> StoredFile:
         """Return the same file with its current size and version."""
@@ -138,8 +140,19 @@ class StoredFile:
         return data
 
     def copy_to(self, target: Path) -> None:
-        """Copy the whole file to a local path."""
-        self.reading.call(self.uri, lambda: self.fs.get_file(self.path, str(target)))
+        """Copy the whole file to a local path; of a large remote one, range after range.
+
+        A fault then costs one range, and not all that was copied before.
+        """
+        if self.is_local or self.size <= _SMALL_BYTES:
+            self.reading.call(self.uri, lambda: self.fs.get_file(self.path, str(target)))
+            return
+        with target.open("wb") as copy:
+            for start in range(0, self.size, _SMALL_BYTES):
+                copy.write(self.read_range(start, min(start + _SMALL_BYTES, self.size)))
+        if self.looked_at() != self:
+            changed = ShortReadError("changed while it was copied")
+            raise self.reading.error_of(self.uri, "unusable", changed)
 
     def open(self) -> BinaryIO:
         """Open the file, seekable, to read parts of it."""
@@ -188,23 +201,25 @@ class Place:
         path: its path on the filesystem.
     """
 
-    def __init__(
-        self, url: str, options: Options, reading: Reading, *, client_retries: bool = False
-    ) -> None:
+    def __init__(self, url: str, options: Options, reading: Reading) -> None:
         """Open the filesystem of `url`; nothing is listed yet.
 
         Args:
             url: a local path or any fsspec URL.
             options: fsspec options by protocol, secrets resolved.
             reading: the handling of faults.
-            client_retries: see `open_filesystem`.
 
         Raises:
             StorageError: the URL's filesystem cannot be used.
         """
         self.uri = redact_uri(url)
-        self._fs, self.path = open_filesystem(url, options, client_retries=client_retries)
+        self._fs, self.path = open_filesystem(url, options)
         self._reading = reading
+        self._url_of: Callable[[str], str] = UrlForm(url, self.path).url_of
+        if isinstance(self._fs, LocalFileSystem):
+            self._url_of = str
+        elif "::" in url or url.startswith("memory:"):
+            self._url_of = self._fs.unstrip_protocol
 
     def find(self) -> Found:
         """Find the file, the files below the folder, or what the glob matches and holds below.
@@ -258,13 +273,14 @@ class Place:
     def _stored(self, info: Mapping[str, Any], inside: str = "") -> StoredFile:
         path = info["name"]
         return StoredFile(
-            uri=redact_uri(url_on(self._fs, path)),
+            uri=redact_uri(self._url_of(path)),
             fs=self._fs,
             path=path,
             size=info["size"],
             version=_version(info),
             reading=self._reading,
             inside=inside,
+            url_of=self._url_of,
         )
 
     def _call(self, operation: Callable[[], T]) -> T:

@@ -10,33 +10,35 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.errors import StorageError
+from pipelines.storage.causes import cause_of
+from pipelines.storage.clients import class_of, defaults_of, prepare
+from pipelines.storage.faults import fault_of
 from pipelines.storage.urls import redact_uri
 
 Options = Mapping[str, Mapping[str, Any]]
 """fsspec options by protocol."""
 
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "az": "azure"}
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"} | dict.fromkeys(
+    ("abfs", "abfss", "az"), "azure"
+)
 
 
-def open_filesystem(
-    url: str, options: Options, *, client_retries: bool = True
-) -> tuple[AbstractFileSystem, str]:
+def open_filesystem(url: str, options: Options) -> tuple[AbstractFileSystem, str]:
     """Return the filesystem of a URL and the URL's path on it; listings are never cached.
+
+    Each operation is one attempt: the retries of the clients themselves are off (see `clients`).
 
     Args:
         url: a local path or any fsspec URL.
         options: fsspec options by protocol, secrets already resolved.
-        client_retries: use both levels of retries of a client that has two, as S3's does. If the
-            server does not respond, one read then takes 25 time-outs of 15 s, so pass False if
-            the caller waits faults out itself.
 
     Raises:
-        StorageError: the protocol is unknown, its extra is not installed, or the options are
-            not accepted.
+        StorageError: the protocol is unknown, its extra is not installed, the options are not
+            accepted, or a store that is connected to at once (FTP, SFTP) cannot be reached.
     """
     protocol = fsspec.utils.get_protocol(url)
     try:
-        cls = fsspec.get_filesystem_class(protocol)
+        cls = class_of(protocol)
     except ImportError as error:
         raise StorageError(redact_uri(url), _how_to_install(protocol)) from error
     except ValueError as error:
@@ -46,12 +48,10 @@ def open_filesystem(
     names = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
     own = next((dict(options[name]) for name in (protocol, *names) if name in options), {})
     try:
-        fs, path = fsspec.core.url_to_fs(url, **_with_defaults(cls, own, client_retries))
-        if "s3" in cls.protocol:
-            fs.connect()  # s3fs checks most of its options only on first use
-    except (TypeError, ValueError) as error:
-        reason = f"the options under storage.{protocol} are not accepted: {error}"
-        raise StorageError(redact_uri(url), reason) from error
+        fs, path = _opened(cls, url, defaults_of(cls, own))
+        prepare(fs)
+    except Exception as error:
+        raise _not_opened(url, protocol, error) from error
     return fs, path
 
 
@@ -60,21 +60,26 @@ def url_on(fs: AbstractFileSystem, path: str) -> str:
     return path if isinstance(fs, LocalFileSystem) else str(fs.unstrip_protocol(path))
 
 
-def _with_defaults(
-    cls: type[AbstractFileSystem], own: dict[str, Any], client_retries: bool
-) -> dict[str, Any]:
-    options = {"use_listings_cache": False, **own}
-    if "s3" in cls.protocol:
-        # Many stores reject the checksum trailer that botocore adds to each upload, and some send
-        # the checksum of the whole object with a range, which then never matches.
-        defaults: dict[str, Any] = {
-            "request_checksum_calculation": "when_required",
-            "response_checksum_validation": "when_required",
-        }
-        if not client_retries:
-            defaults["retries"] = {"total_max_attempts": 1}
-        options["config_kwargs"] = defaults | own.get("config_kwargs", {})
-    return options
+def _opened(
+    cls: type[AbstractFileSystem], url: str, options: dict[str, Any]
+) -> tuple[AbstractFileSystem, str]:
+    if "::" in url:
+        fs, path = fsspec.core.url_to_fs(url, **options)
+        return fs, path
+    # As url_to_fs does, but with our class instead of the registered one.
+    of_url = cls._get_kwargs_from_urls(url)
+    return cls(**{**options, **of_url}), cls._strip_protocol(url)
+
+
+def _not_opened(url: str, protocol: str, error: Exception) -> Exception:
+    fault = fault_of(error)
+    if fault in ("unavailable", "denied"):
+        return StorageError(redact_uri(url), f"cannot be opened ({cause_of(error)})", fault)
+    if fault is None and not isinstance(error, TypeError | ValueError):
+        return error
+    said = error if isinstance(error, TypeError | ValueError) else cause_of(error)
+    reason = f"the options under storage.{protocol} are not accepted: {said}"
+    return StorageError(redact_uri(url), reason)
 
 
 def _how_to_install(protocol: str) -> str:

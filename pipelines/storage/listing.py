@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fsspec import AbstractFileSystem
 
-from pipelines.storage.faults import error_code
+from pipelines.storage.faults import MISSING_BUCKETS, error_code
 
 
 def objects_below(fs: AbstractFileSystem, folder: str) -> Iterator[tuple[str, int]]:
@@ -21,7 +21,7 @@ def objects_below(fs: AbstractFileSystem, folder: str) -> Iterator[tuple[str, in
     try:
         found = fs.find(folder, detail=True)
     except FileNotFoundError as error:
-        if error_code(error) == "NoSuchBucket":
+        if error_code(error) in MISSING_BUCKETS:
             raise
         return
     for name, info in found.items():
@@ -36,7 +36,7 @@ def folders_in(fs: AbstractFileSystem, folder: str) -> Iterator[str]:
     try:
         found = fs.ls(folder, detail=True)
     except FileNotFoundError as error:
-        if error_code(error) == "NoSuchBucket":
+        if error_code(error) in MISSING_BUCKETS:
             raise
         return
     for info in found:

@@ -35,20 +35,20 @@ class Patience:
         operation: Callable[[], T],
         *,
         give_up: Callable[[], bool] = lambda: False,
-        on_wait: Callable[[], None] = lambda: None,
+        on_wait: Callable[[BaseException], None] = lambda _: None,
     ) -> T:
         """Return the result of `operation`; its last error passes through unchanged.
 
         Args:
             operation: safe to repeat.
             give_up: returns True once another attempt is pointless.
-            on_wait: called before each wait.
+            on_wait: called with the error before each wait.
         """
         retrying = Retrying(
             stop=lambda state: self._is_over(state) or give_up(),
             wait=wait_random_exponential(multiplier=self.first_wait_s, max=self.longest_wait_s),
             retry=retry_if_exception(_may_pass),
-            before_sleep=lambda _: on_wait(),
+            before_sleep=lambda state: on_wait(_error_in(state)),
             reraise=True,
         )
         return retrying(operation)
@@ -58,6 +58,12 @@ class Patience:
             return True
         elapsed = state.seconds_since_start or 0
         return self.seconds is not None and elapsed >= self.seconds
+
+
+def _error_in(state: RetryCallState) -> BaseException:
+    error = state.outcome.exception() if state.outcome is not None else None
+    assert error is not None  # or there would be no retry
+    return error
 
 
 def _may_pass(error: BaseException) -> bool:

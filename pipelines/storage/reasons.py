@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pipelines.errors import Fault
-from pipelines.storage.faults import error_code
+from pipelines.storage.causes import cause_of
+from pipelines.storage.faults import MISSING_BUCKETS, error_code
 from pipelines.storage.filesystems import Options
-
-_MOST_SHOWN = 300
 
 WHAT_TO_DO: dict[Fault, str] = {
     "not_found": "check that the path, and the bucket or container, exist",
@@ -26,16 +25,18 @@ def reason_of(fault: Fault, error: Exception, options: Options) -> str:
         error: its cause.
         options: options of the filesystem; their secrets are not shown.
     """
-    code = error_code(error)
-    if code == "NoSuchBucket":
-        return "the bucket does not exist; create it or correct the URL"
-    cause = " ".join(str(error).split()) or type(error).__name__
+    kind = MISSING_BUCKETS.get(error_code(error) or "")
+    if kind is not None:
+        return f"the {kind} does not exist; create it or correct the URL"
+    return f"{fault.replace('_', ' ')} ({public_cause(error, options)}); {WHAT_TO_DO[fault]}"
+
+
+def public_cause(error: BaseException, options: Options) -> str:
+    """Return the cause of a fault in one line, without the secrets in the options."""
+    cause = cause_of(error)
     for secret in _secret_values(options):
         cause = cause.replace(secret, "***")
-    if len(cause) > _MOST_SHOWN:  # some errors quote the server's response
-        cause = f"{cause[:_MOST_SHOWN]}…"
-    named = type(error).__name__ if code is None else code
-    return f"{fault.replace('_', ' ')} ({named}: {cause}); {WHAT_TO_DO[fault]}"
+    return cause
 
 
 def _secret_values(options: Options) -> list[str]:

@@ -33,7 +33,7 @@ from pipelines.storage.outage import Outage
 from pipelines.storage.patience import Patience
 from pipelines.storage.puts import create_object, put_options, put_timeout
 from pipelines.storage.ranged_file import RangedFile
-from pipelines.storage.reasons import WHAT_TO_DO, reason_of
+from pipelines.storage.reasons import WHAT_TO_DO, public_cause, reason_of
 from pipelines.storage.urls import redact_uri
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Storage:
         self._patience = Patience(patience_s)
         self._patience_s = patience_s
         self._outage = Outage(patience_s)
-        self._fs, root = open_filesystem(url, options, client_retries=False)
+        self._fs, root = open_filesystem(url, options)
         self._root = root.rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
         self._public = self._root if self._local else redact_uri(url).rstrip("/")
@@ -280,9 +280,8 @@ class Storage:
             fault = fault_of(error)
             if fault == "unavailable":
                 self._outage.failed(started)
-                logger.warning(
-                    "storage_unavailable uri=%s error=%s", self.uri(path), type(error).__name__
-                )
+                cause = public_cause(error, self._options)
+                logger.warning("storage_unavailable uri=%s cause=%s", self.uri(path), cause)
             elif fault is not None:
                 self._outage.worked()
             raise

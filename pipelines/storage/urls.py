@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:", re.ASCII)
 _BARE_SCHEMES = ("data:", "file:")
@@ -10,7 +11,10 @@ _SECRET_WORDS = ("signature", "token", "secret", "password", "passwd", "credenti
 _SECRET_NAMES = frozenset({"sig", "key", "pwd", "auth", "awsaccesskeyid", "googleaccessid"})
 _SECRET_PREFIXES = ("x-amz-", "x-goog-", "x-oss-")
 # In URIs of these schemes, the part before the @ names a container.
-_CONTAINER_SCHEMES = frozenset({"abfs", "abfss", "wasb", "wasbs"})
+_CONTAINER_SCHEMES = frozenset({"abfs", "abfss", "az", "wasb", "wasbs"})
+
+# References that were recorded with the other scheme keep it, and with it their fingerprints.
+_ALIASES = {"s3a": "s3", "gcs": "gs"}
 
 
 def is_uri(reference: str) -> bool:
@@ -26,6 +30,33 @@ def redact_uri(uri: str) -> str:
     Everything else stays unchanged. Any string is accepted.
     """
     return "::".join(_public_link(link) for link in uri.split("::"))
+
+
+@dataclass(frozen=True, slots=True)
+class UrlForm:
+    """The scheme, and host or account, with which a URL names the paths of its filesystem.
+
+    fsspec drops them from its paths, and puts back only one of the schemes of the filesystem.
+
+    Attributes:
+        url: any fsspec URL, not chained (`::`).
+        path: its path on its filesystem.
+    """
+
+    url: str
+    path: str
+
+    def url_of(self, path: str) -> str:
+        """Return the URL, in this form, of another path on the filesystem."""
+        scheme, _, rest = self.url.partition("://")
+        container, at, _ = rest.partition("/")[0].rpartition("@")
+        if at and scheme.lower() in _CONTAINER_SCHEMES and ":" not in container:
+            authority, (_, _, inside) = rest.partition("/")[0], path.partition("/")
+            return f"{scheme}://{authority}/{inside}"
+        whole = self.url.rstrip("/")
+        if scheme not in _ALIASES and self.path and whole.endswith(self.path):
+            return whole.removesuffix(self.path) + path
+        return f"{_ALIASES.get(scheme, scheme)}://{path}"
 
 
 def _public_link(link: str) -> str:

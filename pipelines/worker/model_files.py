@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from pipelines.config.model import ModelConfig
 from pipelines.errors import Fault, StorageError
+from pipelines.storage.causes import cause_of
 from pipelines.storage.faults import fault_of
 from pipelines.storage.files import Place, Reading, StoredFile
 from pipelines.storage.filesystems import Options
@@ -34,8 +35,7 @@ Find = Callable[[FileListing], Mapping[ComponentName, ComponentFiles]]
 Fetch = Callable[[StoredFile, Path], None]
 """Creates a local file, of the same size, from a stored one."""
 
-# On top of the retries of the stores' own clients.
-_PATIENCE = Patience(seconds=None, attempts=5, first_wait_s=0.5, longest_wait_s=20)
+_PATIENCE = Patience(seconds=300, longest_wait_s=20)
 _STREAMS = 4
 _SMALL_BYTES = 16 * 2**20  # settings and vocabularies, which are always pulled
 
@@ -121,8 +121,12 @@ def _pulled(
 
 
 def _not_pulled(url: str, fault: Fault, error: Exception) -> StorageError:
-    reason = f"the weights could not be pulled: {type(error).__name__}: {error}"
+    reason = f"the weights could not be pulled: {cause_of(error)}"
     return StorageError(redact_uri(url), reason, fault)
+
+
+def _on_wait(uri: str, error: BaseException) -> None:
+    logger.warning("weights_unavailable uri=%s cause=%s", uri, cause_of(error))
 
 
 class _Pull:
@@ -169,8 +173,10 @@ class _Pull:
 
     def _place_at(self, url: str) -> Place:
         # Every fault is reported for the URL that was configured.
-        reading = Reading(lambda _, fault, error: _not_pulled(url, fault, error), _PATIENCE)
-        return Place(url, self._options, reading, client_retries=True)
+        reading = Reading(
+            lambda _, fault, error: _not_pulled(url, fault, error), _PATIENCE, _on_wait
+        )
+        return Place(url, self._options, reading)
 
     def _bring_one(self, place: Place, target: Path) -> None:
         file = place.file()

@@ -22,12 +22,14 @@ class Origin:
         hits: requests so far, by path.
         requests: the head of each request, as it came.
         bodies: the body of each request.
+        otherwise: the answer for all other paths.
     """
 
     def __init__(self) -> None:
         self.hits: Counter[str] = Counter()
         self.requests: list[str] = []
         self.bodies: list[bytes] = []
+        self.otherwise: Answer = status(404)
         self._answers: dict[str, list[Answer]] = {}
         self._lock = threading.Lock()
         self.port = 0
@@ -49,12 +51,14 @@ class Origin:
             head += received
         head, end, body = head.partition(b"\r\n\r\n")
         head += end
+        if b"\r\nexpect: 100-continue" in head.lower():
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         body += _rest_of_body(connection, head, len(body))
         path = head.split(b" ", 2)[1].decode()
         with self._lock:
             self.requests.append(head.decode())
             self.bodies.append(body)
-            answers = self._answers.get(path, [status(404)])
+            answers = self._answers.get(path, [self.otherwise])
             answer = answers[min(self.hits[path], len(answers) - 1)]
             self.hits[path] += 1
         answer(connection)

@@ -158,6 +158,9 @@ class ReferenceCheck:
             )
         except RowFailedError as error:
             return _Checked(use, error.failure)
+        except Exception as error:  # noqa: BLE001 - a bug; the other references are still checked
+            message = f"{_shown(use.reference)}: {type(error).__name__}: {error}"
+            return _Checked(use, Failure("internal", message, _shown(use.reference)))
         size = Size(*image.size)
         digest = hashlib.sha256(fetched.data).digest()
         note = image.info.get(COLOUR_NOTE)

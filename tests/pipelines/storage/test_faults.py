@@ -2,10 +2,23 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ftplib
+from typing import Any
 
 import aiohttp
 import botocore.exceptions
+import httpx2
 import pytest
+import requests
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from gcsfs.retry import ChecksumError, HttpError
+from google.api_core import exceptions as google_errors
+from google.auth.exceptions import TransportError
+from huggingface_hub.errors import OfflineModeIsEnabled
 from s3fs.errors import translate_boto_error
 
 from pipelines.errors import Fault
@@ -19,6 +32,17 @@ def s3_answer(status: int, code: str) -> BaseException:
         "ResponseMetadata": {"HTTPStatusCode": status},
     }
     return translate_boto_error(botocore.exceptions.ClientError(answer, "PutObject"))  # type: ignore[no-any-return]
+
+
+def untyped(kind: Any) -> BaseException:
+    """Return an error of a class without types."""
+    error: BaseException = kind("x")
+    return error
+
+
+def caused(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
 
 
 @pytest.mark.parametrize(
@@ -49,6 +73,28 @@ def s3_answer(status: int, code: str) -> BaseException:
         (PermissionError(errno.EACCES, "no"), "denied"),
         (NotADirectoryError(errno.ENOTDIR, "no"), "not_found"),
         (OSError(errno.EIO, "broken disk"), "unusable"),
+        (httpx2.ConnectError("refused"), "unavailable"),
+        (httpx2.ReadTimeout("late"), "unavailable"),
+        (ServiceRequestError("refused"), "unavailable"),
+        (ServiceResponseError("cut"), "unavailable"),
+        (ClientAuthenticationError("wrong key"), "denied"),
+        (HttpError({"code": 503, "message": ""}), "unavailable"),
+        (HttpError({"code": 401, "message": ""}), "denied"),
+        (HttpError({"code": 501, "message": ""}), "unusable"),
+        (ChecksumError(), "unavailable"),
+        (requests.exceptions.ProxyError(), "unavailable"),
+        (requests.exceptions.ReadTimeout(), "unavailable"),
+        (untyped(google_errors.ServiceUnavailable), "unavailable"),
+        (untyped(google_errors.Forbidden), "denied"),
+        (untyped(TransportError), "unavailable"),
+        (ftplib.error_temp("421 closing"), "unavailable"),
+        (ftplib.error_perm("530 who are you"), "denied"),
+        (ftplib.error_perm("550 no such file"), "not_found"),
+        (OfflineModeIsEnabled("HF_HUB_OFFLINE is set"), "unusable"),
+        (FileNotFoundError("x"), "not_found"),
+        (caused(FileNotFoundError("x"), aiohttp.ServerDisconnectedError()), "unavailable"),
+        (caused(FileNotFoundError("x"), KeyError("x")), "not_found"),
+        (caused(RuntimeError("x"), ServiceRequestError("refused")), "unavailable"),
     ],
 )
 def test_the_fault_of_an_error(error: BaseException, fault: Fault) -> None:

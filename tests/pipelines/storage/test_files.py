@@ -83,10 +83,35 @@ def test_an_empty_range_asks_nothing() -> None:
 
 
 def test_faults_that_pass_are_waited_out() -> None:
-    waited: list[str] = []
-    reading = Reading(told, on_wait=waited.append)
-    assert stored(ConnectionResetError(), reading=reading).open().read() == CONTENT
-    assert waited == ["uri"]
+    waited: list[tuple[str, str]] = []
+    reading = Reading(told, on_wait=lambda uri, error: waited.append((uri, str(error))))
+    assert stored(ConnectionResetError("cut"), reading=reading).open().read() == CONTENT
+    assert waited == [("uri", "cut")]
+
+
+def test_a_large_remote_file_is_copied_range_after_range(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("pipelines.storage.files._SMALL_BYTES", 1000)
+    stored(ConnectionResetError("cut")).copy_to(tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == CONTENT
+
+
+def test_a_large_file_that_changes_while_it_is_copied_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("pipelines.storage.files._SMALL_BYTES", 1000)
+    file = stored()
+    read_range = file.fs.cat_file
+
+    def read_and_replace(path: str, **options: Any) -> bytes:
+        data: bytes = read_range(path, **options)
+        file.fs.pipe_file(path, CONTENT[::-1])
+        return data
+
+    monkeypatch.setattr(file.fs, "cat_file", read_and_replace)
+    with pytest.raises(StorageError, match="ShortReadError"):
+        file.copy_to(tmp_path / "copy")
 
 
 @pytest.mark.parametrize(

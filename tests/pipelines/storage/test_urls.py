@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.storage.urls import redact_uri
+from pipelines.storage.urls import UrlForm, redact_uri
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,26 @@ from pipelines.storage.urls import redact_uri
 )
 def test_redacted_uris(uri: str, shown: str | None) -> None:
     assert redact_uri(uri) == (uri if shown is None else shown)
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "other", "said"),
+    [
+        ("az://c/in/m.parquet", "c/in/m.parquet", "c/in/x.png", "az://c/in/x.png"),
+        ("s3a://b/in/", "b/in", "b/in/x.png", "s3://b/in/x.png"),
+        ("gcs://b/in/*.parquet", "b/in/*.parquet", "b/in/m.parquet", "gs://b/in/m.parquet"),
+        (
+            "abfss://c@account.dfs.core.windows.net/in",
+            "c/in",
+            "c/in/x.png",
+            "abfss://c@account.dfs.core.windows.net/in/x.png",
+        ),
+        ("sftp://u@host/in", "/in", "/in/x.png", "sftp://u@host/in/x.png"),
+        ("https://host/m.csv?v=1", "https://host/m.csv?v=1", "https://host/x", "https://host/x"),
+        ("hf://datasets/a/b@main/in", "datasets/a/b@main/in", "x/y", "hf://x/y"),
+    ],
+)
+def test_the_url_of_a_found_file_has_the_form_of_the_given_one(
+    url: str, path: str, other: str, said: str
+) -> None:
+    assert UrlForm(url, path).url_of(other) == said

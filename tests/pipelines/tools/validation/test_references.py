@@ -5,9 +5,12 @@ from typing import Any
 
 from pipelines.config.inputs import FetchConfig
 from pipelines.manifest.manifest import Manifest
+from pipelines.storage.filesystems import Options
 from pipelines.tools.validation.problems import Findings, Problem
 from pipelines.tools.validation.references import ReferenceCheck
 from pipelines.tools.validation.row_check import RowCheck, check_rows
+from tests import small_hub
+from tests.pipelines import http_origin
 from tests.pipelines.manifests import CARD, opened, write
 from tests.pipelines.pictures import encode, picture
 
@@ -21,10 +24,10 @@ def checked_rows(manifest: Manifest) -> RowCheck:
 
 
 def check(
-    manifest: Manifest, most: int | None = None, **fetch: Any
+    manifest: Manifest, most: int | None = None, options: Options | None = None, **fetch: Any
 ) -> tuple[list[Problem], ReferenceCheck]:
     references = checked_rows(manifest).references
-    checker = ReferenceCheck(FetchConfig(**fetch), {}, CARD.limits)
+    checker = ReferenceCheck(FetchConfig(**fetch), options or {}, CARD.limits)
     told = list(checker.check(manifest.entries(), references, references.sample(most)))
     return [problem for some in told for problem in some], checker
 
@@ -119,3 +122,13 @@ def test_rejected_rows_are_reported_by_column(tmp_path: Path) -> None:
         ("error", "invalid_request", "id"),
         ("error", "invalid_request", "width"),
     }
+
+
+def test_a_hub_that_is_down_costs_its_references_only(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encode(picture()))
+    with small_hub.serving({"a.png": encode(picture())}) as hub:
+        hub.break_down(http_origin.close_at_once)
+        manifest = manifest_of(tmp_path, content_image=[hub.url("a.png"), "a.png"])
+        problems, checker = check(manifest, options=hub.options, attempts=1)
+    assert [problem.kind for problem in problems] == ["uri_timeout"]
+    assert checker.facts.images == 1
