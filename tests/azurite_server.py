@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from adlfs import AzureBlobFileSystem
-
+from pipelines.storage.filesystems import open_filesystem
 from tests.pipelines.storage.stores import AZURE_KEY, azure_options
 from tests.server_process import free_port, running
 
@@ -42,8 +41,7 @@ class AzuriteServer:
     def new_bucket(self) -> str:
         """Create a new, empty container and return its name."""
         name = f"container-{secrets.token_hex(4)}"
-        fs = AzureBlobFileSystem(**self.options["az"], skip_instance_cache=True)
-        fs.mkdir(name)
+        open_filesystem(f"az://{name}", self.options)[0].mkdir(name)
         return name
 
 

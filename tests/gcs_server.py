@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gcsfs.core import GCSFileSystem
-
+from pipelines.storage.filesystems import open_filesystem
 from tests.server_process import free_port, running
 
 
@@ -35,7 +34,7 @@ class GcsServer:
     def new_bucket(self) -> str:
         """Create a new, empty bucket and return its name."""
         name = f"bucket-{secrets.token_hex(4)}"
-        GCSFileSystem(**self.options["gs"], skip_instance_cache=True).mkdir(name)
+        open_filesystem(f"gs://{name}", self.options)[0].mkdir(name)
         return name
 
 
