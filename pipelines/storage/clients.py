@@ -46,7 +46,7 @@ def class_of(protocol: str) -> type[AbstractFileSystem]:
 
 
 def defaults_of(cls: type[AbstractFileSystem], own: Options) -> Options:
-    """Return the options of a filesystem: ours, replaced by those that are given."""
+    """Return the options of a filesystem: ours, replaced by the given ones."""
     names = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
     options: Options = {"use_listings_cache": False}
     if "s3" in names:
@@ -111,7 +111,7 @@ def _gcs() -> type[AbstractFileSystem]:
 
 
 class _OneGcsRequest:
-    """For GCSFileSystem: one request per call, and refusals with their status."""
+    """Changes GCSFileSystem: one request per call, and refusals with their status."""
 
     async def _request(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (gcsfs has no types)
         from gcsfs.core import GCSFileSystem  # noqa: PLC0415
@@ -140,7 +140,7 @@ def _azure() -> type[AbstractFileSystem]:
 
 
 class _OneAzureRequest:
-    """For AzureBlobFileSystem: one request per call, and its time-outs for listings, too."""
+    """Changes AzureBlobFileSystem: one request per call, and time-outs for listings, too."""
 
     service_client: Any
 
@@ -164,7 +164,7 @@ def _hub() -> type[AbstractFileSystem]:
 
 
 class _OneHubRequest:
-    """For HfFileSystem: one request per read, instead of several with up to 23 s of waits."""
+    """Changes HfFileSystem: one request per read, instead of six with 23 s of waits."""
 
     dircache: dict[str, Any]
 
