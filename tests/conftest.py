@@ -48,6 +48,7 @@ def conditional_s3() -> Iterator[dict[str, dict[str, Any]]]:
         yield options
 
 
+@pytest.fixture(scope="session")
 def gcs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
     """A real server of Google Cloud Storage's API, shared by all tests; use a `new_bucket`."""
     with serve_gcs(tmp_path_factory.mktemp("gcs")) as server:
