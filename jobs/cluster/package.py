@@ -5,9 +5,9 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import yaml
 from packaging.requirements import Requirement
@@ -18,6 +18,12 @@ PACKAGES = ("uso_core", "pipelines", "jobs")
 CONFIG_FILE = "run.yaml"
 
 _DISTRIBUTION = "uso-batch"
+_DATA = (
+    *(f"{package}/py.typed" for package in PACKAGES),
+    *("uso_core/data/*", "uso_core/data/*/*"),
+    *("pipelines/tools/report/templates/*", "pipelines/tools/report/static/*"),
+)
+"""The other files of the wheel, as in pyproject.toml."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes, which Ray uploads once
 _NOT_FROM_PIP = frozenset({"ray"})  # a cluster has its own version
 _EXTRA_OF = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "az": "azure"}
@@ -93,19 +99,52 @@ def requirements(config: RunConfig) -> tuple[str, ...]:
 
 
 def _sources() -> Iterator[tuple[str, bytes]]:
+    """Yield the files that the wheel of this package holds.
+
+    An installed package lists them. In a checkout they are the modules and the `_DATA`, without
+    links that leave their package.
+    """
+    listed = _installed_files()
+    if listed:
+        yield from ((name, path.read_bytes()) for name, path in listed.items())
+        return
     for package in PACKAGES:
-        spec = find_spec(package)
-        assert spec is not None
-        assert spec.submodule_search_locations is not None
-        root = Path(next(iter(spec.submodule_search_locations)))
+        root = _root(package)
         for path in sorted(root.rglob("*")):
             relative = path.relative_to(root)
-            if path.is_file() and not any(map(_is_left_out, relative.parts)):
-                yield f"{package}/{relative.as_posix()}", path.read_bytes()
+            name = f"{package}/{relative.as_posix()}"
+            if _is_part(name) and path.is_file() and path.resolve().is_relative_to(root):
+                yield name, path.read_bytes()
 
 
-def _is_left_out(part: str) -> bool:
-    return part.startswith(".") or part == "__pycache__" or part.endswith(".pyc")
+def _root(package: str) -> Path:
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(next(iter(spec.submodule_search_locations))).resolve()
+
+
+def _installed_files() -> dict[str, Path]:
+    """Return the files of the packages that the installed wheel lists; empty for a checkout."""
+    try:
+        listed = distribution(_DISTRIBUTION).files or ()
+    except PackageNotFoundError:
+        return {}
+    own = {
+        file.as_posix(): Path(str(file.locate()))
+        for file in listed
+        if file.parts[0] in PACKAGES and file.suffix != ".pyc"
+    }
+    first = own.get("jobs/__init__.py")
+    is_in_use = first is not None and first.parent.resolve() == _root("jobs")
+    return own if is_in_use else {}
+
+
+def _is_part(name: str) -> bool:
+    path = PurePosixPath(name)
+    if any(part.startswith(".") or part == "__pycache__" for part in path.parts):
+        return False
+    return path.suffix == ".py" or any(path.match(pattern) for pattern in _DATA)
 
 
 def _yaml(config: RunConfig) -> bytes:

@@ -28,7 +28,14 @@ def is_secret(path: KeyPath) -> bool:
 
 
 def strings_in(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:  # noqa: ANN401
-    """Yield every string in a value, with its path.
+    """Yield every string in a value, with its path; see `values_in`."""
+    for place, inner in values_in(value, path):
+        if isinstance(inner, str):
+            yield place, inner
+
+
+def values_in(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:  # noqa: ANN401
+    """Yield every value in a value that is not a collection, with its path.
 
     Args:
         value: a value of a configuration, e.g. a whole one as a dictionary.
@@ -36,9 +43,9 @@ def strings_in(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     """
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from strings_in(inner, (*path, key))
-    elif isinstance(value, list):
+            yield from values_in(inner, (*path, key))
+    elif isinstance(value, list | tuple | set | frozenset):
         for index, inner in enumerate(value):
-            yield from strings_in(inner, (*path, index))
-    elif isinstance(value, str):
+            yield from values_in(inner, (*path, index))
+    else:
         yield path, value

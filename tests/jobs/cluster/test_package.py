@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from jobs.cluster.package import extras, pack, requirements
+from jobs.cluster.package import _DATA, PACKAGES, extras, pack, requirements
 from pipelines.config.schema import RunConfig
 
 ROOT = Path(__file__).parents[3]
@@ -39,6 +41,65 @@ def test_the_package_contains_the_three_packages_and_the_configuration_only(tmp_
     assert names == tracked("uso_core") | tracked("pipelines") | tracked("jobs") | own
     assert package.num_files == len(names)
     assert package.num_bytes < 2_000_000
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the three packages, which is imported from now on."""
+    root = tmp_path / "checkout"
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, root / package)
+    places = {package: root / package for package in PACKAGES}
+    monkeypatch.setattr("jobs.cluster.package._root", places.__getitem__)
+    return root
+
+
+def test_files_that_no_wheel_holds_are_left_out(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.py").write_text("TOKEN = 'the-secret'")
+    strays = [".env", "id_rsa", "notes.txt", "data.parquet", "run.yaml", "sub/key.pem", ".x/a.py"]
+    for package in PACKAGES:
+        for stray in strays:
+            path = checkout / package / stray
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("the-secret")
+        (checkout / package / "linked.py").symlink_to(tmp_path / "secret.py")
+        (checkout / package / "folder").symlink_to(tmp_path)
+        (checkout / package / "py.typed").unlink()
+        (checkout / package / "py.typed").symlink_to(tmp_path / "secret.py")
+    (checkout / "jobs" / "same.py").symlink_to(checkout / "jobs" / "cli.py")
+    packed = contents(pack(RunConfig.from_yaml(CONFIGS[0]), tmp_path).path)
+    assert b"the-secret" not in b"".join(packed.values())
+    expected = tracked("uso_core") | tracked("pipelines") | tracked("jobs")
+    expected -= {f"{package}/py.typed" for package in PACKAGES}
+    assert {name for name in packed if name.startswith(PACKAGES)} == expected | {"jobs/same.py"}
+
+
+def test_an_installed_package_is_packed_as_its_wheel_lists_it(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = ["jobs/__init__.py", "jobs/cli.py", "jobs/configs/demo.yaml", "uso_batch/x.py"]
+    (checkout / "jobs/configs").mkdir()
+    (checkout / "jobs/configs/demo.yaml").write_text("manifest: {}")
+    (checkout / "jobs/stray.py").write_text("the-secret")
+    info = checkout / "uso_batch-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: uso-batch\nVersion: 0.1.0\n")
+    (info / "RECORD").write_text("".join(f"{name},,\n" for name in listed))
+    monkeypatch.syspath_prepend(str(checkout))
+    packed = contents(pack(RunConfig.from_yaml(CONFIGS[0]), tmp_path).path)
+    assert set(packed) == {*listed[:3], "run.yaml", "uso_batch-0.1.0.dist-info/METADATA"}
+
+
+def test_the_data_files_are_those_of_the_wheel() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    section = text.partition("[tool.setuptools.package-data]")[2].partition("\n[")[0]
+    lines = dict(line.split(" = ") for line in section.splitlines() if " = " in line)
+    listed = {
+        f"{package}/{pattern}" for package in PACKAGES for pattern in json.loads(lines[package])
+    }
+    assert {pattern.replace("data/*/*", "data/*") for pattern in _DATA} == {
+        pattern.replace("**", "*") for pattern in listed
+    }
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

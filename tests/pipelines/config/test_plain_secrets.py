@@ -27,8 +27,60 @@ def test_the_example_configurations_contain_no_plain_secrets(path: Path) -> None
     [
         ({"storage": {"s3": {"key": "AKIA", "region_name": "eu"}}}, ["storage.s3.key"]),
         ({"storage": {"s3": {"client_kwargs": {"x": "y"}}}}, ["storage.s3.client_kwargs.x"]),
-        ({"storage": {"az": {"connection_string": "AccountKey=${AZURE_KEY}"}}}, []),
+        ({"storage": {"az": {"connection_string": "${AZURE}"}}}, []),
+        (
+            {"storage": {"az": {"connection_string": "AccountKey=${AZURE_KEY}"}}},
+            ["storage.az.connection_string"],
+        ),
         ({"storage": {"s3": {"secret": "${S3_SECRET}", "default_block_size": 5}}}, []),
+        ({"storage": {"s3": {"APIKEY": "x", "anon": True}}}, ["storage.s3.APIKEY"]),
+        ({"storage": {"sftp": {"PASSPHRASE": 1234}}}, ["storage.sftp.PASSPHRASE"]),
+        ({"storage": {"gs": {"token": b"\xff\x00"}}}, ["storage.gs.token"]),
+        ({"storage": {"gs": {"token": {"private_key": 1.5}}}}, ["storage.gs.token.private_key"]),
+        (
+            {"storage": {"s3": {"unknown": [["${A}", "x"], 7, ("y",), True, None]}}},
+            ["storage.s3.unknown.0.1", "storage.s3.unknown.1", "storage.s3.unknown.2.0"],
+        ),
+        (
+            {
+                "storage": {
+                    "s3": {
+                        "client_kwargs": {"endpoint_url": "http://${HOST}:9000", "verify": False},
+                        "config_kwargs": {"s3": {"addressing_style": "path"}, "read_timeout": 5},
+                        "use_ssl": True,
+                        "requester_pays": True,
+                    },
+                    "abfs": {"account_name": "me"},
+                    "gs": {"project": "p", "endpoint_url": "http://127.0.0.1:4443"},
+                }
+            },
+            [],
+        ),
+        (
+            {"ray": {"env": {"APIKEY": "x", "MY_JWT": "y", "X": "z"}}},
+            ["ray.env.APIKEY", "ray.env.MY_JWT", "ray.env.X"],
+        ),
+        (
+            {
+                "ray": {
+                    "env": {
+                        "NCCL_DEBUG": "INFO",
+                        "RAY_AUTH_TOKEN_PATH": "/x",
+                        "AWS_REGION": "eu",
+                        "HF_HUB_OFFLINE": "1",
+                        "OMP_NUM_THREADS": "4",
+                        "PYTHONPATH": "/code",
+                    }
+                }
+            },
+            [],
+        ),
+        (
+            {"ray": {"env": {"RAY_AUTH_TOKEN": "x", "OTEL_EXPORTER_OTLP_HEADERS": "a=b"}}},
+            ["ray.env.RAY_AUTH_TOKEN", "ray.env.OTEL_EXPORTER_OTLP_HEADERS"],
+        ),
+        ({"ray": {"env": {"HTTPS_PROXY": "http://u:p@proxy"}}}, ["ray.env.HTTPS_PROXY"]),
+        ({"notify": {"url": "https://hooks.example/${PART}"}}, ["notify.url"]),
         ({"storage": {"s3": {"endpoint_url": "https://u:p@s3.x"}}}, ["storage.s3.endpoint_url"]),
         ({"ray": {"env": {"HF_TOKEN": "hf_x", "HF_HOME": "/cache"}}}, ["ray.env.HF_TOKEN"]),
         ({"ray": {"env": {"AWS_SECRET_ACCESS_KEY": "${KEY}"}}}, []),

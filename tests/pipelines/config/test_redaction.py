@@ -78,3 +78,10 @@ def test_a_configuration_without_secrets_stays_as_it_is() -> None:
 def test_a_key_that_only_begins_like_a_harmless_one_is_masked(key: str) -> None:
     data = CONFIG.model_dump() | {"storage": {"x": {key: "hidden"}}}
     assert redacted(RunConfig.model_validate(data))["storage"]["x"][key] == MASK
+
+
+def test_values_that_json_cannot_hold_are_masked_too() -> None:
+    options = {"token": b"\xffhidden", "keys": {"hidden"}, "region": b"eu"}
+    data = CONFIG.model_dump() | {"storage": {"x": options}}
+    shown = redacted(RunConfig.model_validate(data))["storage"]["x"]
+    assert json.loads(json.dumps(shown)) == {"token": MASK, "keys": [MASK], "region": "2 bytes"}
