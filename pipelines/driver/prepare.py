@@ -140,7 +140,7 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
             ),
             lease=lease,
             run_file=RunFile(output, facts.run_id, config, card),
-            spec=spec,
+            spec=replace(spec, creates=output.creates),
             dimensions=dimensions,
             stopwatch=Stopwatch(
                 Settings.of(dimensions, config.model, config.stylize.batch_images),

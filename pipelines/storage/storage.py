@@ -45,6 +45,10 @@ class Storage:
 
     Safe to share between threads, and picklable: unpickling opens the filesystem anew. A pickle
     contains the options, so it holds secrets.
+
+    Attributes:
+        creates: True if `create` replaces nothing. `check_writable` finds out; a process that has
+            not called it may be told by one that has.
     """
 
     def __init__(
@@ -61,7 +65,7 @@ class Storage:
         self._local = isinstance(self._fs, LocalFileSystem)
         self._public = self._root if self._local else redact_uri(url).rstrip("/")
         self._local_root = LocalRoot(self._root, create=create) if self._local else None
-        self._creates = False
+        self.creates = False
 
     @classmethod
     def at(
@@ -115,11 +119,6 @@ class Storage:
             self._call(path, lambda: self._fs.pipe_file(self._full(path), bytes(data), **options))
         return self.uri(path)
 
-    @property
-    def creates(self) -> bool:
-        """True if `create` replaces nothing; known after `check_writable`."""
-        return self._creates
-
     def create(self, path: str, data: bytes) -> bool:
         """Do as `write` if nothing is at `path`; return False, and change nothing, otherwise.
 
@@ -127,7 +126,7 @@ class Storage:
         told by False that another one has written meanwhile: between a look and a `write`, it can
         be suspended again.
         """
-        if not self._creates:
+        if not self.creates:
             self.write(path, data)
             return True
         # If the answer to an earlier attempt was lost, its own object is there.
@@ -215,7 +214,7 @@ class Storage:
         self.write(path, probe)
         if self.read(path) != probe:
             raise StorageError(self.uri(path), "a test object read back with different content")
-        self._creates = self._refuses_to_replace(path, probe)
+        self.creates = self._refuses_to_replace(path, probe)
         self.delete(path)
 
     def _create_new(self, path: str, data: bytes) -> bool:

@@ -72,8 +72,10 @@ class Sink(Protocol):
 class FolderSink:
     """Writes into the folder of a run, under names that follow from the row's id alone.
 
-    Actors outlive a driver that is suspended. If another driver has taken over the output, its
-    images must not be overwritten by theirs.
+    Actors outlive a driver that is suspended, or are suspended with it. If another driver has taken
+    over the output, its images must not be overwritten by theirs. So an image is created, if the
+    store can do that (see `Storage.create`). If there is one, of an earlier run or of the driver
+    that has taken over, the lease is read again before it is overwritten.
 
     Args:
         folder: the output.
@@ -99,7 +101,8 @@ class FolderSink:
             RowFailedError: `storage_write`, after the storage has had time to recover; or another
                 driver has taken over the folder.
         """
-        self._confirm()
+        if self._clock() >= self._trusted_until:
+            self._confirm()
         paths = (
             image_path(row.id, index, len(files), file.extension)
             for index, file in enumerate(files)
@@ -107,7 +110,7 @@ class FolderSink:
         return [self._write(path, file.data) for path, file in zip(paths, files, strict=True)]
 
     def _confirm(self) -> None:
-        if self._run_id is None or self._clock() < self._trusted_until:
+        if self._run_id is None:
             return
         try:
             holder = read_holder(self._folder)
@@ -124,8 +127,12 @@ class FolderSink:
 
     def _write(self, path: str, data: bytes) -> StoredImage:
         try:
-            uri = self._folder.write(path, data)
+            if not self._folder.creates:
+                self._folder.write(path, data)
+            elif not self._folder.create(path, data):
+                self._confirm()
+                self._folder.write(path, data)
         except StorageError as error:
             failure = Failure("storage_write", str(error), uri=error.uri)
             raise RowFailedError(failure) from error
-        return StoredImage.of(uri, data)
+        return StoredImage.of(self._folder.uri(path), data)

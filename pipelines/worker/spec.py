@@ -34,6 +34,7 @@ class StylizerSpec:
         run_id: id of the run that holds the lease of that folder. Its driver has created the
             folder, so workers do not, and they store nothing once another driver has taken over.
             None: there is no lease.
+        creates: True if the store of that folder has conditional writes; see `Storage.creates`.
         storage: fsspec options by protocol, secrets resolved; a pickle of the spec holds them.
         torch_threads: threads for the parts of the model that run on the CPU.
         batch_images: most images that are generated together.
@@ -46,6 +47,7 @@ class StylizerSpec:
     encoding: ImageEncoding = field(default_factory=ImageEncoding)
     output: OutputConfig | None = None
     run_id: str | None = None
+    creates: bool = False
     storage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     torch_threads: int = 1
     batch_images: int = 1

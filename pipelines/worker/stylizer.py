@@ -239,6 +239,7 @@ def _folder_of(spec: StylizerSpec) -> FolderSink:
     folder = Storage.at(
         output.path, spec.storage, patience_s=output.give_up_after_s, create=is_ours_alone
     )
+    folder.creates = spec.creates
     return FolderSink(folder, spec.run_id)
 
 

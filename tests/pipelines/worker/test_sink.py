@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -141,3 +141,52 @@ def test_the_lease_is_read_every_few_seconds_only(tmp_path: Path) -> None:
     clock.now += 1
     with pytest.raises(RowFailedError, match="lease"):
         sink.save(row(), [PNG])
+
+
+class Halting(Storage):
+    """A store whose user is suspended before its next write, while something else happens."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def create(self, path: str, data: bytes) -> bool:
+        self._halt()
+        return super().create(path, data)
+
+    def _halt(self) -> None:
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            happens()
+
+
+@pytest.mark.parametrize("url", ["", "memory://"])
+def test_an_actor_that_was_suspended_overwrites_no_image_of_another_driver(
+    tmp_path: Path, url: str
+) -> None:
+    place = url + str(tmp_path / "out")
+    storage, halting = Storage.at(place), Halting(place, {})
+    storage.check_writable()
+    halting.creates = storage.creates
+    sink, other = FolderSink(halting, "run-1"), FolderSink(storage, "run-2")
+    hold(storage, "run-1")
+
+    def take_over() -> None:
+        hold(storage, "run-2")
+        other.save(row(), [PNG])
+
+    halting.meanwhile = take_over
+    with pytest.raises(RowFailedError, match="no longer holds the lease"):
+        sink.save(row(), [ImageFile(b"other", "png")])
+    (path,) = storage.list("images")
+    assert storage.read(path) == PNG.data
+
+
+def test_an_image_of_an_earlier_run_is_replaced(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path))
+    storage.check_writable()
+    assert storage.creates
+    hold(storage, "run-1")
+    sink = FolderSink(storage, "run-1")
+    sink.save(row(), [ImageFile(b"old", "png")])
+    (stored,) = sink.save(row(), [PNG])
+    assert storage.read(storage.list("images")[0]) == PNG.data
+    assert stored.sha256 == hashlib.sha256(PNG.data).hexdigest()
