@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.chaos.inputs import Inputs
+from pipelines.storage.local_files import is_leftover
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ def check_output(
             generation_s["/" + uri.removeprefix("s3://")] = _generation_s(record)
             if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
                 unreadable.append(uri)
-    found = {path for path in (folder / bucket_path / "images").rglob("*") if path.is_file()}
+    images = (folder / bucket_path / "images").rglob("*")
+    found = {path for path in images if path.is_file() and not is_leftover(path.name)}
     sha256 = {record["id"]: tuple(record["sha256"] or ()) for record in records}
     return Findings(
         lost=tuple(i for i in inputs.ids if i not in counts),

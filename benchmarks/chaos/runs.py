@@ -28,9 +28,22 @@ class Run:
     log: Path
 
     @classmethod
-    def start(cls, arguments: Iterable[str], env: Mapping[str, str], log: Path) -> Run:
-        """Start `uso run` with these arguments, in a process group of its own."""
-        command = [sys.executable, "-m", "jobs.cli", "run", *arguments]
+    def start(
+        cls,
+        arguments: Iterable[str],
+        env: Mapping[str, str],
+        log: Path,
+        module: str = "jobs.cli",
+    ) -> Run:
+        """Start `uso run` with these arguments, in a process group of its own.
+
+        Args:
+            arguments: arguments of the command.
+            env: environment variables to add.
+            log: receives its output.
+            module: the module that runs the command line.
+        """
+        command = [sys.executable, "-m", module, "run", *arguments]
         with log.open("wb") as out:
             process = subprocess.Popen(
                 command,

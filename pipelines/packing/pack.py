@@ -109,25 +109,26 @@ def pack(
     date are not read.
 
     Raises:
-        PackError: an image is missing or differs from its record, and `skip_missing` is false; or
-            another program wrote a shard at `dest`.
+        PackError: an image is missing or differs from its record, and `skip_missing` is false;
+            another program wrote a shard at `dest`; or the store loses a shard again and again.
         LedgerError: the records cannot be used.
         StorageError: a file cannot be read or written.
     """
     records = PackableRecords(Records(request.output))
     stored = _stored_shards(request.dest)
-    written = 0
+    written, vanished = 0, set[str]()
     with not_packed() as lost:
         while True:
             plan, facts = _planned(records, request.shard_images)
             packing = _Packing(request, records, plan)
             rows_before = lost.rows
             written += packing.update(stored, write_shards, progress, lost)
-            if lost.rows == rows_before:
+            if lost.rows > rows_before:
+                if not request.skip_missing:
+                    lost.write(request.dest)
+                    raise lost.error(request.dest)
+            elif not packing.forget_vanished(stored, vanished):
                 break
-            if not request.skip_missing:
-                lost.write(request.dest)
-                raise lost.error(request.dest)
         # Without shards there may be no folder, and none is made.
         has_card = packing.publish(facts) if len(plan) or stored else False
         if len(plan) or stored or lost.rows:
@@ -204,6 +205,33 @@ class _Packing:
                 ShardTask(request.layout, self.paths[number], request.output, request.dest, rows)
                 for number, rows in by_shard
             )
+
+    def forget_vanished(self, stored: dict[str, str], vanished: set[str]) -> bool:
+        """Look for shards that the store has lost, so that they are written again.
+
+        Args:
+            stored: digests of the stored shards by path; lost ones are removed.
+            vanished: paths of the shards that were lost before; lost ones are added.
+
+        Returns:
+            True if there are any.
+
+        Raises:
+            PackError: a shard was lost twice.
+        """
+        dest = self._request.dest
+        there = dest.sizes(FOLDER)
+        lost = [path for path in self.paths if path not in there]
+        if not vanished.isdisjoint(lost):
+            raise PackError(
+                f"{dest.uri(lost[0])}: {len(lost):,} shards are gone, though the store had "
+                "acknowledged them; check the store and pack again"
+            )
+        for path in lost:
+            logger.warning("shard_lost uri=%s", dest.uri(path))
+            del stored[path]
+        vanished.update(lost)
+        return bool(lost)
 
     def publish(self, facts: CompletedFacts) -> bool:
         """Write the index and the card; returns True if the card is ours."""
