@@ -1,6 +1,7 @@
 # Targets for a fresh clone, with Python 3.10 to 3.13:
 #
 #   make demo        install into .venv, run configs/demo.yaml, show its records
+#   make serve       answer the clients of the hosted APIs, on 127.0.0.1
 #   make tutorial    run the commands of docs/tutorial.md, with checks
 #   make test        install into .venv, lint, check types, run the tests
 #   make docs        write docs/configuration.md from the docstrings of pipelines/config
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: install demo tutorial test lint fix types unit test-slow test-browser docs coverage chaos fuzz wheel constraints clean
+.PHONY: install demo serve tutorial test lint fix types unit test-slow test-browser docs coverage chaos fuzz wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -24,13 +25,17 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo "this needs Python 3.10 to 3.13; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "installing into .venv; this takes a few minutes the first time"
 	$(PYTHON) -m venv .venv
-	$(PIP) install -qq -c constraints.txt -e '.[dev,s3]'
+	$(PIP) install -qq -c constraints.txt -e '.[dev,s3,serve,postgres]'
 	@touch $@
 
 demo: $(INSTALLED)
 	$(BIN)/uso run configs/demo.yaml
 	$(BIN)/uso status out/demo --rows 100
 	$(BIN)/uso report out/demo
+
+# Serves the hosted APIs on this machine, until Ctrl-C.
+serve: $(INSTALLED)
+	$(BIN)/uso serve configs/serve.yaml
 
 tutorial: $(INSTALLED)
 	examples/stylize_folder.sh
@@ -92,7 +97,7 @@ constraints:
 	rm -rf build/constraints-venv
 	$(PYTHON) -m venv build/constraints-venv
 	build/constraints-venv/bin/python -m pip --disable-pip-version-check install -qq \
-	  torch==$(TORCH) -e '.[dev,s3]'
+	  torch==$(TORCH) -e '.[dev,s3,serve,postgres]'
 	build/constraints-venv/bin/python .ci/freeze.py > constraints.txt
 
 clean:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import cli_cluster, cli_manifest, cli_model, cli_run, terminal
+from jobs import cli_cluster, cli_manifest, cli_model, cli_run, cli_serve, terminal
 from jobs.heap import keep_heap_compact
 from jobs.options import CheckingCommand
 
@@ -52,6 +52,7 @@ _COMMANDS: dict[str, Sequence[Callable[..., None]]] = {
     "Prepare a run": _PREPARE,
     "Run, watch and use the output": _RUN,
     "Run on a Ray cluster": _CLUSTER,
+    "Serve over HTTP": (cli_serve.serve,),
     "Without a manifest": _MODEL,
 }
 _CHECKING = (cli_run.run, cli_cluster.submit)

@@ -34,8 +34,17 @@ def resolved_storage(config: RunConfig) -> Options:
     Raises:
         ConfigError: an environment variable that it names is not set.
     """
+    return resolved_secrets(config.storage)
+
+
+def resolved_secrets(options: Options) -> Options:
+    """Return storage options with secrets resolved.
+
+    Raises:
+        ConfigError: an environment variable that they name is not set.
+    """
     try:
-        return resolve_secrets(config.storage)
+        return resolve_secrets(options)
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from jobs.serve.config import load_serve_config
 from pipelines.config.schema import RunConfig
 
-CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+FOLDER = Path(__file__).parent.parent / "configs"
+SERVER = FOLDER / "serve.yaml"
+CONFIGS = sorted(set(FOLDER.glob("*.yaml")) - {SERVER})
 
 
 def test_the_documented_configurations_exist() -> None:
@@ -23,6 +26,13 @@ def test_configuration_is_valid_and_commented(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("# ")
     assert sum("#" in line for line in lines) >= 10
+
+
+def test_the_server_s_configuration_needs_neither_gpu_nor_download() -> None:
+    config = load_serve_config(SERVER)
+    assert (config.model.base, config.stylize.gpus_per_actor) == ("tiny", 0)
+    assert config.serve.host == "127.0.0.1"
+    assert SERVER.read_text(encoding="utf-8").count("CHANGE") == 2
 
 
 def test_the_demo_needs_neither_gpu_nor_download() -> None:

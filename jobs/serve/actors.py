@@ -1,0 +1,46 @@
+"""Ray, and the actors that draw for the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+from jobs.serve.config import ServeConfig
+from pipelines.config.variables import resolve_variables
+from pipelines.dispatch.workers import WorkerEnv, WorkerPool
+from pipelines.errors import ConfigError
+from pipelines.worker.spec import StylizerSpec
+
+
+@contextmanager
+def ray_actors(
+    config: ServeConfig, model_name: str, report: Callable[[str], None]
+) -> Iterator[WorkerPool]:
+    """Start Ray or join its cluster, and yield the actors, which load their models meanwhile.
+
+    Args:
+        config: the configuration of the server.
+        model_name: name of the model, for the recipes in the images.
+        report: called with the cause of each wait.
+
+    Raises:
+        ConfigError: an environment variable that the configuration names is not set.
+        ClusterError: there is no Ray.
+    """
+    # Ray and torch load for seconds, and the server listens before.
+    from pipelines.on_ray.actors import RayPool  # noqa: PLC0415
+    from pipelines.on_ray.session import ray_session  # noqa: PLC0415
+    from pipelines.worker.stylizer import Stylizer  # noqa: PLC0415
+
+    try:
+        spec = StylizerSpec.from_config(config.as_run())
+        env = WorkerEnv(secret=resolve_variables(config.ray.env, "ray.env"))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    report("starting Ray")
+    with ray_session(config.ray, config.stylize):
+        report("loading the model")
+        spec = replace(spec, recipe_model=model_name)
+        with closing(RayPool(spec, config.stylize, env, Stylizer)) as pool:
+            yield pool

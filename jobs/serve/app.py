@@ -1,0 +1,79 @@
+"""The ASGI app: the routes of all dialects, and errors in the form of each. It knows no Ray."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from jobs.serve import media
+from jobs.serve.dialects import DIALECTS, dialect_of
+from jobs.serve.errors import ApiError
+from jobs.serve.service import Service
+
+logger = logging.getLogger(__name__)
+
+
+def make_app(service: Service) -> ASGIApp:
+    """Return the app for a service."""
+    app = FastAPI(title="USO Batch", version=version("uso-batch"), redirect_slashes=False)
+    app.state.service = service
+    app.add_exception_handler(ApiError, _answer)
+    app.add_exception_handler(HTTPException, _answer)
+    app.add_exception_handler(RequestValidationError, _answer)
+    app.add_exception_handler(Exception, _answer)
+    app.include_router(media.router)
+    app.get("/healthz", tags=["state"])(_healthz)
+    app.get("/readyz", tags=["state"])(_readyz)
+    for dialect in DIALECTS:
+        app.include_router(dialect.router())
+    return JoinedSlashes(app)
+
+
+async def _healthz() -> dict[str, str]:
+    """Answer as soon as the server listens."""
+    return {"status": "ok"}
+
+
+async def _readyz(request: Request) -> Response:
+    """Answer 200 once an actor holds the model, and 503 with the reason before."""
+    readiness = request.app.state.service.readiness
+    body = {"ready": readiness.ready, "reason": readiness.reason}
+    return JSONResponse(body, 200 if readiness.ready else 503)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    """Answer a request that is refused, or that met a bug, in the form of its dialect."""
+    return dialect_of(request.url.path).error(request, _as_api_error(error))
+
+
+def _as_api_error(error: Exception) -> ApiError:
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, HTTPException):
+        return ApiError(error.status_code, error.detail, headers=error.headers)
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"][1:])
+        return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {first['msg']}")
+    logger.error("request_failed", exc_info=error)
+    return ApiError(500, "the server met a fault of its own; its log has the cause")
+
+
+class JoinedSlashes:
+    """Takes several slashes at the start of a path for one: some clients keep a base URL's last."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] == "http" and scope["path"].startswith("//"):
+            scope = {**scope, "path": "/" + scope["path"].lstrip("/")}
+        await self._app(scope, receive, send)

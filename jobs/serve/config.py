@@ -1,0 +1,91 @@
+"""The configuration of `uso serve`: the sections of a run that apply, and `serve`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+from pydantic import Field
+
+from pipelines.config.cluster import RayConfig, StylizeConfig
+from pipelines.config.inputs import FetchConfig
+from pipelines.config.load import load
+from pipelines.config.model import ModelConfig
+from pipelines.config.output import OutputConfig
+from pipelines.config.schema import RunConfig
+from pipelines.config.strict import StrictModel
+from pipelines.config.telemetry import LoggingConfig
+from pipelines.formats import DEFAULT_QUALITY, FormatName
+
+
+class ServeSection(StrictModel):
+    """The server; see docs/serving.md."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(8321, ge=0, le=65535)
+    """Port to listen on; 0: any free one."""
+    public_url: str | None = None
+    """URL at which clients reach the server, for links. Default: the host of each request."""
+    database: str = "out/serve/uso.db"
+    """Database of tasks, keys and files: the path of an SQLite file, or a URL of Postgres,
+    `postgresql://user:${NAME}@host/database`."""
+    files: str = "out/serve/files"
+    """Folder or fsspec URL of uploads and images."""
+    format: FormatName = "png"
+    """Format of the images."""
+    quality: int = Field(DEFAULT_QUALITY, ge=1, le=100)
+    """Quality of JPEG and of lossy WebP."""
+    sync_timeout_s: float = Field(90, gt=0, lt=300)
+    """Longest wait of a request that asks for the finished image."""
+    max_queued: int = Field(10_000, ge=1)
+    """Most tasks that wait for an actor; further ones are refused with 429."""
+    max_body_mb: float = Field(120, gt=0)
+    """Largest body of a request that submits a task, inline images included."""
+    max_upload_mb: float = Field(20, gt=0)
+    """Largest uploaded file."""
+    keep_days: float = Field(7, gt=0)
+    """Days for which uploads, tasks and their images are kept."""
+    attempts: int = Field(3, ge=1)
+    """Times that a task is given to an actor before it counts as failed, across restarts."""
+
+
+class ServeConfig(StrictModel):
+    """The configuration of a server, as in its YAML file."""
+
+    serve: ServeSection = ServeSection()
+    model: ModelConfig = ModelConfig()
+    fetch: FetchConfig = FetchConfig()
+    stylize: StylizeConfig = StylizeConfig()
+    ray: RayConfig = RayConfig()
+    logging: LoggingConfig = LoggingConfig()
+    storage: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """fsspec options by protocol, as in a run."""
+
+    def as_run(self) -> RunConfig:
+        """Return the configuration of a run whose workers are those of the server."""
+        output = OutputConfig(
+            path=self.serve.files, format=self.serve.format, quality=self.serve.quality
+        )
+        sections = {name: getattr(self, name) for name in ("model", "fetch", "stylize", "ray")}
+        return RunConfig.model_validate(
+            {
+                **sections,
+                "manifest": {"path": "none"},  # tasks come over HTTP
+                "output": output,
+                "logging": self.logging,
+                "storage": self.storage,
+            }
+        )
+
+
+def load_serve_config(
+    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> ServeConfig:
+    """Read the configuration of a server.
+
+    Raises:
+        ConfigError: see `pipelines.config.load.load`.
+    """
+    return load(ServeConfig, source, overrides)

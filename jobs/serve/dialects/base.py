@@ -1,0 +1,88 @@
+"""The interface of a dialect, and the parts that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Annotated, Any, Protocol
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from jobs.serve.errors import ApiError
+from jobs.serve.service import Service
+from jobs.serve.store.keys import Key
+from jobs.serve.task import Task
+
+
+class Dialect(Protocol):
+    """One API: its routes, its errors and its webhooks."""
+
+    @property
+    def name(self) -> str:
+        """Short name, as tasks hold it."""
+
+    def owns(self, path: str) -> bool:
+        """Return True if a path belongs to this API, whether there is a route for it or not."""
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+
+    def error(self, request: Request, error: ApiError) -> Response:
+        """Return the answer to a request that is refused."""
+
+    def webhook(self, task: Task, service: Service, base_url: str) -> Mapping[str, Any]:
+        """Return the body of the webhook that tells about the end of a task."""
+
+
+def service_of(request: Request) -> Service:
+    """Return the service behind a request."""
+    service: Service = request.app.state.service
+    return service
+
+
+async def key_of(request: Request) -> Key:
+    """Return the key that a request carries.
+
+    Raises:
+        ApiError: there is none, or it is not valid.
+    """
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise ApiError(401, "send your API key in the header `Authorization: Bearer KEY`")
+    key = await service_of(request).keys.find(secret.strip())
+    if key is None:
+        raise ApiError(401, "this API key is unknown or revoked")
+    return key
+
+
+def base_url_of(request: Request) -> str:
+    """Return the URL of the server as clients reach it, without a slash at its end."""
+    public = service_of(request).config.serve.public_url
+    return (public or str(request.base_url)).rstrip("/")
+
+
+async def json_object(request: Request) -> dict[str, Any]:
+    """Return the body of a request.
+
+    Raises:
+        ApiError: it is not a JSON object.
+    """
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise ApiError(400, "the body must be a JSON object")
+    return body
+
+
+def moment(milliseconds: int) -> str:
+    """Return a time as both APIs write it: ISO 8601, UTC, milliseconds, Z."""
+    at = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+
+
+AsKey = Annotated[Key, Depends(key_of)]
+WithService = Annotated[Service, Depends(service_of)]
+BaseUrl = Annotated[str, Depends(base_url_of)]

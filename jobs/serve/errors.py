@@ -1,0 +1,58 @@
+"""Errors of a request, before a dialect gives them its form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from uso_core.errors import UsoError
+
+CODES: Mapping[int, str] = {
+    400: "invalid_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    410: "gone",
+    413: "invalid_request",
+    422: "validation_error",
+    429: "rate_limited",
+    500: "internal_error",
+    502: "internal_error",
+    503: "internal_error",
+    504: "internal_error",
+}
+"""The usual code of each HTTP status."""
+
+
+class ApiError(UsoError):
+    """A request that is refused.
+
+    Attributes:
+        status: HTTP status.
+        message: the fault and its remedy, for people.
+        code: machine-readable; the usual one of the status unless given.
+        headers: headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+        self.code = code or CODES.get(status, "internal_error")
+        self.headers = dict(headers or {})
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def unknown(what: str) -> ApiError:
+    """Return the error for something that does not exist, or belongs to another key."""
+    return ApiError(404, f"there is no such {what}")

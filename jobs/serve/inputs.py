@@ -1,0 +1,99 @@
+"""The images that a request names: URLs, inline images and uploads, and nothing else.
+
+A manifest may name paths and stores. A request may not: they would be those of the server.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from jobs.serve.errors import ApiError
+from jobs.serve.store.files import FileStore
+from jobs.serve.task import Reference
+
+_MEDIA = re.compile(r"/media/([a-z]{28})/")
+_MOST_URL = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Turns the images of requests into references.
+
+    Attributes:
+        files: takes inline images, and finds uploads.
+        max_bytes: largest inline image.
+    """
+
+    files: FileStore
+    max_bytes: int
+
+    async def reference(self, value: object, field: str, key_id: str, base_url: str) -> Reference:
+        """Return the reference for an image of a request.
+
+        Args:
+            value: an http(s) URL, a `data:` URI, or the URL of an own upload.
+            field: name of the field, for messages.
+            key_id: the key that asks: uploads of others do not exist for it.
+            base_url: the URL of this server.
+
+        Raises:
+            ApiError: it is none of these.
+        """
+        if not isinstance(value, str):
+            raise ApiError(422, f"{field}: give a URL or a data: URI, not {type(value).__name__}")
+        if value[:5].lower() == "data:":
+            content_type, data = self._inline(value, field)
+            file = await self.files.put(key_id, "inline", content_type, data)
+            return Reference(file_id=file.id)
+        file_id = own_file(value, base_url)
+        if file_id is not None:
+            file = await self.files.get(file_id, key_id)
+            if file.path is None:
+                raise ApiError(422, f"{field}: this file was announced, and never uploaded")
+            return Reference(file_id=file.id)
+        if len(value) > _MOST_URL:
+            raise ApiError(422, f"{field}: a URL may have {_MOST_URL:,} characters")
+        if urlsplit_or_none(value) not in ("http", "https"):
+            message = "give an http(s) URL, a data: URI or the URL of an upload; paths and other "
+            raise ApiError(422, f"{field}: {message}stores are not read for a request")
+        return Reference(uri=value)
+
+    def _inline(self, value: str, field: str) -> tuple[str, bytes]:
+        head, comma, body = value.partition(",")
+        media, *flags = head[5:].split(";")
+        if not comma:
+            raise ApiError(422, f"{field}: a data: URI needs a comma before its content")
+        if len(body) > 3 * self.max_bytes:  # percent-encoding takes three characters a byte
+            raise ApiError(413, f"{field}: an image may have {self.max_bytes:,} bytes")
+        try:
+            data = (
+                base64.b64decode(unquote_to_bytes(body), validate=True)
+                if "base64" in (flag.strip().lower() for flag in flags)
+                else unquote_to_bytes(body)
+            )
+        except binascii.Error as error:
+            raise ApiError(422, f"{field}: the base64 of this data: URI is damaged") from error
+        if len(data) > self.max_bytes:
+            raise ApiError(413, f"{field}: an image may have {self.max_bytes:,} bytes")
+        return media or "application/octet-stream", data
+
+
+def own_file(value: str, base_url: str) -> str | None:
+    """Return the id of the file that a URL of this server names."""
+    if not value.startswith(f"{base_url}/media/"):
+        return None
+    match = _MEDIA.match(value, len(base_url))
+    return None if match is None else match[1]
+
+
+def urlsplit_or_none(value: str) -> str | None:
+    """Return the scheme of a URL with a host; None if it has none, or cannot be read."""
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return None
+    return parts.scheme.lower() if parts.hostname else None

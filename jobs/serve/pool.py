@@ -1,0 +1,219 @@
+"""The actors of the server: a thread feeds them the tasks that the event loop claims."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from jobs.serve.errors import ApiError
+from jobs.serve.lanes import Lanes
+from jobs.serve.rows import outputs_of, row_of_task
+from jobs.serve.service import Service
+from jobs.serve.store.tasks import outcome_ms
+from jobs.serve.task import Lane, State, Task
+from pipelines.dispatch.dispatcher import Dispatcher
+from pipelines.dispatch.tasks import DispatchPolicy, Settled
+from pipelines.dispatch.workers import Event, WorkerPool
+from pipelines.errors import StorageError
+from pipelines.rows import ManifestRow
+from uso_core.errors import UsoError
+from uso_core.families import family_of
+
+logger = logging.getLogger(__name__)
+
+_STEP_S = 0.05
+_LOOK_S = 1.0
+_RESTART_S = 5.0
+_ROWS_IN_FLIGHT = 2  # one on the device and one ready for it: a new task waits for one image
+
+
+Actors: TypeAlias = Callable[[Callable[[str], None]], AbstractContextManager[WorkerPool]]
+"""Yields workers inside a block; its argument takes the cause of each wait, in words."""
+
+
+class Pool:
+    """Draws the tasks of a service, until it is stopped.
+
+    Tasks that are at work when the server dies are claimed again by the next one.
+    """
+
+    def __init__(self, service: Service, actors: Actors) -> None:
+        """Draw with the workers that `actors` yields; it is called again after a failure."""
+        self._service = service
+        self._actors = actors
+        self._loop = asyncio.get_running_loop()
+        self._lanes = Lanes()
+        self._tasks: dict[str, Task] = {}  # claimed and not settled; of the event loop alone
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="pool", daemon=True)
+        self._settling: set[asyncio.Task[None]] = set()
+        self._bug: BaseException | None = None
+
+    async def run(self) -> None:
+        """Claim tasks for the actors until this coroutine is cancelled.
+
+        A bug in the thread is raised here.
+        """
+        again = await self._service.tasks.requeue()
+        if again:
+            logger.info("tasks_requeued count=%d", again)
+        self._thread.start()
+        while True:
+            if self._bug is not None:
+                raise self._bug
+            self._service.wake.clear()
+            for lane in ("interactive", "batch"):
+                await self._claim(lane)
+            with suppress(asyncio.TimeoutError):  # not the built-in one on Python 3.10
+                await asyncio.wait_for(self._service.wake.wait(), _LOOK_S)
+
+    async def stop(self, grace_s: float) -> None:
+        """Give the rows on the actors `grace_s` to end, and let the others wait in the database."""
+        self._stopping.set()
+        self._lanes.close()
+        await asyncio.to_thread(self._thread.join, grace_s)
+        if self._settling:
+            await asyncio.wait(self._settling, timeout=grace_s)
+
+    # In the event loop
+
+    async def _claim(self, lane: Lane) -> None:
+        stylize = self._service.config.stylize
+        room = 2 * stylize.max_actors * _ROWS_IN_FLIGHT - len(self._tasks)
+        if room <= 0 or not self._service.readiness.ready:
+            return
+        for task in await self._service.tasks.claim(lane, room):
+            self._tasks[task.id] = task
+            self._service.changes.tell(task.id)
+            try:
+                entry = await row_of_task(task, self._service.files)
+            except (ApiError, StorageError) as error:
+                await self._fail(task, "uri_not_found", str(error))
+                continue
+            self._lanes.add(lane, [entry])
+
+    async def _settled(self, settled: Settled) -> None:
+        outcome = settled.outcome
+        task = self._tasks.get(outcome.row_id)
+        if task is None:
+            return
+        if outcome.failure is not None:
+            await self._fail(task, outcome.failure.code, outcome.failure.message)
+            return
+        service = self._service
+        now = await service.tasks.get(task.id)
+        if now is not None and now.state is State.CANCELLING:
+            await service.tasks.cancelled(task.id)
+        else:
+            outputs, rows = outputs_of(task, outcome, service.config.serve.format, service.files)
+            await service.tasks.complete(task, outputs, rows, outcome_ms(outcome))
+        self._done(task)
+
+    async def _fail(self, task: Task, code: str, message: str) -> None:
+        now = await self._service.tasks.get(task.id)
+        if now is not None and now.state is State.CANCELLING:
+            await self._service.tasks.cancelled(task.id)
+        else:
+            await self._service.tasks.fail(task.id, code, message)
+        self._done(task)
+
+    def _done(self, task: Task) -> None:
+        self._tasks.pop(task.id, None)
+        self._service.changes.tell(task.id)
+        self._service.wake.set()
+
+    async def _given(self, task_id: str) -> None:
+        await self._service.tasks.advance(task_id, State.RUNNING)
+        self._service.changes.tell(task_id)
+
+    async def _requeue(self) -> None:
+        ids = list(self._tasks)
+        self._tasks.clear()
+        await self._service.tasks.requeue(ids)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start a coroutine in the event loop; callable from the thread."""
+
+        def start() -> None:
+            started = self._loop.create_task(work)
+            self._settling.add(started)
+            started.add_done_callback(self._settling.discard)
+
+        self._loop.call_soon_threadsafe(start)
+
+    # In the thread
+
+    def _work(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._serve_until_it_fails()
+        except BaseException as error:  # noqa: BLE001 (`run` raises it)
+            self._bug = error
+            self._loop.call_soon_threadsafe(self._service.wake.set)
+
+    def _serve_until_it_fails(self) -> None:
+        try:
+            self._serve()
+        except UsoError as error:  # e.g. no Ray, no GPU; its end must not end the server
+            logger.error("pool_failed error=%s", error)  # noqa: TRY400 (no trace for users)
+            self._ready(False, str(error))
+            self._start(self._requeue())
+            self._stopping.wait(_RESTART_S)
+
+    def _serve(self) -> None:
+        with self._actors(lambda reason: self._ready(False, reason)) as pool:
+            self._dispatch(pool)
+
+    def _dispatch(self, pool: WorkerPool) -> None:
+        config = self._service.config
+        source = config.model.source
+        encoding = family_of(source).dimensions(source).encoding
+        policy = DispatchPolicy.from_config(config.stylize, encoding)
+        policy = replace(policy, rows_in_flight=_ROWS_IN_FLIGHT)
+        dispatcher = Dispatcher(_Announced(pool, self), self._lanes, policy)
+        give_up_at: float | None = None
+        while give_up_at is None or (time.monotonic() < give_up_at and not dispatcher.done):
+            for settled in dispatcher.step(_STEP_S):
+                self._start(self._settled(settled))
+            if dispatcher.workers_ready and not self._service.readiness.ready:
+                self._ready(True, "")
+            if self._stopping.is_set() and give_up_at is None:
+                give_up_at = time.monotonic() + config.ray.stop_grace_s
+                dispatcher.drain()
+
+    def _ready(self, ready: bool, reason: str) -> None:
+        readiness = self._service.readiness
+        readiness.ready, readiness.reason = ready, reason
+        self._loop.call_soon_threadsafe(self._service.wake.set)
+
+
+class _Announced:
+    """A pool that notes in the database that a task is on an actor."""
+
+    def __init__(self, pool: WorkerPool, owner: Pool) -> None:
+        self._pool = pool
+        self._owner = owner
+
+    @property
+    def placed(self) -> int:
+        """See `WorkerPool`."""
+        return self._pool.placed
+
+    def submit(self, worker: str, row: ManifestRow) -> None:
+        """See `WorkerPool`."""
+        self._owner._start(self._owner._given(row.id))  # noqa: SLF001 (a part of it)
+        self._pool.submit(worker, row)
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        """See `WorkerPool`."""
+        return self._pool.wait(timeout_s)
+
+    def kill(self, worker: str) -> None:
+        """See `WorkerPool`."""
+        self._pool.kill(worker)

@@ -1,0 +1,72 @@
+"""A task as a row for the actors, and the outcome of the row as files of the task."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from jobs.serve.store.files import FileStore, row_of
+from jobs.serve.task import Output, Task
+from jobs.serve.task import Reference as TaskReference
+from pipelines.formats import FORMATS, FormatName
+from pipelines.image_names import image_path
+from pipelines.record import NSFW_CONTENTS
+from pipelines.rows import Entry, ManifestRow, Outcome, Reference
+from uso_core.request import Parameters
+
+
+async def row_of_task(task: Task, files: FileStore) -> Entry[ManifestRow]:
+    """Return the row for a task; uploads travel in it as bytes.
+
+    Raises:
+        ApiError: an upload has expired.
+        StorageError: an upload cannot be read.
+    """
+
+    async def resolved(reference: TaskReference) -> Reference:
+        if reference.uri is not None:
+            return reference.uri
+        return await files.read(await files.get(str(reference.file_id)))
+
+    drawing = task.drawing
+    weights = drawing.style_weights
+    row = ManifestRow(
+        id=task.id,
+        prompt=drawing.prompt,
+        content_image=None if drawing.content is None else await resolved(drawing.content),
+        style_images=tuple([await resolved(style) for style in drawing.styles]),
+        parameters=Parameters(**drawing.parameters),
+        fingerprint=hashlib.sha256(json.dumps(drawing.as_json()).encode()).hexdigest()[:32],
+        style_weights=None if weights is None else tuple(weights),
+    )
+    return Entry(row)
+
+
+def outputs_of(
+    task: Task, outcome: Outcome, format_name: FormatName, files: FileStore
+) -> tuple[list[Output], list[dict[str, Any]]]:
+    """Return the images of a completed row, and their rows in the table of files."""
+    known = FORMATS[format_name]
+    extension, count = known.extensions[0], len(outcome.outputs)
+    verdicts = outcome.image_values.get(NSFW_CONTENTS, (None,) * count)
+    outputs, rows = [], []
+    for place in range(count):
+        path = image_path(task.id, place, count, extension)
+        suffix = f"_{place}" if count > 1 else ""
+        filename = f"{task.id}{suffix}.{extension}"
+        size = outcome.image_bytes[place]
+        file = files.new(
+            task.key_id, "output", filename, known.mime_type, size=size, task_id=task.id
+        )
+        rows.append({**row_of(file), "path": path, "sha256": outcome.sha256[place]})
+        outputs.append(
+            Output(
+                file_id=file.id,
+                filename=filename,
+                content_type=known.mime_type,
+                size=size,
+                nsfw=verdicts[place],
+            )
+        )
+    return outputs, rows

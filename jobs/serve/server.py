@@ -1,0 +1,119 @@
+"""Runs the server: opens the database, listens, and only then starts Ray and the actors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from jobs.outputs import resolved_secrets
+from jobs.serve.actors import ray_actors
+from jobs.serve.app import make_app
+from jobs.serve.config import ServeConfig
+from jobs.serve.pool import Pool
+from jobs.serve.service import Service
+from jobs.serve.store.database import open_database
+from pipelines.dispatch.workers import WorkerPool
+from pipelines.errors import ConfigError
+from pipelines.storage.storage import Storage
+from uso_core.families import describe_model
+
+logger = logging.getLogger(__name__)
+
+_SHUTDOWN_S = 3
+_DEMO_KEY = "demo"
+
+
+async def serve(config: ServeConfig, on_start: Callable[[str, str | None], None]) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        config: the configuration.
+        on_start: called with the URL, and with the secret of a key if one was made.
+
+    Raises:
+        ConfigError, StorageError, CheckpointError: something cannot be used; nothing was started.
+    """
+    card = describe_model(config.model.source)
+    storage = Storage.at(config.serve.files, resolved_secrets(config.storage))
+    async with open_database(config.serve.database) as database:
+        service = await Service.create(config, card, database, storage)
+        secret = await _first_key(service)
+        listener = _listen(config.serve.host, config.serve.port)
+        server = _Server(
+            uvicorn.Config(
+                make_app(service),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_SHUTDOWN_S,
+            ),
+            service,
+        )
+        host, port = listener.getsockname()[:2]
+        on_start(config.serve.public_url or f"http://{host}:{port}", secret)
+
+        @contextlib.contextmanager
+        def actors(report: Callable[[str], None]) -> Iterator[WorkerPool]:
+            with ray_actors(config, card.name, report) as workers:
+                loop.call_soon_threadsafe(server.take_signals)  # Ray has taken them for itself
+                yield workers
+
+        loop = asyncio.get_running_loop()
+        pool = Pool(service, actors)
+        claiming = asyncio.create_task(pool.run())
+        # A pool that ends by a bug ends the server: a supervisor starts it again.
+        claiming.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        try:
+            await server.serve([listener])
+        finally:
+            claiming.cancel()
+            await pool.stop(config.ray.stop_grace_s)
+            with contextlib.suppress(asyncio.CancelledError):
+                await claiming
+
+
+async def _first_key(service: Service) -> str | None:
+    """Make a key if there is none and only this machine can reach the server."""
+    if service.config.serve.host not in ("127.0.0.1", "::1", "localhost"):
+        return None
+    if await service.keys.all():
+        return None
+    _, secret = await service.keys.create(_DEMO_KEY)
+    return secret
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=_family(host), backlog=2048)
+    except OSError as error:
+        reason = f"{host}:{port}: {error.strerror}; choose another serve.port"
+        raise ConfigError(f"serve.port: {reason}") from error
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which tells open streams to end before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def take_signals(self) -> None:
+        """Handle SIGTERM and SIGINT; call it in the main thread."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """End the waits of all requests; a second signal ends the process."""
+        logger.info("server_stopping signal=%s", signal.Signals(sig).name)
+        self._service.changes.close()
+        super().handle_exit(sig, frame)  # type: ignore[arg-type]  # a frame, as signal gives it

@@ -1,0 +1,149 @@
+"""The front desk: everything that the routes of all dialects do with tasks, keys and files."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.serve.changes import Changes
+from jobs.serve.config import ServeConfig
+from jobs.serve.errors import ApiError, unknown
+from jobs.serve.inputs import Inputs
+from jobs.serve.links import Links
+from jobs.serve.store.database import Database
+from jobs.serve.store.files import FileStore
+from jobs.serve.store.keys import Key, KeyStore
+from jobs.serve.store.tasks import TaskStore
+from jobs.serve.task import NewTask, Output, Task
+from pipelines.storage.storage import Storage
+from uso_core.errors import InvalidRequestError
+from uso_core.loading.source import ModelCard
+from uso_core.request import MAX_SEED, Parameters
+
+_PAUSE_S = 60.0
+
+
+@dataclass(slots=True)
+class Readiness:
+    """What the server still waits for.
+
+    Attributes:
+        ready: True once an actor holds the model.
+        reason: the cause of a wait, in words.
+    """
+
+    ready: bool = False
+    reason: str = "starting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The parts of a running server.
+
+    Attributes:
+        card: facts about the model; its limits check requests.
+        wake: set when a task has been accepted or cancelled, for the pool.
+    """
+
+    config: ServeConfig
+    card: ModelCard
+    keys: KeyStore
+    tasks: TaskStore
+    files: FileStore
+    inputs: Inputs
+    links: Links
+    changes: Changes = field(default_factory=Changes)
+    readiness: Readiness = field(default_factory=Readiness)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @classmethod
+    async def create(
+        cls, config: ServeConfig, card: ModelCard, database: Database, storage: Storage
+    ) -> Service:
+        """Put the parts together."""
+        files = FileStore(database, storage, config.serve.keep_days)
+        return cls(
+            config=config,
+            card=card,
+            keys=KeyStore(database),
+            tasks=TaskStore(database),
+            files=files,
+            inputs=Inputs(files, round(config.serve.max_upload_mb * 10**6)),
+            links=Links(await database.secret("links")),
+        )
+
+    def parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Check the numbers of a request, and return all of them, with the final seed.
+
+        Args:
+            given: fields of `Parameters` by name; None stands for the default, and -1 as a seed
+                for a random one.
+
+        Raises:
+            ApiError: a value is outside the ranges of the model.
+        """
+        chosen = {name: value for name, value in given.items() if value is not None}
+        if chosen.get("seed") in (None, -1):
+            chosen["seed"] = secrets.randbelow(MAX_SEED - 8)
+        parameters = Parameters(**chosen)
+        try:
+            parameters.check(self.card.limits)
+        except InvalidRequestError as error:
+            raise ApiError(422, str(error)) from error
+        return {name: getattr(parameters, name) for name in Parameters.__dataclass_fields__}
+
+    async def accept(self, new: NewTask) -> Task:
+        """Accept a task, which is then on disk, and wake the pool.
+
+        Raises:
+            ApiError: too many tasks wait.
+        """
+        if await self.tasks.count_waiting() >= self.config.serve.max_queued:
+            retry = {"Retry-After": "30"}
+            raise ApiError(429, "too many tasks wait; try again later", headers=retry)
+        task = await self.tasks.add(new)
+        self.wake.set()
+        return task
+
+    async def task(self, task_id: str, key: Key) -> Task:
+        """Return a task of a key.
+
+        Raises:
+            ApiError: there is none.
+        """
+        task = await self.tasks.get(task_id, key.id)
+        if task is None:
+            raise unknown("task")
+        return task
+
+    async def wait(self, task: Task, timeout_s: float) -> Task:
+        """Wait until a task has ended, or for `timeout_s`, and return it as it is then."""
+        give_up_at = time.monotonic() + timeout_s
+        with self.changes.watching(task.id) as watch:
+            while True:
+                task = await self.tasks.get(task.id) or task
+                left = give_up_at - time.monotonic()
+                if task.state.ended or left <= 0 or self.changes.closing:
+                    return task
+                await watch.changed(min(left, _PAUSE_S))
+
+    async def cancel(self, task: Task) -> Task:
+        """Cancel a task; an ended one stays as it is."""
+        if await self.tasks.cancel(task.id):
+            self.changes.tell(task.id)
+            self.wake.set()
+        return await self.tasks.get(task.id) or task
+
+    def url(self, output: Output, task: Task, base_url: str) -> str:
+        """Return the URL of an image, which stays the same until it expires."""
+        ended_s = (task.ended_at or task.created_at) // 1000
+        expires_at = ended_s + round(self.config.serve.keep_days * 86_400)
+        return self.links.read(base_url, output.file_id, output.filename, expires_at)
+
+    def urls(self, task: Task, base_url: str) -> Sequence[str]:
+        """Return the URLs of all images of a task."""
+        return [self.url(output, task, base_url) for output in task.outputs]

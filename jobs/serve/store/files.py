@@ -1,0 +1,150 @@
+"""Files: uploads and images. The bytes are below one folder of any store, the facts in SQL."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from jobs.serve.errors import ApiError, unknown
+from jobs.serve.store.database import Database, now_ms
+from jobs.serve.store.tables import files
+from jobs.serve.task import new_id
+from pipelines.storage.storage import Storage
+
+Role = Literal["input", "output"]
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file; see the table.
+
+    Attributes:
+        path: its place below the folder; None: announced, and not uploaded yet.
+        size: its bytes; None: not announced.
+        expires_at: milliseconds since the epoch after which it is gone.
+    """
+
+    id: str
+    key_id: str
+    role: Role
+    task_id: str | None
+    filename: str
+    content_type: str
+    path: str | None
+    size: int | None
+    sha256: str | None
+    created_at: int
+    expires_at: int
+
+
+class FileStore:
+    """Announces, stores and finds files.
+
+    Args:
+        database: holds the facts.
+        storage: holds the bytes.
+        keep_days: days after which a file expires.
+    """
+
+    def __init__(self, database: Database, storage: Storage, keep_days: float) -> None:
+        self._database = database
+        self._storage = storage
+        self._keep_ms = round(keep_days * _DAY_MS)
+
+    def new(
+        self,
+        key_id: str,
+        role: Role,
+        filename: str,
+        content_type: str,
+        *,
+        size: int | None = None,
+        task_id: str | None = None,
+    ) -> File:
+        """Return the facts of a file that does not exist yet; nothing is stored."""
+        at = now_ms()
+        return File(
+            id=new_id(),
+            key_id=key_id,
+            role=role,
+            task_id=task_id,
+            filename=filename,
+            content_type=content_type,
+            path=None,
+            size=size,
+            sha256=None,
+            created_at=at,
+            expires_at=at + self._keep_ms,
+        )
+
+    async def announce(self, file: File) -> None:
+        """Note a file whose bytes will come by a PUT."""
+        async with self._database.writing() as connection:
+            await connection.execute(files.insert().values(row_of(file)))
+
+    async def upload(self, file: File, data: bytes) -> File:
+        """Store the bytes of an announced file, once.
+
+        Raises:
+            ApiError: it has been uploaded before, or its size is not the announced one.
+        """
+        if file.path is not None:
+            raise ApiError(409, "this file has been uploaded before; ask for a new upload URL")
+        if file.size is not None and len(data) != file.size:
+            message = f"{len(data):,} bytes were sent, and {file.size:,} were announced"
+            raise ApiError(400, message)
+        path, sha256 = f"uploads/{file.id[:2]}/{file.id}", hashlib.sha256(data).hexdigest()
+        await asyncio.to_thread(self._storage.write, path, data)
+        change = files.update().where(files.c.id == file.id, files.c.path.is_(None))
+        change = change.values(path=path, size=len(data), sha256=sha256)
+        async with self._database.writing() as connection:
+            row = (await connection.execute(change.returning(files))).one_or_none()
+        if row is None:  # another request was faster
+            raise ApiError(409, "this file has been uploaded before; ask for a new upload URL")
+        return _file(row)
+
+    async def put(self, key_id: str, filename: str, content_type: str, data: bytes) -> File:
+        """Store an input in one step."""
+        file = self.new(key_id, "input", filename, content_type, size=len(data))
+        await self.announce(file)
+        return await self.upload(file, data)
+
+    async def get(self, file_id: str, key_id: str | None = None) -> File:
+        """Return a file that has not expired.
+
+        Raises:
+            ApiError: there is none, or none of this key.
+        """
+        query = sa.select(files).where(files.c.id == file_id, files.c.expires_at > now_ms())
+        if key_id is not None:
+            query = query.where(files.c.key_id == key_id)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise unknown("file")
+        return _file(row)
+
+    async def read(self, file: File) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            ApiError: they have not been uploaded yet.
+            StorageError: they cannot be read.
+        """
+        if file.path is None:
+            raise ApiError(404, "this file was announced, and its bytes were not uploaded")
+        return await asyncio.to_thread(self._storage.read, file.path)
+
+
+def row_of(file: File) -> dict[str, Any]:
+    """Return the row of a file in its table."""
+    return {column.name: getattr(file, column.name) for column in files.columns}
+
+
+def _file(row: sa.Row[Any]) -> File:
+    return File(**row._mapping)  # noqa: SLF001 (the documented way to the columns by name)

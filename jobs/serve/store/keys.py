@@ -1,0 +1,111 @@
+"""API keys: who may use the server, and how much."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from jobs.serve.store.database import Database, now_ms
+from jobs.serve.store.tables import keys
+from jobs.serve.task import new_id
+
+_SHOWN = 10  # characters of a key that identify it in lists and logs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLimits:
+    """The most that a key may do; None: no limit of its own.
+
+    Attributes:
+        submits_per_min: accepted tasks a minute.
+        queued: tasks that wait for an actor.
+        at_work: tasks on actors at a time.
+        stored_mb: megabytes of uploads and images.
+    """
+
+    submits_per_min: int | None = None
+    queued: int | None = None
+    at_work: int | None = None
+    stored_mb: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key without its secret.
+
+    Attributes:
+        prefix: its first characters.
+        revoked_at: time of its end, in milliseconds since the epoch; None: it is valid.
+    """
+
+    id: str
+    name: str
+    prefix: str
+    limits: KeyLimits = field(default_factory=KeyLimits)
+    created_at: int = 0
+    revoked_at: int | None = None
+
+
+class KeyStore:
+    """Keys by the hash of their secret."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, name: str, limits: KeyLimits | None = None) -> tuple[Key, str]:
+        """Make a key, and return it with its secret, which is not kept."""
+        secret = "uso_" + base64.b32encode(secrets.token_bytes(32)).decode().rstrip("=").lower()
+        key = Key(
+            id=new_id(),
+            name=name,
+            prefix=secret[:_SHOWN],
+            limits=limits or KeyLimits(),
+            created_at=now_ms(),
+        )
+        row = {**asdict(key), "sha256": _sha256(secret)}
+        async with self._database.writing() as connection:
+            await connection.execute(keys.insert().values(row))
+        return key, secret
+
+    async def find(self, secret: str) -> Key | None:
+        """Return the valid key with this secret."""
+        query = sa.select(keys).where(keys.c.sha256 == _sha256(secret))
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        key = None if row is None else _key(row)
+        return None if key is None or key.revoked_at is not None else key
+
+    async def all(self) -> list[Key]:
+        """Return all keys, the oldest first."""
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(sa.select(keys).order_by(keys.c.created_at))).all()
+        return [_key(row) for row in rows]
+
+    async def revoke(self, name_or_prefix: str) -> list[Key]:
+        """End the valid keys with this id, name or beginning, and return them."""
+        matches = sa.or_(
+            keys.c.id == name_or_prefix,
+            keys.c.name == name_or_prefix,
+            keys.c.prefix == name_or_prefix[:_SHOWN],
+        )
+        change = keys.update().where(matches, keys.c.revoked_at.is_(None))
+        change = change.values(revoked_at=now_ms())
+        async with self._database.writing() as connection:
+            rows = (await connection.execute(change.returning(keys))).all()
+        return [_key(row) for row in rows]
+
+
+def _sha256(secret: str) -> str:
+    # A key has 256 random bits, so a fast hash without salt is enough.
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _key(row: sa.Row[Any]) -> Key:
+    values = row._mapping  # noqa: SLF001 (the way to the columns by name)
+    plain = {name: values[name] for name in ("id", "name", "prefix", "created_at", "revoked_at")}
+    return Key(**plain, limits=KeyLimits(**values["limits"]))

@@ -1,0 +1,162 @@
+"""A real server on a loopback port, in a thread, with workers in the test's process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import uvicorn
+
+from jobs.serve.app import make_app
+from jobs.serve.config import ServeConfig, load_serve_config
+from jobs.serve.pool import Pool
+from jobs.serve.service import Service
+from jobs.serve.store.database import open_database
+from pipelines.dispatch.workers import WorkerPool
+from pipelines.rows import ManifestRow, Outcome
+from pipelines.storage.storage import Storage
+from pipelines.worker.spec import StylizerSpec
+from pipelines.worker.stylizer import Stylizer
+from tests.pipelines.inprocess_pool import InProcessPool
+from tests.pipelines.tiny_models import tiny
+from uso_core.families import describe_model
+
+Work = Callable[[ManifestRow], Outcome]
+
+
+@dataclass
+class Running:
+    """A server that runs.
+
+    Attributes:
+        url: its address.
+        secret: the secret of a key.
+        service: its parts; use them through `call` alone.
+        rows: the rows that its workers have got, in order.
+    """
+
+    url: str
+    secret: str
+    service: Service
+    loop: asyncio.AbstractEventLoop
+    rows: list[ManifestRow] = field(default_factory=list)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.secret}"}
+
+    def client(self, **options: Any) -> httpx2.Client:
+        """Return a client that sends the key."""
+        return httpx2.Client(base_url=self.url, headers=self.headers, timeout=30, **options)
+
+    def call(self, work: Any) -> Any:
+        """Run a coroutine in the server's event loop, and return its result."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+
+
+def config_for(folder: Path, **serve: Any) -> ServeConfig:
+    sections = {"database": str(folder / "uso.db"), "files": str(folder / "files"), **serve}
+    return load_serve_config(
+        {
+            "serve": sections,
+            "model": {"base": "tiny"},
+            "fetch": {"allow_private_networks": True, "timeout_s": 5, "attempts": 1},
+            "stylize": {"gpus_per_actor": 0, "attempts": 1},
+        }
+    )
+
+
+@contextmanager
+def running(config: ServeConfig, work: Work | None = None) -> Iterator[Running]:
+    """Run a server; its workers draw with the tiny model, or do `work`."""
+    thread = _ServerThread(config, work)
+    thread.start()
+    try:
+        yield thread.started()
+    finally:
+        thread.stopping.set()
+        thread.join(30)
+    if thread.error is not None:
+        raise thread.error
+
+
+class _ServerThread(threading.Thread):
+    """The event loop of a server."""
+
+    def __init__(self, config: ServeConfig, work: Work | None) -> None:
+        super().__init__(daemon=True)
+        self.stopping = threading.Event()
+        self.error: BaseException | None = None
+        self._config = config
+        self._work = work
+        self._is_up = threading.Event()
+        self._running: Running | None = None
+
+    def started(self) -> Running:
+        assert self._is_up.wait(30)
+        if self._running is None:
+            assert self.error is not None
+            raise self.error
+        return self._running
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001 (the test raises it)
+            self.error = error
+        self._is_up.set()
+
+    async def _serve(self) -> None:
+        config = self._config
+        async with open_database(config.serve.database) as database:
+            card, storage = describe_model(config.model.source), Storage.at(config.serve.files)
+            service = await Service.create(config, card, database, storage)
+            _, secret = await service.keys.create("test")
+            options = uvicorn.Config(make_app(service), port=0, log_config=None, lifespan="off")
+            server = uvicorn.Server(options)
+            serving = asyncio.create_task(server.serve())
+            while not server.started:
+                await asyncio.sleep(0.01)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            run = Running(f"http://127.0.0.1:{port}", secret, service, asyncio.get_running_loop())
+            await self._work_until_stopped(run)
+            server.should_exit = True
+            await serving
+
+    async def _work_until_stopped(self, run: Running) -> None:
+        pool = Pool(run.service, _workers(self._config, self._work, run.rows))
+        claiming = asyncio.create_task(pool.run())
+        self._running = run
+        self._is_up.set()
+        while not (self.stopping.is_set() or claiming.done()):
+            await asyncio.sleep(0.02)
+        claiming.cancel()
+        await pool.stop(5)
+        run.service.changes.close()
+        with suppress(asyncio.CancelledError):
+            await claiming
+
+
+def _workers(config: ServeConfig, work: Work | None, rows: list[ManifestRow]) -> Any:
+    @contextmanager
+    def actors(report: Callable[[str], None]) -> Iterator[WorkerPool]:
+        report("loading the model")
+        stylizer = (
+            None if work else Stylizer(StylizerSpec.from_config(config.as_run()), pipeline=tiny())
+        )
+
+        def noted(row: ManifestRow) -> Outcome:
+            rows.append(row)
+            return work(row) if stylizer is None else stylizer.stylize(row)  # type: ignore[misc]
+
+        yield InProcessPool(1, noted)
+        if stylizer is not None:
+            stylizer.close()
+
+    return actors
