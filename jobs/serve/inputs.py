@@ -41,7 +41,7 @@ class Inputs:
             base_url: the URL of this server.
 
         Raises:
-            ApiError: it is none of these.
+            ApiError: it is another kind of value.
         """
         if not isinstance(value, str):
             raise ApiError(422, f"{field}: give a URL or a data: URI, not {type(value).__name__}")

@@ -29,7 +29,7 @@ _PAUSE_S = 60.0
 
 @dataclass(slots=True)
 class Readiness:
-    """What the server still waits for.
+    """The cause for which the server still waits.
 
     Attributes:
         ready: True once an actor holds the model.

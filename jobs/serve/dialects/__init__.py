@@ -15,5 +15,5 @@ def dialect_of(path: str) -> Dialect:
 
 
 def dialect_named(name: str) -> Dialect:
-    """Return the dialect by which a task came."""
+    """Return the dialect with a name."""
     return next(each for each in DIALECTS if each.name == name)

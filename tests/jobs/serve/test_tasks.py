@@ -180,6 +180,6 @@ async def pragma(database: Database, name: str) -> Any:
 
 
 def test_an_unusable_database_is_named(tmp_path: Path) -> None:
-    (tmp_path / "uso.db").write_text("this is no database, whatever its name says " * 9)
+    (tmp_path / "uso.db").write_text("plain text under the name of a database " * 9)
     with pytest.raises(ConfigError, match=r"serve\.database .*uso\.db: .*not a database"):
         with_store(tmp_path, lambda store: store.get("a"))
