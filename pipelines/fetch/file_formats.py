@@ -30,6 +30,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"IIU\0", _CAMERA_RAW),
     (0, b"FUJIFILMCCD-RAW", _CAMERA_RAW),
     (0, b"FOVb", _CAMERA_RAW),
+    (0, b"\0MRM", _CAMERA_RAW),
     (4, b"ftypcrx", _CAMERA_RAW),
     (0, b"\xff\x0a", "JPEG XL"),
     (4, b"JXL ", "JPEG XL"),

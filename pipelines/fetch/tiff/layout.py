@@ -12,7 +12,9 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR, LAB = 0, 1, 2, 3,
 ASSOCIATED, ALPHA = 1, 2
 JPEG = 7
 _CAMERA_RAW = (32803, 34892)
+_PHASE_ONE = (b"IIIITwaR", b"IIIICwaR", b"MMMMRawT", b"MMMMRawC")
 _REDUCED, _TRANSPARENCY = 1, 4
+_OLD_REDUCED = 2
 _COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, LAB: 3}
 _COLOUR_NAMES = {
     WHITE_IS_ZERO: "grey",
@@ -135,7 +137,7 @@ def main_image(file: TiffBytes) -> Directory:
 
     Raises:
         DamagedTiffError: the file is damaged.
-        UnsupportedImageError: it is a camera's raw file.
+        UnsupportedImageError: it is a camera's raw file, or has only previews.
     """
     pages = list(file.chain())
     if not pages:
@@ -144,8 +146,10 @@ def main_image(file: TiffBytes) -> Directory:
     everything = [*pages, *(child for found in children.values() for child in found)]
     _refuse_camera_raw(file, everything)
     page = next((page for page in pages if _is_picture(page)), pages[0])
-    own = [child for child in children[id(page)] if _is_picture(child)]
-    return max([page, *own], key=_area)
+    own = [one for one in (page, *children[id(page)]) if _is_picture(one)]
+    if not own:
+        raise unsupported("nothing but a preview or a mask (tag NewSubfileType)")
+    return max(own, key=_area)
 
 
 def read_layout(directory: Directory) -> Layout:
@@ -187,20 +191,26 @@ def read_layout(directory: Directory) -> Layout:
 
 
 def _refuse_camera_raw(file: TiffBytes, directories: list[Directory]) -> None:
-    raw = file.data[8:10] == b"CR" or any(
-        tags.DNG_VERSION in one or one.value(tags.PHOTOMETRIC, -1) in _CAMERA_RAW
-        for one in directories
+    raw = (
+        file.data[8:10] == b"CR"
+        or file.data[8:16] in _PHASE_ONE
+        or any(
+            tags.DNG_VERSION in one or one.value(tags.PHOTOMETRIC, -1) in _CAMERA_RAW
+            for one in directories
+        )
     )
     if raw:
         raise unsupported("a camera's raw file (DNG, NEF, CR2, ARW, …)")
 
 
 def _is_picture(directory: Directory) -> bool:
-    return not directory.value(tags.SUBFILE_TYPE, 0) & (_REDUCED | _TRANSPARENCY)
+    kind = directory.value(tags.SUBFILE_TYPE, 0)
+    is_old_preview = directory.value(tags.OLD_SUBFILE_TYPE, 1) == _OLD_REDUCED
+    return not kind & (_REDUCED | _TRANSPARENCY) and not is_old_preview
 
 
 def _area(directory: Directory) -> int:
-    return _is_picture(directory) * directory.value(tags.WIDTH, 0) * directory.value(tags.HEIGHT, 0)
+    return directory.value(tags.WIDTH, 0) * directory.value(tags.HEIGHT, 0)
 
 
 def _guess(samples: int, compression: int) -> int:

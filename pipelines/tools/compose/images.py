@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import PurePosixPath
 
 from pipelines.errors import ComposeError
@@ -12,7 +13,12 @@ from pipelines.manifest.source import READING
 from pipelines.storage.files import Place, StoredFile
 from pipelines.storage.filesystems import Options
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+_HEIC_ENDINGS = (".heic", ".heif") if find_spec("pillow_heif") else ()
+ENDINGS = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"),
+    *_HEIC_ENDINGS,
+)
+"""Endings of image files; of HEIC only if the extra `heic` is installed here."""
 
 
 @dataclass(frozen=True, slots=True)

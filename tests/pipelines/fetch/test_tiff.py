@@ -155,6 +155,21 @@ def test_previews_are_passed_over() -> None:
     assert worst(with_pages(pyramid, PREVIEW), COLOURS) < 1.01
 
 
+@pytest.mark.parametrize("kind", [1, 4])
+def test_a_preview_or_a_mask_alone_is_no_picture(kind: int) -> None:
+    data = with_pages(PREVIEW)
+    tag, patched = (struct.pack("<HHII", 254, 4, 1, value) for value in (1, kind))
+    assert data.count(tag) == 1
+    code, message = failure(data.replace(tag, patched))
+    assert (code, "nothing but a preview" in message) == ("image_unsupported", True)
+
+
+def test_previews_of_the_old_tag_are_passed_over() -> None:
+    preview = (PREVIEW[0], {"photometric": "rgb", "extratags": [(255, 3, 1, 2, True)]})
+    full = (whole(COLOURS, 8), {"photometric": "rgb", "extratags": [(255, 3, 1, 1, True)]})
+    assert worst(with_pages(preview, full), COLOURS) < 1.01
+
+
 @pytest.mark.parametrize("colours", ["cfa", "linear_raw"])
 @pytest.mark.parametrize("marked", [0, 1])
 def test_raw_files_are_not_drawn_from_their_preview(colours: str, marked: int) -> None:
@@ -170,12 +185,13 @@ def test_raw_files_are_not_drawn_from_their_preview(colours: str, marked: int) -
     [
         tiff(whole(COLOURS, 8), photometric="rgb", extratags=[(50706, 1, 4, (1, 4, 0, 0), True)]),
         b"II*\0\x10\0\0\0CR\x02\0" + bytes(100),  # one page without tags
+        b"II*\0\x10\0\0\0IIIITwaR" + bytes(100),
         b"IIRO\x08\0\0\0",
         b"IIU\0\x08\0\0\0",
         b"FUJIFILMCCD-RAW 0201",
         b"\0\0\0\x18ftypcrx \0\0\0\1crx isom",
     ],
-    ids=["DNG", "CR2", "ORF", "RW2", "RAF", "CR3"],
+    ids=["DNG", "CR2", "IIQ", "ORF", "RW2", "RAF", "CR3"],
 )
 def test_raw_files_are_named(data: bytes) -> None:
     code, message = failure(data)

@@ -18,10 +18,13 @@ def touch(*paths: Path) -> None:
 
 def test_a_folder_gives_its_images_sorted(tmp_path: Path) -> None:
     touch(tmp_path / "b.JPG", tmp_path / "a/c.png", tmp_path / "notes.txt", tmp_path / "_DSC1.jpg")
-    touch(tmp_path / ".hidden.jpg", tmp_path / ".thumbs/x.jpg", tmp_path / "a/IMG_1.HEIC")
+    touch(tmp_path / ".hidden.jpg", tmp_path / ".thumbs/x.jpg", tmp_path / "a/x.psd")
+    touch(tmp_path / "a/IMG_1.HEIC")
     found = find_images([str(tmp_path)], {})
-    assert found.uris == [f"{tmp_path}/{name}" for name in ("_DSC1.jpg", "a/c.png", "b.JPG")]
-    assert found.left_out == {".txt": 1, ".heic": 1}
+    assert found.uris == [
+        f"{tmp_path}/{name}" for name in ("_DSC1.jpg", "a/IMG_1.HEIC", "a/c.png", "b.JPG")
+    ]
+    assert found.left_out == {".txt": 1, ".psd": 1}
 
 
 def test_a_glob_and_a_file_and_a_web_address(tmp_path: Path) -> None:
