@@ -50,6 +50,8 @@ def print_summary(
         print_dataset(summary.dataset, console)
     for label, text in _output_lines(summary.output_uri, status_options):
         console.print(f"{label:<9}{text}", soft_wrap=True)
+    if summary.new_values:
+        console.print(f"updated  {_new_values(summary.new_values)}")
     if summary.left_out:
         console.print(f"left out {left_out_text(summary.left_out, None)}")
         command = ["uso", "prune", summary.output_uri, str(config_path)]
@@ -59,6 +61,10 @@ def print_summary(
         console.print("resume   run the same command again: it generates only the missing rows")
     elif summary.failed_fraction:
         console.print("retry    after a repair, run the same command with --retry-failed")
+
+
+def _new_values(count: int) -> str:
+    return f"{count:,} record{'s' if count != 1 else ''} took new values of other columns"
 
 
 def _headline(summary: RunSummary, max_failed_fraction: float) -> Text:

@@ -19,6 +19,7 @@ NSFW_CONTENTS = "has_nsfw_contents"
 """A reserved column, null for each image of a completed row unless a plug-in checks the images."""
 
 IMAGE_BYTES = "image_bytes"
+COLUMNS_DIGEST = "columns_digest"
 """Sizes of the image files; null for rows that an older version completed."""
 
 _ERROR = pa.struct(
@@ -49,6 +50,7 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("preset", pa.string()),
     pa.field("fingerprint", pa.string(), nullable=False),
     pa.field("source_digest", pa.int64()),
+    pa.field(COLUMNS_DIGEST, pa.int64()),
     pa.field("created_at", pa.timestamp("us", tz="UTC"), nullable=False),
     pa.field("timings", _TIMINGS),
     pa.field("attempt", pa.int32(), nullable=False),
@@ -58,9 +60,8 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("schema_version", pa.int32(), nullable=False),
 )
 RECORD_NAMES = frozenset(f.name for f in RECORD_FIELDS)
-ADDED_LATER = (
-    frozenset({IMAGE_BYTES, "source_digest", *(f.name for f in LATER_FIELDS)}) & RECORD_NAMES
-)
+_LATER = {IMAGE_BYTES, COLUMNS_DIGEST, "source_digest", *(f.name for f in LATER_FIELDS)}
+ADDED_LATER = RECORD_NAMES & _LATER
 """Columns that the records of older versions may lack."""
 
 _PARAMETERS = tuple(field.name for field in RECORDED_FIELDS if field.is_parameter)
@@ -141,6 +142,7 @@ def make_record(
         "preset": run.preset,
         "fingerprint": entry.row.fingerprint,
         "source_digest": entry.source_digest,
+        COLUMNS_DIGEST: entry.columns_digest,
         "created_at": created_at,
         "timings": {stage: getattr(outcome.timings, stage) for stage in _STAGES},
         "attempt": attempt,

@@ -74,12 +74,15 @@ class Entry(Generic[RowT_co]):
         extra: the user's own columns, which go to the record unchanged.
         source_digest: a hash that shows a later run that the row has not changed; None if that
             run has to parse the row. See `pipelines.manifest.source_digest`.
+        columns_digest: a hash that shows a later run that `extra` has not changed; None if that
+            run cannot tell. See `pipelines.manifest.own_columns`.
         num_bytes: approximate memory of the values: images and texts, and 64 for any other one.
     """
 
     row: RowT_co
     extra: Mapping[str, Any] = field(default_factory=dict)
     source_digest: int | None = None
+    columns_digest: int | None = None
     num_bytes: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from pipelines.config.output import OnErrorConfig, OutputConfig
@@ -34,12 +34,28 @@ class RowSelection:
     """
 
     def __init__(
-        self, ledger: Ledger, output: OutputConfig, on_error: OnErrorConfig, stats: RunStats
+        self,
+        ledger: Ledger,
+        output: OutputConfig,
+        on_error: OnErrorConfig,
+        stats: RunStats,
+        take_new_values: Callable[[ManifestEntry], None] = lambda _: None,
     ) -> None:
+        """Select rows by the records of `ledger`.
+
+        Args:
+            ledger: the records.
+            output: gives `on_change`.
+            on_error: gives `retry_failed`.
+            stats: counts the rows that are not selected.
+            take_new_values: called with a row that is done, but recorded with other values in the
+                user's own columns.
+        """
         self._ledger = ledger
         self._on_change = output.on_change
         self._retry_failed = on_error.retry_failed
         self._stats = stats
+        self._take_new_values = take_new_values
 
     def pending(self, manifest: RowBatches) -> Iterator[list[ManifestEntry]]:
         """Yield the pending rows in order, one list per batch, which may be empty.
@@ -66,12 +82,16 @@ class RowSelection:
     def _again(self, entry: ManifestEntry, known: Recorded) -> bool:
         same = known.has_fingerprint(entry.row.fingerprint)
         if known.status == "failed":
-            return known.retryable or self._retry_failed or not same
-        lost = Mark.IMAGE_LOST in known.mark
-        if not same:
-            self._note_change(entry.row.id)
-        self._stats.lost_images += lost
-        return lost or (not same and self._on_change == "redo")
+            again = known.retryable or self._retry_failed or not same
+        else:
+            lost = Mark.IMAGE_LOST in known.mark
+            if not same:
+                self._note_change(entry.row.id)
+            self._stats.lost_images += lost
+            again = lost or (not same and self._on_change == "redo")
+        if same and not again and not known.has_columns(entry.columns_digest):
+            self._take_new_values(entry)
+        return again
 
     def _note_change(self, row_id: str) -> None:
         what = (

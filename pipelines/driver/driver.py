@@ -18,6 +18,7 @@ from pipelines.driver.recorder import Recorder
 from pipelines.driver.signals import StopRequest
 from pipelines.errors import ClusterError
 from pipelines.ledger.left_out import ManifestLook
+from pipelines.ledger.new_values import NewValues
 from pipelines.moments import utc_now
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
@@ -54,8 +55,13 @@ class Driver:
         self._recorder = Recorder(
             prepared.ledger, prepared.facts, prepared.config.output, prepared.confirm_lease
         )
+        self._new_values = NewValues(prepared.manifest.extra_schema)
         selection = RowSelection(
-            prepared.ledger, prepared.config.output, prepared.config.on_error, stats
+            prepared.ledger,
+            prepared.config.output,
+            prepared.config.on_error,
+            stats,
+            self._new_values.add,
         )
         self._feeder = RowFeeder(
             selection.pending(prepared.manifest),
@@ -141,10 +147,21 @@ class Driver:
         prepared.ledger.leave_out(look, whole=prepared.manifest.is_whole)
         self._stats.left_out = prepared.ledger.counts().left_out
 
+    def take_new_values(self) -> None:
+        """Write the records whose rows have new values of other columns; call it once at the end.
+
+        Raises:
+            RunError, LedgerError, StorageError: see `Ledger.take_new_values`.
+        """
+        if len(self._new_values):
+            self._progress.show("taking new values of other columns")
+            self._stats.new_values = self._prepared.ledger.take_new_values(self._new_values)
+
     def close(self) -> None:
         """End the driver's threads."""
         self._feeder.close()
         self._recorder.close()
+        self._new_values.close()
 
     def _settle(self, settled: Settled) -> None:
         row, outcome = settled.entry.row, settled.outcome

@@ -91,6 +91,7 @@ def run(
                 prepared.confirm_records()  # before lost ones are missing in the shards
                 driver.leave_out_others()
                 prepared.ledger.forget_rows()
+                driver.take_new_values()
                 dataset = pack_dataset(prepared, progress, stop, cluster.join)
                 cluster.close()
                 progress.show("compacting the records")

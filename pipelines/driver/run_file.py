@@ -78,6 +78,7 @@ class RunFile:
             "skipped": stats.skipped,
             "changed": stats.changed,
             "lost_images": stats.lost_images,
+            "new_values": stats.new_values,
             "left_out": stats.left_out,
             "images": stats.images,
             "failures": [asdict(example) for example in stats.failure_examples()],

@@ -31,6 +31,8 @@ class RunSummary:
         first_image_s: seconds from the start to the first completed row; None: no row completed.
         undelivered_events: number of `notify` events that the receiver did not accept.
         caches: cache hits and misses of the workers, by kind.
+        new_values: rows that were recorded before and whose records took new values of the user's
+            own columns; nothing was generated.
         left_out: records that do not count, because their rows are no longer in the manifest.
         dataset: facts about the packed shards; None: `output.layout` asks for no dataset.
     """
@@ -50,6 +52,7 @@ class RunSummary:
     within_budget: bool
     interrupted: bool
     undelivered_events: int = 0
+    new_values: int = 0
     left_out: int = 0
     caches: Mapping[str, Lookups] = field(default_factory=dict)
     dataset: PackFacts | None = None
@@ -96,6 +99,7 @@ def summarize(prepared: PreparedRun, stats: RunStats, *, interrupted: bool) -> R
         failed_fraction=failed_fraction,
         within_budget=failed_fraction <= prepared.config.on_error.max_failed_fraction,
         interrupted=interrupted,
+        new_values=stats.new_values,
         left_out=counts.left_out,
         caches=stats.caches.total,
     )

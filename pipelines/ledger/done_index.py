@@ -1,4 +1,4 @@
-"""The recorded state of each row, by the key of its id: 34 bytes per row of an earlier run."""
+"""The recorded state of each row, by the key of its id: 38 bytes per row of an earlier run."""
 
 from __future__ import annotations
 
@@ -55,8 +55,10 @@ class DoneIndex:
         found: list[Recorded | None] = [None] * len(at)
         states = self._earlier.payload[at[rows]].tolist()
         marks = [0] * len(rows) if self._marks is None else self._marks[at[rows]].tolist()
-        for row, (fingerprint, _, state), mark in zip(rows.tolist(), states, marks, strict=True):
-            found[row] = self.codes.recorded(state, fingerprint, Mark(mark))
+        for row, (number, _, columns, state), mark in zip(
+            rows.tolist(), states, marks, strict=True
+        ):
+            found[row] = self.codes.recorded(state, number, columns, Mark(mark))
         return found
 
     def mark(self, row_ids: Sequence[str], mark: Mark) -> None:

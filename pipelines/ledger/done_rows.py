@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.keys.index import SortedKeys, UInt64
-from pipelines.ledger.row_state import is_final
+from pipelines.ledger.row_state import columns_numbers, is_final
 
 
 class DoneRows:
@@ -34,17 +34,22 @@ class DoneRows:
         self._met = np.zeros(len(recorded), bool)
 
     def candidates(
-        self, high: UInt64, low: UInt64, digests: npt.NDArray[np.int64]
+        self,
+        high: UInt64,
+        low: UInt64,
+        digests: npt.NDArray[np.int64],
+        own: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.int64]:
         """Find, for each row of a batch, the record that allows skipping it, `[n]`; -1 without one.
 
-        Such a record is done and has the row's digest. No earlier row has met it, and no earlier
+        Such a record is done and has the row's digests. No earlier row has met it, and no earlier
         row of the batch has the same id.
 
         Args:
             high: `[n]`, first halves of the rows' keys.
             low: `[n]`, second halves.
             digests: `[n]`, source digests of the rows; 0 for a row without one.
+            own: `[n]`, digests of their own columns.
         """
         at = self._recorded.find(high, low)
         rows = np.flatnonzero(at >= 0)
@@ -52,6 +57,8 @@ class DoneRows:
         rows = rows[first]
         records = self._recorded.payload[at[rows]]
         fits = (records["source"] == digests[rows]) & (digests[rows] != 0)
+        recorded = records["columns"]  # 0: not known, so that the record stays as it is
+        fits &= (recorded == 0) | (recorded == columns_numbers(own[rows]))
         fits &= is_final(records["state"], retry_failed=self._retry_failed)
         fits &= ~self._met[at[rows]]
         if self._marks is not None:

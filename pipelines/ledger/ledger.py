@@ -21,13 +21,15 @@ from pipelines.arrow_types.cells import column_of
 from pipelines.arrow_types.stored import recorded_schema
 from pipelines.errors import LedgerError
 from pipelines.keys.index import SortedKeys
-from pipelines.ledger.compaction import compact_parts, is_small
+from pipelines.ledger.compaction import compact_parts
 from pipelines.ledger.counts import FailureExample, LedgerCounts
 from pipelines.ledger.done_index import DoneIndex
 from pipelines.ledger.done_rows import DoneRows
 from pipelines.ledger.fence import fence_off, widen_fences
 from pipelines.ledger.leave_out import leave_out
 from pipelines.ledger.left_out import ManifestLook
+from pipelines.ledger.live_parts import LiveParts
+from pipelines.ledger.new_values import NewValues, renewed_records
 from pipelines.ledger.part_writer import PartWriter
 from pipelines.ledger.parts import FOLDER, Part, PartVanishedError, list_parts, unified_schema
 from pipelines.ledger.records import Records, count_records, iter_records
@@ -58,9 +60,7 @@ class Ledger:
         self._look = scan.look
         self._next_stamp = _EPOCH + timedelta(microseconds=scan.latest_us + 1)
         self._superseded = bool((~scan.wins).any())
-        sized = zip(scan.parts, scan.num_rows, strict=True)
-        self._small = {part.path: part for part, rows in sized if _is_mergeable(part, rows)}
-        self._live = {part.path for part in scan.parts}
+        self._parts = LiveParts(zip(scan.parts, scan.num_rows, strict=True))
         self._writer = PartWriter(storage, run_id, scan.parts)
         self._count_lock = threading.Lock()
         self._write_lock = threading.Lock()
@@ -153,14 +153,25 @@ class Ledger:
         ]
         table = pa.Table.from_arrays(columns, schema=self._schema).combine_chunks()
         with self._write_lock:
-            self._scan = None
-            part = self._writer.write(table.to_batches(), self._schema)
-            self._live.add(part.path)
+            self._write(table.to_batches(), self._schema)
             with self._count_lock:
-                columns = table.to_batches()[0]
-                self._superseded |= self._index.add(columns)
-            if is_small(part, table.num_rows):
-                self._small[part.path] = part
+                self._superseded |= self._index.add(table.to_batches()[0])
+
+    def take_new_values(self, values: NewValues) -> int:
+        """Write the records of these rows again, with their new values; errors as in `compact`."""
+        count, stamp = 0, self.stamp()
+        with self._write_lock:
+            for batches, schema in renewed_records(self._storage, values, stamp, self._schema):
+                count += self._write(batches, schema)
+            self._superseded |= count > 0
+        return count
+
+    def _write(self, batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> int:
+        """Write a part, and return its number of rows."""
+        self._scan = None
+        part, rows = self._writer.write(batches, schema), sum(map(len, batches))
+        self._parts.add(part, rows)
+        return rows
 
     def leave_out(self, look: ManifestLook, *, whole: bool) -> None:
         """Count only the records whose rows are in the manifest, here and for all readers.
@@ -205,12 +216,12 @@ class Ledger:
     @property
     def needs_compaction(self) -> bool:
         """True if there are enough small parts for `compact_small` to be worth it."""
-        return len(self._small) > _MAX_SMALL_PARTS
+        return self._parts.num_small > _MAX_SMALL_PARTS
 
     def compact_small(self) -> None:
         """Merge the small parts: cheap for any ledger. Raises the same errors as `compact`."""
         with self._write_lock:
-            self._compact(self._small_parts())
+            self._compact(self._parts.small)
 
     def compact(self) -> None:
         """Leave exactly one record per id, in few parts.
@@ -226,8 +237,8 @@ class Ledger:
             parts = list_parts(self._storage)
             self._writer.check_alone(parts)
             # An earlier driver may have added parts, before it noticed that its lease was lost.
-            if not self._superseded and self._live.issuperset(part.path for part in parts):
-                self._compact(self._small_parts())
+            if not self._superseded and self._parts.paths.issuperset(part.path for part in parts):
+                self._compact(self._parts.small)
             elif self._compact(parts):
                 self._superseded = False
 
@@ -261,20 +272,15 @@ class Ledger:
         self._writer.check_alone(parts)
         there = {part.path for part in parts}
         gone: list[str] = []
-        for path in sorted(self._live - there):
-            self._small.pop(path, None)
+        for path in sorted(self._parts.paths - there):
             part = self._writer.write_again(path)
             if part is None:
                 gone.append(path)
                 continue
             logger.warning("part_lost uri=%s written_again=%s", self._storage.uri(path), part.path)
-            self._live.remove(path)
-            self._live.add(part.path)
-            self._small[part.path] = part
+            self._parts.remove(path)
+            self._parts.add(part, 1)
         return gone
-
-    def _small_parts(self) -> list[Part]:
-        return [self._small[path] for path in sorted(self._small)]
 
     def _compact(self, parts: Sequence[Part]) -> bool:
         try:
@@ -283,16 +289,11 @@ class Ledger:
             logger.warning("compaction_skipped vanished_part=%s", error)
             if self._restore():
                 # The known parts are out of date: the next full compaction lists them again.
-                self._small.clear()
+                self._parts.forget_small()
                 self._superseded = True
             return False
         for part in parts:
-            self._small.pop(part.path, None)
-            self._live.discard(part.path)
-        self._live |= {part.path for part, _ in left}
-        self._small |= {part.path: part for part, rows in left if _is_mergeable(part, rows)}
+            self._parts.remove(part.path)
+        for part, rows in left:
+            self._parts.add(part, rows)
         return True
-
-
-def _is_mergeable(part: Part, num_rows: int) -> bool:
-    return num_rows > 0 and is_small(part, num_rows)  # a part without rows is a fence

@@ -1,4 +1,4 @@
-"""A record's state in one byte; its fingerprint and its source digest in eight bytes each."""
+"""A record's state in one byte; its fingerprint and its digests in eight, eight and four bytes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.record import COLUMNS_DIGEST
 from pipelines.rows import Status
 
-STATE_DTYPE = np.dtype([("fingerprint", np.uint64), ("source", np.int64), ("state", np.uint8)])
+STATE_DTYPE = np.dtype(
+    [("fingerprint", np.uint64), ("source", np.int64), ("columns", np.uint32), ("state", np.uint8)]
+)
 States = npt.NDArray[np.void]
 """`[n]` of `STATE_DTYPE`."""
 
@@ -39,12 +42,14 @@ class Recorded(NamedTuple):
         code: failure code; None if the row is completed.
         retryable: True if retrying the failed row may help.
         fingerprint_number: 8 bytes of the fingerprint.
+        columns_number: 4 bytes of the digest of the user's own columns; 0: not known.
         mark: the findings of a check of the output.
     """
 
     code: str | None
     retryable: bool
     fingerprint_number: int
+    columns_number: int = 0
     mark: Mark = Mark.NONE
 
     @property
@@ -55,6 +60,12 @@ class Recorded(NamedTuple):
     def has_fingerprint(self, fingerprint: str) -> bool:
         """Return True if the row was recorded with this fingerprint."""
         return fingerprint_number(fingerprint) == self.fingerprint_number
+
+    def has_columns(self, digest: int | None) -> bool:
+        """Return True unless the row was recorded with other values in the user's own columns."""
+        if digest is None or not self.columns_number:
+            return True
+        return int(columns_numbers(np.array([digest]))[0]) == self.columns_number
 
 
 class StateCodes:
@@ -84,11 +95,13 @@ class StateCodes:
         """Return the failure code of a state; None for completed."""
         return None if state == _COMPLETED else self._codes[(state - _FIRST_FAILED) // 2]
 
-    def recorded(self, state: int, fingerprint: int, mark: Mark = Mark.NONE) -> Recorded:
-        """Convert a state, a fingerprint number and a mark to `Recorded`."""
+    def recorded(
+        self, state: int, fingerprint: int, columns: int = 0, mark: Mark = Mark.NONE
+    ) -> Recorded:
+        """Convert a state, numbers of the fingerprint and the columns, and a mark to `Recorded`."""
         code = self.code(state)
         retryable = code is not None and bool((state - _FIRST_FAILED) % 2)
-        return Recorded(code, retryable, fingerprint, mark)
+        return Recorded(code, retryable, fingerprint, columns, mark)
 
     def _number(self, code: str) -> int:
         if code not in self._codes:
@@ -102,7 +115,7 @@ def states_of(columns: pa.RecordBatch, codes: StateCodes) -> States:
     """Return the states of records, `[n]`.
 
     Args:
-        columns: status, error and fingerprint, and source_digest if the records have it.
+        columns: status, error and fingerprint, and the digests if the records have them.
         codes: is extended with the codes of the errors.
     """
     states = np.zeros(len(columns), STATE_DTYPE)
@@ -110,6 +123,10 @@ def states_of(columns: pa.RecordBatch, codes: StateCodes) -> States:
     states["fingerprint"] = fingerprint_numbers(columns["fingerprint"])
     if "source_digest" in columns.schema.names:
         states["source"] = columns["source_digest"].fill_null(0).to_numpy()
+    if COLUMNS_DIGEST in columns.schema.names:
+        digests = columns[COLUMNS_DIGEST]
+        known = digests.is_valid().to_numpy(zero_copy_only=False)
+        states["columns"] = np.where(known, columns_numbers(digests.fill_null(0).to_numpy()), 0)
     return states
 
 
@@ -129,6 +146,12 @@ def is_final(states: npt.NDArray[np.uint8], *, retry_failed: bool) -> npt.NDArra
     if not retry_failed:
         final |= (states >= _FIRST_FAILED) & ((states - _FIRST_FAILED) % 2 == 0)
     return final
+
+
+def columns_numbers(digests: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+    """Return 4 bytes of each digest of own columns, `[n]`; never 0."""
+    low = digests.view(np.uint64).astype(np.uint32)  # the lower half
+    return np.asarray(np.maximum(low, 1))
 
 
 def fingerprint_number(fingerprint: str) -> int:

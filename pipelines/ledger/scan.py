@@ -28,6 +28,7 @@ _COLUMNS = (
     "status",
     "fingerprint",
     "source_digest",
+    "columns_digest",
     "created_at",
     "error.code",
     "error.retryable",
@@ -45,7 +46,8 @@ class Scan:
     Attributes:
         parts: sorted by name.
         num_rows: number of rows of each part.
-        origins: the distinct schemas, each with the URI of a part that has it.
+        origins: the distinct schemas of parts with a winning row or no row, each with the URI of a
+            part that has it.
         wins: `[n]`, True for the winning rows (see `dedup`), over all parts in order.
         counting: `[n]`, True for the winning rows that are not left out.
         states: keys of the winning rows, with payloads of `STATE_DTYPE`.
@@ -171,6 +173,7 @@ class _Collector:
     codes: StateCodes = field(default_factory=StateCodes)
     num_rows: list[int] = field(default_factory=list)
     origins: list[tuple[str, pa.Schema]] = field(default_factory=list)
+    origin_of: list[int] = field(default_factory=list)
     high: Column = field(default_factory=lambda: Column(np.uint64))
     low: Column = field(default_factory=lambda: Column(np.uint64))
     created_at: Column = field(default_factory=lambda: Column(np.int64))
@@ -179,8 +182,11 @@ class _Collector:
     def add(self, read: PartColumns) -> None:
         """Add the rows of the next part."""
         columns = read.columns
-        if not any(read.schema.equals(known) for _, known in self.origins):
+        known = (at for at, (_, one) in enumerate(self.origins) if read.schema.equals(one))
+        origin = next(known, len(self.origins))
+        if origin == len(self.origins):
             self.origins.append((read.uri, read.schema))
+        self.origin_of.append(origin)
         self.num_rows.append(len(columns))
         high, low = halves_of(row_keys(columns["id"].cast(pa.binary()).to_pylist()))
         self.high.extend(high)
@@ -219,7 +225,7 @@ class _Collector:
         scan = Scan(
             parts=tuple(parts),
             num_rows=self.num_rows,
-            origins=self.origins,
+            origins=self._origins(wins),
             wins=wins,
             counting=counting,
             states=keys,
@@ -230,6 +236,13 @@ class _Collector:
             look=self.listed.look,
         )
         return scan, _first_rows(states["state"], left_out, order)
+
+    def _origins(self, wins: npt.NDArray[np.bool_]) -> list[tuple[str, pa.Schema]]:
+        """Return the origins whose parts hold a winning row, or no row: others do not count."""
+        ends = np.cumsum(self.num_rows, dtype=np.int64).tolist()
+        parts = zip(self.origin_of, self.num_rows, ends, strict=True)
+        used = {origin for origin, rows, end in parts if not rows or wins[end - rows : end].any()}
+        return [self.origins[origin] for origin in sorted(used)]
 
 
 def _first_rows(

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from pipelines.arrow_types.cells import column_of
 from pipelines.arrow_types.stored import stored_type, why_not_stored
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ManifestError
 from pipelines.fields.table import ALIASES, INPUT_NAMES, PICTURE_NAMES
+from pipelines.manifest.own_columns import own_digests
 from pipelines.record import RECORD_NAMES, from_text, is_from_text
 
 _PREFIX = "manifest_"
@@ -43,6 +47,40 @@ class ColumnPlan:
     inputs: Mapping[str, str]
     extra_schema: pa.Schema
     extra_sources: tuple[str, ...]
+
+    def own_digests(self, columns: pa.RecordBatch) -> npt.NDArray[np.int64]:
+        """Return the digests of the pass-through columns of a batch, `[n]`; see `own_digests`."""
+        # Asking the schema for a name costs time in proportion to its columns.
+        present = {name: index for index, name in enumerate(columns.schema.names)}
+        own = {
+            field.name: _as_recorded(columns.column(present[source]), field.type)
+            if source in present
+            else pa.nulls(len(columns))
+            for source, field in zip(self.extra_sources, self.extra_schema, strict=True)
+        }
+        return own_digests(own, len(columns))
+
+    def own_digests_of_cells(self, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Return the digests of pass-through cells, by their names in the records."""
+        own = {
+            field.name: _whole(column_of([row[field.name] for row in rows], field.type))
+            for field in self.extra_schema
+        }
+        digests: list[int] = own_digests(own, len(rows)).tolist()
+        return digests
+
+
+def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _as_recorded(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if column.type == kind:
+        return column
+    try:
+        return column.cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # an error once the row is read
+        return column
 
 
 def plan_columns(config: RunConfig, tables: Sequence[HasColumns]) -> ColumnPlan:

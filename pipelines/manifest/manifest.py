@@ -48,6 +48,7 @@ class _IdentifiedRow(NamedTuple):
     cells: RawRow | UnreadableRow | OversizedRow
     extra: dict[str, Any]
     source_digest: int | None
+    columns_digest: int
     row_id: str
     given: bool
     error: InvalidRequestError | None
@@ -138,20 +139,25 @@ class Manifest:
             table.file.check_unchanged()
 
     def _batch(self, batch: RowBatch, folder: str, ids: RowIds) -> Batch:
-        digests, num_skipped = np.zeros(len(batch), np.int64), 0
-        if batch.columns is not None:
-            digests = self._digests.of_batch(batch.columns, folder)
-            digests[list(batch.large)] = 0
-            skipped = self._skipped(batch.columns, digests, ids)
-            num_skipped = int(skipped.sum())
-            if num_skipped:
-                batch, digests = batch.where(~skipped), digests[~skipped]
-        rows = zip(batch.rows(), digests.tolist(), strict=True)
-        identified = [_identified(row, digest or None) for row, digest in rows]
+        if batch.columns is None:
+            rows = batch.rows()
+            of_cells = self._plan.own_digests_of_cells([extra for _, extra in rows])
+            pairs = zip(rows, of_cells, strict=True)
+            identified = [_identified(row, None, one) for row, one in pairs]
+            return Batch(list(self._checked(identified, folder, ids)), 0)
+        digests = self._digests.of_batch(batch.columns, folder)
+        digests[list(batch.large)] = 0
+        own = self._plan.own_digests(batch.columns)
+        skipped = self._skipped(batch.columns, digests, own, ids)
+        num_skipped = int(skipped.sum())
+        if num_skipped:
+            batch, digests, own = batch.where(~skipped), digests[~skipped], own[~skipped]
+        cells = zip(batch.rows(), digests.tolist(), own.tolist(), strict=True)
+        identified = [_identified(row, digest or None, one) for row, digest, one in cells]
         return Batch(list(self._checked(identified, folder, ids)), num_skipped)
 
     def _skipped(
-        self, columns: pa.RecordBatch, digests: Digests, ids: RowIds
+        self, columns: pa.RecordBatch, digests: Digests, own: Digests, ids: RowIds
     ) -> npt.NDArray[np.bool_]:
         """Return for each row whether it is done and of this shard, `[n]`."""
         name = self._plan.inputs.get("id")
@@ -162,7 +168,7 @@ class Manifest:
             index, num_shards = self._shard
             high, _ = halves_of(keys)
             digests = np.where(high % np.uint64(num_shards) == index, digests, 0)
-        return ids.skip(keys, digests)
+        return ids.skip(keys, digests, own)
 
     def _checked(
         self, rows: list[_IdentifiedRow], folder: str, ids: RowIds
@@ -173,7 +179,7 @@ class Manifest:
         ordinals = ids.claim([row.row_id for row in rows])
         for row, ordinal in zip(rows, ordinals, strict=True):
             checked = self._row(row, ordinal, folder, ids)
-            yield Entry(checked, row.extra, row.source_digest)
+            yield Entry(checked, row.extra, row.source_digest, row.columns_digest)
 
     def _row(
         self, row: _IdentifiedRow, ordinal: int, folder: str, ids: RowIds
@@ -192,7 +198,7 @@ class Manifest:
         return self._parser.parse(row.cells, row_id, folder)
 
 
-def _identified(row: SourceRow, digest: int | None) -> _IdentifiedRow:
+def _identified(row: SourceRow, digest: int | None, columns_digest: int) -> _IdentifiedRow:
     cells, extra = row
     given, error = False, None
     own = cells.cells if isinstance(cells, OversizedRow) else cells
@@ -205,4 +211,4 @@ def _identified(row: SourceRow, digest: int | None) -> _IdentifiedRow:
             row_id, given = identifier(own["id"]), True
         except InvalidRequestError as refused:
             row_id, error = content_hash(own), refused
-    return _IdentifiedRow(cells, extra, digest, row_id, given, error)
+    return _IdentifiedRow(cells, extra, digest, columns_digest, row_id, given, error)

@@ -24,7 +24,9 @@ class RowIds:
         self._given = KeySet()
         self._repeats = LsmTable(np.dtype(np.uint32))
 
-    def skip(self, keys: bytes, digests: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def skip(
+        self, keys: bytes, digests: npt.NDArray[np.int64], own: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
         """Find the rows of a batch that are recorded as done, and take their ids.
 
         A row whose id an earlier row has is not skipped.
@@ -32,12 +34,13 @@ class RowIds:
         Args:
             keys: the keys of the ids, joined.
             digests: the rows' source digests, `[n]`; 0 for a row that must not be skipped.
+            own: the digests of their own columns, `[n]`.
 
         Returns:
             True for each row that is skipped, `[n]`.
         """
         left_out = np.zeros(len(digests), bool)
-        records = self._done.candidates(*halves_of(keys), digests)
+        records = self._done.candidates(*halves_of(keys), digests, own)
         rows = np.flatnonzero(records >= 0)
         if len(self._given):
             split = [keys[row * KEY_BYTES : (row + 1) * KEY_BYTES] for row in rows.tolist()]

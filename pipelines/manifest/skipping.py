@@ -18,7 +18,11 @@ class SkippableRows(Protocol):
     """
 
     def candidates(
-        self, high: UInt64, low: UInt64, digests: npt.NDArray[np.int64]
+        self,
+        high: UInt64,
+        low: UInt64,
+        digests: npt.NDArray[np.int64],
+        own: npt.NDArray[np.int64],
     ) -> npt.NDArray[np.int64]:
         """Look up the rows of a batch that may be skipped.
 
@@ -26,9 +30,10 @@ class SkippableRows(Protocol):
             high: `[n]`, the first halves of the rows' keys.
             low: `[n]`, the second halves.
             digests: `[n]`, the rows' source digests; 0 for a row that must not be skipped.
+            own: `[n]`, the digests of their own columns.
 
         Returns:
-            `[n]`: the number of the finished row with the same key and digest, each at most once;
+            `[n]`: the number of the finished row with the same key and digests, each at most once;
             -1 for a row that must be read.
         """
 
@@ -47,6 +52,7 @@ class NothingToSkip:
         high: UInt64,
         low: UInt64,  # noqa: ARG002 (the protocol's)
         digests: npt.NDArray[np.int64],  # noqa: ARG002 (the protocol's)
+        own: npt.NDArray[np.int64],  # noqa: ARG002 (the protocol's)
     ) -> npt.NDArray[np.int64]:
         """Return -1 for every row."""
         return np.full(len(high), -1, np.int64)

@@ -82,7 +82,7 @@ class SourceDigests:
             for ours, theirs in self._inputs.items()
             if theirs in batch.schema.names
         }
-        texts = [_text(column) for column in columns.values()]
+        texts = [text_of(column) for column in columns.values()]
         present = [text for text in texts if text is not None]
         if not present or len(present) < len(texts):
             return np.zeros(len(batch), np.int64)
@@ -109,7 +109,7 @@ class SourceDigests:
         Other cells contribute nothing, so that their rows have the digest that they would have
         without the column.
         """
-        text = _text(column)
+        text = text_of(column)
         if text is None:
             return None
         facts = [theirs, str(column.type), *(self._limits[name] for name in field.limits)]
@@ -138,7 +138,7 @@ def id_keys(ids: pa.Array) -> bytes | None:
     return row_keys(ids.cast(_LARGE).fill_null(b"").to_pylist())
 
 
-def _text(column: pa.Array) -> pa.Array | None:
+def text_of(column: pa.Array) -> pa.Array | None:
     """Return bytes that identify each value within its type, and null for null.
 
     Returns:
@@ -146,7 +146,7 @@ def _text(column: pa.Array) -> pa.Array | None:
     """
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return _text(column.dictionary_decode())
+        return text_of(column.dictionary_decode())
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return _list_text(column)
     if pa.types.is_struct(kind):
@@ -172,7 +172,7 @@ def _bytes_text(column: pa.Array) -> pa.Array:
 
 
 def _list_text(column: pa.Array) -> pa.Array | None:
-    items = _text(column.flatten())
+    items = text_of(column.flatten())
     if items is None:
         return None
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
@@ -182,7 +182,7 @@ def _list_text(column: pa.Array) -> pa.Array | None:
 
 
 def _struct_text(column: pa.Array) -> pa.Array | None:
-    fields = [_text(field) for field in column.flatten()]
+    fields = [text_of(field) for field in column.flatten()]
     known = [field for field in fields if field is not None]
     if not known or len(known) < len(fields):
         return None

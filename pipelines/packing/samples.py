@@ -14,7 +14,7 @@ from pipelines.errors import PackError
 from pipelines.image_names import path_in_output, sample_key
 from pipelines.image_values import is_per_image, of_images
 from pipelines.packing.loader_types import loader_type
-from pipelines.record import IMAGE_BYTES, NSFW_CONTENTS, RECORD_NAMES
+from pipelines.record import COLUMNS_DIGEST, IMAGE_BYTES, NSFW_CONTENTS, RECORD_NAMES
 
 IMAGE = "image"
 
@@ -22,7 +22,7 @@ _INDEX = "image_index"
 _NSFW_CONTENT = "has_nsfw_content"  # of one image
 _TAKEN = {IMAGE, _INDEX, _NSFW_CONTENT}
 # The same for all completed rows, for a later run only, or replaced by the image.
-_LEFT_OUT = {"status", "error", "source_digest", "outputs", IMAGE_BYTES}
+_LEFT_OUT = {"status", "error", "source_digest", COLUMNS_DIGEST, "outputs", IMAGE_BYTES}
 
 
 @dataclass(frozen=True, slots=True)

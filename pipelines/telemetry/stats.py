@@ -53,6 +53,7 @@ class RunStats:
     Attributes:
         lost_images: completed rows that are generated again because an image of theirs is missing
             or is not the recorded file.
+        new_values: done rows whose records took new values of the user's own columns.
         left_out: records whose rows are no longer in the manifest, known at the end.
     """
 
@@ -62,6 +63,7 @@ class RunStats:
     skipped: int = 0
     changed: int = 0
     lost_images: int = 0
+    new_values: int = 0
     left_out: int = 0
     images: int = 0
     drawing_s: float = 0

@@ -135,3 +135,9 @@ def test_summary_names_records_that_do_not_count_and_the_command_that_removes_th
     assert "prune    uso prune /data/out CONFIG\n" in text
     one = printed(replace(SUMMARY, left_out=1))
     assert "1 record of a row that is no longer in the manifest" in one
+
+
+def test_summary_counts_records_with_new_values() -> None:
+    assert "updated" not in printed(SUMMARY)
+    text = printed(replace(SUMMARY, new_values=12))
+    assert "updated  12 records took new values of other columns\n" in text
