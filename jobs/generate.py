@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from jobs import exits, terminal
+from pipelines.config.http import ENVIRONMENT, HttpConfig
 from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
 from pipelines.failures import RowFailedError
@@ -61,7 +62,8 @@ def generate_command(
 
 def _request(row: Mapping[str, Any]) -> StylizeRequest:
     """Return the request for a row, with its images fetched as a run fetches them."""
-    fetcher = Fetcher(FetchConfig(allow_private_networks=True))  # the user gave the URIs
+    http = HttpConfig(proxy=ENVIRONMENT)
+    fetcher = Fetcher(FetchConfig(allow_private_networks=True, http=http))  # the user gave the URIs
     content, styles = row["content_image"], row["style_images"] or ()
     references = {
         "content_image": None if content is None else fetcher.fetch(_uri(content)),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jobs import terminal
+from pipelines.config.inputs import FetchConfig
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ConfigError, StorageError
@@ -45,6 +46,18 @@ def resolved_secrets(options: Options) -> Options:
     """
     try:
         return resolve_secrets(options)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def resolved_fetch(config: RunConfig) -> FetchConfig:
+    """Return the settings of fetches, with secrets resolved.
+
+    Raises:
+        ConfigError: an environment variable that they name is not set.
+    """
+    try:
+        return config.fetch.model_copy(update={"http": config.fetch.http.resolved()})
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs import exits, terminal
-from jobs.outputs import hint_at_config, left_out_text, resolved_storage
+from jobs.outputs import hint_at_config, left_out_text, resolved_fetch, resolved_storage
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ConfigError
 from pipelines.storage.filesystems import Options
@@ -70,7 +70,7 @@ def _prepared(request: ReportRequest, rows: int | None) -> tuple[Places, ReportO
     if request.config_path is not None:
         config = RunConfig.from_yaml(request.config_path)
         storage_options = resolved_storage(config)
-        options = ReportOptions(rows, config.fetch, storage_options)
+        options = ReportOptions(rows, resolved_fetch(config), storage_options)
     against = request.against
     places = Places(
         run=Storage.at(request.output, storage_options),

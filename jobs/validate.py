@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, terminal
-from jobs.outputs import resolved_storage
+from jobs.outputs import resolved_fetch, resolved_storage
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest
 from pipelines.tools.planning.model import inspect_model
@@ -52,7 +52,7 @@ def validate_command(config_path: Path, overrides: Sequence[str], request: Valid
         options = resolved_storage(config)
         inspected = inspect_model(config.model)
         manifest = Manifest.open(config, inspected.card)
-        check = ReferenceCheck(config.fetch, options, inspected.card.limits)
+        check = ReferenceCheck(resolved_fetch(config), options, inspected.card.limits)
         with (
             findings(request.problems, options) as found,
             terminal.progress_bars(TimeRemainingColumn()) as progress,

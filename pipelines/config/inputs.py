@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, create_model, field_validator, model_validator
 
+from pipelines.config.http import HttpConfig
 from pipelines.config.strict import StrictModel
 from pipelines.fields.table import FIELDS
 
@@ -127,3 +128,5 @@ class FetchConfig(StrictModel):
     """Let references be local files."""
     local_roots: list[str] = Field(default_factory=list)
     """Folders to which local references are confined; empty: no restriction."""
+    http: HttpConfig = HttpConfig()
+    """Proxy and headers of http(s) references."""

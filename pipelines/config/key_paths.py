@@ -13,6 +13,8 @@ SECRET_SECTIONS: tuple[KeyPath, ...] = (
     ("ray", "env"),
     ("notify", "url"),
     ("notify", "secret"),
+    ("fetch", "http", "proxy"),
+    ("fetch", "http", "headers"),
 )
 """Sections in which `${NAME}` is replaced, and whose values are never shown."""
 

@@ -36,10 +36,11 @@ line, `--set section.key=value` overrides a key, with the value in YAML:
 Relative paths start at the folder in which the command runs. Where a default is missing, it is null
 or empty.
 
-**Secrets.** In the values of `storage`, `ray.env`, `notify.url` and `notify.secret`, `${NAME}`
-stands for an environment variable. It is replaced when the value is used, so the secret never gets
-into records, logs or the run file. NAME consists of A-Z, a-z, 0-9 and `_`, and does not begin with
-a digit; any other text after `${` is an error. A `$` without a brace is plain text.
+**Secrets.** In the values of `storage`, `ray.env`, `notify.url`, `notify.secret`,
+`fetch.http.proxy` and `fetch.http.headers`, `${NAME}` stands for an environment variable. It is
+replaced when the value is used, so the secret never gets into records, logs or the run file. NAME
+consists of A-Z, a-z, 0-9 and `_`, and does not begin with a digit; any other text after `${` is an
+error. A `$` without a brace is plain text.
 
 **Examples.** [demo](../configs/demo.yaml) · [one GPU machine](../configs/h200.yaml) ·
 [float8](../configs/fp8.yaml) · [24 GB GPUs](../configs/low_vram.yaml) · [S3](../configs/s3.yaml) ·
@@ -104,7 +105,8 @@ def _default(field: FieldInfo) -> tuple[Any, str]:
     if field.is_required():
         return None, "required"
     value = field.get_default(call_default_factory=True, validated_data={})
-    return value, "" if value in (None, [], {}) else _code(json.dumps(value))
+    is_section = isinstance(value, BaseModel)
+    return value, "" if is_section or value in (None, [], {}) else _code(json.dumps(value))
 
 
 def _model_in(kind: Any) -> type[BaseModel] | None:  # noqa: ANN401 (any annotation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipelines.config.harmless_keys import is_harmless_key
+from pipelines.config.http import is_public_setting
 from pipelines.config.key_paths import KeyPath, is_secret
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import is_variable
@@ -44,4 +45,6 @@ def is_harmless(path: KeyPath, value: object) -> bool:
     """Return True if a value may be shown: it is a `${NAME}`, or its key is harmless."""
     if isinstance(value, str) and is_variable(value):
         return True
+    if path[:2] == ("fetch", "http"):
+        return is_public_setting(str(path[-1]), str(value))
     return is_harmless_key(path)

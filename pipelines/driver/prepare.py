@@ -110,6 +110,7 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     """
     try:
         options = resolve_secrets(config.storage)
+        config.fetch.http.resolved()
         worker_env = _worker_env(config.ray.env)
         receiver = Receiver.from_config(config.notify)
     except ValueError as error:

@@ -30,6 +30,9 @@ from pipelines.fetch.http_guard import (
     NameNotFoundError,
     until,
 )
+from pipelines.fetch.http_headers import HostHeaders
+from pipelines.fetch.proxies import Proxies, environment_proxies
+from pipelines.fetch.proxy_pools import ProxyFailedError
 
 _HEADERS = {
     "User-Agent": "uso-batch (reference images; https://pypi.org/project/uso-batch)",
@@ -48,9 +51,12 @@ class HttpReader:
         self._max_bytes = int(config.max_mb * 1e6)
         self._max_redirects = config.max_redirects
         self._silence_s = config.timeout_s / config.attempts
+        self._headers = HostHeaders(config.http)
+        self._hint = _proxy_hint(config)
         self._client = httpx2.Client(
             transport=GuardedTransport(
-                backend or GuardedBackend(allow_private=config.allow_private_networks)
+                backend or GuardedBackend(allow_private=config.allow_private_networks),
+                proxies=Proxies.of(config.http.proxy),
             ),
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -69,8 +75,9 @@ class HttpReader:
             RowFailedError: the fetch failed permanently.
             TransientFetchError: a retry may succeed.
         """
-        with until(deadline), _errors_named(uri):
-            request = self._client.build_request("GET", uri, timeout=self._silence_s)
+        with until(deadline), _errors_named(uri, self._hint):
+            request = self._request(httpx2.URL(uri), httpx2.URL(uri))
+            first = request.url
             for _ in range(self._max_redirects + 1):
                 _check_scheme(request.url, uri)
                 response = self._client.send(request, stream=True)
@@ -79,11 +86,16 @@ class HttpReader:
                         return self._body(uri, response)
                     if response.next_request is None:
                         raise fetch_failed("uri_refused", uri, "it redirects to an invalid URL")
-                request = response.next_request
+                request = self._request(response.next_request.url, first)
         raise fetch_failed(
             "uri_refused", uri, f"it redirects more than {self._max_redirects} times "
             "(fetch.max_redirects)"
         )  # fmt: skip
+
+    def _request(self, url: httpx2.URL, first: httpx2.URL) -> httpx2.Request:
+        """Return a request with the headers of its own host only."""
+        headers = self._headers.of(url, first)
+        return self._client.build_request("GET", url, headers=headers, timeout=self._silence_s)
 
     def close(self) -> None:
         """Close all connections."""
@@ -123,21 +135,26 @@ def _retry_after(response: httpx2.Response) -> float | None:
     return max(0.0, (at - datetime.now(timezone.utc)).total_seconds())
 
 
+def _proxy_hint(config: FetchConfig) -> str:
+    """Return an advice for failed connections if the environment has a proxy that is not used."""
+    if config.http.proxy is not None or not environment_proxies():
+        return ""
+    return "; the environment names a proxy, and fetch.http.proxy: environment would use it"
+
+
 @contextmanager
-def _errors_named(uri: str) -> Iterator[None]:
+def _errors_named(uri: str, hint: str) -> Iterator[None]:
     """Translate the errors of the libraries."""
     try:
         yield
     except (AddressRefusedError, NameNotFoundError, httpx2.InvalidURL) as error:
-        raise _refused(uri, error) from error
+        raise _refused(uri, error, hint) from error
+    except ProxyFailedError as error:
+        raise _proxy_failed(uri, error) from error
     except httpcore2.TimeoutException as error:
-        raise TransientFetchError("the server did not respond in time") from error
+        raise TransientFetchError(f"the server did not respond in time{hint}") from error
     except httpcore2.NetworkError as error:
-        cause = error.args[0] if error.args else None  # httpcore2 drops __cause__
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            reason = f"its TLS certificate is not valid: {cause.verify_message}"
-            raise fetch_failed("uri_refused", uri, reason) from error
-        raise TransientFetchError(f"the connection failed: {error}") from error
+        raise _not_connected(uri, error, hint) from error
     except httpcore2.RemoteProtocolError as error:
         raise TransientFetchError(f"the response was cut short or is not HTTP: {error}") from error
     except httpx2.DecodingError as error:
@@ -146,9 +163,25 @@ def _errors_named(uri: str) -> Iterator[None]:
         raise fetch_failed("uri_not_found", uri, f"it cannot be fetched: {error}") from error
 
 
-def _refused(uri: str, error: Exception) -> RowFailedError:
+def _proxy_failed(uri: str, error: ProxyFailedError) -> Exception:
+    reason = f"the proxy {error.proxy} failed ({error.reason})"
+    if error.may_pass:
+        return TransientFetchError(reason)
+    advice = "check fetch.http.proxy and its credentials"
+    return fetch_failed("uri_forbidden", uri, f"{reason}; {advice}")
+
+
+def _not_connected(uri: str, error: httpcore2.NetworkError, hint: str) -> Exception:
+    cause = error.args[0] if error.args else None  # httpcore2 drops __cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        reason = f"its TLS certificate is not valid: {cause.verify_message}"
+        return fetch_failed("uri_refused", uri, reason)
+    return TransientFetchError(f"the connection failed: {error}{hint}")
+
+
+def _refused(uri: str, error: Exception, hint: str) -> RowFailedError:
     if isinstance(error, NameNotFoundError):
-        return fetch_failed("uri_not_found", uri, "the host does not exist; check its name")
+        return fetch_failed("uri_not_found", uri, f"the host does not exist; check its name{hint}")
     if isinstance(error, AddressRefusedError):
         return fetch_failed(
             "uri_refused",

@@ -9,27 +9,52 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv6Address
 from ssl import SSLContext
 from typing import Any
 
 import httpcore2
 import httpx2
+from cachetools import LRUCache
 
 from pipelines.fetch.deadline import Deadline, DeadlineExceededError, call_until
+from pipelines.fetch.deadline_stream import DeadlineStream, capped, current_deadline, until
+from pipelines.fetch.proxies import Proxies
+from pipelines.fetch.proxy_pools import ProxyPools
+
+__all__ = [
+    "AddressRefusedError",
+    "GuardedBackend",
+    "GuardedTransport",
+    "NameNotFoundError",
+    "until",
+]
+
+__all__ = [
+    "Address",
+    "AddressRefusedError",
+    "GuardedBackend",
+    "GuardedTransport",
+    "NameNotFoundError",
+    "Resolve",
+    "is_public",
+    "resolve",
+    "until",
+]
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 inside IPv6: the last 32 bits
+
+_LOOKUP_S = 2.0  # for a name behind a proxy, which may have no address here
+_UNKNOWN_S = 300.0
+_MOST_UNKNOWN = 10_000
 
 # EAI_NODATA does not exist on every system.
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], list[Address]]
-
-_deadline: ContextVar[Deadline | None] = ContextVar("http_deadline", default=None)
 
 
 class AddressRefusedError(Exception):
@@ -48,19 +73,6 @@ class AddressRefusedError(Exception):
 
 class NameNotFoundError(Exception):
     """The host does not exist."""
-
-
-@contextmanager
-def until(deadline: Deadline) -> Iterator[None]:
-    """End every wait of this thread on a guarded connection at `deadline`.
-
-    A time-out per read is not enough: a server that sends a byte now and then never reaches it.
-    """
-    token = _deadline.set(deadline)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
 
 
 def is_public(address: Address) -> bool:
@@ -118,6 +130,7 @@ class GuardedBackend(httpcore2.NetworkBackend):
         self._allow_private = allow_private
         self._resolve = resolve
         self._tcp = tcp or httpcore2.SyncBackend()
+        self._unknown: LRUCache[str, float] = LRUCache(_MOST_UNKNOWN)
 
     def connect_tcp(
         self,
@@ -137,18 +150,42 @@ class GuardedBackend(httpcore2.NetworkBackend):
         failed: Exception = httpcore2.ConnectError(f"{host} has no address")
         for address in self._checked_addresses(host, port):
             try:
-                return _DeadlineStream(
+                return DeadlineStream(
                     self._tcp.connect_tcp(
-                        str(address), port, _capped(timeout), local_address, socket_options
+                        str(address), port, capped(timeout), local_address, socket_options
                     )
                 )
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:  # noqa: PERF203
                 failed = error
         raise failed
 
+    def unguarded(self) -> GuardedBackend:
+        """Return the same backend for any address: for a proxy, which the user has chosen."""
+        return GuardedBackend(allow_private=True, resolve=self._resolve, tcp=self._tcp)
+
+    def check(self, host: str, port: int) -> None:
+        """Refuse a host that a proxy would connect to; let it pass if its name is not known here.
+
+        A proxy resolves names itself, often in a network in which only the proxy can. So a name
+        without an address here is left to the rules of the proxy. So is a name that resolves to
+        other addresses there.
+
+        Raises:
+            AddressRefusedError: one of the host's addresses is not public.
+        """
+        if self._allow_private or self._unknown.get(host, 0) > time.monotonic():
+            return
+        deadline = current_deadline()
+        seconds = _LOOKUP_S if deadline is None else min(_LOOKUP_S, deadline.remaining)
+        with until(Deadline.after(seconds)):
+            try:
+                self._checked_addresses(host, port)
+            except (NameNotFoundError, httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                self._unknown[host] = time.monotonic() + _UNKNOWN_S
+
     def _checked_addresses(self, host: str, port: int) -> list[Address]:
         try:
-            deadline = _deadline.get()
+            deadline = current_deadline()
             if deadline is None:
                 addresses = self._resolve(host, port)
             else:
@@ -164,79 +201,57 @@ class GuardedBackend(httpcore2.NetworkBackend):
         return addresses
 
 
-class _DeadlineStream(httpcore2.NetworkStream):
-    """A connection whose waits end at the deadline of the current thread."""
-
-    def __init__(self, inner: httpcore2.NetworkStream) -> None:
-        self._inner = inner
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _capped(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _capped(timeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self,
-        ssl_context: SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore2.NetworkStream:
-        return _DeadlineStream(
-            self._inner.start_tls(ssl_context, server_hostname, _capped(timeout))
-        )
-
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore2's own signature
-        return self._inner.get_extra_info(info)
-
-
-def _capped(timeout: float | None) -> float | None:
-    deadline = _deadline.get()
-    if deadline is None:
-        return timeout
-    if deadline.remaining == 0:
-        raise httpcore2.ReadTimeout("the time for this URI is over")
-    return deadline.remaining if timeout is None else min(timeout, deadline.remaining)
-
-
 class GuardedTransport(httpx2.BaseTransport):
-    """An httpx2 transport over a `GuardedBackend`; ignores proxies.
+    """An httpx2 transport over a `GuardedBackend`, or through proxies.
 
     httpcore2's exceptions pass through unchanged.
     """
 
-    def __init__(self, backend: GuardedBackend, ssl_context: SSLContext | None = None) -> None:
-        self._pool = httpcore2.ConnectionPool(
-            ssl_context=ssl_context or httpx2.create_ssl_context(),
-            max_connections=None,
-            max_keepalive_connections=32,
-            keepalive_expiry=15,
-            network_backend=backend,
-        )
+    def __init__(
+        self,
+        backend: GuardedBackend,
+        ssl_context: SSLContext | None = None,
+        proxies: Proxies | None = None,
+    ) -> None:
+        self._backend = backend
+        options: dict[str, Any] = {
+            "ssl_context": ssl_context or httpx2.create_ssl_context(),
+            "max_connections": None,
+            "max_keepalive_connections": 32,
+            "keepalive_expiry": 15,
+        }
+        self._direct = httpcore2.ConnectionPool(network_backend=backend, **options)
+        self._through = ProxyPools(proxies or Proxies(), backend.unguarded(), options)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request, without following redirects."""
+        """Send one request, without following redirects.
+
+        Raises:
+            ProxyFailedError: the proxy of the host cannot be used.
+        """
         url = request.url
-        response = self._pool.handle_request(
-            httpcore2.Request(
-                request.method,
-                httpcore2.URL(
-                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-                ),
-                headers=request.headers.raw,
-                extensions=request.extensions,
-            )
+        sent = httpcore2.Request(
+            request.method,
+            httpcore2.URL(
+                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+            ),
+            headers=request.headers.raw,
+            extensions=request.extensions,
         )
+        proxy = self._through.proxy_of(sent.url)
+        if proxy is None:
+            response = self._direct.handle_request(sent)
+        else:
+            self._backend.check(sent.url.host.decode("ascii"), sent.url.origin.port)
+            response = self._through.send(sent, proxy)
         return httpx2.Response(
             response.status, headers=response.headers, stream=_ResponseStream(response)
         )
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.close()
+        self._direct.close()
+        self._through.close()
 
 
 class _ResponseStream(httpx2.SyncByteStream):

@@ -28,7 +28,7 @@ class StylizerSpec:
 
     Attributes:
         model: weights and how to run them; `device` is not `auto` in a run.
-        fetch: settings for fetching references.
+        fetch: settings for fetching references, secrets resolved.
         encoding: format of the images.
         output: folder of the images; None for a worker that gets a sink.
         run_id: id of the run that holds the lease of that folder. Its driver has created the
@@ -61,7 +61,8 @@ class StylizerSpec:
         Secrets are resolved in this process's environment.
 
         Raises:
-            ValueError: an environment variable that the storage options name is not set.
+            ValueError: an environment variable that the storage options or `fetch.http` name is not
+                set.
         """
         model, fetch, output = config.model, config.fetch, config.output
         here: dict[str, object] = {
@@ -76,7 +77,7 @@ class StylizerSpec:
         folder = absolute_path(output.path, may_be_new=True)
         return cls(
             model=model.model_copy(update=here),
-            fetch=fetch.model_copy(update={"local_roots": roots}),
+            fetch=fetch.model_copy(update={"local_roots": roots, "http": fetch.http.resolved()}),
             encoding=output.encoding,
             output=output.model_copy(update={"path": folder}),
             storage=resolve_secrets(config.storage),
