@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 _FIRST_WAIT_S = 0.25
 _LONGER = 4  # so that the usual four attempts outlast some seconds of trouble
 _LONGEST_WAIT_S = 8.0
+_MOST_NOTES = 20  # in the log of one process
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Fetcher:
         """
         prepare_pillow()
         self._config = config
+        self._notes = 0
         self._max_bytes = int(config.max_mb * 1e6)
         self._cache = FetchCache(int(config.cache_mb * 1e6))
         self._http = http or HttpReader(config)
@@ -97,7 +99,8 @@ class Fetcher:
             colour=self._config.colour,
         )
         note = image.info.get(COLOUR_NOTE)
-        if note:
+        if note and self._notes < _MOST_NOTES:
+            self._notes += 1
             logger.warning("%s: %s", redact_uri(display_reference(reference)), note)
         return image
 

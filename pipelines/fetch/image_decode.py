@@ -6,7 +6,6 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +21,7 @@ from pipelines.fetch.heic import open_heic
 from pipelines.fetch.plain_images import detached, upright
 from pipelines.fetch.png import read_png
 from pipelines.fetch.structure import check_structure
-from pipelines.fetch.tiff.decode import decode_tiff
+from pipelines.fetch.tiff.decode import CheckPixels, decode_tiff
 from pipelines.rows import Reference
 
 # Errors that Pillow's decoders raise for damaged files; some were found by fuzzing.
@@ -93,9 +92,7 @@ def decode_image(
         ) from error
 
 
-def _decoded(
-    data: bytes, check: Callable[[int, int], None], *, exif_rotate: bool
-) -> tuple[Image.Image, Stated]:
+def _decoded(data: bytes, check: CheckPixels, *, exif_rotate: bool) -> tuple[Image.Image, Stated]:
     """Return the image of a file, and the colour space that the file states."""
     found = recognised(data)
     if found == "TIFF":
@@ -126,13 +123,16 @@ class _PixelLimit:
     reference: Reference
     max_megapixels: float
 
-    def __call__(self, width: int, height: int) -> None:
-        if width * height > self.max_megapixels * 1e6:
+    def __call__(self, width: int, height: int, bytes_per_pixel: int = 8) -> None:
+        """Check a size; pixels of more than 8 bytes count more."""
+        if width * height * max(8, bytes_per_pixel) > self.max_megapixels * 8e6:
+            deep = f" with {bytes_per_pixel} bytes per pixel" if bytes_per_pixel > 8 else ""
+            counted = " of 8 bytes" if deep else ""
             raise fetch_failed(
                 "image_too_large",
                 self.reference,
-                f"the image is {width}x{height}, more than {self.max_megapixels:g} megapixels "
-                "(fetch.max_megapixels)",
+                f"the image is {width}x{height}{deep}, more than {self.max_megapixels:g} "
+                f"megapixels{counted} (fetch.max_megapixels)",
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -44,12 +44,19 @@ _SCALED = (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB)
 _MODES = {CMYK: "CMYK", YCBCR: "YCbCr", LAB: "LAB"}
 
 
-def decode_tiff(data: bytes, check_pixels: Callable[[int, int], None]) -> Image.Image:
+class CheckPixels(Protocol):
+    """Checks the size of an image, in pixels."""
+
+    def __call__(self, width: int, height: int, bytes_per_pixel: int = 8) -> None:
+        """Raise an error if it is too large."""
+
+
+def decode_tiff(data: bytes, check_pixels: CheckPixels) -> Image.Image:
     """Decode the picture of a TIFF file.
 
     Args:
         data: the file.
-        check_pixels: raises if an image of this width and height is too large.
+        check_pixels: checks the size of the image before it is decoded.
 
     Returns:
         A loaded image, upright, of a mode with 8 bits, or I;16 for grey of 16 bits.
@@ -78,9 +85,7 @@ def decode_tiff(data: bytes, check_pixels: Callable[[int, int], None]) -> Image.
     return image
 
 
-def _check_chunks(
-    file: TiffBytes, layout: Layout, check_pixels: Callable[[int, int], None]
-) -> None:
+def _check_chunks(file: TiffBytes, layout: Layout, check_pixels: CheckPixels) -> None:
     wide, high = layout.chunk
     if wide <= 0 or high <= 0:
         raise DamagedTiffError(f"its tiles are {wide}x{high}")
@@ -97,11 +102,12 @@ def _check_chunks(
         raise DamagedTiffError("a strip or tile is outside the file")
 
 
-def _check_size(layout: Layout, check_pixels: Callable[[int, int], None]) -> None:
-    """Check the memory of the samples: 8 bytes of them count as one pixel."""
+def _check_size(layout: Layout, check_pixels: CheckPixels) -> None:
+    """Check the memory of the samples, with the padding of the last tiles of each row."""
     planes = layout.samples if layout.separate else 1
     across = -(-layout.width // layout.chunk[0])
-    check_pixels(-(-row_bytes(layout) * across * planes // 8), layout.height)
+    row = row_bytes(layout) * across * planes
+    check_pixels(layout.width, layout.height, -(-row // layout.width))
 
 
 def _is_pillows(layout: Layout) -> bool:

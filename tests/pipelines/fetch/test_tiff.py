@@ -128,6 +128,23 @@ def test_floats_of_an_unclear_range_are_unsupported(top: float) -> None:
     assert f"float pixels from 0 to {top:.4g}" in message
 
 
+def test_pixels_of_many_bytes_count_more() -> None:
+    data = tiff(COLOURS, photometric="rgb")  # 24 bytes per pixel
+    megapixels = WIDTH * HEIGHT / 1e6
+    assert decode(data, 3.01 * megapixels).size == (WIDTH, HEIGHT)
+    code, message = failure(data, 2.99 * megapixels)
+    assert code == "image_too_large"
+    assert f"the image is {WIDTH}x{HEIGHT} with 24 bytes per pixel, more than " in message
+    assert failure(tiff(whole(COLOURS, 8), photometric="rgb"), 0.99 * megapixels)[0] == code
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt"])
+def test_faxes_are_read(compression: str) -> None:
+    page = Image.fromarray(GREY > 0.5)
+    data = encode(page, "TIFF", compression=compression)
+    assert worst(data, (GREY > 0.5).astype(float)) == 0
+
+
 def test_the_first_page_is_taken() -> None:
     first, second = whole(COLOURS, 8), whole(1 - COLOURS, 8)
     assert worst(tiff(np.stack([first, second]), photometric="rgb"), COLOURS) < 1.01

@@ -42,7 +42,7 @@ def whole(values: Array, bits: int) -> Array:
 def storages() -> Iterator[tuple[str, dict[str, Any]]]:
     """Ways to store pixels: each byte order, strips and tiles, packed and not."""
     for order in "<>":
-        for compression in (None, "zlib", "lzw", "zstd", "packbits"):
+        for compression in (None, "zlib", "lzw", "zstd", "lzma", "packbits"):
             for tile in (None, (16, 32)):
                 for big in (False, True) if compression is None else (False,):
                     shape = f"{'tiles' if tile else 'strips'}{' big' if big else ''}"
