@@ -20,6 +20,7 @@ from pipelines.errors import ManifestError, StorageError
 from pipelines.fields.cells import MAX_ID_LENGTH
 from pipelines.fields.table import ALIASES, FIELDS
 from pipelines.manifest.manifest import Manifest
+from pipelines.manifest.source import LOOKING
 from pipelines.record import record_schema
 from pipelines.storage.urls import is_uri, redact_uri
 from pipelines.worker.image_plugins import chosen_plugins
@@ -129,7 +130,7 @@ def _model(config: RunConfig) -> tuple[ModelCard | None, _Fact]:
 
 def _manifest(config: RunConfig, card: ModelCard | None) -> tuple[pa.Schema, _Fact]:
     try:
-        manifest = Manifest.open(config, card or assumed_card(config.model.base))
+        manifest = Manifest.open(config, card or assumed_card(config.model.base), LOOKING)
     except (ManifestError, StorageError) as error:
         return pa.schema([]), _Fact("manifest", str(error), is_problem=True)
     paths = map(redact_uri, config.manifest.paths)

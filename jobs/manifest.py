@@ -18,7 +18,9 @@ from jobs.outputs import resolved_storage, storage_options
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ComposeError
 from pipelines.manifest.manifest import Manifest
+from pipelines.manifest.source import LOOKING
 from pipelines.storage.filesystems import Options
+from pipelines.storage.patience import LOOK_S
 from pipelines.storage.storage import Storage
 from pipelines.tools.compose.chosen import ChosenRows
 from pipelines.tools.compose.failed import Failed, failed_rows
@@ -213,7 +215,7 @@ class _Again:
 def _again(source: FailedSource | LowScoreSource) -> _Again:
     config = RunConfig.from_yaml(source.config)
     options = resolved_storage(config)
-    output = Storage.at(config.output.path, options)
+    output = Storage.at(config.output.path, options, patience_s=LOOK_S)
     why: Failed | LowScores
     if isinstance(source, FailedSource):
         why = failed_rows(output, frozenset(source.codes))
@@ -221,7 +223,7 @@ def _again(source: FailedSource | LowScoreSource) -> _Again:
         table = None if source.table is None else ScoreTable(source.table, source.score, options)
         why = low_scores(output, source.score, source.below, table)
     chosen = ChosenRows(why.ids, new_seeds=isinstance(why, LowScores))
-    manifest = Manifest.open(config, inspect_model(config.model).card)
+    manifest = Manifest.open(config, inspect_model(config.model, options).card, LOOKING)
     return _Again(chosen.rows(manifest), chosen, why)
 
 

@@ -20,7 +20,9 @@ from pipelines.config.schema import RunConfig
 from pipelines.errors import ConfigError, RowsChangedError
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
+from pipelines.manifest.source import LOOKING
 from pipelines.record import record_schema
+from pipelines.storage.patience import LOOK_S
 from pipelines.storage.storage import Storage
 from pipelines.tools.planning.model import InspectedModel, inspect_model
 from pipelines.tools.planning.plan import Plan, ShapePlan, make_plan, survey
@@ -55,13 +57,13 @@ def plan_command(
     ):
         config = RunConfig.from_yaml(config_path, overrides)
         options = resolved_storage(config)
-        inspected = inspect_model(config.model)
+        inspected = inspect_model(config.model, options)
         if inspected.unknown:
             # Fingerprints need the model. Without it, ids alone decide which rows are recorded.
             by_id = config.output.model_copy(update={"on_change": "keep"})
             config = config.model_copy(update={"output": by_id})
-        manifest = Manifest.open(config, inspected.card)
-        output = Storage.at(config.output.path, options)
+        manifest = Manifest.open(config, inspected.card, LOOKING)
+        output = Storage.at(config.output.path, options, patience_s=LOOK_S)
         ledger = Ledger.view(output, record_schema(manifest.extra_schema))
         with Progress(console=terminal.err(), transient=True) as progress:
             task = progress.add_task("rows", total=manifest.total_rows)
@@ -127,9 +129,8 @@ def _print_work(plan: Plan, inspected: InspectedModel, console: Console) -> None
     terminal.fact(console, "model", inspected.card.name)
     if inspected.unknown:
         terminal.fact(console, "", inspected.unknown)
-        terminal.fact(
-            console, "", "assuming FLUX.1-dev's size and ranges, and comparing rows by id alone"
-        )
+        terminal.fact(console, "", "assuming FLUX.1-dev's size, and comparing rows by id alone")
+    terminal.fact(console, "limits", inspected.sizes)
     terminal.fact(console, "generate", f"{work.rows:,} rows, {work.images:,} images")
     terminal.fact(console, "recorded", f"{work.skipped:,} rows, which the run skips")
     if work.changed and not inspected.unknown:

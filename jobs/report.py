@@ -16,6 +16,7 @@ from jobs.outputs import hint_at_config, left_out_text, resolved_fetch, resolved
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ConfigError
 from pipelines.storage.filesystems import Options
+from pipelines.storage.patience import LOOK_S
 from pipelines.storage.storage import Storage
 from pipelines.tools.report.pictures import Places
 from pipelines.tools.report.report import FOLDER, ReportFacts, ReportOptions, write_report
@@ -73,9 +74,11 @@ def _prepared(request: ReportRequest, rows: int | None) -> tuple[Places, ReportO
         options = ReportOptions(rows, resolved_fetch(config), storage_options)
     against = request.against
     places = Places(
-        run=Storage.at(request.output, storage_options),
+        run=Storage.at(request.output, storage_options, patience_s=LOOK_S),
         out=Storage.at(request.out or f"{request.output.rstrip('/')}/{FOLDER}", storage_options),
-        other=None if against is None else Storage.at(against, storage_options),
+        other=(
+            None if against is None else Storage.at(against, storage_options, patience_s=LOOK_S)
+        ),
     )
     return places, options
 

@@ -19,6 +19,7 @@ from jobs.outputs import hint_at_config, left_out_text, newest_run_file, storage
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.ledger import count_records, iter_records
 from pipelines.ledger.liveness import liveness
+from pipelines.storage.patience import LOOK_S
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
 
@@ -37,7 +38,7 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
         config_path: the YAML file with the storage options; None: there are no options.
     """
     with exits.exit_on_error(), hint_at_config(config_path):
-        storage = open_output(output, config_path)
+        storage = open_output(output, config_path, patience_s=LOOK_S)
         counts = count_records(storage)
         last_run = _read_last_run_alive(storage)
         shown = _first_records(storage, rows) if counts.records else []
@@ -54,18 +55,19 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
     return exits.DONE
 
 
-def open_output(output: str, config_path: Path | None) -> Storage:
+def open_output(output: str, config_path: Path | None, *, patience_s: float = 120) -> Storage:
     """Return an output as a storage.
 
     Args:
         output: its folder or URL.
         config_path: the YAML file with the storage options; None: there are no options.
+        patience_s: seconds for which the store may be unavailable.
 
     Raises:
         ConfigError: the configuration is wrong.
         StorageError: the URL is unusable.
     """
-    return Storage.at(output, storage_options(config_path))
+    return Storage.at(output, storage_options(config_path), patience_s=patience_s)
 
 
 def _first_records(storage: Storage, most: int) -> list[dict[str, Any]]:

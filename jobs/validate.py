@@ -17,6 +17,7 @@ from jobs import exits, terminal
 from jobs.outputs import resolved_fetch, resolved_storage
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest
+from pipelines.manifest.source import LOOKING
 from pipelines.tools.planning.model import inspect_model
 from pipelines.tools.validation.problems import Findings, findings
 from pipelines.tools.validation.references import Facts, ReferenceCheck
@@ -50,8 +51,8 @@ def validate_command(config_path: Path, overrides: Sequence[str], request: Valid
     with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
         options = resolved_storage(config)
-        inspected = inspect_model(config.model)
-        manifest = Manifest.open(config, inspected.card)
+        inspected = inspect_model(config.model, options)
+        manifest = Manifest.open(config, inspected.card, LOOKING)
         check = ReferenceCheck(resolved_fetch(config), options, inspected.card.limits)
         with (
             findings(request.problems, options) as found,
@@ -73,7 +74,7 @@ def validate_command(config_path: Path, overrides: Sequence[str], request: Valid
     console = terminal.out()
     if inspected.unknown:
         console.print(f"model       {terminal.one_line(inspected.unknown)}", soft_wrap=True)
-        console.print("            assuming FLUX.1-dev's ranges")
+    console.print(f"limits      {terminal.one_line(inspected.sizes)}", soft_wrap=True)
     _print_counts(rows, fetched, check.facts, console)
     _print_problems(found, request.problems, console)
     return exits.WRONG_INPUT if found.errors else exits.DONE

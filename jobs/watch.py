@@ -23,6 +23,7 @@ from pipelines.ledger.follow import LedgerFollower
 from pipelines.ledger.lease import Heartbeat, read_holder
 from pipelines.ledger.ledger import count_records
 from pipelines.ledger.liveness import SILENCE_S
+from pipelines.storage.patience import LOOK_S
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
 from pipelines.telemetry.rates import LastMinute
@@ -137,6 +138,7 @@ def watch_command(
     console = terminal.out()
     try:
         with exits.exit_on_error(), hint_at_config(config_path):
+            read_last_run(open_output(output, config_path, patience_s=LOOK_S))
             storage = open_output(output, config_path)
             view = _watch(Watcher(storage), console, partial(pause, every_s))
             # Counted again, because the watcher keeps no examples of failures.

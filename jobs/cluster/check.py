@@ -13,6 +13,7 @@ from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets, variables_in
 from pipelines.errors import ConfigError, ManifestError, StorageError
 from pipelines.manifest.manifest import Manifest
+from pipelines.manifest.source import LOOKING
 from pipelines.storage.faults import fault_of
 from pipelines.storage.urls import redact_uri
 from pipelines.tools.planning.model import inspect_model
@@ -83,7 +84,7 @@ def check_manifest(config: RunConfig, *, on_this_machine: bool) -> str:
     if not on_this_machine and not all(path.exists() for path in local):
         return "not checked: it is not on this machine"
     try:
-        manifest = Manifest.open(config, inspect_model(config.model).card)
+        manifest = Manifest.open(config, inspect_model(config.model).card, LOOKING)
     except ManifestError as error:
         if not _out_of_reach(error):
             raise

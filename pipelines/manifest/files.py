@@ -22,14 +22,16 @@ from pipelines.manifest.source import READING, ManifestFile
 from pipelines.manifest.table import Table
 from pipelines.manifest.table_formats import FORMATS, open_table
 from pipelines.manifest.table_logs import TableLogs
-from pipelines.storage.files import Place, StoredFile
+from pipelines.storage.files import Place, Reading, StoredFile
 from pipelines.storage.filesystems import Options
 from pipelines.storage.urls import redact_uri
 
 _OPENING_THREADS = 16
 
 
-def open_tables(config: ManifestConfig, options: Options) -> list[Table]:
+def open_tables(
+    config: ManifestConfig, options: Options, finding: Reading = READING
+) -> list[Table]:
     """Find the tables that `config.path` names and their columns; no row is checked yet.
 
     Of Parquet files only the footers are read, JSON is read once, and CSV once if columns of it are
@@ -38,12 +40,13 @@ def open_tables(config: ManifestConfig, options: Options) -> list[Table]:
     Args:
         config: the run's manifest section.
         options: fsspec options by protocol, secrets resolved.
+        finding: the handling of faults until the files are found.
 
     Raises:
         ManifestError: nothing is there, or a file is unreadable or not in its format.
     """
     limit = int(config.max_row_mb * 1e6)
-    files = [replace(file, max_row_bytes=limit) for file in find_files(config, options)]
+    files = [replace(file, max_row_bytes=limit) for file in find_files(config, options, finding)]
     with ThreadPoolExecutor(_OPENING_THREADS, "manifest-survey") as pool:
         tables = list(pool.map(open_table, files))
     inputs = input_columns(config.columns)
@@ -51,7 +54,9 @@ def open_tables(config: ManifestConfig, options: Options) -> list[Table]:
     return with_partitions(with_numbers(tables, config), files, text)
 
 
-def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:
+def find_files(
+    config: ManifestConfig, options: Options, finding: Reading = READING
+) -> list[ManifestFile]:
     """Find the files that `config.path` names, each once.
 
     The places of a list keep their order; the files of a glob or folder are sorted by path. A
@@ -65,6 +70,7 @@ def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:
     Args:
         config: the run's manifest section.
         options: fsspec options by protocol, secrets resolved.
+        finding: the handling of faults until the files are found.
 
     Raises:
         ManifestError: nothing is there, it cannot be read, or it is in a table with a log.
@@ -72,18 +78,21 @@ def find_files(config: ManifestConfig, options: Options) -> list[ManifestFile]:
     if not config.paths:
         raise ManifestError("manifest.path", "the list is empty; name at least one file")
     logs = TableLogs()
-    urls = dict.fromkeys(config.paths)
-    found = (file for url in urls for file in _find(url, config, options, logs))
+    places = [(url, _place(url, options, finding)) for url in dict.fromkeys(config.paths)]
+    found = (file for url, place in places for file in _find(url, place, config, logs))
     return list({(file.data.fs, file.data.path): file for file in found}.values())
 
 
-def _find(
-    url: str, config: ManifestConfig, options: Options, logs: TableLogs
-) -> Sequence[ManifestFile]:
+def _place(url: str, options: Options, finding: Reading) -> Place:
     try:
-        place = Place(url, options, READING)
+        return Place(url, options, finding)
     except StorageError as error:
         raise ManifestError(error.uri, error.reason) from error
+
+
+def _find(
+    url: str, place: Place, config: ManifestConfig, logs: TableLogs
+) -> Sequence[ManifestFile]:
     if url.startswith(("http://", "https://")):
         name = url.partition("?")[0]
         return [_download(name, place, _format(name, config), config)]
@@ -158,6 +167,7 @@ def _format(name: str, config: ManifestConfig) -> str:
 
 
 def _file(file: StoredFile, format_name: str) -> ManifestFile:
+    file = replace(file, reading=READING)
     return ManifestFile(file, folder=file.url.rpartition("/")[0] + "/", format=format_name)
 
 

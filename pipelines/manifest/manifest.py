@@ -21,9 +21,11 @@ from pipelines.manifest.row_identity import content_hash, shard_of
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import OversizedRow, RawRow, RowParser, UnreadableRow
 from pipelines.manifest.skipping import SkippableRows
+from pipelines.manifest.source import READING
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
 from pipelines.manifest.table import RowBatch, SourceRow, Table, is_partial
 from pipelines.rows import Entry, ManifestEntry, ManifestRow, RejectedRow
+from pipelines.storage.files import Reading
 from uso_core.errors import InvalidRequestError
 from uso_core.loading.source import ModelCard
 
@@ -74,8 +76,13 @@ class Manifest:
         self._base = None if base is None else folder_url(base)
 
     @classmethod
-    def open(cls, config: RunConfig, model: ModelCard) -> Manifest:
+    def open(cls, config: RunConfig, model: ModelCard, finding: Reading = READING) -> Manifest:
         """Find the files and look at their columns; see `open_tables`.
+
+        Args:
+            config: the configuration of the run.
+            model: the model; its limits decide which rows are accepted.
+            finding: the handling of faults until the files are found.
 
         Raises:
             ManifestError: nothing is there, a file is unreadable, no column is usable, the mapping
@@ -85,7 +92,7 @@ class Manifest:
             options = resolve_secrets(config.storage)
         except ValueError as error:
             raise ManifestError("storage", str(error)) from error
-        return cls(config, open_tables(config.manifest, options), model)
+        return cls(config, open_tables(config.manifest, options, finding), model)
 
     @property
     def total_rows(self) -> int | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pipelines.errors import Fault, ManifestError
 from pipelines.storage.causes import cause_of
 from pipelines.storage.files import Reading, ShortReadError, StoredFile
+from pipelines.storage.patience import LOOK_S, Patience
 
 logger = logging.getLogger(__name__)
 
@@ -76,5 +77,7 @@ def _on_wait(uri: str, error: BaseException) -> None:
     logger.warning("manifest_unavailable uri=%s cause=%s", uri, cause_of(error))
 
 
+LOOKING = Reading(_error, Patience(seconds=LOOK_S), _on_wait)
+"""For the first look at a place by a command that somebody waits for; raises `ManifestError`."""
 READING = Reading(_error, on_wait=_on_wait)
 """Waits out faults, so that a short outage does not end a run of days; raises `ManifestError`."""

@@ -13,6 +13,9 @@ from pipelines.storage.faults import fault_of
 
 T = TypeVar("T")
 
+LOOK_S = 10.0
+"""Seconds for which a command that only looks waits for a store that is unavailable."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:

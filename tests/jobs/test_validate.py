@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 from tests.pipelines.pictures import encode, picture
+from uso_core.loading.tiny import write_tiny_checkpoint
 
 
 def validate(*arguments: object) -> Result:
@@ -82,7 +84,25 @@ def test_a_missing_model_is_reported(tmp_path: Path) -> None:
     config = write_run(tmp_path, prompt=["a"])
     result = validate(config, "--set", f"model.base={tmp_path}/none")
     assert result.exit_code == 0
-    assert "assuming FLUX.1-dev's ranges" in result.stdout
+    assert "sizes from 512 to 1536 pixels: assuming FLUX.1-dev's ranges" in result.stdout
+
+
+@pytest.mark.parametrize("base", ["tiny:3", "tiny, LoRA at a URL", "folder", "URL"])
+def test_the_limits_of_a_tiny_model_are_known(tmp_path: Path, base: str) -> None:
+    config = write_run(tmp_path, prompt=["a"], width=[64], height=[64])
+    write_tiny_checkpoint(tmp_path / "model")
+    url = f"memory://{tmp_path.name}/{base}"
+    fs = fsspec.filesystem("memory")
+    fs.pipe_file(f"/{tmp_path.name}/URL/config.json", (tmp_path / "model/config.json").read_bytes())
+    choices = {
+        "tiny:3": ["model.base=tiny:3"],
+        "tiny, LoRA at a URL": ["model.base=tiny", "model.loras=[{path: 's3://b/l.safetensors'}]"],
+        "folder": [f"model.base={tmp_path}/model"],
+        "URL": [f"model.base={url}"],
+    }
+    result = validate(config, *(f"--set={choice}" for choice in choices[base]))
+    assert result.exit_code == 0, result.output
+    assert "limits sizes from 16 to 256 pixels, as" in " ".join(result.stdout.split())
 
 
 def test_a_missing_manifest_is_an_error(tmp_path: Path) -> None:

@@ -203,13 +203,22 @@ def limits_of(model: FoundModel) -> Limits:
     if "settings" not in model.components:
         return Limits()
     path = model.components["settings"].config_path
-    given = read_json(path).get("limits")
+    return limits_in(read_json(path), str(path))
+
+
+def limits_in(settings: Mapping[str, Any], where: str) -> Limits:
+    """Return the limits that a model's settings (its config.json) give.
+
+    Raises:
+        CheckpointError: they contain unknown limits; the message names `where`.
+    """
+    given = settings.get("limits")
     if given is None:
         return TINY_LIMITS
     try:
         return Limits(**given)
     except TypeError as error:
-        raise CheckpointError(str(path), f"limits: {error}") from error
+        raise CheckpointError(where, f"limits: {error}") from error
 
 
 def _with_loras(digest: str, loras: tuple[LoraFile, ...]) -> str:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import PurePosixPath
 
 from pipelines.errors import ComposeError
-from pipelines.manifest.source import READING
+from pipelines.manifest.source import LOOKING
 from pipelines.storage.files import Place, StoredFile
 from pipelines.storage.filesystems import Options
 
@@ -58,7 +58,7 @@ def find_images(places: Sequence[str], options: Options) -> FoundImages:
 def _find(url: str, options: Options) -> FoundImages:
     if url.startswith(("http://", "https://")):
         return FoundImages([url])  # web servers give no lists
-    place = Place(url, options, READING)
+    place = Place(url, options, LOOKING)
     found = place.find()
     if found.kind == "file":
         return FoundImages([_uri(file) for file in found.files])
