@@ -5,7 +5,7 @@
 #   make tutorial    run the commands of docs/tutorial.md, with checks
 #   make test        install into .venv, lint, check types, run the tests
 #   make docs        write docs/configuration.md from the docstrings of pipelines/config
-#   make test-slow   run the slow tests of whole runs
+#   make test-slow   run the slow tests of whole runs (installs Azurite with npm)
 #
 # To use another interpreter: make PYTHON=python3.12 demo
 
@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: install demo serve tutorial test lint fix types unit test-slow test-browser docs coverage chaos fuzz wheel constraints clean
+.PHONY: azurite install demo serve tutorial test lint fix types unit test-slow test-browser docs coverage chaos fuzz wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -64,8 +64,19 @@ coverage:
 	$(MAKE) unit COVERAGE=1
 
 # More kills and outages during whole runs. These tests do not measure time.
-test-slow: $(INSTALLED)
+test-slow: $(INSTALLED) azurite
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/integration
+
+# Azure's emulator, for the slow tests and `python -m benchmarks.chaos --store az`.
+AZURITE := build/azurite/node_modules/azurite/package.json
+azurite: $(AZURITE)
+
+$(AZURITE):
+	@command -v npm >/dev/null || \
+	  { echo "no npm; on Debian and Ubuntu: apt-get install -y --no-install-recommends nodejs npm"; \
+	    exit 1; }
+	mkdir -p build/azurite
+	npm install --silent --no-fund --no-audit --prefix build/azurite azurite@3.35.0
 
 # Opens the report in a real browser, which pip does not install.
 test-browser: $(INSTALLED)

@@ -3,11 +3,12 @@
     python -m benchmarks.chaos --rounds 20 --seed 1
     python -m benchmarks.chaos --minutes 5
     python -m benchmarks.chaos --kills 100 --minutes 180
+    python -m benchmarks.chaos --store az --rounds 20    # or gs; az needs `make azurite`
 
-It runs `uso run` as a process with the tiny model, real Ray, a real S3 server behind a faulty
-proxy, and a misbehaving web server. Three of four rounds run on a cluster of several nodes. Prints
-a Markdown table, also when interrupted; the exit code is 1 if anything broke the guarantees of
-docs/reliability.md.
+It runs `uso run` as a process with the tiny model, real Ray, a real server of S3, of Google Cloud
+Storage's API or of Azure's behind a faulty proxy, and a misbehaving web server. Three of four
+rounds run on a cluster of several nodes. Prints a Markdown table, also when interrupted; the exit
+code is 1 if anything broke the guarantees of docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from types import FrameType
 
 from benchmarks.chaos.report import RoundResult, table, totals
 from benchmarks.chaos.session import Plan, run_rounds
+from benchmarks.chaos.stores import STORES
 
 logger = logging.getLogger("chaos")  # the name of this module is __main__
 
@@ -42,6 +44,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rows", type=int, default=100, help="rows of the manifest")
     parser.add_argument("--faults", type=int, default=10, help="maximum per round")
+    parser.add_argument("--store", choices=STORES, default="s3", help="server of the outputs")
     parser.add_argument(
         "--alone-every", type=int, default=4, help="run every Nth round without the cluster"
     )
@@ -61,6 +64,7 @@ def main() -> int:
         seconds=60 * options.minutes,
         seed=options.seed,
         alone_every=options.alone_every,
+        store=options.store,
     )
     results: list[RoundResult] = []
     try:

@@ -1,4 +1,4 @@
-"""Checks an output on the server's own disk against the guarantees."""
+"""Checks a copy of an output against the guarantees."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def check_output(
     """Compare an output with the manifest and with the images of an undisturbed run.
 
     Args:
-        folder: folder of the server's buckets.
+        folder: holds a copy of the output, below the name of its bucket.
         output: URL of the output.
         inputs: the manifest and the expected results.
         undisturbed: row id → hashes of its images; empty to skip the comparison.
     """
-    bucket_path = output.removeprefix("s3://")
+    bucket_path = _path_in(output)
     records = _records(folder / bucket_path / "records")
     counts = Counter(record["id"] for record in records)
     unreadable: list[str] = []
@@ -65,9 +65,9 @@ def check_output(
     generation_s: dict[str, float] = {}
     for record in records:
         for uri, digest in zip(record["outputs"] or [], record["sha256"] or [], strict=True):
-            path = folder / uri.removeprefix("s3://")
+            path = folder / _path_in(uri)
             recorded.add(path)
-            generation_s["/" + uri.removeprefix("s3://")] = _generation_s(record)
+            generation_s["/" + _path_in(uri)] = _generation_s(record)
             if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
                 unreadable.append(uri)
     images = (folder / bucket_path / "images").rglob("*")
@@ -90,6 +90,10 @@ def check_output(
         sha256=sha256,
         generation_s=generation_s,
     )
+
+
+def _path_in(url: str) -> str:
+    return url.partition("://")[2]
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:

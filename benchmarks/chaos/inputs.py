@@ -1,4 +1,4 @@
-"""Inputs of the runs: a manifest on S3, its references, and the expected result of each row."""
+"""Inputs of the runs: a manifest and its references in a store, and each row's expected result."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from typing import Any
 
 from PIL import Image
 
+from benchmarks.chaos.stores import Store
 from pipelines.failures import FailureCode
 from tests.integration.harness import manifest_rows, run_config, write_manifest, write_references
 from tests.pipelines import http_origin
-from tests.s3_server import S3Server
-
-KEY_VARIABLE, SECRET_VARIABLE = "CHAOS_S3_KEY", "CHAOS_S3_SECRET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +36,13 @@ class Inputs:
     codes: Mapping[str, FailureCode]
 
 
-def write_inputs(s3: S3Server, origin: http_origin.Origin, rows: int, seed: int) -> Inputs:
+def write_inputs(store: Store, origin: http_origin.Origin, rows: int, seed: int) -> Inputs:
     """Put a manifest of `rows` rows with a reference each into a new bucket.
 
     About every tenth row has a reference on a misbehaving HTTP server.
     """
-    bucket = s3.new_bucket()
-    folder = s3.folder / bucket
+    bucket = store.new_bucket()
+    folder = store.folder / "inputs"
     references = [f"refs/{name}" for name in write_references(folder / "refs", rows)]
     table = manifest_rows(rows, references)
     lengths = random.Random(seed)
@@ -57,18 +55,13 @@ def write_inputs(s3: S3Server, origin: http_origin.Origin, rows: int, seed: int)
         if code is not None:
             codes[row["id"]] = code
     write_manifest(folder / "manifest.parquet", table)
+    store.put(bucket, folder)
     ids = tuple(row["id"] for row in table)
-    return Inputs(f"s3://{bucket}/manifest.parquet", bucket, ids, codes)
+    return Inputs(f"{store.scheme}://{bucket}/manifest.parquet", bucket, ids, codes)
 
 
-def configuration(inputs: Inputs, output: str, endpoint_url: str) -> dict[str, Any]:
+def configuration(inputs: Inputs, output: str, storage: dict[str, Any]) -> dict[str, Any]:
     """Return a run of two small actors, with timeouts so short that faults of seconds matter."""
-    s3 = {
-        "endpoint_url": endpoint_url,
-        "key": f"${{{KEY_VARIABLE}}}",
-        "secret": f"${{{SECRET_VARIABLE}}}",
-        "client_kwargs": {"region_name": "us-east-1"},
-    }
     config = run_config(
         inputs.manifest,
         output,
@@ -76,7 +69,7 @@ def configuration(inputs: Inputs, output: str, endpoint_url: str) -> dict[str, A
         stylize={"row_timeout_s": 30, "attempts": 2},
         on_error={"max_failed_fraction": 0.5, "max_consecutive": None},
         ray={"stop_grace_s": 10},
-        storage={"s3": s3},
+        storage=storage,
     )
     config["output"]["commit_seconds"] = 1
     return config

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import unquote
 
 Kind = Literal["fetch", "store", "commit", "other"]
 """Reading a reference, writing an image, writing records, or anything else."""
@@ -27,6 +28,7 @@ _PATHS: tuple[tuple[Kind, str, str], ...] = (
     ("commit", "PUT", "/records/"),
 )
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_NAME = re.compile(rb'"name": *"([^"]+)"')
 _DROPPED = re.compile(rb"\r\n(?:connection|expect): [^\r]*", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect: *100-continue", re.IGNORECASE)
 _ERROR = (
@@ -147,15 +149,15 @@ class FaultProxy:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        request = _request(head, writer.get_extra_info("peername")[1])
-        if request.kind == "store":
-            self.on_store(request)
         fault = self._next_fault()
         await asyncio.sleep(self._next_delay())
         if _EXPECTS.search(head):
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         length = int(found.group(1)) if (found := _LENGTH.search(head)) else 0
         body = await reader.readexactly(length // 2)
+        request = _request(head, body, writer.get_extra_info("peername")[1])
+        if request.kind == "store":
+            self.on_store(request)
         self._spring_trap(request)
         if fault == "request cut" or time.monotonic() < self._away_until:
             return
@@ -207,10 +209,13 @@ def _ignore(_request: Request) -> None:
     """Do nothing: no callback is set."""
 
 
-def _request(head: bytes, client_port: int) -> Request:
+def _request(head: bytes, body: bytes, client_port: int) -> Request:
     method, target, _ = head.split(b" ", 2)
-    path = target.decode("latin-1").partition("?")[0]
+    path = unquote(target.decode("latin-1").partition("?")[0])
     verb = method.decode("latin-1")
+    if path.startswith("/upload/") and (name := _NAME.search(body)):
+        # An upload to Google Cloud Storage names its object in the body.
+        verb, path = "PUT", f"{path}/{name.group(1).decode()}"
     kinds = (kind for kind, its_verb, part in _PATHS if verb == its_verb and part in path)
     return Request(next(kinds, "other"), path, client_port)
 

@@ -17,12 +17,12 @@ from benchmarks.chaos.cluster import Nodes
 from benchmarks.chaos.deck import FaultDeck
 from benchmarks.chaos.environment import Environment
 from benchmarks.chaos.faults import FAULTS, StuckError
-from benchmarks.chaos.inputs import KEY_VARIABLE, SECRET_VARIABLE, Inputs, configuration
+from benchmarks.chaos.inputs import Inputs, configuration
 from benchmarks.chaos.proxy import CALM, ROUGH, FaultProxy
 from benchmarks.chaos.report import RoundResult, kills_among
 from benchmarks.chaos.runs import Run
+from benchmarks.chaos.stores import Store
 from tests.integration.harness import write_config
-from tests.s3_server import S3Server
 
 logger = logging.getLogger(__name__)
 
@@ -41,25 +41,27 @@ _ENDS = {
 class Setup:
     """Everything that all rounds share."""
 
-    s3: S3Server
+    store: Store
     proxy: FaultProxy
     inputs: Inputs
     folder: Path
 
     def environment(self, name: str, nodes: Nodes | None, generator: random.Random) -> Environment:
         """Return an environment with a new output."""
-        settings = configuration(self.inputs, self.output(name), self.proxy.url)
+        storage = self.store.settings_at(self.proxy.url)
+        settings = configuration(self.inputs, self.output(name), storage)
         config = write_config(self.folder / f"{name}.yaml", settings)
-        env = {KEY_VARIABLE: self.s3.key, SECRET_VARIABLE: self.s3.secret}
+        env = self.store.variables_at(self.proxy.url)
         return Environment(self.proxy, config, env, nodes, generator)
 
     def output(self, name: str) -> str:
         """Return the URL of a round's output."""
-        return f"s3://{self.inputs.bucket}/{name}"
+        return f"{self.store.scheme}://{self.inputs.bucket}/{name}"
 
     def check(self, name: str, undisturbed: Mapping[str, tuple[str, ...]]) -> Findings:
         """Check a round's output."""
-        return check_output(self.s3.folder, self.output(name), self.inputs, undisturbed)
+        self.store.copy(self.inputs.bucket, name)
+        return check_output(self.store.folder, self.output(name), self.inputs, undisturbed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from benchmarks.chaos.inputs import Inputs
 from benchmarks.chaos.report import RoundResult, table
 from benchmarks.chaos.rounds import Disturbance
 from benchmarks.chaos.session import Plan, run_rounds
+from benchmarks.chaos.stores import Scheme
 
 INPUTS = Inputs("s3://b/m.parquet", "b", ("a", "b", "c"), {"c": "uri_not_found"})
 
@@ -32,6 +33,19 @@ def test_what_is_killed_loses_nothing(tmp_path: Path) -> None:
     (result,) = run_rounds(plan, tmp_path)
     assert result.violations == ()
     assert result.faults.total() >= 1
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("store", ["gs", "az"])
+def test_other_stores_lose_nothing(tmp_path: Path, store: Scheme) -> None:
+    # Without the undisturbed run, and with rows for a few seconds, so that a round is short.
+    plan = Plan(
+        1, rows=12, faults=1, seconds=120, seed=3, alone_every=1, store=store, compare=False
+    )
+    (result,) = run_rounds(plan, tmp_path)
+    assert result.violations == ()
 
 
 def completed(name: str) -> dict[str, Any]:
