@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import huggingface_hub
 import pytest
 
+from benchmarks.chaos.proxy import FaultProxy
 from pipelines.errors import Fault, StorageError
 from pipelines.storage import clients
 from pipelines.storage.causes import cause_of
 from pipelines.storage.files import Place, Reading
 from pipelines.storage.patience import Patience
 from pipelines.storage.storage import Storage
+from tests.gcs_server import GcsServer
 from tests.pipelines import http_origin as http
 from tests.pipelines.http_origin import Answer, Origin
 from tests.pipelines.storage.stores import STORES, options_at, url_of
@@ -115,3 +118,26 @@ def test_a_silent_server_is_given_up(
         operation(url_of(store, "folder/x.parquet"), options)
     assert caught.value.fault == "unavailable"
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("store", ["gs", "az", "s3"])
+def test_the_patience_of_the_run_holds(store: str) -> None:
+    storage = Storage.at(url_of(store, "out"), options_at(CLOSED_PORT), patience_s=0.5)
+    started = time.monotonic()
+    with pytest.raises(StorageError, match=r"(?i)connect.*check the endpoint"):
+        storage.write("a", b"content")
+    assert 0.5 <= time.monotonic() - started < 4
+
+
+def test_a_store_that_comes_back_is_used_at_once(gcs_server: GcsServer) -> None:
+    behind = urlsplit(gcs_server.endpoint_url)
+    assert behind.hostname is not None
+    assert behind.port is not None
+    with FaultProxy((behind.hostname, behind.port), seed=1).serving() as proxy:
+        options = {"gs": {**gcs_server.options["gs"], "endpoint_url": proxy.url}}
+        storage = Storage.at(f"gs://{gcs_server.new_bucket()}/out", options)
+        proxy.go_away(0.5)
+        started = time.monotonic()
+        storage.write("a", b"content")
+        assert time.monotonic() - started < 4
+        assert storage.read("a") == b"content"
