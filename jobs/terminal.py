@@ -89,7 +89,7 @@ def failure_table(failures: Iterable[FailureRow]) -> Table:
     table.add_column("for example", overflow="fold")
     for failure in failures:
         example = f"{one_line(failure.row_id, 60)}: {one_line(failure.message, 300)}"
-        table.add_row(Text(failure.code), f"{failure.count:,}", Text(example))
+        table.add_row(Text(one_line(failure.code, 60)), f"{failure.count:,}", Text(example))
     return table
 
 

@@ -125,6 +125,11 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     recipe_model = card.name if config.output.recipe else None
     spec = replace(StylizerSpec.from_config(config), run_id=facts.run_id, recipe_model=recipe_model)
     columns = plugin_columns(spec.image_plugins, manifest.extra_schema)
+    if config.output.path.lower().startswith("memory:"):
+        raise ConfigError(
+            "output.path: memory:// is lost when its process ends, and each actor has its own; "
+            "give a local folder or a folder in a store"
+        )
     output = Storage.at(config.output.path, options, patience_s=config.output.give_up_after_s)
     output.check_writable()
     with Lease(output, facts.run_id) as lease:

@@ -44,7 +44,25 @@ __all__ = [
     "until",
 ]
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 inside IPv6: the last 32 bits
+# IPv4 inside IPv6, in the last 32 bits: NAT64, translated and compatible addresses.
+_ENDS_IN_IPV4 = tuple(
+    map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96"))
+)
+_ISATAP = (0x0000_5EFE, 0x0200_5EFE)
+# Global as far as the language says, and yet not for us.
+_NOT_FOR_US = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            *("192.0.0.0/24", "2001::/23"),  # protocol assignments, Teredo
+            *("192.31.196.0/24", "192.175.48.0/24", "2620:4f:8000::/48"),  # AS112
+            *("192.52.193.0/24", "192.88.99.0/24"),  # multicast tunnels, 6to4 relays
+            *("3fff::/20", "5f00::/16", "fec0::/10"),  # documentation, segment routing, site-local
+            *("168.63.129.16/32", "161.26.0.0/16", "166.8.0.0/14"),  # services of clouds
+            *("100.64.0.0/10", "fd00:ec2::/32"),  # and some more, whatever the language says
+        ),
+    )
+)
 
 _LOOKUP_S = 2.0  # for a name behind a proxy, which may have no address here
 _UNKNOWN_S = 300.0
@@ -81,8 +99,8 @@ def is_public(address: Address) -> bool:
         inner = _embedded_ipv4(address)
         if inner is not None:
             return is_public(inner)
-        if address.is_site_local:
-            return False
+    if any(address in network for network in _NOT_FOR_US):
+        return False
     return address.is_global and not (
         address.is_multicast or address.is_reserved or address.is_unspecified
     )
@@ -93,8 +111,10 @@ def _embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
         return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
+    last = int(address) & 0xFFFFFFFF
+    is_isatap = int(address) >> 32 & 0xFFFFFFFF in _ISATAP
+    if is_isatap or any(address in network for network in _ENDS_IN_IPV4):
+        return IPv4Address(last)
     return None
 
 

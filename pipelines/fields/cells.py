@@ -24,6 +24,8 @@ MAX_ID_LENGTH = 256
 LONGEST_PATH = 4096
 """Bytes in the longest path of a local file on Linux."""
 
+_MOST_ITEMS = 10_000
+_MOST_DIGITS = 1000
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _BOOLEANS: dict[object, bool] = {"true": True, "false": False, "1": True, "0": False}
 _REFERENCE = "a URI, a path, a data: URI, or an image's bytes"
@@ -191,6 +193,8 @@ def references(field: str, value: Any) -> list[Reference]:  # noqa: ANN401 (what
 
 
 def _json_list(field: str, value: str, accepted: str) -> list[Any]:
+    if value.count(",") > _MOST_ITEMS:
+        raise InvalidRequestError(field, value, f"a JSON list of at most {_MOST_ITEMS:,} items")
     try:
         found = json.loads(value)
     except (ValueError, RecursionError) as error:
@@ -202,7 +206,12 @@ def _json_list(field: str, value: str, accepted: str) -> list[Any]:
 
 def _parsed(value: object) -> object:
     """Return the number that text spells, and any other value unchanged."""
-    if not isinstance(value, str) or not _NUMBER.fullmatch(value.strip()):
+    # Converting a number takes time in proportion to the square of its digits.
+    if (
+        not isinstance(value, str)
+        or len(value) > _MOST_DIGITS
+        or not _NUMBER.fullmatch(value.strip())
+    ):
         return value
     return Decimal(value.strip())
 

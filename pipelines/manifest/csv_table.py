@@ -9,12 +9,12 @@ from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
 from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
 
 from pipelines.errors import ManifestError
+from pipelines.manifest.bounded_lines import BoundedLines, LongLineError
 from pipelines.manifest.csv_dialect import Dialect, dialect_of
 from pipelines.manifest.json_types import JsonTypes
 from pipelines.manifest.row_parser import UnreadableRow
@@ -60,11 +60,12 @@ class CsvTable(TextTable):
                 reader = csv.reader(lines, delimiter=dialect.delimiter)
                 next(reader, None)
                 while True:
+                    lines.begin_row()
                     try:
                         row = next(reader)
                     except StopIteration:
                         return
-                    except csv.Error:
+                    except (csv.Error, LongLineError):
                         continue
                     if len(row) == num_cells:
                         yield row
@@ -81,7 +82,7 @@ class CsvTable(TextTable):
 
 
 class _Source(NamedTuple):
-    lines: Iterator[str]
+    lines: BoundedLines
     dialect: Dialect
 
 
@@ -94,7 +95,7 @@ def open_csv(file: ManifestFile) -> CsvTable:
     with _opened(file) as (lines, dialect):
         try:
             names = _names(csv.reader(lines, delimiter=dialect.delimiter))
-        except csv.Error as error:
+        except (csv.Error, LongLineError) as error:
             raise ManifestError(file.uri, f"is not CSV ({error})") from error
     if not _is_unicode("".join(names)):
         raise ManifestError(file.uri, "its first line is not UTF-8; save it as CSV in UTF-8")
@@ -115,16 +116,18 @@ def _lines(
         reader = csv.reader(lines, delimiter=dialect.delimiter)
         header = _names(reader)
         while True:
+            lines.begin_row()
             try:
                 cells = next(reader)
             except StopIteration:
                 return
-            except csv.Error as error:
-                where = f"{file.uri} line {reader.line_num + dialect.skipped_lines}"
-                yield UnreadableRow(where, f"is not CSV ({error})", where), 0
+            except (csv.Error, LongLineError) as error:
+                where = f"{file.uri} line {lines.number}"
+                said = str(error) if isinstance(error, LongLineError) else f"is not CSV ({error})"
+                yield UnreadableRow(where, said, where), 0
                 continue
             if cells:
-                where = f"{file.uri} line {reader.line_num + dialect.skipped_lines}"
+                where = f"{file.uri} line {lines.number}"
                 yield _row(cells, header, where, decimal_commas)
 
 
@@ -149,7 +152,7 @@ def _row(cells: list[str], header: list[str], where: str, decimal_commas: Set[st
 def _opened(file: ManifestFile) -> Iterator[_Source]:
     """Open a file after the lines that its dialect skips."""
     # Cells may hold data: URIs. The limit is one for the whole process, so it is only ever raised.
-    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_BYTES))
+    csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_BYTES, file.max_row_bytes))
     source = io.TextIOWrapper(
         cast(io.BufferedReader, file.data.open_lines()),
         encoding="utf-8-sig",
@@ -157,10 +160,16 @@ def _opened(file: ManifestFile) -> Iterator[_Source]:
         newline="",
     )
     with source:
-        first = next(source, "")
+        lines = BoundedLines(source, file.max_row_bytes)
+        try:
+            first = next(lines, "")
+        except LongLineError as error:
+            raise ManifestError(file.uri, f"is not CSV (its first line {error})") from error
         is_tabs = file.data.path.lower().endswith(TAB_ENDINGS)
         dialect = dialect_of(first, is_tabs=is_tabs)
-        yield _Source(source if dialect.skipped_lines else chain([first], source), dialect)
+        if not dialect.skipped_lines:
+            lines.put_back(first)
+        yield _Source(lines, dialect)
 
 
 def _is_unicode(text: str) -> bool:

@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipelines.errors import ManifestError
+from pipelines.manifest.bounded_lines import BoundedLines, LongLineError
 from pipelines.manifest.json_types import JsonTypes
 from pipelines.manifest.row_parser import UnreadableRow
 from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.text_table import Line, ReadLines, TextTable, chunks
+
+_MAX_LIST_BYTES = 64 * 10**6
 
 
 def open_json_lines(file: ManifestFile) -> TextTable:
@@ -46,10 +49,20 @@ def _opened(file: ManifestFile, read_lines: ReadLines) -> TextTable:
 
 def _json_lines(file: ManifestFile) -> Iterator[Line]:
     with file.data.open_lines() as source:
-        for number, line in enumerate(source, 1):
-            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        lines = BoundedLines(source, file.max_row_bytes)
+        while True:
+            lines.begin_row()
+            try:
+                line = next(lines)
+            except StopIteration:
+                return
+            except LongLineError as error:
+                where = f"{file.uri} line {lines.number}"
+                yield UnreadableRow(where, str(error), error.start.decode(errors="replace")), 0
+                continue
+            text = line.removeprefix(b"\xef\xbb\xbf") if lines.number == 1 else line
             if text.strip():
-                yield _json_row(text, f"{file.uri} line {number}"), len(line)
+                yield _json_row(text, f"{file.uri} line {lines.number}"), len(line)
 
 
 def _json_row(line: bytes, where: str) -> Mapping[str, Any] | UnreadableRow:
@@ -74,6 +87,12 @@ def _is_list(file: ManifestFile) -> bool:
 
 
 def _eval_lines(file: ManifestFile) -> Iterator[Line]:
+    if file.data.size > _MAX_LIST_BYTES:
+        raise ManifestError(
+            file.uri,
+            f"a JSON list is read at once, so it may take {_MAX_LIST_BYTES / 1e6:g} MB at most; "
+            "store larger ones as JSON Lines, one object per line",
+        )
     with file.data.open_lines() as source:
         try:
             items = json.loads(source.read().decode("utf-8-sig"))

@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+_MAX_DEPTH = 20
+
 
 class JsonTypes:
     """The types of the columns of JSON rows, merged as rows are added."""
@@ -72,10 +74,15 @@ def _merged(one: pa.DataType, other: pa.DataType) -> pa.DataType:
         return pa.string()
 
 
-def _is_storable(kind: pa.DataType) -> bool:
-    """Return True if Parquet can hold the type, which excludes structs without fields."""
+def _is_storable(kind: pa.DataType, depth: int = 0) -> bool:
+    """Return True if Parquet can hold the type, which excludes structs without fields.
+
+    It cannot read back a type that is nested about 50 times.
+    """
+    if depth > _MAX_DEPTH:
+        return False
     if pa.types.is_struct(kind) and kind.num_fields == 0:
         return False
     if not pa.types.is_nested(kind):
         return True
-    return all(_is_storable(kind.field(index).type) for index in range(kind.num_fields))
+    return all(_is_storable(kind.field(index).type, depth + 1) for index in range(kind.num_fields))

@@ -13,7 +13,7 @@ from pipelines.errors import StorageError
 from pipelines.storage.causes import cause_of
 from pipelines.storage.clients import class_of, defaults_of, prepare
 from pipelines.storage.faults import fault_of
-from pipelines.storage.urls import redact_uri
+from pipelines.storage.urls import redact_uri, url_problem
 
 Options = Mapping[str, Mapping[str, Any]]
 """fsspec options by protocol."""
@@ -33,9 +33,13 @@ def open_filesystem(url: str, options: Options) -> tuple[AbstractFileSystem, str
         options: fsspec options by protocol, secrets already resolved.
 
     Raises:
-        StorageError: the protocol is unknown, its extra is not installed, the options are not
-            accepted, or a store that is connected to at once (FTP, SFTP) cannot be reached.
+        StorageError: the URL names no place, the protocol is unknown, its extra is not installed,
+            the options are not accepted, or a store that is connected to at once (FTP, SFTP) cannot
+            be reached.
     """
+    problem = url_problem(url)
+    if problem is not None:
+        raise StorageError(redact_uri(url), problem)
     protocol = fsspec.utils.get_protocol(url)
     try:
         cls = class_of(protocol)

@@ -34,7 +34,7 @@ from pipelines.storage.patience import Patience
 from pipelines.storage.puts import create_object, put_options, put_timeout
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.reasons import WHAT_TO_DO, public_cause, reason_of
-from pipelines.storage.urls import redact_uri
+from pipelines.storage.urls import output_problem, redact_uri
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -54,6 +54,9 @@ class Storage:
     def __init__(
         self, url: str, options: Options, *, patience_s: float = 120, create: bool = True
     ) -> None:
+        problem = output_problem(url)
+        if problem is not None:
+            raise StorageError(redact_uri(url), problem)
         self._url = url
         self._create = create
         self._options = options

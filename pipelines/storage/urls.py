@@ -16,12 +16,46 @@ _CONTAINER_SCHEMES = frozenset({"abfs", "abfss", "az", "wasb", "wasbs"})
 # References that were recorded with the other scheme keep it, and with it their fingerprints.
 _ALIASES = {"s3a": "s3", "gcs": "gs"}
 
+_BUCKET_SCHEMES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
+# Archives, caches and wrappers of other stores, and places that are read only.
+_NOT_WRITTEN = re.compile(
+    r"zip|tar|libarchive|reference|simplecache|filecache|blockcache|cached|dir|data|https?"
+    r"|git|github|gitlab|jupyter|jlab|generic|asyncwrapper"
+)
+
 
 def is_uri(reference: str) -> bool:
     """Return True if `reference` names its scheme (`s3://…`, `data:…`)."""
     if "://" in reference and _SCHEME.match(reference):
         return True
     return reference[:5].lower() in _BARE_SCHEMES
+
+
+def url_problem(url: str) -> str | None:
+    """Return the reason why a URL names no place in a store; None if it does."""
+    if not url.strip():
+        return "is empty; give a local path or a URL such as s3://BUCKET/FOLDER"
+    if any(ord(character) < 32 or ord(character) == 127 for character in url):
+        return "contains a control character; give a path or URL without one"
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme.lower() in ("file", "local") and not rest.startswith("/"):
+        return "names another machine; give file:///PATH, or the path alone"
+    if separator and scheme.lower() in _BUCKET_SCHEMES and not rest.partition("/")[0].strip():
+        return f"names no bucket or container; give {scheme}://BUCKET/FOLDER"
+    return None
+
+
+def output_problem(url: str) -> str | None:
+    """Return the reason why nothing can be written below a URL; None if that is not known."""
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    if "::" in url and _SCHEME.match(url):
+        scheme = url.partition("::")[0].lower()
+    if _NOT_WRITTEN.fullmatch(scheme) or ("::" in url and "://" in url):
+        return (
+            f"{scheme}: cannot be an output; give a local folder or a folder in a store, such as "
+            "s3://BUCKET/FOLDER, gs://… or az://…"
+        )
+    return url_problem(url)
 
 
 def redact_uri(uri: str) -> str:

@@ -25,6 +25,7 @@ from tenacity import (
 
 from pipelines.config.telemetry import EventKind, NotifyConfig, check_webhook_url
 from pipelines.config.variables import resolve_variables
+from pipelines.fetch.deadline import Deadline, DeadlineExceededError, call_until
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ class Webhook:
             reraise=True,
         )
         try:
-            retrying(self._post, event)
+            retrying(self._post_in_time, event)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             logger.warning(
                 "webhook_undelivered event=%s attempts=%d reason=%s",
@@ -159,6 +160,13 @@ class Webhook:
             )  # fmt: skip
             return False
         return True
+
+    def _post_in_time(self, event: Event) -> None:
+        """Post an event; a receiver that sends a byte now and then does not prolong the time."""
+        try:
+            call_until(Deadline.after(self._config.timeout_s), lambda: self._post(event))
+        except DeadlineExceededError as error:
+            raise httpx2.ReadTimeout("no answer within notify.timeout_s") from error
 
     def _post(self, event: Event) -> None:
         body = json.dumps(event.payload, separators=(",", ":")).encode()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from rich.console import Console
 
 from jobs import terminal
 from tests.clock import Clock
@@ -78,3 +79,14 @@ def test_a_forced_line_restarts_the_interval() -> None:
     assert not pace.due()
     clock.now = 9.0
     assert pace.due()
+
+
+def test_codes_of_foreign_records_are_escaped() -> None:
+    failure = terminal.FailureRow("\x1b[2Jcode", 1, "\x1b[2Jid", "\x1b]0;title\x07")
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    console.print(terminal.failure_table([failure]))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert r"\x1b[2Jcode" in shown
+    assert "\x1b[2J" not in shown
+    assert "\x07" not in shown

@@ -190,3 +190,31 @@ def test_proxies_of_the_environment_are_not_used(
     reader = HttpReader(FetchConfig(allow_private_networks=True))
     assert read(reader, url) == b"direct"
     reader.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("168.63.129.16", "100.100.100.200", "169.254.169.254", "fd00:ec2::254", "192.0.0.192"),
+        *("192.0.0.9", "192.0.0.10", "192.31.196.1", "192.52.193.1", "192.175.48.1", "192.88.99.1"),
+        *("161.26.0.10", "166.9.0.1", "198.18.0.1", "3fff::1", "5f00::1", "fec0::1"),
+        *("2001:1::1", "2001:3::1", "2001:4:112::1", "2001:20::1", "2620:4f:8000::1"),
+        *("::ffff:168.63.129.16", "::ffff:0:10.0.0.1", "::10.0.0.1", "::168.63.129.16"),
+        *("2002:a83f:8110::1", "64:ff9b::a83f:8110", "64:ff9b:1::a00:1"),
+        *("2001:0:4136:e378:8000:63bf:3fff:fdd2", "2a00::5efe:10.0.0.1", "2a00::200:5efe:a00:1"),
+    ],
+)
+def test_addresses_that_are_not_for_us(address: str) -> None:
+    assert not is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("8.8.8.8", "168.63.129.17", "100.128.0.1", "192.0.1.1", "161.27.0.1", "2001:200::1"),
+        *("2001:4860:4860::8888", "64:ff9b::808:808", "2002:808:808::1", "::ffff:8.8.8.8"),
+        "2a00::5efe:8.8.8.8",
+    ],
+)
+def test_public_addresses_beside_them(address: str) -> None:
+    assert is_public(ipaddress.ip_address(address))

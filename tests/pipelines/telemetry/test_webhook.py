@@ -120,6 +120,24 @@ def test_a_receiver_that_does_not_answer_costs_the_run_no_time_and_is_left_at_th
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.parametrize("in_head", [True, False])
+def test_a_receiver_that_drips_is_given_up(
+    origin: Origin, caplog: pytest.LogCaptureFixture, in_head: bool
+) -> None:
+    status = b"" if in_head else b"x" * 1000
+    hook = webhook(
+        origin.on("/", http.drip(status, every_s=0.02, in_head=in_head)),
+        timeout_s=0.3,
+        attempts=1,
+        flush_s=5,
+    )
+    began = time.monotonic()
+    hook.send(event("end"))
+    assert hook.close() == (1 if in_head else 0)  # the body of an answer is not read
+    assert time.monotonic() - began < 2
+    assert ("no answer within notify.timeout_s" in caplog.text) == in_head
+
+
 def test_progress_behind_a_slow_receiver_is_replaced_by_newer_progress(origin: Origin) -> None:
     slow = http.drip(b"", every_s=0.02, in_head=True)
     hook = webhook(origin.on("/", slow, http.status(200)))
