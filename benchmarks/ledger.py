@@ -159,6 +159,7 @@ def resume_config(folder: Path) -> RunConfig:
             str(folder / "manifest.parquet"),
             str(folder / "out"),
             on_error={"max_failed_fraction": 1},
+            fetch={"fingerprint": "uri"},  # there is no such bucket
         )
     )
 

@@ -18,10 +18,14 @@ SCHEMA_VERSION = 1
 NSFW_CONTENTS = "has_nsfw_contents"
 """A reserved column, null for each image of a completed row unless a plug-in checks the images."""
 
-IMAGE_BYTES = "image_bytes"
 COLUMNS_DIGEST = "columns_digest"
+IMAGE_BYTES = "image_bytes"
 """Sizes of the image files; null for rows that an older version completed."""
 
+REFERENCE_VERSIONS = "reference_versions"
+"""Versions of the content image, if there is one, and of each style image; null if unknown."""
+
+_VERSION = pa.struct([("stat", pa.string()), ("sha256", pa.string())])
 _ERROR = pa.struct(
     [
         ("code", pa.string()),
@@ -51,6 +55,7 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("fingerprint", pa.string(), nullable=False),
     pa.field("source_digest", pa.int64()),
     pa.field(COLUMNS_DIGEST, pa.int64()),
+    pa.field(REFERENCE_VERSIONS, pa.list_(_VERSION)),
     pa.field("created_at", pa.timestamp("us", tz="UTC"), nullable=False),
     pa.field("timings", _TIMINGS),
     pa.field("attempt", pa.int32(), nullable=False),
@@ -60,7 +65,8 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("schema_version", pa.int32(), nullable=False),
 )
 RECORD_NAMES = frozenset(f.name for f in RECORD_FIELDS)
-_LATER = {IMAGE_BYTES, COLUMNS_DIGEST, "source_digest", *(f.name for f in LATER_FIELDS)}
+_DIGESTS = {"source_digest", COLUMNS_DIGEST}
+_LATER = {IMAGE_BYTES, REFERENCE_VERSIONS, *_DIGESTS, *(f.name for f in LATER_FIELDS)}
 ADDED_LATER = RECORD_NAMES & _LATER
 """Columns that the records of older versions may lack."""
 
@@ -143,6 +149,7 @@ def make_record(
         "fingerprint": entry.row.fingerprint,
         "source_digest": entry.source_digest,
         COLUMNS_DIGEST: entry.columns_digest,
+        REFERENCE_VERSIONS: _versions(outcome),
         "created_at": created_at,
         "timings": {stage: getattr(outcome.timings, stage) for stage in _STAGES},
         "attempt": attempt,
@@ -165,6 +172,12 @@ def _error(failure: Failure | None) -> dict[str, Any] | None:
         "retryable": failure.retryable,
         "uri": failure.uri,
     }
+
+
+def _versions(outcome: Outcome) -> list[dict[str, Any] | None] | None:
+    if not any(outcome.references):
+        return None
+    return [None if version is None else version._asdict() for version in outcome.references]
 
 
 def _inputs(row: ManifestRow | RejectedRow) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeAlias, TypeGuard, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 import pyarrow as pa
 
@@ -102,6 +102,19 @@ def is_valid(entry: ManifestEntry) -> TypeGuard[Entry[ManifestRow]]:
     return isinstance(entry.row, ManifestRow)
 
 
+class ReferenceVersion(NamedTuple):
+    """The version of a reference that a row was generated from, or failed with.
+
+    Attributes:
+        stat: marks that its place gives to the file, such as size and time; `absent` if there was
+            no file; None if there are no marks.
+        sha256: hash of the file, in hex; None if it was not fetched.
+    """
+
+    stat: str | None
+    sha256: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
     """Milliseconds that a row spent in each stage; None if it did not reach the stage."""
@@ -123,6 +136,8 @@ class Outcome:
         outputs: one URI per image, without credentials.
         sha256: one hash per image file, in hex.
         image_bytes: one size per image file.
+        references: version of the content image, if the row has one, and of each style image; None
+            for one that was not fetched or is known by its URI alone.
         width: width of the images in pixels; None if the row failed.
         height: height of the images in pixels; None if the row failed.
         prompt_truncated: True if the end of the prompt was cut off; None if the row failed.
@@ -139,6 +154,7 @@ class Outcome:
     outputs: tuple[str, ...] = ()
     sha256: tuple[str, ...] = ()
     image_bytes: tuple[int, ...] = ()
+    references: tuple[ReferenceVersion | None, ...] = ()
     width: int | None = None
     height: int | None = None
     prompt_truncated: bool | None = None

@@ -1,1 +1,1 @@
-"""Compares an output with its records: images that are missing or damaged."""
+"""Checks whether the records of an output are still true: lost images, replaced references."""

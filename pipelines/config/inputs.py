@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, create_model, field_validator, model_validator
 
+from pipelines.config.fingerprint import FingerprintConfig, FingerprintMode
 from pipelines.config.http import HttpConfig
 from pipelines.config.strict import StrictModel
 from pipelines.fields.table import FIELDS
@@ -117,6 +118,10 @@ class FetchConfig(StrictModel):
     """References that an actor fetches at the same time."""
     cache_mb: float = Field(512, ge=0)
     """Memory per actor for fetched files that other rows may need, in MB."""
+    fingerprint: FingerprintMode | FingerprintConfig = FingerprintConfig()
+    """How a later run detects a reference that was replaced under its name: `uri` not at all,
+    `stat` by size and version, `content` by a hash of the file, which is read again. One mode for
+    all references, or one for each kind of place; see docs/manifest.md#replaced-references."""
     exif_rotate: bool = True
     """Turn photographs upright; the original does not."""
     colour: Literal["convert", "original"] = "convert"
@@ -130,3 +135,11 @@ class FetchConfig(StrictModel):
     """Folders to which local references are confined; empty: no restriction."""
     http: HttpConfig = HttpConfig()
     """Proxy and headers of http(s) references."""
+
+    @property
+    def fingerprints(self) -> FingerprintConfig:
+        """`fingerprint` as a mode for each kind of place."""
+        if isinstance(self.fingerprint, FingerprintConfig):
+            return self.fingerprint
+        mode = self.fingerprint
+        return FingerprintConfig(local=mode, s3=mode, stores=mode, http=mode)

@@ -101,7 +101,10 @@ def _rows(
 
 
 def _default(field: FieldInfo) -> tuple[Any, str]:
-    """Return the default of a key, and its cell; the cell is empty for null and empty values."""
+    """Return the default of a key, and its cell.
+
+    The cell is empty for null and empty values, and for a section, whose keys have cells.
+    """
     if field.is_required():
         return None, "required"
     value = field.get_default(call_default_factory=True, validated_data={})

@@ -29,8 +29,9 @@ class RowSelection:
     """Skips the rows that are done.
 
     A completed row is done as long as it has its recorded fingerprint and its images; if the
-    fingerprint differs, `output.on_change` decides. A failed row is retried if its failure is
-    retryable, if the row has changed, or if `on_error.retry_failed` is set.
+    fingerprint or a reference differs, `output.on_change` decides. A failed row is retried if its
+    failure is retryable, if the row or a reference has changed, or if `on_error.retry_failed` is
+    set.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class RowSelection:
 
     def _again(self, entry: ManifestEntry, known: Recorded) -> bool:
         same = known.has_fingerprint(entry.row.fingerprint)
+        same = same and Mark.REFERENCE_CHANGED not in known.mark
         if known.status == "failed":
             again = known.retryable or self._retry_failed or not same
         else:

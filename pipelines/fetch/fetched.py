@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ABSENT = "absent"
+"""The marks of a file that does not exist."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -11,8 +14,11 @@ class Fetched:
 
     Attributes:
         data: the unchanged bytes, at most `fetch.max_mb`.
+        stat: marks that its place gives to this version, see `ReferenceVersion.stat`; None if
+            there are none, or nobody asked for them.
         content_type: the server's Content-Type; None if there was none.
     """
 
     data: bytes
     content_type: str | None = None
+    stat: str | None = None

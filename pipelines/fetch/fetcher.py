@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from PIL import Image
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from pipelines.config.inputs import FetchConfig
 from pipelines.display import display_reference
+from pipelines.failures import RowFailedError
 from pipelines.fetch.cache import FetchCache
 from pipelines.fetch.colour.convert import COLOUR_NOTE
 from pipelines.fetch.data_uri import read_data_uri
 from pipelines.fetch.deadline import Deadline, DeadlineExceededError
 from pipelines.fetch.errors import TransientFetchError, fetch_failed, too_large
-from pipelines.fetch.fetched import Fetched
+from pipelines.fetch.fetched import ABSENT, Fetched
 from pipelines.fetch.http import HttpReader
 from pipelines.fetch.image_decode import decode_image, prepare_pillow
 from pipelines.fetch.local import LocalReader
 from pipelines.fetch.objects import PROTOCOLS, ObjectReader
-from pipelines.rows import Reference
+from pipelines.rows import Reference, ReferenceVersion
 from pipelines.storage.filesystems import Options
 from pipelines.storage.urls import is_uri, redact_uri
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _FIRST_WAIT_S = 0.25
 _LONGER = 4  # so that the usual four attempts outlast some seconds of trouble
@@ -60,6 +65,7 @@ class Fetcher:
         options: Options | None = None,
         *,
         http: HttpReader | None = None,
+        with_marks: bool = False,
     ) -> None:
         """Create a fetcher with an empty cache.
 
@@ -67,6 +73,8 @@ class Fetcher:
             config: time-outs, limits and policy.
             options: fsspec options by protocol, secrets resolved.
             http: the reader of http(s) URIs; None for one that is created from `config`.
+            with_marks: ask stores for the marks of objects, where `fingerprint` is `stat`; it takes
+                one more request per object.
         """
         prepare_pillow()
         self._config = config
@@ -74,7 +82,12 @@ class Fetcher:
         self._max_bytes = int(config.max_mb * 1e6)
         self._cache = FetchCache(int(config.cache_mb * 1e6))
         self._http = http or HttpReader(config)
-        self._objects = ObjectReader(options or {}, max_bytes=self._max_bytes)
+        self._modes = config.fingerprints
+        self._objects = ObjectReader(
+            options or {},
+            max_bytes=self._max_bytes,
+            wants_stat=lambda scheme: with_marks and self._modes.mode(scheme) == "stat",
+        )
         self._local = LocalReader(config)
 
     @property
@@ -82,33 +95,37 @@ class Fetcher:
         """The cache's counts so far."""
         return CacheCounts(self._cache.hits, self._cache.misses, self._cache.fetched_bytes)
 
-    def fetch(self, reference: Reference) -> Image.Image:
+    def fetch(
+        self, reference: Reference, note: Callable[[ReferenceVersion], None] | None = None
+    ) -> Image.Image:
         """Return the image at a reference: loaded, in its own mode, upright if `exif_rotate`.
 
         Args:
             reference: a URI, an absolute path, a `data:` URI, or the file's own bytes.
+            note: called with the version of the file, if `fingerprint` asks for it, also before an
+                error.
 
         Raises:
             RowFailedError: it is not available; names the failure code, the URI and the remedy.
         """
         image = decode_image(
-            self.read(reference),
+            self.read(reference) if note is None else self._noted(reference, note),
             reference,
             max_megapixels=self._config.max_megapixels,
             exif_rotate=self._config.exif_rotate,
             colour=self._config.colour,
         )
-        note = image.info.get(COLOUR_NOTE)
-        if note and self._notes < _MOST_NOTES:
+        said = image.info.get(COLOUR_NOTE)
+        if said and self._notes < _MOST_NOTES:
             self._notes += 1
-            logger.warning("%s: %s", redact_uri(display_reference(reference)), note)
+            logger.warning("%s: %s", redact_uri(display_reference(reference)), said)
         return image
 
     def read(self, reference: Reference) -> Fetched:
         """Return the file at a reference, not decoded; raises as `fetch` does."""
         if isinstance(reference, bytes):
             return self._inline(reference, reference)
-        scheme = _scheme(reference)
+        scheme = scheme_of(reference)
         if scheme == "data":
             return self._inline(read_data_uri(reference, self._max_bytes), reference)
         if scheme in ("", "file"):
@@ -124,9 +141,45 @@ class Fetcher:
             "uri_refused", reference, f"the scheme {scheme}: is not supported; use one of {known}"
         )
 
+    def look(self, uri: str) -> str | None:
+        """Return the marks of the file at a URI (`ReferenceVersion.stat`), without reading it.
+
+        Returns:
+            `ABSENT` if there is no file; None if the place gives no marks, or cannot be asked.
+        """
+        scheme = scheme_of(uri)
+        is_web = scheme in ("http", "https")
+        try:
+            if scheme in ("", "file"):
+                return self._local.look(uri)
+            if is_web:
+                return self._retried(uri, self._http.look)
+            if scheme in PROTOCOLS and "::" not in uri:
+                return self._retried(uri, self._objects.look)
+        except RowFailedError as error:
+            # A web server has many reasons for this code, so its reader knows better.
+            is_absent = error.failure.code == "uri_not_found" and not is_web
+            return ABSENT if is_absent else None
+        return None
+
     def close(self) -> None:
         """Close the HTTP connections."""
         self._http.close()
+
+    def _noted(self, reference: Reference, note: Callable[[ReferenceVersion], None]) -> Fetched:
+        is_off = isinstance(reference, bytes) or self._modes.mode(scheme_of(reference)) == "uri"
+        if is_off:
+            return self.read(reference)
+        try:
+            fetched = self.read(reference)
+        except RowFailedError as error:
+            if error.failure.code == "uri_not_found":
+                note(ReferenceVersion(ABSENT, None))
+            elif error.failure.code == "uri_too_large" and isinstance(reference, str):
+                note(ReferenceVersion(self.look(reference), None))
+            raise
+        note(ReferenceVersion(fetched.stat, hashlib.sha256(fetched.data).hexdigest()))
+        return fetched
 
     def _inline(self, data: bytes, reference: Reference) -> Fetched:
         if len(data) > self._max_bytes:
@@ -136,7 +189,7 @@ class Fetcher:
     def _cached(self, uri: str, read: Callable[[str, Deadline], Fetched]) -> Fetched:
         return self._cache.get(uri, lambda: self._retried(uri, read))
 
-    def _retried(self, uri: str, read: Callable[[str, Deadline], Fetched]) -> Fetched:
+    def _retried(self, uri: str, read: Callable[[str, Deadline], T]) -> T:
         """Retry up to `attempts` times, as long as an attempt can start within `timeout_s`."""
         deadline = Deadline.after(self._config.timeout_s)
         attempts = stop_after_attempt(self._config.attempts)
@@ -169,6 +222,6 @@ def _wait_s(state: RetryCallState) -> float:
     return jittered if asked is None else asked + jittered / 4
 
 
-def _scheme(uri: str) -> str:
+def scheme_of(uri: str) -> str:
     """Return the scheme in lower case; empty for a plain path."""
     return uri.partition(":")[0].lower() if is_uri(uri) else ""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TypeVar
 
 import httpcore2
 import httpx2
@@ -22,7 +23,7 @@ from pipelines.fetch.errors import (
     status_failed,
     too_large,
 )
-from pipelines.fetch.fetched import Fetched
+from pipelines.fetch.fetched import ABSENT, Fetched
 from pipelines.fetch.http_guard import (
     AddressRefusedError,
     GuardedBackend,
@@ -39,6 +40,10 @@ _HEADERS = {
     "Accept": "image/*, */*;q=0.5",
     "Accept-Encoding": "identity",
 }
+T = TypeVar("T")
+
+_GONE = frozenset({404, 410})
+_AGAIN = "again"  # told apart from marks by identity
 _ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 
 
@@ -75,27 +80,49 @@ class HttpReader:
             RowFailedError: the fetch failed permanently.
             TransientFetchError: a retry may succeed.
         """
+        return self._answered("GET", uri, deadline, lambda response: self._body(uri, response))
+
+    def look(self, uri: str, deadline: Deadline) -> str | None:
+        """Return the marks of the file at `uri`, as `read` gives them; raises as `read` does.
+
+        Asks for the head of the response. If the server refuses that, asks for the file and reads
+        none of it: a signed URL may allow only this.
+        """
+
+        def head(response: httpx2.Response) -> str | None:
+            is_answer = response.is_success or response.status_code in _GONE
+            return _marks_of(uri, response) if is_answer else _AGAIN
+
+        marks = self._answered("HEAD", uri, deadline, head)
+        if marks is not _AGAIN:
+            return marks
+        return self._answered("GET", uri, deadline, lambda response: _marks_of(uri, response))
+
+    def _answered(
+        self, method: str, uri: str, deadline: Deadline, take: Callable[[httpx2.Response], T]
+    ) -> T:
+        """Return the result of `take` on the response after all redirects; raises as `read`."""
         with until(deadline), _errors_named(uri, self._hint):
-            request = self._request(httpx2.URL(uri), httpx2.URL(uri))
+            request = self._request(method, httpx2.URL(uri), httpx2.URL(uri))
             first = request.url
             for _ in range(self._max_redirects + 1):
                 _check_scheme(request.url, uri)
                 response = self._client.send(request, stream=True)
                 with closing(response):
                     if not response.has_redirect_location:
-                        return self._body(uri, response)
+                        return take(response)
                     if response.next_request is None:
                         raise fetch_failed("uri_refused", uri, "it redirects to an invalid URL")
-                request = self._request(response.next_request.url, first)
+                request = self._request(method, response.next_request.url, first)
         raise fetch_failed(
             "uri_refused", uri, f"it redirects more than {self._max_redirects} times "
             "(fetch.max_redirects)"
         )  # fmt: skip
 
-    def _request(self, url: httpx2.URL, first: httpx2.URL) -> httpx2.Request:
+    def _request(self, method: str, url: httpx2.URL, first: httpx2.URL) -> httpx2.Request:
         """Return a request with the headers of its own host only."""
         headers = self._headers.of(url, first)
-        return self._client.build_request("GET", url, headers=headers, timeout=self._silence_s)
+        return self._client.build_request(method, url, headers=headers, timeout=self._silence_s)
 
     def close(self) -> None:
         """Close all connections."""
@@ -113,12 +140,28 @@ class HttpReader:
             body += chunk
             if len(body) > self._max_bytes:
                 raise too_large(uri, self._max_bytes)
-        return Fetched(bytes(body), response.headers.get("Content-Type"))
+        content_type = response.headers.get("Content-Type")
+        return Fetched(bytes(body), content_type, _marks(response))
 
 
 def _check_scheme(url: httpx2.URL, uri: str) -> None:
     if url.scheme not in ("http", "https") or not url.host:
         raise fetch_failed("uri_refused", uri, f"it leads to a {url.scheme or 'nameless'}: URI")
+
+
+def _marks_of(uri: str, response: httpx2.Response) -> str | None:
+    if response.status_code in _GONE:
+        return ABSENT
+    if not response.is_success:
+        raise status_failed(response.status_code, uri, retry_after_s=_retry_after(response))
+    return _marks(response)
+
+
+def _marks(response: httpx2.Response) -> str | None:
+    """Return the ETag of a response, else its Last-Modified, else None."""
+    names = ("ETag", "Last-Modified")
+    found = (response.headers.get(name, "").strip() for name in names)
+    return next((value.removeprefix("W/") for value in found if value), None)
 
 
 def _retry_after(response: httpx2.Response) -> float | None:

@@ -33,6 +33,8 @@ class Mark(IntFlag):
     NONE = 0
     IMAGE_LOST = 1
     """An image of the row is missing, or is not the recorded file."""
+    REFERENCE_CHANGED = 2
+    """A reference of the row is another file than the one that was fetched."""
 
 
 class Recorded(NamedTuple):

@@ -14,7 +14,13 @@ from pipelines.errors import PackError
 from pipelines.image_names import path_in_output, sample_key
 from pipelines.image_values import is_per_image, of_images
 from pipelines.packing.loader_types import loader_type
-from pipelines.record import COLUMNS_DIGEST, IMAGE_BYTES, NSFW_CONTENTS, RECORD_NAMES
+from pipelines.record import (
+    COLUMNS_DIGEST,
+    IMAGE_BYTES,
+    NSFW_CONTENTS,
+    RECORD_NAMES,
+    REFERENCE_VERSIONS,
+)
 
 IMAGE = "image"
 
@@ -22,7 +28,8 @@ _INDEX = "image_index"
 _NSFW_CONTENT = "has_nsfw_content"  # of one image
 _TAKEN = {IMAGE, _INDEX, _NSFW_CONTENT}
 # The same for all completed rows, for a later run only, or replaced by the image.
-_LEFT_OUT = {"status", "error", "source_digest", COLUMNS_DIGEST, "outputs", IMAGE_BYTES}
+_FOR_RUNS = {"source_digest", COLUMNS_DIGEST, IMAGE_BYTES, REFERENCE_VERSIONS}
+_LEFT_OUT = {"status", "error", "outputs", *_FOR_RUNS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +59,8 @@ class ImageFile:
 def sample_schema(records: pa.Schema) -> pa.Schema:
     """Return the columns of a sample, without its image.
 
-    These are the columns of the record except `status`, `error`, `source_digest`, `outputs` and
-    `image_bytes`.
+    These are the columns of the record except `status`, `error`, `source_digest`, `outputs`,
+    `image_bytes` and `reference_versions`.
     `sha256`, `seed`, `has_nsfw_content` and the values of plug-ins belong to the one image, and
     `image_index` is its number within the row. A user's column gets a trailing underscore if its
     name is one of ours, and a type that the loaders read, see `loader_type`.

@@ -122,7 +122,7 @@ class StoredFile:
     def looked_at(self) -> StoredFile:
         """Return the same file with its current size and version."""
         info = self.reading.call(self.uri, lambda: self.fs.info(self.path))
-        return replace(self, size=info["size"], version=_version(info))
+        return replace(self, size=info["size"], version=version_of(info))
 
     def read_range(self, start: int, end: int) -> bytes:
         """Return the bytes from `start` to `end`, excluded, in one request."""
@@ -277,7 +277,7 @@ class Place:
             fs=self._fs,
             path=path,
             size=info["size"],
-            version=_version(info),
+            version=version_of(info),
             reading=self._reading,
             inside=inside,
             url_of=self._url_of,
@@ -287,5 +287,6 @@ class Place:
         return self._reading.call(self.uri, operation)
 
 
-def _version(info: Mapping[str, Any]) -> str:
+def version_of(info: Mapping[str, Any]) -> str:
+    """Return a text that changes when the described file does; empty if there is none."""
     return next((str(info[key]) for key in _VERSION_KEYS if info.get(key) is not None), "")

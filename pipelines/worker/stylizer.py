@@ -10,16 +10,17 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.recipe import Recipe
-from pipelines.rows import ManifestRow, Outcome, Timings
+from pipelines.rows import ManifestRow, Outcome, ReferenceVersion, Timings
 from pipelines.storage.storage import Storage
 from pipelines.worker.activity import Activity, Tally, WorkerInfo
 from pipelines.worker.plugin_chain import PluginChain
@@ -36,6 +37,30 @@ if TYPE_CHECKING:
     from uso_core.protocol import AnyPipeline
 
 logger = logging.getLogger(__name__)
+
+
+class Seen:
+    """Collects the versions of a row's references, which several threads fetch.
+
+    Attributes:
+        row_id: the id of the row.
+        places: number of references: the content image, if the row has one, and the style images.
+    """
+
+    def __init__(self, row: ManifestRow) -> None:
+        """Begin with no version known."""
+        self.row_id = row.id
+        self.places = (row.content_image is not None) + len(row.style_images)
+        self._versions: list[ReferenceVersion | None] = [None] * self.places
+
+    def note(self, place: int) -> Callable[[ReferenceVersion], None]:
+        """Return a function that takes the version of the reference at a place."""
+        return partial(self._versions.__setitem__, place)
+
+    @property
+    def versions(self) -> tuple[ReferenceVersion | None, ...]:
+        """The versions so far, by place."""
+        return tuple(self._versions)
 
 
 class Stylizer:
@@ -75,7 +100,7 @@ class Stylizer:
         if pipeline is None:
             pipeline = load_pipeline(spec.model, spec.storage, spec.torch_threads)
         self._renderer = Renderer(pipeline, batch_images=spec.batch_images)
-        self._fetcher = Fetcher(spec.fetch, spec.storage)
+        self._fetcher = Fetcher(spec.fetch, spec.storage, with_marks=True)
         self._threads = ThreadPoolExecutor(spec.fetch.concurrency, thread_name_prefix="fetch")
         self._tally = Tally()
         node, pid = platform.node(), os.getpid()
@@ -120,18 +145,19 @@ class Stylizer:
 
     def _outcome_of(self, row: ManifestRow) -> Outcome:
         timings: dict[str, float] = {}
+        seen = Seen(row)
         try:
-            return self._completed(row, timings)
+            return self._completed(row, seen, timings)
         except RowFailedError as error:
             failure = error.failure
         except InvalidRequestError as error:
             failure = Failure("invalid_request", str(error))
-        return self._outcome(row, timings, failure=failure)
+        return self._outcome(seen, timings, failure=failure)
 
-    def _completed(self, row: ManifestRow, timings: dict[str, float]) -> Outcome:
+    def _completed(self, row: ManifestRow, seen: Seen, timings: dict[str, float]) -> Outcome:
         with self._tally.counted("fetching"), _timed(timings, "fetch"):
             # Resizing needs no device, and frees large originals.
-            prepared = self._renderer.pipeline.prepare(self._request(row))
+            prepared = self._renderer.pipeline.prepare(self._request(row, seen))
         with self._tally.counted("drawing"):
             rendered = self._renderer.render(prepared, row.parameters.seeds)
         timings |= {
@@ -146,7 +172,7 @@ class Stylizer:
             stored = self._sink.save(row, examined.files)
         self._tally.add_stored(sum(image.num_bytes for image in stored))
         return self._outcome(
-            row,
+            seen,
             timings,
             rendered=rendered,
             stored=stored,
@@ -177,12 +203,15 @@ class Stylizer:
         )
         return recipe.text()
 
-    def _request(self, row: ManifestRow) -> StylizeRequest:
+    def _request(self, row: ManifestRow, seen: Seen) -> StylizeRequest:
         numbers = {f.name: getattr(row.parameters, f.name) for f in fields(Parameters)}
         # A long side of 0 leaves the content image out, so the image need not exist.
         content = row.content_image if row.parameters.content_long_size else None
         references = [*row.style_images] if content is None else [content, *row.style_images]
-        futures = [self._threads.submit(self._fetcher.fetch, each) for each in references]
+        futures = [
+            self._threads.submit(self._fetcher.fetch, each, seen.note(place))
+            for place, each in enumerate(references, seen.places - len(references))
+        ]
         try:
             images = [future.result() for future in futures]
         finally:
@@ -199,7 +228,7 @@ class Stylizer:
 
     def _outcome(
         self,
-        row: ManifestRow,
+        seen: Seen,
         timings: dict[str, float],
         *,
         failure: Failure | None = None,
@@ -209,11 +238,12 @@ class Stylizer:
     ) -> Outcome:
         width, height = (None, None) if rendered is None else rendered.images[0].size
         return Outcome(
-            row_id=row.id,
+            row_id=seen.row_id,
             failure=failure,
             outputs=tuple(image.uri for image in stored),
             sha256=tuple(image.sha256 for image in stored),
             image_bytes=tuple(image.num_bytes for image in stored),
+            references=seen.versions,
             width=width,
             height=height,
             prompt_truncated=None if rendered is None else rendered.prompt_truncated,

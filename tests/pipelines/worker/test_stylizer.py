@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipelines.rows import ManifestRow
+from pipelines.rows import ManifestRow, ReferenceVersion
 from pipelines.worker.activity import Activity
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
@@ -52,6 +52,33 @@ def test_the_weights_of_a_rows_styles_count(make: Make) -> None:
     weights = (None, (1.0,), (0.5,))
     plain, one, half = (stored(stylizer.stylize(replace(row, style_weights=w))) for w in weights)
     assert plain == one != half
+
+
+def test_an_outcome_has_the_versions_of_the_references_that_were_fetched(
+    make: Make, tmp_path: Path
+) -> None:
+    content, style = tmp_path / "content.png", tmp_path / "style.png"
+    content.write_bytes(encode(picture()))
+    style.write_bytes(encode(picture(seed=1)))
+    versions = [
+        ReferenceVersion(
+            f"{path.stat().st_size}-{path.stat().st_mtime_ns}",
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+        for path in (content, style)
+    ]
+    row = make_row(content=str(content), styles=(str(style), encode(picture(seed=2))))
+    assert make().stylize(row).references == (*versions, None)
+    without = replace(row, parameters=replace(row.parameters, content_long_size=0))
+    assert make().stylize(without).references == (None, versions[1], None)
+    style.write_bytes(b"no image")
+    failed = make().stylize(row)
+    assert failed.failure is not None
+    assert failed.references[1] is not None
+    style.unlink()
+    assert make().stylize(row).references[1] == ReferenceVersion("absent", None)
+    off = {"fingerprint": {"local": "uri"}}
+    assert make(fetch=off).stylize(make_row(content=str(content))).references == (None,)
 
 
 def test_every_stage_is_timed(make: Make) -> None:
