@@ -66,7 +66,7 @@ def compact_parts(storage: Storage, scan: Scan, writer: PartWriter) -> list[tupl
 
     Args:
         storage: the output folder.
-        scan: the parts; the name of each sorts before the writer's next one.
+        scan: the parts.
         writer: writes the new parts.
 
     Returns:
@@ -78,7 +78,7 @@ def compact_parts(storage: Storage, scan: Scan, writer: PartWriter) -> list[tupl
         PartVanishedError: another process is compacting; nothing is lost, so scan again.
         StorageError: a part cannot be written or deleted.
     """
-    assert all(part.path < writer.next_path for part in scan.parts)
+    writer.check_alone(scan.parts)
     schema = unified_schema(storage, scan.origins)
     untouched: list[tuple[Part, int]] = []
     old_parts: list[_OldPart] = []

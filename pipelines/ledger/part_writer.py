@@ -35,13 +35,10 @@ class PartWriter:
         self._kept: dict[str, bytes] = {}
         self.last_path: str | None = None
 
-    @property
-    def next_path(self) -> str:
-        """Path of the next part; it sorts after each part that this run found or has written."""
-        return self._next.path
-
     def check_alone(self, parts: Iterable[Part]) -> None:
         """Check that no part is of a run which started later, or is a fence for this one.
+
+        The name of the next part then sorts after those of all these parts.
 
         Raises:
             LeaseLostError: one is.
