@@ -38,6 +38,7 @@ from pipelines.driver.run import run
 from pipelines.ledger.compaction import MAX_ROWS
 from pipelines.ledger.part_writer import PartWriter
 from pipelines.ledger.parts import list_parts
+from pipelines.manifest.own_columns import own_digests
 from pipelines.manifest.source_digest import Digests, SourceDigests
 from pipelines.record import SCHEMA_VERSION, record_schema
 from pipelines.storage.storage import Storage
@@ -140,6 +141,7 @@ def records(
         "style_images": one_each(rows["style_image"], np.zeros(count, bool)),
         "fingerprint": random_hex(rng, count, 16),
         "source_digest": pa.array(source),
+        "columns_digest": pa.array(own_digests({"photographer": rows["photographer"]}, count)),
     }
     constants = {**_SAME_FOR_ALL, "created_at": datetime.now(timezone.utc)}
     arrays = [

@@ -1,4 +1,4 @@
-"""The recorded state of each row, by the key of its id: 38 bytes per row of an earlier run."""
+"""The recorded state of each row, by the key of its id: 39 bytes per row of an earlier run."""
 
 from __future__ import annotations
 

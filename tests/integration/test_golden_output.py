@@ -25,6 +25,9 @@ NOTHING_DONE = {
     "failed": 0,
     "skipped": ROWS,
     "changed": 0,
+    "lost_images": 0,
+    "new_values": 0,
+    "left_out": 0,
     "images": 0,
     "failures": [],
 }
@@ -51,6 +54,11 @@ def run(copy: Path, *arguments: str) -> tuple[dict[str, Any], set[str]]:
     found = json.loads(new.read_text(encoding="utf-8"))
     records = read_records(str(copy / "output"))
     return found["counts"], {r["id"] for r in records if r["run_id"] == found["run_id"]}
+
+
+def filled(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns with a value: compaction adds the columns of newer versions, with null."""
+    return {name: value for name, value in record.items() if value is not None}
 
 
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -91,7 +99,8 @@ def test_a_run_redoes_the_row_that_changed(copy: Path) -> None:
     assert [name for name in images if after.get(name) != before[name]] == ["images/02/json.webp"]
     now = read_records(str(copy / "output"))
     assert len(now) == ROWS
-    assert [r for r in now if r["id"] != "json"] == [r for r in recorded if r["id"] != "json"]
+    others = [filled(r) for r in now if r["id"] != "json"]
+    assert others == [filled(r) for r in recorded if r["id"] != "json"]
 
 
 def test_status_counts_it(copy: Path) -> None:

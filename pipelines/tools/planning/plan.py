@@ -119,7 +119,7 @@ def survey(
 ) -> Workload:
     """Read the whole manifest, and count the rows that a run would generate, skip and reject.
 
-    Memory grows with the distinct shapes, and by 33 bytes per record, but not with the rows.
+    Memory grows with the distinct shapes, and by 39 bytes per record, but not with the rows.
 
     Args:
         config: configuration of the run.
