@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,11 +54,9 @@ def test_files_are_listed_and_read(hub: SmallHub) -> None:
 @pytest.mark.parametrize("only", ["/tree/", "/resolve/"])
 def test_its_faults_are_told_at_once(hub: SmallHub, fault: Answer, only: str) -> None:
     hub.break_down(fault, only=only)
-    started = time.monotonic()
     with pytest.raises(StorageError) as caught:
         place(hub, "images/a.png", seconds=0).find().files[0].open().read()
     assert caught.value.fault == "unavailable"
-    assert time.monotonic() - started < 0.9  # the first of the client's own waits is 1 s
     assert [hits for path, hits in hub.origin.hits.items() if only in path][-1] == 1
 
 
