@@ -24,7 +24,7 @@ from pipelines.fields.table import (
     STYLE_WEIGHTS,
 )
 from pipelines.rows import Reference
-from pipelines.storage.urls import redact_uri
+from pipelines.storage.urls import unsigned_uri
 from uso_core.errors import InvalidRequestError
 from uso_core.request import MAX_PROMPT_CHARACTERS, MAX_SEED, Parameters
 
@@ -178,7 +178,7 @@ def _preset_options(model: ModelConfig) -> dict[str, object]:
 
 def _reference_key(reference: Reference) -> str:
     shown = display_reference(reference)
-    return redact_uri(shown) if "?" in shown or "@" in shown else shown
+    return unsigned_uri(shown) if "?" in shown or "@" in shown else shown
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a cell holds)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:", re.ASCII)
 _BARE_SCHEMES = ("data:", "file:")
 _SECRET_WORDS = ("signature", "token", "secret", "password", "passwd", "credential", "apikey")
 _SECRET_NAMES = frozenset({"sig", "key", "pwd", "auth", "awsaccesskeyid", "googleaccessid"})
 _SECRET_PREFIXES = ("x-amz-", "x-goog-", "x-oss-")
+_MORE_ENDINGS = ("key", "jwt", "passphrase", "bearer", "authorization", "sessionid", "cookie")
+_MORE_NAMES = frozenset({"policy", "keypairid", "sas", "pass", "hmac"})
+_PARAMETER = re.compile(r"[?&;#](?P<name>[^=&;#?/]+)=[^&;#?]*")
+_ODD_USER = re.compile(
+    r"(?P<start>[A-Za-z][A-Za-z0-9+.\-]+:[/\\]{1,3}|//|\\\\)"
+    r"[^/\\?#@:\[]*:(?!\d*([/\\?#]|$))[^?#\s]*@"
+)
 # In URIs of these schemes, the part before the @ names a container.
 _CONTAINER_SCHEMES = frozenset({"abfs", "abfss", "az", "wasb", "wasbs"})
 
@@ -59,9 +67,24 @@ def output_problem(url: str) -> str | None:
 
 
 def redact_uri(uri: str) -> str:
-    """Return `uri` without `user:password@`, and without signatures and credentials in its query.
+    """Return `uri` without `user:password@`, and without signatures and credentials.
 
+    These are found in the query, in the fragment and after a `;`, also under escaped names.
     Everything else stays unchanged. Any string is accepted.
+    """
+    found = unsigned_uri(uri)
+    if "@" in found:
+        found = "::".join(_without_user(link) for link in found.split("::"))
+    if "://" not in found or "=" not in found:
+        return found
+    kept = _PARAMETER.sub(_kept, found)
+    return kept.replace("&", "?", 1) if "?" in found and "?" not in kept else kept
+
+
+def unsigned_uri(uri: str) -> str:
+    """Return `uri` without user and signatures in their usual places, as fingerprints have it.
+
+    This must not change: rows whose fingerprint changes are generated again.
     """
     return "::".join(_public_link(link) for link in uri.split("::"))
 
@@ -91,6 +114,22 @@ class UrlForm:
         if scheme not in _ALIASES and self.path and whole.endswith(self.path):
             return whole.removesuffix(self.path) + path
         return f"{_ALIASES.get(scheme, scheme)}://{path}"
+
+
+def _without_user(link: str) -> str:
+    """Remove a user from an unusual place: without a scheme, or with a `/` in the password."""
+    match = _ODD_USER.match(link)
+    if match is None or link.lower().startswith("file:"):
+        return link
+    return f"{match['start']}{link[match.end() :]}"
+
+
+def _kept(match: re.Match[str]) -> str:
+    """Return a parameter, or nothing if it is secret."""
+    name = unquote(unquote(match["name"])).lower()
+    plain = name.replace("_", "").replace("-", "").replace(".", "")
+    is_secret = _is_secret(name) or plain.endswith(_MORE_ENDINGS) or plain in _MORE_NAMES
+    return "" if is_secret else match.group()
 
 
 def _public_link(link: str) -> str:

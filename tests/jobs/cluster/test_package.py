@@ -15,7 +15,7 @@ from jobs.cluster.package import _DATA, PACKAGES, extras, pack, requirements
 from pipelines.config.schema import RunConfig
 
 ROOT = Path(__file__).parents[3]
-CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+CONFIGS = sorted(set((ROOT / "configs").glob("*.yaml")) - {ROOT / "configs/serve.yaml"})
 
 
 def contents(path: Path) -> dict[str, bytes]:
