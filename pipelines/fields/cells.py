@@ -26,6 +26,8 @@ LONGEST_PATH = 4096
 
 _MOST_ITEMS = 10_000
 _MOST_DIGITS = 1000
+_EXACT_BITS = {16: 11, 32: 24, 64: 53}  # of integers in floating-point numbers of this size
+_STORED_EXACTLY = "in a column of text or integers (pandas: string or Int64)"
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _BOOLEANS: dict[object, bool] = {"true": True, "false": False, "1": True, "0": False}
 _REFERENCE = "a URI, a path, a data: URI, or an image's bytes"
@@ -59,6 +61,12 @@ class UnreadableCell:
         return self.reason
 
 
+class RoundedId(UnreadableCell):
+    """An id that is a floating-point number too large to be told from its neighbours."""
+
+    __slots__ = ()
+
+
 def text(field: str, value: object) -> str:
     """Read text. Bytes are decoded as UTF-8, because some writers store text as binary."""
     if isinstance(value, bytes):
@@ -75,6 +83,9 @@ def text(field: str, value: object) -> str:
 def identifier(value: Any) -> str:  # noqa: ANN401 (whatever a cell holds)
     """Read a row's id: text of 1 to 256 characters, or an integer."""
     accepted = f"text of 1 to {MAX_ID_LENGTH} characters, or an integer"
+    value = exact_id(value, 64)
+    if isinstance(value, RoundedId):
+        raise InvalidRequestError("id", value, f"{accepted} {_STORED_EXACTLY}")
     if isinstance(value, str | bytes):
         found = text("id", value)
         if not 1 <= len(found) <= MAX_ID_LENGTH:
@@ -85,6 +96,18 @@ def identifier(value: Any) -> str:  # noqa: ANN401 (whatever a cell holds)
     if isinstance(value, bool) or not _is_integral(value):
         raise InvalidRequestError("id", value, accepted)
     return str(int(value))
+
+
+def exact_id(value: Any, bits: int) -> Any:  # noqa: ANN401 (whatever a cell holds)
+    """Return the cell of an id, as a `RoundedId` if it may be a neighbour's.
+
+    Args:
+        value: the cell.
+        bits: the size of floating-point numbers in its column.
+    """
+    if isinstance(value, float) and 2 ** _EXACT_BITS[bits] <= abs(value) < math.inf:
+        return RoundedId(f"{value:.0f}, which {bits}-bit floats round,")
+    return value
 
 
 def integer(field: str, value: Any) -> int:  # noqa: ANN401 (whatever a cell holds)

@@ -87,3 +87,7 @@ class DoneRows:
         """
         at = self._recorded.find(high, low)
         return (at >= 0) & self._met[at] if len(self._met) else np.zeros(len(at), bool)
+
+    def is_recorded(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
+        """Return a mask of the keys that have a record, `[n]`."""
+        return np.asarray(self._recorded.find(high, low) >= 0)

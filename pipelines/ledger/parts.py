@@ -17,14 +17,9 @@ import pyarrow.parquet as pq
 from pipelines.arrow_types.stored import recorded_schema
 from pipelines.errors import LedgerError, StorageError
 from pipelines.image_values import is_per_image, without_other_metadata
+from pipelines.ledger.part_checks import check_columns
 from pipelines.parquet_batches import bounded_slices
-from pipelines.record import (
-    ADDED_LATER,
-    RECORD_FIELDS,
-    RECORD_NAMES,
-    from_text,
-    is_from_text,
-)
+from pipelines.record import RECORD_FIELDS, from_text, is_from_text
 from pipelines.storage.parquet_file import open_parquet
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.storage import Storage
@@ -94,11 +89,7 @@ def _opened(storage: Storage, part: Part) -> tuple[pq.ParquetFile, io.BytesIO | 
             else storage.open(part.path, part.num_bytes)
         )
         file = open_parquet(source, pre_buffer=True, page_checksum_verification=True)
-    missing = RECORD_NAMES - ADDED_LATER - set(file.schema_arrow.names)
-    if missing:
-        lacks = f"it lacks {', '.join(sorted(missing))}"
-        reason = f"not a file of records ({lacks}); move it out of {FOLDER}/"
-        raise LedgerError(storage.uri(part.path), reason)
+    check_columns(storage.uri(part.path), file.schema_arrow)
     return file, source
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.errors import LedgerError
 from pipelines.record import COLUMNS_DIGEST
 from pipelines.rows import Status
 
@@ -108,7 +109,8 @@ class StateCodes:
     def _number(self, code: str) -> int:
         if code not in self._codes:
             if len(self._codes) == 126:
-                raise ValueError(f"more than 126 failure codes in the records, the last {code!r}")
+                reason = f"more than 126 failure codes, the last {code!r}; no version has as many"
+                raise LedgerError("records", reason)
             self._codes.append(code)
         return self._codes.index(code)
 

@@ -19,6 +19,7 @@ from pipelines.keys.index import SortedKeys, halves_of, row_keys
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
 from pipelines.ledger.dedup import winning_rows
 from pipelines.ledger.left_out import LeftOut, ManifestLook, no_keys, read_left_out
+from pipelines.ledger.part_checks import check_values
 from pipelines.ledger.parts import Part, PartVanishedError, list_parts, open_part, readable
 from pipelines.ledger.row_state import STATE_DTYPE, StateCodes, is_completed, states_of
 from pipelines.storage.storage import Storage
@@ -162,7 +163,9 @@ def _read(storage: Storage, part: Part) -> PartColumns:
         table = file.read(columns=list(_COLUMNS), use_threads=False)
     columns = [table[name].combine_chunks() for name in table.column_names]
     batch = pa.RecordBatch.from_arrays(columns, table.column_names)
-    return PartColumns(storage.uri(part.path), file.schema_arrow, batch)
+    uri = storage.uri(part.path)
+    check_values(uri, batch)
+    return PartColumns(uri, file.schema_arrow, batch)
 
 
 @dataclass(slots=True)

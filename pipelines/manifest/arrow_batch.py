@@ -13,7 +13,7 @@ import pyarrow as pa
 from pipelines.arrow_types.cells import cells_of
 from pipelines.arrow_types.json_text import holds_json, parsed
 from pipelines.errors import ManifestError
-from pipelines.fields.cells import UnreadableCell
+from pipelines.fields.cells import UnreadableCell, exact_id
 from pipelines.manifest.columns import ColumnPlan
 from pipelines.manifest.row_parser import OversizedRow, RawRow
 from pipelines.manifest.table import SourceRow
@@ -68,7 +68,10 @@ class ArrowBatch:
         present = {ours: theirs for ours, theirs in self.plan.inputs.items() if theirs in names}
         if not present:
             return iter([{}] * len(self))
-        columns = [_input_cells(self.columns.column(theirs)) for theirs in present.values()]
+        columns = [
+            (id_cells if ours == "id" else _input_cells)(self.columns.column(theirs))
+            for ours, theirs in present.items()
+        ]
         return (dict(zip(present, cells, strict=True)) for cells in zip(*columns, strict=True))
 
     def _extras(self) -> Iterator[dict[str, Any]]:
@@ -99,6 +102,14 @@ class ArrowBatch:
                     f"need ({reason}); leave it out of manifest.keep_columns",
                 ) from error
         return cells_of(column)
+
+
+def id_cells(column: pa.Array) -> list[Any]:
+    """Return the cells of a column of ids; numbers that its type rounds are `RoundedId`s."""
+    cells = _input_cells(column)
+    if not pa.types.is_floating(column.type):
+        return cells
+    return [exact_id(cell, column.type.bit_width) for cell in cells]
 
 
 def _input_cells(column: pa.Array) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,21 +12,21 @@ import pyarrow as pa
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ManifestError
-from pipelines.fields.cells import identifier
 from pipelines.keys.index import halves_of, row_key
 from pipelines.manifest.columns import ColumnPlan, plan_columns
 from pipelines.manifest.files import open_tables
+from pipelines.manifest.identified import IdentifiedRow, identified, with_recorded_ids
 from pipelines.manifest.references import folder_url
-from pipelines.manifest.row_identity import content_hash, shard_of
+from pipelines.manifest.row_identity import shard_of
 from pipelines.manifest.row_ids import RowIds
-from pipelines.manifest.row_parser import OversizedRow, RawRow, RowParser, UnreadableRow
+from pipelines.manifest.row_parser import OversizedRow, RowParser, UnreadableRow
 from pipelines.manifest.skipping import SkippableRows
 from pipelines.manifest.source import READING
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
-from pipelines.manifest.table import RowBatch, SourceRow, Table, is_partial
+from pipelines.manifest.table import RowBatch, Table, is_partial
 from pipelines.rows import Entry, ManifestEntry, ManifestRow, RejectedRow
 from pipelines.storage.files import Reading
-from uso_core.errors import InvalidRequestError
+from pipelines.storage.urls import redact_uri
 from uso_core.loading.source import ModelCard
 
 __all__ = ["Batch", "Manifest", "ManifestError"]
@@ -42,18 +42,6 @@ class Batch(NamedTuple):
 
     entries: list[ManifestEntry]
     num_skipped: int
-
-
-class _IdentifiedRow(NamedTuple):
-    """A row as written, and the id that it has by itself, before repeats are told apart."""
-
-    cells: RawRow | UnreadableRow | OversizedRow
-    extra: dict[str, Any]
-    source_digest: int | None
-    columns_digest: int
-    row_id: str
-    given: bool
-    error: InvalidRequestError | None
 
 
 class Manifest:
@@ -86,13 +74,20 @@ class Manifest:
 
         Raises:
             ManifestError: nothing is there, a file is unreadable, no column is usable, the mapping
-                names a column that is not there, or a default is not accepted by the model.
+                names a column that is not there, a default is not accepted by the model, or there
+                are no rows. Rows of other shards count: a shard may be empty.
         """
         try:
             options = resolve_secrets(config.storage)
         except ValueError as error:
             raise ManifestError("storage", str(error)) from error
-        return cls(config, open_tables(config.manifest, options, finding), model)
+        tables = open_tables(config.manifest, options, finding)
+        manifest = cls(config, tables, model)
+        if not any(_has_rows(table, manifest._plan) for table in tables):
+            held = f"{len(tables)} files, none of which has rows" if len(tables) > 1 else "no rows"
+            where = ", ".join(map(redact_uri, config.manifest.paths))
+            raise ManifestError(where, f"has {held}; a run needs at least one")
+        return manifest
 
     @property
     def total_rows(self) -> int | None:
@@ -138,20 +133,20 @@ class Manifest:
             table.file.check_unchanged()
             for batch in table.batches(self._plan):
                 taken = batch if left is None else batch.head(left)
-                yield self._batch(taken, folder, ids)
+                yield self._batch(taken, folder, ids, typed=table.typed)
                 if left is not None:
                     left -= len(taken)
                     if left == 0:
                         return
             table.file.check_unchanged()
 
-    def _batch(self, batch: RowBatch, folder: str, ids: RowIds) -> Batch:
+    def _batch(self, batch: RowBatch, folder: str, ids: RowIds, *, typed: bool) -> Batch:
         if batch.columns is None:
             rows = batch.rows()
             of_cells = self._plan.own_digests_of_cells([extra for _, extra in rows])
             pairs = zip(rows, of_cells, strict=True)
-            identified = [_identified(row, None, one) for row, one in pairs]
-            return Batch(list(self._checked(identified, folder, ids)), 0)
+            found = [identified(row, None, one, by_value=not typed) for row, one in pairs]
+            return Batch(list(self._checked(with_recorded_ids(found, ids), folder, ids)), 0)
         digests = self._digests.of_batch(batch.columns, folder)
         digests[list(batch.large)] = 0
         own = self._plan.own_digests(batch.columns)
@@ -160,8 +155,9 @@ class Manifest:
         if num_skipped:
             batch, digests, own = batch.where(~skipped), digests[~skipped], own[~skipped]
         cells = zip(batch.rows(), digests.tolist(), own.tolist(), strict=True)
-        identified = [_identified(row, digest or None, one) for row, digest, one in cells]
-        return Batch(list(self._checked(identified, folder, ids)), num_skipped)
+        found = [identified(row, digest or None, one, by_value=True) for row, digest, one in cells]
+        rows_with_ids = with_recorded_ids(found, ids)
+        return Batch(list(self._checked(rows_with_ids, folder, ids)), num_skipped)
 
     def _skipped(
         self, columns: pa.RecordBatch, digests: Digests, own: Digests, ids: RowIds
@@ -178,7 +174,7 @@ class Manifest:
         return ids.skip(keys, digests, own)
 
     def _checked(
-        self, rows: list[_IdentifiedRow], folder: str, ids: RowIds
+        self, rows: list[IdentifiedRow], folder: str, ids: RowIds
     ) -> Iterator[ManifestEntry]:
         if self._shard is not None:
             index, num_shards = self._shard
@@ -189,7 +185,7 @@ class Manifest:
             yield Entry(checked, row.extra, row.source_digest, row.columns_digest)
 
     def _row(
-        self, row: _IdentifiedRow, ordinal: int, folder: str, ids: RowIds
+        self, row: IdentifiedRow, ordinal: int, folder: str, ids: RowIds
     ) -> ManifestRow | RejectedRow:
         row_id = row.row_id
         if ordinal > 1:
@@ -205,17 +201,7 @@ class Manifest:
         return self._parser.parse(row.cells, row_id, folder)
 
 
-def _identified(row: SourceRow, digest: int | None, columns_digest: int) -> _IdentifiedRow:
-    cells, extra = row
-    given, error = False, None
-    own = cells.cells if isinstance(cells, OversizedRow) else cells
-    if isinstance(own, UnreadableRow):
-        row_id = content_hash(own.line)
-    elif own.get("id") is None:
-        row_id = content_hash(own)
-    else:
-        try:
-            row_id, given = identifier(own["id"]), True
-        except InvalidRequestError as refused:
-            row_id, error = content_hash(own), refused
-    return _IdentifiedRow(cells, extra, digest, columns_digest, row_id, given, error)
+def _has_rows(table: Table, plan: ColumnPlan) -> bool:
+    if table.num_rows is not None:
+        return table.num_rows > 0
+    return any(len(batch) for batch in table.batches(plan))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.keys.index import KEY_BYTES, LsmTable, halves_of, row_key
+from pipelines.keys.index import KEY_BYTES, LsmTable, halves_of, row_key, row_keys
 from pipelines.keys.key_set import KeySet
 from pipelines.manifest.skipping import NothingToSkip, SkippableRows
 
@@ -48,6 +48,13 @@ class RowIds:
         self._done.skip(records[rows])
         left_out[rows] = True
         return left_out
+
+    def recorded(self, ids: Sequence[str]) -> list[bool]:
+        """Return for each id whether an earlier run recorded a row with it."""
+        if not ids:
+            return []
+        keys = halves_of(row_keys(row_id.encode() for row_id in ids))
+        return self._done.is_recorded(*keys).tolist()  # type: ignore[no-any-return]
 
     def claim(self, ids: Sequence[str]) -> list[int]:
         """Return each id's occurrence number so far, starting at 1."""

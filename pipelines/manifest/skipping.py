@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.keys.index import UInt64
+from pipelines.keys.index import SortedKeys, UInt64, halves_of, row_keys
 
 
 class SkippableRows(Protocol):
@@ -43,6 +44,9 @@ class SkippableRows(Protocol):
     def has_skipped(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
         """Return for each key, `[n]`, whether a row with it was skipped."""
 
+    def is_recorded(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
+        """Return for each key, `[n]`, whether an earlier run recorded a row with it."""
+
 
 class NothingToSkip:
     """`SkippableRows` for a pass that reads every row."""
@@ -67,3 +71,27 @@ class NothingToSkip:
     ) -> npt.NDArray[np.bool_]:
         """Return False for every key."""
         return np.zeros(len(high), bool)
+
+    def is_recorded(
+        self,
+        high: UInt64,
+        low: UInt64,  # noqa: ARG002 (the protocol's)
+    ) -> npt.NDArray[np.bool_]:
+        """Return False for every key."""
+        return np.zeros(len(high), bool)
+
+
+class RecordedIds(NothingToSkip):
+    """`SkippableRows` for a pass that reads every row and looks for recorded ones.
+
+    Args:
+        ids: the ids of the recorded rows.
+    """
+
+    def __init__(self, ids: Collection[str]) -> None:
+        halves = halves_of(row_keys(row_id.encode() for row_id in ids))
+        self._keys = SortedKeys.sort(*halves, np.zeros(len(ids), np.bool_))
+
+    def is_recorded(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
+        """Return for each key, `[n]`, whether it is that of a recorded row."""
+        return np.asarray(self._keys.find(high, low) >= 0)

@@ -15,6 +15,7 @@ from pipelines.fields.arrow import column
 from pipelines.fields.table import REQUEST_FIELDS
 from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.row_identity import derived_seed
+from pipelines.manifest.skipping import RecordedIds
 from pipelines.manifest.table import PARTIAL_MARK
 from pipelines.rows import ManifestEntry, ManifestRow, Reference
 from pipelines.tools.compose.pairing import Rows
@@ -58,7 +59,8 @@ class ChosenRows:
         return Rows(len(self._ids), schema, self._batches(manifest, schema))
 
     def _batches(self, manifest: Manifest, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        found = (entry for entry in manifest.entries() if entry.row.id in self._ids)
+        batches = manifest.batches(RecordedIds(self._ids))
+        found = (it for batch in batches for it in batch.entries if it.row.id in self._ids)
         while entries := list(islice(found, _BATCH_ROWS)):
             rows = [
                 self._row(entry, entry.row)

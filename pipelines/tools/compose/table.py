@@ -30,6 +30,7 @@ from pipelines.manifest.references import folder_url, resolve_reference
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import OversizedRow, UnreadableRow
 from pipelines.manifest.table import SourceRow, Table
+from pipelines.tools.compose.given_ids import differ_as_text, id_text, ids_as_text
 from pipelines.tools.compose.names import stem
 from pipelines.tools.compose.pairing import Rows
 from pipelines.tools.compose.score_table import is_number
@@ -58,6 +59,8 @@ def table_rows(config: RunConfig) -> Rows:
     plan = plan_columns(config, tables)
     schema = _schema(plan, tables)
     counts = [table.num_rows for table in tables]
+    if not any(count is None or count for count in counts):
+        raise ComposeError(f"{', '.join(table.uri for table in tables[:3])}: has no rows")
     count = -1 if None in counts else sum(count for count in counts if count is not None)
     return Rows(count, schema, _batches(config, tables, plan, schema))
 
@@ -137,7 +140,7 @@ def _raw_batches(table: Table, plan: ColumnPlan, schema: pa.Schema) -> Iterator[
                 f"{column!r} has the most; shorten it or remove it"
             )
         if batch.columns is None:
-            yield _from_rows(batch.rows(), plan, schema)
+            yield _from_rows(table.uri, batch.rows(), plan, schema)
         else:
             yield _from_columns(table.uri, batch.columns, sources, schema)
 
@@ -146,12 +149,21 @@ def _from_columns(
     uri: str, columns: pa.RecordBatch, sources: Mapping[str, str], schema: pa.Schema
 ) -> pa.RecordBatch:
     cast_columns = [
-        _cast(uri, columns, sources[field.name], field.type)
+        (_ids_as_text if field.name == "id" else _cast)(
+            uri, columns, sources[field.name], field.type
+        )
         if sources.get(field.name) in columns.schema.names
         else pa.nulls(columns.num_rows, field.type)
         for field in schema
     ]
     return pa.record_batch(cast_columns, schema=schema)
+
+
+def _ids_as_text(uri: str, columns: pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:
+    column = columns.column(name)
+    if differ_as_text(column.type):
+        return ids_as_text(uri, name, column)
+    return _cast(uri, columns, name, kind)
 
 
 def _cast(uri: str, columns: pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:
@@ -165,7 +177,9 @@ def _cast(uri: str, columns: pa.RecordBatch, name: str, kind: pa.DataType) -> pa
         raise ComposeError(f"{uri}: its column {name!r} is not {kind} ({reason})") from error
 
 
-def _from_rows(rows: Sequence[SourceRow], plan: ColumnPlan, schema: pa.Schema) -> pa.RecordBatch:
+def _from_rows(
+    uri: str, rows: Sequence[SourceRow], plan: ColumnPlan, schema: pa.Schema
+) -> pa.RecordBatch:
     inputs = [name for name in plan.inputs if name != "id"]
     fitted: list[dict[str, Any]] = []
     for raw, extra in rows:
@@ -174,7 +188,8 @@ def _from_rows(rows: Sequence[SourceRow], plan: ColumnPlan, schema: pa.Schema) -
         assert not isinstance(raw, OversizedRow)  # only tables with columns have one
         own_id = raw.get("id")
         cells = {name: JsonTypes.fitted(raw.get(name), schema.field(name)) for name in inputs}
-        fitted.append({**cells, **extra, "id": None if own_id is None else str(own_id)})
+        given = id_text(uri, plan.inputs.get("id", "id"), own_id)
+        fitted.append({**cells, **extra, "id": given})
     return pa.RecordBatch.from_pylist(fitted, schema=schema)
 
 

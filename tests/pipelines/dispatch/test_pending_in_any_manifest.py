@@ -32,6 +32,7 @@ ROWS = st.lists(
             "label": st.sampled_from(["l", "m"]),
         }
     ),
+    min_size=1,
     max_size=9,
 )
 

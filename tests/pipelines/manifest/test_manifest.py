@@ -56,12 +56,6 @@ def test_hundreds_of_tiny_files_are_one_manifest(tmp_path: Path) -> None:
     assert [entry.row.id for entry in manifest.entries()] == [f"r{n}" for n in range(300)]
 
 
-def test_a_manifest_without_rows(tmp_path: Path) -> None:
-    manifest = opened(write(tmp_path / "m.parquet", {"prompt": pa.array([], pa.string())}))
-    assert manifest.total_rows == 0
-    assert list(manifest.entries()) == []
-
-
 def test_a_file_that_vanishes_during_the_run_is_reported(tmp_path: Path) -> None:
     write(tmp_path / "m/1.parquet", {"prompt": ["a"]})
     second = write(tmp_path / "m/2.parquet", {"prompt": ["b"]})

@@ -163,7 +163,6 @@ def test_a_lost_lease_ends_it_before_anything_is_removed(tmp_path: Path) -> None
     ("ids", "sections", "message"),
     [
         (["x", "y"], {}, "none of its 6 records is of a row of this manifest, which has 2 rows"),
-        ([], {}, "none of its 6 records"),
         (["a"], {"manifest": {"partial": True}}, "only some rows"),
         (["a"], {"manifest": {"limit": 5}}, "only some rows"),
         (["a"], {"manifest": {"shard": "0/2"}}, "only some rows"),
