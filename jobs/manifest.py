@@ -166,6 +166,9 @@ def _combined(source: Combination, options: Options) -> tuple[Rows, Counter[str]
     styles = find_images(source.styles, options)
     ingredients = Ingredients(contents.uris, styles.uris, _prompts(source, options))
     left_out = contents.left_out + styles.left_out
+    for folder, count in (contents.outputs | styles.outputs).items():
+        shown = terminal.one_line(f"left out   {count:,} files of a run's output: {folder}")
+        terminal.out().print(shown, soft_wrap=True)
     if source.pairing == "grid":
         return grid(ingredients), left_out
     if source.pairing == "zip":

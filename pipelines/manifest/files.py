@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import weakref
@@ -24,7 +25,10 @@ from pipelines.manifest.table_formats import FORMATS, open_table
 from pipelines.manifest.table_logs import TableLogs
 from pipelines.storage.files import Place, Reading, StoredFile
 from pipelines.storage.filesystems import Options
+from pipelines.storage.output_files import without_outputs
 from pipelines.storage.urls import redact_uri
+
+logger = logging.getLogger(__name__)
 
 _OPENING_THREADS = 16
 
@@ -65,7 +69,7 @@ def find_files(
     it has none, its JSON Lines files; if it has none of these either, its CSV files (a folder's
     .json files are more likely to describe it, so only a glob yields them). A file at an http(s)
     URL is copied to a temporary file first. A name that has the characters of a glob and exists is
-    a name.
+    a name. The output of a run that a folder or glob holds is left out, with a warning.
 
     Args:
         config: the run's manifest section.
@@ -102,7 +106,10 @@ def _find(
     if found.kind == "file":
         chosen = [_file(file, _format(place.path, config)) for file in found.files]
     else:
-        chosen = _choose(place, _visible(found.files, place), _wanted(config, found.kind))
+        kept, left_out = without_outputs(found.files, place.path)
+        for folder, count in left_out.items():
+            logger.warning("manifest_leaves_out output=%s files=%d", redact_uri(folder), count)
+        chosen = _choose(place, _visible(kept, place), _wanted(config, found.kind))
     if config.hive_partitioning:
         chosen = [
             replace(file, partitions=partitions_of(file.data.path, found.folder)) for file in chosen

@@ -12,6 +12,7 @@ from pipelines.errors import ComposeError
 from pipelines.manifest.source import LOOKING
 from pipelines.storage.files import Place, StoredFile
 from pipelines.storage.filesystems import Options
+from pipelines.storage.output_files import without_outputs
 
 _HEIC_ENDINGS = (".heic", ".heif") if find_spec("pillow_heif") else ()
 ENDINGS = (
@@ -28,18 +29,20 @@ class FoundImages:
     Attributes:
         uris: absolute URIs, or absolute local paths.
         left_out: the number of files without an image's ending, by ending.
+        outputs: the number of files that are results of runs, by the folder of their output.
     """
 
     uris: list[str]
     left_out: Counter[str] = field(default_factory=Counter)
+    outputs: Counter[str] = field(default_factory=Counter)
 
 
 def find_images(places: Sequence[str], options: Options) -> FoundImages:
     """Find the images at `places`, in their order.
 
     The files of a folder (with its subfolders) or glob are sorted by path. Only files that end in
-    one of `ENDINGS` are taken, and none whose name, or whose folder's, starts with a dot. A single
-    file, and an http(s) URL, is taken as given.
+    one of `ENDINGS` are taken, and none whose name, or whose folder's, starts with a dot, or which
+    is in the output of a run. A single file, and an http(s) URL, is taken as given.
 
     Args:
         places: files, folders, globs, local or at any fsspec URL.
@@ -52,7 +55,8 @@ def find_images(places: Sequence[str], options: Options) -> FoundImages:
     """
     found = [_find(place, options) for place in places]
     left_out = sum((one.left_out for one in found), Counter[str]())
-    return FoundImages([uri for one in found for uri in one.uris], left_out)
+    outputs = sum((one.outputs for one in found), Counter[str]())
+    return FoundImages([uri for one in found for uri in one.uris], left_out, outputs)
 
 
 def _find(url: str, options: Options) -> FoundImages:
@@ -62,14 +66,16 @@ def _find(url: str, options: Options) -> FoundImages:
     found = place.find()
     if found.kind == "file":
         return FoundImages([_uri(file) for file in found.files])
-    files = sorted((file for file in found.files if _is_visible(file)), key=lambda file: file.path)
+    kept, outputs = without_outputs(found.files, place.path)
+    files = sorted((file for file in kept if _is_visible(file)), key=lambda file: file.path)
     images = [file for file in files if file.path.lower().endswith(ENDINGS)]
     if not images:
         wanted = ", ".join(ENDINGS)
-        raise ComposeError(f"{place.uri}: no image is there (a file that ends in {wanted})")
+        others = f"; {outputs.total():,} files of a run's output do not count" if outputs else ""
+        raise ComposeError(f"{place.uri}: no image is there (a file that ends in {wanted}){others}")
     endings = (PurePosixPath(file.path).suffix.lower() for file in files)
     left_out = Counter(ending for ending in endings if ending not in ENDINGS)
-    return FoundImages([_uri(file) for file in images], left_out)
+    return FoundImages([_uri(file) for file in images], left_out, outputs)
 
 
 def _is_visible(file: StoredFile) -> bool:
