@@ -77,7 +77,7 @@ def profile_of(space: RgbSpace) -> bytes:
         ValueError: the chromaticities are not those of a space.
     """
     try:
-        columns = _matrix(space).T
+        columns = matrix_to_d50(space).T
     except np.linalg.LinAlgError as error:
         raise ValueError("the chromaticities of its primaries are on a line") from error
     curve = _parametric(space.curve)
@@ -99,23 +99,32 @@ def profile_of(space: RgbSpace) -> bytes:
 _COLUMNS = (b"rXYZ", b"gXYZ", b"bXYZ")
 
 
-def _matrix(space: RgbSpace) -> npt.NDArray[np.float64]:
-    """Return the matrix from light to XYZ under D50, adapted by Bradford."""
+def matrix_to_d50(space: RgbSpace) -> npt.NDArray[np.float64]:
+    """Return the matrix from light to XYZ under D50, adapted by Bradford.
+
+    Raises:
+        ValueError: the chromaticities are not those of a space.
+    """
     if any(y <= 0 for _, y in (*space.primaries, space.white)):
         raise ValueError("a chromaticity of its primaries is not above 0")
-    primaries = np.array([_of_xy(xy) for xy in space.primaries]).T
-    white = _of_xy(space.white)
+    primaries = np.array([xyz_of(xy) for xy in space.primaries]).T
+    white = xyz_of(space.white)
     matrix = primaries * np.linalg.solve(primaries, white)
-    cones, target = _BRADFORD @ white, _BRADFORD @ np.array(_D50_XYZ)
-    adapted: npt.NDArray[np.float64] = (
-        np.linalg.inv(_BRADFORD) @ np.diag(target / cones) @ _BRADFORD @ matrix
-    )
+    adapted: npt.NDArray[np.float64] = adaptation_to_d50(white) @ matrix
     if not np.isfinite(adapted).all() or np.abs(adapted).max() > 16:
         raise ValueError("the chromaticities of its primaries are not those of a space")
     return adapted
 
 
-def _of_xy(xy: Xy) -> npt.NDArray[np.float64]:
+def adaptation_to_d50(white: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the matrix from XYZ under a white, itself in XYZ, to XYZ under D50, by Bradford."""
+    gains = (_BRADFORD @ np.array(_D50_XYZ)) / (_BRADFORD @ white)
+    matrix: npt.NDArray[np.float64] = np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD
+    return matrix
+
+
+def xyz_of(xy: Xy) -> npt.NDArray[np.float64]:
+    """Return X, Y and Z of a chromaticity, with a Y of 1."""
     x, y = xy
     return np.array([x / y, 1.0, (1 - x - y) / y])
 

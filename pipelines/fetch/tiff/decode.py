@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from pipelines.fetch.plain_images import upright
 from pipelines.fetch.structure import check_scans
 from pipelines.fetch.tiff import tags
+from pipelines.fetch.tiff.lab import lab_to_srgb, other_white
 from pipelines.fetch.tiff.layout import (
     ASSOCIATED,
     BLACK_IS_ZERO,
@@ -69,6 +71,8 @@ def decode_tiff(data: bytes, check_pixels: CheckPixels) -> Image.Image:
     file = TiffBytes(data)
     layout = read_layout(main_image(file))
     check_pixels(layout.width, layout.height)
+    if layout.is_unclear:
+        raise unsupported(f"{layout.kind}, whose meaning no tag states,")
     _check_chunks(file, layout, check_pixels)
     if _is_pillows(layout):
         image = load(as_it_is(file, layout))
@@ -89,7 +93,7 @@ def _check_chunks(file: TiffBytes, layout: Layout, check_pixels: CheckPixels) ->
     wide, high = layout.chunk
     if wide <= 0 or high <= 0:
         raise DamagedTiffError(f"its tiles are {wide}x{high}")
-    check_pixels(wide, high)
+    check_pixels(wide, high, -(-row_bytes(layout) // wide))
     if len(layout.offsets) > MAX_CHUNKS:
         raise unsupported(f"{len(layout.offsets):,} strips or tiles, more than {MAX_CHUNKS:,}")
     if sum(layout.counts) > _MOST_SHARED * len(file.data) + MAX_SHARED_BYTES:
@@ -118,7 +122,7 @@ def _is_pillows(layout: Layout) -> bool:
         return layout.bits == 8 and _is_known_jpeg(layout)
     if layout.compression in _CCITT:
         return layout.bits == 1 and layout.samples == 1
-    if layout.compression not in _LOSSLESS:
+    if layout.compression not in _LOSSLESS or layout.fill_order != 1:
         return False
     return _PILLOWS.get((layout.photometric, layout.bits), _never)(layout)
 
@@ -147,7 +151,7 @@ _PILLOWS: dict[tuple[int, int], Callable[[Layout], bool]] = {
     (RGB, 8): lambda layout: _contiguous(layout) or not layout.extra,
     (RGB, 16): _contiguous,
     (CMYK, 8): lambda layout: not layout.separate and not layout.extra and _is_process_ink(layout),
-    (LAB, 8): _contiguous,
+    (LAB, 8): lambda layout: not layout.separate and not layout.extra and not other_white(layout),
 }
 
 
@@ -156,7 +160,7 @@ def _is_process_ink(layout: Layout) -> bool:
 
 
 def _is_ours(layout: Layout) -> bool:
-    if layout.compression not in _LOSSLESS or layout.fill_order != 1:
+    if layout.compression not in _LOSSLESS:
         return False
     if layout.number == _FLOAT:
         known = layout.bits in (16, 32, 64) and layout.photometric in _SCALED
@@ -191,7 +195,7 @@ def _from_samples(file: TiffBytes, layout: Layout) -> Image.Image:
     levels = _all_levels(RawSamples(file, layout), layout)  # the samples are freed here
     if layout.photometric == WHITE_IS_ZERO:
         np.subtract(255, levels[..., 0], out=levels[..., 0])
-    if layout.photometric in _MODES:
+    if layout.photometric in _MODES and not other_white(layout):
         mode, height, width = _MODES[layout.photometric], *levels.shape[:2]
         return Image.frombytes(mode, (width, height), levels.tobytes())
     return Image.fromarray(levels[..., 0] if levels.shape[-1] == 1 else levels)
@@ -214,6 +218,9 @@ def _converter(raw: RawSamples, layout: Layout) -> _ToLevels:
     if layout.photometric == PALETTE:
         palette = _palette(layout)
         return lambda block: palette[block[..., 0]]
+    unlike_d50 = other_white(layout)
+    if unlike_d50 is not None:
+        return partial(lab_to_srgb, bits=layout.bits, white=unlike_d50)
     if layout.photometric == LAB:
         shift = layout.bits - 8
         # Both 8-bit signs are as in the file: Pillow adds 128 to a and b itself.

@@ -32,6 +32,7 @@ _COLOUR_NAMES = {
     32844: "LogL",
     32845: "LogLuv",
 }
+_WITH_PREDICTOR = (5, 8, 32946, 34925, 50000)
 _NUMBER_NAMES = {1: "", 2: "signed ", 3: "float ", 4: "undefined ", 5: "complex ", 6: "complex "}
 COMPRESSIONS = {
     1: "none",
@@ -119,6 +120,12 @@ class Layout:
         return self.extra[0] if self.extra and self.extra[0] in (ASSOCIATED, ALPHA) else None
 
     @property
+    def is_unclear(self) -> bool:
+        """True for grey with several samples of unknown kind, which may as well be colours."""
+        grey = self.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO)
+        return grey and self.extra[:2] == (0, 0)
+
+    @property
     def kind(self) -> str:
         """The kind of pixels in words."""
         numbers = f"{_NUMBER_NAMES.get(self.number, 'unknown ')}{self.bits}-bit "
@@ -178,7 +185,8 @@ def read_layout(directory: Directory) -> Layout:
         extra=_extra(directory, samples, photometric),
         separate=directory.value(tags.PLANAR, 1) == 2 and samples > 1,
         compression=compression,
-        predictor=directory.value(tags.PREDICTOR, 1),
+        # As in libtiff, the tag means nothing with other compressions.
+        predictor=directory.value(tags.PREDICTOR, 1) if compression in _WITH_PREDICTOR else 1,
         fill_order=directory.value(tags.FILL_ORDER, 1),
         chunk=chunk if tiled else (width, rows),
         tiled=tiled,

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipelines.fetch.plain_images import detached
 from pipelines.fetch.tiff import tags
-from pipelines.fetch.tiff.layout import Layout
+from pipelines.fetch.tiff.layout import JPEG, Layout
 from pipelines.fetch.tiff.tags import DamagedTiffError, TiffBytes
 
 _NUMBERS = (
@@ -48,6 +48,8 @@ def as_it_is(file: TiffBytes, layout: Layout) -> bytes:
     directory = layout.tags
     numbers = {tag: directory.values(tag) for tag in _NUMBERS if tag in directory}
     numbers[tags.PHOTOMETRIC] = (layout.photometric,)
+    if layout.compression == JPEG:
+        numbers.pop(tags.FILL_ORDER, None)  # means nothing there, but Pillow refuses most
     return with_tags(
         file,
         {**numbers, **_place(layout, layout.width, layout.chunk)},
