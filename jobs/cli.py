@@ -60,6 +60,7 @@ for panel, commands in _COMMANDS.items():
     for command in commands:
         cls = CheckingCommand if command in _CHECKING else None
         app.command(rich_help_panel=panel, cls=cls)(command)
+app.add_typer(cli_serve.keys, name="keys", rich_help_panel="Serve over HTTP")
 
 
 def main() -> None:

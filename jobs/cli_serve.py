@@ -1,17 +1,19 @@
-"""Options of `uso serve`.
+"""Options of `uso serve` and `uso keys`.
 
 The module that does a command's work is imported when it runs: `uso --help` must answer at once.
 """
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from jobs.options import ConfigFile, Overrides
+from jobs.options import AsJson, ConfigFile, Overrides
 
 
 def serve(config: ConfigFile, overrides: Overrides = None) -> None:
-    """Serve the APIs of WaveSpeedAI on own actors, until Ctrl-C.
+    """Serve the APIs of WaveSpeedAI, inference.sh and OpenAI on own actors, until Ctrl-C.
 
     Exit codes:
     0  stopped by a signal
@@ -20,3 +22,46 @@ def serve(config: ConfigFile, overrides: Overrides = None) -> None:
     from jobs.serve.command import serve_command
 
     raise typer.Exit(serve_command(config, overrides or []))
+
+
+keys = typer.Typer(no_args_is_help=True, help="Create, list and revoke the API keys of a server.")
+
+_Most = Annotated[int | None, typer.Option(min=1, show_default="no limit")]
+
+
+@keys.command()
+def create(
+    config: ConfigFile,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name for lists and logs.")],
+    submits_per_min: _Most = None,
+    queued: _Most = None,
+    at_work: _Most = None,
+    stored_mb: _Most = None,
+) -> None:
+    """Create a key and print its secret, which is not kept."""
+    from jobs.serve.keys_command import create_command
+    from jobs.serve.store.keys import KeyLimits
+
+    limits = KeyLimits(
+        submits_per_min=submits_per_min, queued=queued, at_work=at_work, stored_mb=stored_mb
+    )
+    raise typer.Exit(create_command(config, name, limits))
+
+
+@keys.command("list")
+def list_keys(config: ConfigFile, as_json: AsJson = False) -> None:
+    """List the keys without their secrets."""
+    from jobs.serve.keys_command import list_command
+
+    raise typer.Exit(list_command(config, as_json=as_json))
+
+
+@keys.command()
+def revoke(
+    config: ConfigFile,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A name, an id or the first letters.")],
+) -> None:
+    """End a key at once."""
+    from jobs.serve.keys_command import revoke_command
+
+    raise typer.Exit(revoke_command(config, key))

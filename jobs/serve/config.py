@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -47,6 +47,11 @@ class ServeSection(StrictModel):
     """Largest uploaded file."""
     keep_days: float = Field(7, gt=0)
     """Days for which uploads, tasks and their images are kept."""
+    webhook_status_numbers: Literal["current", "seed"] = "current"
+    """Numbers of the end of a task in inference.sh's webhooks: 10 completed, 11 failed, 12
+    cancelled, as today, or 9, 10 and 11, as its first documentation had them."""
+    allow_http_webhooks: bool = False
+    """Send webhooks to URLs without TLS, too."""
     attempts: int = Field(3, ge=1)
     """Times that a task is given to an actor before it counts as failed, across restarts."""
 

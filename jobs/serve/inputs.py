@@ -57,7 +57,7 @@ class Inputs:
             return Reference(file_id=file.id)
         if len(value) > _MOST_URL:
             raise ApiError(422, f"{field}: a URL may have {_MOST_URL:,} characters")
-        if urlsplit_or_none(value) not in ("http", "https"):
+        if scheme_of(value) not in ("http", "https"):
             message = "give an http(s) URL, a data: URI or the URL of an upload; paths and other "
             raise ApiError(422, f"{field}: {message}stores are not read for a request")
         return Reference(uri=value)
@@ -90,7 +90,7 @@ def own_file(value: str, base_url: str) -> str | None:
     return None if match is None else match[1]
 
 
-def urlsplit_or_none(value: str) -> str | None:
+def scheme_of(value: str) -> str | None:
     """Return the scheme of a URL with a host; None if it has none, or cannot be read."""
     try:
         parts = urlsplit(value)

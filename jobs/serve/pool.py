@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
@@ -60,9 +61,7 @@ class Pool:
 
         A bug in the thread is raised here.
         """
-        again = await self._service.tasks.requeue()
-        if again:
-            logger.info("tasks_requeued count=%d", again)
+        await self._requeue(None)
         self._thread.start()
         while True:
             if self._bug is not None:
@@ -88,7 +87,12 @@ class Pool:
         room = 2 * stylize.max_actors * _ROWS_IN_FLIGHT - len(self._tasks)
         if room <= 0 or not self._service.readiness.ready:
             return
-        for task in await self._service.tasks.claim(lane, room):
+        for _ in range(room):  # one at a time, so that no key gets more than its limit
+            full = await self._full_keys()
+            claimed = await self._service.tasks.claim(lane, 1, full)
+            if not claimed:
+                return
+            (task,) = claimed
             self._tasks[task.id] = task
             self._service.changes.tell(task.id)
             try:
@@ -97,6 +101,13 @@ class Pool:
                 await self._fail(task, "uri_not_found", str(error))
                 continue
             self._lanes.add(lane, [entry])
+
+    async def _full_keys(self) -> list[str]:
+        """Return the keys that have as many tasks at work as they may."""
+        at_work = Counter(task.key_id for task in self._tasks.values())
+        keys = [await self._service.keys.get(key_id) for key_id in at_work]
+        limits = [(key.id, key.limits.at_work) for key in keys if key is not None]
+        return [each for each, most in limits if most is not None and at_work[each] >= most]
 
     async def _settled(self, settled: Settled) -> None:
         outcome = settled.outcome
@@ -132,10 +143,21 @@ class Pool:
         await self._service.tasks.advance(task_id, State.RUNNING)
         self._service.changes.tell(task_id)
 
-    async def _requeue(self) -> None:
+    async def _requeue(self, task_ids: list[str] | None) -> None:
+        """Let tasks at work wait again, or fail those that have had their attempts."""
+        tasks, most = self._service.tasks, self._service.config.serve.attempts
+        for task_id in await tasks.worn_out(most):
+            message = f"the server or its actors ended {most} times during this task"
+            if task_ids is None or task_id in task_ids:
+                await tasks.fail(task_id, "worker_lost", message)
+        again = await tasks.requeue(task_ids)
+        if again:
+            logger.info("tasks_requeued count=%d", again)
+
+    async def _give_back(self) -> None:
         ids = list(self._tasks)
         self._tasks.clear()
-        await self._service.tasks.requeue(ids)
+        await self._requeue(ids)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         """Start a coroutine in the event loop; callable from the thread."""
@@ -163,7 +185,7 @@ class Pool:
         except UsoError as error:  # e.g. no Ray, no GPU; its end must not end the server
             logger.error("pool_failed error=%s", error)  # noqa: TRY400 (no trace for users)
             self._ready(False, str(error))
-            self._start(self._requeue())
+            self._start(self._give_back())
             self._stopping.wait(_RESTART_S)
 
     def _serve(self) -> None:

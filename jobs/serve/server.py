@@ -16,8 +16,11 @@ from jobs.serve.actors import ray_actors
 from jobs.serve.app import make_app
 from jobs.serve.config import ServeConfig
 from jobs.serve.pool import Pool
+from jobs.serve.retention import delete_expired
 from jobs.serve.service import Service
 from jobs.serve.store.database import open_database
+from jobs.serve.store.deliveries import DeliveryStore
+from jobs.serve.webhooks import Webhooks
 from pipelines.dispatch.workers import WorkerPool
 from pipelines.errors import ConfigError
 from pipelines.storage.storage import Storage
@@ -56,7 +59,9 @@ async def serve(config: ServeConfig, on_start: Callable[[str, str | None], None]
             service,
         )
         host, port = listener.getsockname()[:2]
-        on_start(config.serve.public_url or f"http://{host}:{port}", secret)
+        url = (config.serve.public_url or f"http://{host}:{port}").rstrip("/")
+        on_start(url, secret)
+        webhooks = asyncio.create_task(Webhooks(service, DeliveryStore(database), url).run())
 
         @contextlib.contextmanager
         def actors(report: Callable[[str], None]) -> Iterator[WorkerPool]:
@@ -67,15 +72,20 @@ async def serve(config: ServeConfig, on_start: Callable[[str, str | None], None]
         loop = asyncio.get_running_loop()
         pool = Pool(service, actors)
         claiming = asyncio.create_task(pool.run())
-        # A pool that ends by a bug ends the server: a supervisor starts it again.
-        claiming.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        sweeping = asyncio.create_task(delete_expired(service))
+        for background in (claiming, webhooks, sweeping):
+            # A bug in one of them ends the server: a supervisor starts it again.
+            background.add_done_callback(lambda _: setattr(server, "should_exit", True))
         try:
             await server.serve([listener])
         finally:
             claiming.cancel()
             await pool.stop(config.ray.stop_grace_s)
-            with contextlib.suppress(asyncio.CancelledError):
-                await claiming
+            webhooks.cancel()
+            sweeping.cancel()
+            for ending in (claiming, webhooks, sweeping):
+                with contextlib.suppress(asyncio.CancelledError):
+                    await ending
 
 
 async def _first_key(service: Service) -> str | None:

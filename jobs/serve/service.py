@@ -12,17 +12,19 @@ from typing import Any
 from jobs.serve.changes import Changes
 from jobs.serve.config import ServeConfig
 from jobs.serve.errors import ApiError, unknown
-from jobs.serve.inputs import Inputs
+from jobs.serve.inputs import Inputs, scheme_of
 from jobs.serve.links import Links
+from jobs.serve.quota import Quota
 from jobs.serve.store.database import Database
-from jobs.serve.store.files import FileStore
+from jobs.serve.store.files import File, FileStore
+from jobs.serve.store.history import History
 from jobs.serve.store.keys import Key, KeyStore
-from jobs.serve.store.tasks import TaskStore
+from jobs.serve.store.tasks import Replay, TaskStore
 from jobs.serve.task import NewTask, Output, Task
 from pipelines.storage.storage import Storage
 from uso_core.errors import InvalidRequestError
 from uso_core.loading.source import ModelCard
-from uso_core.request import MAX_SEED, Parameters
+from uso_core.request import MAX_SEED, Parameters, check_style_weights
 
 _PAUSE_S = 60.0
 
@@ -53,9 +55,11 @@ class Service:
     card: ModelCard
     keys: KeyStore
     tasks: TaskStore
+    history: History
     files: FileStore
     inputs: Inputs
     links: Links
+    quota: Quota
     changes: Changes = field(default_factory=Changes)
     readiness: Readiness = field(default_factory=Readiness)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -66,22 +70,26 @@ class Service:
     ) -> Service:
         """Put the parts together."""
         files = FileStore(database, storage, config.serve.keep_days)
+        tasks = TaskStore(database)
         return cls(
             config=config,
             card=card,
             keys=KeyStore(database),
-            tasks=TaskStore(database),
+            tasks=tasks,
+            history=History(database),
             files=files,
             inputs=Inputs(files, round(config.serve.max_upload_mb * 10**6)),
             links=Links(await database.secret("links")),
+            quota=Quota(tasks, files),
         )
 
-    def parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def parameters(self, given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         """Check the numbers of a request, and return all of them, with the final seed.
 
         Args:
             given: fields of `Parameters` by name; None stands for the default, and -1 as a seed
                 for a random one.
+            prefix: beginning of the names of fields in messages.
 
         Raises:
             ApiError: a value is outside the ranges of the model.
@@ -93,21 +101,53 @@ class Service:
         try:
             parameters.check(self.card.limits)
         except InvalidRequestError as error:
-            raise ApiError(422, str(error)) from error
+            raise ApiError(422, f"{prefix}{error}") from error
         return {name: getattr(parameters, name) for name in Parameters.__dataclass_fields__}
 
-    async def accept(self, new: NewTask) -> Task:
-        """Accept a task, which is then on disk, and wake the pool.
+    def style_weights(self, given: object, num_styles: int) -> tuple[float, ...] | None:
+        """Check the weights of styles.
 
         Raises:
-            ApiError: too many tasks wait.
+            ApiError: they are not one number for each style, within the range of the model.
         """
+        if given is None:
+            return None
+        if not isinstance(given, list):
+            raise ApiError(422, "style_weights: give a list of numbers")
+        try:
+            check_style_weights(given, num_styles, self.card.limits)
+        except InvalidRequestError as error:
+            raise ApiError(422, str(error)) from error
+        return tuple(float(each) for each in given)
+
+    async def accept(self, key: Key, new: NewTask, replay: Replay | None = None) -> Task:
+        """Accept a task, which is then on disk, and wake the pool.
+
+        Args:
+            key: the key that asks.
+            new: the task.
+            replay: the idempotency key of the request, if it has one.
+
+        Raises:
+            ApiError: too many tasks wait, the webhook is not allowed, or the idempotency key was
+                used with another body.
+        """
+        self.check_webhook(new.webhook)
         if await self.tasks.count_waiting() >= self.config.serve.max_queued:
             retry = {"Retry-After": "30"}
             raise ApiError(429, "too many tasks wait; try again later", headers=retry)
-        task = await self.tasks.add(new)
+        await self.quota.check_submit(key)
+        task = await self.tasks.add(new, replay)
         self.wake.set()
         return task
+
+    def check_webhook(self, url: str | None) -> None:
+        """Raise `ApiError` unless a webhook may be sent to a URL."""
+        if url is None:
+            return
+        schemes = ("https", "http") if self.config.serve.allow_http_webhooks else ("https",)
+        if scheme_of(url) not in schemes:
+            raise ApiError(422, f"webhook: give a URL that begins with {' or '.join(schemes)}://")
 
     async def task(self, task_id: str, key: Key) -> Task:
         """Return a task of a key.
@@ -137,6 +177,20 @@ class Service:
             self.changes.tell(task.id)
             self.wake.set()
         return await self.tasks.get(task.id) or task
+
+    async def files_of(self, task: Task) -> list[File]:
+        """Return the uploads that a task uses, and its images; without expired ones."""
+        references = [task.drawing.content, *task.drawing.styles]
+        ids = [each.file_id for each in references if each is not None and each.file_id]
+        found = [file for file in [await self.files.find(each) for each in ids] if file is not None]
+        return found + await self.files.of_task(task.id)
+
+    async def delete(self, task: Task, *, with_files: bool) -> None:
+        """Delete a task that has ended, and its images if asked."""
+        await self.tasks.delete([task.id])
+        if with_files:
+            await self.files.delete(await self.files.of_task(task.id))
+        self.changes.tell(task.id)
 
     def url(self, output: Output, task: Task, base_url: str) -> str:
         """Return the URL of an image, which stays the same until it expires."""

@@ -256,6 +256,7 @@ class GuardedTransport(httpx2.BaseTransport):
                 scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
             ),
             headers=request.headers.raw,
+            content=request.stream,
             extensions=request.extensions,
         )
         proxy = self._through.proxy_of(sent.url)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from jobs.serve.dialects.base import Dialect
+from jobs.serve.dialects.inferencesh import InferenceSh
+from jobs.serve.dialects.openai import OpenAI
 from jobs.serve.dialects.wavespeed import WaveSpeed
 
-DIALECTS: tuple[Dialect, ...] = (WaveSpeed(),)
+DIALECTS: tuple[Dialect, ...] = (WaveSpeed(), OpenAI(), InferenceSh())
 """Asked in order; the last one answers every path that no other owns."""
 
 

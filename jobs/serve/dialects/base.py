@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Annotated, Any, Protocol
@@ -12,7 +13,10 @@ from starlette.responses import Response
 from jobs.serve.errors import ApiError
 from jobs.serve.service import Service
 from jobs.serve.store.keys import Key
+from jobs.serve.store.tasks import Replay
 from jobs.serve.task import Task
+
+_MOST_IDEMPOTENCY_KEY = 255
 
 
 class Dialect(Protocol):
@@ -75,6 +79,31 @@ async def json_object(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ApiError(400, "the body must be a JSON object")
     return body
+
+
+async def idempotency_of(request: Request) -> Replay | None:
+    """Return the idempotency key of a request with the hash of its body; None without a key.
+
+    Raises:
+        ApiError: the key is too long.
+    """
+    key = request.headers.get("idempotency-key")
+    if not key:
+        return None
+    if len(key) > _MOST_IDEMPOTENCY_KEY:
+        raise ApiError(400, f"Idempotency-Key: {_MOST_IDEMPOTENCY_KEY} characters are accepted")
+    return Replay(key, hashlib.sha256(await request.body()).hexdigest())
+
+
+def shortened(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
+    """Return a part of the input for answers, without the content of inline images."""
+    if isinstance(value, dict):
+        return {name: shortened(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [shortened(each) for each in value]
+    if isinstance(value, str) and value[:5].lower() == "data:":
+        return value.partition(",")[0][:100] + ",…"
+    return value
 
 
 def moment(milliseconds: int) -> str:

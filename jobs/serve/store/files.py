@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -120,14 +121,64 @@ class FileStore:
         Raises:
             ApiError: there is none, or none of this key.
         """
+        file = await self.find(file_id, key_id)
+        if file is None:
+            raise unknown("file")
+        return file
+
+    async def find(self, file_id: str, key_id: str | None = None) -> File | None:
+        """Return a file that has not expired; None if there is none, or none of this key."""
         query = sa.select(files).where(files.c.id == file_id, files.c.expires_at > now_ms())
         if key_id is not None:
             query = query.where(files.c.key_id == key_id)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            raise unknown("file")
-        return _file(row)
+        return None if row is None else _file(row)
+
+    async def page(
+        self, key_id: str, limit: int, before: int | None = None
+    ) -> tuple[list[File], str]:
+        """Return files of a key, the newest first, and the cursor of the next page.
+
+        The cursor is a time: files of one millisecond are on one page.
+        """
+        query = sa.select(files).where(files.c.key_id == key_id, files.c.expires_at > now_ms())
+        if before is not None:
+            query = query.where(files.c.created_at < before)
+        query = query.order_by(files.c.created_at.desc(), files.c.id).limit(limit + 1)
+        async with self._database.reading() as connection:
+            found = [_file(row) for row in (await connection.execute(query)).all()]
+        shown = found[:limit]
+        return shown, str(shown[-1].created_at) if len(found) > limit else ""
+
+    async def stored_bytes(self, key_id: str) -> int:
+        """Return the bytes of the files of a key, announced ones included."""
+        query = sa.select(sa.func.sum(files.c.size))
+        query = query.where(files.c.key_id == key_id, files.c.expires_at > now_ms())
+        async with self._database.reading() as connection:
+            return int(await connection.scalar(query) or 0)
+
+    async def expired(self, most: int) -> list[File]:
+        """Return files whose time is over, the oldest first."""
+        query = sa.select(files).where(files.c.expires_at <= now_ms())
+        query = query.order_by(files.c.expires_at).limit(most)
+        async with self._database.reading() as connection:
+            return [_file(row) for row in (await connection.execute(query)).all()]
+
+    async def of_task(self, task_id: str) -> list[File]:
+        """Return the images of a task."""
+        query = sa.select(files).where(files.c.task_id == task_id).order_by(files.c.filename)
+        async with self._database.reading() as connection:
+            return [_file(row) for row in (await connection.execute(query)).all()]
+
+    async def delete(self, doomed: Sequence[File]) -> None:
+        """Delete files: first the facts, so that no fact is about bytes that are gone."""
+        ids = [file.id for file in doomed]
+        async with self._database.writing() as connection:
+            await connection.execute(files.delete().where(files.c.id.in_(ids)))
+        for file in doomed:
+            if file.path is not None:
+                await asyncio.to_thread(self._storage.delete, file.path)
 
     async def read(self, file: File) -> bytes:
         """Return the bytes of a file.

@@ -80,6 +80,13 @@ class KeyStore:
         key = None if row is None else _key(row)
         return None if key is None or key.revoked_at is not None else key
 
+    async def get(self, key_id: str) -> Key | None:
+        """Return a key by its id, revoked or not."""
+        query = sa.select(keys).where(keys.c.id == key_id)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _key(row)
+
     async def all(self) -> list[Key]:
         """Return all keys, the oldest first."""
         async with self._database.reading() as connection:

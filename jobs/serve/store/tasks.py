@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from jobs.serve.errors import ApiError
 from jobs.serve.store.database import Database, now_ms
-from jobs.serve.store.tables import deliveries, events, files, tasks
+from jobs.serve.store.tables import deliveries, events, files, replays, tasks
 from jobs.serve.task import Drawing, Lane, NewTask, Output, State, Task, new_id
 from pipelines.rows import Outcome
 
+_REPLAY_MS = 86_400_000
 _WAITING = (State.RECEIVED, State.QUEUED)
 _AT_WORK = tuple(state for state in State if not state.ended and not state.waits)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """An idempotency key, and the hash of the request that carries it."""
+
+    key: str
+    body_sha256: str
 
 
 class TaskStore:
@@ -24,8 +34,17 @@ class TaskStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, new: NewTask) -> Task:
-        """Accept a task: when this returns, no crash can lose it."""
+    async def add(self, new: NewTask, replay: Replay | None = None) -> Task:
+        """Accept a task: when this returns, no crash can lose it.
+
+        Args:
+            new: the task.
+            replay: the idempotency key of its request. The task of an earlier request with this key
+                is returned, and none is added.
+
+        Raises:
+            ApiError: the earlier request had another body.
+        """
         at = now_ms()
         row = {
             "id": new_id(),
@@ -42,8 +61,12 @@ class TaskStore:
             "outputs": [],
         }
         async with self._database.writing() as connection:
+            if replay is not None:
+                earlier = await _earlier(connection, new.key_id, replay, str(row["id"]), at)
+                if earlier is not None:
+                    return earlier
             added = await connection.execute(tasks.insert().values(row).returning(tasks))
-            task = _task(added.one())
+            task = task_of(added.one())
             await _note(connection, [task.id], State.RECEIVED, at)
             await _note(connection, [task.id], State.QUEUED, at)
         return task
@@ -55,7 +78,17 @@ class TaskStore:
             query = query.where(tasks.c.key_id == key_id)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _task(row)
+        return None if row is None else task_of(row)
+
+    async def delete(self, task_ids: Sequence[str]) -> int:
+        """Delete tasks that have ended, with their events, and return their number."""
+        ended = sa.and_(tasks.c.id.in_(task_ids), tasks.c.ended_at.is_not(None))
+        async with self._database.writing() as connection:
+            gone = await connection.execute(tasks.delete().where(ended).returning(tasks.c.id))
+            ids = gone.scalars().all()
+            for table in (events, deliveries):
+                await connection.execute(table.delete().where(table.c.task_id.in_(ids)))
+        return len(ids)
 
     async def events_of(self, task_id: str) -> list[tuple[State, int]]:
         """Return the states that a task has had, with the time of each, in order."""
@@ -72,12 +105,22 @@ class TaskStore:
         async with self._database.reading() as connection:
             return int(await connection.scalar(query) or 0)
 
-    async def claim(self, lane: Lane, most: int) -> list[Task]:
-        """Take up to `most` waiting tasks of a lane, the keys in turn, the oldest of each first."""
+    async def claim(self, lane: Lane, most: int, without: Sequence[str] = ()) -> list[Task]:
+        """Take waiting tasks of a lane: the keys in turn, and of each key the oldest first.
+
+        Args:
+            lane: the lane.
+            most: most tasks.
+            without: keys whose tasks stay.
+        """
         turn = sa.func.row_number().over(partition_by=tasks.c.key_id, order_by=tasks.c.sequence)
         waiting = (
             sa.select(tasks.c.sequence, turn.label("turn"))
-            .where(tasks.c.lane == lane, tasks.c.state.in_(_WAITING))
+            .where(
+                tasks.c.lane == lane,
+                tasks.c.state.in_(_WAITING),
+                tasks.c.key_id.not_in(without),
+            )
             .subquery()
         )
         chosen = (
@@ -91,7 +134,7 @@ class TaskStore:
             .returning(tasks)
         )
         async with self._database.writing() as connection:
-            claimed = [_task(row) for row in (await connection.execute(change)).all()]
+            claimed = [task_of(row) for row in (await connection.execute(change)).all()]
             await _note(connection, [task.id for task in claimed], State.DISPATCHED, at)
         return sorted(claimed, key=lambda task: task.sequence)
 
@@ -154,6 +197,14 @@ class TaskStore:
         """End a task whose cancel was asked for; see `complete`."""
         return await self._end(task_id, State.CANCELLED, {})
 
+    async def worn_out(self, attempts: int) -> list[str]:
+        """Return the tasks at work that were given to an actor `attempts` times."""
+        query = sa.select(tasks.c.id).where(
+            tasks.c.state.in_(_AT_WORK), tasks.c.attempts >= attempts
+        )
+        async with self._database.reading() as connection:
+            return list((await connection.execute(query)).scalars())
+
     async def requeue(self, task_ids: Sequence[str] | None = None) -> int:
         """Let tasks wait again that an actor of an earlier server, or a lost one, has had.
 
@@ -201,6 +252,29 @@ class TaskStore:
         return True
 
 
+async def _earlier(
+    connection: AsyncConnection, key_id: str, replay: Replay, task_id: str, at: int
+) -> Task | None:
+    """Note an idempotency key for a new task, or return the task that has it already."""
+    mine = sa.and_(replays.c.key_id == key_id, replays.c.idempotency_key == replay.key)
+    expired = replays.c.created_at < at - _REPLAY_MS
+    await connection.execute(replays.delete().where(mine, expired))
+    row = (key_id, replay.key, replay.body_sha256, task_id, at)
+    fresh = sa.select(*map(sa.literal, row)).where(~sa.exists().where(mine))
+    await connection.execute(replays.insert().from_select(replays.columns.keys(), fresh))
+    known = (await connection.execute(sa.select(replays).where(mine))).one()
+    if known.task_id == task_id:
+        return None
+    if known.body_sha256 != replay.body_sha256:
+        message = "this Idempotency-Key was used with another body; send a new key"
+        raise ApiError(409, message)
+    query = sa.select(tasks).where(tasks.c.id == known.task_id)
+    found = (await connection.execute(query)).one_or_none()
+    if found is None:
+        raise ApiError(409, "the task of this Idempotency-Key was deleted; send a new key")
+    return task_of(found)
+
+
 async def _note(
     connection: AsyncConnection, task_ids: Sequence[str], state: State, at: int
 ) -> None:
@@ -209,7 +283,8 @@ async def _note(
         await connection.execute(events.insert(), rows)
 
 
-def _task(row: sa.Row[Any]) -> Task:
+def task_of(row: sa.Row[Any]) -> Task:
+    """Return the task in a row."""
     values = dict(row._mapping)  # noqa: SLF001 (the documented way to the columns by name)
     values["state"] = State(values["state"])
     values["drawing"] = Drawing.from_json(values["drawing"])

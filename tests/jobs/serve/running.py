@@ -17,7 +17,9 @@ from jobs.serve.app import make_app
 from jobs.serve.config import ServeConfig, load_serve_config
 from jobs.serve.pool import Pool
 from jobs.serve.service import Service
-from jobs.serve.store.database import open_database
+from jobs.serve.store.database import Database, open_database
+from jobs.serve.store.deliveries import DeliveryStore
+from jobs.serve.webhooks import Webhooks
 from pipelines.dispatch.workers import WorkerPool
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.storage.storage import Storage
@@ -38,12 +40,14 @@ class Running:
         url: its address.
         secret: the secret of a key.
         service: its parts; use them through `call` alone.
+        database: its database; the same.
         rows: the rows that its workers have got, in order.
     """
 
     url: str
     secret: str
     service: Service
+    database: Database
     loop: asyncio.AbstractEventLoop
     rows: list[ManifestRow] = field(default_factory=list)
 
@@ -73,9 +77,11 @@ def config_for(folder: Path, **serve: Any) -> ServeConfig:
 
 
 @contextmanager
-def running(config: ServeConfig, work: Work | None = None) -> Iterator[Running]:
+def running(
+    config: ServeConfig, work: Work | None = None, *, workers: int = 1
+) -> Iterator[Running]:
     """Run a server; its workers draw with the tiny model, or do `work`."""
-    thread = _ServerThread(config, work)
+    thread = _ServerThread(config, work, workers)
     thread.start()
     try:
         yield thread.started()
@@ -89,12 +95,13 @@ def running(config: ServeConfig, work: Work | None = None) -> Iterator[Running]:
 class _ServerThread(threading.Thread):
     """The event loop of a server."""
 
-    def __init__(self, config: ServeConfig, work: Work | None) -> None:
+    def __init__(self, config: ServeConfig, work: Work | None, workers: int) -> None:
         super().__init__(daemon=True)
         self.stopping = threading.Event()
         self.error: BaseException | None = None
         self._config = config
         self._work = work
+        self._workers = workers
         self._is_up = threading.Event()
         self._running: Running | None = None
 
@@ -124,13 +131,16 @@ class _ServerThread(threading.Thread):
             while not server.started:
                 await asyncio.sleep(0.01)
             port = server.servers[0].sockets[0].getsockname()[1]
-            run = Running(f"http://127.0.0.1:{port}", secret, service, asyncio.get_running_loop())
+            url, loop = f"http://127.0.0.1:{port}", asyncio.get_running_loop()
+            run = Running(url, secret, service, database, loop)
+            webhooks = asyncio.create_task(Webhooks(service, DeliveryStore(database), url).run())
             await self._work_until_stopped(run)
+            webhooks.cancel()
             server.should_exit = True
             await serving
 
     async def _work_until_stopped(self, run: Running) -> None:
-        pool = Pool(run.service, _workers(self._config, self._work, run.rows))
+        pool = Pool(run.service, _actors(self._config, self._work, run.rows, self._workers))
         claiming = asyncio.create_task(pool.run())
         self._running = run
         self._is_up.set()
@@ -143,7 +153,7 @@ class _ServerThread(threading.Thread):
             await claiming
 
 
-def _workers(config: ServeConfig, work: Work | None, rows: list[ManifestRow]) -> Any:
+def _actors(config: ServeConfig, work: Work | None, rows: list[ManifestRow], workers: int) -> Any:
     @contextmanager
     def actors(report: Callable[[str], None]) -> Iterator[WorkerPool]:
         report("loading the model")
@@ -155,7 +165,7 @@ def _workers(config: ServeConfig, work: Work | None, rows: list[ManifestRow]) ->
             rows.append(row)
             return work(row) if stylizer is None else stylizer.stylize(row)  # type: ignore[misc]
 
-        yield InProcessPool(1, noted)
+        yield InProcessPool(workers, noted)
         if stylizer is not None:
             stylizer.close()
 

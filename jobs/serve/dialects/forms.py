@@ -1,0 +1,45 @@
+"""Uploaded files as clients send and describe them."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+
+from jobs.serve.errors import ApiError
+from jobs.serve.service import Service
+from jobs.serve.store.files import File
+from jobs.serve.store.keys import Key
+
+
+async def uploaded(request: Request, service: Service, key: Key) -> File:
+    """Store the file of a multipart body.
+
+    Raises:
+        ApiError: there is none, or it is too large.
+    """
+    async with request.form(max_files=1) as form:
+        upload = form.get("file")
+        if not isinstance(upload, UploadFile):
+            raise ApiError(422, "file: send the file under this name")
+        most = round(service.config.serve.max_upload_mb * 10**6)
+        data = await upload.read(most + 1)
+        if len(data) > most:
+            raise ApiError(413, f"a file may have {most:,} bytes")
+        name = form.get("filename") or upload.filename
+        kind = form.get("content_type") or upload.content_type
+        await service.quota.check_upload(key, len(data))
+        return await service.files.put(key.id, file_name(name), content_type(kind), data)
+
+
+def file_name(given: object) -> str:
+    """Return the last part of a name, or `upload` if there is none."""
+    name = PurePath(given.replace("\\", "/")).name if isinstance(given, str) else ""
+    return "".join(each for each in name if each.isprintable())[:128] or "upload"
+
+
+def content_type(given: object) -> str:
+    """Return a media type; what a client declares may be wrong, so nothing depends on it."""
+    is_one = isinstance(given, str) and given.isascii() and given.isprintable()
+    return str(given)[:128] if is_one and given else "application/octet-stream"

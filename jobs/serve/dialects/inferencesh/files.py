@@ -1,0 +1,92 @@
+"""Files: announce and PUT, or multipart in one step; get, list and delete."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from jobs.serve.dialects.base import AsKey, BaseUrl, WithService, json_object
+from jobs.serve.dialects.forms import content_type, file_name, uploaded
+from jobs.serve.dialects.inferencesh.envelope import success
+from jobs.serve.dialects.inferencesh.tasks import cursor_of, page_size
+from jobs.serve.dialects.inferencesh.view import file_view, page
+from jobs.serve.errors import ApiError
+from jobs.serve.service import Service
+from jobs.serve.store.files import File
+from jobs.serve.store.keys import Key
+
+router = APIRouter(prefix="/files", tags=["inference.sh"])
+
+_MOST_AT_ONCE = 100
+_UPLOAD_S = 3600
+
+
+@router.post("")
+async def create(request: Request, key: AsKey, service: WithService, base_url: BaseUrl) -> Response:
+    """Announce files and get URLs for their uploads, or upload one file as multipart."""
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        file = await uploaded(request, service, key)
+        return success(request, file_view(file, service, base_url))
+    wanted = (await json_object(request)).get("files")
+    if not isinstance(wanted, list) or not 1 <= len(wanted) <= _MOST_AT_ONCE:
+        raise ApiError(422, f"files: give a list of 1 to {_MOST_AT_ONCE} files")
+    tickets = [await _announced(each, place, service, key) for place, each in enumerate(wanted)]
+    expires_at = int(time.time()) + _UPLOAD_S
+    views = [
+        {
+            **file_view(file, service, base_url),
+            "upload_url": service.links.write(base_url, file.id, expires_at),
+        }
+        for file in tickets
+    ]
+    return success(request, views)
+
+
+@router.post("/list")
+async def list_files(
+    request: Request, key: AsKey, service: WithService, base_url: BaseUrl
+) -> Response:
+    """Return the files of the key, the newest first, page by page."""
+    body = await json_object(request)
+    limit = page_size(body.get("limit", 20))
+    found, cursor = await service.files.page(key.id, limit, cursor_of(body.get("cursor")))
+    views = [file_view(file, service, base_url) for file in found]
+    return success(request, page(views, cursor, limit))
+
+
+@router.get("/{file_id}")
+async def get(
+    file_id: str, request: Request, key: AsKey, service: WithService, base_url: BaseUrl
+) -> Response:
+    """Return the facts about a file."""
+    return success(request, file_view(await service.files.get(file_id, key.id), service, base_url))
+
+
+@router.delete("/{file_id}", status_code=204)
+async def delete(file_id: str, key: AsKey, service: WithService) -> None:
+    """Delete a file."""
+    await service.files.delete([await service.files.get(file_id, key.id)])
+
+
+async def _announced(given: Any, place: int, service: Service, key: Key) -> File:  # noqa: ANN401
+    if not isinstance(given, dict):
+        raise ApiError(422, f"files[{place}]: give an object")
+    size = given.get("size")
+    most = round(service.config.serve.max_upload_mb * 10**6)
+    if size is not None and (not isinstance(size, int) or size < 0):
+        raise ApiError(422, f"files[{place}].size: give the number of bytes")
+    if size is not None and size > most:
+        raise ApiError(413, f"files[{place}]: a file may have {most:,} bytes")
+    await service.quota.check_upload(key, size or 0)
+    file = service.files.new(
+        key.id,
+        "input",
+        file_name(given.get("filename")),
+        content_type(given.get("content_type")),
+        size=size,
+    )
+    await service.files.announce(file)
+    return file

@@ -1,0 +1,159 @@
+"""Predictions: submit, result, list, cancel and delete."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from jobs.serve.dialects.base import (
+    AsKey,
+    BaseUrl,
+    WithService,
+    idempotency_of,
+    json_object,
+    shortened,
+)
+from jobs.serve.dialects.wavespeed.view import MODEL, prediction, success
+from jobs.serve.errors import ApiError
+from jobs.serve.service import Service
+from jobs.serve.task import Drawing, NewTask, Task
+
+router = APIRouter(tags=["WaveSpeed"])
+submits = APIRouter(tags=["WaveSpeed"])
+
+_SHOWN = ("prompt", "reference_images", "seed", "size", "num_inference_steps", "guidance_scale")
+_TIMED_OUT = 5004
+_MOST_ON_A_PAGE = 100
+
+
+@router.get("/predictions/{task_id}/result")
+@router.get("/predictions/{task_id}", include_in_schema=False)
+async def result(
+    task_id: str, key: AsKey, service: WithService, base_url: BaseUrl
+) -> dict[str, Any]:
+    """Return a prediction."""
+    return success(await _whole(await service.task(task_id, key), service, base_url))
+
+
+@router.post("/predictions")
+async def list_predictions(
+    request: Request, key: AsKey, service: WithService, base_url: BaseUrl
+) -> dict[str, Any]:
+    """Return the predictions of the key, the newest first, page by page."""
+    body = await json_object(request)
+    number, size = _whole_number(body, "page", 1), _whole_number(body, "page_size", 20)
+    if size > _MOST_ON_A_PAGE:
+        raise ApiError(400, f"page_size: at most {_MOST_ON_A_PAGE}")
+    total, found = await service.history.numbered_page(key.id, number, size)
+    items = [prediction(task, service, base_url) for task in found]
+    return success({"page": number, "total": total, "items": items})
+
+
+@router.post("/predictions/delete")
+async def delete_predictions(request: Request, key: AsKey, service: WithService) -> dict[str, Any]:
+    """Delete predictions that have ended, and their images; unknown ones are passed over."""
+    ids = (await json_object(request)).get("ids")
+    if not isinstance(ids, list) or len(ids) > _MOST_ON_A_PAGE:
+        raise ApiError(400, f"ids: give a list of at most {_MOST_ON_A_PAGE} ids")
+    found = [await service.tasks.get(each, key.id) for each in ids if isinstance(each, str)]
+    ended = [task for task in found if task is not None and task.state.ended]
+    for task in ended:
+        await service.delete(task, with_files=True)
+    return success({"deleted_count": len(ended)})
+
+
+@router.delete("/predictions/{task_id}")
+async def delete_prediction(
+    task_id: str, key: AsKey, service: WithService, base_url: BaseUrl
+) -> dict[str, Any]:
+    """Cancel a prediction that has not ended, or delete one that has."""
+    task = await service.task(task_id, key)
+    if task.state.ended:
+        await service.delete(task, with_files=True)
+        return success({"id": task.id, "deleted": True})
+    return success(prediction(await service.cancel(task), service, base_url))
+
+
+@submits.post("/{model:path}")
+async def submit(
+    model: str, request: Request, key: AsKey, service: WithService, base_url: BaseUrl
+) -> dict[str, Any]:
+    """Accept a task, and answer at once, or with its end in sync mode."""
+    if model != MODEL:
+        raise ApiError(404, f"there is no model {model}; this server has {MODEL}")
+    body = await json_object(request)
+    styles = body.get("reference_images") or body.get("images") or body.get("image") or []
+    styles = [styles] if isinstance(styles, str) else styles
+    if not isinstance(styles, list) or not 1 <= len(styles) <= service.card.limits.max_styles:
+        most = service.card.limits.max_styles
+        raise ApiError(400, f"reference_images: give 1 to {most} URLs or data: URIs")
+    prompt = body.get("prompt") or ""
+    if not isinstance(prompt, str):
+        raise ApiError(400, "prompt: give a text")
+    drawing = Drawing(
+        prompt=prompt,
+        styles=[
+            await service.inputs.reference(style, f"reference_images[{place}]", key.id, base_url)
+            for place, style in enumerate(styles)
+        ],
+        parameters=service.parameters(_numbers(body)),
+    )
+    given = {name: shortened(body[name]) for name in _SHOWN if name in body}
+    new = NewTask(
+        key_id=key.id,
+        dialect="wavespeed",
+        drawing=drawing,
+        given={**given, "seed": drawing.parameters["seed"]},
+        extras={"base64": body.get("enable_base64_output") is True},
+        webhook=request.query_params.get("webhook") or body.get("webhook_url") or None,
+    )
+    task = await service.accept(key, new, await idempotency_of(request))
+    if body.get("enable_sync_mode") is not True and body.get("sync_mode") is not True:
+        return success(prediction(task, service, base_url))
+    limit_s = service.config.serve.sync_timeout_s
+    task = await service.wait(task, limit_s)
+    data = await _whole(task, service, base_url)
+    if not task.state.ended:
+        text = f"Sync mode timed out after {limit_s:g} seconds. "
+        text += "The prediction is still processing asynchronously."
+        data |= {"status": "processing", "code": _TIMED_OUT, "error": text}
+    return success(data)
+
+
+async def _whole(task: Task, service: Service, base_url: str) -> dict[str, Any]:
+    """Return a prediction, with its images inside if its request asked for that."""
+    view = prediction(task, service, base_url)
+    if not task.extras.get("base64") or not view["outputs"]:
+        return view
+    outputs = []
+    for output in task.outputs:
+        data = await service.files.read(await service.files.get(output.file_id))
+        text = base64.b64encode(data).decode("ascii")
+        outputs.append(f"data:{output.content_type};base64,{text}")
+    return {**view, "outputs": outputs}
+
+
+def _numbers(body: Mapping[str, Any]) -> dict[str, Any]:
+    numbers: dict[str, Any] = {
+        "seed": body.get("seed"),
+        "num_steps": body.get("num_inference_steps"),
+        "guidance": body.get("guidance_scale"),
+        "num_images": body.get("num_images"),
+    }
+    size = body.get("size")
+    if isinstance(size, str) and size:
+        width, star, height = size.replace("x", "*").partition("*")
+        if not (star and width.isdecimal() and height.isdecimal()):
+            raise ApiError(400, f"size: {size!r} is not accepted; give WIDTH*HEIGHT")
+        numbers |= {"width": int(width), "height": int(height)}
+    return numbers
+
+
+def _whole_number(body: Mapping[str, Any], name: str, default: int) -> int:
+    value = body.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 10**6:
+        raise ApiError(400, f"{name}: give a number from 1")
+    return value

@@ -1,0 +1,51 @@
+"""Predictions as WaveSpeed's clients see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.serve.dialects.base import moment
+from jobs.serve.service import Service
+from jobs.serve.task import State, Task
+
+MODEL = "bytedance/uso"
+_STATUS = {
+    State.RECEIVED: "created",
+    State.QUEUED: "created",
+    State.COMPLETED: "completed",
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
+}
+_TASK_FAILED, _MEDIA_UNREACHABLE, _UNAVAILABLE = 1405, 1402, 5003
+_CODES = {
+    "uri_not_found": _MEDIA_UNREACHABLE,
+    "uri_unreachable": _MEDIA_UNREACHABLE,
+    "uri_refused": _MEDIA_UNREACHABLE,
+    "image_corrupt": _MEDIA_UNREACHABLE,
+    "image_unsupported": _MEDIA_UNREACHABLE,
+    "image_too_large": _MEDIA_UNREACHABLE,
+    "storage_write": _UNAVAILABLE,
+}
+
+
+def success(data: object) -> dict[str, Any]:
+    """Return an answer with HTTP status 200."""
+    return {"code": 200, "message": "success", "data": data}
+
+
+def prediction(task: Task, service: Service, base_url: str) -> dict[str, Any]:
+    """Return a task as a prediction."""
+    completed = task.state is State.COMPLETED
+    return {
+        "id": task.id,
+        "model": MODEL,
+        "outputs": list(service.urls(task, base_url)) if completed else [],
+        "urls": {"get": f"{base_url}/api/v3/predictions/{task.id}/result"},
+        "has_nsfw_contents": [output.nsfw is True for output in task.outputs],
+        "status": _STATUS.get(task.state, "processing"),
+        "created_at": moment(task.created_at),
+        "error": task.error,
+        "code": _CODES.get(task.error_code, _TASK_FAILED) if task.error_code else 0,
+        "executionTime": task.inference_ms,
+        "timings": {"inference": task.inference_ms},
+    }

@@ -1,0 +1,259 @@
+"""inference.sh's API, by its own client and by plain requests."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import inferencesh
+import pytest
+
+from tests.jobs.serve.running import Running
+from tests.pipelines.pictures import encode, picture
+
+APP = "infsh/bytedance-uso"
+CONTENT = "data:image/png;base64," + base64.b64encode(encode(picture())).decode()
+SMALL = {"prompt": "a cat", "width": 32, "height": 48, "num_steps": 2, "content_long_size": 32}
+
+
+def client(server: Running) -> inferencesh.Inference:
+    return inferencesh.inference(api_key=server.secret, base_url=server.url)
+
+
+def run(server: Running, given: Any = None, **more: Any) -> Any:
+    body = {"app": APP, "input": {**SMALL, **(given or {})}, **more}
+    with server.client() as http:
+        return http.post("/apps/run", json=body)
+
+
+def ended(server: Running, **given: Any) -> dict[str, Any]:
+    data: dict[str, Any] = run(server, given, wait=True).json()["data"]
+    return data
+
+
+def test_its_client_runs(server: Running) -> None:
+    result = client(server).run({"app": APP, "input": {**SMALL, "content_image": CONTENT}})
+    assert result["status"] == inferencesh.TaskStatus.COMPLETED
+    image = result["output"]["generated_image"]
+    assert (image["content_type"], image["filename"][-4:]) == ("image/png", ".png")
+    with server.client() as http:
+        assert len(http.get(image["uri"]).content) == image["size"]
+
+
+def test_its_client_streams(server: Running) -> None:
+    updates = list(client(server).run({"app": APP, "input": SMALL}, stream=True))
+    assert updates[-1]["status"] == inferencesh.TaskStatus.COMPLETED
+    assert all(update["id"] == updates[0]["id"] for update in updates)
+
+
+def test_its_async_client_runs(server: Running) -> None:
+    asynchronous = inferencesh.async_inference(api_key=server.secret, base_url=server.url)
+    result = asyncio.run(asynchronous.run({"app": APP, "input": SMALL}))
+    assert result["status"] == inferencesh.TaskStatus.COMPLETED
+
+
+def test_its_client_uploads_a_local_file(server: Running, tmp_path: Path) -> None:
+    (tmp_path / "ref.png").write_bytes(encode(picture()))
+    before = len(server.rows)
+    given = {**SMALL, "content_image": str(tmp_path / "ref.png")}
+    client(server).run({"app": APP, "input": given})
+    assert server.rows[before].content_image == encode(picture())
+
+
+def test_a_failed_task_is_an_error_of_the_client(server: Running) -> None:
+    given = {**SMALL, "content_image": f"{server.url}/healthz"}
+    with pytest.raises(RuntimeError, match="image"):
+        client(server).run({"app": APP, "input": given})
+
+
+def test_the_answer_to_a_run(server: Running) -> None:
+    answer = run(server, {"seed": 0})
+    body = answer.json()
+    assert (answer.status_code, body["success"], body["status"]) == (200, True, 200)
+    task = body["data"]
+    assert task["status"] < 10
+    assert task["output"] is None
+    assert task["input"]["seed"] == 0
+    assert {"data", "event", "fields", "type"} & set(task) == set()
+
+
+def test_version_2_is_answered_with_the_bare_object(server: Running) -> None:
+    with server.client() as http:
+        answer = http.post(
+            "/apps/run", json={"app": APP, "input": SMALL}, headers={"X-API-Version": "2"}
+        )
+    assert answer.json()["status_text"] == "queued"
+
+
+def test_two_slashes_at_the_start_are_one(server: Running) -> None:
+    with server.client() as http:
+        url = f"{server.url}//apps/run"
+        assert http.post(url, json={"app": APP, "input": SMALL}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "reference", [f"app/{APP}", f"{APP}@latest", f"{APP}@", f"{APP}:run", f"{APP}@current:run"]
+)
+def test_forms_of_the_app(server: Running, reference: str) -> None:
+    assert run(server, app=reference).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("reference", "status"),
+    [
+        ("infsh/other", 404), (f"{APP}@v9", 404), (f"{APP}:other", 404), ("uso", 422), (7, 422),
+        (None, 422), ("", 422),
+    ],
+)  # fmt: skip
+def test_other_apps(server: Running, reference: Any, status: int) -> None:
+    answer = run(server, app=reference)
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+
+
+@pytest.mark.parametrize("value", ["", None, {"uri": ""}])
+def test_an_empty_image_is_none(server: Running, value: Any) -> None:
+    before = len(server.rows)
+    assert ended(server, content_image=value)["status"] == 10
+    assert server.rows[before].content_image is None
+
+
+def test_an_image_may_be_an_object(server: Running) -> None:
+    before = len(server.rows)
+    ended(server, style_image={"uri": CONTENT, "content_type": "image/png"})
+    assert server.rows[before].style_images == (encode(picture()),)
+
+
+def test_styles_are_in_order(server: Running) -> None:
+    images = [encode(picture(seed=seed)) for seed in range(4)]
+    uris = ["data:image/png;base64," + base64.b64encode(image).decode() for image in images]
+    before = len(server.rows)
+    given = {"style_image": uris[0], "extra_style_image": uris[1], "style_images": uris[2:]}
+    assert ended(server, **given)["status"] == 10
+    assert server.rows[before].style_images == tuple(images)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"prompt": None}, "input.prompt: give a text"),
+        ({"prompt": 7}, "input.prompt: give a text"),
+        ({"width": 33}, "input.width: 33 is not accepted; give a multiple of 16"),
+        ({"num_steps": 51}, "input.num_steps: 51 is not accepted; give 1 to 50"),
+        ({"guidance": "x"}, "input.guidance: 'x' is not accepted"),
+        ({"seed": -2}, "input.seed: -2 is not accepted"),
+        ({"style_images": "a"}, "input.style_images: give a list"),
+        ({"style_images": [CONTENT] * 5}, "5 styles are given; at most 4"),
+        ({"content_image": "/etc/passwd"}, "input.content_image: give an http(s) URL"),
+        ({"content_image": {"path": "/etc/passwd"}}, "input.content_image: give an http(s) URL"),
+        ({"style_weights": [1]}, "style_weights: [1] is not accepted"),
+    ],
+)
+def test_a_wrong_input_is_named(server: Running, given: dict[str, Any], said: str) -> None:
+    answer = run(server, given)
+    body = answer.json()
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert said in body["detail"] == body["error"]["message"]
+    assert body["type"].endswith("/errors/validation_error")
+
+
+def test_a_prompt_that_the_client_has_uploaded_is_refused(server: Running) -> None:
+    with server.client() as http:
+        files = http.post("/files", json={"files": [{"filename": "a", "size": 1}]}).json()["data"]
+    answer = run(server, {"prompt": files[0]["uri"]})
+    assert answer.status_code == 422
+    assert "add a space to it" in answer.json()["detail"]
+
+
+def test_an_unknown_field_is_a_note(server: Running) -> None:
+    body = run(server, {"promt": "x"}).json()
+    assert body["messages"] == [
+        {"level": "warning", "message": "input.promt is unknown and has no effect"}
+    ]
+
+
+def lines(server: Running, task_id: str, accept: str) -> list[str]:
+    with (
+        server.client() as http,
+        http.stream("GET", f"/tasks/{task_id}/stream", headers={"Accept": accept}) as answer,
+    ):
+        assert answer.headers["content-type"].startswith(accept)
+        return list(answer.iter_lines())
+
+
+def test_a_stream_of_lines(server: Running) -> None:
+    task_id = run(server).json()["data"]["id"]
+    events = [json.loads(line) for line in lines(server, task_id, "application/x-ndjson")]
+    assert [event["id"] for event in events] == [task_id] * len(events)
+    assert events[-1]["status"] == 10
+    assert len(lines(server, task_id, "application/x-ndjson")) == 1  # of an ended task
+
+
+def test_a_stream_of_server_sent_events(server: Running) -> None:
+    task_id = ended(server)["id"]
+    number, data, *rest = lines(server, task_id, "text/event-stream")
+    assert number == "id: 0"
+    assert json.loads(data.removeprefix("data: "))["status"] == 10
+    assert rest == [""]
+
+
+def test_the_routes_of_a_task(server: Running) -> None:
+    task = ended(server, content_image=CONTENT)
+    with server.client() as http:
+        assert http.get(f"/tasks/{task['id']}").json()["data"] == task
+        status = http.get(f"/tasks/{task['id']}/status").json()["data"]
+        assert status == {"id": task["id"], "status": 10, "updated_at": task["updated_at"]}
+        files = http.get(f"/tasks/{task['id']}/files").json()["data"]
+        assert [file["role"] for file in files] == ["input", "output"]
+        assert [event["status"] for event in task["events"]][:3] == [1, 2, 3]
+        assert http.post(f"/tasks/{task['id']}/cancel").json()["data"]["status"] == 10
+        assert http.delete(f"/tasks/{task['id']}?files=true").status_code == 204
+        assert http.get(f"/tasks/{task['id']}").status_code == 404
+        assert http.get(task["output"]["generated_image"]["uri"]).status_code == 404
+
+
+def test_lists_have_pages(server: Running) -> None:
+    ids = [run(server).json()["data"]["id"] for _ in range(3)]
+    with server.client() as http:
+        first = http.post("/tasks/list", json={"limit": 2}).json()["data"]
+        assert [task["id"] for task in first["items"]] == [ids[2], ids[1]]
+        assert first["has_next"]
+        second = http.post("/tasks/list", json={"limit": 1, "cursor": first["next_cursor"]})
+    assert [task["id"] for task in second.json()["data"]["items"]] == [ids[0]]
+
+
+def test_the_app_has_schemas(server: Running) -> None:
+    with server.client() as http:
+        app = http.get(f"/apps/{APP}").json()["data"]
+    schema = app["version"]["functions"]["run"]["input_schema"]
+    assert schema["required"] == ["prompt"]
+    assert schema["properties"]["width"] == {
+        "type": "integer", "minimum": 16, "maximum": 256, "multipleOf": 16
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/nope", "/agents", "/tasks/none", "/sessions/a", "/files/none"])
+def test_unknown_routes_have_problems(server: Running, path: str) -> None:
+    with server.client() as http:
+        answer = http.get(path)
+    assert answer.status_code == answer.json()["status"] == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_idempotency_key_gives_the_same_task(server: Running) -> None:
+    headers = {"Idempotency-Key": "once"}
+    body = {"app": APP, "input": SMALL}
+    with server.client() as http:
+        tasks = [http.post("/apps/run", json=body, headers=headers).json()["data"] for _ in "abc"]
+        other = http.post("/apps/run", json={**body, "webhook": None}, headers=headers)
+        ended_one = http.post("/apps/run", json={**body, "wait": True}).json()["data"]
+        assert ended_one["status"] == 10
+        http.get(f"/tasks/{tasks[0]['id']}/stream")  # until its end
+        replay = http.post("/apps/run", json=body, headers=headers).json()["data"]
+    assert len({task["id"] for task in tasks}) == 1
+    assert other.status_code == 409
+    assert replay["id"] == tasks[0]["id"]
+    assert replay["status"] < 10  # a client that polls compares with the first status

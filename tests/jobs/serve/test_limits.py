@@ -1,0 +1,131 @@
+"""Limits of keys and of the server, attempts across restarts, and the end of old files."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.serve.retention import sweep
+from jobs.serve.store.database import open_database
+from jobs.serve.store.keys import KeyLimits
+from jobs.serve.store.tables import files, tasks
+from jobs.serve.store.tasks import TaskStore
+from jobs.serve.task import State
+from tests.jobs.serve.running import Running, config_for, running
+from tests.jobs.serve.test_tasks import new
+
+BODY = {"app": "infsh/bytedance-uso", "input": {"prompt": "a cat", "width": 32, "height": 32}}
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Iterator[Running]:
+    """Return a server whose tasks wait for ever."""
+    with running(config_for(tmp_path, max_queued=3, max_body_mb=0.1), workers=0) as run:
+        yield run
+
+
+def key_with(server: Running, **limits: int) -> dict[str, str]:
+    _, secret = server.call(server.service.keys.create("limited", KeyLimits(**limits)))
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def submit(server: Running, headers: dict[str, str] | None = None) -> Any:
+    with server.client() as http:
+        return http.post("/apps/run", json=BODY, headers=headers or {})
+
+
+def test_a_full_queue_refuses(waiting: Running) -> None:
+    waiting.call(fill(waiting, 3))
+    answer = submit(waiting)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "rate_limited")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def fill(server: Running, count: int, key: str = "k") -> None:
+    for _ in range(count):
+        await server.service.tasks.add(new(key))
+
+
+def test_a_key_may_have_some_waiting_tasks(waiting: Running) -> None:
+    limited = key_with(waiting, queued=0)
+    answer = submit(waiting, limited)
+    assert (answer.status_code, "0 waiting tasks" in answer.text) == (429, True)
+    assert submit(waiting).status_code == 200
+
+
+def test_a_key_has_submits_a_minute(server: Running) -> None:
+    limited = key_with(server, submits_per_min=2)
+    answers = [submit(server, limited) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert 1 <= int(answers[2].headers["retry-after"]) <= 60
+    assert answers[2].headers["x-ratelimit-remaining"] == "0"
+    assert submit(server).status_code == 200
+
+
+def test_a_key_has_a_space_for_files(server: Running) -> None:
+    limited = key_with(server, stored_mb=1)
+    ticket = {"files": [{"filename": "a.png", "size": 600_000}]}
+    with server.client() as http:
+        first, second = (http.post("/files", json=ticket, headers=limited) for _ in "ab")
+    assert [first.status_code, second.status_code] == [200, 413]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", ["/apps/run", "/api/v3/bytedance/uso", "/v1/images/generations"])
+def test_a_body_is_bounded(waiting: Running, path: str, chunked: bool) -> None:
+    def body() -> Iterator[bytes]:
+        yield from [b" " * 50_000] * 3
+
+    with waiting.client() as http:
+        answer = http.post(path, content=body() if chunked else b" " * 100_001)
+    assert answer.status_code == 413
+    assert "a body may have 100,000 bytes" in json.dumps(answer.json())
+
+
+def test_a_task_has_its_attempts_across_restarts(tmp_path: Path) -> None:
+    async def claim() -> str:
+        async with open_database(str(tmp_path / "uso.db")) as database:
+            store = TaskStore(database)
+            task = await store.add(new())
+            for _ in range(2):
+                await store.claim("interactive", 1)
+                await store.requeue()
+            await store.claim("interactive", 1)
+            return task.id
+
+    task_id = asyncio.run(claim())
+    with running(config_for(tmp_path, attempts=3)) as server:
+        task = server.call(server.service.tasks.get(task_id))
+        task = server.call(server.service.wait(task, 10))
+    assert task.state is State.FAILED
+    assert (task.error_code, task.attempts) == ("worker_lost", 3)
+
+
+def test_old_tasks_and_files_are_deleted(server: Running) -> None:
+    with server.client() as http:
+        task = http.post("/apps/run", json={**BODY, "wait": True}).json()["data"]
+        kept = http.post("/apps/run", json={**BODY, "wait": True}).json()["data"]
+        uri = task["output"]["generated_image"]["uri"]
+        assert http.get(uri).status_code == 200
+        server.call(age(server, task["id"]))
+        while server.call(sweep(server.service)):
+            pass
+        assert http.get(uri).status_code == 404
+        assert http.get(f"/tasks/{task['id']}").status_code == 404
+        assert http.get(f"/tasks/{kept['id']}").status_code == 200
+    folder = Path(server.service.config.serve.files)
+    assert not list(folder.rglob(f"*{task['id']}*"))
+    assert list(folder.rglob(f"*{kept['id']}*"))
+
+
+async def age(server: Running, task_id: str) -> None:
+    async with server.database.writing() as connection:
+        old = tasks.update().where(tasks.c.id == task_id).values(ended_at=1)
+        await connection.execute(old)
+        expired = files.update().where(files.c.task_id == task_id).values(expires_at=1)
+        await connection.execute(expired)
