@@ -144,7 +144,7 @@ class Pool:
         self._service.changes.tell(task_id)
 
     async def _requeue(self, task_ids: list[str] | None) -> None:
-        """Let tasks at work wait again, or fail those that have had their attempts."""
+        """Let tasks at work wait again, or fail the ones that have had their attempts."""
         tasks, most = self._service.tasks, self._service.config.serve.attempts
         for task_id in await tasks.worn_out(most):
             message = f"the server or its actors ended {most} times during this task"
