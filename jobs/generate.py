@@ -22,6 +22,7 @@ from pipelines.storage.local_files import write_file
 from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.errors import UsoError
 from uso_core.families import describe_model
+from uso_core.local_path import local_path
 from uso_core.request import StylizedImage, StylizeRequest
 
 
@@ -36,7 +37,7 @@ def generate_command(
         out: an image file; its ending sets the format.
         recipe: store the inputs in the file's metadata.
     """
-    console = terminal.err()
+    console, out = terminal.err(), local_path(out)
     with exits.exit_on_error(UsoError, RowFailedError, OSError):
         if out.suffix.lower() not in FORMAT_BY_SUFFIX:
             exits.print_error(
@@ -109,7 +110,7 @@ def _recipe(
 
 def _uri(reference: str) -> str:
     """Return a URI unchanged, and a path as an absolute path."""
-    return reference if is_uri(reference) else str(Path(reference).expanduser().resolve())
+    return reference if is_uri(reference) else str(local_path(reference).resolve())
 
 
 def _size(image: StylizedImage) -> str:

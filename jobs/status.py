@@ -21,7 +21,6 @@ from pipelines.ledger.ledger import count_records, iter_records
 from pipelines.ledger.liveness import liveness
 from pipelines.storage.patience import LOOK_S
 from pipelines.storage.storage import Storage
-from pipelines.storage.urls import redact_uri
 
 _COLUMNS = ("id", "status", "outputs", "width", "height", "error")
 
@@ -43,7 +42,7 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
         last_run = _read_last_run_alive(storage)
         shown = _first_records(storage, rows) if counts.records else []
     if not (counts.records or last_run):
-        exits.print_error(f"{redact_uri(output)}: no records and no runs; check the path")
+        exits.print_error(f"{storage.uri()}: no records and no runs; check the path")
         return exits.WRONG_INPUT
     if as_json:
         terminal.print_json(_as_dict(storage, counts, last_run))

@@ -29,6 +29,8 @@ from ray.util.state import StateApiClient
 from ray.util.state.common import ListApiOptions, NodeState, StateResource
 from ray.util.state.exception import RayStateApiException
 
+from uso_core.local_path import local_path
+
 _KNOCK_S = 10
 _RECONNECT_S = 1
 _NODES_S = 5
@@ -241,7 +243,7 @@ def _token_header() -> Mapping[str, str]:
     if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
         return {}
     token = os.environ.get("RAY_AUTH_TOKEN", "").strip()
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
+    path = local_path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token"))
     if not token and path.is_file():
         token = path.read_text(encoding="utf-8").strip()
     return {"Authorization": f"Bearer {token}"} if token else {}

@@ -15,6 +15,7 @@ from pipelines.config.messages import problems_of
 from pipelines.config.variables import MALFORMED, has_malformed_variable, variables_in
 from pipelines.display import display_value
 from pipelines.errors import ConfigError
+from uso_core.local_path import local_path, tried_path
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -71,7 +72,7 @@ def _content(given: object) -> tuple[str, dict[str, Any]]:
         return "the configuration", {key: _plain(value) for key, value in given.items()}
     if isinstance(given, str | PathLike):
         path = fspath(given)
-        return path, _read(Path(path).expanduser(), path)
+        return path, _read(local_path(path), path)
     raise ConfigError(
         f"the configuration: {type(given).__name__} is not accepted; give the path of a YAML file "
         "or a mapping of sections"
@@ -91,7 +92,8 @@ def _read(path: Path, source: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ConfigError(f"{source}: cannot be read ({error.strerror})") from error
+        where = tried_path(source)
+        raise ConfigError(f"{source}: cannot be read ({error.strerror}){where}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source}: is not UTF-8 at byte {error.start}") from error
     try:

@@ -13,6 +13,7 @@ from pipelines.failures import RowFailedError
 from pipelines.fetch.errors import fetch_failed, too_large
 from pipelines.fetch.fetched import Fetched
 from pipelines.storage.faults import fault_of
+from uso_core.local_path import local_path
 
 # Faults of the machine, not of the path: a network disk that is away, or too many open files.
 _OF_THE_DISK = frozenset({errno.EIO, errno.EMFILE, errno.ENFILE})
@@ -23,7 +24,7 @@ class LocalReader:
 
     def __init__(self, config: FetchConfig) -> None:
         self._allowed = config.allow_local_files
-        self._roots = [Path(root).expanduser().resolve() for root in config.local_roots]
+        self._roots = [local_path(root).resolve() for root in config.local_roots]
         self._max_bytes = int(config.max_mb * 1e6)
 
     def read(self, uri: str) -> Fetched:

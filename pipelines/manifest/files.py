@@ -27,6 +27,7 @@ from pipelines.storage.files import Place, Reading, StoredFile
 from pipelines.storage.filesystems import Options
 from pipelines.storage.output_files import without_outputs
 from pipelines.storage.urls import redact_uri
+from uso_core.local_path import tried_path
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,8 @@ def _choose(
             return [_file(file, name) for file in chosen]
     wanted = ", ".join(ending for name in formats for ending in FORMATS[name].endings)
     held = f"none of the {len(files)} files there ends in" if files else "no file there ends in"
-    raise ManifestError(place.uri, f"nothing to read: {held} {wanted}")
+    where = tried_path(place.uri)
+    raise ManifestError(place.uri, f"nothing to read: {held} {wanted}{where}")
 
 
 def _format(name: str, config: ManifestConfig) -> str:

@@ -17,9 +17,9 @@ def folder_url(base: str) -> str:
 def resolve_reference(reference: str, folder: str) -> str:
     """Return a reference as an absolute URI or local path.
 
-    A URI, and a path that starts with `/`, are returned unchanged. Any other reference is relative
-    to `folder`. Its `.` and `..` are resolved; in a URL, `..` stops at the host, bucket or
-    container.
+    A URI, and a path that starts with `/`, are returned unchanged. `~/` is the home folder, unless
+    `folder` is in a store. Any other reference is relative to `folder`. Its `.` and `..` are
+    resolved; in a URL, `..` stops at the host, bucket or container.
 
     Args:
         reference: a URI or path, not empty.
@@ -28,6 +28,8 @@ def resolve_reference(reference: str, folder: str) -> str:
     if reference.startswith("/") or is_uri(reference):
         return reference
     scheme, separator, rest = folder.partition("://")
+    if not separator and reference.startswith("~/"):
+        return os.path.abspath(os.path.expanduser(reference))
     if not separator:
         return _without_dots(folder + reference)
     host, _, path = rest.partition("/")

@@ -29,6 +29,7 @@ from uso_core.families import family_in, family_of
 from uso_core.loading.component_files import ComponentFiles, ComponentName, FileListing
 from uso_core.loading.lora_identity import settings_beside
 from uso_core.loading.source import LoraFile, ModelSource
+from uso_core.local_path import local_path
 
 logger = logging.getLogger(__name__)
 Find = Callable[[FileListing], Mapping[ComponentName, ComponentFiles]]
@@ -94,8 +95,8 @@ def _base_files(listing: FileListing) -> Mapping[ComponentName, ComponentFiles]:
 def cache_folder(config: ModelConfig) -> Path:
     """Return this node's folder for weights: the configured one, else one in the user's cache."""
     if config.cache_dir:
-        return Path(config.cache_dir).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "uso-batch"
+        return local_path(config.cache_dir)
+    return local_path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "uso-batch"
 
 
 def fetch_whole(file: StoredFile, target: Path) -> None:

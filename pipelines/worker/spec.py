@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.config.inputs import FetchConfig
@@ -15,6 +14,7 @@ from pipelines.formats import ImageEncoding
 from pipelines.storage.urls import is_uri
 from pipelines.worker.image_plugins import ChosenPlugin, chosen_plugins
 from uso_core.loading.source import ModelSource
+from uso_core.local_path import local_path
 
 if TYPE_CHECKING:
     from pipelines.config.schema import RunConfig
@@ -73,7 +73,7 @@ class StylizerSpec:
         ]
         if model.device == "auto":  # a worker whose GPU PyTorch cannot find must say so
             here["device"] = "cuda" if config.stylize.gpus_per_actor else "cpu"
-        roots = [str(Path(root).expanduser().resolve()) for root in fetch.local_roots]
+        roots = [str(local_path(root).resolve()) for root in fetch.local_roots]
         folder = absolute_path(output.path, may_be_new=True)
         return cls(
             model=model.model_copy(update=here),
@@ -94,6 +94,6 @@ def absolute_path(location: str, *, may_be_new: bool = False) -> str:
         location: a path, a URL or a Hub id.
         may_be_new: takes everything but a URL for a path; else only paths that exist.
     """
-    path = Path(location).expanduser()
+    path = local_path(location)
     is_path = path.exists() or (may_be_new and not is_uri(location))
     return str(path.absolute()) if is_path else location

@@ -37,6 +37,15 @@ def test_it_writes_one_image(tmp_path: Path) -> None:
         assert get_sampling(image) == 0  # 4:4:4, as in a run
 
 
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--prompt", "a cat", "--width", "32", "--height", "32"]
+    assert generate(Path("~/x.png"), *arguments).exit_code == 0
+    assert (tmp_path / "home" / "x.png").is_file()
+    assert not (tmp_path / "~").exists()
+
+
 @pytest.mark.parametrize("option", ["--recipe", "--no-recipe"])
 def test_the_image_holds_its_recipe(tmp_path: Path, option: str) -> None:
     out = tmp_path / "x.png"

@@ -149,10 +149,11 @@ def test_a_record_is_shown_with_its_image_or_its_failure(output: Path) -> None:
     assert rows["d"] == ["failed", "image_corrupt:", "cut", "short"]
 
 
-def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
-    result = status(str(tmp_path / "nothing"))
+def test_an_empty_folder_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = status("nothing")
     assert result.exit_code == 2
-    assert "no records and no runs" in result.stderr
+    assert f"{tmp_path}/nothing: no records and no runs" in result.stderr
 
 
 def test_an_unknown_protocol_is_an_error() -> None:

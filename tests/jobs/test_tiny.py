@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from jobs.cli import app
@@ -14,6 +15,14 @@ def test_it_writes_a_usable_checkpoint(tmp_path: Path) -> None:
     assert "noise" in result.stdout
     card = describe_model(ModelSource(base=str(tmp_path / "model")))
     assert card.layout == "original"
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["tiny", "~/model"]).exit_code == 0
+    assert (tmp_path / "home" / "model").is_dir()
+    assert not (tmp_path / "~").exists()
 
 
 def test_its_files_are_as_readable_as_any_new_file(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from huggingface_hub.errors import (
 )
 
 from uso_core.errors import CheckpointError
+from uso_core.local_path import tried_path
 
 # Version 1 of the Hub's client, the latest for Python 3.10, uses httpx; version 2 uses httpx2.
 _HTTP = import_module("httpx" if huggingface_hub.__version__.startswith("1.") else "httpx2")
@@ -107,7 +108,7 @@ def _checkpoint_errors(repo_id: str, revision: str | None) -> Iterator[None]:
         raise CheckpointError(
             repo_id,
             "there is no such folder, and no such repository on the Hub; if it is private, "
-            "set HF_TOKEN",
+            f"set HF_TOKEN{tried_path(repo_id)}",
         ) from error
     except RevisionNotFoundError as error:
         raise CheckpointError(
@@ -118,11 +119,13 @@ def _checkpoint_errors(repo_id: str, revision: str | None) -> Iterator[None]:
             repo_id,
             "there is no such folder; the Hub cannot be reached, or HF_HUB_OFFLINE disables it, "
             "and its cache is incomplete: run "
-            f"`hf download {repo_id}` on a machine with network access",
+            f"`hf download {repo_id}` on a machine with network access{tried_path(repo_id)}",
         ) from error
     except HFValidationError as error:
         raise CheckpointError(
-            repo_id, "there is no such folder, and it is not the name of a Hub repository"
+            repo_id,
+            "there is no such folder, and it is not the name of a Hub repository"
+            f"{tried_path(repo_id)}",
         ) from error
     except HfHubHTTPError as error:
         raise CheckpointError(

@@ -14,6 +14,7 @@ from pathlib import Path
 from uso_core.errors import CheckpointError
 from uso_core.loading.component_files import FileListing
 from uso_core.loading.layouts import DIFFUSERS_MARKER, FLUX_FOLDERS, transformer_names
+from uso_core.local_path import local_path, tried_path
 
 _MAX_DEPTH = 3
 """Deeper folders are not searched: a wrong path must not walk a whole disk."""
@@ -30,13 +31,15 @@ def list_files(location: str, revision: str | None) -> FileListing:
     Raises:
         CheckpointError: there is no such folder or repository.
     """
-    path = Path(location).expanduser()
+    path = local_path(location)
     if path.is_dir():
         return FileListing(str(path), _names_below(path), path)
     if path.is_file():
         return _listing_around(path)
     if not _is_repo_id(location):
-        raise CheckpointError(location, "there is no such folder, and it is not a Hub id")
+        raise CheckpointError(
+            location, f"there is no such folder, and it is not a Hub id{tried_path(location)}"
+        )
     from uso_core.loading import hub  # noqa: PLC0415 - see the module's docstring
 
     commit = hub.resolve_commit(location, revision)
@@ -50,7 +53,7 @@ def hub_commit(location: str, revision: str | None) -> str | None:
     Raises:
         CheckpointError: the revision cannot be resolved.
     """
-    if Path(location).expanduser().exists() or not _is_repo_id(location):
+    if local_path(location).exists() or not _is_repo_id(location):
         return revision
     from uso_core.loading import hub  # noqa: PLC0415 - see the module's docstring
 

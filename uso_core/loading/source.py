@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from os import fspath
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -17,6 +17,7 @@ from uso_core.loading.fingerprint import fingerprint
 from uso_core.loading.listing import hub_commit, list_files, with_files_on_disk
 from uso_core.loading.lora_identity import lora_facts
 from uso_core.loading.tiny_configs import TINY_LIMITS, TINY_VERSION
+from uso_core.local_path import local_path
 from uso_core.request import Limits
 
 
@@ -31,6 +32,11 @@ class LoraFile:
 
     path: str
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Make a local path absolute; files at a URL are pulled before they are read."""
+        if "://" not in os.fspath(self.path):
+            object.__setattr__(self, "path", os.path.abspath(local_path(self.path)))
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class ModelSource:
 
     def __post_init__(self) -> None:
         for name in ("base", "uso", "siglip"):  # a `Path` is taken, too
-            object.__setattr__(self, name, fspath(getattr(self, name)))
+            object.__setattr__(self, name, os.fspath(getattr(self, name)))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from jobs.serve.store.tables import settings
 from pipelines.errors import ConfigError
 from pipelines.storage.urls import redact_uri
+from uso_core.local_path import local_path
 
 _BUSY_S = 30
 _LOCK_NUMBER = 0x75736F  # of Postgres' advisory lock: "uso"
@@ -80,7 +81,7 @@ async def open_database(location: str, *, exclusive: bool = True) -> AsyncIterat
     async with AsyncExitStack() as stack:
         is_file = "://" not in location
         if is_file:
-            path = Path(location).expanduser().absolute()
+            path = local_path(location).absolute()
             _make_private(path)
             if exclusive:
                 _lock_file(stack, path)

@@ -13,6 +13,7 @@ from pipelines.manifest.source import LOOKING
 from pipelines.storage.files import Place, StoredFile
 from pipelines.storage.filesystems import Options
 from pipelines.storage.output_files import without_outputs
+from uso_core.local_path import tried_path
 
 _HEIC_ENDINGS = (".heic", ".heif") if find_spec("pillow_heif") else ()
 ENDINGS = (
@@ -72,7 +73,10 @@ def _find(url: str, options: Options) -> FoundImages:
     if not images:
         wanted = ", ".join(ENDINGS)
         others = f"; {outputs.total():,} files of a run's output do not count" if outputs else ""
-        raise ComposeError(f"{place.uri}: no image is there (a file that ends in {wanted}){others}")
+        raise ComposeError(
+            f"{place.uri}{tried_path(place.uri)}: no image is there (a file that ends in {wanted})"
+            f"{others}"
+        )
     endings = (PurePosixPath(file.path).suffix.lower() for file in files)
     left_out = Counter(ending for ending in endings if ending not in ENDINGS)
     return FoundImages([_uri(file) for file in images], left_out, outputs)

@@ -168,3 +168,17 @@ def test_any_file_gives_a_configuration_or_one_kind_of_error(
     except ConfigError:
         return
     assert RunConfig.model_validate(config.model_dump()) == config
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("runs/x.yaml", "runs/x.yaml"), ("~/x.yaml", "me/x.yaml"), ("~x", "~x")]
+)
+def test_a_missing_file_is_reported_with_its_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, meant: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        RunConfig.from_yaml(given)
+    said = f"{given}: cannot be read (No such file or directory) ({tmp_path / meant})"
+    assert str(caught.value) == said

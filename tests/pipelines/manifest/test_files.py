@@ -98,6 +98,13 @@ def test_nothing_there(tree: Path, path: str, message: str) -> None:
         found(path if "://" in path else f"{tree}/{path}")
 
 
+def test_nothing_at_a_relative_glob(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ManifestError) as caught:
+        entries("jobs/*.csv")
+    assert str(caught.value).endswith(f".json ({tmp_path}/jobs/*.csv)")
+
+
 def test_an_empty_list(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="the list is empty"):
         found([])

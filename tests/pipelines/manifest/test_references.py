@@ -48,6 +48,13 @@ def test_absolute_references_are_unchanged(reference: str) -> None:
     assert resolve_reference(reference, "s3://bucket/set/") == reference
 
 
+def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert resolve_reference("~/../you/a.png", "/data/set/") == "/home/you/a.png"
+    assert resolve_reference("~a.png", "/data/set/") == "/data/set/~a.png"
+    assert resolve_reference("~/a.png", "s3://bucket/set/") == "s3://bucket/set/~/a.png"
+
+
 def test_a_colon_alone_is_not_a_scheme() -> None:
     assert not is_uri("12:30.png")
     assert not is_uri("a b://c")
