@@ -37,6 +37,7 @@ _DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
+_UNREAD_BMP = "Unsupported BMP"  # Pillow's words for whole files of other layouts
 
 
 def prepare_pillow() -> None:
@@ -87,6 +88,10 @@ def decode_image(
     except UnidentifiedImageError as error:
         raise _unidentified(fetched, reference) from error
     except _DECODER_ERRORS as error:
+        if str(error).startswith(_UNREAD_BMP):
+            raise fetch_failed(
+                "image_unsupported", reference, f"{error}; save it as PNG"
+            ) from error
         raise fetch_failed(
             "image_corrupt", reference, f"the file is damaged or cut short ({error}); replace it"
         ) from error

@@ -18,7 +18,9 @@ MAX_RLE_PIXELS = 16_000_000
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _ALONE = frozenset({0x00, 0x01, *range(0xD0, _EOI + 1), 0xFF})
 _DECODED_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA})
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_LS = 0xF7
+_FRAMES = frozenset({*range(0xC0, 0xD0), _JPEG_LS}) - {0xC4, 0xC8, 0xCC}
+_DECODED_CHANNELS = (1, 3, 4)
 _EMBEDDED = {4: "JPEG", 5: "PNG"}
 
 
@@ -49,13 +51,13 @@ def _check_jpeg(data: bytes) -> None:
     at = 2
     for _ in range(MAX_JPEG_SEGMENTS):
         at = data.find(b"\xff", at)
-        if at < 0 or at + 4 > len(data):
+        if at < 0 or at + 10 > len(data):
             return
         kind = data[at + 1]
         if kind == _SOS:
             break
         if kind in _FRAMES:
-            _check_frame(kind, data[at + 4])
+            _check_frame(kind, data[at + 4], data[at + 9])
         step = 1 if kind == 0xFF else 2
         at += step if kind in _ALONE else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if at > MAX_JPEG_HEADER_BYTES:
@@ -68,7 +70,9 @@ def _check_jpeg(data: bytes) -> None:
     check_scans(data[at:])
 
 
-def _check_frame(kind: int, bits: int) -> None:
+def _check_frame(kind: int, bits: int, channels: int) -> None:
+    if kind == _JPEG_LS:
+        raise UnsupportedImageError("JPEG-LS is not supported; save it as JPEG or PNG")
     if bits != 8:
         raise UnsupportedImageError(
             f"JPEG with {bits} bits per sample is not supported; save it with 8"
@@ -76,6 +80,10 @@ def _check_frame(kind: int, bits: int) -> None:
     if kind not in _DECODED_FRAMES:
         raise UnsupportedImageError(
             "hierarchical JPEG is not supported; save it as baseline or progressive"
+        )
+    if channels not in _DECODED_CHANNELS:
+        raise UnsupportedImageError(
+            f"JPEG with {channels} channels is not supported; save it as grey or RGB"
         )
 
 

@@ -15,9 +15,10 @@ from pipelines.storage.filesystems import Options
 from pipelines.storage.output_files import without_outputs
 from uso_core.local_path import tried_path
 
-_HEIC_ENDINGS = (".heic", ".heif") if find_spec("pillow_heif") else ()
+_HEIC_ENDINGS = (".heic", ".heif", ".hif") if find_spec("pillow_heif") else ()
 ENDINGS = (
-    *(".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"),
+    *(".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".gif", ".bmp"),
+    *(".tif", ".tiff", ".avif"),
     *_HEIC_ENDINGS,
 )
 """Endings of image files; of HEIC only if the extra `heic` is installed here."""

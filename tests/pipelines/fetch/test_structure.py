@@ -91,6 +91,23 @@ def test_jpegs_of_more_bits_are_named(bits: int) -> None:
     unsupported(data.replace(b"\xff\xc0", b"\xff\xc5"), "hierarchical JPEG")
 
 
+def test_jpegs_of_other_frames_and_channels_are_named() -> None:
+    data = encode(picture(), "JPEG")
+    at = data.index(b"\xff\xc0")
+    unsupported(data[: at + 1] + b"\xf7" + data[at + 2 :], "JPEG-LS")
+    unsupported(data[: at + 9] + b"\2" + data[at + 10 :], "JPEG with 2 channels")
+
+
+def test_bmps_of_other_layouts_are_named() -> None:
+    plain = bytearray(bmp(4, 2, 0, bytes(8)))
+    plain[28:30] = (2).to_bytes(2, "little")
+    unsupported(bytes(plain), "Unsupported BMP pixel depth (2); save it as PNG")
+    masks = struct.pack("<III", 0xF00, 0x0F0, 0x00F)
+    info = struct.pack("<IiiHHIIiiII", 40, 4, 2, 1, 16, 3, 16, 0, 0, 0, 0)
+    data = b"BM" + struct.pack("<IHHI", 82, 0, 0, 66) + info + masks + bytes(16)
+    unsupported(data, "Unsupported BMP bitfields layout; save it as PNG")
+
+
 def test_comments_of_a_gif() -> None:
     data = encode(picture().convert("P"), "GIF")
     at = 13 + (3 << (data[10] & 7) + 1)

@@ -27,6 +27,12 @@ def test_a_folder_gives_its_images_sorted(tmp_path: Path) -> None:
     assert found.left_out == {".txt": 1, ".psd": 1}
 
 
+def test_names_that_browsers_and_cameras_give_are_images(tmp_path: Path) -> None:
+    names = ["a.jfif", "b.JPE", "c.HIF", "d.tiff", "e.avif"]
+    touch(*(tmp_path / name for name in names))
+    assert find_images([str(tmp_path)], {}).uris == [f"{tmp_path}/{name}" for name in names]
+
+
 def test_a_glob_and_a_file_and_a_web_address(tmp_path: Path) -> None:
     touch(tmp_path / "1.jpg", tmp_path / "2.png", tmp_path / "x[1].jpg", tmp_path / "any.bin")
     places = [f"{tmp_path}/?.*", f"{tmp_path}/x[1].jpg", f"{tmp_path}/any.bin", "https://h/a"]
