@@ -40,11 +40,11 @@ def test_it_prints_the_contents_and_the_next_command(folder: Path) -> None:
 
 
 def test_it_counts_the_files_that_it_leaves_out(folder: Path) -> None:
-    for name in ("IMG_1.HEIC", "IMG_2.heic", "notes.txt", ".DS_Store"):
+    for name in ("IMG_1.PSD", "IMG_2.psd", "notes.txt", ".DS_Store"):
         (folder / "photos" / name).write_bytes(b"x")
     result = manifest(folder / "m.parquet", "--content", folder / "photos")
     assert result.exit_code == 0, result.output
-    assert "left out   3 files of other types: .heic (2), .txt (1)" in result.stdout
+    assert "left out   3 files of other types: .psd (2), .txt (1)" in result.stdout
 
 
 def test_prompts_come_from_a_file(folder: Path) -> None:
