@@ -47,7 +47,6 @@ DOG = StylizeRequest(prompt="a dog")
         ("a cat", {"guidance_scale": 2.0}, [StylizeRequest(prompt="a cat", guidance=2.0)]),
         ("a cat", {"num_images_per_prompt": 2}, [StylizeRequest(prompt="a cat", num_images=2)]),
     ],
-    ids=str,
 )
 def test_forms_of_a_call(
     given: Any,
