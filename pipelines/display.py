@@ -7,9 +7,19 @@ import reprlib
 
 from pipelines.storage.urls import redact_uri
 
+_MOST_SEARCHED = 20_000  # a token in a URL can have thousands of characters
 _MOST_READ = 1000
 
-_SHORT = reprlib.Repr()
+
+class _Short(reprlib.Repr):
+    """Short texts of values, in which no string has credentials."""
+
+    def repr_str(self, x: str, level: int) -> str:
+        """Return the text of a string, also within another value."""
+        return super().repr_str(_public(x), level)
+
+
+_SHORT = _Short()
 _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlong = 40
 
@@ -18,9 +28,13 @@ def display_value(value: object) -> str:
     """Return `value` for a message; for bytes, their number."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
-    if isinstance(value, str):
-        value = redact_uri(value[:_MOST_READ])
-    return _SHORT.repr(value)
+    return _SHORT.repr(_public(value)[:_MOST_READ] if isinstance(value, str) else value)
+
+
+def _public(text: str) -> str:
+    searched = text[:_MOST_SEARCHED]
+    public = redact_uri(searched)
+    return text if public == searched else public
 
 
 def display_reference(reference: str | bytes) -> str:

@@ -16,7 +16,8 @@ _OPTIONS = re.compile(
     r"|version_aware|request_checksum_calculation|response_checksum_validation|auto_mkdir"
     r"|(default_)?(block_size|cache_type)|block_?size|mode|max_attempts|total_max_attempts"
     r"|max_concurrency|max_pool_connections|(connect_|read_|request_|cache_|session_)?timeout"
-    r"|(listings_)?expiry_time|max_paths|use_listings_cache|skip_instance_cache|fixed_upload_size",
+    r"|(listings_)?expiry_time|max_paths|use_listings_cache|skip_instance_cache|fixed_upload_size"
+    r"|ServerSideEncryption|StorageClass|ACL|port|protocol",
     re.IGNORECASE,
 )
 _ENV: KeyPath = ("ray", "env")
@@ -28,12 +29,14 @@ _ENV_PREFIXES = re.compile(
 _ENV_ENDINGS = (
     *("_HOME", "_DIR", "_PATH", "_FILE", "_CACHE", "_ROOT", "_PROFILE", "_REGION", "_TIMEOUT"),
     *("_ENDPOINT", "_ENDPOINT_URL", "_ENDPOINT_URL_S3", "_THREADS", "_LEVEL", "_MODE"),
+    *("_CA_BUNDLE", "_MAX_ATTEMPTS"),
 )
 _ENV_NAMES = re.compile(
     r"HOME|PATH|LANG|LC_ALL|TZ|TMPDIR|PYTHON(PATH|UNBUFFERED|HASHSEED)|((NO|HTTP|HTTPS|ALL)_PROXY)"
+    r"|LOGLEVEL|GOOGLE_CLOUD_PROJECT|AZURE_STORAGE_ACCOUNT(_NAME)?|STORAGE_EMULATOR_HOST"
 )
 _SECRET_WORDS = re.compile(
-    r"KEY|TOKEN|SECRET|PASS|PWD|CRED|AUTH|JWT|(^|_)(SAS|SIG|PIN)(_|$)|SIGNATURE|COOKIE|CERT|CONNECTION|HEADER"
+    r"KEY|TOKEN(?!IZER)|SECRET|PASS|PWD|CRED|AUTH|JWT|(^|_)(SAS|SIG|PIN|PAT)(_|$)|SIGNATURE|COOKIE|CERT|CONNECTION|HEADER"
 )
 
 

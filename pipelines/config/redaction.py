@@ -47,4 +47,6 @@ def is_harmless(path: KeyPath, value: object) -> bool:
         return True
     if path[:2] == ("fetch", "http"):
         return is_public_setting(str(path[-1]), str(value))
-    return is_harmless_key(path)
+    # `NAME:PASSWORD@HOST` of a proxy, without a scheme, is in none of the forms of URLs.
+    has_user = isinstance(value, str) and "@" in value and "://" not in value
+    return is_harmless_key(path) and not has_user

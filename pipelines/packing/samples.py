@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from pipelines.record import (
     RECORD_NAMES,
     REFERENCE_VERSIONS,
 )
+from pipelines.storage.urls import redact_uri
 
 IMAGE = "image"
 
@@ -29,7 +31,11 @@ _NSFW_CONTENT = "has_nsfw_content"  # of one image
 _TAKEN = {IMAGE, _INDEX, _NSFW_CONTENT}
 # The same for all completed rows, for a later run only, or replaced by the image.
 _FOR_RUNS = {"source_digest", COLUMNS_DIGEST, IMAGE_BYTES, REFERENCE_VERSIONS}
+_REFERENCES = {"content_image", "style_images"}
+_ODD_MARKS = "[@=%]"  # every URI with credentials has one
 _LEFT_OUT = {"status", "error", "outputs", *_FOR_RUNS}
+
+_Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +124,27 @@ def samples_of(records: pa.Table) -> tuple[pa.Table, list[ImageFile]]:
         computed[name] if name in computed else whole[name if name in RECORD_NAMES else next(own)]
         for name in schema.names
     ]
+    columns = list(map(_public, schema.names, columns))
     table = pa.Table.from_arrays(columns, schema=schema)
     uris = _joined(pc.list_flatten(records["outputs"])).to_pylist()
     files = map(_image_file, whole["id"].to_pylist(), uris, sha256.to_pylist())
     return table, list(files)
+
+
+def _public(name: str, column: _Column) -> _Column:
+    """Return a column; references lose credentials and signatures, because datasets are shared."""
+    if name not in _REFERENCES:
+        return column
+    uris = pc.list_flatten(column) if pa.types.is_list(column.type) else column
+    if not pc.any(pc.match_substring_regex(uris, _ODD_MARKS)).as_py():
+        return column
+    return pa.array(map(_public_value, column.to_pylist()), column.type)
+
+
+def _public_value(value: str | list[str | None] | None) -> str | list[str | None] | None:
+    if isinstance(value, list):
+        return [None if uri is None else redact_uri(uri) for uri in value]
+    return None if value is None else redact_uri(value)
 
 
 def _type_of_one(field: pa.Field) -> pa.DataType:

@@ -11,13 +11,35 @@ _BARE_SCHEMES = ("data:", "file:")
 _SECRET_WORDS = ("signature", "token", "secret", "password", "passwd", "credential", "apikey")
 _SECRET_NAMES = frozenset({"sig", "key", "pwd", "auth", "awsaccesskeyid", "googleaccessid"})
 _SECRET_PREFIXES = ("x-amz-", "x-goog-", "x-oss-")
-_MORE_ENDINGS = ("key", "jwt", "passphrase", "bearer", "authorization", "sessionid", "cookie")
-_MORE_NAMES = frozenset({"policy", "keypairid", "sas", "pass", "hmac"})
-_PARAMETER = re.compile(r"[?&;#](?P<name>[^=&;#?/]+)=[^&;#?]*")
-_ODD_USER = re.compile(
-    r"(?P<start>[A-Za-z][A-Za-z0-9+.\-]+:[/\\]{1,3}|//|\\\\)"
-    r"[^/\\?#@:\[]*:(?!\d*([/\\?#]|$))[^?#\s]*@"
+_MORE_ENDINGS = (
+    *("key", "accesskeyid", "jwt", "passphrase", "bearer", "authorization"),
+    *("sessionid", "sessid", "cookie"),
 )
+# With the names of signatures of CDNs.
+_MORE_NAMES = frozenset(
+    {"policy", "keypairid", "sas", "pass", "pw", "pin", "otp", "hmac", "sid", "session", "ticket"}
+    | {"sign", "code", "gda", "hdnts", "hdnea", "hdntl", "oh", "hm", "iks", "qak"}
+)
+# They name a signature or something short, such as a size.
+_SIGNATURES_IF_LONG = frozenset({"s", "h", "hash", "md5", "st", "verify"})
+_LONG = re.compile(r"[\w%+/=~.\-]{16,}", re.ASCII)
+_PARAMETER = re.compile(r"[?&;#](?P<name>[^=&;#?/]+)=(?P<value>[^&;#?]*)")
+_ODD_USER = re.compile(
+    r"(?P<start>https?:[/\\]*|file://(?!/)|[A-Za-z][A-Za-z0-9+.\-]+:[/\\]{1,3}|//|\\\\)"
+    r"[^/\\?#@:\[]*:(?!\d*([/\\?#]|$)).*@",
+    re.DOTALL | re.IGNORECASE,
+)
+_LOCAL_FILE = re.compile(r"file:(?!//[^/])", re.IGNORECASE)
+_ESCAPED_USER = re.compile(r"(?P<start>[A-Za-z][A-Za-z0-9+.\-]+://)[^/\\?#]*%40", re.IGNORECASE)
+# A URL within another, as proxies for images and web archives have it.
+_INNER_USER = re.compile(
+    r"(?P<start>https?://)[^/\\?#@\s]+@"
+    r"|(?<=[^/:A-Za-z0-9+.\-])(?P<relative>//)[^/\\?#@\s]*:[^/\\?#@\s]*@",
+    re.IGNORECASE,
+)
+_ESCAPED_QUERY = re.compile(r"%(25)?3F(?P<value>[^?&#;/\s]*)", re.IGNORECASE)
+# A reference below a base URL, and no text.
+_RELATIVE = re.compile(r"(?!data:)[^/\s]\S*", re.IGNORECASE)
 # In URIs of these schemes, the part before the @ names a container.
 _CONTAINER_SCHEMES = frozenset({"abfs", "abfss", "az", "wasb", "wasbs"})
 
@@ -69,13 +91,17 @@ def output_problem(url: str) -> str | None:
 def redact_uri(uri: str) -> str:
     """Return `uri` without `user:password@`, and without signatures and credentials.
 
-    These are found in the query, in the fragment and after a `;`, also under escaped names.
-    Everything else stays unchanged. Any string is accepted.
+    These are found in the query, in the fragment and after a `;`, also under escaped names, and in
+    URLs within `uri`. Everything else stays unchanged. Any string is accepted.
     """
     found = unsigned_uri(uri)
-    if "@" in found:
-        found = "::".join(_without_user(link) for link in found.split("::"))
-    if "://" not in found or "=" not in found:
+    if "@" in found or "%40" in found:
+        whole = found[:4].lower() == "http"  # such a URL does not begin a chain
+        links = [found] if whole else found.split("::")
+        found = _INNER_USER.sub(_scheme_of, "::".join(map(_without_user, links)))
+    if "%" in found:
+        found = _ESCAPED_QUERY.sub(_kept_inner, found)
+    if "=" not in found or not ("://" in found or _RELATIVE.fullmatch(found)):
         return found
     kept = _PARAMETER.sub(_kept, found)
     return kept.replace("&", "?", 1) if "?" in found and "?" not in kept else kept
@@ -118,18 +144,36 @@ class UrlForm:
 
 def _without_user(link: str) -> str:
     """Remove a user from an unusual place: without a scheme, or with a `/` in the password."""
-    match = _ODD_USER.match(link)
-    if match is None or link.lower().startswith("file:"):
+    match = _ODD_USER.match(link) or _ESCAPED_USER.match(link)
+    if match is None or _LOCAL_FILE.match(link):
         return link
     return f"{match['start']}{link[match.end() :]}"
 
 
 def _kept(match: re.Match[str]) -> str:
     """Return a parameter, or nothing if it is secret."""
-    name = unquote(unquote(match["name"])).lower()
-    plain = name.replace("_", "").replace("-", "").replace(".", "")
+    name = unquote(unquote(match["name"])).lower().strip()
+    name = name.partition("[")[0] or name
+    plain = re.sub(r"[_.\-]", "", name)
     is_secret = _is_secret(name) or plain.endswith(_MORE_ENDINGS) or plain in _MORE_NAMES
-    return "" if is_secret else match.group()
+    is_secret |= plain in _SIGNATURES_IF_LONG and _LONG.fullmatch(match["value"]) is not None
+    return "" if is_secret or _has_secrets(match["value"]) else match.group()
+
+
+def _scheme_of(match: re.Match[str]) -> str:
+    return match["start"] or match["relative"]
+
+
+def _kept_inner(match: re.Match[str]) -> str:
+    return "" if _has_secrets(match["value"]) else match.group()
+
+
+def _has_secrets(escaped: str) -> bool:
+    """Return True if the value of a parameter contains, escaped, a URL or parameters with some."""
+    if "%" not in escaped:
+        return False
+    inner = f"x://h/?{unquote(unquote(escaped))}"
+    return redact_uri(inner) != inner
 
 
 def _public_link(link: str) -> str:

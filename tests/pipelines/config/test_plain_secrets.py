@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from jobs.serve.config import load_serve_config
 from pipelines.config.plain_secrets import plain_secrets
 from pipelines.config.schema import RunConfig
 
 CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
+YAML = re.compile(r"^```ya?ml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def config(**sections: Any) -> RunConfig:
@@ -23,6 +26,24 @@ def test_the_example_configurations_contain_no_plain_secrets(path: Path) -> None
     is_server = path.stem == "serve"
     config = load_serve_config(path).as_run() if is_server else RunConfig.from_yaml(path)
     assert plain_secrets(config) == []
+
+
+def test_the_examples_in_the_pages_contain_no_plain_secrets() -> None:
+    pages = sorted((Path(__file__).parents[3] / "docs").rglob("*.md"))
+    blocks = [block for page in pages for block in YAML.findall(page.read_text(encoding="utf-8"))]
+    examples = [yaml.safe_load(block) for block in blocks]
+    whole = [it for it in examples if set(it) <= set(RunConfig.model_fields)]
+    assert len(whole) >= 10
+    base = {"manifest": {"path": "m.parquet"}, "output": {"path": "out"}}
+    found = {
+        str(example): plain_secrets(config(**{**example, **_merged(base, example)}))
+        for example in whole
+    }
+    assert {text: keys for text, keys in found.items() if keys} == {}
+
+
+def _merged(base: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    return {key: value | example.get(key, {}) for key, value in base.items()}
 
 
 @pytest.mark.parametrize(
@@ -83,6 +104,22 @@ def test_the_example_configurations_contain_no_plain_secrets(path: Path) -> None
             ["ray.env.RAY_AUTH_TOKEN", "ray.env.OTEL_EXPORTER_OTLP_HEADERS"],
         ),
         ({"ray": {"env": {"HTTPS_PROXY": "http://u:p@proxy"}}}, ["ray.env.HTTPS_PROXY"]),
+        ({"ray": {"env": {"ALL_PROXY": "u:p@proxy:3128"}}}, ["ray.env.ALL_PROXY"]),
+        ({"ray": {"env": {"HF_PAT": "x", "MY_PAT": "y"}}}, ["ray.env.HF_PAT", "ray.env.MY_PAT"]),
+        (
+            {
+                "ray": {
+                    "env": {
+                        "TOKENIZERS_PARALLELISM": "false",
+                        "AWS_MAX_ATTEMPTS": "3",
+                        "REQUESTS_CA_BUNDLE": "/etc/ca.pem",
+                        "GOOGLE_CLOUD_PROJECT": "p",
+                    }
+                },
+                "storage": {"s3": {"s3_additional_kwargs": {"ServerSideEncryption": "AES256"}}},
+            },
+            [],
+        ),
         ({"notify": {"url": "https://hooks.example/${PART}"}}, ["notify.url"]),
         ({"storage": {"s3": {"endpoint_url": "https://u:p@s3.x"}}}, ["storage.s3.endpoint_url"]),
         ({"ray": {"env": {"HF_TOKEN": "hf_x", "HF_HOME": "/cache"}}}, ["ray.env.HF_TOKEN"]),

@@ -276,3 +276,18 @@ def test_a_shard_that_cannot_be_stored_ends_the_packing(output: Storage, root: s
     with pytest.raises(StorageError, match="full"):
         pack(request(output, dest))
     assert dest.list("") == []
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_references_are_packed_without_credentials(
+    output: Storage, dest: Storage, layout: LayoutName
+) -> None:
+    commit(
+        output,
+        generated(output, "a", content_image="https://me:pw@h/a?token=x", style_images=["s.png"]),
+        generated(output, "b", style_images=["https://h/s?v=1", "https://h/s?v=1&sig=x"]),
+    )
+    pack(request(output, dest, layout))
+    (first, _), (second, _) = samples(dest)
+    assert (first["content_image"], first["style_images"]) == ("https://h/a", ["s.png"])
+    assert second["style_images"] == ["https://h/s?v=1", "https://h/s?v=1"]
