@@ -107,6 +107,24 @@ MISSING_BUCKETS = {"NoSuchBucket": "bucket", "ContainerNotFound": "container"}
 """The codes that say that a whole bucket is missing, and the store's word for one."""
 
 
+class MissingBucketError(FileNotFoundError):
+    """A whole bucket is missing.
+
+    Attributes:
+        kind: the store's word for a bucket.
+    """
+
+    def __init__(self, name: str, kind: str) -> None:
+        super().__init__(f"no such {kind}: {name}")
+        self.kind = kind
+
+
+def missing_bucket(error: BaseException) -> str | None:
+    """Return the store's word for a bucket if the error says that the bucket is missing."""
+    told = (cause.kind for cause in chain_of(error) if isinstance(cause, MissingBucketError))
+    return next(told, None) or MISSING_BUCKETS.get(error_code(error) or "")
+
+
 def fault_of(error: BaseException) -> Fault | None:
     """Return the kind of storage fault that `error` is; None if it is a bug instead."""
     if not _is_storage_error(error):

@@ -20,6 +20,7 @@ from pipelines.errors import Fault
 from pipelines.storage.faults import fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.globs import Glob, glob_of
+from pipelines.storage.listing import glob_matches
 from pipelines.storage.patience import Patience
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.urls import UrlForm, redact_uri
@@ -254,7 +255,7 @@ class Place:
         return self._reading.exists(self.uri, lambda: self._fs.info(path))
 
     def _matches(self, glob: Glob) -> Iterator[StoredFile]:
-        hits = self._call(lambda: self._fs.glob(glob.pattern, detail=True))
+        hits = self._call(lambda: glob_matches(self._fs, glob.pattern))
         for path, info in sorted(hits.items()):
             if info["type"] == "directory":
                 yield from self._below(path)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from glob import has_magic
+from typing import Any, cast
 
 from fsspec import AbstractFileSystem
 
-from pipelines.storage.faults import MISSING_BUCKETS, error_code
+from pipelines.storage.faults import MissingBucketError, fault_of, missing_bucket
 
 
 def objects_below(fs: AbstractFileSystem, folder: str) -> Iterator[tuple[str, int]]:
@@ -21,9 +23,11 @@ def objects_below(fs: AbstractFileSystem, folder: str) -> Iterator[tuple[str, in
     try:
         found = fs.find(folder, detail=True)
     except FileNotFoundError as error:
-        if error_code(error) in MISSING_BUCKETS:
+        if missing_bucket(error):
             raise
-        return
+        found = {}
+    if not found:
+        check_bucket(fs, folder)
     for name, info in found.items():
         # An empty object whose name ends with a slash stands for a folder.
         if info["type"] == "file" and name.startswith(folder) and not name.endswith("/"):
@@ -36,9 +40,48 @@ def folders_in(fs: AbstractFileSystem, folder: str) -> Iterator[str]:
     try:
         found = fs.ls(folder, detail=True)
     except FileNotFoundError as error:
-        if error_code(error) in MISSING_BUCKETS:
+        if missing_bucket(error):
             raise
-        return
+        found = []
+    if not found:
+        check_bucket(fs, folder)
     for info in found:
         if info["type"] == "directory":
             yield str(info["name"]).rstrip("/").rsplit("/", 1)[-1]
+
+
+def glob_matches(fs: AbstractFileSystem, pattern: str) -> dict[str, Any]:
+    """Return what a glob matches, with the details of each; raises as `objects_below`."""
+    try:
+        found = cast(dict[str, Any], fs.glob(pattern, detail=True))
+    except FileNotFoundError:
+        found = {}
+    if not found:
+        check_bucket(fs, pattern)
+    return found
+
+
+def check_bucket(fs: AbstractFileSystem, path: str) -> None:
+    """Raise if the bucket of a path is missing; for stores whose clients list it as empty.
+
+    A look that is not allowed or not understood says nothing.
+
+    Raises:
+        MissingBucketError: the bucket does not exist.
+    """
+    name = path.lstrip("/").partition("/")[0]
+    if not name or has_magic(name):
+        return
+    try:
+        if "gs" in fs.protocol:
+            # `info` asks for the bucket itself, which a reader of its objects may not be allowed.
+            fs.call("GET", "b/{}/o", name, maxResults=1, json_out=True)
+        elif "abfs" in fs.protocol:
+            fs.info(name)
+    except FileNotFoundError:
+        kind = "bucket" if "gs" in fs.protocol else "container"
+        raise MissingBucketError(name, kind) from None  # whose message says less
+    except Exception as error:
+        if fault_of(error) in ("denied", "unusable"):
+            return
+        raise

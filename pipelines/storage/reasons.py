@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.errors import Fault
 from pipelines.storage.causes import cause_of
-from pipelines.storage.faults import MISSING_BUCKETS, error_code
+from pipelines.storage.faults import missing_bucket
 from pipelines.storage.filesystems import Options
 
 WHAT_TO_DO: dict[Fault, str] = {
@@ -25,7 +25,7 @@ def reason_of(fault: Fault, error: Exception, options: Options) -> str:
         error: its cause.
         options: options of the filesystem; their secrets are not shown.
     """
-    kind = MISSING_BUCKETS.get(error_code(error) or "")
+    kind = missing_bucket(error)
     if kind is not None:
         return f"the {kind} does not exist; create it or correct the URL"
     return f"{fault.replace('_', ' ')} ({public_cause(error, options)}); {WHAT_TO_DO[fault]}"
