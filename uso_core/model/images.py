@@ -20,7 +20,8 @@ def to_rgb(image: Image.Image, field: str = "image") -> Image.Image:
 
     Alpha is dropped, not composited: the colours under transparent pixels show, as in the original.
     16-bit grey (modes I;16 and I) is scaled to 8 bits. Mode F is read as 0..1 or 0..255, whichever
-    holds 95% of the values. CMYK is converted with its embedded colour profile if that is usable.
+    holds 95% of the values other than 0. CMYK is converted with its embedded colour profile if that
+    is usable.
 
     Args:
         image: an image of any mode.

@@ -14,6 +14,7 @@ Levels = npt.NDArray[np.uint8]
 _FEW = 0.05  # as overshoot of a resampling, or lights
 _HALF = 0.5
 _BYTE_RANGE_MIN = 127  # 0 to 100, and less, may be any scale
+_BYTE_RANGE_MAX = 2 * 255  # a resampling overshoots less; stars over a sky exceed it
 
 
 class UnclearRangeError(ValueError):
@@ -48,14 +49,19 @@ class FloatRange:
     def white(self) -> float:
         """Return the value of white, 1 or 255; at most 5% of the values are outside its range.
 
+        For values over it, zeros do not count: thin lines on a black ground are few pixels, but all
+        of the picture.
+
         Raises:
             UnclearRangeError: neither is the value of white.
         """
-        few = _FEW * self._count
-        if self._below_0 <= few and self._over_1 <= few:
+        few = _FEW * self._not_zero
+        positive = self._below_0 <= _FEW * self._count
+        if positive and self._over_1 <= few:
             return 1
-        in_bytes = self._below_0 <= few and self._over_255 <= few
-        if in_bytes and self._over_1 >= _HALF * self._not_zero and self._highest > _BYTE_RANGE_MIN:
+        in_bytes = positive and self._over_255 <= few
+        spread = _BYTE_RANGE_MIN < self._highest <= _BYTE_RANGE_MAX
+        if in_bytes and spread and self._over_1 >= _HALF * self._not_zero:
             return 255
         raise UnclearRangeError(
             f"float pixels from {self._lowest:.4g} to {self._highest:.4g}, whose black and white "

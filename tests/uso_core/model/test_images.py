@@ -142,6 +142,7 @@ def test_a_transparent_colour_is_forgotten_in_the_copy_alone(mode: str) -> None:
         ([0.5] * 19 + [7.0], [128] * 19 + [255]),
         ([0.0, *[200.0] * 38, 300.0], [0, *[200] * 38, 255]),
         ([0.0] * 19 + [-1.0], [0] * 20),
+        ([0.0] * 97 + [128.0, 200.0, 255.0], [0] * 97 + [128, 200, 255]),
     ],
 )
 def test_float_images_have_one_of_two_ranges(values: list[float], levels: list[int]) -> None:
@@ -156,6 +157,8 @@ def test_float_images_have_one_of_two_ranges(values: list[float], levels: list[i
         ([0.0, 50.0, 100.0], "from 0 to 100"),
         ([-1.0, 0.0, 1.0], "from -1 to 1"),
         ([0.1, 0.2, 0.3, 0.4, 2.0], "from 0.1 to 2"),
+        ([0.0] * 97 + [900.0, 3000.0, 4095.0], "from 0 to 4095"),
+        ([210.0] * 97 + [65_535.0], "from 210 to 6.554e+04"),
     ],
 )
 def test_float_images_of_an_unclear_range_are_rejected(values: list[float], shown: str) -> None:
