@@ -20,6 +20,7 @@ from pipelines.manifest.own_columns import own_digests
 from pipelines.record import RECORD_NAMES, from_text, is_from_text
 
 _PREFIX = "manifest_"
+_NO_NAMES = "CSV has names in its first line, JSON Lines has one object {...} per line"
 
 
 class HasColumns(Protocol):
@@ -97,7 +98,7 @@ def plan_columns(config: RunConfig, tables: Sequence[HasColumns]) -> ColumnPlan:
     _match_by_name(inputs, names)
     defaults = {name for name in PICTURE_NAMES if getattr(config.defaults, name) is not None}
     if not defaults.union(inputs).intersection(PICTURE_NAMES):
-        held = _listed(names) if names else "none"
+        held = _listed(names) if names else f"none ({_NO_NAMES})"
         raise ManifestError(
             tables[0].uri,
             f"no usable column: it needs one of {_listed(PICTURE_NAMES)}, and has {held}; name "
@@ -131,6 +132,10 @@ def _check_unique(table: HasColumns) -> None:
     names = table.schema.names
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
+        if not repeated:
+            raise ManifestError(
+                table.uri, "has several columns without a name; name them, or remove them"
+            )
         raise ManifestError(table.uri, f"has two columns named {repeated!r}; rename one")
 
 

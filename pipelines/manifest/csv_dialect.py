@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from typing import NamedTuple
+
+from pipelines.fields.table import ALIASES, INPUT_NAMES
 
 _COMMA = ","
 # In this order if the first line has as many of one as of another.
 _DELIMITERS = (_COMMA, ";", "\t", "|")
+_INPUTS = frozenset({*INPUT_NAMES, *ALIASES})
 _QUOTED = re.compile(r'"[^"]*("|$)')
 _EXCEL = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
 
@@ -32,6 +36,9 @@ class Dialect(NamedTuple):
 def dialect_of(first_line: str, *, is_tabs: bool) -> Dialect:
     """Return the dialect of a file.
 
+    The delimiter is the one that gives most names of inputs, because a name such as
+    `caption (en, de)` has others in it. If several do, it is the one that the line has most of.
+
     Args:
         first_line: the first line, with its end.
         is_tabs: True if the name of the file says that tabs delimit its cells.
@@ -43,4 +50,16 @@ def dialect_of(first_line: str, *, is_tabs: bool) -> Dialect:
     if is_tabs:
         return Dialect("\t")
     outside = _QUOTED.sub("", line)
-    return Dialect(max(_DELIMITERS, key=outside.count))
+
+    def rank(delimiter: str) -> tuple[int, int]:
+        return _num_inputs(line, delimiter), outside.count(delimiter)
+
+    return Dialect(max(_DELIMITERS, key=rank))
+
+
+def _num_inputs(line: str, delimiter: str) -> int:
+    try:
+        names = next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return 0
+    return sum(name.strip() in _INPUTS for name in names)

@@ -17,6 +17,7 @@ from pipelines.errors import ManifestError
 from pipelines.manifest.bounded_lines import BoundedLines, LongLineError
 from pipelines.manifest.csv_dialect import Dialect, dialect_of
 from pipelines.manifest.json_types import JsonTypes
+from pipelines.manifest.other_files import check_is_text
 from pipelines.manifest.row_parser import UnreadableRow
 from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.text_table import Line, TextTable, cannot_read_on
@@ -92,6 +93,7 @@ def open_csv(file: ManifestFile) -> CsvTable:
     Raises:
         ManifestError: the file is gone, unreadable, or not CSV in UTF-8.
     """
+    check_is_text(file)
     with _opened(file) as (lines, dialect):
         try:
             names = _names(csv.reader(lines, delimiter=dialect.delimiter))

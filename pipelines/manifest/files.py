@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -19,6 +19,7 @@ from pipelines.fields.table import NUMBER_NAMES
 from pipelines.manifest.columns import input_columns
 from pipelines.manifest.csv_numbers import with_numbers
 from pipelines.manifest.hive import is_partition, partitions_of, with_partitions
+from pipelines.manifest.other_files import advice_for
 from pipelines.manifest.source import READING, ManifestFile
 from pipelines.manifest.table import Table
 from pipelines.manifest.table_formats import FORMATS, open_table
@@ -110,7 +111,8 @@ def _find(
         kept, left_out = without_outputs(found.files, place.path)
         for folder, count in left_out.items():
             logger.warning("manifest_leaves_out output=%s files=%d", redact_uri(folder), count)
-        chosen = _choose(place, _visible(kept, place), _wanted(config, found.kind))
+        files = _visible(kept, place)
+        chosen = _choose(place, files, _wanted(config, found.kind, files))
     if config.hive_partitioning:
         chosen = [
             replace(file, partitions=partitions_of(file.data.path, found.folder)) for file in chosen
@@ -141,24 +143,42 @@ def _is_private(folder: str) -> bool:
     return folder.startswith("_") and not is_partition(folder)
 
 
-def _wanted(config: ManifestConfig, kind: str) -> list[str]:
+def _wanted(
+    config: ManifestConfig, kind: str, files: Sequence[StoredFile]
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the formats to look for, in order, each with the endings of its files."""
     if config.format != "auto":
-        return [config.format]
-    return [name for name, it in FORMATS.items() if kind == "glob" or it.searched_in_folders]
+        it = FORMATS[config.format]
+        return [(config.format, it.endings), (config.format, it.other_endings)]
+    # Spark and DuckDB give JSON Lines the ending .json. In the folders of columns, they are rows.
+    every = kind == "glob" or any(map(is_partition, _folders(files)))
+    return [(name, it.endings) for name, it in FORMATS.items() if every or it.searched_in_folders]
+
+
+def _folders(files: Sequence[StoredFile]) -> Iterator[str]:
+    return (folder for file in files for folder in PurePosixPath(file.inside).parts[:-1])
 
 
 def _choose(
-    place: Place, files: Sequence[StoredFile], formats: Sequence[str]
+    place: Place,
+    files: Sequence[StoredFile],
+    formats: Sequence[tuple[str, tuple[str, ...]]],
 ) -> list[ManifestFile]:
     """Take the files of the first format that has any."""
-    for name in formats:
-        chosen = [file for file in files if file.path.lower().endswith(FORMATS[name].endings)]
+    for name, endings in formats:
+        chosen = [file for file in files if file.path.lower().endswith(endings)]
         if chosen:
             return [_file(file, name) for file in chosen]
-    wanted = ", ".join(ending for name in formats for ending in FORMATS[name].endings)
+    wanted = ", ".join(ending for _, endings in formats for ending in endings)
     held = f"none of the {len(files)} files there ends in" if files else "no file there ends in"
-    where = tried_path(place.uri)
-    raise ManifestError(place.uri, f"nothing to read: {held} {wanted}{where}")
+    reason = f"nothing to read: {held} {wanted}{tried_path(place.uri)}"
+    if any(file.path.lower().endswith(".json") for file in files):
+        reason += "; for JSON Lines in .json files, set manifest.format: jsonl"
+    advice = next(filter(None, (advice_for(file.path) for file in files)), None)
+    if advice is not None:
+        example = next(file.path for file in files if advice_for(file.path))
+        reason += f"; {PurePosixPath(example).name} {advice}"
+    raise ManifestError(place.uri, reason)
 
 
 def _format(name: str, config: ManifestConfig) -> str:
@@ -166,6 +186,9 @@ def _format(name: str, config: ManifestConfig) -> str:
         return config.format
     of_ending = {ending: name for name, it in FORMATS.items() for ending in it.endings}
     ending = PurePosixPath(name).suffix.lower()
+    advice = advice_for(name)
+    if ending not in of_ending and advice is not None:
+        raise ManifestError(redact_uri(name), advice)
     if ending not in of_ending:
         raise ManifestError(
             redact_uri(name),

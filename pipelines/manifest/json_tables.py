@@ -13,6 +13,7 @@ from typing import Any
 from pipelines.errors import ManifestError
 from pipelines.manifest.bounded_lines import BoundedLines, LongLineError
 from pipelines.manifest.json_types import JsonTypes
+from pipelines.manifest.other_files import check_is_text
 from pipelines.manifest.row_parser import UnreadableRow
 from pipelines.manifest.source import ManifestFile
 from pipelines.manifest.text_table import Line, ReadLines, TextTable, chunks
@@ -39,6 +40,7 @@ def open_eval_list(file: ManifestFile) -> TextTable:
 
 
 def _opened(file: ManifestFile, read_lines: ReadLines) -> TextTable:
+    check_is_text(file)
     types = JsonTypes()
     num_rows = 0
     for lines in chunks(file, read_lines):

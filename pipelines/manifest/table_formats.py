@@ -20,17 +20,19 @@ class TableFormat:
         endings: endings of file names, in lower case.
         open: finds the columns of a file; raises `ManifestError`.
         searched_in_folders: True if a folder's files in this format may be its manifest.
+        other_endings: endings that files in this format may have if it is named.
     """
 
     endings: tuple[str, ...]
     open: Callable[[ManifestFile], Table]
     searched_in_folders: bool = True
+    other_endings: tuple[str, ...] = ()
 
 
 FORMATS: dict[str, TableFormat] = {
     "parquet": TableFormat((".parquet", ".pq", ".parq"), ParquetTable.open),
-    "jsonl": TableFormat((".jsonl", ".ndjson"), open_json_lines),
-    "csv": TableFormat((".csv", *TAB_ENDINGS), open_csv),
+    "jsonl": TableFormat((".jsonl", ".ndjson"), open_json_lines, other_endings=(".json",)),
+    "csv": TableFormat((".csv", *TAB_ENDINGS), open_csv, other_endings=(".txt",)),
     # A folder's .json files are more likely to describe it.
     "eval_json": TableFormat((".json",), open_eval_list, searched_in_folders=False),
 }
