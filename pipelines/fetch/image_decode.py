@@ -12,6 +12,7 @@ from typing import Literal
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from pipelines.failures import RowFailedError
+from pipelines.fetch.colour.boxes import clean_aperture
 from pipelines.fetch.colour.convert import to_srgb
 from pipelines.fetch.colour.stated import Stated, by_profile, stated_by
 from pipelines.fetch.errors import UnsupportedImageError, fetch_failed
@@ -112,6 +113,9 @@ def _decoded(data: bytes, check: CheckPixels, *, exif_rotate: bool) -> tuple[Ima
         orientation = _orientation(opened) if exif_rotate else None
         stated = png.stated() if png else stated_by(opened, data, found)
         image = detached(opened)
+    if found == "AVIF":
+        part = clean_aperture(data, *image.size)
+        image = image.crop(part) if part else image
     if png and png.profile:
         image.info["icc_profile"] = png.profile
     return upright(image, orientation), stated

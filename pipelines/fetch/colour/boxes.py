@@ -1,4 +1,4 @@
-"""Finds the colour of the primary image in the boxes of an AVIF or HEIC file."""
+"""Finds the colour and the crop of the primary image in the boxes of an AVIF or HEIC file."""
 
 from __future__ import annotations
 
@@ -26,24 +26,55 @@ class _Cursor:
 
 def code_points(data: bytes) -> tuple[int, int] | None:
     """Return the code points (H.273) of the primary image's primaries and curve, if it has them."""
-    try:
-        return _code_points(data)
-    except (ValueError, struct.error):
-        return None  # libavif and libheif judge whether the file is damaged
-
-
-def _code_points(data: bytes) -> tuple[int, int] | None:
-    meta = dict(_boxes(data)).get(b"meta", b"")[_FULL_BOX:]
-    found = dict(_boxes(meta))
-    properties = dict(_boxes(found.get(b"iprp", b"")))
-    listed = list(_boxes(properties.get(b"ipco", b"")))
-    wanted = _properties_of(_primary(found.get(b"pitm", b"")), properties.get(b"ipma", b""))
-    for index in wanted:
-        kind, content = listed[index - 1] if 0 < index <= len(listed) else (b"", b"")
-        if kind == b"colr" and content[:4] in (b"nclx", b"nclc"):
+    for kind, content in _primary_properties(data):
+        if kind == b"colr" and content[:4] in (b"nclx", b"nclc") and len(content) >= 8:
             primaries, curve = struct.unpack(">HH", content[4:8])
             return primaries, curve
     return None
+
+
+def clean_aperture(data: bytes, width: int, height: int) -> tuple[int, int, int, int] | None:
+    """Return the part of the primary image to show (property `clap`), as stored.
+
+    libheif crops by itself, libavif does not.
+
+    Args:
+        data: the file.
+        width: pixels across, uncropped.
+        height: pixels down, uncropped.
+
+    Returns:
+        Left, top, right and bottom; None for the whole image, or if they are not within it.
+    """
+    for kind, content in _primary_properties(data):
+        if kind == b"clap" and len(content) == 32:
+            return _part(content, width, height)
+    return None
+
+
+def _part(content: bytes, width: int, height: int) -> tuple[int, int, int, int] | None:
+    numbers = struct.unpack(">IIIIiIiI", content)
+    if not all(numbers[1::2]):
+        return None
+    parts = zip(numbers[::2], numbers[1::2], strict=True)
+    wide, high, right, down = (over / under for over, under in parts)
+    left, top = (width - wide) / 2 + right, (height - high) / 2 + down
+    box = tuple(round(edge) for edge in (left, top, left + wide, top + high))
+    inside = 0 <= box[0] < box[2] <= width and 0 <= box[1] < box[3] <= height
+    return (box[0], box[1], box[2], box[3]) if inside else None
+
+
+def _primary_properties(data: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the type and content of the primary image's properties; none of a damaged file."""
+    try:
+        meta = dict(_boxes(data)).get(b"meta", b"")[_FULL_BOX:]
+        found = dict(_boxes(meta))
+        properties = dict(_boxes(found.get(b"iprp", b"")))
+        listed = list(_boxes(properties.get(b"ipco", b"")))
+        wanted = _properties_of(_primary(found.get(b"pitm", b"")), properties.get(b"ipma", b""))
+    except (ValueError, struct.error):
+        return []  # libavif and libheif judge whether the file is damaged
+    return [listed[index - 1] for index in wanted if 0 < index <= len(listed)]
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

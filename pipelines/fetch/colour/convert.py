@@ -15,6 +15,7 @@ from pipelines.fetch.errors import UnsupportedImageError
 COLOUR_NOTE = "colour_note"
 """The key in an image's `info` of a remark about its colours."""
 _BROKEN = "its colour profile is damaged, or is not for its pixels; it is taken as sRGB"
+_BROKEN_CMYK = "its colour profile is damaged, or is not for CMYK; it is left out"
 _SAME = 2  # levels: profiles of sRGB differ by that much
 _STEPS = 9
 
@@ -40,6 +41,8 @@ def to_srgb(image: Image.Image, stated: Stated) -> Image.Image:
             f"HDR pixels ({HDR_CURVES[stated.curve]}) are not supported; store the image in sRGB, "
             "or set fetch.colour to original to take them as they are"
         )
+    if image.mode == "CMYK" and stated.profile and not _is_for_cmyk(stated.profile):
+        return _remarked(image, _BROKEN_CMYK)
     if image.mode in ("CMYK", "LAB", "1"):
         return image
     profile = stated.profile
@@ -113,8 +116,16 @@ def _is_srgb(transform: ImageCms.ImageCmsTransform, spaces: _Spaces) -> bool:
     return int(np.abs(converted - before).max()) <= _SAME
 
 
-def _remarked(image: Image.Image) -> Image.Image:
-    image.info[COLOUR_NOTE] = _BROKEN
+def _is_for_cmyk(profile: bytes) -> bool:
+    try:
+        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    except (ImageCms.PyCMSError, OSError):
+        return False
+    return opened.profile.xcolor_space.strip() == "CMYK"
+
+
+def _remarked(image: Image.Image, remark: str = _BROKEN) -> Image.Image:
+    image.info[COLOUR_NOTE] = remark
     return image
 
 

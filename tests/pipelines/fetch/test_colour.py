@@ -178,6 +178,17 @@ def test_other_chunks_leave_pixels_as_they_are(chunks: list[bytes]) -> None:
     assert (levels(decode(with_chunks(png(), *chunks))) == LEVELS).all()
 
 
+@pytest.mark.parametrize("profile", [b"x" * 200, P3.profile])
+def test_a_profile_that_is_not_for_cmyk_is_remarked(profile: bytes) -> None:
+    data = encode(Image.fromarray(BLOCKS).convert("CMYK"), "JPEG", icc_profile=profile)
+    assert (
+        decode(data).info["colour_note"]
+        == "its colour profile is damaged, or is not for CMYK; it is left out"
+    )
+    plain = encode(Image.fromarray(BLOCKS).convert("CMYK"), "JPEG")
+    assert "colour_note" not in decode(plain).info
+
+
 def test_code_points_of_avif_are_converted() -> None:
     data = encode(Image.fromarray(BLOCKS), "AVIF", quality=100)
     stated = data.index(b"colrnclx") + 8
