@@ -134,7 +134,7 @@ def _visible(files: Sequence[StoredFile], place: Place) -> list[StoredFile]:
 
 
 def _is_hidden(relative: str) -> bool:
-    *folders, name = PurePosixPath(relative).parts
+    *folders, name = PurePosixPath(relative).parts or ("",)  # of the root of a filesystem
     hidden = [part for part in folders if part.startswith(".") or _is_private(part)]
     return bool(hidden) or name.startswith((".", "_"))
 

@@ -176,6 +176,20 @@ class _OneHubRequest:
         except (ValueError, NotImplementedError) as error:  # not the name of a file in a repository
             raise FileNotFoundError(str(error)) from error
 
+    def find(self, path: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        """List the files below a folder."""
+        try:
+            return super().find(path, *arguments, **options)  # type: ignore[misc]
+        except (ValueError, NotImplementedError) as error:
+            raise FileNotFoundError(str(error)) from error
+
+    def ls(self, path: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        """List a folder."""
+        try:
+            return super().ls(path, *arguments, **options)  # type: ignore[misc]
+        except (ValueError, NotImplementedError) as error:
+            raise FileNotFoundError(str(error)) from error
+
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **_kwargs: object
     ) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.registry import known_implementations
 
 from pipelines.errors import StorageError
 from pipelines.storage.causes import cause_of
@@ -80,7 +81,8 @@ def _not_opened(url: str, protocol: str, error: Exception) -> Exception:
     if fault in ("unavailable", "denied"):
         return StorageError(redact_uri(url), f"cannot be opened ({cause_of(error)})", fault)
     if fault is None and not isinstance(error, TypeError | ValueError):
-        return error
+        # Clients read odd URLs before they check them.
+        return StorageError(redact_uri(url), f"cannot be opened ({cause_of(error)}); check the URL")
     said = error if isinstance(error, TypeError | ValueError) else cause_of(error)
     reason = f"the options under storage.{protocol} are not accepted: {said}"
     return StorageError(redact_uri(url), reason)
@@ -89,5 +91,5 @@ def _not_opened(url: str, protocol: str, error: Exception) -> Exception:
 def _how_to_install(protocol: str) -> str:
     if protocol in _EXTRAS:
         return f"{protocol}:// needs an extra: pip install 'uso-batch[{_EXTRAS[protocol]}]'"
-    known = fsspec.registry.known_implementations.get(protocol, {})
+    known = known_implementations.get(protocol, {})
     return f"{protocol}:// needs another library: {known.get('err', 'see the fsspec docs')}"

@@ -47,6 +47,9 @@ _CONTAINER_SCHEMES = frozenset({"abfs", "abfss", "az", "wasb", "wasbs"})
 _ALIASES = {"s3a": "s3", "gcs": "gs"}
 
 _BUCKET_SCHEMES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
+# Halves of other characters than the bytes that Python keeps so in names of local files.
+_HALF_CHARACTER = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+_WRAPPERS = re.compile(r"dir|libarchive|tar|zip|blockcache|cached|filecache|simplecache")
 # Archives, caches and wrappers of other stores, and places that are read only.
 _NOT_WRITTEN = re.compile(
     r"zip|tar|libarchive|reference|simplecache|filecache|blockcache|cached|dir|data|https?"
@@ -67,10 +70,18 @@ def url_problem(url: str) -> str | None:
         return "is empty; give a local path or a URL such as s3://BUCKET/FOLDER"
     if any(ord(character) < 32 or ord(character) == 127 for character in url):
         return "contains a control character; give a path or URL without one"
+    if _HALF_CHARACTER.search(url):
+        return "contains half of a character; give a path or URL of whole ones"
     scheme, separator, rest = url.partition("://")
-    if separator and scheme.lower() in ("file", "local") and not rest.startswith("/"):
+    return _missing_part(scheme, rest, chained="::" in url) if separator else None
+
+
+def _missing_part(scheme: str, rest: str, *, chained: bool) -> str | None:
+    if _WRAPPERS.fullmatch(scheme.lower()) and not chained:
+        return f"names no file to look into; give {scheme}://PATH-INSIDE::URL"
+    if scheme.lower() in ("file", "local") and not rest.startswith("/"):
         return "names another machine; give file:///PATH, or the path alone"
-    if separator and scheme.lower() in _BUCKET_SCHEMES and not rest.partition("/")[0].strip():
+    if scheme.lower() in _BUCKET_SCHEMES and not rest.partition("/")[0].strip():
         return f"names no bucket or container; give {scheme}://BUCKET/FOLDER"
     return None
 

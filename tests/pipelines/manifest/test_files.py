@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import secrets
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,10 @@ def test_a_web_server_without_ranges(tmp_path: Path) -> None:
         assert valid(second).content_image == f"{host}/set/b.png"
         with pytest.raises(ManifestError, match=r"/none\.parquet: does not exist"):
             opened(origin.on("/none.parquet", status(404)))
+
+
+def test_the_root_of_an_archive_is_a_folder(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
+        archive.writestr("m.jsonl", '{"id": "a", "prompt": "p"}\n')
+        archive.writestr("_old/m.jsonl", '{"id": "b", "prompt": "p"}\n')
+    assert [entry.row.id for entry in entries(f"zip://::{tmp_path}/m.zip")] == ["a"]
