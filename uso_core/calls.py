@@ -72,6 +72,7 @@ def _named(given: Mapping[str, Any]) -> dict[str, Any]:
             hint = f"did you mean `{close[0]}`?" if close else f"give one of {', '.join(_FIELDS)}"
             raise TypeError(f"a request has no field `{name}`; {hint}")
         if ours in named:
-            raise TypeError(f"`{ours}` is given twice: diffusers calls it `{name}`")
+            theirs = next(key for key, own in _NAMES_OF_DIFFUSERS.items() if own == ours)
+            raise TypeError(f"`{ours}` is given twice: diffusers calls it `{theirs}`")
         named[ours] = value
     return named

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,10 +16,13 @@ import pyarrow as pa
 from pipelines.arrow_types.cells import column_of
 from pipelines.arrow_types.stored import stored_type, why_not_stored
 from pipelines.config.schema import RunConfig
+from pipelines.display import display_value
 from pipelines.errors import ManifestError
 from pipelines.fields.table import ALIASES, INPUT_NAMES, PICTURE_NAMES
 from pipelines.manifest.own_columns import own_digests
 from pipelines.record import RECORD_NAMES, from_text, is_from_text
+
+logger = logging.getLogger(__name__)
 
 _PREFIX = "manifest_"
 _NO_NAMES = "CSV has names in its first line, JSON Lines has one object {...} per line"
@@ -105,11 +110,26 @@ def plan_columns(config: RunConfig, tables: Sequence[HasColumns]) -> ColumnPlan:
             "yours in manifest.columns, e.g. {prompt: YOUR_COLUMN}",
         )
     used = frozenset(inputs.values())
+    _warn_of_similar_names(names, inputs)
     sources = _passed_through(config, [name for name in names if name not in used])
     taken = set(names) | RECORD_NAMES
     _check_storable([*sources, *inputs.values()], tables)
     fields = [_unified(name, tables).with_name(_record_name(name, taken)) for name in sources]
     return ColumnPlan(inputs, pa.schema(fields), tuple(sources))
+
+
+def _warn_of_similar_names(names: Iterable[str], inputs: Mapping[str, str]) -> None:
+    """Tell of columns such as `Prompt` and `style image`, which are copied but not used."""
+    by_name = {name: name for name in INPUT_NAMES} | ALIASES
+    for name in names:
+        ours = by_name.get(re.sub(r"[\s_-]+", "_", name.strip().lower()))
+        if ours is not None and ours not in inputs and name not in inputs.values():
+            logger.warning(
+                "column_not_used column=%s; to use it, set manifest.columns: {%s: %s}",
+                display_value(name),
+                ours,
+                display_value(name),
+            )
 
 
 def input_columns(columns: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pipelines.arrow_types.stored import contains
 from pipelines.errors import ManifestError
 from pipelines.manifest.arrow_batch import ArrowBatch
 from pipelines.manifest.columns import ColumnPlan
+from pipelines.manifest.pandas_index import RangeIndex, range_index
 from pipelines.manifest.source import ManifestFile
 from pipelines.parquet_batches import bounded_slices
 from pipelines.parquet_ways import BUFFERED, ExpansionError
@@ -32,6 +33,7 @@ class ParquetTable:
     schema: pa.Schema
     num_rows: int | None
     typed: bool = True
+    index: RangeIndex | None = None
 
     @classmethod
     def open(cls, file: ManifestFile) -> ParquetTable:
@@ -41,7 +43,11 @@ class ParquetTable:
             ManifestError: the file is gone, unreadable or not Parquet.
         """
         with file.data.open() as source, _readable(file, source) as parquet:
-            return cls(file, parquet.schema_arrow, parquet.metadata.num_rows)
+            schema, num_rows = parquet.schema_arrow, parquet.metadata.num_rows
+            index = range_index(schema, num_rows)
+            if index is not None:
+                schema = index.with_field(schema)
+            return cls(file, schema, num_rows, index=index)
 
     @property
     def uri(self) -> str:
@@ -58,6 +64,8 @@ class ParquetTable:
             source = stack.enter_context(self.file.data.open_all())
             parquet = stack.enter_context(_readable(self.file, source))
             names = {*plan.inputs.values(), *plan.extra_sources}
+            index = self.index if self.index is not None and self.index.name in names else None
+            before = 0
             for part in bounded_slices(
                 parquet,
                 source,
@@ -65,7 +73,9 @@ class ParquetTable:
                 most_rows=_batch_rows(parquet, names),
                 most_row_bytes=self.file.max_row_bytes,
             ):
-                yield ArrowBatch(self.uri, part.rows, plan, part.too_large)
+                rows = part.rows if index is None else index.with_index(part.rows, before)
+                before += len(rows)
+                yield ArrowBatch(self.uri, rows, plan, part.too_large)
 
 
 @contextmanager

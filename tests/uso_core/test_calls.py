@@ -65,6 +65,7 @@ def test_forms_of_a_call(
         ("a", {"generator": 0}, "no field `generator`; give one of width, "),
         ({"prompts": "a"}, {}, "did you mean `prompt`"),
         ("a", {"num_steps": 2, "num_inference_steps": 3}, "diffusers calls it `num_inference_"),
+        ("a", {"guidance_scale": 2.0, "guidance": 3.0}, "diffusers calls it `guidance_scale`"),
     ],
 )
 def test_wrong_names_are_type_errors(

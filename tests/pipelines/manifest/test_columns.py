@@ -177,3 +177,24 @@ def test_own_columns_reach_the_record_unchanged(tmp_path: Path) -> None:
     for name in EXTRAS.column_names:
         assert written.schema.field(name).type == read.schema.field(name).type, name
         assert written.column(name).equals(read.column(name)), name
+
+
+@pytest.mark.parametrize("name", ["Prompt", "PROMPT", " prompt "])
+def test_a_name_like_that_of_an_input_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    path = write(tmp_path / "m.parquet", {"content_image": ["a.png"], name: ["a cat"]})
+    assert valid(entries(path)[0]).prompt == ""
+    (said,) = caplog.messages
+    assert said.startswith("column_not_used")
+    assert "manifest.columns: {prompt: " in said
+
+
+def test_names_of_inputs_that_are_used_or_unlike_are_no_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "m.parquet", {"prompt": ["a"], "PROMPT": ["b"], "Caption": ["c"]})
+    assert len(entries(path)) == 1
+    path = write(tmp_path / "m.parquet", {"content_image": ["a.png"], "Prompt": ["b"]})
+    assert len(entries(path, manifest={"columns": {"prompt": "Prompt"}})) == 1
+    assert not caplog.messages
