@@ -39,6 +39,9 @@ MAX_CHUNKS = 100_000
 MAX_SHARED_BYTES = 16 * 2**20
 _MOST_SHARED = 2  # times the size of the file
 _UNSIGNED, _FLOAT = 1, 3
+_RATIONAL = 5
+_FULL_RANGE = [0, 255, 128, 255, 128, 255]
+_BT_601 = [0.299, 0.587, 0.114]
 _ToLevels = Callable[[npt.NDArray[Any]], Levels]
 _LOSSLESS = (1, 5, 8, 32773, 32946, 34925, 50000)
 _CCITT = (2, 3, 4)
@@ -178,17 +181,26 @@ def _is_our_colour(layout: Layout) -> bool:
         return layout.bits in (8, 16) and _is_process_ink(layout)
     if layout.photometric == YCBCR:
         plain = layout.tags.values(tags.YCBCR_SUBSAMPLING) == (1, 1)
-        return plain and layout.bits == 8 and _has_full_range(layout)
+        return plain and layout.bits == 8 and _is_as_in_jpeg(layout)
     return layout.photometric == LAB and layout.bits in (8, 16)
 
 
-def _has_full_range(layout: Layout) -> bool:
-    """Return True if YCbCr is as in JPEG, which is how it is written."""
-    kind, count, stored = layout.tags.stored(tags.REFERENCE_BLACK_WHITE)
-    if not count:
-        return True
-    given = np.frombuffer(stored, f"{layout.order}u4").reshape(-1, 2) if kind == 5 else np.zeros(0)
-    return given.tolist() == [[0, 1], [255, 1], [128, 1], [255, 1], [128, 1], [255, 1]]
+def _is_as_in_jpeg(layout: Layout) -> bool:
+    """Return True if YCbCr has the range and the weights that it has in JPEG."""
+    in_range = _rationals(layout, tags.REFERENCE_BLACK_WHITE) in ([], _FULL_RANGE)
+    weights = _rationals(layout, tags.YCBCR_COEFFICIENTS) or _BT_601
+    return in_range and len(weights) == 3 and np.allclose(weights, _BT_601, atol=0.001)
+
+
+def _rationals(layout: Layout, tag: int) -> list[float]:
+    """Return the fractions of a tag; NaN for 0/0, and if they are stored as other numbers."""
+    kind, count, stored = layout.tags.stored(tag)
+    if count and kind != _RATIONAL:
+        return [float("nan")]
+    over, under = np.frombuffer(stored, f"{layout.order}u4").reshape(-1, 2).T.astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: list[float] = (over / under).tolist()
+    return found
 
 
 def _from_samples(file: TiffBytes, layout: Layout) -> Image.Image:

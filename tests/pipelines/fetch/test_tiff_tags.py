@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
-from tests.pipelines.fetch.test_tiff import failure, worst
+from tests.pipelines.fetch.test_tiff import decode, failure, worst
 from tests.pipelines.fetch.tiffs import COLOURS, GREY, HEIGHT, WIDTH, Array, whole
 from tests.pipelines.fetch.tiffs import write as tiff
 
@@ -127,6 +128,24 @@ def test_lab_with_alpha_is_read(alpha: str) -> None:
     plain = tiff(neutral.astype(np.uint8), photometric="cielab")
     data = tiff(more, photometric="cielab", extrasamples=(alpha,), planarconfig="contig")
     assert worst(data, GREY) == worst(plain, GREY) < 80
+
+
+def test_ycbcr_of_other_weights_or_range_is_unsupported() -> None:
+    picture = Image.fromarray(whole(COLOURS, 8)).convert("YCbCr")
+    options = {"photometric": "ycbcr", "subsampling": (1, 1)}
+
+    def stored(tag: int, *numbers: int) -> bytes:
+        tags = [(tag, 5, len(numbers) // 2, numbers, True)]
+        return tiff(np.asarray(picture), extratags=tags, **options)
+
+    for weights in ((299, 1000, 587, 1000, 114, 1000), (2990, 10000, 587, 1000, 57, 500)):
+        assert worst(stored(529, *weights), np.asarray(picture.convert("RGB")) / 255) <= 1
+    for numbers in ([2126, 10000, 7152, 10000, 722, 10000], [0] * 6, [1, 3, 1, 3]):
+        assert failure(stored(529, *numbers))[0] == "image_unsupported"
+    full = (0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1)
+    assert decode(stored(532, *full)).size == (WIDTH, HEIGHT)
+    limited = (16, 1, 235, 1, 128, 1, 240, 1, 128, 1, 240, 1)
+    assert failure(stored(532, *limited))[0] == "image_unsupported"
 
 
 @pytest.mark.parametrize("planes", ["contig", "separate"])
