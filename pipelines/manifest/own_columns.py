@@ -7,8 +7,9 @@ Python object. A digest does not depend on the order of the columns, on the stor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.arrow_types.cells import cells_of
+from pipelines.arrow_types.stored import contains
 from pipelines.keys.index import UInt64
 from pipelines.manifest.source_digest import text_of
 
@@ -55,6 +57,8 @@ def _hashes(column: pa.Array) -> UInt64:
     bits = _bits(column)
     if bits is not None:
         return bits
+    if contains(kind, _TYPES.is_temporal):
+        return _of_nested(column)
     texts = text_of(column)
     if texts is None:
         cells = [None if cell is None else repr(cell).encode() for cell in cells_of(column)]
@@ -62,6 +66,45 @@ def _hashes(column: pa.Array) -> UInt64:
     coded = texts.dictionary_encode()
     distinct = b"".join(map(_hash, coded.dictionary.to_pylist()))
     return _taken(np.frombuffer(distinct, np.uint64), coded.indices)
+
+
+def _of_nested(column: pa.Array) -> UInt64:
+    """Return a number for each cell of lists, maps and structs, `[n]`, from those of its parts.
+
+    Python has no nanoseconds, no time 24:00:00 and no year 10,000, so its objects do not tell all
+    times apart.
+    """
+    kind = column.type
+    if _TYPES.is_struct(kind):
+        total = np.full(len(column), _NOTHING)
+        for part in column.flatten():
+            total = _mixed(total + _of_parts(part))
+        return total
+    if _TYPES.is_map(kind):
+        parts = _mixed(_of_parts(column.keys)) + _of_parts(column.items)
+    else:
+        parts = _of_parts(column.values)
+    cells = [_hash(parts[start:end].tobytes()) for start, end in _bounds(column)]
+    return np.frombuffer(b"".join(cells), np.uint64)
+
+
+def _bounds(column: pa.Array) -> Iterator[tuple[int, int]]:
+    """Yield the first item and the end of each list or map in the array of all items."""
+    kind = column.type
+    if _TYPES.is_fixed_size_list(kind):
+        starts = (np.arange(len(column)) + column.offset) * kind.list_size
+        return zip(starts.tolist(), (starts + kind.list_size).tolist(), strict=True)
+    offsets = column.offsets.to_numpy().tolist()
+    if _TYPES.is_list_view(kind) or _TYPES.is_large_list_view(kind):
+        sizes = column.sizes.to_numpy().tolist()
+        return ((start, start + size) for start, size in zip(offsets, sizes, strict=True))
+    return pairwise(offsets)
+
+
+def _of_parts(column: pa.Array) -> UInt64:
+    """Return a number for each cell, `[n]`, also for null."""
+    valid = pc.is_valid(column).to_numpy(zero_copy_only=False)
+    return np.where(valid, _mixed(_hashes(column)), _NOTHING)
 
 
 def _bits(column: pa.Array) -> UInt64 | None:
