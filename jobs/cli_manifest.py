@@ -195,13 +195,14 @@ def manifest(
     low: LowScoring,
     config: StorageConfig = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build a manifest from images and prompts, from a table or from rows of a run."""
     from jobs.manifest import Target, manifest_command
 
     source = _source(combination, table, failed, low)
     options_of = config or failed.failed or low.low_scoring
-    raise typer.Exit(manifest_command(source, Target(out, force, options_of)))
+    raise typer.Exit(manifest_command(source, Target(out, force, options_of, as_json)))
 
 
 def _source(combination: Combination, table: Table, failed: Failed, low: LowScoring) -> Source:

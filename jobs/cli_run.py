@@ -153,6 +153,7 @@ def report(
             show_default=False,
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a static page with the numbers and images of a run. Needs no cluster.
 
@@ -160,7 +161,9 @@ def report(
     """
     from jobs.report import ReportRequest, report_command
 
-    raise typer.Exit(report_command(ReportRequest(output, against, out, thumbnails, config)))
+    raise typer.Exit(
+        report_command(ReportRequest(output, against, out, thumbnails, config, as_json))
+    )
 
 
 def pack(
@@ -191,6 +194,7 @@ def pack(
         ),
     ] = False,
     config: StorageConfig = None,
+    as_json: AsJson = False,
 ) -> None:
     """Pack the images and records of a run into shards for other loaders. Needs no cluster.
 
@@ -199,7 +203,7 @@ def pack(
     from jobs.pack import PackCommand, pack_command
 
     raise typer.Exit(
-        pack_command(PackCommand(output, layout, to, shard_images, skip_missing, config))
+        pack_command(PackCommand(output, layout, to, shard_images, skip_missing, config, as_json))
     )
 
 

@@ -6,7 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -121,11 +121,13 @@ class Target:
         url: its path or URL.
         force: replaces an existing file.
         config: the YAML file with the storage options; None: there are no options.
+        as_json: print one JSON object instead of text.
     """
 
     url: str
     force: bool
     config: Path | None
+    as_json: bool = False
 
 
 def manifest_command(source: Source, target: Target) -> int:
@@ -138,7 +140,7 @@ def manifest_command(source: Source, target: Target) -> int:
         again: _Again | None = None
         left_out: Counter[str] = Counter()
         if isinstance(source, Combination):
-            rows, left_out = _combined(source, options)
+            rows, left_out = _combined(source, options, target)
         elif isinstance(source, TableSource):
             rows = table_rows(_table_config(source, target))
         else:
@@ -153,6 +155,9 @@ def manifest_command(source: Source, target: Target) -> int:
             force=target.force,
             on_rows=lambda more: progress.advance(task, more),
         )
+    if target.as_json:
+        terminal.print_json(asdict(written) | {"left_out": left_out} | _facts(again))
+        return exits.DONE
     console = terminal.out()
     _print(written, left_out, console)
     if again is not None:
@@ -160,7 +165,7 @@ def manifest_command(source: Source, target: Target) -> int:
     return exits.DONE
 
 
-def _combined(source: Combination, options: Options) -> tuple[Rows, Counter[str]]:
+def _combined(source: Combination, options: Options, target: Target) -> tuple[Rows, Counter[str]]:
     """Return the rows, and the number of files left out of folders, by file ending."""
     contents = find_images(source.contents, options)
     styles = find_images(source.styles, options)
@@ -168,7 +173,8 @@ def _combined(source: Combination, options: Options) -> tuple[Rows, Counter[str]
     left_out = contents.left_out + styles.left_out
     for folder, count in (contents.outputs | styles.outputs).items():
         shown = terminal.one_line(f"left out   {count:,} files of a run's output: {folder}")
-        terminal.out().print(shown, soft_wrap=True)
+        console = terminal.err() if target.as_json else terminal.out()
+        console.print(shown, soft_wrap=True)
     if source.pairing == "grid":
         return grid(ingredients), left_out
     if source.pairing == "zip":
@@ -228,6 +234,15 @@ def _again(source: FailedSource | LowScoreSource) -> _Again:
     chosen = ChosenRows(why.ids, new_seeds=isinstance(why, LowScores))
     manifest = Manifest.open(config, inspect_model(config.model, options).card, LOOKING)
     return _Again(chosen.rows(manifest), chosen, why)
+
+
+def _facts(again: _Again | None) -> dict[str, Any]:
+    if again is None:
+        return {}
+    facts = {"not_accepted": again.chosen.not_accepted}
+    if isinstance(again.why, Failed):
+        return facts | {"failed_by_code": dict(again.why.by_code)}
+    return facts | {"scored": again.why.scored, "unscored": again.why.unscored}
 
 
 def _print(written: Written, left_out: Counter[str], console: Console) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -30,6 +30,7 @@ class PackCommand:
         shard_images: the approximate number of images per shard.
         skip_missing: leave out rows whose images are missing or damaged.
         config_path: the YAML file with the storage options; None: there are no options.
+        as_json: print one JSON object instead of text.
     """
 
     output: str
@@ -38,6 +39,7 @@ class PackCommand:
     shard_images: int
     skip_missing: bool
     config_path: Path | None
+    as_json: bool = False
 
 
 def pack_command(command: PackCommand) -> int:
@@ -59,6 +61,9 @@ def pack_command(command: PackCommand) -> int:
         why = " whose images are there" if facts.lost else f"; {left_out or 'check the path'}"
         exits.print_error(f"{request.output.uri()}: no completed rows{why}")
         return exits.WRONG_INPUT
+    if command.as_json:
+        terminal.print_json(asdict(facts))
+        return exits.DONE
     print_dataset(facts, terminal.out())
     if left_out:
         terminal.out().print(f"left out {left_out}", soft_wrap=True)

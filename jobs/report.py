@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -34,6 +34,7 @@ class ReportRequest:
         out: the folder or URL of the report; None: the folder `report` in the output.
         thumbnails: the rows that get thumbnails: a number, `all` or `none`.
         config_path: the YAML file with the storage options and the fetch policy; None: defaults.
+        as_json: print one JSON object instead of text.
     """
 
     output: str
@@ -41,6 +42,7 @@ class ReportRequest:
     out: str | None
     thumbnails: str
     config_path: Path | None
+    as_json: bool = False
 
 
 def report_command(request: ReportRequest) -> int:
@@ -51,7 +53,10 @@ def report_command(request: ReportRequest) -> int:
         rows = _rows(request.thumbnails)
         places, options = _prepared(request, rows)
         facts = write_report(places, options, _progress(terminal.err()))
-    _print(facts, console, time.monotonic() - began)
+    if request.as_json:
+        terminal.print_json(asdict(facts))
+    else:
+        _print(facts, console, time.monotonic() - began)
     return exits.DONE
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -179,3 +180,16 @@ def test_prompts_come_from_a_column_of_a_table(folder: Path) -> None:
     result = manifest(out, *other, "--force")
     assert result.exit_code == 2
     assert "only prompt=THEIRS" in result.stderr
+
+
+def test_the_facts_as_json(folder: Path) -> None:
+    (folder / "photos" / "notes.txt").touch()
+    result = manifest(
+        folder / "m.parquet", "--content", folder / "photos", "--prompt", "", "--json"
+    )
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["uri"] == str(folder / "m.parquet")
+    assert facts["rows"] == facts["contents"] == len(pq.read_table(folder / "m.parquet"))
+    assert facts["columns"] == ["id", "content_image", "prompt"]
+    assert facts["left_out"] == {".txt": 1}

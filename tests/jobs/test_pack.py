@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -81,3 +83,12 @@ def test_rows_with_missing_images_are_left_out_if_asked(output: Path) -> None:
 def test_a_layout_is_required(output: Path) -> None:
     assert pack(output).exit_code == 2
     assert pack(output, "--layout", "zip").exit_code == 2
+
+
+def test_the_facts_as_json(output: Path) -> None:
+    result = pack(output, "--layout", "parquet", "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    packed = pq.read_table(output / "parquet" / "data")
+    assert facts["uri"] == f"{output}/parquet"
+    assert (facts["images"], facts["shards"]) == (len(packed), 1)

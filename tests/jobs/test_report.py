@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -65,3 +67,11 @@ def test_the_fetch_policy_of_a_configuration_applies(output: Path, tmp_path: Pat
     assert report(output, "--config", config).exit_code == 0
     (rows,) = (output / "report/data").glob("*/rows-0.js")
     assert "uri_refused" in rows.read_text()
+
+
+def test_the_facts_as_json(output: Path) -> None:
+    result = report(output, "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["index_uri"] == f"{output}/report/index.html"
+    assert (facts["rows"], facts["left_out"]) == (len(pq.read_table(output / "records")), 0)
