@@ -92,16 +92,18 @@ class RunConfig(StrictModel):
 
 
 def load_config(
-    source: str | PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()
+    source: str | PathLike[str] | Mapping[str, Any], overrides: str | Sequence[str] = ()
 ) -> RunConfig:
     """Read the configuration of a run.
 
     Args:
         source: the path of the YAML file, or the content of such a file as a mapping.
-        overrides: `a.b=c` each, applied in order, as with `--set` (see `pipelines.config.load`).
+        overrides: `a.b=c`, or a list of them, applied in order, as with `--set` (see
+            `pipelines.config.load`).
 
     Raises:
         ConfigError: the file cannot be read, or something in it is not accepted; the message lists
             every problem with its key and the accepted values.
     """
-    return load(RunConfig, source, overrides)
+    several = [overrides] if isinstance(overrides, str) else overrides
+    return load(RunConfig, source, several)

@@ -27,6 +27,7 @@ def test_paths_in_a_mapping_are_text() -> None:
 
 def test_a_mapping_takes_overrides_and_stays_as_it_was() -> None:
     assert load_config(CONTENT, ["output.path=other"]).output.path == "other"
+    assert load_config(CONTENT, "output.path=other").output.path == "other"
     assert CONTENT["output"] == {"path": "out"}
 
 
