@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pipelines.arrow_types.stored import recorded_schema
 from pipelines.errors import LedgerError, StorageError
 from pipelines.image_values import is_per_image, without_other_metadata
-from pipelines.ledger.part_checks import check_columns
+from pipelines.ledger.part_checks import check_columns, check_lists
 from pipelines.parquet_batches import bounded_slices
 from pipelines.record import RECORD_FIELDS, from_text, is_from_text
 from pipelines.storage.parquet_file import open_parquet
@@ -142,6 +142,7 @@ def kept_batches(
             batch = next(batches, None)
         if batch is None:
             break
+        check_lists(storage.uri(part.path), batch)
         end = start + batch.num_rows
         kept = keep[start:end]
         yield batch if kept.all() else batch.filter(pa.array(kept))

@@ -12,6 +12,7 @@ from pipelines.errors import LedgerError
 from pipelines.keys.index import SortedKeys, halves_of, row_keys
 from pipelines.ledger.compaction import compact_parts
 from pipelines.ledger.left_out import LeftOut
+from pipelines.ledger.part_checks import check_lists
 from pipelines.ledger.part_writer import PartWriter
 from pipelines.ledger.parts import PartVanishedError, list_parts, open_part, readable
 from pipelines.ledger.scan import scan_ledger
@@ -53,6 +54,7 @@ def records_of(storage: Storage, keys: SortedKeys) -> Iterator[OldRecord]:
                     batch = next(batches, None)
                 if batch is None:
                     break
+                check_lists(storage.uri(part.path), batch)
                 yield from _among(batch, keys)
     except PartVanishedError as error:
         raise _vanished(storage, error) from error

@@ -76,6 +76,8 @@ _WAITABLE_ERRNOS = frozenset(
     for name in ("EAGAIN", "EBUSY", "EINTR", "EREMOTEIO", "ESTALE", "ENETDOWN", "ENETUNREACH")
     if hasattr(errno, name)
 ) | {errno.EHOSTUNREACH, errno.EPIPE}
+# A bucket can have an object and a "folder" of one name; where a folder is, a disk has no file.
+_NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _READ_ONLY_ERRNOS = frozenset({errno.EROFS, errno.EPERM, errno.EACCES})
 
@@ -132,7 +134,7 @@ def fault_of(error: BaseException) -> Fault | None:
     causes = list(chain_of(error))
     verdicts = [*map(_fault_of_answer, causes), *map(_fault_of_type, causes)]
     # Some filesystems say of every failure that the file does not exist; their causes know better.
-    if any(isinstance(cause, FileNotFoundError | NotADirectoryError) for cause in causes):
+    if any(isinstance(cause, _NO_FILE) for cause in causes):
         verdicts.append("not_found")
     return next((fault for fault in verdicts if fault is not None), "unusable")
 

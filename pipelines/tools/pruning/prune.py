@@ -195,10 +195,18 @@ def _journal(output: Storage) -> Iterator[Sequence[_Row]]:
     try:
         file = pq.ParquetFile(io.BytesIO(output.read(JOURNAL_PATH)))
         for batch in file.iter_batches(_BATCH_ROWS):
-            yield list(zip(batch["id"].to_pylist(), batch["images"].to_pylist(), strict=True))
-    except (pa.ArrowException, OSError, KeyError) as error:
+            yield [_row(*row) for row in zip(*batch.select(_SCHEMA.names), strict=True)]
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         reason = f"not a list of images to remove ({error}); remove it and run the command again"
         raise StorageError(output.uri(JOURNAL_PATH), reason) from error
+
+
+def _row(row_id: pa.Scalar, images: pa.Scalar) -> _Row:
+    """Return a row of the journal; TypeError if it is not one."""
+    name, uris = row_id.as_py(), images.as_py()
+    if not isinstance(name, str) or not isinstance(uris, list):
+        raise TypeError("a row without an id or images")
+    return name, list(filter(None, map(path_in_output, uris)))
 
 
 def _paths(record: OldRecord) -> Iterable[str]:

@@ -95,6 +95,19 @@ def test_an_output_without_its_folder_of_images_lacks_them_all(tmp_path: Path, m
     assert list(found(output, mode).values()) == ["is missing"] * 5
 
 
+@pytest.mark.parametrize("mode", FINDERS)
+def test_a_folder_in_the_place_of_an_image_is_no_image(tmp_path: Path, mode: str) -> None:
+    output = Storage.at(str(tmp_path / "out"))
+    row = generated(output, "r0")
+    commit(output, row, generated(output, "r1"))
+    place = tmp_path / "out" / path_of(row)
+    place.unlink()
+    (place / "inside").mkdir(parents=True)
+    assert list(found(output, mode).values()) == ["is missing"]
+    output.delete(path_of(row))
+    assert (place / "inside").is_dir()
+
+
 def test_records_without_sizes_still_show_what_is_missing_or_empty(tmp_path: Path) -> None:
     output = Storage.at(str(tmp_path / "out"))
     by_size, by_content = harmed(output)

@@ -68,6 +68,9 @@ FILES: dict[str, bytes] = {
     "text as times": replaced("created_at", TWO),
     "times without a zone": replaced("created_at", pa.array([1, 2], pa.timestamp("us"))),
     "no times": replaced("created_at", pa.nulls(2, SCHEMA.field("created_at").type)),
+    "times that Python does not have": replaced(
+        "created_at", pa.array([2**62, 0], SCHEMA.field("created_at").type)
+    ),
     "text as digests": replaced("source_digest", TWO),
     "text as outputs": replaced("outputs", TWO),
     "text as timings": replaced("timings", TWO),
@@ -104,8 +107,37 @@ def test_more_failure_codes_than_any_version_has(storage: Storage) -> None:
             reader(storage)
 
 
+def lists(name: str, one: list[Any] | None) -> bytes:
+    """Write a completed and a failed record with another list in the first."""
+    return replaced(name, pa.array([one, None], SCHEMA.field(name).type))
+
+
+LISTS: dict[str, bytes] = {
+    "no outputs": lists("outputs", None),
+    "outputs without a URI": lists("outputs", [None]),
+    "two outputs with one hash": lists("outputs", TWO),
+    "no hashes": lists("sha256", None),
+    "a hash that is null": lists("sha256", [None]),
+    "no hashes at all": replaced("sha256", pa.nulls(2)),
+    "two hashes of one image": lists("sha256", TWO),
+    "two sizes of one image": lists("image_bytes", [1, 2]),
+    "no value per image": lists("has_nsfw_contents", []),
+    "a style that is null": lists("style_images", [None]),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_that_no_record_has(tmp_path: Path, name: str) -> None:
+    storage = Storage.at(str(tmp_path))
+    storage.write(f"records/{NAME}", LISTS[name])
+    with pytest.raises(LedgerError, match=r"move it out of records/") as caught:
+        list(iter_records(storage))
+    assert caught.value.uri == storage.uri(f"records/{NAME}")
+
+
 COMMANDS = [
     ["run", "CONFIG"],
+    ["run", "CONFIG", "--check-images"],
     ["plan", "CONFIG"],
     ["prune", "OUTPUT", "CONFIG"],
     ["manifest", "again.parquet", "--failed", "CONFIG"],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.errors import LeaseLostError, PruneError
+from pipelines.errors import LeaseLostError, PruneError, StorageError
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger, count_records
 from pipelines.ledger.left_out import LEFT_OUT_PATH, ManifestLook
@@ -145,6 +146,43 @@ def test_a_row_that_was_generated_again_after_an_interrupted_pruning_keeps_its_i
     pruned(storage, tmp_path, ["a", "b", "c"])
     assert {row["id"] for row in stored(storage)} == {"a", "b", "c"}
     assert images_of(storage) == named(storage)
+
+
+def write_journal(storage: Storage, ids: list[Any], images: list[Any]) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"id": ids, "images": images}), sink)
+    storage.write(JOURNAL_PATH, sink.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("ids", "images"),
+    [([None], [["images/aa/x.png"]]), (["x"], [None]), (["x"], [[None]]), ([1], [[]])],
+)
+def test_a_foreign_list_of_images_to_remove_is_named(
+    tmp_path: Path, ids: list[Any], images: list[Any]
+) -> None:
+    storage = Storage.at(str(tmp_path / "out"))
+    filled(storage)
+    before = stored(storage)
+    write_journal(storage, ids, images)
+    ledger, doomed = found(storage, tmp_path, ["a"])
+    with (
+        Lease(storage, "prune") as lease,
+        pytest.raises(StorageError, match="not a list of images to remove"),
+    ):
+        prune(storage, ledger, doomed, lease)
+    assert stored(storage) == before
+
+
+def test_only_images_of_the_output_are_removed(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path / "out"))
+    filled(storage)
+    uris = ["../m.parquet", "records", "run/x", "images/aa/gone.png"]
+    write_journal(storage, ["x"], [uris])
+    storage.write("run/x", b"x")
+    pruned(storage, tmp_path, ["a"])
+    assert storage.exists("run/x")
+    assert [row["id"] for row in stored(storage)] == ["a"]
 
 
 def test_a_lost_lease_ends_it_before_anything_is_removed(tmp_path: Path) -> None:
