@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
-import pyarrow as pa
-
 from pipelines.failures import Failure
 from uso_core.model.cache import Lookups
 from uso_core.request import Parameters
@@ -196,7 +194,9 @@ def _value_bytes(value: Any) -> int:  # noqa: ANN401 (whatever a cell holds)
         return len(value)
     if kind is int or kind is float:  # before the slow checks, for tables of many columns
         return _OTHER_BYTES
-    if isinstance(value, pa.Scalar):
+    if kind.__module__ == "pyarrow.lib":
+        import pyarrow as pa  # noqa: PLC0415 (an actor sees no such value, and starts faster)
+
         return int(pa.repeat(value, 1).nbytes)
     if isinstance(value, list):
         return sum(map(_value_bytes, value))

@@ -11,7 +11,7 @@ from uso_core.request import Parameters
 def test_the_size_of_an_entry_is_the_size_of_its_values() -> None:
     row = ManifestRow("a", "12", b"123", ("1234", b"12345"), Parameters(seed=0), "f")
     extra = {"a": "x", "b": b"yy", "c": [b"zzz", None], "d": {"e": "ww"}, "f": 5}
-    assert Entry(row, extra).num_bytes == 2 + 3 + 4 + 5 + 1 + 2 + 3 + 2
+    assert Entry(row, extra).num_bytes == 2 + 3 + 4 + 5 + 1 + 2 + 3 + 2 + 64
     rejected = RejectedRow("a", Failure("invalid_request", "no"), "f")
     assert Entry(rejected, {"a": "xyz"}).num_bytes == 3
 

@@ -135,7 +135,6 @@ SHARD = {"shard": "1/2"}
         (6, SHARD),
         (2, {"partial": True}),
         (2, {"limit": 2}),
-        (0, {}),
     ],
 )
 def test_a_part_of_the_manifest_says_nothing_about_other_rows(
