@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from jobs.cluster.paths import local_paths
 from pipelines.config.key_paths import strings_in
@@ -80,8 +79,8 @@ def check_manifest(config: RunConfig, *, on_this_machine: bool) -> str:
     except ValueError as error:
         return f"not checked from here: {error}"
     paths = config.manifest.paths
-    local = [Path(path) for path in paths if path.startswith("/")]
-    if not on_this_machine and not all(path.exists() for path in local):
+    local = [path for path in paths if path.startswith("/")]
+    if not on_this_machine and not all(map(os.path.exists, local)):
         return "not checked: it is not on this machine"
     try:
         manifest = Manifest.open(config, inspect_model(config.model).card, LOOKING)

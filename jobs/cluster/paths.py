@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipelines.config.schema import RunConfig
 from pipelines.storage.urls import is_uri
@@ -92,7 +91,7 @@ def _model_paths(config: RunConfig, change: Callable[[str, str], str]) -> Iterat
     for name in ModelSource.WEIGHTS:
         location: str = getattr(config.model, name)
         written = location.startswith((_FILE, *_PATH_BEGINNINGS))
-        if written or (not is_uri(location) and Path(location).exists()):
+        if written or (not is_uri(location) and os.path.exists(location)):
             yield name, change(f"model.{name}", location)
 
 

@@ -101,4 +101,4 @@ def _path_of(uri: str) -> str:
     # fsspec writes file: URIs without percent-encoding, so a % may be part of the name.
     raw = uri[len("file:") :]
     raw = raw[len("//") + len(parts.netloc) :] if raw.startswith("//") else raw
-    return raw if Path(raw).exists() else unquote(raw)
+    return raw if os.path.exists(raw) else unquote(raw)

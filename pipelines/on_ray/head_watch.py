@@ -23,9 +23,13 @@ def knock(address: str, timeout_s: float) -> None:
         timeout_s: seconds to wait for an answer.
 
     Raises:
-        OSError: the head does not answer.
+        OSError: the head does not answer, or no host can have this name.
     """
     host, _, port = address.rpartition(":")
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise OSError(f"no host can have this name ({error})") from error
     with socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s):
         pass
 

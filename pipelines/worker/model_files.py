@@ -66,7 +66,7 @@ def localize_with(fetch: Fetch, config: ModelConfig, options: Options, cache: Pa
     def local(location: str, take: Callable[[_Pull], Path]) -> str:
         if location.startswith("file://"):
             return location.removeprefix("file://")
-        if Path(location).exists() or not is_uri(location):
+        if os.path.exists(location) or not is_uri(location):
             return location
         return str(_pulled(location, take, cache, options, fetch))
 

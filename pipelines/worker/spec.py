@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -95,5 +96,5 @@ def absolute_path(location: str, *, may_be_new: bool = False) -> str:
         may_be_new: takes everything but a URL for a path; else only paths that exist.
     """
     path = local_path(location)
-    is_path = path.exists() or (may_be_new and not is_uri(location))
+    is_path = os.path.exists(path) or (may_be_new and not is_uri(location))
     return str(path.absolute()) if is_path else location

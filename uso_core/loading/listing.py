@@ -32,10 +32,13 @@ def list_files(location: str, revision: str | None) -> FileListing:
         CheckpointError: there is no such folder or repository.
     """
     path = local_path(location)
-    if path.is_dir():
-        return FileListing(str(path), _names_below(path), path)
-    if path.is_file():
-        return _listing_around(path)
+    try:
+        if path.is_dir():
+            return FileListing(str(path), _names_below(path), path)
+        if path.is_file():
+            return _listing_around(path)
+    except OSError as error:  # its name is too long, or a folder above it cannot be entered
+        raise CheckpointError(location, f"it cannot be read ({error.strerror})") from error
     if not _is_repo_id(location):
         raise CheckpointError(
             location, f"there is no such folder, and it is not a Hub id{tried_path(location)}"
@@ -53,7 +56,7 @@ def hub_commit(location: str, revision: str | None) -> str | None:
     Raises:
         CheckpointError: the revision cannot be resolved.
     """
-    if local_path(location).exists() or not _is_repo_id(location):
+    if os.path.exists(local_path(location)) or not _is_repo_id(location):
         return revision
     from uso_core.loading import hub  # noqa: PLC0415 - see the module's docstring
 

@@ -111,6 +111,12 @@ def test_an_address_that_is_not_a_url_is_rejected(address: str) -> None:
         JobServer(address)
 
 
+@pytest.mark.parametrize("host", ["\u202e", f"{'a' * 64}.example", "a..b"])
+def test_an_address_with_a_name_that_no_host_has_is_an_error(host: str) -> None:
+    with pytest.raises(JobServerError, match="no job server answers there"):
+        JobServer(f"http://{host}:8265")
+
+
 def test_an_address_where_nothing_answers_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"http://user:secret@127.0.0.1:{taken.getsockname()[1]}"

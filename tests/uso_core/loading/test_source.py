@@ -12,6 +12,7 @@ import pytest
 from tests.uso_core.checkpoints import DOWNLOADED, edit_json, link_checkpoint
 from tests.uso_core.goldens import CHECKPOINT
 from uso_core.errors import CheckpointError
+from uso_core.loading.listing import list_files
 from uso_core.loading.source import (
     ModelSource,
     describe_model,
@@ -146,6 +147,11 @@ def test_all_that_is_missing_is_said_at_once(tmp_path: Path) -> None:
 )
 def test_a_missing_file_says_what_to_do(tmp_path: Path, name: str, advice: str) -> None:
     assert advice in missing(link_checkpoint(tmp_path), name).reason
+
+
+def test_a_name_that_is_too_long_for_a_file() -> None:
+    with pytest.raises(CheckpointError, match="it cannot be read"):
+        list_files("x" * 5000, None)
 
 
 def test_no_such_folder() -> None:
