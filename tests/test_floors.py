@@ -10,7 +10,16 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 # The first version without a known hole, for Python 3.11 and later.
-FIXED = {"aiohttp": "3.14.4", "filelock": "4.2.1", "jinja2": "3.1.6", "pillow": "13.0"}
+FIXED = {
+    "aiohttp": "3.14.4",
+    "filelock": "4.2.1",
+    "flask": "3.1.1",
+    "jinja2": "3.1.6",
+    "pillow": "13.0",
+    "sentencepiece": "0.2.1",
+    "setuptools": "78.1.1",
+    "tqdm": "4.66.3",
+}
 
 
 def declared() -> list[Requirement]:
