@@ -78,11 +78,11 @@ $(AZURITE):
 	mkdir -p build/azurite
 	npm install --silent --no-fund --no-audit --prefix build/azurite azurite@3.35.0
 
-# Opens the report in a real browser, which pip does not install.
+# Opens the report and the playground in a real browser, which pip does not install.
 test-browser: $(INSTALLED)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	  { echo "no chromium; on Debian and Ubuntu: apt-get install -y chromium"; exit 1; }
-	$(BIN)/python -m pytest -m browser tests/pipelines/tools/report
+	$(BIN)/python -m pytest -m browser tests/jobs/serve tests/pipelines/tools/report
 
 # A test compares the page with the docstrings.
 docs: $(INSTALLED)

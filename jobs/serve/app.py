@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jobs.serve import media
+from jobs.serve import media, playground
 from jobs.serve.dialects import DIALECTS, dialect_of
 from jobs.serve.errors import ApiError
 from jobs.serve.service import Service
@@ -33,6 +33,7 @@ def make_app(service: Service) -> ASGIApp:
     app.add_exception_handler(RequestValidationError, _answer)
     app.add_exception_handler(Exception, _answer)
     app.include_router(media.router)
+    app.include_router(playground.router)
     app.get("/healthz", tags=["state"])(_healthz)
     app.get("/readyz", tags=["state"])(_readyz)
     for dialect in DIALECTS:

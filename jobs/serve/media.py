@@ -51,6 +51,8 @@ async def download(
     headers = {
         "Content-Disposition": f"inline; filename*=UTF-8''{quote(file.filename)}",
         "X-Content-Type-Options": "nosniff",
+        # A client declares the type of an upload. As a page, it must not act as this server's.
+        "Content-Security-Policy": "default-src 'none'; sandbox",
         "ETag": f'"{file.sha256}"',
         "Cache-Control": "private, max-age=86400, immutable",
     }

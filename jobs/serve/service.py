@@ -19,6 +19,7 @@ from jobs.serve.store.database import Database
 from jobs.serve.store.files import File, FileStore
 from jobs.serve.store.history import History
 from jobs.serve.store.keys import Key, KeyStore
+from jobs.serve.store.queue import Queue
 from jobs.serve.store.tasks import Replay, TaskStore
 from jobs.serve.task import NewTask, Output, Task
 from pipelines.storage.storage import Storage
@@ -56,6 +57,7 @@ class Service:
     keys: KeyStore
     tasks: TaskStore
     history: History
+    queue: Queue
     files: FileStore
     inputs: Inputs
     links: Links
@@ -77,6 +79,7 @@ class Service:
             keys=KeyStore(database),
             tasks=tasks,
             history=History(database),
+            queue=Queue(database),
             files=files,
             inputs=Inputs(files, round(config.serve.max_upload_mb * 10**6)),
             links=Links(await database.secret("links")),

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from jobs.serve.dialects.base import AsKey, BaseUrl, WithService
-from jobs.serve.dialects.inferencesh.view import task_view
+from jobs.serve.dialects.inferencesh.view import watched_view
 from jobs.serve.service import Service
 from jobs.serve.task import Task
 
@@ -51,7 +51,7 @@ async def _lines(
             now = await service.tasks.get(task.id)
             if now is None:  # deleted
                 return
-            text = json.dumps(await task_view(now, service, base_url), separators=(",", ":"))
+            text = json.dumps(await watched_view(now, service, base_url), separators=(",", ":"))
             yield f"id: {number}\ndata: {text}\n\n" if is_sse else f"{text}\n"
             number += 1
             if now.state.ended:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from jobs.serve.dialects.base import AsKey, BaseUrl, WithService, json_object, moment
 from jobs.serve.dialects.inferencesh.envelope import success
-from jobs.serve.dialects.inferencesh.view import file_view, page, task_view
+from jobs.serve.dialects.inferencesh.view import file_view, page, task_view, watched_view
 from jobs.serve.errors import ApiError
 
 router = APIRouter(prefix="/tasks", tags=["inference.sh"])
@@ -23,7 +23,7 @@ async def get(
 ) -> Response:
     """Return a task."""
     task = await service.task(task_id, key)
-    return success(request, await task_view(task, service, base_url))
+    return success(request, await watched_view(task, service, base_url))
 
 
 @router.get("/{task_id}/status")

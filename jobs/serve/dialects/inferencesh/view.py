@@ -50,6 +50,12 @@ async def task_view(task: Task, service: Service, base_url: str) -> dict[str, An
     }
 
 
+async def watched_view(task: Task, service: Service, base_url: str) -> dict[str, Any]:
+    """Return a task with its place in the queue: the number of tasks that are claimed before it."""
+    place = await service.queue.before(task)
+    return {**await task_view(task, service, base_url), "queue_position": place}
+
+
 def output_view(task: Task, service: Service, base_url: str) -> dict[str, Any] | None:
     """Return the output of a completed task; None for any other."""
     if task.state is not State.COMPLETED:
