@@ -1,4 +1,4 @@
-"""The place of a task among those that wait."""
+"""The place of a task in the queue."""
 
 from __future__ import annotations
 
