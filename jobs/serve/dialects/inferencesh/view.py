@@ -51,9 +51,10 @@ async def task_view(task: Task, service: Service, base_url: str) -> dict[str, An
 
 
 async def watched_view(task: Task, service: Service, base_url: str) -> dict[str, Any]:
-    """Return a task with its place in the queue: the number of tasks that are claimed before it."""
+    """Return a task, while it waits with its place in the queue: the number of tasks before it."""
+    view = await task_view(task, service, base_url)
     place = await service.queue.before(task)
-    return {**await task_view(task, service, base_url), "queue_position": place}
+    return view if place is None else {**view, "queue_position": place}
 
 
 def output_view(task: Task, service: Service, base_url: str) -> dict[str, Any] | None:
