@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
 from tests.chromium import chromium
-from tests.jobs.serve.running import Running, config_for, running
+from tests.jobs.serve.playground_site import Site
+from tests.jobs.serve.running import config_for, running
 from tests.pipelines.pictures import encode, picture
 from tests.pipelines.tiny_models import tiny
 
@@ -35,34 +35,6 @@ DROP = """([selector, bytes, type]) => {
 PHONE: dict[str, Any] = {
     "viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True
 }  # fmt: skip
-
-
-@dataclass
-class Site:
-    """A server whose worker holds rows with the word `hold` until `gate` is set."""
-
-    server: Running
-    gate: threading.Event
-    problems: list[str] = field(default_factory=list)
-
-    def open(self, context: BrowserContext) -> Page:
-        """Open the page; each fault of it is noted."""
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: self.note(message.type, message.text))
-        page.on("pageerror", lambda error: self.note("pageerror", str(error)))
-        page.on("request", lambda request: self.check(request.url))
-        page.goto(f"{self.server.url}/")
-        return page
-
-    def note(self, kind: str, text: str) -> None:
-        # The browser itself writes a line for each answer that is an error.
-        if not text.startswith("Failed to load resource"):
-            self.problems.append(f"{kind}: {text}")
-
-    def check(self, url: str) -> None:
-        if not url.startswith((self.server.url, "blob:")) or self.server.secret in url:
-            self.problems.append(f"request: {url}")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,38 @@
+"""A server whose page is opened in a browser; faults of the page are noted."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from playwright.sync_api import BrowserContext, Page
+
+from tests.jobs.serve.running import Running
+
+
+@dataclass
+class Site:
+    """A server whose worker holds rows with the word `hold` until `gate` is set."""
+
+    server: Running
+    gate: threading.Event
+    problems: list[str] = field(default_factory=list)
+
+    def open(self, context: BrowserContext) -> Page:
+        """Open the page; each fault of it is noted."""
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: self.note(message.type, message.text))
+        page.on("pageerror", lambda error: self.note("pageerror", str(error)))
+        page.on("request", lambda request: self.check(request.url))
+        page.goto(f"{self.server.url}/")
+        return page
+
+    def note(self, kind: str, text: str) -> None:
+        # The browser itself writes a line for each answer that is an error.
+        if not text.startswith("Failed to load resource"):
+            self.problems.append(f"{kind}: {text}")
+
+    def check(self, url: str) -> None:
+        if not url.startswith((self.server.url, "blob:")) or self.server.secret in url:
+            self.problems.append(f"request: {url}")
