@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 import typer
 
 from jobs.option_groups import with_option_groups
+from jobs.options import AsJson
 from jobs.row_options import ROW_OPTIONS
 from uso_core.presets import PresetName
 
@@ -76,6 +77,7 @@ def generate(
             help="Store the prompt, the seed and the parameters in the file's metadata.",
         ),
     ] = True,
+    as_json: AsJson = False,
 ) -> None:
     """Generate one image, without Ray and without a manifest."""
     from pydantic import ValidationError
@@ -88,7 +90,7 @@ def generate(
     except ValidationError as error:  # the device cannot run the preset
         reasons = [str(detail["ctx"]["error"]) for detail in error.errors()]
         raise typer.BadParameter("; ".join(reasons), param_hint="--preset") from error
-    raise typer.Exit(generate_command(weights, row, out, recipe=recipe))
+    raise typer.Exit(generate_command(weights, row, out, recipe=recipe, as_json=as_json))
 
 
 def tiny(

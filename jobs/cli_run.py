@@ -34,6 +34,7 @@ def run(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log the events of the run on stderr.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Generate the images of a manifest. Run it again to resume.
 
@@ -49,7 +50,7 @@ def run(
     from jobs.run import run_command
 
     values = run_overrides(overrides, limit, retry_failed=retry_failed, check_images=check_images)
-    raise typer.Exit(run_command(config, values, verbose=verbose))
+    raise typer.Exit(run_command(config, values, verbose=verbose, as_json=as_json))
 
 
 def describe(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False) -> None:

@@ -27,7 +27,12 @@ from uso_core.request import StylizedImage, StylizeRequest
 
 
 def generate_command(
-    model: ModelConfig, row: Mapping[str, Any], out: Path, *, recipe: bool = True
+    model: ModelConfig,
+    row: Mapping[str, Any],
+    out: Path,
+    *,
+    recipe: bool = True,
+    as_json: bool = False,
 ) -> int:
     """Generate one image, write it to `out`, and return the exit code.
 
@@ -36,6 +41,7 @@ def generate_command(
         row: the fields of a `StylizeRequest`, with references as paths or URIs.
         out: an image file; its ending sets the format.
         recipe: store the inputs in the file's metadata.
+        as_json: print one JSON document instead of text.
     """
     console, out = terminal.err(), local_path(out)
     with exits.exit_on_error(UsoError, RowFailedError, OSError):
@@ -54,6 +60,18 @@ def generate_command(
         text = _recipe(image, request, row, name, model.preset) if recipe else None
         encoding = ImageEncoding(FORMAT_BY_SUFFIX[out.suffix.lower()])
         write_file(out, encoding.encode(image.image, text))
+    if as_json:
+        terminal.print_json(
+            {
+                "path": str(out),
+                "width": image.image.width,
+                "height": image.image.height,
+                "seed": image.seed,
+                "model": name,
+                "prompt_truncated": image.prompt_truncated,
+            }
+        )
+        return exits.DONE
     wrote = f"wrote {terminal.one_line(str(out))}: {_size(image)}, seed {image.seed}"
     terminal.out().print(wrote, soft_wrap=True)
     if image.prompt_truncated:

@@ -13,7 +13,7 @@ from rich.console import Console
 from jobs import exits, terminal
 from jobs.log import log_to
 from jobs.progress import display_for
-from jobs.summary import exit_code, print_summary
+from jobs.summary import as_dict, exit_code, print_summary
 from pipelines.config.schema import RunConfig
 from pipelines.config.telemetry import LoggingConfig
 from pipelines.errors import RunError
@@ -21,7 +21,9 @@ from pipelines.errors import RunError
 logger = logging.getLogger(__name__)
 
 
-def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -> int:
+def run_command(
+    config_path: Path, overrides: Sequence[str], *, verbose: bool, as_json: bool = False
+) -> int:
     """Run the pipeline and return the exit code.
 
     Safe to run again: recorded rows are skipped. Rows that an interrupted run did not record are
@@ -31,6 +33,7 @@ def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -
         config_path: the YAML file of the run.
         overrides: values that replace those of the file, each as `a.b=c`.
         verbose: log at the level `info`, unless the configuration asks for `debug`.
+        as_json: print the summary as one JSON document; progress stays on stderr.
     """
     progress_console = terminal.err()
     with exits.exit_on_error(), _interruptible(progress_console):
@@ -47,6 +50,9 @@ def run_command(config_path: Path, overrides: Sequence[str], *, verbose: bool) -
             display_for(progress_console, config.logging) as display,
         ):
             summary = run(config, listener=display)
+    if as_json:
+        terminal.print_json(as_dict(summary))
+        return exit_code(summary)
     reach = ("--config", str(config_path)) if config.storage else ()
     print_summary(summary, config.on_error.max_failed_fraction, terminal.out(), reach, config_path)
     return exit_code(summary)

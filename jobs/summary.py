@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -24,6 +26,12 @@ def exit_code(summary: RunSummary) -> int:
     if summary.interrupted:
         return exits.INTERRUPTED
     return exits.DONE if summary.within_budget else exits.OVER_BUDGET
+
+
+def as_dict(summary: RunSummary) -> dict[str, Any]:
+    """Return the summary of a run as JSON values; moments are in ISO 8601."""
+    values: dict[str, Any] = json.loads(json.dumps(asdict(summary), default=str))
+    return {**values, "exit_code": exit_code(summary)}
 
 
 def print_summary(

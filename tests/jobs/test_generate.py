@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -57,6 +58,15 @@ def test_the_image_holds_its_recipe(tmp_path: Path, option: str) -> None:
     line = 'Steps: 1, Sampler: Euler, CFG scale: 4, Seed: 7, Size: 32x32, Model: "tiny:0"'
     pairs = f"{line}, Preset: exact, Content: cat.jpg, Content size: 32"
     assert recipe == (f"a cat\n{pairs}" if option == "--recipe" else None)
+
+
+def test_json_has_the_facts(tmp_path: Path) -> None:
+    out = tmp_path / "x.png"
+    result = generate(out, "--json", "--width", "32", "--height", "48", "--seed", "7")
+    assert json.loads(result.stdout) == {
+        "path": str(out), "width": 32, "height": 48, "seed": 7, "model": "tiny:0",
+        "prompt_truncated": False,
+    }  # fmt: skip
 
 
 def test_references_weights_and_seed_change_the_image(tmp_path: Path) -> None:

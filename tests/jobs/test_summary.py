@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+import json
 import shlex
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from jobs.summary import exit_code, print_summary
+from jobs.summary import as_dict, exit_code, print_summary
 from pipelines.driver.summary import RunSummary
 from pipelines.telemetry.stats import FailureCount
 from uso_core.model.cache import Lookups
@@ -141,3 +142,12 @@ def test_summary_counts_records_with_new_values() -> None:
     assert "updated" not in printed(SUMMARY)
     text = printed(replace(SUMMARY, new_values=12))
     assert "updated  12 records took new values of other columns\n" in text
+
+
+def test_the_summary_as_json_has_every_count() -> None:
+    document = json.loads(json.dumps(as_dict(replace(SUMMARY, interrupted=True))))
+    assert (document["completed"], document["failed"], document["exit_code"]) == (12, 4, 130)
+    assert document["failures"][0] == {
+        "code": "uri_not_found", "count": 3, "row_id": "row-1", "message": "nothing is there"
+    }  # fmt: skip
+    assert document["dataset"] is None
