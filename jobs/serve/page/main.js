@@ -56,7 +56,8 @@ async function generate(event) {
     if (contentUri) input.content_image = contentUri;
     if (styleUris.length) input.style_images = styleUris;
     tasks.add(await submit(input));
-    byId("current").scrollIntoView({ block: "nearest" }); // on a phone it is below the form
+    const current = byId("current"); // below the form on a phone
+    if (current.getBoundingClientRect().top > innerHeight / 2) current.scrollIntoView();
   } catch (error) {
     if (error.status === 401) askForKey(error.message);
     else notice("request-error", error.message);

@@ -38,7 +38,9 @@ export function slider(before, after, alt) {
   range.addEventListener("input", show);
   // The generated image decides about the shape; the content image is laid under it.
   over.addEventListener("load", () => {
-    stage.style.aspectRatio = `${over.naturalWidth} / ${over.naturalHeight}`;
+    const ratio = over.naturalWidth / over.naturalHeight;
+    stage.style.aspectRatio = ratio;
+    box.style.maxWidth = `calc(75vh * ${ratio})`; // the slider is as wide as the image
   });
   const box = el("div", { class: "slider" }, stage, range);
   under.addEventListener("error", () => box.replaceWith(picture(after, alt)));

@@ -123,7 +123,10 @@ def test_a_picture_from_upload_to_download(site: Site, context: BrowserContext) 
     over = page.locator(".stage .over")
     expect(over).to_be_visible()
     assert over.evaluate("i => [i.naturalWidth, i.naturalHeight]") == [32, 48]
-    page.get_by_label("Border between before and after").press("ArrowRight")
+    border = page.get_by_label("Border between before and after")
+    widths = [each.evaluate("e => Math.round(e.offsetWidth)") for each in (border, over)]
+    assert widths[0] == widths[1] > 0
+    border.press("ArrowRight")
     assert "51%" in str(over.evaluate("i => i.style.clipPath"))
     with page.expect_download() as waited:
         page.click("#download")
