@@ -93,7 +93,7 @@ def check_output(
 
 
 def _path_in(url: str) -> str:
-    return url.partition("://")[2]
+    return url.partition("://")[2] or url  # a local path is its own
 
 
 def _records(folder: Path) -> list[dict[str, Any]]:

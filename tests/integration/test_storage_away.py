@@ -84,7 +84,7 @@ def test_a_store_that_goes_for_good_ends_the_run_and_one_that_comes_back_does_no
     with pytest.raises(BrokenOffError, match="check the endpoint and the network"):
         run(config, listener=for_good)
     assert for_good.at is not None
-    assert PATIENCE_S < time.monotonic() - for_good.at < 3.5 * PATIENCE_S
+    assert PATIENCE_S < time.monotonic() - for_good.at < 6 * PATIENCE_S
     committed = recorded()
     assert 3 <= committed < ROWS
 
