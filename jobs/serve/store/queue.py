@@ -5,10 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from jobs.serve.store.database import Database
+from jobs.serve.store.order import WAITING, waiting_in_order
 from jobs.serve.store.tables import tasks
-from jobs.serve.task import State, Task
-
-_WAITING = (State.RECEIVED, State.QUEUED)
+from jobs.serve.task import Task
 
 
 class Queue:
@@ -20,14 +19,24 @@ class Queue:
     async def before(self, task: Task) -> int | None:
         """Return the number of waiting tasks before a task; None if it does not wait.
 
-        These are the older ones of its lane, and for a batch task all interactive ones. A key that
-        has as many tasks at work as it may lets younger tasks of others pass.
+        They are those of its lane that are claimed first if no task comes or ends meanwhile, and
+        for a batch task all interactive ones. A key that has as many tasks at work as it may lets
+        tasks of others pass.
         """
         if not task.state.waits:
             return None
-        before = sa.and_(tasks.c.lane == task.lane, tasks.c.sequence < task.sequence)
-        if task.lane == "batch":
-            before = sa.or_(before, tasks.c.lane == "interactive")
-        query = sa.select(sa.func.count()).where(tasks.c.state.in_(_WAITING), before)
+        waiting = waiting_in_order(task.lane)
+        mine = sa.select(waiting.c.turn).where(waiting.c.id == task.id).scalar_subquery()
+        earlier = sa.or_(
+            waiting.c.turn < mine,
+            sa.and_(waiting.c.turn == mine, waiting.c.sequence < task.sequence),
+        )
+        query = sa.select(sa.func.count()).select_from(waiting).where(earlier)
+        interactive = sa.select(sa.func.count()).where(
+            tasks.c.state.in_(WAITING), tasks.c.lane == "interactive"
+        )
         async with self._database.reading() as connection:
-            return int(await connection.scalar(query) or 0)
+            count = int(await connection.scalar(query) or 0)
+            if task.lane == "batch":
+                count += int(await connection.scalar(interactive) or 0)
+        return count

@@ -11,13 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from jobs.serve.errors import ApiError
 from jobs.serve.store.database import Database, now_ms
+from jobs.serve.store.order import AT_WORK, WAITING, waiting_in_order
 from jobs.serve.store.tables import deliveries, events, files, replays, tasks
 from jobs.serve.task import Drawing, Lane, NewTask, Output, State, Task, new_id
 from pipelines.rows import Outcome
 
 _REPLAY_MS = 86_400_000
-_WAITING = (State.RECEIVED, State.QUEUED)
-_AT_WORK = tuple(state for state in State if not state.ended and not state.waits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ class TaskStore:
 
     async def count_waiting(self, key_id: str | None = None) -> int:
         """Return the number of tasks that wait for an actor."""
-        query = sa.select(sa.func.count()).where(tasks.c.state.in_(_WAITING))
+        query = sa.select(sa.func.count()).where(tasks.c.state.in_(WAITING))
         if key_id is not None:
             query = query.where(tasks.c.key_id == key_id)
         async with self._database.reading() as connection:
@@ -108,28 +107,24 @@ class TaskStore:
     async def claim(self, lane: Lane, most: int, without: Sequence[str] = ()) -> list[Task]:
         """Take waiting tasks of a lane: the keys in turn, and of each key the oldest first.
 
+        See `jobs.serve.store.order`.
+
         Args:
             lane: the lane.
             most: most tasks.
             without: keys whose tasks stay.
         """
-        turn = sa.func.row_number().over(partition_by=tasks.c.key_id, order_by=tasks.c.sequence)
-        waiting = (
-            sa.select(tasks.c.sequence, turn.label("turn"))
-            .where(
-                tasks.c.lane == lane,
-                tasks.c.state.in_(_WAITING),
-                tasks.c.key_id.not_in(without),
-            )
-            .subquery()
-        )
+        waiting = waiting_in_order(lane)
         chosen = (
-            sa.select(waiting.c.sequence).order_by(waiting.c.turn, waiting.c.sequence).limit(most)
+            sa.select(waiting.c.sequence)
+            .where(waiting.c.key_id.not_in(without))
+            .order_by(waiting.c.turn, waiting.c.sequence)
+            .limit(most)
         )
         at = now_ms()
         change = (
             tasks.update()
-            .where(tasks.c.sequence.in_(chosen), tasks.c.state.in_(_WAITING))
+            .where(tasks.c.sequence.in_(chosen), tasks.c.state.in_(WAITING))
             .values(state=State.DISPATCHED, attempts=tasks.c.attempts + 1, updated_at=at)
             .returning(tasks)
         )
@@ -143,7 +138,7 @@ class TaskStore:
         at = now_ms()
         change = (
             tasks.update()
-            .where(tasks.c.id == task_id, tasks.c.state.in_(_AT_WORK), tasks.c.state <= state)
+            .where(tasks.c.id == task_id, tasks.c.state.in_(AT_WORK), tasks.c.state <= state)
             .values(
                 state=state,
                 progress=progress,
@@ -188,7 +183,7 @@ class TaskStore:
         Returns:
             False if it had ended before.
         """
-        waiting = tasks.c.state.in_(_WAITING)
+        waiting = tasks.c.state.in_(WAITING)
         if await self._end(task_id, State.CANCELLED, {}, where=waiting):
             return True
         return await self.advance(task_id, State.CANCELLING)
@@ -200,7 +195,7 @@ class TaskStore:
     async def worn_out(self, attempts: int) -> list[str]:
         """Return the tasks at work that were given to an actor `attempts` times."""
         query = sa.select(tasks.c.id).where(
-            tasks.c.state.in_(_AT_WORK), tasks.c.attempts >= attempts
+            tasks.c.state.in_(AT_WORK), tasks.c.attempts >= attempts
         )
         async with self._database.reading() as connection:
             return list((await connection.execute(query)).scalars())
@@ -215,7 +210,7 @@ class TaskStore:
             The number of tasks.
         """
         at = now_ms()
-        where = [tasks.c.state.in_(_AT_WORK), tasks.c.state != State.CANCELLING]
+        where = [tasks.c.state.in_(AT_WORK), tasks.c.state != State.CANCELLING]
         if task_ids is not None:
             where.append(tasks.c.id.in_(task_ids))
         change = tasks.update().where(*where)

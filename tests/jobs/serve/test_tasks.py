@@ -68,6 +68,16 @@ def test_keys_take_turns(tmp_path: Path) -> None:
     with_store(tmp_path, work)
 
 
+def test_keys_take_turns_if_one_task_is_claimed_at_a_time(tmp_path: Path) -> None:
+    async def work(store: TaskStore) -> None:
+        for key in ("many", "many", "many", "few"):
+            await store.add(new(key))
+        claims = [await store.claim("interactive", 1) for _ in range(4)]
+        assert [task.key_id for (task,) in claims] == ["many", "few", "many", "many"]
+
+    with_store(tmp_path, work)
+
+
 def test_lanes_are_claimed_apart(tmp_path: Path) -> None:
     async def work(store: TaskStore) -> None:
         batch = await store.add(new(lane="batch"))
