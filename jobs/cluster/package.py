@@ -22,6 +22,7 @@ _DATA = (
     *(f"{package}/py.typed" for package in PACKAGES),
     *("uso_core/data/*", "uso_core/data/*/*"),
     *("pipelines/tools/report/templates/*", "pipelines/tools/report/static/*"),
+    "jobs/serve/page/*",
 )
 """The other files of the wheel, as in pyproject.toml."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes, which Ray uploads once

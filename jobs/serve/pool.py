@@ -150,6 +150,7 @@ class Pool:
             message = f"the server or its actors ended {most} times during this task"
             if task_ids is None or task_id in task_ids:
                 await tasks.fail(task_id, "worker_lost", message)
+                self._service.changes.tell(task_id)
         again = await tasks.requeue(task_ids)
         if again:
             logger.info("tasks_requeued count=%d", again)
