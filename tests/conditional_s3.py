@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import s3fs
 
+from pipelines.storage.storage import Storage
+
 BUCKET = "bucket"
+
+
+KINDS = ("local", "memory", "s3")
+"""The kinds of stores that have conditional writes."""
+
+
+def output_on(kind: str, folder: Path, options: dict[str, dict[str, Any]]) -> Storage:
+    """Return a new output on a store of one of `KINDS`, which has been looked into."""
+    name = secrets.token_hex(8)
+    place = {
+        "local": str(folder / "out"),
+        "memory": f"memory://{name}",
+        "s3": f"s3://{BUCKET}/{name}",
+    }[kind]
+    found = Storage.at(place, options)
+    found.check_writable()
+    return found
 
 
 @contextlib.contextmanager

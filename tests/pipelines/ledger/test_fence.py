@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +18,18 @@ from pipelines.ledger.parts import list_parts
 from pipelines.ledger.scan import scan_ledger
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
-from tests.conditional_s3 import BUCKET
+from tests.conditional_s3 import KINDS, output_on
 from tests.pipelines.records import SCHEMA, completed, stored
 
 pytestmark = pytest.mark.s3
 
 
-@pytest.fixture(params=["local", "memory", "s3"])
+@pytest.fixture(params=KINDS)
 def storage(
     request: pytest.FixtureRequest, tmp_path: Path, conditional_s3: dict[str, dict[str, Any]]
 ) -> Storage:
     """Return an output on each kind of store that has conditional writes."""
-    name = secrets.token_hex(8)
-    place = {
-        "local": str(tmp_path / "out"),
-        "memory": f"memory://{name}",
-        "s3": f"s3://{BUCKET}/{name}",
-    }[request.param]
-    found = Storage.at(place, conditional_s3)
-    found.check_writable()
-    return found
+    return output_on(request.param, tmp_path, conditional_s3)
 
 
 def records_in_parts(storage: Storage) -> int:

@@ -14,26 +14,18 @@ import pytest
 from pipelines.storage import storage as storage_module
 from pipelines.storage.faults import fault_of, is_already_there
 from pipelines.storage.storage import Storage
-from tests.conditional_s3 import BUCKET
+from tests.conditional_s3 import KINDS, output_on
 from tests.s3_server import S3Server
 
 pytestmark = pytest.mark.s3
 
 
-@pytest.fixture(params=["local", "memory", "s3"])
+@pytest.fixture(params=KINDS)
 def storage(
     request: pytest.FixtureRequest, tmp_path: Path, conditional_s3: dict[str, dict[str, Any]]
 ) -> Storage:
-    """Return an output on each kind of store that has conditional writes, looked into."""
-    name = secrets.token_hex(8)
-    place = {
-        "local": str(tmp_path / "out"),
-        "memory": f"memory://{name}",
-        "s3": f"s3://{BUCKET}/{name}",
-    }[request.param]
-    found = Storage.at(place, conditional_s3)
-    found.check_writable()
-    return found
+    """Return an output on each kind of store that has conditional writes."""
+    return output_on(request.param, tmp_path, conditional_s3)
 
 
 def test_a_file_is_created_once(storage: Storage) -> None:
