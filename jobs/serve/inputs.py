@@ -25,7 +25,7 @@ class Inputs:
 
     Attributes:
         files: takes inline images, and finds uploads.
-        max_bytes: largest inline image.
+        max_bytes: largest upload and largest inline image.
     """
 
     files: FileStore

@@ -27,7 +27,7 @@ async def upload(
     """Upload the bytes of an announced file, once."""
     _check(service, "write", file_id, e, token)
     file = await service.files.get(file_id)
-    most = round(service.config.serve.max_upload_mb * 10**6)
+    most = service.inputs.max_bytes
     data = bytearray()
     async for chunk in request.stream():
         data += chunk

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 WAITS_S = (10, 60, 300, 1800, 7200)
 """Seconds before each further attempt."""
 _ATTEMPT_S = 10.0
-_LOOK_S = 5.0
+_LOOK_S = 1.0
 _AT_ONCE = 16
 _NETWORK = (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError, OSError)
 _MAY_PASS = frozenset({408, 425, 429})
@@ -78,7 +78,7 @@ class Webhooks:
     async def _pause_s(self) -> float:
         next_at = await self._deliveries.next_at()
         left = _LOOK_S if next_at is None else (next_at - now_ms()) / 1000
-        return min(max(left, 0.2), 1.0)
+        return min(max(left, 0.2), _LOOK_S)
 
     async def _deliver(self, delivery: Delivery) -> None:
         task = await self._service.tasks.get(delivery.task_id)

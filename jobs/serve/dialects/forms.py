@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePath
+from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -11,6 +13,9 @@ from jobs.serve.errors import ApiError
 from jobs.serve.service import Service
 from jobs.serve.store.files import File
 from jobs.serve.store.keys import Key
+
+UPLOAD_S = 3600
+"""Seconds for which the URL of an upload is valid."""
 
 
 async def uploaded(request: Request, service: Service, key: Key) -> File:
@@ -23,7 +28,7 @@ async def uploaded(request: Request, service: Service, key: Key) -> File:
         upload = form.get("file")
         if not isinstance(upload, UploadFile):
             raise ApiError(422, "file: send the file under this name")
-        most = round(service.config.serve.max_upload_mb * 10**6)
+        most = service.inputs.max_bytes
         data = await upload.read(most + 1)
         if len(data) > most:
             raise ApiError(413, f"a file may have {most:,} bytes")
@@ -31,6 +36,30 @@ async def uploaded(request: Request, service: Service, key: Key) -> File:
         kind = form.get("content_type") or upload.content_type
         await service.quota.check_upload(key, len(data))
         return await service.files.put(key.id, file_name(name), content_type(kind), data)
+
+
+async def announced(given: Mapping[str, Any], service: Service, key: Key, prefix: str = "") -> File:
+    """Announce the file that a client describes by `filename`, `content_type` and `size`.
+
+    Args:
+        given: the description; each part may be absent.
+        service: the server.
+        key: the key that asks.
+        prefix: beginning of the names of fields in messages.
+
+    Raises:
+        ApiError: the size is not a number of bytes, or is too large.
+    """
+    size, most = given.get("size"), service.inputs.max_bytes
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+        raise ApiError(422, f"{prefix}size: give the number of bytes")
+    if size is not None and size > most:
+        raise ApiError(413, f"{prefix}size: a file may have {most:,} bytes")
+    await service.quota.check_upload(key, size or 0)
+    name, kind = file_name(given.get("filename")), content_type(given.get("content_type"))
+    file = service.files.new(key.id, "input", name, kind, size=size)
+    await service.files.announce(file)
+    return file
 
 
 def file_name(given: object) -> str:

@@ -135,7 +135,7 @@ async def _images(form: FormData, service: Service, key: Key) -> list[Reference]
         raise ApiError(400, "image: send one image or more")
     if form.get("mask") is not None:
         raise ApiError(400, "mask: USO has no masks; leave it out")
-    most = round(service.config.serve.max_upload_mb * 10**6)
+    most = service.inputs.max_bytes
     references = []
     for upload in uploads:
         if not isinstance(upload, UploadFile):

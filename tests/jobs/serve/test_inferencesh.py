@@ -257,3 +257,12 @@ def test_an_idempotency_key_gives_the_same_task(server: Running) -> None:
     assert other.status_code == 409
     assert replay["id"] == tasks[0]["id"]
     assert replay["status"] < 10  # a client that polls compares with the first status
+
+
+@pytest.mark.parametrize("size", [True, -1, "3", 1.5])
+def test_a_size_is_a_number_of_bytes(server: Running, size: Any) -> None:
+    with server.client() as http:
+        ours = http.post("/files", json={"files": [{"filename": "a", "size": size}]})
+        theirs = http.post("/api/v3/media/uploads", json={"filename": "a", "size": size})
+    assert (ours.status_code, theirs.status_code) == (422, 400)
+    assert "files[0].size: give the number of bytes" in ours.json()["detail"]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from jobs.serve.dialects.base import AsKey, BaseUrl, WithService, json_object
-from jobs.serve.dialects.forms import content_type, file_name, uploaded
+from jobs.serve.dialects.forms import UPLOAD_S, announced, uploaded
 from jobs.serve.dialects.inferencesh.envelope import success
 from jobs.serve.dialects.inferencesh.tasks import cursor_of, page_size
 from jobs.serve.dialects.inferencesh.view import file_view, page
@@ -21,7 +21,6 @@ from jobs.serve.store.keys import Key
 router = APIRouter(prefix="/files", tags=["inference.sh"])
 
 _MOST_AT_ONCE = 100
-_UPLOAD_S = 3600
 
 
 @router.post("")
@@ -34,7 +33,7 @@ async def create(request: Request, key: AsKey, service: WithService, base_url: B
     if not isinstance(wanted, list) or not 1 <= len(wanted) <= _MOST_AT_ONCE:
         raise ApiError(422, f"files: give a list of 1 to {_MOST_AT_ONCE} files")
     tickets = [await _announced(each, place, service, key) for place, each in enumerate(wanted)]
-    expires_at = int(time.time()) + _UPLOAD_S
+    expires_at = int(time.time()) + UPLOAD_S
     views = [
         {
             **file_view(file, service, base_url),
@@ -74,19 +73,4 @@ async def delete(file_id: str, key: AsKey, service: WithService) -> None:
 async def _announced(given: Any, place: int, service: Service, key: Key) -> File:  # noqa: ANN401
     if not isinstance(given, dict):
         raise ApiError(422, f"files[{place}]: give an object")
-    size = given.get("size")
-    most = round(service.config.serve.max_upload_mb * 10**6)
-    if size is not None and (not isinstance(size, int) or size < 0):
-        raise ApiError(422, f"files[{place}].size: give the number of bytes")
-    if size is not None and size > most:
-        raise ApiError(413, f"files[{place}]: a file may have {most:,} bytes")
-    await service.quota.check_upload(key, size or 0)
-    file = service.files.new(
-        key.id,
-        "input",
-        file_name(given.get("filename")),
-        content_type(given.get("content_type")),
-        size=size,
-    )
-    await service.files.announce(file)
-    return file
+    return await announced(given, service, key, f"files[{place}].")
