@@ -88,20 +88,32 @@ def run(
                 cluster.join()
                 _work(driver, prepared, progress, make_worker)
             if driver.reached_end:  # otherwise time is short, and a next run does it
-                prepared.confirm_records()  # before lost ones are missing in the shards
-                driver.leave_out_others()
-                prepared.ledger.forget_rows()
-                driver.take_new_values()
-                dataset = pack_dataset(prepared, progress, stop, cluster.join)
-                cluster.close()
-                progress.show("compacting the records")
-                prepared.confirm_lease()
-                prepared.ledger.compact()
+                dataset = _finish(driver, prepared, progress, stop, cluster)
             prepared.ledger.verify()
             save_calibration(prepared.output, prepared.stopwatch.machines())
             summary = summarize(prepared, stats, interrupted=not driver.reached_end)
             undelivered = announcer.ended(summary)
         return replace(summary, dataset=dataset, undelivered_events=undelivered)
+
+
+def _finish(
+    driver: Driver,
+    prepared: PreparedRun,
+    progress: ProgressReporter,
+    stop: StopRequest,
+    cluster: _Cluster,
+) -> PackFacts | None:
+    """Bring records and dataset up to date after the last row; return facts about the dataset."""
+    prepared.confirm_records()  # before lost ones are missing in the shards
+    driver.leave_out_others()
+    prepared.ledger.forget_rows()
+    driver.take_new_values()
+    dataset = pack_dataset(prepared, progress, stop, cluster.join)
+    cluster.close()
+    progress.show("compacting the records")
+    prepared.confirm_lease()
+    prepared.ledger.compact()
+    return dataset
 
 
 def _work(
