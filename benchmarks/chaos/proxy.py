@@ -134,7 +134,8 @@ class FaultProxy:
         try:
             yield self
         finally:
-            server.close()
+            # In the loop's own thread: from here it could wake the server's waiters a second time.
+            self._loop.call_soon_threadsafe(server.close)
             self._loop.call_soon_threadsafe(self._loop.stop)
             thread.join()
             self._loop.run_until_complete(_cancel_the_others())
