@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: azurite install demo serve tutorial test lint fix types unit test-slow test-browser docs coverage chaos fuzz wheel constraints clean
+.PHONY: azurite install demo serve tutorial test lint fix types unit test-slow test-browser test-postgres docs coverage chaos fuzz wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -83,6 +83,12 @@ test-browser: $(INSTALLED)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	  { echo "no chromium; on Debian and Ubuntu: apt-get install -y chromium"; exit 1; }
 	$(BIN)/python -m pytest -m browser tests/jobs/serve tests/pipelines/tools/report
+
+# Runs the tests of the server's state on a real PostgreSQL, which pip does not install.
+test-postgres: $(INSTALLED)
+	@command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || \
+	  { echo "no PostgreSQL; on Debian and Ubuntu: apt-get install -y postgresql"; exit 1; }
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m postgres tests/jobs/serve
 
 # A test compares the page with the docstrings.
 docs: $(INSTALLED)

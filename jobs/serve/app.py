@@ -6,6 +6,7 @@ import logging
 from http import HTTPStatus
 from importlib.metadata import version
 
+import sqlalchemy as sa
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -14,8 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.serve import media, playground
 from jobs.serve.dialects import DIALECTS, dialect_of
-from jobs.serve.errors import ApiError
+from jobs.serve.errors import ApiError, DatabaseUnavailableError
 from jobs.serve.service import Service
+from jobs.serve.store.database import Database
+from pipelines.errors import StorageError
+from uso_core.errors import UsoError
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +35,7 @@ def make_app(service: Service) -> ASGIApp:
     app.add_exception_handler(ApiError, _answer)
     app.add_exception_handler(HTTPException, _answer)
     app.add_exception_handler(RequestValidationError, _answer)
+    app.add_exception_handler(UsoError, _answer)
     app.add_exception_handler(Exception, _answer)
     app.include_router(media.router)
     app.include_router(playground.router)
@@ -48,10 +53,20 @@ async def _healthz() -> dict[str, str]:
 
 
 async def _readyz(request: Request) -> Response:
-    """Answer 200 once an actor holds the model, and 503 with the reason before."""
-    readiness = request.app.state.service.readiness
-    body = {"ready": readiness.ready, "reason": readiness.reason}
-    return JSONResponse(body, 200 if readiness.ready else 503)
+    """Answer 200 if the database answers and an actor holds the model, else 503 with the reason."""
+    service: Service = request.app.state.service
+    reason = await _fault_of(service.database) or service.readiness.reason
+    ready = service.readiness.ready and not reason
+    return JSONResponse({"ready": ready, "reason": reason}, 200 if ready else 503)
+
+
+async def _fault_of(database: Database) -> str:
+    try:
+        async with database.reading() as connection:
+            await connection.scalar(sa.select(1))
+    except DatabaseUnavailableError:
+        return "the database does not answer"
+    return "" if database.owned else "the lock of the database is lost"
 
 
 async def _answer(request: Request, error: Exception) -> Response:
@@ -68,8 +83,21 @@ def _as_api_error(error: Exception) -> ApiError:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"][1:])
         return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {first['msg']}")
+    if isinstance(error, DatabaseUnavailableError):
+        return _unavailable("database")
+    if isinstance(error, StorageError):
+        logger.warning("request_failed error=%s", error)
+        later = {"Retry-After": "5"}
+        return ApiError(
+            503, "the server's store of files does not answer; try again", headers=later
+        )
     logger.error("request_failed", exc_info=error)
     return ApiError(500, "the server met a fault of its own; its log has the cause")
+
+
+def _unavailable(part: str) -> ApiError:
+    message = f"the server's {part} does not answer; try again in some seconds"
+    return ApiError(503, message, headers={"Retry-After": "5"})
 
 
 class BoundedBodies:

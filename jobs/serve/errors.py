@@ -56,3 +56,16 @@ class ApiError(UsoError):
 def unknown(what: str) -> ApiError:
     """Return the error for something that does not exist, or belongs to another key."""
     return ApiError(404, f"there is no such {what}")
+
+
+class DatabaseUnavailableError(UsoError):
+    """The database does not answer, or cannot write; a later attempt may succeed."""
+
+
+class DatabaseTakenError(UsoError):
+    """Another server has taken the database over; this one must end."""
+
+    exit_code = 1
+
+    def __str__(self) -> str:
+        return "another `uso serve` has taken serve.database over; this one ends"

@@ -45,9 +45,14 @@ class Lanes:
                     taken.append(rows.popleft())
         return taken
 
-    def close(self) -> None:
+    def clear(self) -> None:
         """Drop the rows that wait; the database still has their tasks."""
         with self._lock:
-            self._closed = True
             for rows in self._lanes.values():
                 rows.clear()
+
+    def close(self) -> None:
+        """Drop the rows that wait, for the last time."""
+        with self._lock:
+            self._closed = True
+        self.clear()

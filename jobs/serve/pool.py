@@ -12,7 +12,9 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from jobs.serve.errors import ApiError
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
+
+from jobs.serve.errors import ApiError, DatabaseUnavailableError
 from jobs.serve.lanes import Lanes
 from jobs.serve.rows import outputs_of, row_of_task
 from jobs.serve.service import Service
@@ -22,7 +24,7 @@ from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.dispatch.workers import Event, WorkerPool
 from pipelines.errors import StorageError
-from pipelines.rows import ManifestRow
+from pipelines.rows import ManifestRow, Outcome
 from uso_core.errors import UsoError
 from uso_core.families import family_of
 
@@ -32,6 +34,9 @@ _STEP_S = 0.05
 _LOOK_S = 1.0
 _RESTART_S = 5.0
 _ROWS_IN_FLIGHT = 2  # one on the device and one ready for it: a new task waits for one image
+_UNTIL_THE_DATABASE_ANSWERS = AsyncRetrying(
+    retry=retry_if_exception_type(DatabaseUnavailableError), wait=wait_fixed(_LOOK_S)
+)
 
 
 Actors: TypeAlias = Callable[[Callable[[str], None]], AbstractContextManager[WorkerPool]]
@@ -55,20 +60,24 @@ class Pool:
         self._thread = threading.Thread(target=self._work, name="pool", daemon=True)
         self._settling: set[asyncio.Task[None]] = set()
         self._bug: BaseException | None = None
+        self._unsure = True  # tasks may be at work in the database that this pool does not have
 
     async def run(self) -> None:
         """Claim tasks for the actors until this coroutine is cancelled.
 
         A bug in the thread is raised here.
         """
-        await self._requeue(None)
         self._thread.start()
         while True:
             if self._bug is not None:
                 raise self._bug
             self._service.wake.clear()
-            for lane in ("interactive", "batch"):
-                await self._claim(lane)
+            try:
+                await self._claim_all()
+            except DatabaseUnavailableError as error:
+                if not self._unsure:
+                    logger.warning("database_unavailable error=%s", error)
+                self._unsure = True  # the claim may have been committed all the same
             with suppress(asyncio.TimeoutError):  # not the built-in one on Python 3.10
                 await asyncio.wait_for(self._service.wake.wait(), _LOOK_S)
 
@@ -81,6 +90,15 @@ class Pool:
             await asyncio.wait(self._settling, timeout=grace_s)
 
     # In the event loop
+
+    async def _claim_all(self) -> None:
+        if not self._service.database.owned:
+            return
+        if self._unsure:
+            await self._take_back()
+            self._unsure = False
+        for lane in ("interactive", "batch"):
+            await self._claim(lane)
 
     async def _claim(self, lane: Lane) -> None:
         stylize = self._service.config.stylize
@@ -96,11 +114,18 @@ class Pool:
             self._tasks[task.id] = task
             self._service.changes.tell(task.id)
             try:
-                entry = await row_of_task(task, self._service.files)
-            except (ApiError, StorageError) as error:
-                await self._fail(task, "uri_not_found", str(error))
-                continue
-            self._lanes.add(lane, [entry])
+                await self._enqueue(lane, task)
+            except DatabaseUnavailableError:
+                del self._tasks[task.id]
+                raise
+
+    async def _enqueue(self, lane: Lane, task: Task) -> None:
+        try:
+            entry = await row_of_task(task, self._service.files)
+        except (ApiError, StorageError) as error:
+            await self._fail(task, "uri_not_found", str(error))
+            return
+        self._lanes.add(lane, [entry])
 
     async def _full_keys(self) -> list[str]:
         """Return the keys that have as many tasks at work as they may."""
@@ -110,10 +135,11 @@ class Pool:
         return [each for each, most in limits if most is not None and at_work[each] >= most]
 
     async def _settled(self, settled: Settled) -> None:
-        outcome = settled.outcome
-        task = self._tasks.get(outcome.row_id)
-        if task is None:
-            return
+        task = self._tasks.get(settled.outcome.row_id)
+        if task is not None:
+            await _UNTIL_THE_DATABASE_ANSWERS(self._end, task, settled.outcome)
+
+    async def _end(self, task: Task, outcome: Outcome) -> None:
         if outcome.failure is not None:
             await self._fail(task, outcome.failure.code, outcome.failure.message)
             return
@@ -140,25 +166,35 @@ class Pool:
         self._service.wake.set()
 
     async def _given(self, task_id: str) -> None:
-        await self._service.tasks.advance(task_id, State.RUNNING)
+        task = self._tasks.get(task_id)
+        if task is None:
+            return
+        with suppress(DatabaseUnavailableError):  # its end will be noted, and matters more
+            await self._service.tasks.start(task)
         self._service.changes.tell(task_id)
 
-    async def _requeue(self, task_ids: list[str] | None) -> None:
-        """Let tasks at work wait again, or fail the ones that have had their attempts."""
+    async def _take_back(self) -> None:
+        """Let tasks at work wait again that this pool does not have, or end them.
+
+        An earlier server had them, or actors that were lost, or their claim was committed although
+        the database did not answer.
+        """
         tasks, most = self._service.tasks, self._service.config.serve.attempts
-        for task_id in await tasks.worn_out(most):
-            message = f"the server or its actors ended {most} times during this task"
-            if task_ids is None or task_id in task_ids:
-                await tasks.fail(task_id, "worker_lost", message)
-                self._service.changes.tell(task_id)
-        again = await tasks.requeue(task_ids)
-        if again:
-            logger.info("tasks_requeued count=%d", again)
+        for task in await tasks.at_work(without=list(self._tasks)):
+            if task.state is State.CANCELLING:
+                await tasks.cancelled(task.id)
+            elif task.attempts >= most:
+                message = f"the server or its actors ended {most} times during this task"
+                await tasks.fail(task.id, "worker_lost", message)
+            else:
+                await tasks.requeue(task.id)
+                logger.info("task_requeued task_id=%s", task.id)
+            self._service.changes.tell(task.id)
 
     async def _give_back(self) -> None:
-        ids = list(self._tasks)
+        self._lanes.clear()
         self._tasks.clear()
-        await self._requeue(ids)
+        self._unsure = True
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         """Start a coroutine in the event loop; callable from the thread."""
@@ -166,9 +202,15 @@ class Pool:
         def start() -> None:
             started = self._loop.create_task(work)
             self._settling.add(started)
-            started.add_done_callback(self._settling.discard)
+            started.add_done_callback(self._ended)
 
         self._loop.call_soon_threadsafe(start)
+
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        self._settling.discard(work)
+        if not work.cancelled() and work.exception() is not None:
+            self._bug = work.exception()  # `run` raises it
+            self._service.wake.set()
 
     # In the thread
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from jobs.serve.errors import DatabaseUnavailableError
 from jobs.serve.service import Service
 from jobs.serve.store.database import now_ms
 from pipelines.errors import StorageError
@@ -22,7 +23,7 @@ async def delete_expired(service: Service) -> None:
         try:
             while await sweep(service):
                 pass
-        except StorageError as error:  # tried again in ten minutes
+        except (StorageError, DatabaseUnavailableError) as error:  # tried again in ten minutes
             logger.warning("expired_files_left error=%s", error)
         await asyncio.sleep(_EVERY_S)
 

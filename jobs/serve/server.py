@@ -73,7 +73,8 @@ async def serve(config: ServeConfig, on_start: Callable[[str, str | None], None]
         pool = Pool(service, actors)
         claiming = asyncio.create_task(pool.run())
         sweeping = asyncio.create_task(delete_expired(service))
-        for background in (claiming, webhooks, sweeping):
+        keeping = asyncio.create_task(database.keep())
+        for background in (claiming, webhooks, sweeping, keeping):
             # A bug in one of them ends the server: a supervisor starts it again.
             background.add_done_callback(lambda _: setattr(server, "should_exit", True))
         try:
@@ -81,11 +82,17 @@ async def serve(config: ServeConfig, on_start: Callable[[str, str | None], None]
         finally:
             claiming.cancel()
             await pool.stop(config.ray.stop_grace_s)
-            webhooks.cancel()
-            sweeping.cancel()
-            for ending in (claiming, webhooks, sweeping):
-                with contextlib.suppress(asyncio.CancelledError):
-                    await ending
+            await _ended(claiming, webhooks, sweeping, keeping)
+
+
+async def _ended(*background: asyncio.Task[None]) -> None:
+    """Cancel what runs in the background; raise the first fault that one of them had."""
+    for task in background:
+        task.cancel()
+    results = await asyncio.gather(*background, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+            raise result
 
 
 async def _first_key(service: Service) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs.serve.changes import Changes
 from jobs.serve.config import ServeConfig
-from jobs.serve.errors import ApiError, unknown
+from jobs.serve.errors import ApiError, DatabaseUnavailableError, unknown
 from jobs.serve.inputs import Inputs, scheme_of
 from jobs.serve.links import Links
 from jobs.serve.quota import Quota
@@ -28,6 +28,7 @@ from uso_core.loading.source import ModelCard
 from uso_core.request import MAX_SEED, Parameters, check_style_weights
 
 _PAUSE_S = 60.0
+_OUTAGE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -49,11 +50,13 @@ class Service:
 
     Attributes:
         card: facts about the model; its limits check requests.
+        database: holds the state.
         wake: set when a task has been accepted or cancelled, for the pool.
     """
 
     config: ServeConfig
     card: ModelCard
+    database: Database
     keys: KeyStore
     tasks: TaskStore
     history: History
@@ -76,6 +79,7 @@ class Service:
         return cls(
             config=config,
             card=card,
+            database=database,
             keys=KeyStore(database),
             tasks=tasks,
             history=History(database),
@@ -164,15 +168,22 @@ class Service:
         return task
 
     async def wait(self, task: Task, timeout_s: float) -> Task:
-        """Wait until a task has ended, or for `timeout_s`, and return it as it is then."""
+        """Wait until a task has ended, or for `timeout_s`, and return it as it is then.
+
+        The task is accepted, so an outage of the database does not end the wait.
+        """
         give_up_at = time.monotonic() + timeout_s
         with self.changes.watching(task.id) as watch:
             while True:
-                task = await self.tasks.get(task.id) or task
+                pause_s = _PAUSE_S
+                try:
+                    task = await self.tasks.get(task.id) or task
+                except DatabaseUnavailableError:
+                    pause_s = _OUTAGE_S
                 left = give_up_at - time.monotonic()
                 if task.state.ended or left <= 0 or self.changes.closing:
                     return task
-                await watch.changed(min(left, _PAUSE_S))
+                await watch.changed(min(left, pause_s))
 
     async def cancel(self, task: Task) -> Task:
         """Cancel a task; an ended one stays as it is."""

@@ -15,6 +15,7 @@ import httpcore2
 import httpx2
 
 from jobs.serve.dialects import dialect_named
+from jobs.serve.errors import DatabaseUnavailableError
 from jobs.serve.service import Service
 from jobs.serve.store.database import now_ms
 from jobs.serve.store.deliveries import Delivery, DeliveryStore
@@ -65,15 +66,32 @@ class Webhooks:
 
     async def run(self) -> None:
         """Deliver until this coroutine is cancelled."""
+        is_first = True
         try:
             while True:
-                due = await self._deliveries.take_due(_AT_ONCE)
-                await asyncio.gather(*map(self._deliver, due))
-                if not due:
-                    await asyncio.sleep(await self._pause_s())
+                try:
+                    if is_first:
+                        await self._deliveries.take_over()
+                        is_first = False
+                    pause_s = await self._deliver_due()
+                except DatabaseUnavailableError:  # the pool logs it
+                    pause_s = _LOOK_S
+                await asyncio.sleep(pause_s)
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._client.close()
+
+    async def _deliver_due(self) -> float:
+        """Make one attempt for each delivery that is due; return the seconds until the next look.
+
+        What could not be noted, because the database was away, is sent again.
+        """
+        due = await self._deliveries.take_due(_AT_ONCE)
+        results = await asyncio.gather(*map(self._deliver, due), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return 0 if due else await self._pause_s()
 
     async def _pause_s(self) -> float:
         next_at = await self._deliveries.next_at()

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from filelock import FileLock, Timeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from jobs.serve.errors import DatabaseUnavailableError
+from jobs.serve.store import schema
+from jobs.serve.store.engines import postgres_engine, sqlite_engine, sqlite_file
+from jobs.serve.store.locks import FileOwnership, Ownership, PostgresOwnership
+from jobs.serve.store.outages import outages_named
 from jobs.serve.store.tables import settings
 from pipelines.errors import ConfigError
 from pipelines.storage.urls import redact_uri
-from uso_core.local_path import local_path
 
-_BUSY_S = 30
-_LOCK_NUMBER = 0x75736F  # of Postgres' advisory lock: "uso"
+_PATIENCE_S = 1.0  # a server that was killed may still be about to let go of its lock
+_OTHER_VERSION_S = 10.0
 _IN_USE = "another `uso serve` uses it; stop that one, or set serve.database to another place"
+_OTHER_VERSION = (
+    "the server that uses it is of another version; run `uso keys` of that version, or restart "
+    "the server with this one"
+)
 
 
 def now_ms() -> int:
@@ -33,38 +39,75 @@ def now_ms() -> int:
 class Database:
     """Connections to the database.
 
-    Attributes:
+    Args:
         engine: SQLAlchemy's engine.
+        ownership: that of the server; None for `uso keys`.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
+    def __init__(self, engine: AsyncEngine, ownership: Ownership | None) -> None:
+        self._engine = engine
+        self._ownership = ownership
 
-    def reading(self) -> AsyncConnection:
-        """Return a connection to read with, as a context manager."""
-        return self.engine.connect()
+    @property
+    def owned(self) -> bool:
+        """False while the lock of the server is lost; it claims no task then."""
+        return self._ownership is not None and self._ownership.held
+
+    async def keep(self) -> None:
+        """Take the lock again whenever it is lost, until this coroutine is cancelled.
+
+        Raises:
+            DatabaseTakenError: another server has taken the database over.
+        """
+        assert self._ownership is not None
+        await self._ownership.keep()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection to read with.
+
+        Raises:
+            DatabaseUnavailableError: it does not answer.
+        """
+        with outages_named():
+            async with self._engine.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Yield a connection; commit at the end of the block, or roll back on an error.
 
-        On SQLite the commit is on the disk when the block ends. Begin with a statement that
-        writes: a transaction that reads first may find the database changed before it writes.
+        The commit is on the disk when the block ends. Begin with a statement that writes: on SQLite
+        a transaction that reads first may find the database changed before it writes.
+
+        Raises:
+            DatabaseUnavailableError: it does not answer. A commit under way may have been made.
+            DatabaseTakenError: another server has taken the database over; nothing was written.
         """
-        async with self.engine.begin() as connection:
-            yield connection
+        with outages_named():
+            async with self._engine.begin() as connection:
+                if self._ownership is not None:
+                    await self._ownership.check(connection)
+                yield connection
 
     async def secret(self, name: str) -> bytes:
         """Return a random value that is made once and kept."""
         async with self.writing() as connection:
-            made = sa.exists().where(settings.c.name == name)
-            fresh = sa.select(sa.literal(name), sa.literal(secrets.token_hex(32))).where(~made)
-            await connection.execute(settings.insert().from_select(["name", "value"], fresh))
+            fresh = {"name": name, "value": secrets.token_hex(32)}
+            await insert_if_new(connection, settings, fresh)
         async with self.reading() as connection:
             value = await connection.scalar(
                 sa.select(settings.c.value).where(settings.c.name == name)
             )
         return bytes.fromhex(str(value))
+
+
+async def insert_if_new(
+    connection: AsyncConnection, table: sa.Table, row: Mapping[str, Any]
+) -> None:
+    """Insert a row unless there is one with its key, also if another transaction inserts it now."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    await connection.execute(insert(table).values(row).on_conflict_do_nothing())
 
 
 @asynccontextmanager
@@ -79,76 +122,42 @@ async def open_database(location: str, *, exclusive: bool = True) -> AsyncIterat
         ConfigError: it cannot be opened, or another server uses it.
     """
     async with AsyncExitStack() as stack:
-        is_file = "://" not in location
-        if is_file:
-            path = local_path(location).absolute()
-            _make_private(path)
-            if exclusive:
-                _lock_file(stack, path)
-            engine = _sqlite_engine(path)
-        else:
-            url = sa.make_url(location).set(drivername="postgresql+asyncpg")
-            engine = create_async_engine(url, pool_pre_ping=True)
-        stack.push_async_callback(engine.dispose)
+        ownership: Ownership
         try:
-            if not is_file and exclusive:
-                await _lock_postgres(stack, engine)
-            async with engine.begin() as connection:
-                await connection.run_sync(_upgrade)
-        except (sa.exc.SQLAlchemyError, OSError) as error:
-            raise _unusable(location, str(getattr(error, "orig", error))) from error
-        yield Database(engine)
+            if "://" in location:
+                engine = postgres_engine(location)
+                ownership = PostgresOwnership(engine)
+                changing = postgres_engine(location, None)  # a change of large tables takes long
+                stack.push_async_callback(changing.dispose)
+            else:
+                path = sqlite_file(location)
+                engine, ownership = sqlite_engine(path), FileOwnership(path)
+                changing = engine
+            stack.push_async_callback(engine.dispose)
+            stack.push_async_callback(ownership.release)
+            with outages_named():
+                await (_own if exclusive else _share)(changing, ownership)
+        except (DatabaseUnavailableError, schema.SchemaError, sa.exc.SQLAlchemyError) as error:
+            reason = str(getattr(error, "orig", error))
+            raise ConfigError(f"serve.database {redact_uri(location)}: {reason}") from error
+        yield Database(engine, ownership if exclusive else None)
 
 
-def _unusable(location: str, reason: str) -> ConfigError:
-    return ConfigError(f"serve.database {redact_uri(location)}: {reason}")
+async def _own(engine: AsyncEngine, ownership: Ownership) -> None:
+    if not await ownership.take(_PATIENCE_S):
+        raise schema.SchemaError(_IN_USE)
+    await schema.upgrade(engine)
+    await ownership.sign()
 
 
-def _make_private(path: Path) -> None:
-    """Create the file, readable by its owner alone: it holds the secret of all signatures."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-    except OSError as error:
-        raise _unusable(str(path), f"cannot be created ({error.strerror})") from error
-
-
-def _lock_file(stack: AsyncExitStack, path: Path) -> None:
-    lock = FileLock(f"{path}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise _unusable(str(path), _IN_USE) from error
-    stack.callback(lock.release)
-
-
-async def _lock_postgres(stack: AsyncExitStack, engine: AsyncEngine) -> None:
-    """Hold an advisory lock by a connection of its own; Postgres frees it with the connection."""
-    connection = await stack.enter_async_context(engine.connect())
-    connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
-    taken = await connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_LOCK_NUMBER)))
-    if not taken:
-        raise _unusable(str(engine.url), _IN_USE)
-
-
-def _sqlite_engine(path: Path) -> AsyncEngine:
-    engine = create_async_engine(
-        sa.URL.create("sqlite+aiosqlite", database=str(path)), connect_args={"timeout": _BUSY_S}
-    )
-    sa.event.listen(engine.sync_engine, "connect", _set_pragmas)
-    return engine
-
-
-def _set_pragmas(connection: sa.engine.interfaces.DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    """Sync each commit to the disk: with less, a power cut could lose an accepted task."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
-
-
-def _upgrade(connection: sa.Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", "jobs.serve:migrations")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+async def _share(engine: AsyncEngine, ownership: Ownership) -> None:
+    """Wait until the tables are up to date; bring them there if no server uses the database."""
+    give_up_at = time.monotonic() + _OTHER_VERSION_S
+    while not await schema.is_current(engine):
+        if await ownership.take(0):
+            await schema.upgrade(engine)
+            await ownership.release()
+        elif time.monotonic() > give_up_at:
+            raise schema.SchemaError(_OTHER_VERSION)
+        else:
+            await asyncio.sleep(0.1)

@@ -49,6 +49,13 @@ class DeliveryStore:
             rows = (await connection.execute(change)).all()
         return [Delivery(id=row.id, task_id=row.task_id, attempts=row.attempts) for row in rows]
 
+    async def take_over(self) -> None:
+        """Make the deliveries due that an earlier server had taken and not settled."""
+        at = now_ms()
+        taken = sa.and_(deliveries.c.next_at > at, deliveries.c.next_at <= at + _AT_WORK_MS)
+        async with self._database.writing() as connection:
+            await connection.execute(deliveries.update().where(taken).values(next_at=at))
+
     async def next_at(self) -> int | None:
         """Return the time of the next delivery, in milliseconds since the epoch."""
         async with self._database.reading() as connection:

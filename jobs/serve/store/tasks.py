@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from jobs.serve.errors import ApiError
-from jobs.serve.store.database import Database, now_ms
+from jobs.serve.store.database import Database, insert_if_new, now_ms
 from jobs.serve.store.order import AT_WORK, WAITING, waiting_in_order
 from jobs.serve.store.tables import deliveries, events, files, replays, tasks
 from jobs.serve.task import Drawing, Lane, NewTask, Output, State, Task, new_id
@@ -125,7 +125,7 @@ class TaskStore:
         change = (
             tasks.update()
             .where(tasks.c.sequence.in_(chosen), tasks.c.state.in_(WAITING))
-            .values(state=State.DISPATCHED, attempts=tasks.c.attempts + 1, updated_at=at)
+            .values(state=State.DISPATCHED, updated_at=at)
             .returning(tasks)
         )
         async with self._database.writing() as connection:
@@ -133,7 +133,13 @@ class TaskStore:
             await _note(connection, [task.id for task in claimed], State.DISPATCHED, at)
         return sorted(claimed, key=lambda task: task.sequence)
 
-    async def advance(self, task_id: str, state: State, progress: int = 0) -> bool:
+    async def start(self, task: Task) -> bool:
+        """Note that an actor has a task, which counts as an attempt once; see `advance`."""
+        return await self.advance(task.id, State.RUNNING, attempts=task.attempts + 1)
+
+    async def advance(
+        self, task_id: str, state: State, progress: int = 0, attempts: int | None = None
+    ) -> bool:
         """Note that a task at work has reached a state; return False if it has ended meanwhile."""
         at = now_ms()
         change = (
@@ -144,6 +150,7 @@ class TaskStore:
                 progress=progress,
                 updated_at=at,
                 started_at=sa.func.coalesce(tasks.c.started_at, at),
+                attempts=tasks.c.attempts if attempts is None else attempts,
             )
         )
         async with self._database.writing() as connection:
@@ -192,33 +199,28 @@ class TaskStore:
         """End a task whose cancel was asked for; see `complete`."""
         return await self._end(task_id, State.CANCELLED, {})
 
-    async def worn_out(self, attempts: int) -> list[str]:
-        """Return the tasks at work that were given to an actor `attempts` times."""
-        query = sa.select(tasks.c.id).where(
-            tasks.c.state.in_(AT_WORK), tasks.c.attempts >= attempts
-        )
-        async with self._database.reading() as connection:
-            return list((await connection.execute(query)).scalars())
-
-    async def requeue(self, task_ids: Sequence[str] | None = None) -> int:
-        """Let tasks wait again that an actor of an earlier server, or a lost one, has had.
+    async def at_work(self, without: Sequence[str] = ()) -> list[Task]:
+        """Return the tasks at work.
 
         Args:
-            task_ids: the tasks; None: all that are at work.
-
-        Returns:
-            The number of tasks.
+            without: tasks to leave out.
         """
+        query = sa.select(tasks).where(tasks.c.state.in_(AT_WORK), tasks.c.id.not_in(without))
+        async with self._database.reading() as connection:
+            return [task_of(row) for row in (await connection.execute(query)).all()]
+
+    async def requeue(self, task_id: str) -> bool:
+        """Let a task wait again; return False if it is not at work, or its cancel was asked for."""
         at = now_ms()
-        where = [tasks.c.state.in_(AT_WORK), tasks.c.state != State.CANCELLING]
-        if task_ids is not None:
-            where.append(tasks.c.id.in_(task_ids))
-        change = tasks.update().where(*where)
+        change = tasks.update().where(
+            tasks.c.id == task_id, tasks.c.state.in_(AT_WORK), tasks.c.state != State.CANCELLING
+        )
         change = change.values(state=State.QUEUED, progress=0, updated_at=at)
         async with self._database.writing() as connection:
-            again = (await connection.execute(change.returning(tasks.c.id))).scalars().all()
-            await _note(connection, again, State.QUEUED, at)
-        return len(again)
+            changed = (await connection.execute(change)).rowcount > 0
+            if changed:
+                await _note(connection, [task_id], State.QUEUED, at)
+        return changed
 
     async def _end(
         self,
@@ -255,8 +257,8 @@ async def _earlier(
     expired = replays.c.created_at < at - _REPLAY_MS
     await connection.execute(replays.delete().where(mine, expired))
     row = (key_id, replay.key, replay.body_sha256, task_id, at)
-    fresh = sa.select(*map(sa.literal, row)).where(~sa.exists().where(mine))
-    await connection.execute(replays.insert().from_select(replays.columns.keys(), fresh))
+    fresh = dict(zip(replays.columns.keys(), row, strict=True))
+    await insert_if_new(connection, replays, fresh)
     known = (await connection.execute(sa.select(replays).where(mine))).one()
     if known.task_id == task_id:
         return None

@@ -140,17 +140,20 @@ class _ServerThread(threading.Thread):
             await serving
 
     async def _work_until_stopped(self, run: Running) -> None:
+        keeping = asyncio.create_task(run.database.keep())
         pool = Pool(run.service, _actors(self._config, self._work, run.rows, self._workers))
         claiming = asyncio.create_task(pool.run())
         self._running = run
         self._is_up.set()
-        while not (self.stopping.is_set() or claiming.done()):
+        while not (self.stopping.is_set() or claiming.done() or keeping.done()):
             await asyncio.sleep(0.02)
         claiming.cancel()
+        keeping.cancel()
         await pool.stop(5)
         run.service.changes.close()
-        with suppress(asyncio.CancelledError):
-            await claiming
+        for background in (claiming, keeping):
+            with suppress(asyncio.CancelledError):
+                await background
 
 
 def _actors(config: ServeConfig, work: Work | None, rows: list[ManifestRow], workers: int) -> Any:

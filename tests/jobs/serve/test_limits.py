@@ -19,7 +19,10 @@ from jobs.serve.task import State
 from tests.jobs.serve.running import Running, config_for, running
 from tests.jobs.serve.test_tasks import new
 
-BODY = {"app": "infsh/bytedance-uso", "input": {"prompt": "a cat", "width": 32, "height": 32}}
+BODY: dict[str, Any] = {
+    "app": "infsh/bytedance-uso",
+    "input": {"prompt": "a cat", "width": 32, "height": 32},
+}
 
 
 @pytest.fixture
@@ -91,11 +94,12 @@ def test_a_task_has_its_attempts_across_restarts(tmp_path: Path) -> None:
     async def claim() -> str:
         async with open_database(str(tmp_path / "uso.db")) as database:
             store = TaskStore(database)
-            task = await store.add(new())
-            for _ in range(2):
-                await store.claim("interactive", 1)
-                await store.requeue()
-            await store.claim("interactive", 1)
+            await store.add(new())
+            for number in range(3):
+                (task,) = await store.claim("interactive", 1)
+                await store.start(task)
+                if number < 2:
+                    await store.requeue(task.id)
             return task.id
 
     task_id = asyncio.run(claim())
@@ -104,6 +108,23 @@ def test_a_task_has_its_attempts_across_restarts(tmp_path: Path) -> None:
         task = server.call(server.service.wait(task, 10))
     assert task.state is State.FAILED
     assert (task.error_code, task.attempts) == ("worker_lost", 3)
+
+
+def test_a_cancel_is_carried_out_by_the_next_server(tmp_path: Path) -> None:
+    async def cancel() -> str:
+        async with open_database(str(tmp_path / "uso.db")) as database:
+            store = TaskStore(database)
+            await store.add(new())
+            (task,) = await store.claim("interactive", 1)
+            await store.start(task)
+            await store.cancel(task.id)
+            return task.id
+
+    task_id = asyncio.run(cancel())
+    with running(config_for(tmp_path), workers=0) as server:
+        task = server.call(server.service.tasks.get(task_id))
+        task = server.call(server.service.wait(task, 10))
+    assert task.state is State.CANCELLED
 
 
 def test_old_tasks_and_files_are_deleted(server: Running) -> None:

@@ -70,9 +70,9 @@ def test_an_uploaded_page_may_run_nothing(server: Running) -> None:
     assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
 
 
-def test_the_place_in_the_queue_is_the_order_of_the_claims(tmp_path: Path) -> None:
+def test_the_place_in_the_queue_is_the_order_of_the_claims(location: str) -> None:
     async def run() -> None:
-        async with open_database(str(tmp_path / "uso.db")) as database:
+        async with open_database(location) as database:
             store, queue = TaskStore(database), Queue(database)
             keys = ("many", "many", "many", "few", "many", "other", "few", "other")
             added = [await store.add(new(key)) for key in keys]

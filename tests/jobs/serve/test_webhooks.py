@@ -122,9 +122,9 @@ def test_urls_without_tls_are_refused_by_default(server: Running, url: str) -> N
     assert "webhook: give a URL that begins with https://" in answer.json()["detail"]
 
 
-def test_a_delivery_whose_server_died_is_due_again(tmp_path: Path) -> None:
+def test_a_delivery_whose_server_died_is_due_again(location: str) -> None:
     async def work() -> None:
-        async with open_database(str(tmp_path / "uso.db")) as database:
+        async with open_database(location) as database:
             store = DeliveryStore(database)
             async with database.writing() as connection:
                 row = {"id": "d", "task_id": "t", "next_at": 0}
