@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from http import HTTPStatus
 from importlib.metadata import version
 
 import sqlalchemy as sa
@@ -15,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.serve import media, playground
 from jobs.serve.dialects import DIALECTS, dialect_of
-from jobs.serve.errors import ApiError, DatabaseUnavailableError
+from jobs.serve.errors import ApiError, DatabaseUnavailableError, wrong
 from jobs.serve.service import Service
 from jobs.serve.store.database import Database
 from pipelines.errors import StorageError
@@ -71,18 +70,21 @@ async def _fault_of(database: Database) -> str:
 
 async def _answer(request: Request, error: Exception) -> Response:
     """Answer a request that is refused, or that met a bug, in the form of its dialect."""
-    return dialect_of(request.url.path).error(request, _as_api_error(error))
+    return dialect_of(request.url.path).error(request, _as_api_error(request, error))
 
 
-def _as_api_error(error: Exception) -> ApiError:
+def _as_api_error(request: Request, error: Exception) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, HTTPException):
-        return ApiError(error.status_code, error.detail, headers=error.headers)
+        message = error.detail
+        if error.status_code in (404, 405):  # of the router: the routes raise ApiError
+            message = f"there is no route {request.method} {request.url.path[:200]}; see /docs"
+        return ApiError(error.status_code, message, headers=error.headers)
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"][1:])
-        return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {first['msg']}")
+        return wrong(field, first["msg"])
     if isinstance(error, DatabaseUnavailableError):
         return _unavailable("database")
     if isinstance(error, StorageError):

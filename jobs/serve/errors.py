@@ -15,6 +15,7 @@ CODES: Mapping[int, str] = {
     409: "conflict",
     410: "gone",
     413: "invalid_request",
+    416: "invalid_request",
     422: "validation_error",
     429: "rate_limited",
     500: "internal_error",
@@ -33,6 +34,7 @@ class ApiError(UsoError):
         message: the fault and its remedy, for people.
         code: machine-readable; the usual one of the status unless given.
         headers: headers of the answer.
+        field: name of the field at fault, as the client knows it; None: no single one.
     """
 
     def __init__(
@@ -42,15 +44,22 @@ class ApiError(UsoError):
         *,
         code: str | None = None,
         headers: Mapping[str, str] | None = None,
+        field: str | None = None,
     ) -> None:
         super().__init__(status, message)
         self.status = status
         self.message = message
         self.code = code or CODES.get(status, "internal_error")
         self.headers = dict(headers or {})
+        self.field = field
 
     def __str__(self) -> str:
         return self.message
+
+
+def wrong(field: str, reason: str, *, status: int = 422) -> ApiError:
+    """Return the error for a field of a request; its message begins with the field."""
+    return ApiError(status, f"{field}: {reason}", field=field)
 
 
 def unknown(what: str) -> ApiError:

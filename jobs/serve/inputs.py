@@ -11,11 +11,14 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from jobs.serve.errors import ApiError
+from jobs.serve.errors import wrong
+from jobs.serve.links import Links
 from jobs.serve.store.files import FileStore
 from jobs.serve.task import Reference
 
-_MEDIA = re.compile(r"/media/([a-z]{28})/")
+_MEDIA = re.compile(
+    r"/media/(?P<id>[a-z]{28})/[^?#]*(?:\?e=(?P<expires>\d{1,12})&s=(?P<signature>[0-9a-f]+))?"
+)
 _MOST_URL = 8192
 
 
@@ -25,10 +28,12 @@ class Inputs:
 
     Attributes:
         files: takes inline images, and finds uploads.
+        links: knows the URLs of this server, whatever name a client reaches it by.
         max_bytes: largest upload and largest inline image.
     """
 
     files: FileStore
+    links: Links
     max_bytes: int
 
     async def reference(self, value: object, field: str, key_id: str, base_url: str) -> Reference:
@@ -44,31 +49,43 @@ class Inputs:
             ApiError: it is another kind of value.
         """
         if not isinstance(value, str):
-            raise ApiError(422, f"{field}: give a URL or a data: URI, not {type(value).__name__}")
+            raise wrong(field, f"give a URL or a data: URI, not {type(value).__name__}")
         if value[:5].lower() == "data:":
             content_type, data = self._inline(value, field)
             file = await self.files.put(key_id, "inline", content_type, data)
             return Reference(file_id=file.id)
-        file_id = own_file(value, base_url)
+        file_id = self.own_file(value, base_url)
         if file_id is not None:
             file = await self.files.get(file_id, key_id)
             if file.path is None:
-                raise ApiError(422, f"{field}: this file was announced, and never uploaded")
+                raise wrong(field, "this file was announced, and never uploaded")
             return Reference(file_id=file.id)
         if len(value) > _MOST_URL:
-            raise ApiError(422, f"{field}: a URL may have {_MOST_URL:,} characters")
+            raise wrong(field, f"a URL may have {_MOST_URL:,} characters")
         if scheme_of(value) not in ("http", "https"):
-            message = "give an http(s) URL, a data: URI or the URL of an upload; paths and other "
-            raise ApiError(422, f"{field}: {message}stores are not read for a request")
+            reason = "give an http(s) URL, a data: URI or the URL of an upload; paths and other "
+            raise wrong(field, f"{reason}stores are not read for a request")
         return Reference(uri=value)
+
+    def own_file(self, value: str, base_url: str) -> str | None:
+        """Return the id of the file that a URL of this server names; None for another URL.
+
+        The URL may have been made for another name of the server: its signature is enough.
+        """
+        match = _MEDIA.search(value)
+        if match is None:
+            return None
+        begins_here = value[: match.start()] == base_url
+        signed = self.links.signs("read", match["id"], match["expires"], match["signature"])
+        return match["id"] if begins_here or signed else None
 
     def _inline(self, value: str, field: str) -> tuple[str, bytes]:
         head, comma, body = value.partition(",")
         media, *flags = head[5:].split(";")
         if not comma:
-            raise ApiError(422, f"{field}: a data: URI needs a comma before its content")
+            raise wrong(field, "a data: URI needs a comma before its content")
         if len(body) > 3 * self.max_bytes:  # percent-encoding takes three characters a byte
-            raise ApiError(413, f"{field}: an image may have {self.max_bytes:,} bytes")
+            raise wrong(field, f"an image may have {self.max_bytes:,} bytes", status=413)
         try:
             data = (
                 base64.b64decode(unquote_to_bytes(body), validate=True)
@@ -76,18 +93,10 @@ class Inputs:
                 else unquote_to_bytes(body)
             )
         except binascii.Error as error:
-            raise ApiError(422, f"{field}: the base64 of this data: URI is damaged") from error
+            raise wrong(field, "the base64 of this data: URI is damaged") from error
         if len(data) > self.max_bytes:
-            raise ApiError(413, f"{field}: an image may have {self.max_bytes:,} bytes")
+            raise wrong(field, f"an image may have {self.max_bytes:,} bytes", status=413)
         return media or "application/octet-stream", data
-
-
-def own_file(value: str, base_url: str) -> str | None:
-    """Return the id of the file that a URL of this server names."""
-    if not value.startswith(f"{base_url}/media/"):
-        return None
-    match = _MEDIA.match(value, len(base_url))
-    return None if match is None else match[1]
 
 
 def scheme_of(value: str) -> str | None:

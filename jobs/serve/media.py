@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Annotated
 from urllib.parse import quote
@@ -14,6 +15,8 @@ from jobs.serve.errors import ApiError
 from jobs.serve.service import Service
 
 router = APIRouter(prefix="/media", tags=["files"])
+
+_RANGE = re.compile(r"bytes=(?P<first>[0-9]{0,18})-(?P<last>[0-9]{0,18})")
 
 
 @router.put("/upload/{file_id}", status_code=204)
@@ -41,22 +44,68 @@ async def upload(
 async def download(
     file_id: str,
     filename: str,  # noqa: ARG001 (a name for the client: the id finds the file)
+    request: Request,
     service: WithService,
     e: Annotated[int, Query(description="Unix time of the URL's end.")],
     s: Annotated[str, Query(description="Signature of the URL.")],
 ) -> Response:
-    """Return a file."""
+    """Return a file, or the range of it that the request asks for."""
     _check(service, "read", file_id, e, s)
     file = await service.files.get(file_id)
+    etag = f'"{file.sha256}"'
     headers = {
+        "Accept-Ranges": "bytes",
         "Content-Disposition": f"inline; filename*=UTF-8''{quote(file.filename)}",
         "X-Content-Type-Options": "nosniff",
         # A client declares the type of an upload. As a page, it must not act as this server's.
         "Content-Security-Policy": "default-src 'none'; sandbox",
-        "ETag": f'"{file.sha256}"',
+        "ETag": etag,
         "Cache-Control": "private, max-age=86400, immutable",
     }
-    return Response(await service.files.read(file), media_type=file.content_type, headers=headers)
+    if file.path is not None and names_etag(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=304, headers=headers)
+    chosen = _range(request, etag, file.size or 0)
+    if request.method == "HEAD" and file.path is not None:
+        size = file.size or 0
+        return Response(
+            media_type=file.content_type, headers={**headers, "Content-Length": str(size)}
+        )
+    if chosen is None:
+        data = await service.files.read(file)
+        return Response(data, media_type=file.content_type, headers=headers)
+    start, end = chosen
+    headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
+    data = await service.files.read_range(file, start, end)
+    return Response(data, 206, media_type=file.content_type, headers=headers)
+
+
+def names_etag(header: str, etag: str) -> bool:
+    """Return True if an `If-None-Match` header names the version that a client would get."""
+    known = [each.strip().removeprefix("W/") for each in header.split(",")]
+    return etag in known or "*" in known
+
+
+def _range(request: Request, etag: str, size: int) -> tuple[int, int] | None:
+    """Return the first byte that a request wants, and the one after the last; None: all.
+
+    Raises:
+        ApiError: the file has no such bytes.
+    """
+    match = _RANGE.fullmatch(request.headers.get("range", ""))
+    version = request.headers.get("if-range", etag)
+    if request.method != "GET" or match is None or version != etag:
+        return None  # several ranges at once are answered with the whole file, as RFC 9110 allows
+    first, last = match["first"], match["last"]
+    if not (first or last):
+        return None
+    start = int(first) if first else max(0, size - int(last))
+    end = min(size, int(last) + 1) if first and last else size
+    if first and last and int(last) < int(first):
+        return None
+    if start >= end:
+        headers = {"Content-Range": f"bytes */{size}"}
+        raise ApiError(416, f"this file has {size:,} bytes", headers=headers)
+    return start, end
 
 
 def _check(service: Service, verb: str, file_id: str, expires_at: int, signature: str) -> None:

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from jobs.serve.errors import unknown
+from jobs.serve.media import names_etag
 
 router = APIRouter(include_in_schema=False)
 
@@ -73,14 +74,9 @@ def _answer(request: Request, name: str) -> Response:
     if found is None:
         raise unknown("page")
     headers = {**_HEADERS, "ETag": found.etag}
-    known = [each.strip().removeprefix("W/") for each in _if_none_match(request).split(",")]
-    if found.etag in known or "*" in known:
+    if names_etag(request.headers.get("if-none-match", ""), found.etag):
         return Response(status_code=304, headers=headers)
     return Response(found.data, media_type=found.media_type, headers=headers)
-
-
-def _if_none_match(request: Request) -> str:
-    return request.headers.get("if-none-match", "")
 
 
 @cache

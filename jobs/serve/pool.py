@@ -68,7 +68,8 @@ class Pool:
         A bug in the thread is raised here.
         """
         self._thread.start()
-        while True:
+        # Before Python 3.12, `wait_for` loses a cancel that comes with the end of its wait.
+        while not self._stopping.is_set():
             if self._bug is not None:
                 raise self._bug
             self._service.wake.clear()

@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs.serve.changes import Changes
 from jobs.serve.config import ServeConfig
-from jobs.serve.errors import ApiError, DatabaseUnavailableError, unknown
+from jobs.serve.errors import ApiError, DatabaseUnavailableError, unknown, wrong
 from jobs.serve.inputs import Inputs, scheme_of
 from jobs.serve.links import Links
 from jobs.serve.quota import Quota
@@ -29,6 +29,7 @@ from uso_core.request import MAX_SEED, Parameters, check_style_weights
 
 _PAUSE_S = 60.0
 _OUTAGE_S = 1.0
+_MOST_SHOWN = 80  # characters of a wrong value
 
 
 @dataclass(slots=True)
@@ -76,6 +77,7 @@ class Service:
         """Put the parts together."""
         files = FileStore(database, storage, config.serve.keep_days)
         tasks = TaskStore(database)
+        links = Links(await database.secret("links"))
         return cls(
             config=config,
             card=card,
@@ -85,30 +87,43 @@ class Service:
             history=History(database),
             queue=Queue(database),
             files=files,
-            inputs=Inputs(files, round(config.serve.max_upload_mb * 10**6)),
-            links=Links(await database.secret("links")),
+            inputs=Inputs(files, links, round(config.serve.max_upload_mb * 10**6)),
+            links=links,
             quota=Quota(tasks, files),
         )
 
-    def parameters(self, given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    def parameters(
+        self, given: Mapping[str, Any], prefix: str = "", names: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Check the numbers of a request, and return all of them, with the final seed.
 
         Args:
             given: fields of `Parameters` by name; None stands for the default, and -1 as a seed
                 for a random one.
             prefix: beginning of the names of fields in messages.
+            names: the names that an API has for some fields, by field.
 
         Raises:
             ApiError: a value is outside the ranges of the model.
         """
+
+        def refused(error: InvalidRequestError) -> ApiError:
+            field = f"{prefix}{(names or {}).get(error.field, error.field)}"
+            shown = repr(error.value)[:_MOST_SHOWN]
+            return wrong(field, f"{shown} is not accepted; give {error.accepted}")
+
         chosen = {name: value for name, value in given.items() if value is not None}
+        for name, value in chosen.items():
+            if isinstance(value, bool) != (name == "keep_size"):  # to Python, True is a number
+                kind = "true or false" if name == "keep_size" else "a number"
+                raise refused(InvalidRequestError(name, value, kind))
         if chosen.get("seed") in (None, -1):
             chosen["seed"] = secrets.randbelow(MAX_SEED - 8)
         parameters = Parameters(**chosen)
         try:
             parameters.check(self.card.limits)
         except InvalidRequestError as error:
-            raise ApiError(422, f"{prefix}{error}") from error
+            raise refused(error) from error
         return {name: getattr(parameters, name) for name in Parameters.__dataclass_fields__}
 
     def style_weights(self, given: object, num_styles: int) -> tuple[float, ...] | None:
@@ -154,7 +169,7 @@ class Service:
             return
         schemes = ("https", "http") if self.config.serve.allow_http_webhooks else ("https",)
         if scheme_of(url) not in schemes:
-            raise ApiError(422, f"webhook: give a URL that begins with {' or '.join(schemes)}://")
+            raise wrong("webhook", f"give a URL that begins with {' or '.join(schemes)}://")
 
     async def task(self, task_id: str, key: Key) -> Task:
         """Return a task of a key.

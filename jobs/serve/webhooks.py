@@ -47,7 +47,8 @@ class Webhooks:
     Args:
         service: the server.
         deliveries: the outbox.
-        base_url: the URL of the server, for links in the bodies.
+        base_url: the URL of the server, for links in the bodies of tasks that do not know the one
+            at which they were submitted.
     """
 
     def __init__(self, service: Service, deliveries: DeliveryStore, base_url: str) -> None:
@@ -103,7 +104,9 @@ class Webhooks:
         if task is None or task.webhook is None:
             await self._deliveries.settle(delivery, "the task was deleted", delivered=False)
             return
-        body = dialect_named(task.dialect).webhook(task, self._service, self._base_url)
+        base_url = self._service.config.serve.public_url or task.extras.get("base_url")
+        base_url = (base_url or self._base_url).rstrip("/")
+        body = dialect_named(task.dialect).webhook(task, self._service, base_url)
         content = json.dumps(body, separators=(",", ":")).encode()
         secret = self._service.links.webhook_secret(task.key_id)
         headers = signed(delivery.id, int(time.time()), content, secret)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Annotated, Any, Protocol
@@ -10,13 +12,16 @@ from typing import Annotated, Any, Protocol
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from jobs.serve.errors import ApiError
+from jobs.serve.errors import ApiError, wrong
 from jobs.serve.service import Service
 from jobs.serve.store.keys import Key
 from jobs.serve.store.tasks import Replay
 from jobs.serve.task import Task
+from uso_core.errors import InvalidRequestError
+from uso_core.request import check_prompt
 
 _MOST_IDEMPOTENCY_KEY = 255
+_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class Dialect(Protocol):
@@ -66,14 +71,24 @@ def base_url_of(request: Request) -> str:
     return (public or str(request.base_url)).rstrip("/")
 
 
-async def json_object(request: Request) -> dict[str, Any]:
+async def json_object(request: Request, *, optional: bool = False) -> dict[str, Any]:
     """Return the body of a request.
 
+    Args:
+        request: the request.
+        optional: True if a request without a body counts as one with an empty object.
+
     Raises:
-        ApiError: it is not a JSON object.
+        ApiError: it is not a JSON object, or an answer could not repeat it: JSON has no NaN, and
+            half of a surrogate pair has no bytes.
     """
+    data = await request.body()
+    if optional and not data.strip():
+        return {}
     try:
-        body = await request.json()
+        body = json.loads(data.decode("utf-8-sig"), parse_constant=_refused_constant)
+        if _ESCAPED_SURROGATE.search(data):
+            json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
@@ -81,8 +96,43 @@ async def json_object(request: Request) -> dict[str, Any]:
     return body
 
 
-async def idempotency_of(request: Request) -> Replay | None:
+def _refused_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a value of JSON")
+
+
+def flag(body: Mapping[str, Any], name: str) -> bool:
+    """Return a switch of a request; False if it is absent or null.
+
+    Raises:
+        ApiError: it is another kind of value.
+    """
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise wrong(name, "give true or false")
+    return value is True
+
+
+def prompt_of(value: object, field: str) -> str:
+    """Return the prompt of a request.
+
+    Raises:
+        ApiError: it is another kind of value, or is too long.
+    """
+    if not isinstance(value, str):
+        raise wrong(field, "give a text; an empty one keeps the content's layout")
+    try:
+        check_prompt(value)
+    except InvalidRequestError as error:
+        raise wrong(field, f"{len(value):,} characters are given; give {error.accepted}") from error
+    return value
+
+
+async def idempotency_of(request: Request, content: bytes | None = None) -> Replay | None:
     """Return the idempotency key of a request with the hash of its body; None without a key.
+
+    Args:
+        request: the request.
+        content: stands for the body, if that differs between equal requests.
 
     Raises:
         ApiError: the key is too long.
@@ -92,7 +142,8 @@ async def idempotency_of(request: Request) -> Replay | None:
         return None
     if len(key) > _MOST_IDEMPOTENCY_KEY:
         raise ApiError(400, f"Idempotency-Key: {_MOST_IDEMPOTENCY_KEY} characters are accepted")
-    return Replay(key, hashlib.sha256(await request.body()).hexdigest())
+    hashed = await request.body() if content is None else content
+    return Replay(key, hashlib.sha256(hashed).hexdigest())
 
 
 def shortened(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
@@ -104,6 +155,23 @@ def shortened(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
     if isinstance(value, str) and value[:5].lower() == "data:":
         return value.partition(",")[0][:100] + ",…"
     return value
+
+
+def time_of(value: object, field: str) -> int | None:
+    """Return a time of a request in milliseconds since the epoch; None if it is absent.
+
+    Raises:
+        ApiError: it is not a time of ISO 8601. One without a zone counts as UTC.
+    """
+    if value in (None, ""):
+        return None
+    try:
+        at = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError as error:
+        reason = f"{str(value)[:40]!r} is not accepted; give a time such as 2026-01-31T12:00:00Z"
+        raise wrong(field, reason) from error
+    at = at if at.tzinfo is not None else at.replace(tzinfo=timezone.utc)
+    return round(at.timestamp() * 1000)
 
 
 def moment(milliseconds: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Request
 from starlette.datastructures import UploadFile
 
-from jobs.serve.errors import ApiError
+from jobs.serve.errors import wrong
 from jobs.serve.service import Service
 from jobs.serve.store.files import File
 from jobs.serve.store.keys import Key
@@ -27,11 +27,11 @@ async def uploaded(request: Request, service: Service, key: Key) -> File:
     async with request.form(max_files=1) as form:
         upload = form.get("file")
         if not isinstance(upload, UploadFile):
-            raise ApiError(422, "file: send the file under this name")
+            raise wrong("file", "send the file under this name")
         most = service.inputs.max_bytes
         data = await upload.read(most + 1)
         if len(data) > most:
-            raise ApiError(413, f"a file may have {most:,} bytes")
+            raise wrong("file", f"a file may have {most:,} bytes", status=413)
         name = form.get("filename") or upload.filename
         kind = form.get("content_type") or upload.content_type
         await service.quota.check_upload(key, len(data))
@@ -52,9 +52,9 @@ async def announced(given: Mapping[str, Any], service: Service, key: Key, prefix
     """
     size, most = given.get("size"), service.inputs.max_bytes
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
-        raise ApiError(422, f"{prefix}size: give the number of bytes")
+        raise wrong(f"{prefix}size", "give the number of bytes")
     if size is not None and size > most:
-        raise ApiError(413, f"{prefix}size: a file may have {most:,} bytes")
+        raise wrong(f"{prefix}size", f"a file may have {most:,} bytes", status=413)
     await service.quota.check_upload(key, size or 0)
     name, kind = file_name(given.get("filename")), content_type(given.get("content_type"))
     file = service.files.new(key.id, "input", name, kind, size=size)

@@ -188,8 +188,18 @@ class FileStore:
             StorageError: they cannot be read.
         """
         if file.path is None:
-            raise ApiError(404, "this file was announced, and its bytes were not uploaded")
+            raise _not_uploaded()
         return await asyncio.to_thread(self._storage.read, file.path)
+
+    async def read_range(self, file: File, start: int, end: int) -> bytes:
+        """Return the bytes of a file from `start` to `end`, excluded; see `read`."""
+        if file.path is None:
+            raise _not_uploaded()
+        return await asyncio.to_thread(self._storage.read_range, file.path, start, end)
+
+
+def _not_uploaded() -> ApiError:
+    return ApiError(404, "this file was announced, and its bytes were not uploaded")
 
 
 def row_of(file: File) -> dict[str, Any]:

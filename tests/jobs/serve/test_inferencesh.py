@@ -149,6 +149,10 @@ def test_styles_are_in_order(server: Running) -> None:
         ({"content_image": "/etc/passwd"}, "input.content_image: give an http(s) URL"),
         ({"content_image": {"path": "/etc/passwd"}}, "input.content_image: give an http(s) URL"),
         ({"style_weights": [1]}, "style_weights: [1] is not accepted"),
+        ({"keep_size": "yes"}, "input.keep_size: 'yes' is not accepted; give true or false"),
+        ({"num_steps": True}, "input.num_steps: True is not accepted; give a number"),
+        ({"seed": 2**31}, "input.seed: 2147483648 is not accepted"),
+        ({"prompt": "a" * 100_001}, "input.prompt: 100,001 characters are given"),
     ],
 )
 def test_a_wrong_input_is_named(server: Running, given: dict[str, Any], said: str) -> None:
@@ -266,3 +270,71 @@ def test_a_size_is_a_number_of_bytes(server: Running, size: Any) -> None:
         theirs = http.post("/api/v3/media/uploads", json={"filename": "a", "size": size})
     assert (ours.status_code, theirs.status_code) == (422, 400)
     assert "files[0].size: give the number of bytes" in ours.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "said"),
+    [
+        ({"function": "run"}, 200, ""),
+        ({"function": "train"}, 404, "function of the app: it has run"),
+        ({"run_at": "2020-01-01T00:00:00Z"}, 200, ""),
+        ({"run_at": "2999-01-01T00:00:00Z"}, 422, "run_at: tasks start as soon as they can"),
+        ({"run_at": "soon"}, 422, "run_at: 'soon' is not accepted"),
+        ({"session": 7}, 422, "session: give an id, or new"),
+        ({"session": "new", "session_timeout": 3601}, 422, "session_timeout: give 1 to 3,600"),
+        ({"wait": "yes"}, 422, "wait: give true or false"),
+        ({"setup": {}, "infra": "cloud", "workers": [], "metadata": {"a": 1}}, 200, ""),
+    ],
+)
+def test_further_fields_of_a_run(
+    server: Running, more: dict[str, Any], status: int, said: str
+) -> None:
+    answer = run(server, **more)
+    assert answer.status_code == status
+    assert said in answer.json().get("detail", "")
+
+
+def test_its_client_has_sessions(server: Running) -> None:
+    with client(server).session(APP, input=SMALL) as session:
+        assert isinstance(session.call("run", SMALL), dict)
+        with pytest.raises(inferencesh.APIError) as unknown:
+            session.info()
+        with pytest.raises(inferencesh.APIError, match="function"):
+            session.call("train", SMALL)
+    assert (unknown.value.status_code, unknown.value.code) == (404, "SESSION_NOT_FOUND")
+    assert client(server).sessions.list() == []
+    first, second = (run(server, session="new").json()["data"]["session_id"] for _ in "ab")
+    assert first != second
+    assert run(server, session=first).json()["data"]["session_id"] == first
+
+
+def test_times_of_a_task(server: Running) -> None:
+    task_id = ended(server)["id"]
+    with server.client() as http:
+        timings = http.get(f"/tasks/{task_id}/timings").json()["data"]
+    assert [group["label"] for group in timings["groups"]] == ["queued", "running"]
+    durations = [group["duration_ms"] for group in timings["groups"]]
+    assert sum(durations) == timings["total_duration_ms"]
+    assert timings["events"][-1]["status"] == "completed"
+    assert sum(event.get("duration_ms", 0) for event in timings["events"]) == sum(durations)
+
+
+def test_a_version_of_the_app(server: Running) -> None:
+    with server.client() as http:
+        found = http.get(f"/apps/{APP}/versions/current").json()["data"]
+        assert found == http.get(f"/apps/{APP}").json()["data"]
+        assert http.get(f"/apps/{APP}/versions/v9").status_code == 404
+
+
+def test_an_upload_by_another_name_of_the_server_is_its_own(server: Running) -> None:
+    """The server would refuse to fetch from itself."""
+    by_name = server.url.replace("127.0.0.1", "localhost")
+    with server.client() as http:
+        upload = {"file": ("a.png", encode(picture()), "image/png")}
+        uri = http.post(f"{by_name}/files", files=upload).json()["data"]["uri"]
+    assert uri.startswith(by_name)
+    before = len(server.rows)
+    assert ended(server, content_image=uri)["status"] == 10
+    assert server.rows[before].content_image == encode(picture())
+    assert run(server, {"content_image": uri.replace("&s=", "&s=0")}).status_code == 200  # a URL
+    assert run(server, {"prompt": uri}).status_code == 422

@@ -70,3 +70,72 @@ def test_other_urls_are_refused(server: Running, change: str) -> None:
         .replace(f"/media/{file_id}/a", f"/media/upload/{file_id}"),
     }[change]
     assert put(server, wrong, b"abc") == 403
+
+
+@pytest.fixture
+def readable(server: Running) -> str:
+    """Return the URL of a file of ten bytes."""
+    file_id, url = announced(server, 10)
+    assert put(server, url, b"0123456789") == 204
+    read: str = server.service.links.read(server.url, file_id, "a.png", int(time.time()) + 60)
+    return read
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "content"),
+    [
+        ("bytes=2-4", 206, b"234"),
+        ("bytes=7-", 206, b"789"),
+        ("bytes=-3", 206, b"789"),
+        ("bytes=5-99", 206, b"56789"),
+        ("bytes=0-", 206, b"0123456789"),
+        ("bytes=-99", 206, b"0123456789"),
+        ("bytes=0-1,4-5", 200, b"0123456789"),
+        ("bytes=4-2", 200, b"0123456789"),
+        ("bytes=-", 200, b"0123456789"),
+        ("pages=1-2", 200, b"0123456789"),
+    ],
+)
+def test_a_range_of_a_file(
+    server: Running, readable: str, asked: str, status: int, content: bytes
+) -> None:
+    with server.client() as http:
+        answer = http.get(readable, headers={"Range": asked})
+    assert (answer.status_code, answer.content) == (status, content)
+    assert answer.headers["accept-ranges"] == "bytes"
+    if status == 206:
+        first = b"0123456789".index(content)
+        last = first + len(content) - 1
+        assert answer.headers["content-range"] == f"bytes {first}-{last}/10"
+
+
+@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=-0"])
+def test_a_range_that_does_not_exist(server: Running, readable: str, asked: str) -> None:
+    with server.client() as http:
+        answer = http.get(readable, headers={"Range": asked})
+    assert (answer.status_code, answer.headers["content-range"]) == (416, "bytes */10")
+
+
+def test_a_download_resumes_if_the_file_is_the_same(server: Running, readable: str) -> None:
+    with server.client() as http:
+        etag = http.head(readable).headers["etag"]
+        same, other = (
+            http.get(readable, headers={"Range": "bytes=8-", "If-Range": version})
+            for version in (etag, '"other"')
+        )
+    assert (same.content, other.content) == (b"89", b"0123456789")
+
+
+def test_a_file_that_a_client_has_is_not_sent_again(server: Running, readable: str) -> None:
+    with server.client() as http:
+        head = http.head(readable)
+        answer = http.get(readable, headers={"If-None-Match": f'"x", W/{head.headers["etag"]}'})
+    assert (head.content, head.headers["content-length"]) == (b"", "10")
+    assert (answer.status_code, answer.content) == (304, b"")
+
+
+@pytest.mark.parametrize("signature", ["", "é", "0" * 40])
+def test_a_wrong_signature_is_refused(server: Running, readable: str, signature: str) -> None:
+    with server.client() as http:
+        answer = http.get(f"{readable.partition('&s=')[0]}&s={signature}")
+    assert answer.status_code == 403

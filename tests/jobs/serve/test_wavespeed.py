@@ -101,12 +101,21 @@ def test_aliases_of_reference_images(server: Running, name: str) -> None:
         ({"reference_images": ["s3://bucket/a.png"]}, "reference_images[0]: give an http(s) URL"),
         ({"reference_images": [7]}, "reference_images[0]: give a URL"),
         ({"reference_images": ["data:image/png;base64,@@"]}, "damaged"),
+        ({"reference_images": None, "images": [7]}, "images[0]: give a URL"),
         ({"prompt": 7}, "prompt: give a text"),
+        ({"prompt": "a" * 100_001}, "prompt: 100,001 characters are given"),
+        ({"seed": True}, "seed: True is not accepted; give a number"),
+        ({"guidance_scale": 0.5}, "guidance_scale: 0.5 is not accepted; give 1"),
+        ({"num_images": "9" * 500}, "num_images: '9999"),
+        ({"size": "9" * 5000 + "*32"}, "size: '9999"),
+        ({"size": 32}, "size: '32' is not accepted; give WIDTH*HEIGHT"),
+        ({"enable_sync_mode": "yes"}, "enable_sync_mode: give true or false"),
+        ({"webhook_url": 7}, "webhook_url: give a URL"),
         ({"seed": -2}, "seed: -2 is not accepted"),
         ({"seed": "x"}, "seed: 'x' is not accepted"),
         ({"size": "big"}, "size: 'big' is not accepted"),
-        ({"size": "33*32"}, "width: 33 is not accepted"),
-        ({"num_inference_steps": 51}, "num_steps: 51 is not accepted"),
+        ({"size": "33*32"}, "size: 33 is not accepted"),
+        ({"num_inference_steps": 51}, "num_inference_steps: 51 is not accepted"),
     ],
 )
 def test_a_wrong_input_is_named(server: Running, fields: dict[str, Any], said: str) -> None:
@@ -149,6 +158,8 @@ def test_tasks_of_another_key_do_not_exist(server: Running) -> None:
         ("GET", "/api/v3/predictions/none/result", 404),
         ("GET", "/api/v3/bytedance/uso", 405),
         ("POST", "/api/v3", 404),
+        ("GET", "/api/v3/nope", 405),  # a submit takes every path
+        ("PATCH", "/api/v3/balance", 405),
     ],
 )
 def test_unknown_routes_have_errors_in_its_form(
@@ -159,7 +170,13 @@ def test_unknown_routes_have_errors_in_its_form(
     assert (answer.status_code, answer.json()["code"]) == (status, status)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"[" * 100_000, b'"\xff"'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"7", b"{", b"[" * 100_000, b'"\xff"', b'{"a": NaN}', b'{"a": -Infinity}',
+        b'{"prompt": "\\ud800"}', b'{"prompt": "\xed\xa0\x80"}',
+    ],
+)  # fmt: skip
 def test_a_body_that_is_no_object(server: Running, body: bytes) -> None:
     with server.client() as http:
         answer = http.post("/api/v3/bytedance/uso", content=body)

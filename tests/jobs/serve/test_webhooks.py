@@ -54,6 +54,19 @@ def wait_for(condition: Any) -> None:
     raise AssertionError("it did not come true within 8 s")
 
 
+def test_links_in_a_webhook_have_the_name_by_which_the_client_came(
+    open_server: Running, receiver: Origin
+) -> None:
+    by_name = open_server.url.replace("127.0.0.1", "localhost")
+    url = receiver.on("/named", http.status(200))
+    body = {"app": "infsh/bytedance-uso", "input": SMALL, "webhook": url, "wait": True}
+    with open_server.client() as client:
+        client.post(f"{by_name}/apps/run", json=body)
+    wait_for(lambda: receiver.bodies)
+    told = json.loads(receiver.bodies[0])
+    assert told["output"]["generated_image"]["uri"].startswith(f"{by_name}/media/")
+
+
 def headers_of(head: str) -> dict[str, str]:
     lines = head.split("\r\n")[1:]
     return {k.lower(): v for k, _, v in (line.partition(": ") for line in lines if line)}

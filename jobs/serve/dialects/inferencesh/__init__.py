@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from jobs.serve.dialects.base import moment
+from jobs.serve.dialects.error_texts import error_text
 from jobs.serve.dialects.inferencesh import apps, envelope, files, run, stream, tasks
 from jobs.serve.dialects.inferencesh.view import output_view
 from jobs.serve.errors import ApiError
@@ -50,7 +51,7 @@ class InferenceSh:
             "status_text": name,
             "status_name": name,
             "output": output_view(task, service, base_url),
-            "error": task.error,
+            "error": error_text(task.error_code, task.error),
             "session_id": task.extras.get("session_id"),
             "created_at": moment(task.created_at),
             "updated_at": moment(task.updated_at),

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from jobs.serve.dialects.base import AsKey, WithService
 from jobs.serve.dialects.inferencesh.envelope import success
-from jobs.serve.dialects.inferencesh.view import NAME, NAMESPACE, VERSION_ID, page
+from jobs.serve.dialects.inferencesh.listing import page
+from jobs.serve.dialects.inferencesh.view import NAME, NAMESPACE, VERSION_ID
 from jobs.serve.errors import ApiError, unknown
 from uso_core.request import Limits
 
@@ -47,6 +48,19 @@ async def list_versions(
     if (namespace, name) != (NAMESPACE, NAME):
         raise unknown(f"app: this server has {NAMESPACE}/{NAME}")
     return success(request, page([app_view(service.card.limits)["version"]], "", 20))
+
+
+@router.get("/apps/{namespace}/{name}/versions/{version}", include_in_schema=False)
+async def get_version(
+    namespace: str,
+    name: str,
+    version: str,
+    request: Request,
+    key: AsKey,
+    service: WithService,
+) -> Response:
+    """Return the app in a version."""
+    return await get_app(namespace, f"{name}@{version}", request, key, service)
 
 
 @router.get("/sessions")

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from jobs.serve.dialects.base import AsKey, BaseUrl, WithService, json_object
 from jobs.serve.dialects.forms import UPLOAD_S, announced, uploaded
 from jobs.serve.dialects.inferencesh.envelope import success
-from jobs.serve.dialects.inferencesh.tasks import cursor_of, page_size
-from jobs.serve.dialects.inferencesh.view import file_view, page
-from jobs.serve.errors import ApiError
+from jobs.serve.dialects.inferencesh.listing import cursor_of, page, page_size
+from jobs.serve.dialects.inferencesh.view import file_view
+from jobs.serve.errors import wrong
 from jobs.serve.service import Service
 from jobs.serve.store.files import File
 from jobs.serve.store.keys import Key
@@ -31,7 +31,7 @@ async def create(request: Request, key: AsKey, service: WithService, base_url: B
         return success(request, file_view(file, service, base_url))
     wanted = (await json_object(request)).get("files")
     if not isinstance(wanted, list) or not 1 <= len(wanted) <= _MOST_AT_ONCE:
-        raise ApiError(422, f"files: give a list of 1 to {_MOST_AT_ONCE} files")
+        raise wrong("files", f"give a list of 1 to {_MOST_AT_ONCE} files")
     tickets = [await _announced(each, place, service, key) for place, each in enumerate(wanted)]
     expires_at = int(time.time()) + UPLOAD_S
     views = [
@@ -49,8 +49,8 @@ async def list_files(
     request: Request, key: AsKey, service: WithService, base_url: BaseUrl
 ) -> Response:
     """Return the files of the key, the newest first, page by page."""
-    body = await json_object(request)
-    limit = page_size(body.get("limit", 20))
+    body = await json_object(request, optional=True)
+    limit = page_size(body)
     found, cursor = await service.files.page(key.id, limit, cursor_of(body.get("cursor")))
     views = [file_view(file, service, base_url) for file in found]
     return success(request, page(views, cursor, limit))
@@ -72,5 +72,5 @@ async def delete(file_id: str, key: AsKey, service: WithService) -> None:
 
 async def _announced(given: Any, place: int, service: Service, key: Key) -> File:  # noqa: ANN401
     if not isinstance(given, dict):
-        raise ApiError(422, f"files[{place}]: give an object")
+        raise wrong(f"files[{place}]", "give an object")
     return await announced(given, service, key, f"files[{place}].")

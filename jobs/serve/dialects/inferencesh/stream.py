@@ -49,15 +49,15 @@ async def _lines(
     with service.changes.watching(task.id) as watch:
         while True:
             now = await service.tasks.get(task.id)
-            if now is None:  # deleted
-                return
+            if now is None:  # deleted meanwhile
+                break
             text = json.dumps(await watched_view(now, service, base_url), separators=(",", ":"))
             yield f"id: {number}\ndata: {text}\n\n" if is_sse else f"{text}\n"
             number += 1
             if now.state.ended:
                 return
             if service.changes.closing:
-                if ends_cleanly:
-                    return
-                raise StreamBrokenError
+                break
             await watch.changed(_EVERY_S)
+    if not ends_cleanly:
+        raise StreamBrokenError

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from jobs.serve.dialects.base import AsKey, BaseUrl, WithService, json_object, moment
 from jobs.serve.dialects.inferencesh.envelope import success
-from jobs.serve.dialects.inferencesh.view import file_view, page, task_view, watched_view
-from jobs.serve.errors import ApiError
+from jobs.serve.dialects.inferencesh.listing import cursor_of, filter_of, page, page_size
+from jobs.serve.dialects.inferencesh.view import file_view, task_view, timings_view, watched_view
+from jobs.serve.errors import ApiError, wrong
+from jobs.serve.service import Service
+from jobs.serve.store.files import File
+from jobs.serve.store.keys import Key
+from jobs.serve.task import Task
 
 router = APIRouter(prefix="/tasks", tags=["inference.sh"])
-
-MOST_ON_A_PAGE = 100
 
 
 @router.get("/{task_id}")
@@ -46,9 +47,7 @@ async def cancel(
 @router.delete("/{task_id}", status_code=204)
 async def delete(task_id: str, request: Request, key: AsKey, service: WithService) -> None:
     """Delete a task that has ended; with `?files=true`, its images, too."""
-    task = await service.task(task_id, key)
-    if not task.state.ended:
-        raise ApiError(409, "this task has not ended; cancel it first")
+    task = await _ended_task(task_id, key, service)
     await service.delete(task, with_files=request.query_params.get("files") == "true")
 
 
@@ -57,11 +56,8 @@ async def files(
     task_id: str, request: Request, key: AsKey, service: WithService, base_url: BaseUrl
 ) -> Response:
     """Return the files of a task, of one role with `?role=input` or `output`."""
-    task = await service.task(task_id, key)
-    role = request.query_params.get("role")
-    found = await service.files_of(task)
-    views = [file_view(file, service, base_url) for file in found if role in (None, file.role)]
-    return success(request, views)
+    found = await _files_of(await service.task(task_id, key), request, service)
+    return success(request, [file_view(file, service, base_url) for file in found])
 
 
 @router.delete("/{task_id}/files")
@@ -69,11 +65,8 @@ async def delete_files(
     task_id: str, request: Request, key: AsKey, service: WithService
 ) -> Response:
     """Delete the files of a task that has ended."""
-    task = await service.task(task_id, key)
-    if not task.state.ended:
-        raise ApiError(409, "this task has not ended; cancel it first")
-    role = request.query_params.get("role")
-    chosen = [file for file in await service.files_of(task) if role in (None, file.role)]
+    task = await _ended_task(task_id, key, service)
+    chosen = await _files_of(task, request, service)
     await service.files.delete(chosen)
     return success(request, {"deleted": [file.id for file in chosen], "skipped": []})
 
@@ -88,37 +81,35 @@ async def logs(
     return success(request, {"task_id": view["id"], **{name: view[name] for name in names}})
 
 
+@router.get("/{task_id}/timings")
+async def timings(task_id: str, request: Request, key: AsKey, service: WithService) -> Response:
+    """Return the times at which a task reached its states."""
+    task = await service.task(task_id, key)
+    return success(request, timings_view(task, await service.tasks.events_of(task.id)))
+
+
 @router.post("/list")
 async def list_tasks(
     request: Request, key: AsKey, service: WithService, base_url: BaseUrl
 ) -> Response:
     """Return the tasks of the key, the newest first, page by page."""
-    body = await json_object(request)
-    limit = page_size(body.get("limit", 20))
-    found, cursor = await service.history.page(key.id, limit, cursor_of(body.get("cursor")))
+    body = await json_object(request, optional=True)
+    limit, before, only = page_size(body), cursor_of(body.get("cursor")), filter_of(body)
+    found, cursor = await service.history.page(key.id, limit, before, only)
     views = [await task_view(task, service, base_url) for task in found]
     return success(request, page(views, cursor, limit))
 
 
-def page_size(value: Any) -> int:  # noqa: ANN401 (any JSON value)
-    """Return the number of items on a page.
-
-    Raises:
-        ApiError: it is outside 1 to 100.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_ON_A_PAGE:
-        raise ApiError(422, f"limit: give a number from 1 to {MOST_ON_A_PAGE}")
-    return value
+async def _ended_task(task_id: str, key: Key, service: Service) -> Task:
+    task = await service.task(task_id, key)
+    if not task.state.ended:
+        raise ApiError(409, "this task has not ended; cancel it first")
+    return task
 
 
-def cursor_of(value: Any) -> int | None:  # noqa: ANN401 (any JSON value)
-    """Return the place in a list at which a page begins; None: the start.
-
-    Raises:
-        ApiError: the cursor is not one of this server.
-    """
-    if value in (None, ""):
-        return None
-    if not isinstance(value, str) or not value.isdecimal() or len(value) > 18:
-        raise ApiError(422, "cursor: give the next_cursor of the page before")
-    return int(value)
+async def _files_of(task: Task, request: Request, service: Service) -> list[File]:
+    """Return the files of a task, of the role that a request asks for."""
+    role = request.query_params.get("role") or None
+    if role not in (None, "input", "output"):
+        raise wrong("role", "give input or output")
+    return [file for file in await service.files_of(task) if role in (None, file.role)]

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from jobs.serve.dialects.base import moment
+from jobs.serve.dialects.error_texts import error_text
 from jobs.serve.service import Service
+from jobs.serve.store.database import now_ms
 from jobs.serve.store.files import File
 from jobs.serve.task import Output, State, Task
 
@@ -32,7 +34,7 @@ async def task_view(task: Task, service: Service, base_url: str) -> dict[str, An
         "infra": "private",
         "input": dict(task.given),
         "output": output_view(task, service, base_url),
-        "error": task.error or None,
+        "error": error_text(task.error_code, task.error) or None,
         "logs": _logs(task),
         "events": [
             {
@@ -65,6 +67,33 @@ def output_view(task: Task, service: Service, base_url: str) -> dict[str, Any] |
     return {"generated_image": images[0], **({"images": images} if len(images) > 1 else {})}
 
 
+def timings_view(task: Task, events: Sequence[tuple[State, int]]) -> dict[str, Any]:
+    """Return the time between the states of a task, and of its two phases."""
+    times = [at for _, at in events] + [task.ended_at or now_ms()]
+    spans = zip(events, times[1:], strict=True)
+    started_at = task.started_at or times[-1]
+    phases = (("queued", task.created_at, started_at), ("running", started_at, times[-1]))
+    return {
+        "task_id": task.id,
+        "status": int(task.state),
+        **_span("total_duration", times[-1] - task.created_at),
+        "groups": [
+            {"label": label, "start_at": moment(start), "end_at": moment(end)}
+            | _span("duration", end - start)
+            for label, start, end in phases
+        ],
+        "events": [
+            {"status": state.name.lower(), "timestamp": moment(at)}
+            | ({} if state.ended else _span("duration", end - at))
+            for (state, at), end in spans
+        ],
+    }
+
+
+def _span(name: str, milliseconds: int) -> dict[str, Any]:
+    return {name: f"{milliseconds / 1000:.3f}s", f"{name}_ms": milliseconds}
+
+
 def file_view(file: File, service: Service, base_url: str) -> dict[str, Any]:
     """Return a file with its URL."""
     return {
@@ -83,18 +112,6 @@ def file_view(file: File, service: Service, base_url: str) -> dict[str, Any]:
 def file_url(file: File, service: Service, base_url: str) -> str:
     """Return the URL of a file, which stays the same until it expires."""
     return service.links.read(base_url, file.id, file.filename, file.expires_at // 1000)
-
-
-def page(items: Sequence[Any], next_cursor: str, limit: int) -> dict[str, Any]:
-    """Return a page of a list."""
-    return {
-        "items": list(items),
-        "next_cursor": next_cursor,
-        "prev_cursor": "",
-        "has_next": bool(next_cursor),
-        "has_previous": False,
-        "items_per_page": limit,
-    }
 
 
 def _image(output: Output, task: Task, service: Service, base_url: str) -> dict[str, Any]:

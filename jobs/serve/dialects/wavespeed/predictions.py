@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,19 +13,35 @@ from jobs.serve.dialects.base import (
     AsKey,
     BaseUrl,
     WithService,
+    flag,
     idempotency_of,
     json_object,
+    prompt_of,
     shortened,
+    time_of,
 )
-from jobs.serve.dialects.wavespeed.view import MODEL, prediction, success
-from jobs.serve.errors import ApiError
+from jobs.serve.dialects.wavespeed.view import MODEL, STATES, prediction, success
+from jobs.serve.errors import ApiError, wrong
 from jobs.serve.service import Service
+from jobs.serve.store.history import Filter
 from jobs.serve.task import Drawing, NewTask, Task
 
 router = APIRouter(tags=["WaveSpeed"])
 submits = APIRouter(tags=["WaveSpeed"])
 
-_SHOWN = ("prompt", "reference_images", "seed", "size", "num_inference_steps", "guidance_scale")
+_IMAGES = ("reference_images", "images", "image")
+"""Names of the style images; only the first one that is given counts.
+
+WaveSpeedAI's MCP server has the last two alone, and may put a path on its own disk into `image`.
+"""
+_NAMES = {
+    "width": "size",
+    "height": "size",
+    "num_steps": "num_inference_steps",
+    "guidance": "guidance_scale",
+}
+_SHOWN = ("prompt", *_IMAGES, "seed", "size", "num_inference_steps", "guidance_scale", "num_images")
+_SIZE = re.compile(r"\s*(?P<width>\d{1,9})\s*[*xX]\s*(?P<height>\d{1,9})\s*")
 _TIMED_OUT = 5004
 _MOST_ON_A_PAGE = 100
 
@@ -43,11 +60,11 @@ async def list_predictions(
     request: Request, key: AsKey, service: WithService, base_url: BaseUrl
 ) -> dict[str, Any]:
     """Return the predictions of the key, the newest first, page by page."""
-    body = await json_object(request)
+    body = await json_object(request, optional=True)
     number, size = _whole_number(body, "page", 1), _whole_number(body, "page_size", 20)
     if size > _MOST_ON_A_PAGE:
-        raise ApiError(400, f"page_size: at most {_MOST_ON_A_PAGE}")
-    total, found = await service.history.numbered_page(key.id, number, size)
+        raise wrong("page_size", f"at most {_MOST_ON_A_PAGE}")
+    total, found = await service.history.numbered_page(key.id, number, size, _filter(body))
     items = [prediction(task, service, base_url) for task in found]
     return success({"page": number, "total": total, "items": items})
 
@@ -57,7 +74,7 @@ async def delete_predictions(request: Request, key: AsKey, service: WithService)
     """Delete predictions that have ended, and their images; unknown ones are passed over."""
     ids = (await json_object(request)).get("ids")
     if not isinstance(ids, list) or len(ids) > _MOST_ON_A_PAGE:
-        raise ApiError(400, f"ids: give a list of at most {_MOST_ON_A_PAGE} ids")
+        raise wrong("ids", f"give a list of at most {_MOST_ON_A_PAGE} ids")
     found = [await service.tasks.get(each, key.id) for each in ids if isinstance(each, str)]
     ended = [task for task in found if task is not None and task.state.ended]
     for task in ended:
@@ -82,36 +99,22 @@ async def submit(
     model: str, request: Request, key: AsKey, service: WithService, base_url: BaseUrl
 ) -> dict[str, Any]:
     """Accept a task, and answer at once, or with its end in sync mode."""
-    if model != MODEL:
+    if model.rstrip("/") != MODEL:
         raise ApiError(404, f"there is no model {model}; this server has {MODEL}")
     body = await json_object(request)
-    styles = body.get("reference_images") or body.get("images") or body.get("image") or []
-    styles = [styles] if isinstance(styles, str) else styles
-    if not isinstance(styles, list) or not 1 <= len(styles) <= service.card.limits.max_styles:
-        most = service.card.limits.max_styles
-        raise ApiError(400, f"reference_images: give 1 to {most} URLs or data: URIs")
-    prompt = body.get("prompt") or ""
-    if not isinstance(prompt, str):
-        raise ApiError(400, "prompt: give a text")
-    drawing = Drawing(
-        prompt=prompt,
-        styles=[
-            await service.inputs.reference(style, f"reference_images[{place}]", key.id, base_url)
-            for place, style in enumerate(styles)
-        ],
-        parameters=service.parameters(_numbers(body)),
-    )
+    waits = flag(body, "enable_sync_mode") or flag(body, "sync_mode")
+    drawing = await _drawing(body, service, key.id, base_url)
     given = {name: shortened(body[name]) for name in _SHOWN if name in body}
     new = NewTask(
         key_id=key.id,
         dialect="wavespeed",
         drawing=drawing,
         given={**given, "seed": drawing.parameters["seed"]},
-        extras={"base64": body.get("enable_base64_output") is True},
-        webhook=request.query_params.get("webhook") or body.get("webhook_url") or None,
+        extras={"base64": flag(body, "enable_base64_output"), "base_url": base_url},
+        webhook=_webhook(request, body),
     )
     task = await service.accept(key, new, await idempotency_of(request))
-    if body.get("enable_sync_mode") is not True and body.get("sync_mode") is not True:
+    if not waits:
         return success(prediction(task, service, base_url))
     limit_s = service.config.serve.sync_timeout_s
     task = await service.wait(task, limit_s)
@@ -121,6 +124,33 @@ async def submit(
         text += "The prediction is still processing asynchronously."
         data |= {"status": "processing", "code": _TIMED_OUT, "error": text}
     return success(data)
+
+
+async def _drawing(
+    body: Mapping[str, Any], service: Service, key_id: str, base_url: str
+) -> Drawing:
+    field = next((name for name in _IMAGES if body.get(name)), _IMAGES[0])
+    styles = body.get(field) or []
+    styles = [styles] if isinstance(styles, str) else styles
+    most = service.card.limits.max_styles
+    if not isinstance(styles, list) or not 1 <= len(styles) <= most:
+        raise wrong(field, f"give 1 to {most} URLs or data: URIs")
+    prompt = body.get("prompt")
+    return Drawing(
+        prompt="" if prompt is None else prompt_of(prompt, "prompt"),
+        styles=[
+            await service.inputs.reference(style, f"{field}[{place}]", key_id, base_url)
+            for place, style in enumerate(styles)
+        ],
+        parameters=service.parameters(_numbers(body), names=_NAMES),
+    )
+
+
+def _webhook(request: Request, body: Mapping[str, Any]) -> str | None:
+    url = request.query_params.get("webhook") or body.get("webhook_url")
+    if url is not None and not isinstance(url, str):
+        raise wrong("webhook_url", "give a URL")
+    return url or None
 
 
 async def _whole(task: Task, service: Service, base_url: str) -> dict[str, Any]:
@@ -144,16 +174,34 @@ def _numbers(body: Mapping[str, Any]) -> dict[str, Any]:
         "num_images": body.get("num_images"),
     }
     size = body.get("size")
-    if isinstance(size, str) and size:
-        width, star, height = size.replace("x", "*").partition("*")
-        if not (star and width.isdecimal() and height.isdecimal()):
-            raise ApiError(400, f"size: {size!r} is not accepted; give WIDTH*HEIGHT")
-        numbers |= {"width": int(width), "height": int(height)}
+    if size not in (None, ""):
+        match = _SIZE.fullmatch(size) if isinstance(size, str) else None
+        if match is None:
+            raise wrong("size", f"{str(size)[:40]!r} is not accepted; give WIDTH*HEIGHT")
+        numbers |= {"width": int(match["width"]), "height": int(match["height"])}
     return numbers
+
+
+def _filter(body: Mapping[str, Any]) -> Filter:
+    """Return the tasks that a list asks for."""
+    status, model = body.get("status"), body.get("model")
+    states = None
+    if status not in (None, ""):
+        states = STATES.get(status) if isinstance(status, str) else None
+        if states is None:
+            accepted = ", ".join(STATES)
+            raise wrong("status", f"{str(status)[:40]!r} is not accepted; give {accepted}")
+    if model not in (None, "", MODEL):
+        states = ()  # there are none of another model
+    return Filter(
+        states=states,
+        since=time_of(body.get("created_after"), "created_after"),
+        before=time_of(body.get("created_before"), "created_before"),
+    )
 
 
 def _whole_number(body: Mapping[str, Any], name: str, default: int) -> int:
     value = body.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value < 10**6:
-        raise ApiError(400, f"{name}: give a number from 1")
+        raise wrong(name, "give a number from 1")
     return value

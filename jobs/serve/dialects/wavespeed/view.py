@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.serve.dialects.base import moment
+from jobs.serve.dialects.error_texts import error_text
 from jobs.serve.service import Service
 from jobs.serve.task import State, Task
 
@@ -16,10 +17,18 @@ _STATUS = {
     State.FAILED: "failed",
     State.CANCELLED: "cancelled",
 }
+_PROCESSING = "processing"
+STATES = {
+    name: tuple(state for state in State if _STATUS.get(state, _PROCESSING) == name)
+    for name in ("created", _PROCESSING, "completed", "failed", "cancelled")
+}
+"""The states of each status."""
 _TASK_FAILED, _MEDIA_UNREACHABLE, _UNAVAILABLE = 1405, 1402, 5003
 _CODES = {
     "uri_not_found": _MEDIA_UNREACHABLE,
-    "uri_unreachable": _MEDIA_UNREACHABLE,
+    "uri_forbidden": _MEDIA_UNREACHABLE,
+    "uri_timeout": _MEDIA_UNREACHABLE,
+    "uri_too_large": _MEDIA_UNREACHABLE,
     "uri_refused": _MEDIA_UNREACHABLE,
     "image_corrupt": _MEDIA_UNREACHABLE,
     "image_unsupported": _MEDIA_UNREACHABLE,
@@ -42,9 +51,9 @@ def prediction(task: Task, service: Service, base_url: str) -> dict[str, Any]:
         "outputs": list(service.urls(task, base_url)) if completed else [],
         "urls": {"get": f"{base_url}/api/v3/predictions/{task.id}/result"},
         "has_nsfw_contents": [output.nsfw is True for output in task.outputs],
-        "status": _STATUS.get(task.state, "processing"),
+        "status": _STATUS.get(task.state, _PROCESSING),
         "created_at": moment(task.created_at),
-        "error": task.error,
+        "error": error_text(task.error_code, task.error),
         "code": _CODES.get(task.error_code, _TASK_FAILED) if task.error_code else 0,
         "executionTime": task.inference_ms,
         "timings": {"inference": task.inference_ms},
