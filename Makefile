@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo "this needs Python 3.10 to 3.13; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "installing into .venv; this takes a few minutes the first time"
 	$(PYTHON) -m venv .venv
-	$(PIP) install -qq -c constraints.txt -e '.[dev,s3,serve,postgres]'
+	$(PIP) install -qq -c constraints.txt -e '.[dev,s3,serve,postgres,safety]'
 	@touch $@
 
 demo: $(INSTALLED)
@@ -114,7 +114,7 @@ constraints:
 	rm -rf build/constraints-venv
 	$(PYTHON) -m venv build/constraints-venv
 	build/constraints-venv/bin/python -m pip --disable-pip-version-check install -qq \
-	  torch==$(TORCH) -e '.[dev,s3,serve,postgres]'
+	  torch==$(TORCH) -e '.[dev,s3,serve,postgres,safety]'
 	build/constraints-venv/bin/python .ci/freeze.py > constraints.txt
 
 clean:

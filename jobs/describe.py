@@ -57,6 +57,7 @@ def describe_command(config_path: Path, overrides: Sequence[str], *, as_json: bo
     """
     with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
+        chosen_plugins(config)
     card, model = _model(config)
     extra, manifest = _manifest(config, card)
     limits = Limits() if card is None else card.limits
@@ -156,6 +157,7 @@ def _stages(config: RunConfig) -> _Section:
         ("condition", f"actor, {device}", "images, prompt → tokens, latents", "once per row"),
         ("denoise", f"actor, {device}", "noise → latents", "num_steps per image"),
         ("decode", f"actor, {device}", "latents → RGB image", ""),
+        *_check(config),
         ("store", "actor", f"image → {output.format}", redact_uri(output.path)),
         (
             "record",
@@ -167,6 +169,13 @@ def _stages(config: RunConfig) -> _Section:
     packed = f"images, records → {output.layout}", f"about {output.shard_images:,} images per shard"
     more = () if output.layout == "images" else (("pack", "Ray task", *packed),)
     return _Section("Stages", ("stage", "on", "in → out", "notes"), (*rows, *more))
+
+
+def _check(config: RunConfig) -> Iterator[tuple[str, str, str, str]]:
+    safety = config.safety
+    if safety.mode != "off":
+        note = f"{safety.checker}: {safety.mode} from {safety.threshold:g}"
+        yield "check", "actor, CPU", "RGB image → score", note
 
 
 def _resources(config: RunConfig) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow, Tim
 
 SCHEMA_VERSION = 1
 NSFW_CONTENTS = "has_nsfw_contents"
-"""A reserved column, null for each image of a completed row unless a plug-in checks the images."""
+"""True for an image that the safety check has flagged; null for one that it has not seen."""
 
 COLUMNS_DIGEST = "columns_digest"
 IMAGE_BYTES = "image_bytes"
@@ -138,7 +138,7 @@ def make_record(
         "status": outcome.status,
         "outputs": None if failed else list(outcome.outputs),
         "sha256": None if failed else list(outcome.sha256),
-        IMAGE_BYTES: list(outcome.image_bytes) or None,
+        IMAGE_BYTES: None if failed else list(outcome.image_bytes) or None,
         NSFW_CONTENTS: None if failed else [None] * len(outcome.outputs),
         "error": _error(outcome.failure),
         **_inputs(entry.row),

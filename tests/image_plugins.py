@@ -1,6 +1,6 @@
 """Plug-ins for tests: a score, a signature, and some that misbehave.
 
-No plug-in of the product has a configuration key yet, so these are switched on by the run's seed.
+They have no configuration key, so the run's seed switches them on.
 """
 
 from __future__ import annotations

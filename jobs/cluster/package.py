@@ -13,6 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from pipelines.config.schema import RunConfig
+from pipelines.worker.safety import CHECKERS
 
 PACKAGES = ("uso_core", "pipelines", "jobs")
 CONFIG_FILE = "run.yaml"
@@ -71,12 +72,14 @@ def pack(config: RunConfig, folder: Path) -> Package:
 
 
 def extras(config: RunConfig) -> set[str]:
-    """Return the extras of this package that a run needs, for its stores and its preset."""
+    """Return the extras of this package that a run needs."""
     base_uri = config.manifest.base_uri or ""
     used = (*config.manifest.paths, base_uri, config.output.path, *config.model.locations)
     # The references are still unread, but a store that holds some usually has options.
     schemes = {uri.partition("://")[0] for uri in used} | config.storage.keys()
     found = {extra for scheme, extra in _EXTRA_OF.items() if scheme in schemes}
+    if config.safety.mode != "off" and config.safety.checker in CHECKERS.own:
+        found.add(CHECKERS.own[config.safety.checker].extra)
     return found | ({"fp8"} if config.model.chosen_preset.linears == "float8" else set())
 
 

@@ -59,7 +59,7 @@ class OutputConfig(StrictModel):
 class OnErrorConfig(StrictModel):
     """The failure budget: the failures after which a run stops, or counts as failed.
 
-    Rows that fail with `invalid_request` do not count for `max_consecutive` and
+    Rows that fail with `invalid_request` or `unsafe_content` do not count for `max_consecutive` and
     `max_recent_fraction`.
     """
 

@@ -14,6 +14,7 @@ from pipelines.config.inputs import DefaultsConfig, FetchConfig, ManifestConfig
 from pipelines.config.load import load
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OnErrorConfig, OutputConfig
+from pipelines.config.safety import SafetyConfig
 from pipelines.config.strict import StrictModel
 from pipelines.config.telemetry import LoggingConfig, NotifyConfig
 from uso_core.presets import PRESETS
@@ -28,6 +29,7 @@ class RunConfig(StrictModel):
     model: ModelConfig = ModelConfig()
     fetch: FetchConfig = FetchConfig()
     stylize: StylizeConfig = StylizeConfig()
+    safety: SafetyConfig = SafetyConfig()
     on_error: OnErrorConfig = OnErrorConfig()
     ray: RayConfig = RayConfig()
     logging: LoggingConfig = LoggingConfig()

@@ -12,6 +12,7 @@ from pipelines.rows import Outcome
 from uso_core.model.cache import Lookups
 
 RECENT_ROWS = 1000
+_OF_THE_ROW_ALONE = frozenset({"invalid_request", "unsafe_content"})
 
 
 class CacheUse:
@@ -96,11 +97,11 @@ class RunStats:
             self.first_image_s = self.elapsed_s
 
     def add_failed(self, row_id: str, failure: Failure) -> None:
-        """Count a failed row; a rejected row says nothing about the health of the run."""
+        """Count a failed row; one with a fault of its own says nothing about the run's health."""
         self.failed += 1
         self.failures[failure.code] += 1
         self._examples.setdefault(failure.code, (row_id, failure.message))
-        if failure.code != "invalid_request":
+        if failure.code not in _OF_THE_ROW_ALONE:
             self.consecutive_failed += 1
             self._streak[failure.code] += 1
             self.recent_failed.append(True)

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from pipelines.config.schema import RunConfig
+    from pipelines.failures import Failure
     from pipelines.rows import ManifestRow
     from pipelines.worker.sink import ImageFile
 
-IMAGE_PLUGINS: tuple[str, ...] = ()
+IMAGE_PLUGINS: tuple[str, ...] = (
+    "pipelines.worker.safety:FLAG",
+    "pipelines.worker.safety:WITHHOLD",
+)
 """The plug-ins as `module:NAME`, in the order in which they look at an image."""
 
 
@@ -50,10 +54,14 @@ class Finding:
     Attributes:
         values: values by the names of the plug-in's columns; a missing one becomes null.
         data: new content of the file; None: the file stays as it is.
+        failure: fails the row, once the plug-in has looked at all its images. The row's record
+            keeps the values. Its files are not stored, except by a worker that
+            `StylizerSpec.stores_withheld`. None: the image may be stored.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     data: bytes | None = None
+    failure: Failure | None = None
 
 
 Look: TypeAlias = Callable[[FinishedImage], Finding]
@@ -71,6 +79,7 @@ class ImagePlugin:
             `fail`: the row fails as `internal`. `null`: the row is recorded with nulls, and its
             files stay as they were. A `RowFailedError` always fails the row with its own failure.
         options: returns the plug-in's options in a configuration; None: it is switched off.
+            Raises `ConfigError` if the configuration asks for something that is not installed.
         load: makes a plug-in with these options, in the worker.
     """
 
@@ -99,7 +108,11 @@ class ChosenPlugin:
 
 
 def chosen_plugins(config: RunConfig) -> tuple[ChosenPlugin, ...]:
-    """Return the plug-ins that a configuration switches on, in the order of `IMAGE_PLUGINS`."""
+    """Return the plug-ins that a configuration switches on, in the order of `IMAGE_PLUGINS`.
+
+    Raises:
+        ConfigError: one of them is not installed.
+    """
     found = ((location, _find(location).options(config)) for location in IMAGE_PLUGINS)
     return tuple(
         ChosenPlugin(location, options) for location, options in found if options is not None

@@ -61,10 +61,12 @@ class Examined:
     Attributes:
         files: the files to store.
         values: for each column of a plug-in, one value per image.
+        failure: the failure with which a plug-in has rejected an image; None: it rejected none.
     """
 
     files: list[ImageFile]
     values: Mapping[str, tuple[Any, ...]]
+    failure: Failure | None = None
 
 
 class PluginChain:
@@ -78,7 +80,7 @@ class PluginChain:
     def examine(
         self, row: ManifestRow, images: Sequence[Image.Image], files: Sequence[ImageFile]
     ) -> Examined:
-        """Let each plug-in look at all images of a row.
+        """Let each plug-in look at all images of a row, up to one that rejects an image.
 
         Args:
             row: the row.
@@ -91,6 +93,8 @@ class PluginChain:
         examined = Examined(list(files), {})
         for plugin, look in self._loaded:
             examined = self._after(plugin, look, row, images, examined)
+            if examined.failure is not None:
+                break
         return examined
 
     def _after(
@@ -121,7 +125,8 @@ class PluginChain:
             file if finding.data is None else replace(file, data=finding.data)
             for file, finding in zip(before.files, findings, strict=True)
         ]
-        return Examined(files, {**before.values, **values})
+        failures = (finding.failure for finding in findings if finding.failure is not None)
+        return Examined(files, {**before.values, **values}, next(failures, None))
 
 
 def _typed(

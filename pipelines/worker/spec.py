@@ -41,6 +41,8 @@ class StylizerSpec:
         batch_images: most images that are generated together.
         recipe_model: name of the model in the recipes that images hold; None: they hold none.
         image_plugins: plug-ins that look at the images before they are stored, in order.
+        stores_withheld: True if the sink also takes the files of rows whose images a plug-in has
+            rejected, as the plug-in has left them, e.g. blurred.
     """
 
     model: ModelConfig
@@ -54,6 +56,7 @@ class StylizerSpec:
     batch_images: int = 1
     recipe_model: str | None = None
     image_plugins: tuple[ChosenPlugin, ...] = ()
+    stores_withheld: bool = False
 
     @classmethod
     def from_config(cls, config: RunConfig) -> StylizerSpec:
@@ -64,6 +67,7 @@ class StylizerSpec:
         Raises:
             ValueError: an environment variable that the storage options or `fetch.http` name is not
                 set.
+            ConfigError: a plug-in is not installed.
         """
         model, fetch, output = config.model, config.fetch, config.output
         here: dict[str, object] = {

@@ -97,6 +97,7 @@ class Stylizer:
         self._recipe_model, self._preset = spec.recipe_model, spec.model.preset
         self._sink = sink or _folder_of(spec)
         self._plugins = PluginChain(spec.image_plugins)
+        self._stores_withheld = spec.stores_withheld
         if pipeline is None:
             pipeline = load_pipeline(spec.model, spec.storage, spec.torch_threads)
         self._renderer = Renderer(pipeline, batch_images=spec.batch_images)
@@ -169,12 +170,14 @@ class Stylizer:
             images = zip(rendered.images, row.parameters.seeds, strict=True)
             files = [self._encoded(image, row, seed) for image, seed in images]
             examined = self._plugins.examine(row, rendered.images, files)
-            stored = self._sink.save(row, examined.files)
+            is_kept = examined.failure is None or self._stores_withheld
+            stored = self._sink.save(row, examined.files) if is_kept else []
         self._tally.add_stored(sum(image.num_bytes for image in stored))
         return self._outcome(
             seen,
             timings,
-            rendered=rendered,
+            failure=examined.failure,
+            rendered=None if examined.failure else rendered,
             stored=stored,
             values=examined.values,
         )

@@ -47,6 +47,17 @@ def test_it_shows_stages_resources_and_schemas(tmp_path: Path) -> None:
     assert "note int64 from the manifest" in text
 
 
+def test_the_safety_check_has_a_stage_and_a_column(tmp_path: Path) -> None:
+    path = write_config(tmp_path, CONFIG)
+    assert "nsfw_score" not in describe(path).stdout
+    text = " ".join(describe(path, "--set", "safety.mode=flag").stdout.split())
+    assert "check actor, CPU RGB image → score open_nsfw: flag from 0.2" in text
+    assert "nsfw_score list<item: double> one per image" in text
+    unknown = describe(path, "--set", "safety.mode=flag", "--set", "safety.checker=nobody")
+    assert unknown.exit_code == 2
+    assert "safety.checker: 'nobody' is unknown" in unknown.stderr
+
+
 def test_a_mapped_alias_is_shown(tmp_path: Path) -> None:
     path = write_config(tmp_path, CONFIG)
     table = pa.table({"caption": ["a"], "refs": [["x.png"]]})

@@ -185,6 +185,17 @@ def test_stores_and_the_preset_need_their_extras() -> None:
     assert extras(run_of("m.parquet", "out", "low_vram")) == set()
 
 
+def test_a_safety_check_needs_its_extra_unless_it_is_a_users_own() -> None:
+    run = run_of("m.parquet", "out")
+    for mode, checker, wanted in (
+        ("withhold", "open_nsfw", {"safety"}),
+        ("flag", "mine:load", set()),
+        ("off", "open_nsfw", set()),
+    ):
+        safety = run.safety.model_copy(update={"mode": mode, "checker": checker})
+        assert extras(run.model_copy(update={"safety": safety})) == wanted
+
+
 def test_every_key_that_may_name_a_store_counts_for_the_extras() -> None:
     config = RunConfig.model_validate(
         {
