@@ -25,7 +25,7 @@ def ray_actors(
         report: called with the cause of each wait.
 
     Raises:
-        ConfigError: an environment variable that the configuration names is not set.
+        ConfigError: see `worker_spec`; or an environment variable of `ray.env` is not set.
         ClusterError: there is no Ray.
     """
     # Ray and torch load for seconds, and the server listens before.
@@ -34,7 +34,7 @@ def ray_actors(
     from pipelines.worker.stylizer import Stylizer  # noqa: PLC0415
 
     try:
-        spec = StylizerSpec.from_config(config.as_run())
+        spec = worker_spec(config)
         env = WorkerEnv(secret=resolve_variables(config.ray.env, "ray.env"))
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -44,3 +44,14 @@ def ray_actors(
         spec = replace(spec, recipe_model=model_name)
         with closing(RayPool(spec, config.stylize, env, Stylizer)) as pool:
             yield pool
+
+
+def worker_spec(config: ServeConfig) -> StylizerSpec:
+    """Return the specification of the server's workers.
+
+    Raises:
+        ConfigError: a plug-in is not installed.
+        ValueError: an environment variable that the configuration names is not set.
+    """
+    # People see that something was made: a task has its withheld images, blurred.
+    return replace(StylizerSpec.from_config(config.as_run()), stores_withheld=True)

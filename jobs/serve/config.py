@@ -13,6 +13,7 @@ from pipelines.config.inputs import FetchConfig
 from pipelines.config.load import load
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
+from pipelines.config.safety import SafetyConfig
 from pipelines.config.schema import RunConfig
 from pipelines.config.strict import StrictModel
 from pipelines.config.telemetry import LoggingConfig
@@ -63,6 +64,7 @@ class ServeConfig(StrictModel):
     model: ModelConfig = ModelConfig()
     fetch: FetchConfig = FetchConfig()
     stylize: StylizeConfig = StylizeConfig()
+    safety: SafetyConfig = SafetyConfig()
     ray: RayConfig = RayConfig()
     logging: LoggingConfig = LoggingConfig()
     storage: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -73,7 +75,8 @@ class ServeConfig(StrictModel):
         output = OutputConfig(
             path=self.serve.files, format=self.serve.format, quality=self.serve.quality
         )
-        sections = {name: getattr(self, name) for name in ("model", "fetch", "stylize", "ray")}
+        names = ("model", "fetch", "stylize", "safety", "ray")
+        sections = {name: getattr(self, name) for name in names}
         return RunConfig.model_validate(
             {
                 **sections,

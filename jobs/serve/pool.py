@@ -18,7 +18,7 @@ from jobs.serve.errors import ApiError, DatabaseUnavailableError
 from jobs.serve.lanes import Lanes
 from jobs.serve.rows import outputs_of, row_of_task
 from jobs.serve.service import Service
-from jobs.serve.store.tasks import outcome_ms
+from jobs.serve.store.tasks import Images, outcome_ms
 from jobs.serve.task import Lane, State, Task
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
@@ -141,24 +141,25 @@ class Pool:
             await _UNTIL_THE_DATABASE_ANSWERS(self._end, task, settled.outcome)
 
     async def _end(self, task: Task, outcome: Outcome) -> None:
-        if outcome.failure is not None:
-            await self._fail(task, outcome.failure.code, outcome.failure.message)
-            return
         service = self._service
+        # A failed row has images only if the safety check has withheld some: they are blurred.
+        images = outputs_of(task, outcome, service.config.serve.format, service.files)
+        if outcome.failure is not None:
+            await self._fail(task, outcome.failure.code, outcome.failure.message, images)
+            return
         now = await service.tasks.get(task.id)
         if now is not None and now.state is State.CANCELLING:
             await service.tasks.cancelled(task.id)
         else:
-            outputs, rows = outputs_of(task, outcome, service.config.serve.format, service.files)
-            await service.tasks.complete(task, outputs, rows, outcome_ms(outcome))
+            await service.tasks.complete(task, images, outcome_ms(outcome))
         self._done(task)
 
-    async def _fail(self, task: Task, code: str, message: str) -> None:
+    async def _fail(self, task: Task, code: str, message: str, images: Images = ((), ())) -> None:
         now = await self._service.tasks.get(task.id)
         if now is not None and now.state is State.CANCELLING:
             await self._service.tasks.cancelled(task.id)
         else:
-            await self._service.tasks.fail(task.id, code, message)
+            await self._service.tasks.fail(task.id, code, message, images)
         self._done(task)
 
     def _done(self, task: Task) -> None:

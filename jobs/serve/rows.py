@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 from jobs.serve.store.files import FileStore, row_of
+from jobs.serve.store.tasks import Images
 from jobs.serve.task import Output, Task
 from jobs.serve.task import Reference as TaskReference
 from pipelines.formats import FORMATS, FormatName
@@ -43,10 +43,8 @@ async def row_of_task(task: Task, files: FileStore) -> Entry[ManifestRow]:
     return Entry(row)
 
 
-def outputs_of(
-    task: Task, outcome: Outcome, format_name: FormatName, files: FileStore
-) -> tuple[list[Output], list[dict[str, Any]]]:
-    """Return the images of a completed row, and their rows in the table of files."""
+def outputs_of(task: Task, outcome: Outcome, format_name: FormatName, files: FileStore) -> Images:
+    """Return the images that a row has left."""
     known = FORMATS[format_name]
     extension, count = known.extensions[0], len(outcome.outputs)
     verdicts = outcome.image_values.get(NSFW_CONTENTS, (None,) * count)

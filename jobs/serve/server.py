@@ -24,6 +24,7 @@ from jobs.serve.webhooks import Webhooks
 from pipelines.dispatch.workers import WorkerPool
 from pipelines.errors import ConfigError
 from pipelines.storage.storage import Storage
+from pipelines.worker.image_plugins import chosen_plugins
 from uso_core.families import describe_model
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ async def serve(config: ServeConfig, on_start: Callable[[str, str | None], None]
     Raises:
         ConfigError, StorageError, CheckpointError: something cannot be used; nothing was started.
     """
+    chosen_plugins(config.as_run())  # refuses here a checker that is not installed
     card = describe_model(config.model.source)
     storage = Storage.at(config.serve.files, resolved_secrets(config.storage))
     async with open_database(config.serve.database) as database:

@@ -156,7 +156,7 @@ class Task:
         progress: 0 to 100.
         error_code: failure code, as in records; empty: it has not failed.
         error: the reason of a failure, for people.
-        outputs: images, once it is completed.
+        outputs: images, once it is completed; blurred ones if the safety check withheld them.
         inference_ms: time on the device; 0 before the end.
     """
 

@@ -4,7 +4,7 @@ import { announce, byId, el, notice } from "./dom.js";
 import { picture, slider } from "./slider.js";
 import { curlOf, pythonOf } from "./snippets.js";
 import { COMPLETED, hasEnded } from "./tasks.js";
-import { factsOf, imagesOf, stateOf, uriOf } from "./words.js";
+import { factsOf, imagesOf, isWithheld, remarkOf, stateOf, uriOf } from "./words.js";
 
 let shown = ""; // the task and its images as they are on the page
 
@@ -33,7 +33,7 @@ function showState(task) {
   bar.hidden = hasEnded(task);
   if (task.progress > 0) bar.value = task.progress;
   else bar.removeAttribute("value");
-  notice("task-error", task.error);
+  notice("task-error", isWithheld(task) ? "" : task.error); // each image has a remark
   byId("facts").textContent = factsOf(task);
   const cancel = byId("cancel");
   if (hasEnded(task) && document.activeElement === cancel) byId("current").focus();
@@ -46,16 +46,21 @@ function showImages(task) {
   const images = imagesOf(task);
   const before = localUrl(uriOf(task.input.content_image));
   const stage = el("div");
-  const show = (image) => {
+  const show = (image, place) => {
     const source = localUrl(image.uri) ?? image.uri;
-    const alt = `Generated: ${task.input.prompt || "no prompt"}`;
-    stage.replaceChildren(before ? slider(before, source, alt) : picture(source, alt));
+    const remark = remarkOf(task, place);
+    const isBlurred = isWithheld(task) && remark;
+    const alt = isBlurred ? "A blurred image" : `Generated: ${task.input.prompt || "no prompt"}`;
+    stage.replaceChildren(
+      before && !isBlurred ? slider(before, source, alt) : picture(source, alt),
+      ...(remark ? [el("p", { class: "notice" }, remark)] : []),
+    );
     byId("download").href = source;
     byId("download").download = image.filename;
   };
   const buttons = images.map((image, place) =>
-    el("button", { type: "button", onclick: () => show(image) }, `Image ${place + 1}`),
+    el("button", { type: "button", onclick: () => show(image, place) }, `Image ${place + 1}`),
   );
   byId("image").replaceChildren(stage, ...(buttons.length > 1 ? [el("div", { class: "row" }, buttons)] : []));
-  if (images.length) show(images[0]);
+  if (images.length) show(images[0], 0);
 }

@@ -21,6 +21,7 @@ const WORDS = {
 export function stateOf(task) {
   const word = WORDS[task.status] ?? task.status_text;
   if (task.lost) return `${word}; the connection is lost, trying again`;
+  if (isWithheld(task)) return "Withheld by the safety check";
   const before = task.queue_position;
   if (WAITS.includes(task.status) && typeof before === "number")
     return before === 0 ? `${word}: next in turn` : `${word}: ${before} before this one`;
@@ -31,6 +32,17 @@ export function stateOf(task) {
 /** The images of a task. */
 export const imagesOf = (task) =>
   task.output ? (task.output.images ?? [task.output.generated_image]) : [];
+
+/** True if the safety check has failed the task; its images are blurred. */
+export const isWithheld = (task) => task.status === 11 && Boolean(task.output);
+
+/** The remark of the safety check about an image of a task; empty if there is none. */
+export function remarkOf(task, place) {
+  if (!task.output.has_nsfw_contents?.[place]) return "";
+  return isWithheld(task)
+    ? "Blurred: the safety check withheld this image. It also flags harmless ones; try another seed."
+    : "Flagged by the safety check. It also flags harmless images.";
+}
 
 /** The style images of an input, in order. */
 export const stylesOf = (input) =>

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +15,9 @@ from jobs.serve.store.order import AT_WORK, WAITING, waiting_in_order
 from jobs.serve.store.tables import deliveries, events, files, replays, tasks
 from jobs.serve.task import Drawing, Lane, NewTask, Output, State, Task, new_id
 from pipelines.rows import Outcome
+
+Images: TypeAlias = tuple[Sequence[Output], Sequence[dict[str, Any]]]
+"""Images of a task, and their rows in the table of files."""
 
 _REPLAY_MS = 86_400_000
 
@@ -159,30 +162,26 @@ class TaskStore:
                 await _note(connection, [task_id], state, at)
         return changed
 
-    async def complete(
-        self, task: Task, outputs: Sequence[Output], rows: Sequence[dict[str, Any]], ms: int
-    ) -> bool:
+    async def complete(self, task: Task, images: Images, ms: int) -> bool:
         """End a task with its images.
 
         Args:
             task: the task.
-            outputs: the images.
-            rows: their rows in the table of files.
+            images: the images.
             ms: time on the device.
 
         Returns:
             False if the task had ended before, e.g. by a cancel; nothing has changed then.
         """
-        values = {
-            "outputs": [asdict(output) for output in outputs],
-            "progress": 100,
-            "inference_ms": ms,
-        }
-        return await self._end(task.id, State.COMPLETED, values, rows)
+        outputs = [asdict(output) for output in images[0]]
+        values = {"outputs": outputs, "progress": 100, "inference_ms": ms}
+        return await self._end(task.id, State.COMPLETED, values, images[1])
 
-    async def fail(self, task_id: str, code: str, message: str) -> bool:
-        """End a task with a failure; see `complete`."""
-        return await self._end(task_id, State.FAILED, {"error_code": code, "error": message})
+    async def fail(self, task_id: str, code: str, message: str, images: Images = ((), ())) -> bool:
+        """End a task with a failure, and with images if some were withheld; see `complete`."""
+        outputs = [asdict(output) for output in images[0]]
+        values = {"error_code": code, "error": message, "outputs": outputs}
+        return await self._end(task_id, State.FAILED, values, images[1])
 
     async def cancel(self, task_id: str) -> bool:
         """Cancel a task: at once while it waits, else after the step that is under way.

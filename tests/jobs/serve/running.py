@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
 import uvicorn
 
+from jobs.serve.actors import worker_spec
 from jobs.serve.app import make_app
 from jobs.serve.config import ServeConfig, load_serve_config
 from jobs.serve.pool import Pool
@@ -23,7 +25,6 @@ from jobs.serve.webhooks import Webhooks
 from pipelines.dispatch.workers import WorkerPool
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.storage.storage import Storage
-from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
 from tests.pipelines.inprocess_pool import InProcessPool
 from tests.pipelines.tiny_models import tiny
@@ -64,7 +65,9 @@ class Running:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
 
 
-def config_for(folder: Path, **serve: Any) -> ServeConfig:
+def config_for(
+    folder: Path, *, safety: Mapping[str, Any] = MappingProxyType({}), **serve: Any
+) -> ServeConfig:
     sections = {"database": str(folder / "uso.db"), "files": str(folder / "files"), **serve}
     return load_serve_config(
         {
@@ -72,6 +75,7 @@ def config_for(folder: Path, **serve: Any) -> ServeConfig:
             "model": {"base": "tiny"},
             "fetch": {"allow_private_networks": True, "timeout_s": 5, "attempts": 1},
             "stylize": {"gpus_per_actor": 0, "attempts": 1},
+            "safety": safety,
         }
     )
 
@@ -160,9 +164,7 @@ def _actors(config: ServeConfig, work: Work | None, rows: list[ManifestRow], wor
     @contextmanager
     def actors(report: Callable[[str], None]) -> Iterator[WorkerPool]:
         report("loading the model")
-        stylizer = (
-            None if work else Stylizer(StylizerSpec.from_config(config.as_run()), pipeline=tiny())
-        )
+        stylizer = None if work else Stylizer(worker_spec(config), pipeline=tiny())
 
         def noted(row: ManifestRow) -> Outcome:
             rows.append(row)

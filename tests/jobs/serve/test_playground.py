@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
 
+from jobs.serve.actors import worker_spec
 from pipelines.rows import ManifestRow, Outcome
-from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
 from tests.chromium import chromium
 from tests.jobs.serve.playground_site import Site
@@ -40,7 +40,7 @@ PHONE: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     config = config_for(tmp_path_factory.mktemp("serve"))
-    stylizer = Stylizer(StylizerSpec.from_config(config.as_run()), pipeline=tiny())
+    stylizer = Stylizer(worker_spec(config), pipeline=tiny())
     gate = threading.Event()
 
     def work(row: ManifestRow) -> Outcome:

@@ -86,7 +86,7 @@ def test_a_server_that_was_taken_over_writes_nothing_more(postgres_server: Postg
                 with pytest.raises(DatabaseTakenError):
                     await attempt
             with pytest.raises(DatabaseTakenError):
-                await store.complete(mine, [], [], 5)
+                await store.complete(mine, ([], []), 5)
             (at_work,) = await TaskStore(other).at_work()
             assert (at_work.id, at_work.attempts) == (mine.id, 0)
             (claimed,) = await TaskStore(other).claim("interactive", 5)

@@ -95,7 +95,7 @@ def test_a_task_ends_once(location: str) -> None:
         await store.claim("interactive", 1)
         ends = await asyncio.gather(*(store.fail(task.id, "internal", "no") for _ in range(9)))
         assert sum(ends) == 1
-        assert not await store.complete(task, [], [], 5)
+        assert not await store.complete(task, ([], []), 5)
         assert not await store.advance(task.id, State.RUNNING)
         assert not await store.cancel(task.id)
         events = await store.events_of(task.id)

@@ -138,5 +138,8 @@ def _input_schema(limits: Limits) -> dict[str, Any]:
 def _output_schema() -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": {"generated_image": {"type": "object", "format": "file"}},
+        "properties": {
+            "generated_image": {"type": "object", "format": "file"},
+            "has_nsfw_contents": {"type": "array", "items": {"type": "boolean"}},
+        },
     }

@@ -60,11 +60,18 @@ async def watched_view(task: Task, service: Service, base_url: str) -> dict[str,
 
 
 def output_view(task: Task, service: Service, base_url: str) -> dict[str, Any] | None:
-    """Return the output of a completed task; None for any other."""
-    if task.state is not State.COMPLETED:
+    """Return the images of a task, blurred if they were withheld; None if it has none.
+
+    An image that the safety check has seen is true or false in `has_nsfw_contents`.
+    """
+    if not task.outputs:
         return None
     images = [_image(output, task, service, base_url) for output in task.outputs]
-    return {"generated_image": images[0], **({"images": images} if len(images) > 1 else {})}
+    view: dict[str, Any] = {"generated_image": images[0]}
+    if len(images) > 1:
+        view["images"] = images
+    flags = [output.nsfw for output in task.outputs]
+    return view if None in flags else {**view, "has_nsfw_contents": flags}
 
 
 def timings_view(task: Task, events: Sequence[tuple[State, int]]) -> dict[str, Any]:

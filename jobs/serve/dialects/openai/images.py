@@ -16,7 +16,7 @@ from jobs.serve.errors import ApiError
 from jobs.serve.service import Service
 from jobs.serve.store.keys import Key
 from jobs.serve.store.tasks import Replay
-from jobs.serve.task import NewTask, Reference, State, Task
+from jobs.serve.task import NewTask, Output, Reference, State, Task
 from pipelines.failures import CODES
 
 DIALECT = "openai"
@@ -65,9 +65,9 @@ async def _generated(
         raise _failure(task)
     as_urls = body.get("response_format") == "url"
     data = [
-        {"url": service.url(output, task, base_url)}
+        {"url": service.url(output, task, base_url), **_flag(output)}
         if as_urls
-        else {"b64_json": await _base64(output.file_id, service)}
+        else {"b64_json": await _base64(output.file_id, service), **_flag(output)}
         for output in task.outputs
     ]
     return {
@@ -76,6 +76,11 @@ async def _generated(
         "background": "opaque",
         "output_format": _FORMATS[task.outputs[0].content_type],
     }
+
+
+def _flag(output: Output) -> dict[str, Any]:
+    """Return the verdict of the safety check on an image; nothing if there was no check."""
+    return {} if output.nsfw is None else {"has_nsfw_content": output.nsfw}
 
 
 def _failure(task: Task) -> ApiError:
@@ -91,7 +96,8 @@ def _failure(task: Task) -> ApiError:
     facts = CODES.get(task.error_code)  # type: ignore[call-overload]  # of another set: no code
     is_passing = facts is not None and facts.retryable and task.error_code != "out_of_memory"
     text = error_text(task.error_code, task.error)
-    return ApiError(503 if is_passing else 400, text, code=task.error_code)
+    code = "moderation_blocked" if task.error_code == "unsafe_content" else task.error_code
+    return ApiError(503 if is_passing else 400, text, code=code)
 
 
 async def _identity(image: Reference, service: Service) -> str | None:

@@ -23,8 +23,9 @@ STATES = {
     for name in ("created", _PROCESSING, "completed", "failed", "cancelled")
 }
 """The states of each status."""
-_TASK_FAILED, _MEDIA_UNREACHABLE, _UNAVAILABLE = 1405, 1402, 5003
+_MODERATED, _MEDIA_UNREACHABLE, _TASK_FAILED, _UNAVAILABLE = 1200, 1402, 1405, 5003
 _CODES = {
+    "unsafe_content": _MODERATED,
     "uri_not_found": _MEDIA_UNREACHABLE,
     "uri_forbidden": _MEDIA_UNREACHABLE,
     "uri_timeout": _MEDIA_UNREACHABLE,
@@ -43,12 +44,11 @@ def success(data: object) -> dict[str, Any]:
 
 
 def prediction(task: Task, service: Service, base_url: str) -> dict[str, Any]:
-    """Return a task as a prediction."""
-    completed = task.state is State.COMPLETED
+    """Return a task as a prediction; one whose images were withheld has them blurred."""
     return {
         "id": task.id,
         "model": MODEL,
-        "outputs": list(service.urls(task, base_url)) if completed else [],
+        "outputs": list(service.urls(task, base_url)),
         "urls": {"get": f"{base_url}/api/v3/predictions/{task.id}/result"},
         "has_nsfw_contents": [output.nsfw is True for output in task.outputs],
         "status": _STATUS.get(task.state, _PROCESSING),
