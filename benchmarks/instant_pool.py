@@ -39,6 +39,9 @@ class InstantPool:
         self._events.clear()
         return events
 
+    def cancel(self, worker: str, row_id: str) -> None:
+        """Do nothing: its rows end at once."""
+
     def kill(self, worker: str) -> None:
         """Never called."""
 

@@ -53,6 +53,9 @@ class NoWork:
         """Complete the row."""
         return Outcome(row_id=row.id, width=64, height=64, timings=_NOTHING)
 
+    def cancel(self, row_id: str) -> None:
+        """Do nothing: rows run to their end."""
+
     def activity(self) -> Activity:
         """Return zeros: no work is ever in progress."""
         return Activity(fetching=0, drawing=0, storing=0, cache_hits=0, cache_misses=0)

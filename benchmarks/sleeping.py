@@ -32,6 +32,9 @@ class SleepingWorker:
         """Return the node and process of the worker."""
         return self._info
 
+    def cancel(self, row_id: str) -> None:
+        """Do nothing: rows run to their end."""
+
     def activity(self) -> Activity:
         """Return zeros: activity is not tracked."""
         return Activity(fetching=0, drawing=0, storing=0, cache_hits=0, cache_misses=0)

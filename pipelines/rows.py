@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from pipelines.failures import Failure
+from pipelines.handling import Handling
 from uso_core.model.cache import Lookups
 from uso_core.request import Parameters
 
@@ -29,6 +30,7 @@ class ManifestRow:
             None.
         fingerprint: hex hash of everything that changes the image.
         style_weights: one weight per style; None if the row gives none, which means 1 for each.
+        handling: wishes of a server for this row; None in a run, where all rows are alike.
     """
 
     id: str
@@ -38,6 +40,12 @@ class ManifestRow:
     parameters: Parameters
     fingerprint: str
     style_weights: tuple[float, ...] | None = None
+    handling: Handling | None = None
+
+    @property
+    def is_urgent(self) -> bool:
+        """True if the row goes before others."""
+        return self.handling is not None and self.handling.urgent
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,7 @@ class Outcome:
         device: the name of the worker's device; None if no worker had the row.
         image_values: values of plug-ins by the names of their columns, one per image.
         caches: the worker's cache lookups since its start, by kind.
+        cancelled: True if the work was ended on request: there is neither an image nor a failure.
     """
 
     row_id: str
@@ -162,6 +171,7 @@ class Outcome:
     device: str | None = None
     image_values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     caches: Mapping[str, Lookups] = field(default_factory=dict)
+    cancelled: bool = False
 
     @property
     def status(self) -> Status:

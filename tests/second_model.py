@@ -76,7 +76,11 @@ class PaintedPipeline:
     def condition(self, request: Order) -> Order:
         return request
 
-    def denoise_batch(self, conditionings: Sequence[Order], seeds: Sequence[int]) -> list[Paint]:
+    def denoise_batch(
+        self, conditionings: Sequence[Order], seeds: Sequence[int], on_step: OnStep | None = None
+    ) -> list[Paint]:
+        if on_step is not None:
+            on_step(1, 1)
         return [
             Paint(order.batch_key.size, seed)
             for order, seed in zip(conditionings, seeds, strict=True)

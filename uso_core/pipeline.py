@@ -221,7 +221,8 @@ class USOPipeline:
         Args:
             conditionings: conditioning of each image's request; all share their batch key.
             seeds: seed of each image's noise.
-            on_step: called after each step with the steps done and the steps in all.
+            on_step: called after each step with the steps done and the steps in all. An error that
+                it raises ends the batch, and the pipeline stays usable.
 
         Raises:
             ValueError: the requests have different batch keys.

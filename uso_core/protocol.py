@@ -80,9 +80,19 @@ class Pipeline(Protocol[PreparedT, ConditionedT, LatentsT]):
         """Encode the prompt and the images of a request, on the device's current stream."""
 
     def denoise_batch(
-        self, conditionings: Sequence[ConditionedT], seeds: Sequence[int]
+        self,
+        conditionings: Sequence[ConditionedT],
+        seeds: Sequence[int],
+        on_step: OnStep | None = None,
     ) -> list[LatentsT]:
-        """Denoise one image per conditioning and seed; the requests share their batch key."""
+        """Denoise one image per conditioning and seed; the requests share their batch key.
+
+        Args:
+            conditionings: one for each image.
+            seeds: one for each image.
+            on_step: called after each step with the steps done and the steps in all. An error that
+                it raises ends the batch, and the pipeline stays usable.
+        """
 
     def decode_pixels(self, latents: LatentsT) -> Pixels:
         """Decode latents on the device's current stream, without waiting for the device."""

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from jobs.serve.config import ServeConfig
 from pipelines.config.variables import resolve_variables
-from pipelines.dispatch.workers import WorkerEnv, WorkerPool
+from pipelines.dispatch.tasks import URGENT_ROWS
+from pipelines.dispatch.workers import WatchedPool, WorkerEnv
 from pipelines.errors import ConfigError
 from pipelines.worker.spec import StylizerSpec
 
@@ -16,7 +17,7 @@ from pipelines.worker.spec import StylizerSpec
 @contextmanager
 def ray_actors(
     config: ServeConfig, model_name: str, report: Callable[[str], None]
-) -> Iterator[WorkerPool]:
+) -> Iterator[WatchedPool]:
     """Start Ray or join its cluster, and yield the actors, which load their models meanwhile.
 
     Args:
@@ -42,7 +43,8 @@ def ray_actors(
     with ray_session(config.ray, config.stylize):
         report("loading the model")
         spec = replace(spec, recipe_model=model_name)
-        with closing(RayPool(spec, config.stylize, env, Stylizer)) as pool:
+        pool = RayPool(spec, config.stylize, env, Stylizer, urgent_rows=URGENT_ROWS)
+        with closing(pool):
             yield pool
 
 

@@ -9,20 +9,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
+from jobs.serve.announced_pool import AnnouncedPool
 from jobs.serve.errors import ApiError, DatabaseUnavailableError
-from jobs.serve.lanes import Lanes
+from jobs.serve.lanes import RowLane
 from jobs.serve.rows import outputs_of, row_of_task
 from jobs.serve.service import Service
 from jobs.serve.store.tasks import Images, outcome_ms
 from jobs.serve.task import Lane, State, Task
 from pipelines.dispatch.dispatcher import Dispatcher
-from pipelines.dispatch.tasks import DispatchPolicy, Settled
-from pipelines.dispatch.workers import Event, WorkerPool
+from pipelines.dispatch.tasks import URGENT_ROWS, DispatchPolicy, Settled
+from pipelines.dispatch.workers import WatchedPool
 from pipelines.errors import StorageError
 from pipelines.rows import ManifestRow, Outcome
 from uso_core.errors import UsoError
@@ -33,13 +33,13 @@ logger = logging.getLogger(__name__)
 _STEP_S = 0.05
 _LOOK_S = 1.0
 _RESTART_S = 5.0
-_ROWS_IN_FLIGHT = 2  # one on the device and one ready for it: a new task waits for one image
+_STEPS_EVERY_S = 0.4  # between two questions for the steps done
 _UNTIL_THE_DATABASE_ANSWERS = AsyncRetrying(
     retry=retry_if_exception_type(DatabaseUnavailableError), wait=wait_fixed(_LOOK_S)
 )
 
 
-Actors: TypeAlias = Callable[[Callable[[str], None]], AbstractContextManager[WorkerPool]]
+Actors: TypeAlias = Callable[[Callable[[str], None]], AbstractContextManager[WatchedPool]]
 """Yields workers inside a block; its argument takes the cause of each wait, in words."""
 
 
@@ -54,7 +54,8 @@ class Pool:
         self._service = service
         self._actors = actors
         self._loop = asyncio.get_running_loop()
-        self._lanes = Lanes()
+        self._lanes: dict[Lane, RowLane] = {"interactive": RowLane(), "batch": RowLane()}
+        self._look_at = 0.0  # next question for steps; of the thread alone
         self._tasks: dict[str, Task] = {}  # claimed and not settled; of the event loop alone
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="pool", daemon=True)
@@ -85,7 +86,8 @@ class Pool:
     async def stop(self, grace_s: float) -> None:
         """Give the rows on the actors `grace_s` to end, and let the others wait in the database."""
         self._stopping.set()
-        self._lanes.close()
+        for lane in self._lanes.values():
+            lane.close()
         await asyncio.to_thread(self._thread.join, grace_s)
         if self._settling:
             await asyncio.wait(self._settling, timeout=grace_s)
@@ -103,15 +105,17 @@ class Pool:
 
     async def _claim(self, lane: Lane) -> None:
         stylize = self._service.config.stylize
-        room = 2 * stylize.max_actors * _ROWS_IN_FLIGHT - len(self._tasks)
+        on_an_actor = URGENT_ROWS if lane == "interactive" else stylize.most_rows_in_flight
+        claimed = sum(task.lane == lane for task in self._tasks.values())
+        room = 2 * stylize.max_actors * on_an_actor - claimed
         if room <= 0 or not self._service.readiness.ready:
             return
         for _ in range(room):  # one at a time, so that no key gets more than its limit
             full = await self._full_keys()
-            claimed = await self._service.tasks.claim(lane, 1, full)
-            if not claimed:
+            found = await self._service.tasks.claim(lane, 1, full)
+            if not found:
                 return
-            (task,) = claimed
+            (task,) = found
             self._tasks[task.id] = task
             self._service.changes.tell(task.id)
             try:
@@ -126,7 +130,7 @@ class Pool:
         except (ApiError, StorageError) as error:
             await self._fail(task, "uri_not_found", str(error))
             return
-        self._lanes.add(lane, [entry])
+        self._lanes[lane].add([entry])
 
     async def _full_keys(self) -> list[str]:
         """Return the keys that have as many tasks at work as they may."""
@@ -142,6 +146,10 @@ class Pool:
 
     async def _end(self, task: Task, outcome: Outcome) -> None:
         service = self._service
+        if outcome.cancelled:
+            await service.tasks.cancelled(task.id)
+            self._done(task)
+            return
         # A failed row has images only if the safety check has withheld some: they are blurred.
         images = outputs_of(task, outcome, service.config.serve.format, service.files)
         if outcome.failure is not None:
@@ -164,6 +172,7 @@ class Pool:
 
     def _done(self, task: Task) -> None:
         self._tasks.pop(task.id, None)
+        self._service.cancels.discard(task.id)
         self._service.changes.tell(task.id)
         self._service.wake.set()
 
@@ -194,7 +203,8 @@ class Pool:
             self._service.changes.tell(task.id)
 
     async def _give_back(self) -> None:
-        self._lanes.clear()
+        for lane in self._lanes.values():
+            lane.clear()
         self._tasks.clear()
         self._unsure = True
 
@@ -237,50 +247,54 @@ class Pool:
         with self._actors(lambda reason: self._ready(False, reason)) as pool:
             self._dispatch(pool)
 
-    def _dispatch(self, pool: WorkerPool) -> None:
+    def _dispatch(self, pool: WatchedPool) -> None:
         config = self._service.config
         source = config.model.source
         encoding = family_of(source).dimensions(source).encoding
         policy = DispatchPolicy.from_config(config.stylize, encoding)
-        policy = replace(policy, rows_in_flight=_ROWS_IN_FLIGHT)
-        dispatcher = Dispatcher(_Announced(pool, self), self._lanes, policy)
+        announced = AnnouncedPool(pool, self._announce)
+        dispatcher = Dispatcher(announced, self._lanes["batch"], policy)
+        dispatcher.put_first(self._lanes["interactive"])
         give_up_at: float | None = None
         while give_up_at is None or (time.monotonic() < give_up_at and not dispatcher.done):
             for settled in dispatcher.step(_STEP_S):
                 self._start(self._settled(settled))
+            self._cancel(dispatcher)
+            self._ask_steps(pool)
             if dispatcher.workers_ready and not self._service.readiness.ready:
                 self._ready(True, "")
             if self._stopping.is_set() and give_up_at is None:
                 give_up_at = time.monotonic() + config.ray.stop_grace_s
                 dispatcher.drain()
 
+    def _announce(self, row: ManifestRow) -> None:
+        self._start(self._given(row.id))
+
+    def _cancel(self, dispatcher: Dispatcher) -> None:
+        """Pass on the cancels; one whose row is not here yet stays for the next look."""
+        for task_id in tuple(self._service.cancels):
+            lanes = self._lanes.values()
+            entry = next((each for lane in lanes if (each := lane.remove(task_id))), None)
+            if entry is not None:
+                outcome = Outcome(row_id=task_id, cancelled=True)
+                self._start(self._settled(Settled(entry, outcome, attempt=0)))
+            if entry is not None or dispatcher.cancel(task_id):
+                self._service.cancels.discard(task_id)
+
+    def _ask_steps(self, pool: WatchedPool) -> None:
+        """Take the steps that the actors last told, and ask again."""
+        now = time.monotonic()
+        if not self._tasks or now < self._look_at:
+            return
+        self._look_at = now + _STEPS_EVERY_S
+        steps = {
+            row_id: done
+            for activity in pool.poll_activity()
+            for row_id, done in activity.steps.items()
+        }
+        self._loop.call_soon_threadsafe(self._service.progress.note, steps)
+
     def _ready(self, ready: bool, reason: str) -> None:
         readiness = self._service.readiness
         readiness.ready, readiness.reason = ready, reason
         self._loop.call_soon_threadsafe(self._service.wake.set)
-
-
-class _Announced:
-    """A pool that notes in the database that a task is on an actor."""
-
-    def __init__(self, pool: WorkerPool, owner: Pool) -> None:
-        self._pool = pool
-        self._owner = owner
-
-    @property
-    def placed(self) -> int:
-        """See `WorkerPool`."""
-        return self._pool.placed
-
-    def submit(self, worker: str, row: ManifestRow) -> None:
-        """See `WorkerPool`."""
-        self._owner._start(self._owner._given(row.id))  # noqa: SLF001 (a part of it)
-        self._pool.submit(worker, row)
-
-    def wait(self, timeout_s: float) -> list[Event]:
-        """See `WorkerPool`."""
-        return self._pool.wait(timeout_s)
-
-    def kill(self, worker: str) -> None:
-        """See `WorkerPool`."""
-        self._pool.kill(worker)

@@ -10,6 +10,7 @@ from jobs.serve.store.tasks import Images
 from jobs.serve.task import Output, Task
 from jobs.serve.task import Reference as TaskReference
 from pipelines.formats import FORMATS, FormatName
+from pipelines.handling import Handling
 from pipelines.image_names import image_path
 from pipelines.record import NSFW_CONTENTS
 from pipelines.rows import Entry, ManifestRow, Outcome, Reference
@@ -39,6 +40,7 @@ async def row_of_task(task: Task, files: FileStore) -> Entry[ManifestRow]:
         parameters=Parameters(**drawing.parameters),
         fingerprint=hashlib.sha256(json.dumps(drawing.as_json()).encode()).hexdigest()[:32],
         style_weights=None if weights is None else tuple(weights),
+        handling=Handling(urgent=task.lane == "interactive", watched=True),
     )
     return Entry(row)
 

@@ -21,7 +21,7 @@ from jobs.serve.service import Service
 from jobs.serve.store.database import open_database
 from jobs.serve.store.deliveries import DeliveryStore
 from jobs.serve.webhooks import Webhooks
-from pipelines.dispatch.workers import WorkerPool
+from pipelines.dispatch.workers import WatchedPool
 from pipelines.errors import ConfigError
 from pipelines.storage.storage import Storage
 from pipelines.worker.image_plugins import chosen_plugins
@@ -66,7 +66,7 @@ async def serve(config: ServeConfig, on_start: Callable[[str, str | None], None]
         webhooks = asyncio.create_task(Webhooks(service, DeliveryStore(database), url).run())
 
         @contextlib.contextmanager
-        def actors(report: Callable[[str], None]) -> Iterator[WorkerPool]:
+        def actors(report: Callable[[str], None]) -> Iterator[WatchedPool]:
             with ray_actors(config, card.name, report) as workers:
                 loop.call_soon_threadsafe(server.take_signals)  # Ray has taken them for itself
                 yield workers

@@ -14,6 +14,7 @@ from jobs.serve.config import ServeConfig
 from jobs.serve.errors import ApiError, DatabaseUnavailableError, unknown, wrong
 from jobs.serve.inputs import Inputs, scheme_of
 from jobs.serve.links import Links
+from jobs.serve.progress import Progress
 from jobs.serve.quota import Quota
 from jobs.serve.store.database import Database
 from jobs.serve.store.files import File, FileStore
@@ -21,7 +22,7 @@ from jobs.serve.store.history import History
 from jobs.serve.store.keys import Key, KeyStore
 from jobs.serve.store.queue import Queue
 from jobs.serve.store.tasks import Replay, TaskStore
-from jobs.serve.task import NewTask, Output, Task
+from jobs.serve.task import NewTask, Output, State, Task
 from pipelines.storage.storage import Storage
 from uso_core.errors import InvalidRequestError
 from uso_core.loading.source import ModelCard
@@ -52,6 +53,8 @@ class Service:
     Attributes:
         card: facts about the model; its limits check requests.
         database: holds the state.
+        progress: steps done of tasks on actors.
+        cancels: tasks at work that the pool has to cancel.
         wake: set when a task has been accepted or cancelled, for the pool.
     """
 
@@ -66,7 +69,9 @@ class Service:
     inputs: Inputs
     links: Links
     quota: Quota
-    changes: Changes = field(default_factory=Changes)
+    changes: Changes
+    progress: Progress
+    cancels: set[str] = field(default_factory=set)
     readiness: Readiness = field(default_factory=Readiness)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -76,7 +81,7 @@ class Service:
     ) -> Service:
         """Put the parts together."""
         files = FileStore(database, storage, config.serve.keep_days)
-        tasks = TaskStore(database)
+        tasks, changes = TaskStore(database), Changes()
         links = Links(await database.secret("links"))
         return cls(
             config=config,
@@ -90,6 +95,8 @@ class Service:
             inputs=Inputs(files, links, round(config.serve.max_upload_mb * 10**6)),
             links=links,
             quota=Quota(tasks, files),
+            changes=changes,
+            progress=Progress(changes),
         )
 
     def parameters(
@@ -201,11 +208,15 @@ class Service:
                 await watch.changed(min(left, pause_s))
 
     async def cancel(self, task: Task) -> Task:
-        """Cancel a task; an ended one stays as it is."""
-        if await self.tasks.cancel(task.id):
+        """Cancel a task: at once while it waits, else at its next step. An ended one stays."""
+        changed = await self.tasks.cancel(task.id)
+        task = await self.tasks.get(task.id) or task
+        if task.state is State.CANCELLING:
+            self.cancels.add(task.id)
+        if changed:
             self.changes.tell(task.id)
             self.wake.set()
-        return await self.tasks.get(task.id) or task
+        return task
 
     async def files_of(self, task: Task) -> list[File]:
         """Return the uploads that a task uses, and its images; without expired ones."""

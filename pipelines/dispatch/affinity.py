@@ -113,6 +113,12 @@ class RowQueue:
         self._remember(memory, row.affinity)
         return self._take_out(row)
 
+    def remove(self, row_id: str) -> Task | None:
+        """Take a row out that is no longer wanted; None if it does not wait here."""
+        found = (n for n, task in self._tasks.items() if task.row.id == row_id)
+        number = next(found, None)
+        return None if number is None else self._take_out(self._rows[number])
+
     def forget(self, worker: str) -> None:
         """Drop the memory of a worker that died: its cache is gone."""
         for key in self._memories.pop(worker, _Memory()).keys:

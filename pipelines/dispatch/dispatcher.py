@@ -11,20 +11,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from typing import Protocol
 
-from pipelines.dispatch.affinity import RowQueue
-from pipelines.dispatch.feeder import AHEAD_BYTES
 from pipelines.dispatch.flow import FlowControl
 from pipelines.dispatch.start_watch import StartWatch
 from pipelines.dispatch.tasks import DispatchPolicy, Settled, Task
+from pipelines.dispatch.waiting_rows import RowSource, WaitingRows
 from pipelines.dispatch.worker_table import WorkerState, WorkerTable
 from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, WorkerPool
 from pipelines.failures import Failure
-from pipelines.rows import Entry, ManifestRow, Outcome
+from pipelines.rows import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -32,17 +29,6 @@ _DEATHS_ALONE = 2  # deaths of workers that held only this row
 _ISOLATING_SHARE = 4  # at most one worker in four tries suspects; the others keep working
 _STARVING_S = 0.02  # pause before asking an empty source again
 _AHEAD = 4  # rows read ahead, as a multiple of the rows on workers
-
-
-class RowSource(Protocol):
-    """A source of rows; see `pipelines.dispatch.feeder.RowFeeder`."""
-
-    @property
-    def exhausted(self) -> bool:
-        """True when every row has been taken."""
-
-    def take(self, most: int) -> list[Entry[ManifestRow]]:
-        """Take up to `most` rows that are ready."""
 
 
 def _ignore(_failure: Failure) -> None:
@@ -77,7 +63,6 @@ class Dispatcher:
             stamp: returns the UTC time for a row that is given to a worker.
         """
         self._pool = pool
-        self._source = source
         self._policy = policy
         self._clock = clock
         self._on_failure = on_failure
@@ -88,9 +73,8 @@ class Dispatcher:
             together=policy.batch_images,
         )
         self._workers = WorkerTable(policy.row_timeout_s, clock)
-        self._fresh = RowQueue(batched=policy.batch_images > 1, encoding=policy.encoding)
-        self._retries: deque[Task] = deque()
-        self._suspects: deque[Task] = deque()
+        self._waiting = WaitingRows(source, policy)
+        self._cancelled: list[Task] = []
         self._starts = StartWatch(policy, clock)
         self._draining = False
 
@@ -107,31 +91,45 @@ class Dispatcher:
     @property
     def not_given_out(self) -> int:
         """Number of rows taken from the source and not yet given to a worker."""
-        return len(self._fresh)
+        return len(self._waiting.fresh)
 
     @property
     def to_retry(self) -> int:
         """Number of rows that wait for a retry."""
-        return len(self._retries) + len(self._suspects)
+        return len(self._waiting.retries) + len(self._waiting.suspects)
 
     @property
     def done(self) -> bool:
         """True if no row is left to wait for."""
-        return self._workers.idle and (self._draining or self._nothing_waits)
+        return self._workers.idle and (self._draining or self._waiting.nothing_waits)
 
     @property
     def complete(self) -> bool:
         """True if every row of the source has settled."""
-        return self._workers.idle and self._nothing_waits
+        return self._workers.idle and self._waiting.nothing_waits
 
-    @property
-    def _nothing_waits(self) -> bool:
-        waiting = self._fresh or self._retries or self._suspects
-        return self._source.exhausted and not waiting
+    def put_first(self, urgent: RowSource) -> None:
+        """Let urgent rows overtake all that wait, here and on a worker; they keep their order."""
+        self._waiting.urgent = urgent
 
     def drain(self) -> None:
         """Assign no more rows; rows on workers may end, and the rest stays unrecorded."""
         self._draining = True
+
+    def cancel(self, row_id: str) -> bool:
+        """Settle a row as cancelled: at once if it waits, or soon if it is on a worker.
+
+        Returns:
+            False if the row is not here: not taken from its source yet, or settled.
+        """
+        task = self._waiting.remove(row_id)
+        if task is not None:
+            self._cancelled.append(task)
+            return True
+        holders = [worker for worker in self._workers if row_id in worker.in_flight]
+        for worker in holders:
+            self._pool.cancel(worker.name, row_id)
+        return bool(holders)
 
     def step(self, timeout_s: float) -> Iterator[Settled]:
         """Assign rows, wait up to `timeout_s` for events, and yield the rows that settled.
@@ -142,8 +140,11 @@ class Dispatcher:
             WorkersFailedError: a worker failed to start `start_attempts` times in a row and no
                 other works, or too few workers had a place to run for `placement_timeout_s`.
         """
+        for task in self._take_cancelled():
+            outcome = Outcome(row_id=task.row.id, cancelled=True)
+            yield Settled(task.entry, outcome, task.attempt, task.given_at)
         self._fill()
-        starving = len(self._workers) and not self._fresh and not self._source.exhausted
+        starving = len(self._workers) and self._waiting.is_starving
         for event in self._pool.wait(min(timeout_s, _STARVING_S) if starving else timeout_s):
             yield from self._handle(event)
         self._cut_overdue()
@@ -171,12 +172,12 @@ class Dispatcher:
             return
         self._starts.worked(event.worker)
         task.attempt += 1
-        failure = event.outcome.failure
+        failure, most = event.outcome.failure, task.attempts(self._policy)
         if failure is not None:
             self._on_failure(failure)
         if failure is None:
             self._flow.observe(event.outcome)
-        elif failure.retryable and task.attempt < self._policy.attempts and not self._draining:
+        elif failure.retryable and task.attempt < most and not self._draining:
             logger.info("row_retry row_id=%s code=%s", task.row.id, failure.code)
             self._retry_later(task)
             return
@@ -188,7 +189,7 @@ class Dispatcher:
             return
         task.attempt += 1
         logger.error("row_raised row_id=%s worker=%s\n%s", event.row_id, event.worker, event.error)
-        if task.attempt < min(2, self._policy.attempts) and not self._draining:
+        if task.attempt < min(2, task.attempts(self._policy)) and not self._draining:
             self._retry_later(task)
             return
         last_line = event.error.strip().splitlines()[-1]
@@ -198,7 +199,7 @@ class Dispatcher:
         worker = self._workers.leave(event.worker)
         if worker is None:
             return
-        self._fresh.forget(event.worker)
+        self._waiting.fresh.forget(event.worker)
         tasks = [task for task, _ in worker.in_flight.values()]
         logger.warning(
             "worker_lost worker=%s rows=%d reason=%s", event.worker, len(tasks), event.reason
@@ -209,7 +210,7 @@ class Dispatcher:
             if len(tasks) == 1:
                 task.deaths_alone += 1
             if task.deaths_alone < _DEATHS_ALONE:
-                self._suspects.append(task)
+                self._waiting.suspects.append(task)
                 continue
             task.attempt += task.deaths_alone
             message = f"{task.deaths_alone} workers died on this row alone: {event.reason}"
@@ -225,7 +226,11 @@ class Dispatcher:
 
     def _retry_later(self, task: Task) -> None:
         task.not_before = self._clock() + self._policy.retry_delay_s * 2 ** (task.attempt - 1)
-        self._retries.append(task)
+        self._waiting.retries.append(task)
+
+    def _take_cancelled(self) -> list[Task]:
+        taken, self._cancelled = self._cancelled, []
+        return taken
 
     @staticmethod
     def _failed(task: Task, failure: Failure) -> Settled:
@@ -238,55 +243,51 @@ class Dispatcher:
         if self._draining or not len(self._workers):
             return
         self._assign_isolation()
-        self._read_ahead()
+        self._assign_urgent()
+        self._waiting.read_ahead(_AHEAD * self._flow.limit * len(self._workers))
         share, now = self._share(), self._clock()
         for worker in self._workers.with_room(self._flow.limit):
             # Even if few rows are left, the next row of a device must be fetched in time.
             frees_soon = worker.turns.left_s(now) <= self._flow.ahead_s
             if len(worker.in_flight) >= share and not frees_soon:
                 continue
-            task = self._next_task(worker.name)
+            task = self._waiting.next_for(worker.name, now)
             if task is None:
                 return
             self._give(worker, task)
 
     def _share(self) -> int:
         """Rows per worker; falls near the end, so that no worker hoards the last rows."""
-        if not self._source.exhausted:
+        if not self._waiting.no_fresh_row_is_left:
             return self._flow.limit
-        return 1 + len(self._fresh) // len(self._workers)
+        return 1 + len(self._waiting.fresh) // len(self._workers)
 
-    def _read_ahead(self) -> None:
-        """Read enough rows to see the end coming; then the longest rows go first."""
-        wanted = _AHEAD * self._flow.limit * len(self._workers) - len(self._fresh)
-        has_room = wanted > 0 and self._fresh.num_bytes < AHEAD_BYTES
-        taken = self._source.take(wanted) if has_room else []
-        for entry in taken:
-            self._fresh.add(Task(entry))
-        if self._source.exhausted:
-            self._fresh.sort_longest_first()
-
-    def _next_task(self, worker: str) -> Task | None:
+    def _assign_urgent(self) -> None:
+        """Give urgent rows to the workers that will begin them first."""
         now = self._clock()
-        due = next((task for task in self._retries if task.not_before <= now), None)
-        if due is not None:
-            self._retries.remove(due)
-            return due
-        return self._fresh.next_for(worker)
+        workers = [worker for worker in self._workers if not worker.isolating]
+        while workers:
+            first = min(workers, key=lambda worker: (worker.urgent, len(worker.in_flight)))
+            if first.urgent >= self._policy.urgent_rows:
+                return
+            task = self._waiting.next_urgent(now)
+            if task is None:
+                return
+            self._give(first, task)
 
     def _assign_isolation(self) -> None:
         """Set workers aside for suspects, and give each empty one a suspect."""
         aside = [worker for worker in self._workers if worker.isolating]
         most = max(1, len(self._workers) // _ISOLATING_SHARE)
-        if self._suspects and len(aside) < most:
+        if self._waiting.suspects and len(aside) < most:
             others = [worker for worker in self._workers if not worker.isolating]
             if others:
                 chosen = min(others, key=lambda worker: len(worker.in_flight))
                 chosen.isolating = True
                 aside.append(chosen)
         for worker in aside:
-            if not worker.in_flight and self._suspects:
-                self._give(worker, self._suspects.popleft())
+            if not worker.in_flight and self._waiting.suspects:
+                self._give(worker, self._waiting.suspects.popleft())
             elif not worker.in_flight:
                 worker.isolating = False
 

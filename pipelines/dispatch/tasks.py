@@ -9,13 +9,17 @@ from pipelines.config.cluster import StylizeConfig
 from pipelines.rows import Entry, ManifestEntry, ManifestRow, Outcome
 from uso_core.loading.dimensions import EncodingCosts
 
+URGENT_ROWS = 2
+"""Urgent rows that a worker takes beside its other rows: one on the device, and one whose
+references are fetched meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class DispatchPolicy:
     """The numbers of `StylizeConfig` that the dispatcher follows.
 
     `retry_delay_s` is the wait before the second attempt of a row; it doubles with each attempt.
-    `encoding` is what a worker saves by keeping an encoded input.
+    `urgent_rows`: see `URGENT_ROWS`. `encoding` is what a worker saves by keeping an encoded input.
     """
 
     attempts: int = 3
@@ -25,6 +29,7 @@ class DispatchPolicy:
     placement_timeout_s: float = 1800
     rows_in_flight: int | None = None
     max_rows_in_flight: int = 8
+    urgent_rows: int = URGENT_ROWS
     batch_images: int = 1
     retry_delay_s: float = 1.0
     encoding: EncodingCosts = field(default_factory=EncodingCosts)
@@ -72,6 +77,12 @@ class Task:
     def row(self) -> ManifestRow:
         """The row itself."""
         return self.entry.row
+
+    def attempts(self, policy: DispatchPolicy) -> int:
+        """Return the number of attempts for failures that a retry can help."""
+        handling = self.row.handling
+        own = None if handling is None else handling.attempts
+        return policy.attempts if own is None else own
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ class WorkerState:
     isolating: bool = False
     has_worked: bool = False
 
+    @property
+    def urgent(self) -> int:
+        """Number of urgent rows on it."""
+        return sum(task.row.is_urgent for task, _ in self.in_flight.values())
+
 
 class WorkerTable:
     """Rows and deadlines of all workers; most calls look at one worker only."""
@@ -73,10 +78,17 @@ class WorkerTable:
         # Rows take turns on the device, and all rows already there may go first.
         turns, now = len(member.in_flight) + 1, self._clock()
         deadline = now + turns * self._row_timeout_s
+        if task.row.is_urgent:
+            self._give_time(member)
         member.turns.given(task.row, now)
         member.in_flight[task.row.id] = (task, deadline)
         member.has_worked = True
         self._first_deadline = min(self._first_deadline, deadline)
+
+    def _give_time(self, member: WorkerState) -> None:
+        """Move the deadlines of a worker's rows, which one more row will overtake."""
+        for row_id, (task, deadline) in member.in_flight.items():
+            member.in_flight[row_id] = (task, deadline + self._row_timeout_s)
 
     def take_back(self, name: str, row_id: str, outcome: Outcome | None = None) -> Task | None:
         """Take a row that has ended off its worker; None: the worker no longer holds it.

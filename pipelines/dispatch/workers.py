@@ -94,6 +94,12 @@ class WorkerPool(Protocol):
     def wait(self, timeout_s: float) -> list[Event]:
         """Return the events since the last call; wait up to `timeout_s` for the first."""
 
+    def cancel(self, worker: str, row_id: str) -> None:
+        """Let a worker end a row soon; `Finished` follows with an outcome that is `cancelled`.
+
+        The row may have ended before, in any other way.
+        """
+
     def kill(self, worker: str) -> None:
         """Kill a worker at once, e.g. one that hangs; `Lost` follows, then `Ready`."""
 

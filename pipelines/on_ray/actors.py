@@ -64,6 +64,9 @@ class RowWorker(Protocol):
     def activity(self) -> Activity:
         """Return the number of rows in each stage."""
 
+    def cancel(self, row_id: str) -> None:
+        """End the work on a row soon, whether it has come or still comes; returns at once."""
+
 
 class _Actor:
     """The actor's process: loads its worker on request, then works on rows in threads.
@@ -94,6 +97,9 @@ class _Actor:
     def activity(self) -> Activity:
         return self._worker.activity()
 
+    def cancel(self, row_id: str) -> None:
+        self._worker.cancel(row_id)
+
 
 @dataclass(slots=True)
 class _Slot:
@@ -120,7 +126,19 @@ class RayPool:
         env: WorkerEnv,
         make: Callable[[StylizerSpec], RowWorker],
         telemetry: WorkerTelemetry = _NO_TELEMETRY,
+        *,
+        urgent_rows: int = 0,
     ) -> None:
+        """Create the actors.
+
+        Args:
+            spec: each worker is made from it.
+            config: number and resources of the actors.
+            env: their environment variables.
+            make: makes the worker in an actor's process.
+            telemetry: settings of their logs and metrics.
+            urgent_rows: urgent rows that an actor takes in addition to its other rows.
+        """
         self._spec = spec
         self._secrets = env.secret
         self._telemetry = telemetry
@@ -131,7 +149,7 @@ class RayPool:
             num_cpus=config.cpus_per_actor,
             max_restarts=0,
             max_task_retries=0,
-            max_concurrency=config.most_rows_in_flight + _SPARE_THREADS,
+            max_concurrency=config.most_rows_in_flight + urgent_rows + _SPARE_THREADS,
             # Without a runtime environment Ray starts a process in half the time: it keeps spare
             # ones, and starts the others directly rather than through another Python.
             runtime_env={"env_vars": dict(env.plain)} if env.plain else None,
@@ -180,6 +198,10 @@ class RayPool:
                 item = self._events.get_nowait()
         except queue.Empty:
             return events
+
+    def cancel(self, worker: str, row_id: str) -> None:
+        """Let a worker end a row at its next step."""
+        self._slots[worker].actor.cancel.remote(row_id)
 
     def kill(self, worker: str) -> None:
         """Kill a worker's process at once."""

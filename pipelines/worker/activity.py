@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from pipelines.worker.steps import Steps
 
 Work = Literal["fetching", "drawing", "storing"]
 
@@ -40,6 +42,7 @@ class Activity:
         cache_misses: references that were fetched.
         fetched_bytes: bytes of references fetched over the network.
         stored_bytes: bytes of stored images.
+        steps: steps done of the rows that are watched, by row id.
     """
 
     fetching: int
@@ -49,6 +52,7 @@ class Activity:
     cache_misses: int
     fetched_bytes: int = 0
     stored_bytes: int = 0
+    steps: Mapping[str, Steps] = field(default_factory=dict)
 
 
 class Tally:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from bisect import insort
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 from PIL import Image
+
+from pipelines.worker.steps import StepWatch
 
 if TYPE_CHECKING:
     from pipelines.worker.denoising import Denoised
@@ -47,10 +51,14 @@ class PendingRequest:
         denoised: its latents, set by the thread that denoised it; not always its own thread.
         rendered: its images, set only where decoding needs the device lock.
         alone: True if it must not share a batch.
+        urgent: True if it goes before requests that are not.
+        watch: counts its steps and can cancel it; None: neither.
     """
 
     prepared: Prepared
     seeds: range
+    urgent: bool = False
+    watch: StepWatch | None = None
     denoised: Denoised | None = None
     rendered: Rendered | None = None
     alone: bool = False
@@ -60,29 +68,39 @@ class PendingRequest:
         """The key that all requests of a batch share."""
         return self.prepared.batch_key
 
+    @property
+    def cancelled(self) -> bool:
+        """True if its result is no longer wanted."""
+        return self.watch is not None and self.watch.cancelled
+
 
 class DeviceLock:
-    """The right to submit work to a device; one thread holds it at a time."""
+    """The right to submit work to a device; one thread holds it at a time.
+
+    Threads get it in the order in which they ask, the urgent ones first.
+    """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._is_taken = False
+        self._numbers = count(1)
+        self._waiting: list[tuple[bool, int]] = []  # False sorts before True: urgent ones first
 
     @contextmanager
-    def take(self, unless: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+    def take(
+        self, unless: Callable[[], bool] = lambda: False, *, urgent: bool = False
+    ) -> Iterator[bool]:
         """Hold the lock for the block, unless another thread does the work first.
 
         Args:
             unless: returns True once another thread has done this thread's work.
+            urgent: go before the threads that are not urgent.
 
         Yields:
             True if this thread holds the lock; False if `unless` became true while it waited.
         """
         with self._changed:
-            self._changed.wait_for(lambda: unless() or not self._is_taken)
-            is_ours = not unless()
-            if is_ours:
-                self._is_taken = True
+            is_ours = self._await((not urgent, next(self._numbers)), unless)
         try:
             yield is_ours
         finally:
@@ -90,6 +108,34 @@ class DeviceLock:
                 with self._changed:
                     self._is_taken = False
                     self._changed.notify_all()
+
+    def give_way(self) -> None:
+        """Let urgent threads that wait go first; for the thread that holds the lock."""
+        with self._changed:
+            if self._waiting and not self._waiting[0][0]:
+                self._is_taken = False
+                self._changed.notify_all()
+                self._await((True, 0), lambda: False)
+
+    def look_again(self) -> None:
+        """Let waiting threads ask again whether their work is done."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _await(self, place: tuple[bool, int], unless: Callable[[], bool]) -> bool:
+        """Wait for a turn; returns False if `unless` became true before."""
+        insort(self._waiting, place)
+        try:
+            self._changed.wait_for(
+                lambda: unless() or (not self._is_taken and self._waiting[0] == place)
+            )
+            is_ours = not unless()
+        finally:
+            self._waiting.remove(place)
+        if is_ours:
+            self._is_taken = True
+        self._changed.notify_all()  # the next thread may be the first now
+        return is_ours
 
 
 class BatchQueue:
@@ -129,6 +175,11 @@ class BatchQueue:
             batch = self._batch(request)
             self._pending = [other for other in self._pending if other not in batch]
         return batch
+
+    def discard(self, request: PendingRequest) -> None:
+        """Remove a request, if it still waits."""
+        with self._lock:
+            self._pending = [other for other in self._pending if other is not request]
 
     def _batch(self, request: PendingRequest) -> list[PendingRequest]:
         room = self.most_images(request.batch_key) - len(request.seeds)

@@ -23,6 +23,7 @@ from pipelines.worker.decoding import Decoder
 from pipelines.worker.denoising import Denoised, Denoiser
 from pipelines.worker.device_streams import DeviceStreams, device_streams
 from pipelines.worker.exit import exit_gpu_lost
+from pipelines.worker.steps import RowCancelledError, StepWatch
 from uso_core.protocol import AnyPipeline, BatchKey, Prepared
 
 logger = logging.getLogger(__name__)
@@ -82,34 +83,58 @@ class Renderer:
         """True if a request is decoded while the device denoises the next ones."""
         return self._decoder.is_beside
 
-    def render(self, prepared: Prepared, seeds: range) -> Rendered:
+    def render(
+        self,
+        prepared: Prepared,
+        seeds: range,
+        *,
+        urgent: bool = False,
+        watch: StepWatch | None = None,
+    ) -> Rendered:
         """Generate one image per seed; waits for the device.
+
+        Args:
+            prepared: the request.
+            seeds: one for each image.
+            urgent: go before requests that are not urgent, also between two images of one.
+            watch: counts the steps; may cancel the request.
 
         Raises:
             RowFailedError: `out_of_memory`, even after all unused memory was freed.
+            RowCancelledError: it was cancelled; other requests of its batch are not affected.
         """
-        request = PendingRequest(prepared, seeds)
+        request = PendingRequest(prepared, seeds, urgent=urgent, watch=watch)
         self.queue.put(request)
         try:
             return self._rendered(request)
         except torch.AcceleratorError as error:  # caused by this request or another one
             self._on_gpu_lost(error)
             raise
+        finally:
+            self.queue.discard(request)
+
+    def look_at_cancels(self) -> None:
+        """Let cancelled requests that wait for the device end now."""
+        self._device.look_again()
 
     def _rendered(self, request: PendingRequest) -> Rendered:
-        with self._device.take(unless=lambda: self._is_served(request)) as is_ours:
+        take = self._device.take(unless=lambda: self._is_over(request), urgent=request.urgent)
+        with take as is_ours:
             if is_ours:
                 self._use_device(request)
+        if request.cancelled:
+            raise RowCancelledError
         if request.rendered is not None:
             return request.rendered
         with suppress(torch.OutOfMemoryError):
             return self._decoded(request)
-        with self._device.take():
+        with self._device.take(urgent=request.urgent):
             return self._decoded_under_lock(request)
 
-    def _is_served(self, request: PendingRequest) -> bool:
+    def _is_over(self, request: PendingRequest) -> bool:
         """Return True if other threads have done everything that needs the device lock."""
-        return (request.denoised if self._decoder.is_beside else request.rendered) is not None
+        done = request.denoised if self._decoder.is_beside else request.rendered
+        return done is not None or request.cancelled
 
     def _use_device(self, request: PendingRequest) -> None:
         batch = [request] if request.denoised is not None else self._denoise(request)
@@ -154,7 +179,7 @@ class Renderer:
                 results = self._submit(requests, most)
             except torch.OutOfMemoryError:
                 logger.warning("batch_out_of_memory images=%d size=%s", most, batch_key.size)
-            except torch.AcceleratorError:
+            except (torch.AcceleratorError, RowCancelledError):
                 raise
             except Exception:  # one request is at fault, and meets the error again when alone
                 logger.exception("batch_failed requests=%d", len(requests))
@@ -207,8 +232,9 @@ class Renderer:
         )
 
     def _submit(self, requests: Sequence[PendingRequest], most: int) -> list[Denoised]:
-        ready = [(each.prepared, each.seeds) for each in requests]
-        return _with_one_memory_error(lambda: self._denoiser.denoise(ready, most))
+        urgent = any(each.urgent for each in requests)
+        give_way = (lambda: None) if urgent else self._device.give_way
+        return _with_one_memory_error(lambda: self._denoiser.denoise(requests, most, give_way))
 
     def _decoded(self, request: PendingRequest) -> Rendered:
         denoised = request.denoised

@@ -26,6 +26,7 @@ from pipelines.worker.activity import Activity, Tally, WorkerInfo
 from pipelines.worker.plugin_chain import PluginChain
 from pipelines.worker.sink import FolderSink, ImageFile, Sink, StoredImage
 from pipelines.worker.spec import StylizerSpec
+from pipelines.worker.steps import RowCancelledError, RowsAtWork, StepWatch
 from uso_core.errors import InvalidRequestError
 from uso_core.model.cache import Lookups
 from uso_core.request import Parameters, StylizeRequest
@@ -104,6 +105,7 @@ class Stylizer:
         self._fetcher = Fetcher(spec.fetch, spec.storage, with_marks=True)
         self._threads = ThreadPoolExecutor(spec.fetch.concurrency, thread_name_prefix="fetch")
         self._tally = Tally()
+        self._at_work = RowsAtWork()
         node, pid = platform.node(), os.getpid()
         self._info = WorkerInfo(f"{node}:{pid}", self._renderer.device_name, node, pid)
 
@@ -120,7 +122,13 @@ class Stylizer:
             cache_misses=counts.misses,
             fetched_bytes=counts.fetched_bytes,
             stored_bytes=self._tally.stored_bytes,
+            steps=self._at_work.steps(),
         )
+
+    def cancel(self, row_id: str) -> None:
+        """End the work on a row with a handling at its next step; its outcome is `cancelled`."""
+        self._at_work.cancel(row_id)
+        self._renderer.look_at_cancels()
 
     def stylize(self, row: ManifestRow) -> Outcome:
         """Fetch, render and store one row.
@@ -148,19 +156,28 @@ class Stylizer:
         timings: dict[str, float] = {}
         seen = Seen(row)
         try:
-            return self._completed(row, seen, timings)
+            with self._at_work.watching(row) as watch:
+                return self._completed(row, seen, timings, watch)
+        except RowCancelledError:
+            return Outcome(row_id=row.id, cancelled=True)
         except RowFailedError as error:
             failure = error.failure
         except InvalidRequestError as error:
             failure = Failure("invalid_request", str(error))
         return self._outcome(seen, timings, failure=failure)
 
-    def _completed(self, row: ManifestRow, seen: Seen, timings: dict[str, float]) -> Outcome:
+    def _completed(
+        self, row: ManifestRow, seen: Seen, timings: dict[str, float], watch: StepWatch | None
+    ) -> Outcome:
+        if watch is not None:
+            watch.check()
         with self._tally.counted("fetching"), _timed(timings, "fetch"):
             # Resizing needs no device, and frees large originals.
             prepared = self._renderer.pipeline.prepare(self._request(row, seen))
         with self._tally.counted("drawing"):
-            rendered = self._renderer.render(prepared, row.parameters.seeds)
+            rendered = self._renderer.render(
+                prepared, row.parameters.seeds, urgent=row.is_urgent, watch=watch
+            )
         timings |= {
             "condition": rendered.condition_ms,
             "inference": rendered.inference_ms,

@@ -24,6 +24,9 @@ class ScriptedWorker:
     def info(self) -> WorkerInfo:
         return self._info
 
+    def cancel(self, row_id: str) -> None:
+        raise NotImplementedError
+
     def activity(self) -> Activity:
         return Activity(fetching=0, drawing=1, storing=0, cache_hits=0, cache_misses=0)
 

@@ -17,10 +17,12 @@ from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, WorkerEnv
 from pipelines.errors import WorkersFailedError
+from pipelines.handling import Handling
 from pipelines.on_ray import actors
 from pipelines.on_ray.actors import RayPool, RowWorker, row_event
-from pipelines.rows import ManifestRow
+from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.spec import StylizerSpec
+from pipelines.worker.stylizer import Stylizer
 from tests.integration.scripted_worker import (
     CannotLoadWorker,
     CrashesAtStartWorker,
@@ -32,6 +34,7 @@ from tests.integration.scripted_worker import (
 )
 from tests.pipelines.dispatch.test_dispatcher import codes
 from tests.pipelines.simulated_pool import ListSource
+from uso_core.request import Parameters
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster"), pytest.mark.timeout(120)]
 
@@ -50,7 +53,12 @@ def make_pool(tmp_path: Path) -> Iterator[MakePool]:
     ) -> RayPool:
         stylize = StylizeConfig(actors=actors, gpus_per_actor=0, cpus_per_actor=1)
         config = RunConfig.model_validate(
-            {"manifest": {"path": "unused"}, "output": {"path": str(tmp_path)}}
+            {
+                "manifest": {"path": "unused"},
+                "output": {"path": str(tmp_path)},
+                "model": {"base": "tiny"},
+                "stylize": {"gpus_per_actor": 0},
+            }
         )
         pools.append(RayPool(StylizerSpec.from_config(config), stylize, env, worker))
         return pools[-1]
@@ -200,3 +208,21 @@ def test_an_overdue_row_is_cut_off(make_pool: MakePool) -> None:
     rows = [scripted_row("slow", "sleep:60"), *(scripted_row(f"r{n}") for n in range(6))]
     settled = settle(make_pool(2), rows, DispatchPolicy(row_timeout_s=1.0))
     assert codes(settled) == {"completed": 6, "worker_lost": 1}
+
+
+def test_an_actor_tells_the_steps_of_a_row_and_ends_it_when_it_is_cancelled(
+    make_pool: MakePool,
+) -> None:
+    pool = make_pool(1, Stylizer)
+    wait_for(pool, Ready, 60)
+    parameters = Parameters(width=32, height=32, num_steps=50, num_images=4)
+    row = ManifestRow("a", "", None, (), parameters, "f", handling=Handling(watched=True))
+    pool.submit("stylizer-0", row)
+    events: list[Event] = []
+    while not events:
+        events = pool.wait(0.01)
+        if any("a" in activity.steps for activity in pool.poll_activity()):
+            pool.cancel("stylizer-0", "a")
+    (finished,) = events
+    assert isinstance(finished, Finished)
+    assert finished.outcome == Outcome(row_id="a", cancelled=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, StartFailed
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.activity import Activity
+from pipelines.worker.stylizer import Stylizer
 
 
 class DiesError(Exception):
@@ -39,19 +40,28 @@ class _Slot:
 class InProcessPool:
     """Workers played by threads; the next `failing_starts` starts fail.
 
-    Without `room`, workers wait for a place to run.
+    Without `room`, workers wait for a place to run. A `stylizer` is told of cancels and asked for
+    its activity.
     """
 
     def __init__(
-        self, workers: int, work: Work, *, failing_starts: int = 0, room: bool = True
+        self,
+        workers: int,
+        work: Work,
+        *,
+        failing_starts: int = 0,
+        room: bool = True,
+        stylizer: Stylizer | None = None,
     ) -> None:
         self._work = work
+        self._stylizer = stylizer
         self.room = room
         self._events: queue.Queue[tuple[str, int, Event]] = queue.Queue()
         self._lock = threading.Lock()
         self.failing_starts = failing_starts
         self.slots = {f"w{n}": _Slot() for n in range(workers)}
         self.tries: Counter[str] = Counter()
+        self.cancelled: list[tuple[str, str]] = []
         self.neighbours_at_death: dict[str, list[set[str]]] = {}
         for name in self.slots:
             self._start(name)
@@ -89,6 +99,11 @@ class InProcessPool:
                 if isinstance(event, Lost | StartFailed):
                     self._replace(worker)
 
+    def cancel(self, worker: str, row_id: str) -> None:
+        self.cancelled.append((worker, row_id))
+        if self._stylizer is not None:
+            self._stylizer.cancel(row_id)
+
     def kill(self, worker: str) -> None:
         generation = self.slots[worker].generation
         self._events.put((worker, generation, Lost(worker, "killed")))
@@ -98,7 +113,7 @@ class InProcessPool:
         return False
 
     def poll_activity(self) -> list[Activity]:
-        return []
+        return [] if self._stylizer is None else [self._stylizer.activity()]
 
     def _run(self, worker: str, generation: int, row: ManifestRow) -> None:
         slot = self.slots[worker]

@@ -68,6 +68,9 @@ class SimulatedPool:
         self.now, _, event = heapq.heappop(self._events)
         return [event]
 
+    def cancel(self, worker: str, row_id: str) -> None:
+        raise NotImplementedError
+
     def kill(self, worker: str) -> None:
         """The worker dies at once and is not replaced."""
         self._events = [event for event in self._events if event[2].worker != worker]

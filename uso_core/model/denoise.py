@@ -64,7 +64,8 @@ def denoise(
         components: the models; only the transformer and its embedders are used.
         conditionings: one for each image.
         seeds: one for each image's noise.
-        on_step: called when a step has been submitted to the device.
+        on_step: called when a step has been submitted to the device; an error that it raises ends
+            the denoising.
 
     Raises:
         ValueError: the requests have different batch keys.

@@ -10,7 +10,7 @@ const WORDS = {
   5: "Starting",
   6: "Loading the model",
   7: "Generating",
-  8: "Cancelling after the image under way",
+  8: "Cancelling after the step under way",
   9: "Saving",
   10: "Done",
   11: "Failed",
@@ -25,7 +25,7 @@ export function stateOf(task) {
   const before = task.queue_position;
   if (WAITS.includes(task.status) && typeof before === "number")
     return before === 0 ? `${word}: next in turn` : `${word}: ${before} before this one`;
-  if (task.status === RUNS && task.progress > 0) return `${word}: ${task.progress} %`;
+  if (task.status === RUNS && task.steps) return `${word}: step ${task.steps.done} of ${task.steps.total}`;
   return word;
 }
 

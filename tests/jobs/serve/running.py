@@ -22,13 +22,14 @@ from jobs.serve.service import Service
 from jobs.serve.store.database import Database, open_database
 from jobs.serve.store.deliveries import DeliveryStore
 from jobs.serve.webhooks import Webhooks
-from pipelines.dispatch.workers import WorkerPool
+from pipelines.dispatch.workers import WatchedPool
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.storage.storage import Storage
 from pipelines.worker.stylizer import Stylizer
 from tests.pipelines.inprocess_pool import InProcessPool
 from tests.pipelines.tiny_models import tiny
 from uso_core.families import describe_model
+from uso_core.pipeline import USOPipeline
 
 Work = Callable[[ManifestRow], Outcome]
 
@@ -82,10 +83,14 @@ def config_for(
 
 @contextmanager
 def running(
-    config: ServeConfig, work: Work | None = None, *, workers: int = 1
+    config: ServeConfig,
+    work: Work | None = None,
+    *,
+    workers: int = 1,
+    pipeline: USOPipeline | None = None,
 ) -> Iterator[Running]:
-    """Run a server; its workers draw with the tiny model, or do `work`."""
-    thread = _ServerThread(config, work, workers)
+    """Run a server; its workers draw with the tiny model, another one, or do `work`."""
+    thread = _ServerThread(config, work, workers, pipeline)
     thread.start()
     try:
         yield thread.started()
@@ -99,13 +104,16 @@ def running(
 class _ServerThread(threading.Thread):
     """The event loop of a server."""
 
-    def __init__(self, config: ServeConfig, work: Work | None, workers: int) -> None:
+    def __init__(
+        self, config: ServeConfig, work: Work | None, workers: int, pipeline: USOPipeline | None
+    ) -> None:
         super().__init__(daemon=True)
         self.stopping = threading.Event()
         self.error: BaseException | None = None
         self._config = config
         self._work = work
         self._workers = workers
+        self._pipeline = pipeline
         self._is_up = threading.Event()
         self._running: Running | None = None
 
@@ -145,7 +153,8 @@ class _ServerThread(threading.Thread):
 
     async def _work_until_stopped(self, run: Running) -> None:
         keeping = asyncio.create_task(run.database.keep())
-        pool = Pool(run.service, _actors(self._config, self._work, run.rows, self._workers))
+        actors = _actors(self._config, self._work, run.rows, self._workers, self._pipeline)
+        pool = Pool(run.service, actors)
         claiming = asyncio.create_task(pool.run())
         self._running = run
         self._is_up.set()
@@ -160,17 +169,25 @@ class _ServerThread(threading.Thread):
                 await background
 
 
-def _actors(config: ServeConfig, work: Work | None, rows: list[ManifestRow], workers: int) -> Any:
+def _actors(
+    config: ServeConfig,
+    work: Work | None,
+    rows: list[ManifestRow],
+    workers: int,
+    pipeline: USOPipeline | None,
+) -> Any:
+    pipeline = pipeline or tiny()
+
     @contextmanager
-    def actors(report: Callable[[str], None]) -> Iterator[WorkerPool]:
+    def actors(report: Callable[[str], None]) -> Iterator[WatchedPool]:
         report("loading the model")
-        stylizer = None if work else Stylizer(worker_spec(config), pipeline=tiny())
+        stylizer = None if work else Stylizer(worker_spec(config), pipeline=pipeline)
 
         def noted(row: ManifestRow) -> Outcome:
             rows.append(row)
             return work(row) if stylizer is None else stylizer.stylize(row)  # type: ignore[misc]
 
-        yield InProcessPool(workers, noted)
+        yield InProcessPool(workers, noted, stylizer=stylizer)
         if stylizer is not None:
             stylizer.close()
 

@@ -117,10 +117,10 @@ def test_a_worker_that_dies_is_forgotten() -> None:
     dispatcher = Dispatcher(pool, ListSource(grid(20, 4)), policy, clock=lambda: pool.now)
     while len(pool.given) < 10:
         list(dispatcher.step(10))
-    assert set(dispatcher._fresh._memories) == {"w0", "w1"}
+    assert set(dispatcher._waiting.fresh._memories) == {"w0", "w1"}
     pool.kill("w0")
     list(dispatcher.step(10))
-    assert set(dispatcher._fresh._memories) == {"w1"}
+    assert set(dispatcher._waiting.fresh._memories) == {"w1"}
 
 
 def test_a_row_that_suits_none_is_passed_over_so_often_and_no_more() -> None:

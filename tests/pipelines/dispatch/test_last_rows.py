@@ -62,6 +62,9 @@ class StagedPool:
         self.now, _, event = heapq.heappop(self._events)
         return [event]
 
+    def cancel(self, worker: str, row_id: str) -> None:
+        raise NotImplementedError
+
     def kill(self, worker: str) -> None:
         raise AssertionError(f"{worker} is not overdue")
 

@@ -133,10 +133,12 @@ class WatchedDeviceLock(DeviceLock):
         self.had_to_wait: list[bool] = []
 
     @contextmanager
-    def take(self, unless: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+    def take(
+        self, unless: Callable[[], bool] = lambda: False, *, urgent: bool = False
+    ) -> Iterator[bool]:
         with self._changed:
             self.had_to_wait.append(self._is_taken)
-        with super().take(unless) as is_ours:
+        with super().take(unless, urgent=urgent) as is_ours:
             yield is_ours
 
 

@@ -11,6 +11,7 @@ from jobs.serve.service import Service
 from jobs.serve.store.database import now_ms
 from jobs.serve.store.files import File
 from jobs.serve.task import Output, State, Task
+from pipelines.worker.steps import Steps
 
 NAMESPACE, NAME = "infsh", "bytedance-uso"
 VERSION_ID = "current"
@@ -35,7 +36,7 @@ async def task_view(task: Task, service: Service, base_url: str) -> dict[str, An
         "input": dict(task.given),
         "output": output_view(task, service, base_url),
         "error": error_text(task.error_code, task.error) or None,
-        "logs": _logs(task),
+        "logs": _logs(service.progress.steps(task)),
         "events": [
             {
                 "id": f"{task.id}-{place}",
@@ -48,15 +49,22 @@ async def task_view(task: Task, service: Service, base_url: str) -> dict[str, An
         ],
         "webhook": task.webhook,
         "session_id": task.extras.get("session_id"),
-        "progress": task.progress,
+        "progress": service.progress.percent(task),
     }
 
 
 async def watched_view(task: Task, service: Service, base_url: str) -> dict[str, Any]:
-    """Return a task, while it waits with its place in the queue: the number of tasks before it."""
+    """Return a task with two fields of our own: `queue_position` and `steps`.
+
+    They are the number of tasks before one that waits, and the steps of one that is generated.
+    """
     view = await task_view(task, service, base_url)
-    place = await service.queue.before(task)
-    return view if place is None else {**view, "queue_position": place}
+    place, steps = await service.queue.before(task), service.progress.steps(task)
+    if place is not None:
+        view["queue_position"] = place
+    if steps is not None:
+        view["steps"] = steps._asdict()
+    return view
 
 
 def output_view(task: Task, service: Service, base_url: str) -> dict[str, Any] | None:
@@ -130,8 +138,8 @@ def _image(output: Output, task: Task, service: Service, base_url: str) -> dict[
     }
 
 
-def _logs(task: Task) -> list[dict[str, Any]]:
-    """Return the progress as a line of the log: Python's client hands on no other progress."""
-    if not task.progress or task.state.ended:
+def _logs(steps: Steps | None) -> list[dict[str, Any]]:
+    """Return the steps as a line of the log: Python's client hands on no other progress."""
+    if steps is None:
         return []
-    return [{"log_type": _LOG_OF_RUN, "content": f"progress {task.progress} %"}]
+    return [{"log_type": _LOG_OF_RUN, "content": f"step {steps.done} of {steps.total}"}]
