@@ -5,6 +5,7 @@
 #   make tutorial    run the commands of docs/tutorial.md, with checks
 #   make test        install into .venv, lint, check types, run the tests
 #   make docs        write docs/configuration.md from the docstrings of pipelines/config
+#   make test-clients  run the public clients of the hosted APIs against the server
 #   make test-slow   run the slow tests of whole runs (installs Azurite with npm)
 #
 # To use another interpreter: make PYTHON=python3.12 demo
@@ -16,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: azurite install demo serve tutorial test lint fix types unit test-slow test-browser test-postgres docs coverage chaos fuzz wheel constraints clean
+.PHONY: azurite install demo serve tutorial test lint fix types unit test-slow test-browser test-postgres test-clients docs coverage chaos fuzz wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -89,6 +90,13 @@ test-postgres: $(INSTALLED)
 	@command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || \
 	  { echo "no PostgreSQL; on Debian and Ubuntu: apt-get install -y postgresql"; exit 1; }
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m postgres tests/jobs/serve
+
+# Runs the clients of the hosted APIs, in several versions and in JavaScript, against the server.
+test-clients: $(INSTALLED)
+	@command -v npm >/dev/null || \
+	  { echo "no npm; on Debian and Ubuntu: apt-get install -y --no-install-recommends nodejs npm"; \
+	    exit 1; }
+	$(BIN)/python -m pytest -m clients tests/clients
 
 # A test compares the page with the docstrings.
 docs: $(INSTALLED)

@@ -20,11 +20,11 @@ def left_out(config: pytest.Config) -> set[str]:
 def test_plain_pytest_leaves_out_long_tests_and_those_that_need_more(
     pytestconfig: pytest.Config,
 ) -> None:
-    assert left_out(pytestconfig) == {"slow", "gpu", "browser", "postgres"}
+    assert left_out(pytestconfig) == {"slow", "gpu", "browser", "postgres", "clients"}
 
 
 @pytest.mark.parametrize(
-    "mark", ["slow", "browser", "postgres"]
+    "mark", ["slow", "browser", "postgres", "clients"]
 )  # `gpu` tests need a machine with one
 def test_marked_tests_are_where_make_looks(mark: str) -> None:
     target = re.search(rf"pytest .*-m {mark} (.+)$", MAKEFILE, re.MULTILINE)

@@ -62,7 +62,7 @@ class Inputs:
             return Reference(file_id=file.id)
         if len(value) > _MOST_URL:
             raise wrong(field, f"a URL may have {_MOST_URL:,} characters")
-        if scheme_of(value) not in ("http", "https"):
+        if not is_remote(value):
             reason = "give an http(s) URL, a data: URI or the URL of an upload; paths and other "
             raise wrong(field, f"{reason}stores are not read for a request")
         return Reference(uri=value)
@@ -97,6 +97,13 @@ class Inputs:
         if len(data) > self.max_bytes:
             raise wrong(field, f"an image may have {self.max_bytes:,} bytes", status=413)
         return media or "application/octet-stream", data
+
+
+def is_remote(value: object) -> bool:
+    """Return True if a value may name an image of a request: a URL, or an inline image."""
+    if not isinstance(value, str):
+        return False
+    return value[:5].lower() == "data:" or scheme_of(value) in ("http", "https")
 
 
 def scheme_of(value: str) -> str | None:

@@ -92,6 +92,23 @@ def test_aliases_of_reference_images(server: Running, name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"images": ["/home/me/a.png"], "image": STYLE},
+        {"images": [STYLE], "image": "/home/me/a.png"},
+        {"images": [STYLE], "image": STYLE},
+    ],
+)
+def test_a_path_on_the_disk_of_its_mcp_server_does_not_count(
+    server: Running, fields: dict[str, Any]
+) -> None:
+    before = len(server.rows)
+    fields = {"reference_images": None, "enable_sync_mode": True, **fields}
+    assert submit(server, **fields).json()["data"]["status"] == "completed"
+    assert server.rows[before].style_images == (encode(picture()),)
+
+
+@pytest.mark.parametrize(
     ("fields", "said"),
     [
         ({"reference_images": []}, "reference_images: give 1 to 4"),

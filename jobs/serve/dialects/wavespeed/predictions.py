@@ -22,6 +22,7 @@ from jobs.serve.dialects.base import (
 )
 from jobs.serve.dialects.wavespeed.view import MODEL, STATES, prediction, success
 from jobs.serve.errors import ApiError, wrong
+from jobs.serve.inputs import is_remote
 from jobs.serve.service import Service
 from jobs.serve.store.history import Filter
 from jobs.serve.task import Drawing, NewTask, Task
@@ -30,9 +31,10 @@ router = APIRouter(tags=["WaveSpeed"])
 submits = APIRouter(tags=["WaveSpeed"])
 
 _IMAGES = ("reference_images", "images", "image")
-"""Names of the style images; only the first one that is given counts.
+"""Names of the style images. Only the first one that can be read counts.
 
-WaveSpeedAI's MCP server has the last two alone, and may put a path on its own disk into `image`.
+WaveSpeedAI's MCP server knows the last two alone. It sends both, and fills one of them with the
+path of a file on its own disk if its user has given that.
 """
 _NAMES = {
     "width": "size",
@@ -129,9 +131,7 @@ async def submit(
 async def _drawing(
     body: Mapping[str, Any], service: Service, key_id: str, base_url: str
 ) -> Drawing:
-    field = next((name for name in _IMAGES if body.get(name)), _IMAGES[0])
-    styles = body.get(field) or []
-    styles = [styles] if isinstance(styles, str) else styles
+    field, styles = _styles(body)
     most = service.card.limits.max_styles
     if not isinstance(styles, list) or not 1 <= len(styles) <= most:
         raise wrong(field, f"give 1 to {most} URLs or data: URIs")
@@ -144,6 +144,16 @@ async def _drawing(
         ],
         parameters=service.parameters(_numbers(body), names=_NAMES),
     )
+
+
+def _styles(body: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the style images of a request, and the name of their field."""
+    given = {name: body[name] for name in _IMAGES if body.get(name)}
+    lists = {name: [value] if isinstance(value, str) else value for name, value in given.items()}
+    for name, value in lists.items():
+        if isinstance(value, list) and all(map(is_remote, value)):
+            return name, value
+    return next(iter(lists.items()), (_IMAGES[0], []))
 
 
 def _webhook(request: Request, body: Mapping[str, Any]) -> str | None:
