@@ -17,8 +17,10 @@ from rich.text import Text
 from jobs import exits, terminal
 from jobs.outputs import hint_at_config, left_out_text, newest_run_file, storage_options
 from pipelines.ledger.counts import LedgerCounts
-from pipelines.ledger.ledger import count_records, iter_records
+from pipelines.ledger.flags import FlagCounts, count_flags
+from pipelines.ledger.ledger import iter_records
 from pipelines.ledger.liveness import liveness
+from pipelines.ledger.records import Records
 from pipelines.storage.patience import LOOK_S
 from pipelines.storage.storage import Storage
 
@@ -38,17 +40,18 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
     """
     with exits.exit_on_error(), hint_at_config(config_path):
         storage = open_output(output, config_path, patience_s=LOOK_S)
-        counts = count_records(storage)
+        records = Records(storage)
+        counts, flags = records.counts(), count_flags(records)
         last_run = _read_last_run_alive(storage)
         shown = _first_records(storage, rows) if counts.records else []
     if not (counts.records or last_run):
         exits.print_error(f"{storage.uri()}: no records and no runs; check the path")
         return exits.WRONG_INPUT
     if as_json:
-        terminal.print_json(_as_dict(storage, counts, last_run))
+        terminal.print_json({**_as_dict(storage, counts, last_run), **asdict(flags)})
     else:
         console = terminal.out()
-        print_counts(storage, counts, last_run, console)
+        print_counts(storage, counts, last_run, console, flags)
         if shown:
             console.print(_record_table(storage, shown))
     return exits.DONE
@@ -140,7 +143,11 @@ def _left_out(counts: LedgerCounts) -> dict[str, Any]:
 
 
 def print_counts(
-    storage: Storage, counts: LedgerCounts, last_run: Mapping[str, Any] | None, console: Console
+    storage: Storage,
+    counts: LedgerCounts,
+    last_run: Mapping[str, Any] | None,
+    console: Console,
+    flags: FlagCounts,
 ) -> None:
     """Print the counts of an output, and the state of its last run."""
     console.print(f"output     {terminal.one_line(storage.uri())}", soft_wrap=True)
@@ -153,6 +160,9 @@ def print_counts(
     console.print(f"failed     {counts.failed:,}{share}")
     if counts.failed:
         console.print(terminal.failure_table(_failures(counts)))
+    if flags.checked:
+        text = f"{flags.flagged:,} of {flags.checked:,} images that the safety check has seen"
+        console.print(f"flagged    {text}")
     if counts.left_out:
         text = left_out_text(counts.left_out, counts.look)
         console.print(f"left out   {text}", soft_wrap=True)

@@ -19,10 +19,11 @@ from jobs import exits, terminal
 from jobs.outputs import hint_at_config
 from jobs.status import open_output, print_counts, read_last_run
 from pipelines.ledger.counts import LedgerCounts
+from pipelines.ledger.flags import count_flags
 from pipelines.ledger.follow import LedgerFollower
 from pipelines.ledger.lease import Heartbeat, read_holder
-from pipelines.ledger.ledger import count_records
 from pipelines.ledger.liveness import SILENCE_S
+from pipelines.ledger.records import Records
 from pipelines.storage.patience import LOOK_S
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
@@ -142,13 +143,14 @@ def watch_command(
             storage = open_output(output, config_path)
             view = _watch(Watcher(storage), console, partial(pause, every_s))
             # Counted again, because the watcher keeps no examples of failures.
-            counts = count_records(storage)
+            records = Records(storage)
+            counts, flags = records.counts(), count_flags(records)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     if view is None:
         exits.print_error(f"{redact_uri(output)}: no run; check the path")
         return exits.WRONG_INPUT
-    print_counts(storage, counts, view.run, console)
+    print_counts(storage, counts, view.run, console, flags)
     if view.run["state"] in _CODES:
         return _CODES[view.run["state"]]
     exits.print_error(

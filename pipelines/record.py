@@ -17,6 +17,8 @@ from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow, Tim
 SCHEMA_VERSION = 1
 NSFW_CONTENTS = "has_nsfw_contents"
 """True for an image that the safety check has flagged; null for one that it has not seen."""
+NSFW_SCORE = "nsfw_score"
+"""The column of the safety check's scores, in outputs that have some."""
 
 COLUMNS_DIGEST = "columns_digest"
 IMAGE_BYTES = "image_bytes"

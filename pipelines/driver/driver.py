@@ -20,6 +20,7 @@ from pipelines.errors import ClusterError
 from pipelines.ledger.left_out import ManifestLook
 from pipelines.ledger.new_values import NewValues
 from pipelines.moments import utc_now
+from pipelines.record import NSFW_CONTENTS
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
@@ -171,6 +172,7 @@ class Driver:
             self._stats.add_completed(len(outcome.outputs), outcome.device_s or 0)
         else:
             self._stats.add_failed(outcome.row_id, outcome.failure)
+        self._stats.flagged += outcome.image_values.get(NSFW_CONTENTS, ()).count(True)
         self._stats.caches.note(outcome)
         _log(settled)
         created_at = settled.given_at or self._prepared.ledger.stamp()

@@ -81,6 +81,7 @@ class RunFile:
             "new_values": stats.new_values,
             "left_out": stats.left_out,
             "images": stats.images,
+            "flagged": stats.flagged,
             "failures": [asdict(example) for example in stats.failure_examples()],
         }
         timings = {"elapsed_s": stats.elapsed_s, "first_image_s": stats.first_image_s}

@@ -24,6 +24,7 @@ class RunSummary:
         lost_images: rows that were selected again because an image of theirs was missing or was
             not the recorded file.
         images: images that this run generated.
+        flagged: images that the safety check flagged in this run, withheld ones included.
         failed_fraction: share of failed rows among all records that count, earlier runs included;
             0 to 1.
         within_budget: True if `failed_fraction` is at most `on_error.max_failed_fraction`.
@@ -57,6 +58,7 @@ class RunSummary:
     caches: Mapping[str, Lookups] = field(default_factory=dict)
     dataset: PackFacts | None = None
     lost_images: int = 0
+    flagged: int = 0
 
     def _repr_html_(self) -> str:
         """Return the counts and an example of each failure as tables, for a notebook."""
@@ -92,6 +94,7 @@ def summarize(prepared: PreparedRun, stats: RunStats, *, interrupted: bool) -> R
         changed=stats.changed,
         lost_images=stats.lost_images,
         images=stats.images,
+        flagged=stats.flagged,
         failures=stats.failure_examples(),
         elapsed_s=elapsed_s,
         images_per_s=stats.images / elapsed_s if elapsed_s else 0.0,

@@ -50,6 +50,7 @@ class RunMetrics:
         self._rows = _Total(metrics.ROWS, run_id)
         self._failures = _Total(metrics.FAILURES, run_id)
         self._images = _Total(metrics.IMAGES, run_id)
+        self._flagged_images = _Total(metrics.FLAGGED_IMAGES, run_id)
         self._manifest_rows = _gauge(metrics.MANIFEST_ROWS, run_id)
         self._images_per_second = _gauge(metrics.IMAGES_PER_SECOND, run_id)
         self._eta_seconds = _gauge(metrics.ETA_SECONDS, run_id)
@@ -64,6 +65,7 @@ class RunMetrics:
         for code, count in snapshot.failed_by_code.items():
             self._failures.reach(count, code=code)
         self._images.reach(snapshot.images)
+        self._flagged_images.reach(snapshot.flagged)
         self._manifest_rows.set(snapshot.total)  # None sets no value, here and below
         self._images_per_second.set(snapshot.images_per_s)
         self._eta_seconds.set(snapshot.eta_s)

@@ -45,6 +45,9 @@ ROWS = Metric(
 )
 FAILURES = Metric("uso_row_failures", "counter", "Rows that failed.", ("code",))
 IMAGES = Metric("uso_images", "counter", "Images drawn, of rows that were completed.")
+FLAGGED_IMAGES = Metric(
+    "uso_flagged_images", "counter", "Images that the safety check flagged, also if withheld."
+)
 MANIFEST_ROWS = Metric("uso_manifest_rows", "gauge", "Rows of the manifest, where that is known.")
 IMAGES_PER_SECOND = Metric("uso_images_per_second", "gauge", "Over the last minute.")
 ETA_SECONDS = Metric("uso_eta_seconds", "gauge", "Until the end at the last minute's pace.")
@@ -88,7 +91,16 @@ BYTES = Metric(
 )
 
 METRICS: tuple[Metric, ...] = (
-    *(ROWS, FAILURES, IMAGES, MANIFEST_ROWS, IMAGES_PER_SECOND, ETA_SECONDS, DEVICE_BUSY),
+    *(
+        ROWS,
+        FAILURES,
+        IMAGES,
+        FLAGGED_IMAGES,
+        MANIFEST_ROWS,
+        IMAGES_PER_SECOND,
+        ETA_SECONDS,
+        DEVICE_BUSY,
+    ),
     *(ACTORS, QUEUED_ROWS),
     *(STAGE_SECONDS, DEVICE_SECONDS, REFERENCES, ENCODINGS, BYTES),
 )

@@ -92,6 +92,7 @@ class ProgressReporter:
             failed_by_code=dict(stats.failures),
             skipped=stats.skipped,
             images=stats.images,
+            flagged=stats.flagged,
             elapsed_s=elapsed_s,
             images_per_s=rates.images_per_s,
             eta_s=self._eta_s(rows, rates.rows_per_s),

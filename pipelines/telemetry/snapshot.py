@@ -41,6 +41,7 @@ class Snapshot:
         failed_by_code: failed rows by failure code.
         skipped: rows that were recorded before.
         images: images that this run generated.
+        flagged: images that the safety check flagged, withheld ones included.
         elapsed_s: seconds since the run started.
         images_per_s: rate over the last minute.
         eta_s: seconds until the end at that rate; None: not known yet.
@@ -55,6 +56,7 @@ class Snapshot:
     failed_by_code: Mapping[FailureCode, int] = field(default_factory=dict)
     skipped: int = 0
     images: int = 0
+    flagged: int = 0
     elapsed_s: float = 0
     images_per_s: float = 0
     eta_s: float | None = None

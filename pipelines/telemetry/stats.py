@@ -56,6 +56,7 @@ class RunStats:
             or is not the recorded file.
         new_values: done rows whose records took new values of the user's own columns.
         left_out: records whose rows are no longer in the manifest, known at the end.
+        flagged: images that the safety check has flagged, withheld ones included.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -67,6 +68,7 @@ class RunStats:
     new_values: int = 0
     left_out: int = 0
     images: int = 0
+    flagged: int = 0
     drawing_s: float = 0
     consecutive_failed: int = 0
     first_image_s: float | None = None

@@ -17,7 +17,7 @@ from PIL import Image
 
 from pipelines.failures import Failure
 from pipelines.formats import ImageEncoding
-from pipelines.record import NSFW_CONTENTS
+from pipelines.record import NSFW_CONTENTS, NSFW_SCORE
 from pipelines.worker.image_plugins import Finding, FinishedImage, ImagePlugin, Look
 from pipelines.worker.named_code import NamedCode, OwnCode
 
@@ -35,7 +35,6 @@ CHECKERS = NamedCode(
     },
     group="uso_batch.safety_checkers",
 )
-NSFW_SCORE = "nsfw_score"
 
 _COLUMNS = (pa.field(NSFW_CONTENTS, pa.bool_()), pa.field(NSFW_SCORE, pa.float64()))
 _DIGITS = 6  # further ones differ between processors

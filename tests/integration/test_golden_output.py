@@ -29,6 +29,7 @@ NOTHING_DONE = {
     "new_values": 0,
     "left_out": 0,
     "images": 0,
+    "flagged": 0,
     "failures": [],
 }
 

@@ -13,9 +13,10 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 from pipelines.failures import Failure
+from pipelines.image_values import record_column
 from pipelines.ledger.lease import LEASE_PATH, Heartbeat, Lease
 from pipelines.ledger.ledger import Ledger
-from pipelines.record import RunFacts, make_record, record_schema
+from pipelines.record import NSFW_CONTENTS, NSFW_SCORE, RunFacts, make_record, record_schema
 from pipelines.rows import Entry, ManifestRow, Outcome
 from pipelines.storage.storage import Storage
 from uso_core.request import Parameters
@@ -123,6 +124,23 @@ def test_a_lease_without_a_time_tells_nothing(output: Path) -> None:
     beat = Heartbeat("20260104T000000-1", "node-7", "another boot", 7, 0.0)
     running(output).write(LEASE_PATH, json.dumps(asdict(beat)).encode())
     assert last_run_line(output).endswith("running at today")
+
+
+def test_flagged_images_are_counted(output: Path) -> None:
+    assert "flagged  " not in status(str(output)).stdout
+    score = record_column(pa.field(NSFW_SCORE, pa.float64()))
+    schema = record_schema(pa.schema([]), pa.schema([score]))
+    checked = [
+        {**record(name), NSFW_CONTENTS: [flag], NSFW_SCORE: [0.5]}
+        for name, flag in (("e", True), ("f", False))
+    ]
+    withheld = record("g", Failure("unsafe_content", "withheld"))
+    flags = {NSFW_CONTENTS: [False, True], NSFW_SCORE: [0.1, 0.3]}
+    Ledger.open(Storage.at(str(output)), schema).append([*checked, {**withheld, **flags}])
+    lines = [" ".join(line.split()) for line in status(str(output)).stdout.splitlines()]
+    assert "flagged 2 of 4 images that the safety check has seen" in lines
+    document = json.loads(status(str(output), "--json").stdout)
+    assert (document["flagged"], document["checked"]) == (2, 4)
 
 
 def test_json_has_the_same_counts(output: Path) -> None:

@@ -45,7 +45,7 @@ def comparison(row: Row) -> str:
 
 
 class Facets:
-    """Collects filter data in the order of the rows; 8 to 80 bytes per row."""
+    """Collects filter data in the order of the rows; 9 to 81 bytes per row."""
 
     def __init__(
         self, styles: Sequence[tuple[str, int]], numbers: Sequence[str], *, compared: bool
@@ -60,6 +60,7 @@ class Facets:
         self._code = array("H")
         self._set = array("I")
         self._comparison = array("B")
+        self._flagged = array("B")
         self._numbers = [array("d") for _ in range(len(self._names) + 1)]
 
     def add(self, row: Row) -> None:
@@ -69,6 +70,7 @@ class Facets:
         known = (self._style_numbers.get(style) for style in record.styles)
         styles = tuple(sorted({style for style in known if style is not None}))
         self._set.append(self._sets.setdefault(styles, len(self._sets)))
+        self._flagged.append("flags" in record.shown)
         if self._compared:
             self._comparison.append(COMPARISONS.index(comparison(row)))
         values = record.shown["numbers"]
@@ -98,6 +100,8 @@ class Facets:
             "sets": [list(styles) for styles in self._sets],
             "set": _encoded(self._set, "<u4"),
         }
+        if any(self._flagged):
+            values["flagged"] = _encoded(self._flagged, "u1")
         if self._compared:
             values["comparison"] = _encoded(self._comparison, "u1")
         return values

@@ -15,7 +15,7 @@ from pipelines.image_values import is_per_image, lowest
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.ledger import iter_records
 from pipelines.ledger.records import Records
-from pipelines.record import RECORD_NAMES
+from pipelines.record import NSFW_CONTENTS, RECORD_NAMES
 from pipelines.storage.storage import Storage
 from pipelines.tools.report.row_table import RowRecord, RowTable
 from pipelines.tools.report.summary import Tally
@@ -97,6 +97,7 @@ def _shown(
         "prompt": visible(record["prompt"] or ""),
         "outputs": record["outputs"] or None,
         "sha256": record["sha256"] or None,
+        "flags": record[NSFW_CONTENTS] if any(record[NSFW_CONTENTS] or ()) else None,
         "error": error,
         "created_at": record["created_at"].isoformat(sep=" ", timespec="seconds"),
         "timings": _timings(record["timings"]),

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.failures import CODES
+from pipelines.ledger.flags import FlagCounts
+from pipelines.record import NSFW_CONTENTS
 from pipelines.tools.report.values import visible
 
 STAGES = ("fetch", "condition", "inference", "decode", "store")
@@ -102,6 +104,7 @@ class Summary:
     completed: int
     failed: int
     images: int
+    flags: FlagCounts
     models: tuple[str, ...]
     devices: tuple[str, ...]
     workers: int
@@ -120,6 +123,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._images = 0
+        self._flags = FlagCounts()
         self._codes: Counter[str] = Counter()
         self._examples: dict[str, list[Example]] = defaultdict(list)
         self._names: dict[str, set[str]] = {name: set() for name in ("model", "device")}
@@ -133,6 +137,7 @@ class Tally:
     def add(self, batch: pa.RecordBatch) -> None:
         """Add a batch of records with all columns."""
         self._images += pc.sum(pc.list_value_length(batch["outputs"])).as_py() or 0
+        self._flags += FlagCounts.of(batch[NSFW_CONTENTS])
         failed = pc.not_equal(batch["status"], "completed")
         self._failed.append(failed.to_numpy(zero_copy_only=False))
         self._at.append(batch["created_at"].cast(pa.int64()).to_numpy())
@@ -150,6 +155,7 @@ class Tally:
             completed=sum(map(len, self._failed)) - failed,
             failed=failed,
             images=self._images,
+            flags=self._flags,
             models=tuple(map(visible, sorted(self._names["model"]))),
             devices=tuple(map(visible, sorted(self._names["device"]))),
             workers=len(self._workers[max(self._workers)]) if self._workers else 0,

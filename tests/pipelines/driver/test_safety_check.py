@@ -7,10 +7,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as ds
 import pytest
+from typer.testing import CliRunner
 
+from jobs.cli import app
 from pipelines.config.schema import RunConfig
 from pipelines.driver.prepare import prepare
+from pipelines.driver.summary import summarize
 from pipelines.errors import ConfigError
 from pipelines.ledger.records import Records
 from pipelines.worker.stylizer import Stylizer
@@ -63,6 +67,31 @@ def test_flag_fills_the_records_and_draws_the_same_images(tmp_path: Path) -> Non
     assert flagged["b"]["nsfw_score"] == [pytest.approx(0.2867, abs=0.0005)]
     for column in ("sha256", "fingerprint", "status"):
         assert [plain[name][column] for name in "ab"] == [flagged[name][column] for name in "ab"]
+
+
+def test_flags_are_counted_and_packed(tmp_path: Path) -> None:
+    write_images(tmp_path, {"a": 1, "b": BROWN_SEED})
+    settings = with_safety(tmp_path, "flag")
+    run(settings)
+    out = str(tmp_path / "out")
+    packed = CliRunner().invoke(app, ["pack", out, "--layout", "parquet"])
+    assert packed.exit_code == 0, packed.output
+    samples = ds.dataset(tmp_path / "out" / "parquet" / "data").to_table().to_pylist()
+    assert {sample["id"]: sample["has_nsfw_content"] for sample in samples} == {"a": 0, "b": 1}
+    (score,) = (sample["nsfw_score"] for sample in samples if sample["id"] == "b")
+    assert score == pytest.approx(0.2867, abs=0.0005)
+
+
+def test_a_run_counts_the_flagged_images(tmp_path: Path) -> None:
+    for mode in ("flag", "withhold"):
+        (tmp_path / mode).mkdir()
+        write_images(tmp_path / mode, {"a": 1, "b": BROWN_SEED})
+        with driver_of(with_safety(tmp_path / mode, mode)) as (driver, stats, prepared):
+            stylizer = Stylizer(prepared.spec, pipeline=Painted(COLOURS))
+            with closing(stylizer):
+                driver.work(InProcessPool(1, stylizer.stylize))
+            summary = summarize(prepared, stats, interrupted=False)
+        assert (summary.flagged, summary.completed + summary.failed) == (1, 2)
 
 
 def test_rows_that_are_recorded_stay_unchecked(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@
   };
 
   const facts = (row) => {
-    const parts = [];
+    const parts = row.flags ? ["flagged"] : [];
     if (row.images.length && row.width) parts.push(`${row.width} × ${row.height}`);
     if (row.images.length > 1) parts.push(`${row.images.length} images`);
     if (row.seed !== undefined) parts.push(`seed ${row.seed}`);

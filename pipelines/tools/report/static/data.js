@@ -67,6 +67,7 @@ uso.boot = JSON.parse(uso.byId("boot").textContent);
       sets: raw.sets.map((set) => new Set(set)),
       code: decoded(raw.code, Uint16Array),
       set: decoded(raw.set, Uint32Array),
+      flagged: raw.flagged && decoded(raw.flagged, Uint8Array),
       comparison: raw.comparison && decoded(raw.comparison, Uint8Array),
     }));
     facets.catch(() => (facets = undefined));

@@ -60,6 +60,8 @@
     const terms = known.flatMap(([name, title]) => term(title, text(row[name])));
     const times = Object.entries(row.timings ?? {}).map(([stage, ms]) => ms < 1000 ? `${stage} ${Math.round(ms)} ms` : `${stage} ${uso.number(ms / 1000)} s`);
     if (times.length) terms.push(...term("time", times.join(", ")));
+    const flagged = (row.flags ?? []).flatMap((flag, index) => (flag ? [`image ${index + 1}`] : []));
+    if (flagged.length) terms.push(...term("flagged", flagged.join(", ")));
     for (const image of row.images) terms.push(...term("image", text(image.uri)));
     return uso.el("dl", { class: "facts" }, terms);
   };

@@ -46,6 +46,7 @@
     const tests = [];
     if (state.status === "completed") tests.push((row) => facets.code[row] === 0);
     else if (state.status === "failed") tests.push((row) => facets.code[row] !== 0);
+    else if (state.status === "flagged") tests.push((row) => Boolean(facets.flagged?.[row]));
     else if (state.status) {
       const code = facets.codes.indexOf(state.status);
       tests.push((row) => facets.code[row] === code);
