@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -25,7 +26,8 @@ from pipelines.worker.stylizer import Stylizer
 from tests.fresh_interpreter import loaded_after
 from tests.pipelines.painted import BROWN, GREEN, Painted
 from tests.pipelines.pictures import picture
-from tests.pipelines.tiny_models import tiny
+from tests.pipelines.tiny_models import Gate, Misbehaving, tiny
+from tests.pipelines.worker.rendering import WAIT_S
 from tests.pipelines.worker.stylizing import PARAMETERS, config_for, make_row, stored
 from uso_core.pipeline import USOPipeline
 
@@ -177,6 +179,35 @@ def test_a_blurred_image_shows_no_detail() -> None:
     assert result.size == image.size
     steps = [np.abs(np.diff(np.asarray(each, int), axis=0)).max() for each in (image, result)]
     assert steps[1] <= 3 < steps[0]
+
+
+GATE = Gate()
+
+
+def load_gated() -> Callable[[Image.Image], float]:
+    """A checker that is held until `GATE` is opened."""
+
+    def score(image: Image.Image) -> float:
+        GATE(0)
+        return 0.0
+
+    return score
+
+
+def test_the_device_generates_the_next_row_during_a_check(stylizer_with: Make) -> None:
+    pipeline = Misbehaving()
+    stylizer = stylizer_with(pipeline, mode="flag", checker=f"{HERE}:load_gated")
+    with ThreadPoolExecutor(2) as threads:
+        rows = [make_row(f"row-{seed}", seed=seed) for seed in range(2)]
+        outcomes = threads.map(stylizer.stylize, rows)
+        assert GATE.reached.wait(WAIT_S)
+        give_up_at = time.monotonic() + WAIT_S
+        while len(pipeline.decoded) < 2 and time.monotonic() < give_up_at:
+            time.sleep(0.01)
+        assert sorted(pipeline.decoded) == [0, 1]
+        assert stylizer.activity().storing >= 1
+        GATE.open()
+        assert [outcome.failure for outcome in outcomes] == [None, None]
 
 
 # --- other checkers ------------------------------------------------------------------------------
