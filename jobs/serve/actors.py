@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from jobs.serve.config import ServeConfig
 from pipelines.config.variables import resolve_variables
@@ -13,10 +14,16 @@ from pipelines.dispatch.workers import WatchedPool, WorkerEnv
 from pipelines.errors import ConfigError
 from pipelines.worker.spec import StylizerSpec
 
+if TYPE_CHECKING:
+    from pipelines.on_ray.actors import RowWorker
+
 
 @contextmanager
 def ray_actors(
-    config: ServeConfig, model_name: str, report: Callable[[str], None]
+    config: ServeConfig,
+    model_name: str,
+    report: Callable[[str], None],
+    make_worker: Callable[[StylizerSpec], RowWorker] | None = None,
 ) -> Iterator[WatchedPool]:
     """Start Ray or join its cluster, and yield the actors, which load their models meanwhile.
 
@@ -24,6 +31,7 @@ def ray_actors(
         config: the configuration of the server.
         model_name: name of the model, for the recipes in the images.
         report: called with the cause of each wait.
+        make_worker: builds the worker of an actor; None: the one that holds the model.
 
     Raises:
         ConfigError: see `worker_spec`; or an environment variable of `ray.env` is not set.
@@ -43,7 +51,8 @@ def ray_actors(
     with ray_session(config.ray, config.stylize):
         report("loading the model")
         spec = replace(spec, recipe_model=model_name)
-        pool = RayPool(spec, config.stylize, env, Stylizer, urgent_rows=URGENT_ROWS)
+        make = make_worker or Stylizer
+        pool = RayPool(spec, config.stylize, env, make, urgent_rows=URGENT_ROWS)
         with closing(pool):
             yield pool
 

@@ -110,18 +110,15 @@ class Pool:
         room = 2 * stylize.max_actors * on_an_actor - claimed
         if room <= 0 or not self._service.readiness.ready:
             return
-        for _ in range(room):  # one at a time, so that no key gets more than its limit
-            full = await self._full_keys()
-            found = await self._service.tasks.claim(lane, 1, full)
-            if not found:
-                return
-            (task,) = found
-            self._tasks[task.id] = task
+        found = await self._service.tasks.claim(lane, room, await self._room_of_keys())
+        self._tasks |= {task.id: task for task in found}
+        for number, task in enumerate(found):
             self._service.changes.tell(task.id)
             try:
                 await self._enqueue(lane, task)
             except DatabaseUnavailableError:
-                del self._tasks[task.id]
+                for left in found[number:]:
+                    self._tasks.pop(left.id, None)
                 raise
 
     async def _enqueue(self, lane: Lane, task: Task) -> None:
@@ -132,12 +129,11 @@ class Pool:
             return
         self._lanes[lane].add([entry])
 
-    async def _full_keys(self) -> list[str]:
-        """Return the keys that have as many tasks at work as they may."""
-        at_work = Counter(task.key_id for task in self._tasks.values())
-        keys = [await self._service.keys.get(key_id) for key_id in at_work]
-        limits = [(key.id, key.limits.at_work) for key in keys if key is not None]
-        return [each for each, most in limits if most is not None and at_work[each] >= most]
+    async def _room_of_keys(self) -> dict[str, int]:
+        """Return the number of further tasks that each key with a limit may have at work."""
+        limits = await self._service.keys.limits_at_work()
+        at_work = Counter(task.key_id for task in self._tasks.values()) if limits else {}
+        return {key_id: most - at_work.get(key_id, 0) for key_id, most in limits.items()}
 
     async def _settled(self, settled: Settled) -> None:
         task = self._tasks.get(settled.outcome.row_id)

@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -25,7 +26,11 @@ from pipelines.dispatch.workers import WatchedPool
 from pipelines.errors import ConfigError
 from pipelines.storage.storage import Storage
 from pipelines.worker.image_plugins import chosen_plugins
+from pipelines.worker.spec import StylizerSpec
 from uso_core.families import describe_model
+
+if TYPE_CHECKING:
+    from pipelines.on_ray.actors import RowWorker
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +38,17 @@ _SHUTDOWN_S = 3
 _DEMO_KEY = "demo"
 
 
-async def serve(config: ServeConfig, on_start: Callable[[str, str | None], None]) -> None:
+async def serve(
+    config: ServeConfig,
+    on_start: Callable[[str, str | None], None],
+    make_worker: Callable[[StylizerSpec], RowWorker] | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         config: the configuration.
         on_start: called with the URL, and with the secret of a key if one was made.
+        make_worker: builds the worker of an actor; tests and benchmarks replace it.
 
     Raises:
         ConfigError, StorageError, CheckpointError: something cannot be used; nothing was started.
@@ -67,7 +77,7 @@ async def serve(config: ServeConfig, on_start: Callable[[str, str | None], None]
 
         @contextlib.contextmanager
         def actors(report: Callable[[str], None]) -> Iterator[WatchedPool]:
-            with ray_actors(config, card.name, report) as workers:
+            with ray_actors(config, card.name, report, make_worker) as workers:
                 loop.call_soon_threadsafe(server.take_signals)  # Ray has taken them for itself
                 yield workers
 
@@ -109,10 +119,13 @@ async def _first_key(service: Service) -> str | None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=_family(host), backlog=2048)
+        listener = socket.create_server((host, port), family=_family(host), backlog=2048)
     except OSError as error:
         reason = f"{host}:{port}: {error.strerror}; choose another serve.port"
         raise ConfigError(f"serve.port: {reason}") from error
+    # This object names its protocol, TCP, so that asyncio sends each part of an answer at once.
+    # Otherwise the second one waits 40 ms for the client's acknowledgement of the first.
+    return socket.socket(fileno=listener.detach())
 
 
 def _family(host: str) -> socket.AddressFamily:

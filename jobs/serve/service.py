@@ -21,7 +21,8 @@ from jobs.serve.store.files import File, FileStore
 from jobs.serve.store.history import History
 from jobs.serve.store.keys import Key, KeyStore
 from jobs.serve.store.queue import Queue
-from jobs.serve.store.tasks import Replay, TaskStore
+from jobs.serve.store.replays import Replay
+from jobs.serve.store.tasks import TaskStore
 from jobs.serve.task import NewTask, Output, State, Task
 from pipelines.storage.storage import Storage
 from uso_core.errors import InvalidRequestError
@@ -90,7 +91,7 @@ class Service:
             keys=KeyStore(database),
             tasks=tasks,
             history=History(database),
-            queue=Queue(database),
+            queue=tasks.queue,
             files=files,
             inputs=Inputs(files, links, round(config.serve.max_upload_mb * 10**6)),
             links=links,

@@ -187,4 +187,8 @@ def new_id() -> str:
 
     Some clients look for `429` in the text of an error, which may hold the id.
     """
-    return "".join(secrets.choice(_LETTERS) for _ in range(_ID_LENGTH))
+    number, letters = secrets.randbelow(len(_LETTERS) ** _ID_LENGTH), []
+    for _ in range(_ID_LENGTH):
+        number, place = divmod(number, len(_LETTERS))
+        letters.append(_LETTERS[place])
+    return "".join(letters)

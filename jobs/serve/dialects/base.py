@@ -15,7 +15,7 @@ from starlette.responses import Response
 from jobs.serve.errors import ApiError, wrong
 from jobs.serve.service import Service
 from jobs.serve.store.keys import Key
-from jobs.serve.store.tasks import Replay
+from jobs.serve.store.replays import Replay
 from jobs.serve.task import Task
 from uso_core.errors import InvalidRequestError
 from uso_core.request import check_prompt
@@ -180,6 +180,14 @@ def moment(milliseconds: int) -> str:
     return f"{at:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
 
 
+async def _service(request: Request) -> Service:
+    return service_of(request)  # FastAPI runs a plain function in a thread
+
+
+async def _base_url(request: Request) -> str:
+    return base_url_of(request)
+
+
 AsKey = Annotated[Key, Depends(key_of)]
-WithService = Annotated[Service, Depends(service_of)]
-BaseUrl = Annotated[str, Depends(base_url_of)]
+WithService = Annotated[Service, Depends(_service)]
+BaseUrl = Annotated[str, Depends(_base_url)]

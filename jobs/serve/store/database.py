@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from jobs.serve.errors import DatabaseUnavailableError
 from jobs.serve.store import schema
-from jobs.serve.store.engines import postgres_engine, sqlite_engine, sqlite_file
+from jobs.serve.store.engines import inline_engine, postgres_engine, sqlite_engine, sqlite_file
+from jobs.serve.store.inline import Connection, InlineDatabase
 from jobs.serve.store.locks import FileOwnership, Ownership, PostgresOwnership
 from jobs.serve.store.outages import outages_named
 from jobs.serve.store.tables import settings
@@ -42,11 +43,15 @@ class Database:
     Args:
         engine: SQLAlchemy's engine.
         ownership: that of the server; None for `uso keys`.
+        inline: connections to a file for everything that is not slow; None for Postgres.
     """
 
-    def __init__(self, engine: AsyncEngine, ownership: Ownership | None) -> None:
+    def __init__(
+        self, engine: AsyncEngine, ownership: Ownership | None, inline: InlineDatabase | None
+    ) -> None:
         self._engine = engine
         self._ownership = ownership
+        self._inline = inline
 
     @property
     def owned(self) -> bool:
@@ -74,17 +79,40 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
+    async def looking_up(self) -> AsyncIterator[Connection]:
+        """Yield a connection for statements that find a few rows by an index.
+
+        Read the rows of a statement before anything else is awaited.
+
+        Raises:
+            DatabaseUnavailableError: it does not answer.
+        """
+        if self._inline is None:
+            async with self.reading() as connection:
+                yield connection
+        else:
+            with outages_named():
+                yield self._inline.reading()
+
+    @asynccontextmanager
+    async def writing(self, *, durable: bool = True) -> AsyncIterator[Connection]:
         """Yield a connection; commit at the end of the block, or roll back on an error.
 
-        The commit is on the disk when the block ends. Begin with a statement that writes: on SQLite
-        a transaction that reads first may find the database changed before it writes.
+        The commit is on the disk when the block ends. Await nothing but statements in the block,
+        and read the rows of each before the next.
+
+        Args:
+            durable: False for a change that a power cut may lose. That saves the sync of SQLite.
 
         Raises:
             DatabaseUnavailableError: it does not answer. A commit under way may have been made.
             DatabaseTakenError: another server has taken the database over; nothing was written.
         """
         with outages_named():
+            if self._inline is not None:
+                async with self._inline.writing(durable=durable) as inline:
+                    yield inline
+                return
             async with self._engine.begin() as connection:
                 if self._ownership is not None:
                     await self._ownership.check(connection)
@@ -102,9 +130,7 @@ class Database:
         return bytes.fromhex(str(value))
 
 
-async def insert_if_new(
-    connection: AsyncConnection, table: sa.Table, row: Mapping[str, Any]
-) -> None:
+async def insert_if_new(connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
     """Insert a row unless there is one with its key, also if another transaction inserts it now."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     await connection.execute(insert(table).values(row).on_conflict_do_nothing())
@@ -123,24 +149,28 @@ async def open_database(location: str, *, exclusive: bool = True) -> AsyncIterat
     """
     async with AsyncExitStack() as stack:
         ownership: Ownership
+        inline: InlineDatabase | None = None
         try:
-            if "://" in location:
+            path = None if "://" in location else sqlite_file(location)
+            if path is None:
                 engine = postgres_engine(location)
                 ownership = PostgresOwnership(engine)
                 changing = postgres_engine(location, None)  # a change of large tables takes long
                 stack.push_async_callback(changing.dispose)
             else:
-                path = sqlite_file(location)
                 engine, ownership = sqlite_engine(path), FileOwnership(path)
                 changing = engine
             stack.push_async_callback(engine.dispose)
             stack.push_async_callback(ownership.release)
             with outages_named():
                 await (_own if exclusive else _share)(changing, ownership)
+                if path is not None:
+                    inline = InlineDatabase(inline_engine(path))
+                    stack.push_async_callback(inline.close)
         except (DatabaseUnavailableError, schema.SchemaError, sa.exc.SQLAlchemyError) as error:
             reason = str(getattr(error, "orig", error))
             raise ConfigError(f"serve.database {redact_uri(location)}: {reason}") from error
-        yield Database(engine, ownership if exclusive else None)
+        yield Database(engine, ownership if exclusive else None, inline)
 
 
 async def _own(engine: AsyncEngine, ownership: Ownership) -> None:

@@ -59,6 +59,17 @@ def sqlite_engine(path: Path) -> AsyncEngine:
     return engine
 
 
+def inline_engine(path: Path) -> sa.Engine:
+    """Return an engine for the connections of `InlineDatabase`: they never wait for a lock."""
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": 0, "check_same_thread": False},
+        poolclass=sa.NullPool,
+    )
+    sa.event.listen(engine, "connect", _set_pragmas)
+    return engine
+
+
 def _set_pragmas(connection: sa.engine.interfaces.DBAPIConnection, _: ConnectionPoolEntry) -> None:
     """Sync each commit to the disk: with less, a power cut could lose an accepted task."""
     cursor = connection.cursor()

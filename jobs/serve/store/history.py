@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from jobs.serve.store.database import Database
 from jobs.serve.store.tables import tasks
-from jobs.serve.store.tasks import task_of
+from jobs.serve.store.task_rows import task_of
 from jobs.serve.task import State, Task
 
 

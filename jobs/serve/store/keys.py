@@ -5,15 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+from cachetools import TTLCache
 
 from jobs.serve.store.database import Database, now_ms
 from jobs.serve.store.tables import keys
 from jobs.serve.task import new_id
 
+FRESH_S = 2.0
+"""A change of keys by another process, e.g. `uso keys revoke`, has its effect after this time."""
+_MOST_KNOWN = 4096
 _SHOWN = 10  # characters of a key that identify it in lists and logs
 
 
@@ -54,8 +60,11 @@ class Key:
 class KeyStore:
     """Keys by the hash of their secret."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, fresh_s: float = FRESH_S) -> None:
         self._database = database
+        self._valid: TTLCache[str, Key] = TTLCache(_MOST_KNOWN, fresh_s, timer=time.monotonic)
+        self._limits: TTLCache[None, Mapping[str, int]]
+        self._limits = TTLCache(1, fresh_s, timer=time.monotonic)
 
     async def create(self, name: str, limits: KeyLimits | None = None) -> tuple[Key, str]:
         """Make a key, and return it with its secret, which is not kept."""
@@ -70,15 +79,23 @@ class KeyStore:
         row = {**asdict(key), "sha256": _sha256(secret)}
         async with self._database.writing() as connection:
             await connection.execute(keys.insert().values(row))
+        self._forget()
         return key, secret
 
     async def find(self, secret: str) -> Key | None:
-        """Return the valid key with this secret."""
-        query = sa.select(keys).where(keys.c.sha256 == _sha256(secret))
-        async with self._database.reading() as connection:
+        """Return the valid key with this secret; one that is revoked may be valid for `FRESH_S`."""
+        sha256 = _sha256(secret)
+        known = self._valid.get(sha256)
+        if known is not None:
+            return known
+        query = sa.select(keys).where(keys.c.sha256 == sha256)
+        async with self._database.looking_up() as connection:
             row = (await connection.execute(query)).one_or_none()
         key = None if row is None else _key(row)
-        return None if key is None or key.revoked_at is not None else key
+        if key is None or key.revoked_at is not None:
+            return None
+        self._valid[sha256] = key
+        return key
 
     async def get(self, key_id: str) -> Key | None:
         """Return a key by its id, revoked or not."""
@@ -86,6 +103,18 @@ class KeyStore:
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _key(row)
+
+    async def limits_at_work(self) -> Mapping[str, int]:
+        """Return the most tasks at work of each key that has such a limit, by its id.
+
+        A change of another process is seen within `FRESH_S`.
+        """
+        known = self._limits.get(None)
+        if known is None:
+            limits = {key.id: key.limits.at_work for key in await self.all()}
+            known = {key_id: most for key_id, most in limits.items() if most is not None}
+            self._limits[None] = known
+        return known
 
     async def all(self) -> list[Key]:
         """Return all keys, the oldest first."""
@@ -104,7 +133,12 @@ class KeyStore:
         change = change.values(revoked_at=now_ms())
         async with self._database.writing() as connection:
             rows = (await connection.execute(change.returning(keys))).all()
+        self._forget()
         return [_key(row) for row in rows]
+
+    def _forget(self) -> None:
+        self._valid.clear()
+        self._limits.clear()
 
 
 def _sha256(secret: str) -> str:

@@ -1,42 +1,78 @@
-"""The place of a task in the queue."""
+"""The line of waiting tasks: read from the database once, and again after an outage."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 from jobs.serve.store.database import Database
-from jobs.serve.store.order import WAITING, waiting_in_order
+from jobs.serve.store.line import Line, Place
 from jobs.serve.store.tables import tasks
-from jobs.serve.task import Task
+from jobs.serve.task import State, Task
+
+WAITING = (State.RECEIVED, State.QUEUED)
+AT_WORK = tuple(state for state in State if not state.ended and not state.waits)
+
+_OPEN = sa.select(tasks.c.sequence, tasks.c.id, tasks.c.key_id, tasks.c.lane, tasks.c.state).where(
+    tasks.c.state.in_(WAITING + AT_WORK)
+)
 
 
 class Queue:
-    """Tells the place of a task."""
+    """Keeps a line equal to the database, whose only server this is.
+
+    Each method that notes a change comes after its commit.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._line: Line | None = None
+        self._missed = False  # True if a change came while the line was read
+
+    async def line(self) -> Line:
+        """Return the line; change it through the methods of this class."""
+        while self._line is None:
+            self._missed = False
+            line = await self._read()
+            if not self._missed:
+                self._line = line
+        return self._line
 
     async def before(self, task: Task) -> int | None:
-        """Return the number of waiting tasks before a task; None if it does not wait.
+        """Return the number of waiting tasks before a task; see `Line.before`."""
+        return (await self.line()).before(task)
 
-        They are those of its lane that are claimed first if no task comes or ends meanwhile, and
-        for a batch task all interactive ones. A key that has as many tasks at work as it may lets
-        tasks of others pass.
-        """
-        if not task.state.waits:
-            return None
-        waiting = waiting_in_order(task.lane)
-        mine = sa.select(waiting.c.turn).where(waiting.c.id == task.id).scalar_subquery()
-        earlier = sa.or_(
-            waiting.c.turn < mine,
-            sa.and_(waiting.c.turn == mine, waiting.c.sequence < task.sequence),
-        )
-        query = sa.select(sa.func.count()).select_from(waiting).where(earlier)
-        interactive = sa.select(sa.func.count()).where(
-            tasks.c.state.in_(WAITING), tasks.c.lane == "interactive"
-        )
+    def wait(self, place: Place) -> None:
+        """Note that a task waits."""
+        if self._line is None:
+            self._missed = True
+        else:
+            self._line.wait(place)
+
+    def work(self, task_id: str, key_id: str) -> None:
+        """Note that a task is at work."""
+        if self._line is None:
+            self._missed = True
+        else:
+            self._line.work(task_id, key_id)
+
+    def leave(self, task_id: str) -> None:
+        """Note that a task has ended."""
+        if self._line is None:
+            self._missed = True
+        else:
+            self._line.leave(task_id)
+
+    def forget(self) -> None:
+        """Read the line again before its next use: a change may have been committed, or not."""
+        self._line, self._missed = None, True
+
+    async def _read(self) -> Line:
+        line = Line()
         async with self._database.reading() as connection:
-            count = int(await connection.scalar(query) or 0)
-            if task.lane == "batch":
-                count += int(await connection.scalar(interactive) or 0)
-        return count
+            rows = (await connection.execute(_OPEN)).all()
+        for row in rows:
+            if State(row.state).waits:
+                line.wait(Place(row.sequence, row.id, row.key_id, row.lane))
+            else:
+                line.work(row.id, row.key_id)
+        return line

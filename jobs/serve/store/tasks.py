@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from jobs.serve.errors import ApiError
-from jobs.serve.store.database import Database, insert_if_new, now_ms
-from jobs.serve.store.order import AT_WORK, WAITING, waiting_in_order
-from jobs.serve.store.tables import deliveries, events, files, replays, tasks
-from jobs.serve.task import Drawing, Lane, NewTask, Output, State, Task, new_id
+from jobs.serve.errors import DatabaseUnavailableError
+from jobs.serve.store import task_rows
+from jobs.serve.store.database import Database, now_ms
+from jobs.serve.store.inline import Connection
+from jobs.serve.store.line import Place
+from jobs.serve.store.queue import AT_WORK, Queue
+from jobs.serve.store.replays import Replay, earlier_task
+from jobs.serve.store.tables import deliveries, events, files, tasks
+from jobs.serve.store.task_rows import task_of
+from jobs.serve.task import Lane, NewTask, Output, State, Task, new_id
 from pipelines.rows import Outcome
 
 Images: TypeAlias = tuple[Sequence[Output], Sequence[dict[str, Any]]]
 """Images of a task, and their rows in the table of files."""
 
-_REPLAY_MS = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """An idempotency key, and the hash of the request that carries it."""
-
-    key: str
-    body_sha256: str
+_NO_LIMITS: Mapping[str, int] = {}
+_NO_VALUES: Mapping[str, Any] = {}
 
 
 class TaskStore:
-    """Accepts, claims and ends tasks."""
+    """Accepts, claims and ends tasks.
+
+    Attributes:
+        queue: the waiting tasks.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.queue = Queue(database)
 
     async def add(self, new: NewTask, replay: Replay | None = None) -> Task:
         """Accept a task: when this returns, no crash can lose it.
@@ -47,40 +51,25 @@ class TaskStore:
         Raises:
             ApiError: the earlier request had another body.
         """
-        at = now_ms()
-        row = {
-            "id": new_id(),
-            "key_id": new.key_id,
-            "dialect": new.dialect,
-            "lane": new.lane,
-            "state": State.QUEUED,
-            "drawing": new.drawing.as_json(),
-            "given": dict(new.given),
-            "extras": dict(new.extras),
-            "webhook": new.webhook,
-            "created_at": at,
-            "updated_at": at,
-            "outputs": [],
-        }
-        async with self._database.writing() as connection:
+        row = task_rows.new_row(new)
+        task_id, at = row["id"], row["created_at"]
+        async with self._writing() as connection:
             if replay is not None:
-                earlier = await _earlier(connection, new.key_id, replay, str(row["id"]), at)
+                earlier = await earlier_task(connection, new.key_id, replay, task_id, at)
                 if earlier is not None:
                     return earlier
-            added = await connection.execute(tasks.insert().values(row).returning(tasks))
-            task = task_of(added.one())
-            await _note(connection, [task.id], State.RECEIVED, at)
-            await _note(connection, [task.id], State.QUEUED, at)
-        return task
+            sequence = await connection.scalar(task_rows.ADD, row)
+            for state in (State.RECEIVED, State.QUEUED):
+                await _note(connection, [task_id], state, at)
+        self.queue.wait(Place(sequence, task_id, new.key_id, new.lane))
+        return task_rows.task_of_values({**row, "sequence": sequence})
 
     async def get(self, task_id: str, key_id: str | None = None) -> Task | None:
         """Return a task; None if there is none, or none of this key."""
-        query = sa.select(tasks).where(tasks.c.id == task_id)
-        if key_id is not None:
-            query = query.where(tasks.c.key_id == key_id)
-        async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else task_of(row)
+        async with self._database.looking_up() as connection:
+            found = await connection.execute(task_rows.GET, {"task_id": task_id})
+            row = found.one_or_none()
+        return None if row is None or key_id not in (None, row.key_id) else task_of(row)
 
     async def delete(self, task_ids: Sequence[str]) -> int:
         """Delete tasks that have ended, with their events, and return their number."""
@@ -94,47 +83,42 @@ class TaskStore:
 
     async def events_of(self, task_id: str) -> list[tuple[State, int]]:
         """Return the states that a task has had, with the time of each, in order."""
-        query = sa.select(events.c.state, events.c.at).where(events.c.task_id == task_id)
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(query.order_by(events.c.number))).all()
+        async with self._database.looking_up() as connection:
+            rows = (await connection.execute(task_rows.EVENTS, {"task_id": task_id})).all()
         return [(State(row.state), row.at) for row in rows]
 
     async def count_waiting(self, key_id: str | None = None) -> int:
         """Return the number of tasks that wait for an actor."""
-        query = sa.select(sa.func.count()).where(tasks.c.state.in_(WAITING))
-        if key_id is not None:
-            query = query.where(tasks.c.key_id == key_id)
-        async with self._database.reading() as connection:
-            return int(await connection.scalar(query) or 0)
+        line = await self.queue.line()
+        return len(line) if key_id is None else line.waiting(key_id)
 
-    async def claim(self, lane: Lane, most: int, without: Sequence[str] = ()) -> list[Task]:
+    async def claim(
+        self, lane: Lane, most: int, room: Mapping[str, int] = _NO_LIMITS
+    ) -> list[Task]:
         """Take waiting tasks of a lane: the keys in turn, and of each key the oldest first.
-
-        See `jobs.serve.store.order`.
 
         Args:
             lane: the lane.
             most: most tasks.
-            without: keys whose tasks stay.
+            room: most tasks of a key; a key that it does not name has no limit.
+
+        Returns:
+            The tasks, in the order of their turns.
         """
-        waiting = waiting_in_order(lane)
-        chosen = (
-            sa.select(waiting.c.sequence)
-            .where(waiting.c.key_id.not_in(without))
-            .order_by(waiting.c.turn, waiting.c.sequence)
-            .limit(most)
-        )
-        at = now_ms()
-        change = (
-            tasks.update()
-            .where(tasks.c.sequence.in_(chosen), tasks.c.state.in_(WAITING))
-            .values(state=State.DISPATCHED, updated_at=at)
-            .returning(tasks)
-        )
-        async with self._database.writing() as connection:
-            claimed = [task_of(row) for row in (await connection.execute(change)).all()]
-            await _note(connection, [task.id for task in claimed], State.DISPATCHED, at)
-        return sorted(claimed, key=lambda task: task.sequence)
+        chosen = (await self.queue.line()).first(lane, most, room)
+        if not chosen:
+            return []
+        for place in chosen:  # no other claim may choose them meanwhile
+            self.queue.work(place.task_id, place.key_id)
+        at, ids = now_ms(), [place.task_id for place in chosen]
+        async with self._writing(durable=False) as connection:  # a lost claim is made again
+            rows = (await connection.execute(task_rows.CLAIM, {"ids": ids, "at": at})).all()
+            claimed = {row.id: task_of(row) for row in rows}
+            await _note(connection, list(claimed), State.DISPATCHED, at)
+        for task_id in ids:
+            if task_id not in claimed:  # it was cancelled meanwhile
+                self.queue.leave(task_id)
+        return [claimed[task_id] for task_id in ids if task_id in claimed]
 
     async def start(self, task: Task) -> bool:
         """Note that an actor has a task, which counts as an attempt once; see `advance`."""
@@ -145,19 +129,16 @@ class TaskStore:
     ) -> bool:
         """Note that a task at work has reached a state; return False if it has ended meanwhile."""
         at = now_ms()
-        change = (
-            tasks.update()
-            .where(tasks.c.id == task_id, tasks.c.state.in_(AT_WORK), tasks.c.state <= state)
-            .values(
-                state=state,
-                progress=progress,
-                updated_at=at,
-                started_at=sa.func.coalesce(tasks.c.started_at, at),
-                attempts=tasks.c.attempts if attempts is None else attempts,
-            )
-        )
-        async with self._database.writing() as connection:
-            changed = (await connection.execute(change)).rowcount > 0
+        change = {
+            "task_id": task_id,
+            "at": at,
+            "to_state": state,
+            "to_progress": progress,
+            "to_attempts": attempts,
+        }
+        durable = state is State.CANCELLING  # all others come again with the next attempt
+        async with self._database.writing(durable=durable) as connection:
+            changed = (await connection.execute(task_rows.ADVANCE, change)).rowcount > 0
             if changed:
                 await _note(connection, [task_id], state, at)
         return changed
@@ -173,15 +154,14 @@ class TaskStore:
         Returns:
             False if the task had ended before, e.g. by a cancel; nothing has changed then.
         """
-        outputs = [asdict(output) for output in images[0]]
-        values = {"outputs": outputs, "progress": 100, "inference_ms": ms}
-        return await self._end(task.id, State.COMPLETED, values, images[1])
+        values = {"images": [asdict(output) for output in images[0]], "ms": ms}
+        return await self._end(task.id, State.COMPLETED, task_rows.COMPLETE, values, images[1])
 
     async def fail(self, task_id: str, code: str, message: str, images: Images = ((), ())) -> bool:
         """End a task with a failure, and with images if some were withheld; see `complete`."""
         outputs = [asdict(output) for output in images[0]]
-        values = {"error_code": code, "error": message, "outputs": outputs}
-        return await self._end(task_id, State.FAILED, values, images[1])
+        values = {"code": code, "message": message, "images": outputs}
+        return await self._end(task_id, State.FAILED, task_rows.FAIL, values, images[1])
 
     async def cancel(self, task_id: str) -> bool:
         """Cancel a task: at once while it waits, else after the step that is under way.
@@ -189,14 +169,13 @@ class TaskStore:
         Returns:
             False if it had ended before.
         """
-        waiting = tasks.c.state.in_(WAITING)
-        if await self._end(task_id, State.CANCELLED, {}, where=waiting):
+        if await self._end(task_id, State.CANCELLED, task_rows.CANCEL_WAITING):
             return True
         return await self.advance(task_id, State.CANCELLING)
 
     async def cancelled(self, task_id: str) -> bool:
         """End a task whose cancel was asked for; see `complete`."""
-        return await self._end(task_id, State.CANCELLED, {})
+        return await self._end(task_id, State.CANCELLED, task_rows.CANCEL)
 
     async def at_work(self, without: Sequence[str] = ()) -> list[Task]:
         """Return the tasks at work.
@@ -211,32 +190,28 @@ class TaskStore:
     async def requeue(self, task_id: str) -> bool:
         """Let a task wait again; return False if it is not at work, or its cancel was asked for."""
         at = now_ms()
-        change = tasks.update().where(
-            tasks.c.id == task_id, tasks.c.state.in_(AT_WORK), tasks.c.state != State.CANCELLING
-        )
-        change = change.values(state=State.QUEUED, progress=0, updated_at=at)
-        async with self._database.writing() as connection:
-            changed = (await connection.execute(change)).rowcount > 0
-            if changed:
+        async with self._writing() as connection:
+            change = await connection.execute(task_rows.REQUEUE, {"task_id": task_id, "at": at})
+            row = change.one_or_none()
+            if row is not None:
                 await _note(connection, [task_id], State.QUEUED, at)
-        return changed
+        if row is not None:
+            self.queue.wait(Place(row.sequence, row.id, row.key_id, row.lane))
+        return row is not None
 
     async def _end(
         self,
         task_id: str,
         state: State,
-        values: dict[str, Any],
+        ending: sa.Executable,
+        values: Mapping[str, Any] = _NO_VALUES,
         file_rows: Sequence[dict[str, Any]] = (),
-        where: sa.ColumnElement[bool] | None = None,
     ) -> bool:
         """End a task, add its files and its webhook, all in one transaction."""
         at = now_ms()
-        change = tasks.update().where(tasks.c.id == task_id, tasks.c.ended_at.is_(None))
-        if where is not None:
-            change = change.where(where)
-        change = change.values(state=state, updated_at=at, ended_at=at, **values)
-        async with self._database.writing() as connection:
-            row = (await connection.execute(change.returning(tasks.c.webhook))).one_or_none()
+        async with self._writing() as connection:
+            change = {"task_id": task_id, "at": at, **values}
+            row = (await connection.execute(ending, change)).one_or_none()
             if row is None:
                 return False
             await _note(connection, [task_id], state, at)
@@ -244,48 +219,25 @@ class TaskStore:
                 await connection.execute(files.insert(), list(file_rows))
             if row.webhook is not None:
                 outbox = {"id": new_id(), "task_id": task_id, "next_at": at}
-                await connection.execute(deliveries.insert().values(outbox))
+                await connection.execute(deliveries.insert(), outbox)
+        self.queue.leave(task_id)
         return True
 
-
-async def _earlier(
-    connection: AsyncConnection, key_id: str, replay: Replay, task_id: str, at: int
-) -> Task | None:
-    """Note an idempotency key for a new task, or return the task that has it already."""
-    mine = sa.and_(replays.c.key_id == key_id, replays.c.idempotency_key == replay.key)
-    expired = replays.c.created_at < at - _REPLAY_MS
-    await connection.execute(replays.delete().where(mine, expired))
-    row = (key_id, replay.key, replay.body_sha256, task_id, at)
-    fresh = dict(zip(replays.columns.keys(), row, strict=True))
-    await insert_if_new(connection, replays, fresh)
-    known = (await connection.execute(sa.select(replays).where(mine))).one()
-    if known.task_id == task_id:
-        return None
-    if known.body_sha256 != replay.body_sha256:
-        message = "this Idempotency-Key was used with another body; send a new key"
-        raise ApiError(409, message)
-    query = sa.select(tasks).where(tasks.c.id == known.task_id)
-    found = (await connection.execute(query)).one_or_none()
-    if found is None:
-        raise ApiError(409, "the task of this Idempotency-Key was deleted; send a new key")
-    return task_of(found)
+    @asynccontextmanager
+    async def _writing(self, *, durable: bool = True) -> AsyncIterator[Connection]:
+        """Yield a connection for a change of the queue; see `Database.writing`."""
+        try:
+            async with self._database.writing(durable=durable) as connection:
+                yield connection
+        except (DatabaseUnavailableError, asyncio.CancelledError):
+            self.queue.forget()  # the change may have been committed
+            raise
 
 
-async def _note(
-    connection: AsyncConnection, task_ids: Sequence[str], state: State, at: int
-) -> None:
+async def _note(connection: Connection, task_ids: Sequence[str], state: State, at: int) -> None:
     if task_ids:
         rows = [{"task_id": task_id, "state": state, "at": at} for task_id in task_ids]
         await connection.execute(events.insert(), rows)
-
-
-def task_of(row: sa.Row[Any]) -> Task:
-    """Return the task in a row."""
-    values = dict(row._mapping)  # noqa: SLF001 (the documented way to the columns by name)
-    values["state"] = State(values["state"])
-    values["drawing"] = Drawing.from_json(values["drawing"])
-    values["outputs"] = tuple(Output(**output) for output in values["outputs"])
-    return Task(**values)
 
 
 def outcome_ms(outcome: Outcome) -> int:

@@ -11,7 +11,6 @@ import pytest
 
 import jobs.serve
 from jobs.serve.store.database import open_database
-from jobs.serve.store.queue import Queue
 from jobs.serve.store.tasks import TaskStore
 from tests.jobs.serve.running import Running
 from tests.jobs.serve.test_tasks import new
@@ -73,7 +72,8 @@ def test_an_uploaded_page_may_run_nothing(server: Running) -> None:
 def test_the_place_in_the_queue_is_the_order_of_the_claims(location: str) -> None:
     async def run() -> None:
         async with open_database(location) as database:
-            store, queue = TaskStore(database), Queue(database)
+            store = TaskStore(database)
+            queue = store.queue
             keys = ("many", "many", "many", "few", "many", "other", "few", "other")
             added = [await store.add(new(key)) for key in keys]
             batch = [await store.add(new("few", lane="batch")) for _ in range(2)]

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import pytest
 
 from jobs.serve.store.database import Database, open_database
-from jobs.serve.store.tasks import Replay, TaskStore
+from jobs.serve.store.replays import Replay
+from jobs.serve.store.tasks import TaskStore
 from jobs.serve.task import Drawing, NewTask, Reference, State
 from pipelines.errors import ConfigError
 
@@ -160,7 +161,8 @@ def test_an_accepted_task_survives_the_death_of_the_server(location: str) -> Non
     child = f"""
 import asyncio, os
 from pathlib import Path
-from jobs.serve.store.tasks import Replay, TaskStore
+from jobs.serve.store.replays import Replay
+from jobs.serve.store.tasks import TaskStore
 from tests.jobs.serve.test_tasks import new, with_store
 async def work(store):
     print((await store.add(new())).id, flush=True)

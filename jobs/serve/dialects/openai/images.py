@@ -15,7 +15,7 @@ from jobs.serve.dialects.openai.requests import drawing_of, fields_and_images
 from jobs.serve.errors import ApiError
 from jobs.serve.service import Service
 from jobs.serve.store.keys import Key
-from jobs.serve.store.tasks import Replay
+from jobs.serve.store.replays import Replay
 from jobs.serve.task import NewTask, Output, Reference, State, Task
 from pipelines.failures import CODES
 

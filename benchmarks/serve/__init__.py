@@ -1,0 +1,1 @@
+"""Benchmark of `uso serve`; see docs/benchmarks.md."""

@@ -1,0 +1,74 @@
+"""The same as `benchmarks.serve.bare` on Ray Serve: proxy, FastAPI ingress, replica of the model.
+
+It runs in an environment of its own, which has `ray[serve]` and not this project.
+Annotations are not postponed: Serve sends the class without the names in them.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when Ray is imported
+os.environ["RAY_SERVE_LOG_TO_STDERR"] = "0"
+
+import ray
+from fastapi import Body, FastAPI
+from ray import serve
+
+app = FastAPI()
+
+
+@serve.deployment(max_ongoing_requests=100, logging_config={"enable_access_log": False})
+class Model:
+    """Answers at once."""
+
+    def __init__(self, notes: str) -> None:
+        Path(notes, str(os.getpid())).touch()
+
+    async def draw(self, prompt: str) -> str:
+        """Return the name of an image."""
+        return f"{prompt}.png"
+
+
+@serve.deployment(max_ongoing_requests=100, logging_config={"enable_access_log": False})
+@serve.ingress(app)
+class Front:
+    """The routes."""
+
+    def __init__(self, model: Any) -> None:  # noqa: ANN401 (a handle of Serve's)
+        self._model = model
+
+    @app.post("/draw")
+    async def draw(self, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+        """Ask the model."""
+        return {"outputs": [await self._model.draw.remote(body["prompt"])]}
+
+
+def main() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    ray.init(
+        address="local",
+        num_cpus=4,
+        include_dashboard=False,
+        object_store_memory=100 * 10**6,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    serve.start(http_options={"host": "127.0.0.1", "port": port})
+    model: Any = Model  # deployments have no types
+    front: Any = Front
+    serve.run(front.bind(model.bind(sys.argv[1] + "/model")), name="draw")
+    print(json.dumps({"url": f"http://127.0.0.1:{port}"}), flush=True)
+    while True:
+        time.sleep(3600)
+
+
+if __name__ == "__main__":
+    main()
