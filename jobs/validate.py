@@ -15,6 +15,7 @@ from rich.text import Text
 
 from jobs import exits, terminal
 from jobs.outputs import resolved_fetch, resolved_storage
+from pipelines.checks.names import check_names
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.source import LOOKING
@@ -53,6 +54,8 @@ def validate_command(config_path: Path, overrides: Sequence[str], request: Valid
         options = resolved_storage(config)
         inspected = inspect_model(config.model, options)
         manifest = Manifest.open(config, inspected.card, LOOKING)
+        if config.output.name is not None:
+            check_names(manifest, config.output.encoding.extension)
         check = ReferenceCheck(resolved_fetch(config), options, inspected.card.limits)
         with (
             findings(request.problems, options) as found,

@@ -1,4 +1,8 @@
-"""Names of image files: from a row's id to a path in the output, and from a URI back to it."""
+"""Names of image files: from a row to a path in the output, and from a URI back to it.
+
+An image is named after the id of its row, in one of 256 folders of `images/`; or it has a name from
+the template `output.name`, in `pictures/`.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,14 @@ import hashlib
 import re
 from pathlib import PurePosixPath
 
+from pipelines.name_template import PICTURES
+
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _RESERVED = re.compile(r"_\d$|-[0-9a-f]{24}$")  # what image_path itself appends to a name
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_IN_OUTPUT = re.compile(r"(?:^|/)(images/[0-9a-f]{2}/[^/?#]+)$")
+_BY_ID = re.compile(r"(?:^|/)(images/[0-9a-f]{2}/[^/?#]+)$")
+# No part of a name is called like the folder, so the last one is it; see `safe_path`.
+_NAMED = re.compile(rf"(?:^|/)({PICTURES}(?:/(?!{PICTURES}/|\.)[^/?#]+)+)$")
 
 
 def image_path(row_id: str, index: int, count: int, ext: str) -> str:
@@ -39,13 +47,18 @@ def image_path(row_id: str, index: int, count: int, ext: str) -> str:
     return f"images/{digest[:2]}/{name}{number}.{ext}"
 
 
+def named_path(name: str, ext: str) -> str:
+    """Return the path of an image with a name from `output.name`, relative to the output folder."""
+    return f"{PICTURES}/{name}.{ext}"
+
+
 def path_in_output(uri: str) -> str | None:
     """Return the path of a recorded image within its output; None if it is not such an image.
 
     Records hold absolute URIs. The end of a URI stays the same when the output is moved or mounted
     elsewhere.
     """
-    match = _IN_OUTPUT.search(uri)
+    match = _BY_ID.search(uri) or _NAMED.search(uri)
     return None if match is None else match[1]
 
 
@@ -53,9 +66,14 @@ def sample_key(path: str) -> str:
     """Return the name of a recorded image without extension and without dots, unique in its output.
 
     WebDataset's readers cut a key at its first dot, so a name with dots gets a hash instead. Names
-    that end in such a hash never come from a plain id (see `image_path`), so it is unique, too.
+    that end in such a hash never come from a plain id (see `image_path`), so it is unique, too. A
+    name in a folder of `pictures/` gets a hash as well.
     """
     stem = PurePosixPath(path).stem
+    if path.startswith(f"{PICTURES}/"):
+        stem = path.removeprefix(f"{PICTURES}/").rpartition(".")[0]
+        if "/" in stem or not _PLAIN.fullmatch(stem):
+            return f"{_UNSAFE.sub('_', stem).replace('.', '_')[:48]}-{_sha256(stem)[:24]}"
     if "." not in stem:
         return stem
     return f"{stem.replace('.', '_')[:48]}-{_sha256(stem)[:24]}"

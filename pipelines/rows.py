@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeGuard, Type
 
 from pipelines.failures import Failure
 from pipelines.handling import Handling
+from pipelines.image_names import image_path, named_path
 from uso_core.model.cache import Lookups
 from uso_core.request import Parameters
 
@@ -31,6 +32,8 @@ class ManifestRow:
         fingerprint: hex hash of everything that changes the image.
         style_weights: one weight per style; None if the row gives none, which means 1 for each.
         handling: wishes of a server for this row; None in a run, where all rows are alike.
+        names: the name of each image by `output.name`, without its ending; empty: the images are
+            named after the id.
     """
 
     id: str
@@ -41,11 +44,18 @@ class ManifestRow:
     fingerprint: str
     style_weights: tuple[float, ...] | None = None
     handling: Handling | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def is_urgent(self) -> bool:
         """True if the row goes before others."""
         return self.handling is not None and self.handling.urgent
+
+    def paths(self, extension: str, count: int) -> tuple[str, ...]:
+        """Return the path of each of the row's images, relative to the output."""
+        if self.names:
+            return tuple(named_path(name, extension) for name in self.names)
+        return tuple(image_path(self.id, index, count, extension) for index in range(count))
 
 
 @dataclass(frozen=True, slots=True)

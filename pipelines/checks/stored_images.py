@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from pipelines.in_order import in_order
 from pipelines.keys.column import Column
+from pipelines.name_template import PICTURES
 from pipelines.storage.storage import Storage
 
 IMAGES = "images"
@@ -29,10 +30,10 @@ class _Listed(NamedTuple):
 
 
 class StoredImages:
-    """The images in the folders `images/00` to `images/ff`, from one listing of each folder.
+    """The images in the folders `images/00` to `images/ff`, and those in `pictures/`.
 
-    A key is the folder's number and a keyed hash of the path. So the keys of all folders are sorted
-    if those of each folder are, and nobody can choose ids whose keys collide.
+    Each folder is listed once, `pictures/` only if it is asked for. A key is a folder's number and
+    a keyed hash of the path: nobody can choose ids whose keys collide.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,7 @@ class StoredImages:
         self._secret = secrets.token_bytes(16)
         self._keys = Column(np.uint64)
         self._sizes = Column(np.int64)
+        self._output: Storage | None = None  # until its pictures are listed
 
     def list_images(self, output: Storage, show: Callable[[int], None]) -> None:
         """List the images of an output; one listing per folder, several at a time.
@@ -51,6 +53,7 @@ class StoredImages:
         Raises:
             StorageError: a folder cannot be listed.
         """
+        self._output = output
         folders = [folder for folder in output.folders(IMAGES) if _FOLDER.fullmatch(folder)]
         for listed in in_order(partial(self._list, output), folders, _LISTERS):
             self._keys.extend(listed.keys)
@@ -61,14 +64,30 @@ class StoredImages:
         """Return the size of each image in bytes, `[n]`; -1 for one that is not there.
 
         Args:
-            paths: paths in the output, `images/<2 hex digits>/<name>`.
+            paths: paths in the output, as `path_in_output` returns them.
+
+        Raises:
+            StorageError: the pictures cannot be listed.
         """
+        if self._output is not None and any(path.startswith(f"{PICTURES}/") for path in paths):
+            listed = self._list(self._output, PICTURES)
+            self._keys.extend(listed.keys)
+            self._sizes.extend(listed.sizes)
+            self._sort()
+            self._output = None
         wanted = self._keys_of(paths)
         known = self._keys.values
         at = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))
         if not len(known):
             return np.full(len(paths), -1, np.int64)
         return np.where(known[at] == wanted, self._sizes.values[at], -1)
+
+    def _sort(self) -> None:
+        """Sort all images, unless they are: an output may have images of both kinds."""
+        keys, sizes = self._keys.values, self._sizes.values
+        if np.any(keys[1:] < keys[:-1]):
+            order = np.argsort(keys)
+            keys[:], sizes[:] = keys[order], sizes[order]
 
     def _list(self, output: Storage, folder: str) -> _Listed:
         found = output.sizes(folder)
@@ -80,7 +99,8 @@ class StoredImages:
         return np.frombuffer(b"".join(self._key(path) for path in paths), ">u8").astype(np.uint64)
 
     def _key(self, path: str) -> bytes:
-        number = bytes.fromhex(path[len(IMAGES) + 1 : len(IMAGES) + 3])
+        is_named = path.startswith(f"{PICTURES}/")
+        number = b"\xff" if is_named else bytes.fromhex(path[len(IMAGES) + 1 : len(IMAGES) + 3])
         # A path with a lone surrogate is possible: names of files are bytes.
         name = path.encode("utf-8", "surrogateescape")
         return number + blake2b(name, digest_size=_KEY_BYTES, key=self._secret).digest()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipelines.config.strict import StrictModel
 from pipelines.formats import DEFAULT_QUALITY, FormatName, ImageEncoding, LayoutName
+from pipelines.name_template import NameTemplate
 
 ImageCheck = Literal["none", "sizes", "full"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -18,6 +19,10 @@ class OutputConfig(StrictModel):
 
     path: str
     """Local folder or fsspec URL."""
+    name: str | None = None
+    """Template of the images' names, for example `{content_stem}__{style_stem}`; they then go to
+    `pictures/`. Default: `images/`, named after the row's id. See docs/output.md#names-of-your-own.
+    """
     format: FormatName = "png"
     """Format of the images. WebP is lossy unless `lossless` is true."""
     quality: int = Field(DEFAULT_QUALITY, ge=1, le=100)
@@ -49,6 +54,15 @@ class OutputConfig(StrictModel):
     """Target number of images per shard; a shard may hold as few as half of it."""
     skip_missing: bool = False
     """Pack without the rows whose images are missing or damaged; otherwise they end the run."""
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _is_a_template(cls, name: Any) -> Any:  # noqa: ANN401 (any YAML value)
+        if isinstance(name, dict) and len(name) == 1 and [*name.values()] == [None]:
+            name = f"{{{next(iter(name))}}}"  # YAML reads a field without quotes as a mapping
+        if isinstance(name, str):
+            NameTemplate(name)
+        return name
 
     @property
     def encoding(self) -> ImageEncoding:

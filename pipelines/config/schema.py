@@ -87,6 +87,16 @@ class RunConfig(StrictModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _fits_one_process(self) -> RunConfig:
+        if self.ray.is_off and (self.stylize.max_actors > 1 or self.ray.env):
+            key = "ray.env" if self.ray.env else "stylize.actors"
+            raise ValueError(
+                f"ray.address none has one worker in this process, so {key} has no effect there; "
+                "leave it out, or set ray.address to local"
+            )
+        return self
+
     @classmethod
     def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         """Read the configuration in a YAML file: the same as `load_config`."""

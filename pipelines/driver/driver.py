@@ -76,7 +76,7 @@ class Driver:
             create=False,
         )
         self._output_guard = OutputGuard(output)
-        on_one_machine = prepared.config.ray.address == "local"
+        on_one_machine = prepared.config.ray.address in ("local", "none")
         self._before_loading = (
             "starting the actors" if on_one_machine else "waiting for a node with room"
         )

@@ -51,6 +51,8 @@ def pack_dataset(
 
     stop.interrupt_at_once()
     try:
+        if prepared.config.ray.is_off:
+            return pack(request, progress=show)
         return pack(request, lambda tasks: write_on_ray(tasks, join), show)
     finally:
         stop.let_rows_end()

@@ -11,16 +11,20 @@ from datetime import datetime, timezone
 
 from pipelines.calibration.measurements import Settings
 from pipelines.calibration.stopwatch import Stopwatch
+from pipelines.checks.names import check_names
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets, resolve_variables
 from pipelines.dispatch.workers import WorkerEnv
-from pipelines.driver.run_file import RunFile
+from pipelines.driver.run_file import RunFile, first_day
 from pipelines.errors import BrokenOffError, ConfigError, LeaseLostError, RunError
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
+from pipelines.name_template import PICTURES
 from pipelines.record import RunFacts, record_schema
+from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
+from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.webhook import Receiver
 from pipelines.worker.plugin_chain import plugin_columns
 from pipelines.worker.sparse_copy import sparse_copy
@@ -85,6 +89,20 @@ class PreparedRun:
         self.confirm_lease()
         self.ledger.verify()
 
+    def check_names(self, progress: ProgressReporter) -> None:
+        """Check the names of `output.name`, if it is set, or was in an earlier run.
+
+        Raises:
+            ConfigError: two rows share a name, or a recorded image has another one.
+            LedgerError, ManifestError, StorageError: see `pipelines.checks.names.check_names`.
+        """
+        output = self.config.output
+        if output.name is None and not self.output.exists(PICTURES):
+            return
+        progress.show("checking the names of the images")
+        records = self.ledger.opening_records()
+        check_names(self.manifest, output.encoding.extension, records)
+
     def _lost(self) -> RunError:
         if not (self.lease.is_taken or self.run_file.exists):
             return BrokenOffError(
@@ -120,17 +138,13 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     source = family.pin(source)
     config = _with_revisions(config, source)
     card, dimensions = family.describe(source), family.dimensions(source)
-    manifest = Manifest.open(config, card)
+    output = _output(config, options)
+    begun = None if config.output.name is None else first_day(output)
+    manifest = Manifest.open(config, card, begun=begun)
     facts = RunFacts(run_id=_new_run_id(), model=card.name, preset=config.model.preset)
     recipe_model = card.name if config.output.recipe else None
     spec = replace(StylizerSpec.from_config(config), run_id=facts.run_id, recipe_model=recipe_model)
     columns = plugin_columns(spec.image_plugins, manifest.extra_schema)
-    if config.output.path.lower().startswith("memory:"):
-        raise ConfigError(
-            "output.path: memory:// is lost when its process ends, and each actor has its own; "
-            "give a local folder or a folder in a store"
-        )
-    output = Storage.at(config.output.path, options, patience_s=config.output.give_up_after_s)
     output.check_writable()
     with Lease(output, facts.run_id) as lease:
         yield PreparedRun(
@@ -155,6 +169,15 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
             worker_env=worker_env,
             receiver=receiver,
         )
+
+
+def _output(config: RunConfig, options: Options) -> Storage:
+    if config.output.path.lower().startswith("memory:"):
+        raise ConfigError(
+            "output.path: memory:// is lost when its process ends, and each actor has its own; "
+            "give a local folder or a folder in a store"
+        )
+    return Storage.at(config.output.path, options, patience_s=config.output.give_up_after_s)
 
 
 def _worker_env(env: Mapping[str, str]) -> WorkerEnv:

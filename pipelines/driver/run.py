@@ -22,6 +22,7 @@ from pipelines.driver.prepare import PreparedRun, prepare
 from pipelines.driver.recheck import recheck
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.summary import RunSummary, summarize
+from pipelines.driver.thread_pool import ThreadPool
 from pipelines.on_ray.actors import RayPool, RowWorker
 from pipelines.on_ray.metrics import run_metrics
 from pipelines.on_ray.session import ray_session
@@ -76,6 +77,7 @@ def run(
         prepared = stack.enter_context(prepare(config))
         stack.enter_context(run_in_log(prepared.facts.run_id))
         progress.total = prepared.manifest.total_rows
+        prepared.check_names(progress)
         stop.let_rows_end()
         announcer = stack.enter_context(RunAnnouncer(prepared, stats, progress))
         cluster = stack.enter_context(_Cluster(config, progress, stop))
@@ -124,6 +126,10 @@ def _work(
 ) -> None:
     """Work on a pool of actors, which ends with the work: the steps after it need no GPU."""
     config, run_id = prepared.config, prepared.facts.run_id
+    if config.ray.is_off:
+        with closing(ThreadPool(prepared.spec, config.stylize, make_worker)) as threads:
+            driver.work(threads)
+        return
     telemetry = WorkerTelemetry(run_id, config.logging)
     pool = RayPool(prepared.spec, config.stylize, prepared.worker_env, make_worker, telemetry)
     with run_metrics(run_id, progress), closing(pool):
@@ -141,12 +147,12 @@ class _Cluster(ExitStack):
         self._joined = False
 
     def join(self) -> None:
-        """Connect to the cluster, once.
+        """Connect to the cluster, once; not at all in a run without Ray.
 
         Raises:
             ClusterError: see `ray_session`.
         """
-        if self._joined:
+        if self._joined or self._config.ray.is_off:
             return
         self._progress.show("starting Ray")
         self.enter_context(ray_session(self._config.ray, self._config.stylize))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 from dataclasses import asdict
+from datetime import date, datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
@@ -18,6 +20,7 @@ from uso_core.loading.source import ModelCard
 
 RunState = Literal["running", "completed", "interrupted", "failed"]
 
+_RUN_FILE = re.compile(r"run/(\d{8})T\d{6}-[0-9a-f]{6}-\d+\.json")
 _PACKAGES = (
     "uso-batch",
     "ray",
@@ -95,6 +98,19 @@ class RunFile:
             "caches": {kind: asdict(found) for kind, found in stats.caches.total.items()},
         }
         self._output.write(self._path, json.dumps(document, indent=2).encode())
+
+
+def first_day(output: Storage) -> date | None:
+    """Return the day, in UTC, of the first run of an output; None before its first run.
+
+    Raises:
+        StorageError: the output cannot be read.
+    """
+    days = (_RUN_FILE.fullmatch(path) for path in output.list("run"))
+    first = min((found[1] for found in days if found is not None), default=None)
+    if first is None:
+        return None
+    return datetime.strptime(first, "%Y%m%d").replace(tzinfo=timezone.utc).date()
 
 
 def _versions() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from pipelines.manifest.identified import IdentifiedRow, identified, with_record
 from pipelines.manifest.references import folder_url
 from pipelines.manifest.row_identity import shard_of
 from pipelines.manifest.row_ids import RowIds
+from pipelines.manifest.row_names import RowNames
 from pipelines.manifest.row_parser import OversizedRow, RowParser, UnreadableRow
 from pipelines.manifest.skipping import SkippableRows
 from pipelines.manifest.source import READING
@@ -52,7 +54,13 @@ class Manifest:
     third under `ID~3`; equal rows without an id get `HASH`, `HASH-2`, …
     """
 
-    def __init__(self, config: RunConfig, tables: Sequence[Table], model: ModelCard) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        tables: Sequence[Table],
+        model: ModelCard,
+        begun: date | None = None,
+    ) -> None:
         self._tables = tables
         self._plan: ColumnPlan = plan_columns(config, tables)
         self._parser = RowParser(config, model, self._plan.inputs)
@@ -60,19 +68,28 @@ class Manifest:
         self._limit = config.manifest.limit
         self._shard = config.manifest.shard_index
         self._partial = config.manifest.partial or any(map(is_partial, tables))
+        self._names = RowNames.of(config, self._plan.extra_schema.names, begun)
         base = config.manifest.base_uri
         self._base = None if base is None else folder_url(base)
 
     @classmethod
-    def open(cls, config: RunConfig, model: ModelCard, finding: Reading = READING) -> Manifest:
+    def open(
+        cls,
+        config: RunConfig,
+        model: ModelCard,
+        finding: Reading = READING,
+        begun: date | None = None,
+    ) -> Manifest:
         """Find the files and look at their columns; see `open_tables`.
 
         Args:
             config: the configuration of the run.
             model: the model; its limits decide which rows are accepted.
             finding: the handling of faults until the files are found.
+            begun: the day on which the output was begun, for `output.name`; None: today.
 
         Raises:
+            ConfigError: `output.name` has a field that the rows do not have.
             ManifestError: nothing is there, a file is unreadable, no column is usable, the mapping
                 names a column that is not there, a default is not accepted by the model, or there
                 are no rows. Rows of other shards count: a shard may be empty.
@@ -82,7 +99,7 @@ class Manifest:
         except ValueError as error:
             raise ManifestError("storage", str(error)) from error
         tables = open_tables(config.manifest, options, finding)
-        manifest = cls(config, tables, model)
+        manifest = cls(config, tables, model, begun)
         if not any(_has_rows(table, manifest._plan) for table in tables):
             held = f"{len(tables)} files, none of which has rows" if len(tables) > 1 else "no rows"
             where = ", ".join(map(redact_uri, config.manifest.paths))
@@ -182,6 +199,8 @@ class Manifest:
         ordinals = ids.claim([row.row_id for row in rows])
         for row, ordinal in zip(rows, ordinals, strict=True):
             checked = self._row(row, ordinal, folder, ids)
+            if self._names is not None and isinstance(checked, ManifestRow):
+                checked = self._names.named(checked, row.extra)
             yield Entry(checked, row.extra, row.source_digest, row.columns_digest)
 
     def _row(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from pipelines.name_template import PICTURES
 from pipelines.storage.files import StoredFile
 
 _PART = r"(.*)/records/part-(?:[0-9a-f]{32}|r\d{6}-\d{8}-[0-9a-f]{8})\.parquet"
@@ -19,7 +20,7 @@ _RUN_FILE = r"(.*)/run/(?:\d{8}T\d{6}-[0-9a-f]{6}-\d+|lease)\.json"
 _REPORT = r"(.*)/data/[0-9a-f]{8}/(?:facets|(?:rows|texts|numbers|matrix)-\d+)\.js"
 _CERTAIN = re.compile("|".join((_PART, _RUN_FILE, _REPORT)))
 # A glob of images lists no record beside them, so the store is asked.
-_IMAGE = re.compile(r"(.*)/images/[0-9a-f]{2}/[^/]+")
+_IMAGE = re.compile(rf"(.*?)/(?:images/[0-9a-f]{{2}}/[^/]+|{PICTURES}/.+)")
 _GLOB = re.compile(r"[*?\[]")
 
 

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from pipelines.errors import StorageError
 from pipelines.failures import Failure, RowFailedError
-from pipelines.image_names import image_path
 from pipelines.ledger.lease import read_holder
 from pipelines.rows import ManifestRow
 from pipelines.storage.storage import Storage
@@ -70,7 +69,7 @@ class Sink(Protocol):
 
 
 class FolderSink:
-    """Writes into the folder of a run, under names that follow from the row's id alone.
+    """Writes into the folder of a run, under names that follow from the row alone.
 
     Actors outlive a driver that is suspended, or are suspended with it. If another driver has taken
     over the output, its images must not be overwritten by theirs. So an image is created, if the
@@ -103,10 +102,7 @@ class FolderSink:
         """
         if self._clock() >= self._trusted_until:
             self._confirm()
-        paths = (
-            image_path(row.id, index, len(files), file.extension)
-            for index, file in enumerate(files)
-        )
+        paths = row.paths(files[0].extension, len(files)) if files else ()
         return [self._write(path, file.data) for path, file in zip(paths, files, strict=True)]
 
     def _confirm(self) -> None:

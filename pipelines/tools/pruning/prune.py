@@ -23,8 +23,10 @@ from pipelines.keys.key_set import KeySet
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.left_out import LEFT_OUT_PATH
+from pipelines.ledger.records import iter_records
 from pipelines.ledger.removal import OldRecord, records_of
 from pipelines.manifest.manifest import Manifest
+from pipelines.name_template import PICTURES, folded
 from pipelines.storage.new_file import new_parquet
 from pipelines.storage.storage import Storage
 
@@ -179,16 +181,32 @@ def _left_behind(output: Storage, ledger: Ledger, found: Prunable) -> Iterator[_
 
 
 def _remove_images(output: Storage, lease: Lease) -> int:
-    """Remove the images that the journal lists, and then the journal; return their number."""
+    """Remove the images that the journal lists, and then the journal; return their number.
+
+    An image with a name of its own may be another row's by now, and stays.
+    """
     removed = 0
+    used = _used_names(output)
     for rows in _journal(output):
-        paths = list(dict.fromkeys(path for _, paths in rows for path in paths))
+        listed = dict.fromkeys(path for _, paths in rows for path in paths)
+        paths = [path for path in listed if folded(path) not in used]
         _confirm(output, not lease.lost)
         for _ in in_order(output.delete, paths, _DELETERS):
             pass
         removed += len(paths)
     output.delete(JOURNAL_PATH)
     return removed
+
+
+def _used_names(output: Storage) -> set[str]:
+    """Return those paths of the journal with names of their own that a record still has."""
+    listed = (folded(path) for rows in _journal(output) for _, paths in rows for path in paths)
+    named = {path for path in listed if path.startswith(f"{PICTURES}/")}
+    used: set[str] = set()
+    for batch in iter_records(output, ["outputs"]) if named else ():
+        uris = batch["outputs"].flatten().to_pylist()
+        used |= named & {folded(path) for path in map(path_in_output, uris) if path is not None}
+    return used
 
 
 def _journal(output: Storage) -> Iterator[Sequence[_Row]]:
