@@ -13,7 +13,16 @@ from typing import Annotated
 
 import typer
 
-from jobs import cli_cluster, cli_manifest, cli_model, cli_run, cli_serve, terminal
+from jobs import (
+    cli_cluster,
+    cli_init,
+    cli_manifest,
+    cli_model,
+    cli_run,
+    cli_serve,
+    cli_stylize,
+    terminal,
+)
 from jobs.heap import keep_heap_compact
 from jobs.options import CheckingCommand
 
@@ -44,11 +53,18 @@ def _options(
     terminal.tolerate_narrow_encodings()
 
 
-_PREPARE = (cli_manifest.manifest, cli_manifest.validate, cli_run.describe, cli_run.plan)
+_PREPARE = (
+    cli_init.init,
+    cli_manifest.manifest,
+    cli_manifest.validate,
+    cli_run.describe,
+    cli_run.plan,
+)
 _RUN = (cli_run.run, cli_run.status, cli_run.report, cli_run.pack, cli_run.prune)
 _CLUSTER = (cli_cluster.submit, cli_cluster.jobs, cli_cluster.logs, cli_cluster.stop)
 _MODEL = (cli_model.generate, cli_model.tiny)
 _COMMANDS: dict[str, Sequence[Callable[..., None]]] = {
+    "A folder of photographs": (cli_stylize.stylize,),
     "Prepare a run": _PREPARE,
     "Run, watch and use the output": _RUN,
     "Run on a Ray cluster": _CLUSTER,

@@ -19,17 +19,11 @@ from uso_core.presets import PresetName
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
-    """Options for the model."""
+class ModelParts:
+    """Options for the parts of the model beside FLUX, and how it runs."""
 
     PANEL: ClassVar[str] = "Model"
 
-    base: Annotated[
-        str,
-        typer.Option(
-            "--model", metavar="MODEL", help="FLUX.1-dev: a hub id, folder or URL; or tiny."
-        ),
-    ] = "black-forest-labs/FLUX.1-dev"
     uso: Annotated[
         str,
         typer.Option(
@@ -57,6 +51,20 @@ class Model:
     ] = "exact"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The option for FLUX."""
+
+    PANEL: ClassVar[str] = "Model"
+
+    base: Annotated[
+        str,
+        typer.Option(
+            "--model", metavar="MODEL", help="FLUX.1-dev: a hub id, folder or URL; or tiny."
+        ),
+    ] = "black-forest-labs/FLUX.1-dev"
+
+
 @with_option_groups
 def generate(
     out: Annotated[
@@ -69,7 +77,8 @@ def generate(
         ),
     ],
     row: Annotated[Mapping[str, Any], ROW_OPTIONS],
-    model: Model,
+    base: Base,
+    parts: ModelParts,
     recipe: Annotated[
         bool,
         typer.Option(
@@ -86,7 +95,7 @@ def generate(
     from pipelines.config.model import ModelConfig
 
     try:
-        weights = ModelConfig(**asdict(model))
+        weights = ModelConfig(**asdict(base), **asdict(parts))
     except ValidationError as error:  # the device cannot run the preset
         reasons = [str(detail["ctx"]["error"]) for detail in error.errors()]
         raise typer.BadParameter("; ".join(reasons), param_hint="--preset") from error

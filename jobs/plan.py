@@ -51,11 +51,17 @@ def plan_command(
     as_json: bool = False,
 ) -> int:
     """Print the rows, time, GPU-hours and storage of a run, and return the exit code."""
+    with exits.exit_on_error():
+        config = RunConfig.from_yaml(config_path, overrides)
+    return plan_run(config, price_per_gpu_hour=price_per_gpu_hour, as_json=as_json)
+
+
+def plan_run(config: RunConfig, *, price_per_gpu_hour: float | None, as_json: bool) -> int:
+    """Do as `plan_command`, for a configuration."""
     with (
         exits.exit_on_error(),
         exits.exit_on_error(RowsChangedError, code=exits.WRONG_INPUT),  # 1 in a run
     ):
-        config = RunConfig.from_yaml(config_path, overrides)
         options = resolved_storage(config)
         inspected = inspect_model(config.model, options)
         if inspected.unknown:

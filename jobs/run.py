@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -17,6 +18,9 @@ from jobs.summary import as_dict, exit_code, print_summary
 from pipelines.config.schema import RunConfig
 from pipelines.config.telemetry import LoggingConfig
 from pipelines.errors import RunError
+
+if TYPE_CHECKING:
+    from pipelines.driver.summary import RunSummary
 
 logger = logging.getLogger(__name__)
 
@@ -35,27 +39,33 @@ def run_command(
         verbose: log at the level `info`, unless the configuration asks for `debug`.
         as_json: print the summary as one JSON document; progress stays on stderr.
     """
-    progress_console = terminal.err()
-    with exits.exit_on_error(), _interruptible(progress_console):
+    with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
-        if verbose and config.logging.level != "debug":
-            logging_config = config.logging.model_copy(update={"level": "info"})
-            config = config.model_copy(update={"logging": logging_config})
-        log_to(progress_console, config.logging)
-        # Imported late: Ray loads for seconds, and a wrong configuration ends the command first.
-        from pipelines.driver.run import run  # noqa: PLC0415
-
-        with (
-            exits.exit_on_error(RunError, show=_error_printer(config.logging)),
-            display_for(progress_console, config.logging) as display,
-        ):
-            summary = run(config, listener=display)
+    if verbose and config.logging.level != "debug":
+        logging_config = config.logging.model_copy(update={"level": "info"})
+        config = config.model_copy(update={"logging": logging_config})
+    summary = run_config(config)
     if as_json:
         terminal.print_json(as_dict(summary))
         return exit_code(summary)
     reach = ("--config", str(config_path)) if config.storage else ()
     print_summary(summary, config.on_error.max_failed_fraction, terminal.out(), reach, config_path)
     return exit_code(summary)
+
+
+def run_config(config: RunConfig) -> RunSummary:
+    """Run a configuration, with log and progress on stderr; an error ends the command."""
+    console = terminal.err()
+    with exits.exit_on_error(), _interruptible(console):
+        log_to(console, config.logging)
+        # Imported late: Ray loads for seconds, and a wrong configuration ends the command first.
+        from pipelines.driver.run import run  # noqa: PLC0415
+
+        with (
+            exits.exit_on_error(RunError, show=_error_printer(config.logging)),
+            display_for(console, config.logging) as display,
+        ):
+            return run(config, listener=display)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         WorkersFailedError,
     )
     from pipelines.telemetry.snapshot import Listener, Snapshot
+    from pipelines.worker.map_batches import Stylize
     from uso_core.errors import CheckpointError, UsoError
 
     __version__: str
@@ -48,6 +49,7 @@ __all__ = [
     "RunSummary",
     "Snapshot",
     "StorageError",
+    "Stylize",
     "TooManyFailuresError",
     "UsoError",
     "WorkersFailedError",
@@ -61,6 +63,7 @@ _MODULE_OF = {
     "RunConfig": "pipelines.config.schema",
     "RunSummary": "pipelines.driver.summary",
     "Snapshot": "pipelines.telemetry.snapshot",
+    "Stylize": "pipelines.worker.map_batches",
     "UsoError": "uso_core.errors",
     "load_config": "pipelines.config.schema",
     "run": "pipelines.driver.run",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FormatName = Literal["png", "webp", "jpeg"]
 """Accepted values of `output.format`; in upper case, Pillow's names of the encoders."""
-LayoutName = Literal["webdataset", "parquet"]
+LayoutName = Literal["webdataset", "parquet", "folder"]
 """Layouts of a dataset in shards: `output.layout` accepts them beside `images`."""
 
 DEFAULT_QUALITY = 95
@@ -27,6 +27,7 @@ _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
 LAYOUT_SUMMARIES: Mapping[LayoutName, str] = {
     "webdataset": "tar shards",
     "parquet": "Parquet shards that hold the images",
+    "folder": "image files with a metadata.jsonl, the imagefolder of Hugging Face",
 }
 """A short description of each layout for help texts."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from PIL import Image
 
 import pipelines
@@ -41,8 +43,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_code_that_generates(files: Path) -> None:
     names: dict[str, Any] = {}
-    for block in blocks(PAGE)[:2]:
+    for block in blocks(PAGE)[:3]:
         exec(block, names)
+    assert names["result"].images.shape[3] == 3
     assert sorted(path.name for path in files.glob("*.png")) == ["cat-0.png", "cat-snow.png"]
 
 
@@ -57,10 +60,20 @@ def test_the_code_of_the_readme(files: Path) -> None:
 @pytest.mark.ray
 def test_the_code_that_runs_a_manifest(files: Path) -> None:
     names: dict[str, Any] = {}
-    for block in blocks(PAGE)[2:]:
+    for block in blocks(PAGE)[3:-1]:
         exec(block, names)
     assert names["summary"].skipped == 1  # the last call resumes the output of the first
     assert len(list((files / "out/run/images").rglob("*.png"))) == 1
+
+
+@pytest.mark.ray
+def test_the_code_of_ray_data(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level=logging.ERROR)
+    try:
+        exec(blocks(PAGE)[-1], {})
+    finally:
+        ray.shutdown()
+    assert re.search(r"^1 \d{3,}$", capsys.readouterr().out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("package", [uso_core, pipelines])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 from uso_core.errors import InvalidRequestError
-from uso_core.request import StylizeRequest
+from uso_core.request import MAX_SEED, OutputType, StylizeRequest
 
 Request: TypeAlias = StylizeRequest | Mapping[str, Any] | str
 """A request, its fields by name, or the prompt of one without images."""
+
+StepCallback: TypeAlias = Callable[[Any, int, Any, dict[str, Any]], "Mapping[str, Any] | None"]
+"""A `callback_on_step_end` of diffusers: pipeline, step, timestep and tensors in, tensors out."""
 
 _NAMES_OF_DIFFUSERS = {
     "num_inference_steps": "num_steps",
@@ -51,6 +54,47 @@ def requests_of(
     if "prompt" in named and any(isinstance(request, str) for request in requests):
         raise TypeError("the prompt is given twice: as the first argument and as `prompt`")
     return [_request(request, place, named) for place, request in enumerate(requests)]
+
+
+def with_seeds(
+    requests: list[StylizeRequest], generator: object, fields: Mapping[str, Any]
+) -> list[StylizeRequest]:
+    """Return the requests with seeds that are drawn from a generator, one for each.
+
+    Args:
+        requests: the requests.
+        generator: a `torch.Generator`; None: the requests keep their seeds.
+        fields: the fields of the call, among which there must be no seed beside a generator.
+
+    Raises:
+        TypeError: there are a generator and a seed, or the generator is something else.
+    """
+    if generator is None:
+        return requests
+    if "seed" in fields:
+        raise TypeError("the seed is given twice: as `seed` and by `generator`")
+    import torch  # noqa: PLC0415 (it loads for seconds, and the caller has it)
+
+    if not isinstance(generator, torch.Generator):
+        kind = type(generator).__name__
+        raise TypeError(f"generator: {kind} is not accepted; give one torch.Generator, or `seed`")
+    drawn = torch.randint(
+        MAX_SEED // 2, (len(requests),), generator=generator, device=generator.device
+    )
+    pairs = zip(requests, drawn.tolist(), strict=True)
+    return [replace(request, seed=seed) for request, seed in pairs]
+
+
+def check_output(output_type: str, callback_keys: Sequence[str]) -> None:
+    """Raise ValueError for an unknown type of output, or an unknown key of a callback's mapping."""
+    if output_type not in get_args(OutputType):
+        accepted = ", ".join(get_args(OutputType))
+        raise ValueError(f"output_type {output_type!r} is not accepted; give {accepted}")
+    unknown = [key for key in callback_keys if key != "latents"]
+    if unknown:
+        raise ValueError(
+            f"callback_on_step_end_tensor_inputs: {unknown[0]!r} is not accepted; give latents"
+        )
 
 
 def _request(given: Request, place: int, named: Mapping[str, Any]) -> StylizeRequest:

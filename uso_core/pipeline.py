@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike, fspath
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 from PIL import Image
-from tqdm.auto import tqdm
 
-from uso_core.calls import Request, requests_of
-from uso_core.interactive import is_watched
 from uso_core.loading.source import ModelSource
 from uso_core.loading.weights import load_components
 from uso_core.model.cache import ByteBoundedCache, Lookups
@@ -22,8 +19,9 @@ from uso_core.model.decode import decode
 from uso_core.model.denoise import Latents, OnStep, denoise
 from uso_core.model.images import Pixels
 from uso_core.model.inputs import PreparedRequest, prepare
-from uso_core.presets import EXACT, Attention, Preset
-from uso_core.request import Limits, StylizedImage, StylizedImages, StylizeRequest
+from uso_core.pipeline_call import PipelineCall
+from uso_core.presets import EXACT, PRESETS, Attention, Preset, PresetName
+from uso_core.request import Limits, StylizeRequest
 from uso_core.runtime.attention import use_attention
 from uso_core.runtime.compiling import compile_blocks
 from uso_core.runtime.devices import check_device
@@ -35,7 +33,7 @@ Location: TypeAlias = str | PathLike[str]
 """A path or a Hub id."""
 
 
-class USOPipeline:
+class USOPipeline(PipelineCall):
     """Generates images with USO. An image depends on its request alone, not on earlier requests.
 
     One thread at a time may call it, because all calls share the models. Meanwhile any thread may
@@ -55,6 +53,7 @@ class USOPipeline:
         preset: Preset = EXACT,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
+        super().__init__()
         self.components = components
         self.preset = preset
         self._cache = ByteBoundedCache(cache_bytes)
@@ -92,7 +91,7 @@ class USOPipeline:
         return cls(components, preset=preset)
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # noqa: PLR0913 (the weights have three places)
         cls,
         base: Location,
         *,
@@ -100,7 +99,9 @@ class USOPipeline:
         siglip: Location = ModelSource.siglip,
         base_revision: str | None = None,
         dtype: torch.dtype = torch.bfloat16,
+        torch_dtype: torch.dtype | None = None,
         device: torch.device | str = "cuda",
+        preset: PresetName = "exact",
     ) -> USOPipeline:
         """Load Hub ids or local folders; to pin other revisions, use `load`.
 
@@ -110,13 +111,15 @@ class USOPipeline:
             siglip: SigLIP: a Hub id or a folder.
             base_revision: branch, tag or commit of `base` at the Hub.
             dtype: see `load`.
+            torch_dtype: the same, by its name in diffusers.
             device: device to generate on.
+            preset: see `load`.
 
         Raises:
-            CheckpointError, NoSuchDeviceError: see `load`.
+            CheckpointError, NoSuchDeviceError, UnsupportedPresetError: see `load`.
         """
         source = ModelSource(fspath(base), fspath(uso), fspath(siglip), base_revision)
-        return cls.load(source, dtype=dtype, device=device)
+        return cls.load(source, dtype=torch_dtype or dtype, device=device, preset=PRESETS[preset])
 
     @classmethod
     def from_original(
@@ -137,48 +140,6 @@ class USOPipeline:
     def tiny(cls, seed: int = 0) -> USOPipeline:
         """Load a small model with random weights, on the CPU in float32; it generates noise."""
         return cls.load(ModelSource(base=f"tiny:{seed}"), dtype=torch.float32, device="cpu")
-
-    def __call__(
-        self,
-        requests: Request | Iterable[Request] | None = None,
-        *,
-        on_step: OnStep | None = None,
-        progress: bool | None = None,
-        **fields: Any,  # noqa: ANN401 (the fields of a request, which it checks)
-    ) -> StylizedImages:
-        """Generate `num_images` images of each request, in order.
-
-        Args:
-            requests: a request, a prompt, or several of them; all are checked before the first
-                image is generated. None: one request of `fields`.
-            on_step: called after each step with the steps done and the steps of all requests.
-            progress: show a bar on stderr. None: in a terminal or a notebook, without `on_step`.
-            fields: fields of `StylizeRequest` that replace those of every request. The names
-                `num_inference_steps`, `guidance_scale` and `num_images_per_prompt` of diffusers are
-                taken too.
-
-        Raises:
-            InvalidRequestError: a request is outside `limits`.
-            TypeError: a field is unknown or given twice, or there is no request.
-        """
-        prepared = [(each, self.prepare(each)) for each in requests_of(requests, fields)]
-        total = sum(ready.num_steps * request.num_images for request, ready in prepared)
-        shown = is_watched() and on_step is None if progress is None else progress
-        done = 0
-        images = StylizedImages()
-        with tqdm(total=total, unit="step", disable=not shown) as bar:
-            for request, ready in prepared:
-                conditioning = self.condition(ready)
-                for seed in request.seeds:
-                    counted = _counted(on_step, bar, done, total)
-                    image = self.decode(self.denoise(conditioning, seed, counted))
-                    images.append(
-                        StylizedImage(
-                            image=image, seed=seed, prompt_truncated=conditioning.prompt_truncated
-                        )
-                    )
-                    done += ready.num_steps
-        return images
 
     def prepare(self, request: StylizeRequest) -> PreparedRequest:
         """Check a request and prepare its images, on the CPU alone; callable from any thread.
@@ -284,14 +245,3 @@ class USOPipeline:
     def dtype(self) -> torch.dtype:
         """The dtype of the transformer."""
         return self.components.dtype
-
-
-def _counted(on_step: OnStep | None, bar: tqdm, done: int, total: int) -> OnStep:
-    """Return `on_step` for one of several images, with `done` steps before it of `total`."""
-
-    def counted(step: int, _: int) -> None:
-        bar.update(done + step - bar.n)
-        if on_step is not None:
-            on_step(done + step, total)
-
-    return counted

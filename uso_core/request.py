@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from operator import index
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 
 from uso_core.errors import InvalidRequestError
 
+OutputType = Literal["pil", "np", "pt"]
+"""The type of the images of a call, as in diffusers: PIL, NumPy or PyTorch."""
 MAX_SEED = 2**31 - 1
 MAX_PROMPT_CHARACTERS = 100_000
 """The longest prompt, of which the text encoders use 512 tokens; they would read all of it."""
@@ -167,10 +169,34 @@ class StylizedImage:
 class StylizedImages(list[StylizedImage]):
     """The images of one call, in the order of the requests and of their seeds."""
 
+    def __init__(
+        self, results: Iterable[StylizedImage] = (), *, output_type: OutputType = "pil"
+    ) -> None:
+        super().__init__(results)
+        self._output_type = output_type
+
     @property
-    def images(self) -> list[Image.Image]:
-        """The images alone, as the results of diffusers have them."""
-        return [result.image for result in self]
+    def images(self) -> Any:  # noqa: ANN401 (a list, an array or a tensor)
+        """The images alone, as the results of diffusers have them.
+
+        Returns:
+            PIL images in a list; or, by the type of the output, float32 of `[N, H, W, 3]` or, as a
+            tensor, `[N, 3, H, W]`, both 0 to 1.
+
+        Raises:
+            ValueError: an array is asked for, and the images have several sizes.
+        """
+        images = [result.image for result in self]
+        if self._output_type == "pil":
+            return images
+        import numpy as np  # noqa: PLC0415 (only these types need it)
+
+        array = np.stack([np.asarray(image, np.float32) / 255 for image in images])
+        if self._output_type == "np":
+            return array
+        import torch  # noqa: PLC0415 (see above)
+
+        return torch.from_numpy(array).permute(0, 3, 1, 2)
 
     def _repr_html_(self) -> str:
         """Return a row of all images, for a notebook."""

@@ -73,6 +73,12 @@ class ThreadPool:
             self._start_thread(self._load)
         return events
 
+    def cancel(self, worker: str, row_id: str) -> None:
+        """Let the worker end a row at its next step."""
+        assert worker == _NAME
+        if self._worker is not None:
+            self._worker.cancel(row_id)
+
     def kill(self, worker: str) -> None:
         """End the run, because a thread cannot be killed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.packing.samples import ImageFile
+from pipelines.storage.new_file import new_file
 from pipelines.storage.storage import Storage
 
 WriteShard = Callable[[Path, pa.Table, Sequence[ImageFile], Iterable[bytes], str], None]
@@ -26,7 +28,7 @@ class Layout:
     """One layout of shards: how to write, recognize and document them.
 
     Attributes:
-        extension: extension of the shards, without a dot.
+        suffix: end of the path of a shard: its extension, or the file in its folder that marks it.
         write: writes a shard.
         read_digest: recognizes a shard.
         columns_title: heading of the table of columns in the dataset card.
@@ -34,14 +36,24 @@ class Layout:
         features: returns the column types that the dataset card must state because `datasets` does
             not find them in the shards, for the columns of the samples and the extensions of the
             images; an empty list if it finds them all.
+        stored: stores a shard, from its storage and path: yields the local path that `write` gets,
+            and stores the file or folder there if the block raises nothing.
+        publish: writes what follows from all shards, from their storage and paths; None: nothing.
         loader: returns example code that loads the shards without `datasets`, for their glob and
             their number; an empty string if there is no example.
     """
 
-    extension: str
+    suffix: str
     write: WriteShard
     read_digest: ReadDigest
     columns_title: str
     columns: Callable[[pa.Schema], pa.Schema]
     features: Callable[[pa.Schema, Sequence[str]], list[dict[str, Any]]]
     loader: Callable[[str, int], str]
+    stored: Callable[[Storage, str], AbstractContextManager[Path]] = new_file
+    publish: Callable[[Storage, Sequence[str]], None] | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """True if a shard is a folder of files."""
+        return self.suffix.startswith("/")

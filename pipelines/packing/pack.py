@@ -28,10 +28,12 @@ from pipelines.packing.plan import Planner, ShardPlan
 from pipelines.packing.samples import recorded_types, sample_schema
 from pipelines.packing.shard import (
     FOLDER,
+    LAYOUTS,
     ShardResult,
     ShardTask,
     is_shard,
     read_digest,
+    remove_shard,
     shard_path,
     write_in_threads,
 )
@@ -134,7 +136,7 @@ def pack(
         if len(plan) or stored or lost.rows:
             lost.write(request.dest)
     for path in stored.keys() - set(packing.paths):
-        request.dest.delete(path)
+        remove_shard(request.dest, path)
     counts = records.counts()
     return PackFacts(
         uri=request.dest.uri(),
@@ -246,6 +248,9 @@ class _Packing:
             "images": sum(plan.images),
             "shards": shards,
         }
+        layout = LAYOUTS[request.layout]
+        if layout.publish is not None:
+            layout.publish(request.dest, self.paths)
         request.dest.write(INDEX_PATH, json.dumps(index, indent=1).encode())
         schema = self._records.schema
         card = Card(

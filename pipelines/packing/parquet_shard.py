@@ -86,7 +86,7 @@ def _groups(images: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 PARQUET = Layout(
-    extension="parquet",
+    suffix=".parquet",
     write=write_parquet,
     read_digest=read_parquet_digest,
     columns_title="Columns",

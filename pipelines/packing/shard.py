@@ -1,4 +1,4 @@
-"""Writes a shard: reads its images from the output, checks them, and stores them in one file."""
+"""Writes a shard: reads its images from the output, checks them, and stores them together."""
 
 from __future__ import annotations
 
@@ -14,20 +14,26 @@ from pipelines.checks.images import Fault, LostImage
 from pipelines.errors import StorageError
 from pipelines.formats import LayoutName
 from pipelines.in_order import in_order
+from pipelines.packing.folder_shard import IMAGE_FOLDER, remove_folder
 from pipelines.packing.layout import Layout
 from pipelines.packing.parquet_shard import PARQUET
 from pipelines.packing.plan import digest_of
 from pipelines.packing.samples import ImageFile, samples_of
 from pipelines.packing.tar_shard import WEBDATASET
-from pipelines.storage.new_file import new_file
 from pipelines.storage.storage import Storage
 
-LAYOUTS: Mapping[LayoutName, Layout] = {"webdataset": WEBDATASET, "parquet": PARQUET}
-"""All layouts; each has its own extension."""
+LAYOUTS: Mapping[LayoutName, Layout] = {
+    "webdataset": WEBDATASET,
+    "parquet": PARQUET,
+    "folder": IMAGE_FOLDER,
+}
+"""All layouts; each has its own suffix."""
 
 FOLDER = "data"
-_BY_EXTENSION = {layout.extension: layout for layout in LAYOUTS.values()}
-_NAME = re.compile(rf"{FOLDER}/train-(\d{{5,}})-of-(\d{{5,}})\.({'|'.join(_BY_EXTENSION)})")
+_BY_SUFFIX = {layout.suffix: layout for layout in LAYOUTS.values()}
+_NAME = re.compile(
+    rf"{FOLDER}/train[-/]\d{{5,}}-of-\d{{5,}}({'|'.join(map(re.escape, _BY_SUFFIX))})"
+)
 _READERS = 8
 
 
@@ -52,12 +58,18 @@ class ShardTask:
 
 def shard_path(layout: LayoutName, number: int, count: int) -> str:
     """Return the path of a shard in the dataset's folder."""
-    return f"{FOLDER}/train-{number:05d}-of-{count:05d}.{LAYOUTS[layout].extension}"
+    chosen = LAYOUTS[layout]
+    # `datasets` takes the files of a folder `train`, and of no other if there is one, for a split.
+    name = f"train{'/' if chosen.is_folder else '-'}{number:05d}-of-{count:05d}"
+    return f"{FOLDER}/{name}{chosen.suffix}"
 
 
 def shard_pattern(layout: LayoutName, count: int) -> str:
     """Return a glob that matches the `count` shards of a dataset."""
-    return f"{FOLDER}/train-*-of-{count:05d}.{LAYOUTS[layout].extension}"
+    chosen = LAYOUTS[layout]
+    if chosen.is_folder:
+        return f"{FOLDER}/**"
+    return f"{FOLDER}/train-*-of-{count:05d}{chosen.suffix}"
 
 
 def is_shard(path: str) -> bool:
@@ -71,8 +83,20 @@ def read_digest(dest: Storage, path: str, num_bytes: int) -> str | None:
     Raises:
         StorageError: the file cannot be read.
     """
-    layout = _BY_EXTENSION[path.rpartition(".")[2]]
-    return layout.read_digest(dest, path, num_bytes)
+    found = _NAME.fullmatch(path)
+    assert found is not None
+    return _BY_SUFFIX[found[1]].read_digest(dest, path, num_bytes)
+
+
+def remove_shard(dest: Storage, path: str) -> None:
+    """Remove a stored shard.
+
+    Raises:
+        StorageError: it cannot be removed.
+    """
+    dest.delete(path)
+    if path.endswith(IMAGE_FOLDER.suffix):
+        remove_folder(dest, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +131,10 @@ def write_shard(task: ShardTask) -> ShardResult:
     samples, files = samples_of(records)
     read = in_order(_reader(task.output), files, _READERS)
     lost: list[LostImage] = []
-    with suppress(_ImagesLostError), new_file(task.dest, task.path) as local:
+    layout = LAYOUTS[task.layout]
+    with suppress(_ImagesLostError), layout.stored(task.dest, task.path) as local:
         images = _images(read, lost)
-        LAYOUTS[task.layout].write(local, samples, files, images, digest_of(records))
+        layout.write(local, samples, files, images, digest_of(records))
         if lost:
             raise _ImagesLostError
     return ShardResult(task.path, tuple(lost))

@@ -80,7 +80,7 @@ def _loader(pattern: str, count: int) -> str:
 
 
 WEBDATASET = Layout(
-    extension="tar",
+    suffix=".tar",
     write=write_tar,
     read_digest=read_tar_digest,
     columns_title="Fields of the JSON files",

@@ -33,7 +33,7 @@ def test_every_name_has_an_entry_in_every_table() -> None:
 
 def test_an_extension_belongs_to_one_format_and_to_one_layout() -> None:
     assert len(FORMAT_BY_SUFFIX) == sum(len(known.extensions) for known in FORMATS.values())
-    assert len({layout.extension for layout in LAYOUTS.values()}) == len(LAYOUTS)
+    assert len({layout.suffix for layout in LAYOUTS.values()}) == len(LAYOUTS)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=str)

@@ -18,6 +18,10 @@ from uso_core.runtime.step_cache import one_batch
 
 OnStep = Callable[[int, int], None]
 """Called after each step with the number of steps done and the total."""
+StepEnd = Callable[[int, torch.Tensor, torch.Tensor], "torch.Tensor | None"]
+"""Called after each step with its number, from 0, its timestep and the tokens, `[B, L, 64]`.
+
+It returns the tokens for the next step, or None to make this step the last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +55,7 @@ def denoise(
     conditionings: Sequence[Conditioning],
     seeds: Sequence[int],
     on_step: OnStep | None = None,
+    on_step_end: StepEnd | None = None,
 ) -> list[Latents]:
     """Denoise images that share a batch key together, with Euler steps.
 
@@ -66,6 +71,7 @@ def denoise(
         seeds: one for each image's noise.
         on_step: called when a step has been submitted to the device; an error that it raises ends
             the denoising.
+        on_step_end: may change the tokens after each step.
 
     Raises:
         ValueError: the requests have different batch keys.
@@ -100,6 +106,11 @@ def denoise(
             tokens = scheduler.step(velocity, timestep, tokens, return_dict=False)[0]
             if on_step is not None:
                 on_step(step + 1, batch_key.num_steps)
+            if on_step_end is not None:
+                changed = on_step_end(step, timestep, tokens)
+                if changed is None:
+                    break
+                tokens = changed
     return [Latents(image, batch_key.size) for image in tokens[:, None]]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from pipelines.errors import ComposeError
 from pipelines.manifest.source import LOOKING
@@ -30,13 +31,19 @@ class FoundImages:
 
     Attributes:
         uris: absolute URIs, or absolute local paths.
+        inside: the path of each image below the folder that was named, or before the first pattern
+            of the glob; the name of its file if that was named. If several folders are named, their
+            own names come first.
         left_out: the number of files without an image's ending, by ending.
         outputs: the number of files that are results of runs, by the folder of their output.
+        folder: the name of the folder that was searched; empty if it was a file, or several.
     """
 
     uris: list[str]
+    inside: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     outputs: Counter[str] = field(default_factory=Counter)
+    folder: str = ""
 
 
 def find_images(places: Sequence[str], options: Options) -> FoundImages:
@@ -56,18 +63,28 @@ def find_images(places: Sequence[str], options: Options) -> FoundImages:
         StorageError: a URL's filesystem cannot be used.
     """
     found = [_find(place, options) for place in places]
+    several = sum(one.folder != "" for one in found) > 1
+    inside = [
+        f"{one.folder}/{path}" if several and one.folder else path
+        for one in found
+        for path in one.inside
+    ]
     left_out = sum((one.left_out for one in found), Counter[str]())
     outputs = sum((one.outputs for one in found), Counter[str]())
-    return FoundImages([uri for one in found for uri in one.uris], left_out, outputs)
+    return FoundImages([uri for one in found for uri in one.uris], inside, left_out, outputs)
 
 
 def _find(url: str, options: Options) -> FoundImages:
     if url.startswith(("http://", "https://")):
-        return FoundImages([url])  # web servers give no lists
+        name = unquote(PurePosixPath(urlsplit(url).path).name)
+        return FoundImages([url], [name or "image"])  # web servers give no lists
     place = Place(url, options, LOOKING)
     found = place.find()
     if found.kind == "file":
-        return FoundImages([_uri(file) for file in found.files])
+        return FoundImages(
+            [_uri(file) for file in found.files],
+            [PurePosixPath(file.path).name for file in found.files],
+        )
     kept, outputs = without_outputs(found.files, place.path)
     files = sorted((file for file in kept if _is_visible(file)), key=lambda file: file.path)
     images = [file for file in files if file.path.lower().endswith(ENDINGS)]
@@ -80,7 +97,14 @@ def _find(url: str, options: Options) -> FoundImages:
         )
     endings = (PurePosixPath(file.path).suffix.lower() for file in files)
     left_out = Counter(ending for ending in endings if ending not in ENDINGS)
-    return FoundImages([_uri(file) for file in images], left_out, outputs)
+    root = f"{found.folder}/" if found.folder else ""
+    return FoundImages(
+        [_uri(file) for file in images],
+        [file.path.removeprefix(root) for file in images],
+        left_out,
+        outputs,
+        folder=PurePosixPath(found.folder).name,
+    )
 
 
 def _is_visible(file: StoredFile) -> bool:

@@ -1,0 +1,198 @@
+"""`Stylize`: a pipeline as a stateful function over batches of columns, for `ray.data`."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pipelines.config.schema import load_config
+from pipelines.errors import ConfigError
+from pipelines.fields.table import INPUT_NAMES
+from pipelines.manifest.references import folder_url
+from pipelines.manifest.row_identity import content_hash
+from pipelines.manifest.row_parser import RowParser
+from pipelines.rows import ManifestRow, RejectedRow
+from pipelines.worker.sink import ImageFile, StoredImage
+from pipelines.worker.spec import StylizerSpec
+from pipelines.worker.stylizer import Stylizer
+from uso_core.families import family_of
+
+logger = logging.getLogger(__name__)
+
+Columns = dict[str, npt.NDArray[Any]]
+
+_IN_FLIGHT = 4  # rows: references of some are fetched while the device draws another
+_IMAGES = ("content_image", "style_image", "style_images")
+
+
+class Stylize:
+    """Adds the columns `image`, `seed` and `error` to batches of rows.
+
+    Ray builds one on each actor, and one batch after another goes through it:
+
+    ```python
+    rows.map_batches(Stylize, fn_constructor_kwargs={"model": "tiny"}, batch_size=16, num_gpus=1)
+    ```
+
+    Columns in are those of a manifest: `prompt`, `content_image`, `style_image` or `style_images`,
+    `seed`, `num_steps` and so on. An image is a path, a URI, the bytes of a file, or an array
+    `[H, W, 3]` of uint8. Other columns pass through. Columns out are also
+
+    - `image`: the image, as the bytes of a file, or as an array `[H, W, 3]` of uint8;
+    - `seed`: the seed of its noise, int64;
+    - `error`: null, or the failure code and the message of the row, without an image.
+
+    Args:
+        model: FLUX.1: a Hub id, a folder or a URL; or `tiny`. A mapping: the section `model` of a
+            configuration, with the other weights, the preset and so on.
+        defaults: the values of absent columns, for example `{"num_steps": 8}`.
+        image: `bytes`, or `array`; an array of a failed row is empty.
+        format: the format of the bytes.
+        sections: other sections of a configuration: `fetch`, `storage`, `stylize.seed`.
+
+    Raises:
+        ConfigError: a value is not accepted.
+        CheckpointError: the model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        model: str | Mapping[str, Any],
+        *,
+        defaults: Mapping[str, Any] | None = None,
+        image: Literal["bytes", "array"] = "bytes",
+        format: Literal["png", "webp", "jpeg"] = "png",  # noqa: A002 (the name of the key)
+        sections: Mapping[str, Any] | None = None,
+    ) -> None:
+        if image not in ("bytes", "array"):
+            raise ConfigError(f"image: {image!r} is not accepted; give 'bytes' or 'array'")
+        import torch  # noqa: PLC0415 (it loads for seconds)
+
+        weights = {"base": model} if isinstance(model, str) else dict(model)
+        on_gpu = torch.cuda.is_available() and weights.get("device") != "cpu"
+        given = dict(sections or {})
+        config = load_config(
+            {
+                **given,
+                "manifest": {"path": "batches"},
+                "output": {"path": "batches", "format": format},
+                "model": weights,
+                "defaults": dict(defaults or {}),
+                "stylize": {**given.get("stylize", {}), "gpus_per_actor": int(on_gpu)},
+            }
+        )
+        card = family_of(config.model.source).describe(config.model.source)
+        spec = replace(StylizerSpec.from_config(config), output=None)
+        if config.output.recipe:
+            spec = replace(spec, recipe_model=card.name)
+        self._as_arrays = image == "array"
+        self._parser = RowParser(config, card, {})
+        self._sink = _Kept()
+        self._stylizer = Stylizer(spec, sink=self._sink)
+        self._threads = ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="stylize")
+        self._folder = folder_url(".")
+
+    def __call__(self, batch: Mapping[str, Any]) -> Columns:
+        """Draw the rows of a batch.
+
+        Args:
+            batch: columns of equal length, `[rows]`.
+
+        Returns:
+            The same columns, and `image`, `seed` and `error`.
+        """
+        columns = {name: list(values) for name, values in batch.items()}
+        rows = [
+            dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)
+        ]
+        drawn = list(self._threads.map(self._drawn, rows))
+        images, seeds, errors = zip(*drawn, strict=True) if drawn else ((), (), ())
+        kept = {
+            name: values for name, values in batch.items() if name not in ("image", "seed", "error")
+        }
+        return {
+            **{name: np.asarray(values) for name, values in kept.items()},
+            "image": _objects(images),
+            "seed": np.array(seeds, np.int64),
+            "error": _objects(errors),
+        }
+
+    def _drawn(self, cells: Mapping[str, Any]) -> tuple[Any, int, str | None]:
+        """Return the image, the seed and the error of a row."""
+        raw = {
+            name: _encoded(value) if name in _IMAGES else _plain(value)
+            for name, value in cells.items()
+            if name in INPUT_NAMES
+        }
+        row = self._parser.parse(raw, str(raw.get("id") or content_hash(raw)), self._folder)
+        if isinstance(row, RejectedRow):
+            return self._failed(f"invalid_request: {row.failure.message}")
+        if row.parameters.num_images != 1:
+            return self._failed("invalid_request: num_images: Stylize draws one image for each row")
+        try:
+            outcome = self._stylizer.stylize(row)
+        except Exception as error:  # as in a run, a bug fails its row and no other
+            logger.exception("row_raised row_id=%s", row.id)
+            return self._failed(f"internal: {type(error).__name__}: {error}", row.parameters.seed)
+        if outcome.failure is not None:
+            message = f"{outcome.failure.code}: {outcome.failure.message}"
+            return self._failed(message, row.parameters.seed)
+        return self._image(self._sink.files[0].data), row.parameters.seed, None
+
+    def _failed(self, message: str, seed: int = -1) -> tuple[Any, int, str]:
+        nothing = np.zeros((0, 0, 3), np.uint8) if self._as_arrays else None
+        return nothing, seed, message
+
+    def _image(self, data: bytes) -> Any:  # noqa: ANN401 (bytes or an array)
+        if not self._as_arrays:
+            return data
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
+
+
+class _Kept(threading.local):
+    """A sink that keeps the images of the row that this thread works on."""
+
+    files: Sequence[ImageFile] = ()
+
+    def save(self, row: ManifestRow, files: Sequence[ImageFile]) -> list[StoredImage]:
+        """See `Sink`."""
+        self.files = files
+        return [StoredImage.of(f"batch:{row.id}", file.data) for file in files]
+
+
+def _encoded(value: Any) -> Any:  # noqa: ANN401 (whatever a cell holds)
+    """Return an array as the bytes of a PNG file, and a list of images one by one."""
+    if isinstance(value, np.ndarray) and value.ndim == 3:
+        buffer = io.BytesIO()
+        Image.fromarray(value).save(buffer, "PNG", compress_level=1)
+        return buffer.getvalue()
+    if isinstance(value, list | np.ndarray):
+        return [_encoded(each) for each in value]
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (whatever a cell holds)
+    """Return a value of numpy as one of Python; NaN, which pandas makes of null, is null."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124
+
+
+def _objects(values: Sequence[Any]) -> npt.NDArray[Any]:
+    """Return values of any kind as a column, `[n]`."""
+    column = np.empty(len(values), object)
+    for place, value in enumerate(values):
+        column[place] = value
+    return column

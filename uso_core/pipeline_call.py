@@ -1,0 +1,154 @@
+"""The call of a pipeline, with the names and habits of diffusers' pipelines."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from tqdm.auto import tqdm
+
+from uso_core.calls import Request, StepCallback, check_output, requests_of, with_seeds
+from uso_core.interactive import is_watched
+from uso_core.model.components import Components
+from uso_core.model.conditioning import Conditioning
+from uso_core.model.denoise import Latents, OnStep, StepEnd, denoise
+from uso_core.model.inputs import PreparedRequest
+from uso_core.request import OutputType, StylizedImage, StylizedImages, StylizeRequest
+
+
+class PipelineCall(ABC):
+    """Generates the images of requests from the stages of a pipeline.
+
+    Attributes:
+        components: the loaded models.
+        interrupt: set to True by a callback, it ends the image at this step.
+    """
+
+    components: Components
+
+    def __init__(self) -> None:
+        self.interrupt = False
+        self._bar_options: dict[str, Any] = {}
+
+    @abstractmethod
+    def prepare(self, request: StylizeRequest) -> PreparedRequest:
+        """Check a request and prepare its images."""
+
+    @abstractmethod
+    def condition(self, request: StylizeRequest | PreparedRequest) -> Conditioning:
+        """Compute everything that is the same at every step."""
+
+    @abstractmethod
+    def denoise(
+        self, conditioning: Conditioning, seed: int, on_step: OnStep | None = None
+    ) -> Latents:
+        """Denoise one image."""
+
+    @abstractmethod
+    def decode(self, latents: Latents) -> Image.Image:
+        """Decode latents to an RGB image."""
+
+    def __call__(  # noqa: PLR0913 (diffusers' names, so that its users find them)
+        self,
+        requests: Request | Iterable[Request] | None = None,
+        *,
+        on_step: OnStep | None = None,
+        progress: bool | None = None,
+        generator: torch.Generator | None = None,
+        callback_on_step_end: StepCallback | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        output_type: OutputType = "pil",
+        return_dict: bool = True,
+        **fields: Any,  # noqa: ANN401 (the fields of a request, which it checks)
+    ) -> Any:  # noqa: ANN401 (StylizedImages, or a tuple as diffusers returns)
+        """Generate `num_images` images of each request, in order.
+
+        Args:
+            requests: a request, a prompt, or several of them; all are checked before the first
+                image is generated. None: one request of `fields`.
+            on_step: called after each step with the steps done and the steps of all requests.
+            progress: show a bar on stderr. None: in a terminal or a notebook, without `on_step`.
+            generator: a seed for each request is drawn from it; the results name the seeds.
+            callback_on_step_end: called after each step with the pipeline, the number of the step
+                within its image, the timestep and a mapping with `latents`, the packed latents
+                `[1, H/16 * W/16, 64]`; those in the mapping that it returns are used. To end early,
+                it sets `interrupt` of the pipeline to True.
+            callback_on_step_end_tensor_inputs: the keys of that mapping; there is `latents` alone.
+            output_type: the type of `images` of the result: `pil`; `np`, float32 `[N, H, W, 3]`,
+                or `pt`, `[N, 3, H, W]`, both 0 to 1.
+            return_dict: False returns the tuple `(images,)`.
+            fields: fields of `StylizeRequest` that replace those of every request. The names
+                `num_inference_steps`, `guidance_scale` and `num_images_per_prompt` of diffusers are
+                taken too.
+
+        Returns:
+            The `StylizedImages`.
+
+        Raises:
+            InvalidRequestError: a request is outside `limits`.
+            TypeError: a field is unknown or given twice, or there is no request.
+            ValueError: an output type or a key of the callback does not exist.
+        """
+        check_output(output_type, callback_on_step_end_tensor_inputs)
+        given = with_seeds(requests_of(requests, fields), generator, fields)
+        prepared = [(each, self.prepare(each)) for each in given]
+        total = sum(ready.num_steps * request.num_images for request, ready in prepared)
+        shown = is_watched() and on_step is None if progress is None else progress
+        bar_options = {"unit": "step", "disable": not shown, **self._bar_options}
+        on_step_end = self._step_end(callback_on_step_end, callback_on_step_end_tensor_inputs)
+        done = 0
+        images = StylizedImages(output_type=output_type)
+        self.interrupt = False
+        with tqdm(total=total, **bar_options) as bar:
+            for request, ready in prepared:
+                conditioning = self.condition(ready)
+                for seed in request.seeds:
+                    counted = _counted(on_step, bar, done, total)
+                    latents = self._latents(conditioning, seed, counted, on_step_end)
+                    images.append(
+                        StylizedImage(
+                            image=self.decode(latents),
+                            seed=seed,
+                            prompt_truncated=conditioning.prompt_truncated,
+                        )
+                    )
+                    done += ready.num_steps
+        return images if return_dict else (images.images,)
+
+    def set_progress_bar_config(self, **options: Any) -> None:  # noqa: ANN401 (tqdm's options)
+        """Set options of the bar, for example `disable=True`; those of tqdm."""
+        self._bar_options = options
+
+    def _latents(
+        self, conditioning: Conditioning, seed: int, on_step: OnStep, on_step_end: StepEnd | None
+    ) -> Latents:
+        if on_step_end is None:
+            return self.denoise(conditioning, seed, on_step)
+        with torch.no_grad():
+            return denoise(self.components, [conditioning], [seed], on_step, on_step_end)[0]
+
+    def _step_end(self, callback: StepCallback | None, keys: Sequence[str]) -> StepEnd | None:
+        """Return a callback of diffusers' form as one of `denoise`."""
+        if callback is None:
+            return None
+
+        def step_end(step: int, timestep: torch.Tensor, latents: torch.Tensor) -> Any:  # noqa: ANN401
+            given = {"latents": latents} if "latents" in keys else {}
+            returned = callback(self, step, timestep, given)
+            return None if self.interrupt else (returned or given).get("latents", latents)
+
+        return step_end
+
+
+def _counted(on_step: OnStep | None, bar: tqdm, done: int, total: int) -> OnStep:
+    """Return `on_step` for one of several images, with `done` steps before it of `total`."""
+
+    def counted(step: int, _: int) -> None:
+        bar.update(done + step - bar.n)
+        if on_step is not None:
+            on_step(done + step, total)
+
+    return counted
