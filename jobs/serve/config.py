@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipelines.config.cluster import RayConfig, StylizeConfig
 from pipelines.config.inputs import FetchConfig
@@ -34,6 +34,9 @@ class ServeSection(StrictModel):
     `postgresql://user:${NAME}@host/database`."""
     files: str = "out/serve/files"
     """Folder or fsspec URL of uploads and images."""
+    redirect: bool = False
+    """Answer the URL of a file with a redirect to S3, which then sends the bytes: `files` must be
+    an s3: URL, and clients must reach its store."""
     format: FormatName = "png"
     """Format of the images."""
     quality: int = Field(DEFAULT_QUALITY, ge=1, le=100)
@@ -55,6 +58,12 @@ class ServeSection(StrictModel):
     """Send webhooks to URLs without TLS, too."""
     attempts: int = Field(3, ge=1)
     """Times that a task is given to an actor before it counts as failed, across restarts."""
+
+    @model_validator(mode="after")
+    def _check_redirect(self) -> ServeSection:
+        if self.redirect and not self.files.startswith("s3://"):
+            raise ValueError("redirect: only S3 signs URLs; give an s3: URL as `files`")
+        return self
 
 
 class ServeConfig(StrictModel):

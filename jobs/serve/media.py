@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import time
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from jobs.serve.dialects.base import WithService
 from jobs.serve.errors import ApiError
 from jobs.serve.service import Service
+from jobs.serve.store.files import disposition_of
 
 router = APIRouter(prefix="/media", tags=["files"])
 
+_REDIRECT_S = 3600
 _RANGE = re.compile(r"bytes=(?P<first>[0-9]{0,18})-(?P<last>[0-9]{0,18})")
 
 
@@ -55,7 +56,7 @@ async def download(
     etag = f'"{file.sha256}"'
     headers = {
         "Accept-Ranges": "bytes",
-        "Content-Disposition": f"inline; filename*=UTF-8''{quote(file.filename)}",
+        "Content-Disposition": disposition_of(file),
         "X-Content-Type-Options": "nosniff",
         # A client declares the type of an upload. As a page, it must not act as this server's.
         "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -64,6 +65,10 @@ async def download(
     }
     if file.path is not None and names_etag(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=headers)
+    if service.config.serve.redirect and request.headers.get("sec-fetch-site") != "same-origin":
+        # The page of this server may show its own files alone.
+        target = await service.files.presigned(file, _REDIRECT_S)
+        return RedirectResponse(target, 302, headers={"Cache-Control": "no-store"})
     chosen = _range(request, etag, file.size or 0)
     if request.method == "HEAD" and file.path is not None:
         size = file.size or 0

@@ -55,7 +55,7 @@ async def serve(
     """
     chosen_plugins(config.as_run())  # refuses here a checker that is not installed
     card = describe_model(config.model.source)
-    storage = Storage.at(config.serve.files, resolved_secrets(config.storage))
+    storage = open_files(config)
     async with open_database(config.serve.database) as database:
         service = await Service.create(config, card, database, storage)
         secret = await _first_key(service)
@@ -105,6 +105,17 @@ async def _ended(*background: asyncio.Task[None]) -> None:
     for result in results:
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
             raise result
+
+
+def open_files(config: ServeConfig) -> Storage:
+    """Return the store of the server's files."""
+    options = dict(resolved_secrets(config.storage))
+    if config.serve.redirect:
+        # Botocore signs requests in the newest way by default, and URLs in one that many refuse.
+        s3 = dict(options.get("s3", {}))
+        s3["config_kwargs"] = {"signature_version": "s3v4", **s3.get("config_kwargs", {})}
+        options["s3"] = s3
+    return Storage.at(config.serve.files, options)
 
 
 async def _first_key(service: Service) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from fsspec import AbstractFileSystem
 
@@ -41,3 +41,18 @@ def create_object(
             return False
         raise
     return True
+
+
+def presigned_get(
+    filesystem: AbstractFileSystem, path: str, seconds: int, headers: Mapping[str, str]
+) -> str:
+    """Return a URL at which an object of S3 can be read without credentials.
+
+    Args:
+        filesystem: a filesystem of S3.
+        path: the object.
+        seconds: life of the URL.
+        headers: headers of the answer, by the names that S3's API has for them, e.g.
+            `ResponseContentType`.
+    """
+    return cast(str, filesystem.sign(path, expiration=seconds, **headers))

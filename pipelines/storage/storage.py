@@ -31,7 +31,7 @@ from pipelines.storage.local_files import (
 from pipelines.storage.local_root import LocalRoot
 from pipelines.storage.outage import Outage
 from pipelines.storage.patience import Patience
-from pipelines.storage.puts import create_object, put_options, put_timeout
+from pipelines.storage.puts import create_object, presigned_get, put_options, put_timeout
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.reasons import WHAT_TO_DO, public_cause, reason_of
 from pipelines.storage.urls import output_problem, redact_uri
@@ -155,6 +155,10 @@ class Storage:
         full = self._full(path)
         return self._call(path, lambda: cast(bytes, self._fs.cat_file(full, start=start, end=end)))
 
+    def presigned(self, path: str, seconds: int, **headers: str) -> str:
+        """Return a URL of `path` on S3 that needs no credentials for `seconds`."""
+        return presigned_get(self._fs, self._full(path), seconds, headers)
+
     def open(self, path: str, num_bytes: int) -> RangedFile:
         """Open `path`, which has `num_bytes`, to read parts of it; nothing is contacted yet."""
         return RangedFile(lambda start, end: self.read_range(path, start, end), num_bytes)
@@ -266,9 +270,8 @@ class Storage:
             fault = fault_of(error)
             if fault is None:
                 raise
-            raise StorageError(
-                self.uri(path), reason_of(fault, error, self._options), fault
-            ) from error
+            reason = reason_of(fault, error, self._options)
+            raise StorageError(self.uri(path), reason, fault) from error
 
     def _attempt(self, path: str, operation: Callable[[], T]) -> T:
         """Do `operation` once and note its success or failure for the outage."""

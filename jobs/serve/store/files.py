@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
@@ -196,6 +197,23 @@ class FileStore:
         if file.path is None:
             raise _not_uploaded()
         return await asyncio.to_thread(self._storage.read_range, file.path, start, end)
+
+    async def presigned(self, file: File, seconds: int) -> str:
+        """Return a URL at which S3 itself answers with a file, with its type and name."""
+        if file.path is None:
+            raise _not_uploaded()
+        return await asyncio.to_thread(
+            self._storage.presigned,
+            file.path,
+            seconds,
+            ResponseContentType=file.content_type,
+            ResponseContentDisposition=disposition_of(file),
+        )
+
+
+def disposition_of(file: File) -> str:
+    """Return the header that gives a file its name."""
+    return f"inline; filename*=UTF-8''{quote(file.filename)}"
 
 
 def _not_uploaded() -> ApiError:

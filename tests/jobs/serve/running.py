@@ -18,13 +18,13 @@ from jobs.serve.actors import worker_spec
 from jobs.serve.app import make_app
 from jobs.serve.config import ServeConfig, load_serve_config
 from jobs.serve.pool import Pool
+from jobs.serve.server import open_files
 from jobs.serve.service import Service
 from jobs.serve.store.database import Database, open_database
 from jobs.serve.store.deliveries import DeliveryStore
 from jobs.serve.webhooks import Webhooks
 from pipelines.dispatch.workers import WatchedPool
 from pipelines.rows import ManifestRow, Outcome
-from pipelines.storage.storage import Storage
 from pipelines.worker.stylizer import Stylizer
 from tests.pipelines.inprocess_pool import InProcessPool
 from tests.pipelines.tiny_models import tiny
@@ -134,7 +134,7 @@ class _ServerThread(threading.Thread):
     async def _serve(self) -> None:
         config = self._config
         async with open_database(config.serve.database) as database:
-            card, storage = describe_model(config.model.source), Storage.at(config.serve.files)
+            card, storage = describe_model(config.model.source), open_files(config)
             service = await Service.create(config, card, database, storage)
             _, secret = await service.keys.create("test")
             options = uvicorn.Config(make_app(service), port=0, log_config=None, lifespan="off")

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
-from tests.jobs.serve.running import Running
+from pipelines.errors import ConfigError
+from pipelines.rows import ManifestRow, Outcome
+from tests.jobs.serve.running import Running, config_for, running
+from tests.s3_server import S3Server
 
 
 def announced(server: Running, size: int | None = 3) -> tuple[str, str]:
@@ -139,3 +145,43 @@ def test_a_wrong_signature_is_refused(server: Running, readable: str, signature:
     with server.client() as http:
         answer = http.get(f"{readable.partition('&s=')[0]}&s={signature}")
     assert answer.status_code == 403
+
+
+def no_work(_: ManifestRow) -> Outcome:
+    raise NotImplementedError
+
+
+@pytest.fixture
+def on_s3(
+    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Running]:
+    """Return a server with its files on S3, which answers their URLs with redirects."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    files = f"s3://{s3_server.new_bucket()}/files"
+    with running(config_for(tmp_path, files=files, redirect=True), no_work, workers=0) as server:
+        yield server
+
+
+@pytest.mark.s3
+def test_a_file_on_s3_is_read_from_there(on_s3: Running, s3_server: S3Server) -> None:
+    with on_s3.client() as http:
+        upload = {"file": ("a.png", b"0123456789", "image/png")}
+        uri = http.post("/files", files=upload).json()["data"]["uri"]
+        redirected = http.get(uri)
+        own_page = http.get(uri, headers={"Sec-Fetch-Site": "same-origin"})
+        with httpx2.Client() as stranger:
+            directly = stranger.get(redirected.headers["location"])
+            followed = stranger.get(uri, follow_redirects=True)
+    assert uri.startswith(on_s3.url)
+    assert redirected.status_code == 302
+    location = redirected.headers["location"]
+    assert location.startswith(s3_server.endpoint_url)
+    assert "response-content-type=image%2Fpng" in location
+    assert directly.status_code == 200, (location, directly.text)
+    assert own_page.content == directly.content == followed.content == b"0123456789"
+
+
+def test_a_redirect_needs_s3(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="redirect: only S3 signs URLs"):
+        config_for(tmp_path, redirect=True)
