@@ -39,6 +39,9 @@ class InstantPool:
         self._events.clear()
         return events
 
+    def withdraw(self) -> None:
+        """Do nothing: its rows end at once."""
+
     def cancel(self, worker: str, row_id: str) -> None:
         """Do nothing: its rows end at once."""
 

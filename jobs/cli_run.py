@@ -34,6 +34,15 @@ def run(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log the events of the run on stderr.")
     ] = False,
+    through: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Use the actors of the `uso serve` at this URL, after its interactive requests. "
+            "USO_API_KEY holds a key that `uso keys create --batch` made.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Generate the images of a manifest. Run it again to resume.
@@ -50,7 +59,7 @@ def run(
     from jobs.run import run_command
 
     values = run_overrides(overrides, limit, retry_failed=retry_failed, check_images=check_images)
-    raise typer.Exit(run_command(config, values, verbose=verbose, as_json=as_json))
+    raise typer.Exit(run_command(config, values, verbose=verbose, as_json=as_json, through=through))
 
 
 def describe(config: ConfigFile, overrides: Overrides = None, as_json: AsJson = False) -> None:

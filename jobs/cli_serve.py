@@ -37,13 +37,24 @@ def create(
     queued: _Most = None,
     at_work: _Most = None,
     stored_mb: _Most = None,
+    batch: Annotated[
+        bool,
+        typer.Option(
+            "--batch",
+            help="Allow `uso run --through`: its holder reads and writes what the actors can.",
+        ),
+    ] = False,
 ) -> None:
     """Create a key and print its secret, which is not kept."""
     from jobs.serve.keys_command import create_command
     from jobs.serve.store.keys import KeyLimits
 
     limits = KeyLimits(
-        submits_per_min=submits_per_min, queued=queued, at_work=at_work, stored_mb=stored_mb
+        submits_per_min=submits_per_min,
+        queued=queued,
+        at_work=at_work,
+        stored_mb=stored_mb,
+        batch=batch,
     )
     raise typer.Exit(create_command(config, name, limits))
 

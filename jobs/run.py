@@ -26,7 +26,12 @@ logger = logging.getLogger(__name__)
 
 
 def run_command(
-    config_path: Path, overrides: Sequence[str], *, verbose: bool, as_json: bool = False
+    config_path: Path,
+    overrides: Sequence[str],
+    *,
+    verbose: bool,
+    as_json: bool = False,
+    through: str | None = None,
 ) -> int:
     """Run the pipeline and return the exit code.
 
@@ -38,13 +43,14 @@ def run_command(
         overrides: values that replace those of the file, each as `a.b=c`.
         verbose: log at the level `info`, unless the configuration asks for `debug`.
         as_json: print the summary as one JSON document; progress stays on stderr.
+        through: URL of a server whose actors generate the images; None: actors of the run's own.
     """
     with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
     if verbose and config.logging.level != "debug":
         logging_config = config.logging.model_copy(update={"level": "info"})
         config = config.model_copy(update={"logging": logging_config})
-    summary = run_config(config)
+    summary = run_config(config, through)
     if as_json:
         terminal.print_json(as_dict(summary))
         return exit_code(summary)
@@ -53,8 +59,13 @@ def run_command(
     return exit_code(summary)
 
 
-def run_config(config: RunConfig) -> RunSummary:
-    """Run a configuration, with log and progress on stderr; an error ends the command."""
+def run_config(config: RunConfig, through: str | None = None) -> RunSummary:
+    """Run a configuration, with log and progress on stderr; an error ends the command.
+
+    Args:
+        config: the configuration.
+        through: URL of a server whose actors generate the images; None: actors of the run's own.
+    """
     console = terminal.err()
     with exits.exit_on_error(), _interruptible(console):
         log_to(console, config.logging)
@@ -65,7 +76,7 @@ def run_config(config: RunConfig) -> RunSummary:
             exits.exit_on_error(RunError, show=_error_printer(config.logging)),
             display_for(console, config.logging) as display,
         ):
-            return run(config, listener=display)
+            return run(config, listener=display, through=through)
 
 
 @contextmanager

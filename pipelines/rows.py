@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from pipelines.failures import Failure
@@ -56,6 +56,12 @@ class ManifestRow:
         if self.names:
             return tuple(named_path(name, extension) for name in self.names)
         return tuple(image_path(self.id, index, count, extension) for index in range(count))
+
+    @property
+    def as_given(self) -> ManifestRow:
+        """The row with the id that it has in its run; a server makes ids unique."""
+        given = None if self.handling is None else self.handling.row_id
+        return self if given is None else replace(self, id=given)
 
 
 @dataclass(frozen=True, slots=True)

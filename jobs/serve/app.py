@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jobs.serve import media, playground
+from jobs.serve import batch_routes, media, playground
 from jobs.serve.dialects import DIALECTS, dialect_of
 from jobs.serve.errors import ApiError, DatabaseUnavailableError, wrong
 from jobs.serve.service import Service
@@ -37,6 +37,7 @@ def make_app(service: Service) -> ASGIApp:
     app.add_exception_handler(UsoError, _answer)
     app.add_exception_handler(Exception, _answer)
     app.include_router(media.router)
+    app.include_router(batch_routes.router)
     app.include_router(playground.router)
     app.get("/healthz", tags=["state"])(_healthz)
     app.get("/readyz", tags=["state"])(_readyz)

@@ -66,8 +66,8 @@ def _with_keys(config_path: Path, work: Callable[[KeyStore], Awaitable[T]]) -> T
 
 
 def _cells(key: Key) -> tuple[str, ...]:
-    limits = ", ".join(
-        f"{name} {value:,}" for name, value in asdict(key.limits).items() if value is not None
-    )
+    limits = asdict(key.limits)
+    may = ["batch"] if limits.pop("batch") else []
+    most = [f"{name} {value:,}" for name, value in limits.items() if value is not None]
     state = "valid" if key.revoked_at is None else f"revoked {moment(key.revoked_at)}"
-    return f"{key.prefix}…", key.name, moment(key.created_at), state, limits
+    return f"{key.prefix}…", key.name, moment(key.created_at), state, ", ".join([*may, *most])

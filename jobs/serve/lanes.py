@@ -3,51 +3,64 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 
 from pipelines.rows import Entry, ManifestRow
 
 
 class RowLane:
-    """Rows in order; filled from the event loop, emptied by the dispatcher's thread."""
+    """Rows of owners, who take turns; filled from the event loop, emptied by another thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rows: deque[Entry[ManifestRow]] = deque()
+        self._owners: OrderedDict[str, deque[Entry[ManifestRow]]] = OrderedDict()
         self._closed = False
 
     @property
     def exhausted(self) -> bool:
         """False until the server stops: another row may always come."""
         with self._lock:
-            return self._closed and not self._rows
+            return self._closed and not self._owners
 
-    def add(self, entries: Iterable[Entry[ManifestRow]]) -> None:
-        """Add rows to the end."""
+    def add(self, entries: Iterable[Entry[ManifestRow]], owner: str = "") -> None:
+        """Add rows to the end of an owner's."""
         with self._lock:
-            self._rows.extend(entries)
+            self._owners.setdefault(owner, deque()).extend(entries)
 
     def take(self, most: int) -> list[Entry[ManifestRow]]:
-        """Take up to `most` rows."""
+        """Take up to `most` rows, one of each owner in turn."""
+        taken: list[Entry[ManifestRow]] = []
         with self._lock:
-            return [self._rows.popleft() for _ in range(min(most, len(self._rows)))]
+            while self._owners and len(taken) < most:
+                owner, rows = self._owners.popitem(last=False)
+                if rows:
+                    taken.append(rows.popleft())
+                    self._owners[owner] = rows
+        return taken
 
     def remove(self, row_id: str) -> Entry[ManifestRow] | None:
         """Take out a row that is no longer wanted; None if it is not here."""
         with self._lock:
-            found = next((entry for entry in self._rows if entry.row.id == row_id), None)
-            if found is not None:
-                self._rows.remove(found)
-            return found
+            for rows in self._owners.values():
+                found = next((entry for entry in rows if entry.row.id == row_id), None)
+                if found is not None:
+                    rows.remove(found)
+                    return found
+        return None
+
+    def remove_all(self, owner: str) -> list[Entry[ManifestRow]]:
+        """Take out all rows of an owner."""
+        with self._lock:
+            return list(self._owners.pop(owner, ()))
 
     def clear(self) -> None:
-        """Drop the rows that wait; the database still has their tasks."""
+        """Drop the rows that wait; the database, or their run, still has them."""
         with self._lock:
-            self._rows.clear()
+            self._owners.clear()
 
     def close(self) -> None:
         """Drop the rows that wait, for the last time."""
         with self._lock:
             self._closed = True
-        self.clear()
+            self._owners.clear()

@@ -9,11 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, suppress
+from itertools import chain
 from typing import Any, TypeAlias
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_fixed
 
 from jobs.serve.announced_pool import AnnouncedPool
+from jobs.serve.batch_runs import is_of_a_run
+from jobs.serve.cancels import pass_on_cancels
 from jobs.serve.errors import ApiError, DatabaseUnavailableError
 from jobs.serve.lanes import RowLane
 from jobs.serve.rows import outputs_of, row_of_task
@@ -54,7 +57,7 @@ class Pool:
         self._service = service
         self._actors = actors
         self._loop = asyncio.get_running_loop()
-        self._lanes: dict[Lane, RowLane] = {"interactive": RowLane(), "batch": RowLane()}
+        self._lanes: dict[Lane, RowLane] = {"interactive": RowLane(), "batch": service.runs.lane}
         self._look_at = 0.0  # next question for steps; of the thread alone
         self._tasks: dict[str, Task] = {}  # claimed and not settled; of the event loop alone
         self._stopping = threading.Event()
@@ -74,6 +77,7 @@ class Pool:
             if self._bug is not None:
                 raise self._bug
             self._service.wake.clear()
+            self._service.runs.end_left()
             try:
                 await self._claim_all()
             except DatabaseUnavailableError as error:
@@ -199,8 +203,9 @@ class Pool:
             self._service.changes.tell(task.id)
 
     async def _give_back(self) -> None:
-        for lane in self._lanes.values():
-            lane.clear()
+        self._lanes["interactive"].clear()
+        self._lanes["batch"].clear()
+        self._service.runs.give_back()
         self._tasks.clear()
         self._unsure = True
 
@@ -253,9 +258,9 @@ class Pool:
         dispatcher.put_first(self._lanes["interactive"])
         give_up_at: float | None = None
         while give_up_at is None or (time.monotonic() < give_up_at and not dispatcher.done):
-            for settled in dispatcher.step(_STEP_S):
-                self._start(self._settled(settled))
-            self._cancel(dispatcher)
+            cancels = pass_on_cancels(self._service, self._lanes.values(), dispatcher)
+            for settled in chain(dispatcher.step(_STEP_S), cancels):
+                self._take(settled)
             self._ask_steps(pool)
             if dispatcher.workers_ready and not self._service.readiness.ready:
                 self._ready(True, "")
@@ -264,31 +269,25 @@ class Pool:
                 dispatcher.drain()
 
     def _announce(self, row: ManifestRow) -> None:
-        self._start(self._given(row.id))
+        if not is_of_a_run(row):
+            self._start(self._given(row.id))
 
-    def _cancel(self, dispatcher: Dispatcher) -> None:
-        """Pass on the cancels; one whose row is not here yet stays for the next look."""
-        for task_id in tuple(self._service.cancels):
-            lanes = self._lanes.values()
-            entry = next((each for lane in lanes if (each := lane.remove(task_id))), None)
-            if entry is not None:
-                outcome = Outcome(row_id=task_id, cancelled=True)
-                self._start(self._settled(Settled(entry, outcome, attempt=0)))
-            if entry is not None or dispatcher.cancel(task_id):
-                self._service.cancels.discard(task_id)
+    def _take(self, settled: Settled) -> None:
+        if is_of_a_run(settled.entry.row):
+            self._loop.call_soon_threadsafe(self._service.runs.settle, settled)
+        else:
+            self._start(self._settled(settled))
 
     def _ask_steps(self, pool: WatchedPool) -> None:
-        """Take the steps that the actors last told, and ask again."""
+        """Take what the actors last told of their work, and ask again."""
         now = time.monotonic()
-        if not self._tasks or now < self._look_at:
+        if now < self._look_at or not (self._tasks or len(self._service.runs)):
             return
         self._look_at = now + _STEPS_EVERY_S
-        steps = {
-            row_id: done
-            for activity in pool.poll_activity()
-            for row_id, done in activity.steps.items()
-        }
+        told = pool.poll_activity()
+        steps = {row_id: done for each in told for row_id, done in each.steps.items()}
         self._loop.call_soon_threadsafe(self._service.progress.note, steps)
+        self._loop.call_soon_threadsafe(self._service.runs.note_activity, told)
 
     def _ready(self, ready: bool, reason: str) -> None:
         readiness = self._service.readiness

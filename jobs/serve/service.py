@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.serve.batch_runs import BatchRuns
 from jobs.serve.changes import Changes
 from jobs.serve.config import ServeConfig
 from jobs.serve.errors import ApiError, DatabaseUnavailableError, unknown, wrong
@@ -56,6 +57,7 @@ class Service:
         database: holds the state.
         progress: steps done of tasks on actors.
         cancels: tasks at work that the pool has to cancel.
+        runs: batch runs that use the actors.
         wake: set when a task has been accepted or cancelled, for the pool.
     """
 
@@ -72,6 +74,7 @@ class Service:
     quota: Quota
     changes: Changes
     progress: Progress
+    runs: BatchRuns
     cancels: set[str] = field(default_factory=set)
     readiness: Readiness = field(default_factory=Readiness)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -98,6 +101,7 @@ class Service:
             quota=Quota(tasks, files),
             changes=changes,
             progress=Progress(changes),
+            runs=BatchRuns(changes),
         )
 
     def parameters(

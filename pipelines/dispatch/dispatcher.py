@@ -19,7 +19,7 @@ from pipelines.dispatch.start_watch import StartWatch
 from pipelines.dispatch.tasks import DispatchPolicy, Settled, Task
 from pipelines.dispatch.waiting_rows import RowSource, WaitingRows
 from pipelines.dispatch.worker_table import WorkerState, WorkerTable
-from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, WorkerPool
+from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, Returned, WorkerPool
 from pipelines.failures import Failure
 from pipelines.rows import Outcome
 
@@ -116,8 +116,12 @@ class Dispatcher:
         """Assign no more rows; rows on workers may end, and the rest stays unrecorded."""
         self._draining = True
 
-    def cancel(self, row_id: str) -> bool:
+    def cancel(self, row_id: str, *, on_workers: bool = True) -> bool:
         """Settle a row as cancelled: at once if it waits, or soon if it is on a worker.
+
+        Args:
+            row_id: the row.
+            on_workers: cancel it on a worker, too.
 
         Returns:
             False if the row is not here: not taken from its source yet, or settled.
@@ -126,10 +130,10 @@ class Dispatcher:
         if task is not None:
             self._cancelled.append(task)
             return True
-        holders = [worker for worker in self._workers if row_id in worker.in_flight]
-        for worker in holders:
-            self._pool.cancel(worker.name, row_id)
-        return bool(holders)
+        holder = next((each for each in self._workers if row_id in each.in_flight), None)
+        if holder is not None and on_workers:
+            self._pool.cancel(holder.name, row_id)
+        return holder is not None
 
     def step(self, timeout_s: float) -> Iterator[Settled]:
         """Assign rows, wait up to `timeout_s` for events, and yield the rows that settled.
@@ -140,9 +144,9 @@ class Dispatcher:
             WorkersFailedError: a worker failed to start `start_attempts` times in a row and no
                 other works, or too few workers had a place to run for `placement_timeout_s`.
         """
-        for task in self._take_cancelled():
-            outcome = Outcome(row_id=task.row.id, cancelled=True)
-            yield Settled(task.entry, outcome, task.attempt, task.given_at)
+        while self._cancelled:
+            task = self._cancelled.pop()
+            yield Settled.of(task, Outcome(row_id=task.row.id, cancelled=True))
         self._fill()
         starving = len(self._workers) and self._waiting.is_starving
         for event in self._pool.wait(min(timeout_s, _STARVING_S) if starving else timeout_s):
@@ -160,6 +164,9 @@ class Dispatcher:
             yield from self._raised(event)
         elif isinstance(event, Lost):
             yield from self._lost(event)
+        elif isinstance(event, Returned):
+            returned = self._workers.take_back(event.worker, event.row_id)
+            self._waiting.retries.extend([] if returned is None else [returned])
         elif isinstance(event, Ready):
             self._workers.join(event.worker)
             logger.info("worker_ready worker=%s device=%s", event.worker, event.device)
@@ -171,17 +178,17 @@ class Dispatcher:
         if task is None:
             return
         self._starts.worked(event.worker)
-        task.attempt += 1
-        failure, most = event.outcome.failure, task.attempts(self._policy)
+        task.attempt += event.attempts
+        failure = event.outcome.failure
         if failure is not None:
             self._on_failure(failure)
         if failure is None:
             self._flow.observe(event.outcome)
-        elif failure.retryable and task.attempt < most and not self._draining:
+        elif task.may_try_again(failure, self._policy) and not self._draining:
             logger.info("row_retry row_id=%s code=%s", task.row.id, failure.code)
             self._retry_later(task)
             return
-        yield Settled(task.entry, event.outcome, task.attempt, task.given_at)
+        yield Settled.of(task, event.outcome)
 
     def _raised(self, event: Raised) -> Iterator[Settled]:
         task = self._workers.take_back(event.worker, event.row_id)
@@ -228,14 +235,9 @@ class Dispatcher:
         task.not_before = self._clock() + self._policy.retry_delay_s * 2 ** (task.attempt - 1)
         self._waiting.retries.append(task)
 
-    def _take_cancelled(self) -> list[Task]:
-        taken, self._cancelled = self._cancelled, []
-        return taken
-
     @staticmethod
     def _failed(task: Task, failure: Failure) -> Settled:
-        outcome = Outcome(row_id=task.row.id, failure=failure)
-        return Settled(task.entry, outcome, task.attempt, task.given_at)
+        return Settled.of(task, Outcome(row_id=task.row.id, failure=failure))
 
     # Assignment
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipelines.config.cluster import StylizeConfig
+from pipelines.failures import Failure
 from pipelines.rows import Entry, ManifestEntry, ManifestRow, Outcome
 from uso_core.loading.dimensions import EncodingCosts
 
@@ -84,6 +85,14 @@ class Task:
         own = None if handling is None else handling.attempts
         return policy.attempts if own is None else own
 
+    def may_try_again(self, failure: Failure, policy: DispatchPolicy) -> bool:
+        """Return True if another attempt can help, and is left.
+
+        A pool that reports `worker_lost` itself has tried the row alone, too.
+        """
+        can_help = failure.retryable and failure.code != "worker_lost"
+        return can_help and self.attempt < self.attempts(policy)
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -97,3 +106,8 @@ class Settled:
     outcome: Outcome
     attempt: int
     given_at: datetime | None = None
+
+    @classmethod
+    def of(cls, task: Task, outcome: Outcome) -> Settled:
+        """Settle a task."""
+        return cls(task.entry, outcome, task.attempt, task.given_at)

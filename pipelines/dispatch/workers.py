@@ -47,10 +47,24 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A row has ended, completed or failed; the worker keeps working."""
+    """A row has ended, completed or failed; the worker keeps working.
+
+    Attributes:
+        attempts: attempts that it took; more than one if the pool itself tries rows again whose
+            worker died.
+    """
 
     worker: str
     outcome: Outcome
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A row has come back as it was: it had not begun."""
+
+    worker: str
+    row_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,7 @@ class StartFailed:
     reason: str
 
 
-Event = Ready | Finished | Raised | Lost | StartFailed
+Event = Ready | Finished | Returned | Raised | Lost | StartFailed
 
 
 class WorkerPool(Protocol):
@@ -110,6 +124,9 @@ class WatchedPool(WorkerPool, Protocol):
     @property
     def head_lost(self) -> bool:
         """True if the cluster no longer answers."""
+
+    def withdraw(self) -> None:
+        """Take back rows that have not begun, if the pool can; `Returned` follows for each."""
 
     def poll_activity(self) -> list[Activity]:
         """Return the last known activity of each worker, without waiting."""

@@ -98,21 +98,29 @@ class Driver:
         self.reached_end = self._source.exhausted
         return not (self._source.exhausted or self._stop.requested)
 
-    def work(self, pool: WatchedPool) -> None:
+    @property
+    def policy(self) -> DispatchPolicy:
+        """The policy of a run with actors of its own."""
+        return DispatchPolicy.from_config(
+            self._prepared.config.stylize, self._prepared.dimensions.encoding
+        )
+
+    def work(self, pool: WatchedPool, policy: DispatchPolicy | None = None) -> None:
         """Work until every row is recorded or a stop is requested.
+
+        Args:
+            pool: the workers.
+            policy: the policy; None: that of a run with actors of its own.
 
         Raises:
             RunError: the run cannot continue; finished rows are committed.
             StorageError: records or images cannot be written.
             ManifestError: the rest of the manifest cannot be read.
         """
-        policy = DispatchPolicy.from_config(
-            self._prepared.config.stylize, self._prepared.dimensions.encoding
-        )
         dispatcher = Dispatcher(
             pool,
             self._source,
-            policy,
+            policy or self.policy,
             on_failure=self._output_guard.look_into,
             stamp=self._prepared.ledger.stamp,
         )
@@ -129,6 +137,7 @@ class Driver:
                 if self._stop.requested and give_up_at is None:
                     give_up_at = time.monotonic() + self._prepared.config.ray.stop_grace_s
                     dispatcher.drain()
+                    pool.withdraw()
         finally:
             self._recorder.flush()
         self.reached_end = dispatcher.complete

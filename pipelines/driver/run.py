@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
 
@@ -32,6 +32,7 @@ from pipelines.telemetry.logs import run_in_log
 from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.snapshot import Listener
 from pipelines.telemetry.stats import RunStats
+from pipelines.through.server_run import ThroughServer
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
 from uso_core.interactive import is_watched
@@ -42,6 +43,7 @@ def run(
     *,
     listener: Listener | None = None,
     show_progress: bool | None = None,
+    through: str | None = None,
     make_worker: Callable[[StylizerSpec], RowWorker] = Stylizer,
 ) -> RunSummary:
     """Generate every row of the manifest that the output does not hold yet.
@@ -56,6 +58,8 @@ def run(
             file as a mapping.
         listener: receives snapshots of the run.
         show_progress: show a progress bar. None: in a terminal or a notebook, without `listener`.
+        through: URL of a `uso serve` whose actors generate the images, with an API key in
+            `USO_API_KEY`. None: the run has actors of its own.
         make_worker: builds the worker of an actor; tests and benchmarks replace it.
 
     Raises:
@@ -65,11 +69,15 @@ def run(
     """
     if not isinstance(config, RunConfig):
         config = load_config(config)
+    server = None if through is None else ThroughServer.connect(through, config)
+    config = config if server is None else server.adapted(config)
     stats = RunStats()
     progress = ProgressReporter(listener, stats)
     if show_progress is None:
         show_progress = listener is None and is_watched()
     with ExitStack() as stack:
+        if server is not None:
+            stack.callback(server.link.close)
         if show_progress:
             stack.enter_context(progress.listening(stack.enter_context(ProgressBar())))
         stop = stack.enter_context(StopRequest())
@@ -81,14 +89,14 @@ def run(
         stop.let_rows_end()
         announcer = stack.enter_context(RunAnnouncer(prepared, stats, progress))
         cluster = stack.enter_context(_Cluster(config, progress, stop))
+        workers = _Workers(cluster, make_worker, server)
         dataset: PackFacts | None = None
         with announcer.telling_of_faults():
             recheck(prepared, progress, stop)
             driver = Driver(prepared, stats, progress, stop)
             stack.callback(driver.close)
             if driver.find_work():
-                cluster.join()
-                _work(driver, prepared, progress, make_worker)
+                workers.work(driver, prepared, progress)
             if driver.reached_end:  # otherwise time is short, and a next run does it
                 dataset = _finish(driver, prepared, progress, stop, cluster)
             prepared.ledger.verify()
@@ -118,22 +126,32 @@ def _finish(
     return dataset
 
 
-def _work(
-    driver: Driver,
-    prepared: PreparedRun,
-    progress: ProgressReporter,
-    make_worker: Callable[[StylizerSpec], RowWorker],
-) -> None:
-    """Work on a pool of actors, which ends with the work: the steps after it need no GPU."""
-    config, run_id = prepared.config, prepared.facts.run_id
-    if config.ray.is_off:
-        with closing(ThreadPool(prepared.spec, config.stylize, make_worker)) as threads:
-            driver.work(threads)
-        return
-    telemetry = WorkerTelemetry(run_id, config.logging)
-    pool = RayPool(prepared.spec, config.stylize, prepared.worker_env, make_worker, telemetry)
-    with run_metrics(run_id, progress), closing(pool):
-        driver.work(pool)
+@dataclass(frozen=True, slots=True)
+class _Workers:
+    """The actors of a run: its own, or those of a server."""
+
+    cluster: _Cluster
+    make: Callable[[StylizerSpec], RowWorker]
+    server: ThroughServer | None
+
+    def work(self, driver: Driver, prepared: PreparedRun, progress: ProgressReporter) -> None:
+        """Work on a pool, which ends with the work: the steps after it need no GPU."""
+        config, run_id = prepared.config, prepared.facts.run_id
+        if self.server is not None:
+            give_up_after_s = config.stylize.placement_timeout_s
+            shared = self.server.pool(prepared.spec, prepared.fingerprint, give_up_after_s)
+            with closing(shared):
+                driver.work(shared, self.server.policy(driver.policy))
+            return
+        if config.ray.is_off:
+            with closing(ThreadPool(prepared.spec, config.stylize, self.make)) as threads:
+                driver.work(threads)
+            return
+        self.cluster.join()
+        telemetry = WorkerTelemetry(run_id, config.logging)
+        pool = RayPool(prepared.spec, config.stylize, prepared.worker_env, self.make, telemetry)
+        with run_metrics(run_id, progress), closing(pool):
+            driver.work(pool)
 
 
 class _Cluster(ExitStack):

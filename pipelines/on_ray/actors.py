@@ -199,6 +199,9 @@ class RayPool:
         except queue.Empty:
             return events
 
+    def withdraw(self) -> None:
+        """Do nothing: an actor begins its rows at once."""
+
     def cancel(self, worker: str, row_id: str) -> None:
         """Let a worker end a row at its next step."""
         self._slots[worker].actor.cancel.remote(row_id)

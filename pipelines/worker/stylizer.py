@@ -21,10 +21,10 @@ from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.recipe import Recipe
 from pipelines.rows import ManifestRow, Outcome, ReferenceVersion, Timings
-from pipelines.storage.storage import Storage
 from pipelines.worker.activity import Activity, Tally, WorkerInfo
+from pipelines.worker.destinations import Place, Places, folder_of
 from pipelines.worker.plugin_chain import PluginChain
-from pipelines.worker.sink import FolderSink, ImageFile, Sink, StoredImage
+from pipelines.worker.sink import ImageFile, Sink, StoredImage
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.steps import RowCancelledError, RowsAtWork, StepWatch
 from uso_core.errors import InvalidRequestError
@@ -94,11 +94,10 @@ class Stylizer:
         from pipelines.worker.loading import load_pipeline  # noqa: PLC0415
         from pipelines.worker.renderer import Renderer  # noqa: PLC0415
 
-        self._encoding = spec.encoding
-        self._recipe_model, self._preset = spec.recipe_model, spec.model.preset
-        self._sink = sink or _folder_of(spec)
+        self._preset = spec.model.preset
+        own = Place(sink or folder_of(spec), spec.encoding, spec.recipe_model, spec.stores_withheld)
+        self._places = Places(own, spec.storage)
         self._plugins = PluginChain(spec.image_plugins)
-        self._stores_withheld = spec.stores_withheld
         if pipeline is None:
             pipeline = load_pipeline(spec.model, spec.storage, spec.torch_threads)
         self._renderer = Renderer(pipeline, batch_images=spec.batch_images)
@@ -157,7 +156,7 @@ class Stylizer:
         seen = Seen(row)
         try:
             with self._at_work.watching(row) as watch:
-                return self._completed(row, seen, timings, watch)
+                return self._completed(row.as_given, seen, timings, watch)
         except RowCancelledError:
             return Outcome(row_id=row.id, cancelled=True)
         except RowFailedError as error:
@@ -185,10 +184,11 @@ class Stylizer:
         }
         with self._tally.counted("storing"), _timed(timings, "store"):
             images = zip(rendered.images, row.parameters.seeds, strict=True)
-            files = [self._encoded(image, row, seed) for image, seed in images]
+            place = self._places.of(row)
+            files = [self._encoded(image, row, seed, place) for image, seed in images]
             examined = self._plugins.examine(row, rendered.images, files)
-            is_kept = examined.failure is None or self._stores_withheld
-            stored = self._sink.save(row, examined.files) if is_kept else []
+            is_kept = examined.failure is None or place.stores_withheld
+            stored = place.sink.save(row, examined.files) if is_kept else []
         self._tally.add_stored(sum(image.num_bytes for image in stored))
         return self._outcome(
             seen,
@@ -199,13 +199,12 @@ class Stylizer:
             values=examined.values,
         )
 
-    def _encoded(self, image: Image.Image, row: ManifestRow, seed: int) -> ImageFile:
-        recipe = self._recipe(image, row, seed)
-        return ImageFile(self._encoding.encode(image, recipe), self._encoding.extension)
+    def _encoded(self, image: Image.Image, row: ManifestRow, seed: int, place: Place) -> ImageFile:
+        model = place.recipe_model
+        recipe = None if model is None else self._recipe(image, row, seed, model)
+        return ImageFile(place.encoding.encode(image, recipe), place.encoding.extension)
 
-    def _recipe(self, image: Image.Image, row: ManifestRow, seed: int) -> str | None:
-        if self._recipe_model is None:
-            return None
+    def _recipe(self, image: Image.Image, row: ManifestRow, seed: int, model: str) -> str:
         numbers = row.parameters
         recipe = Recipe(
             prompt=row.prompt,
@@ -214,7 +213,7 @@ class Stylizer:
             guidance=numbers.guidance,
             width=image.width,
             height=image.height,
-            model=self._recipe_model,
+            model=model,
             preset=self._preset,
             content=row.content_image if numbers.content_long_size else None,
             content_long_size=numbers.content_long_size,
@@ -279,18 +278,6 @@ class Stylizer:
         counts = self._fetcher.cache_counts
         references = Lookups(counts.hits, counts.misses)
         return {"references": references, **self._renderer.pipeline.cache_lookups}
-
-
-def _folder_of(spec: StylizerSpec) -> FolderSink:
-    output = spec.output
-    if output is None:
-        raise ValueError("the specification has no output; give it one, or give a sink")
-    is_ours_alone = spec.run_id is None
-    folder = Storage.at(
-        output.path, spec.storage, patience_s=output.give_up_after_s, create=is_ours_alone
-    )
-    folder.creates = spec.creates
-    return FolderSink(folder, spec.run_id)
 
 
 @contextmanager

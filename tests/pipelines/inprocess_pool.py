@@ -99,6 +99,9 @@ class InProcessPool:
                 if isinstance(event, Lost | StartFailed):
                     self._replace(worker)
 
+    def withdraw(self) -> None:
+        return
+
     def cancel(self, worker: str, row_id: str) -> None:
         self.cancelled.append((worker, row_id))
         if self._stylizer is not None:

@@ -32,12 +32,15 @@ class KeyLimits:
         queued: tasks that wait for an actor.
         at_work: tasks on actors at a time.
         stored_mb: megabytes of uploads and images.
+        batch: True if it may give the rows of batch runs, whose references and images may be
+            anywhere that the actors can read and write.
     """
 
     submits_per_min: int | None = None
     queued: int | None = None
     at_work: int | None = None
     stored_mb: int | None = None
+    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

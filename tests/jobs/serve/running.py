@@ -88,9 +88,11 @@ def running(
     *,
     workers: int = 1,
     pipeline: USOPipeline | None = None,
+    port: int = 0,
 ) -> Iterator[Running]:
     """Run a server; its workers draw with the tiny model, another one, or do `work`."""
     thread = _ServerThread(config, work, workers, pipeline)
+    thread.port = port
     thread.start()
     try:
         yield thread.started()
@@ -110,6 +112,7 @@ class _ServerThread(threading.Thread):
         super().__init__(daemon=True)
         self.stopping = threading.Event()
         self.error: BaseException | None = None
+        self.port = 0
         self._config = config
         self._work = work
         self._workers = workers
@@ -137,7 +140,9 @@ class _ServerThread(threading.Thread):
             card, storage = describe_model(config.model.source), open_files(config)
             service = await Service.create(config, card, database, storage)
             _, secret = await service.keys.create("test")
-            options = uvicorn.Config(make_app(service), port=0, log_config=None, lifespan="off")
+            options = uvicorn.Config(
+                make_app(service), port=self.port, log_config=None, lifespan="off"
+            )
             server = uvicorn.Server(options)
             serving = asyncio.create_task(server.serve())
             while not server.started:

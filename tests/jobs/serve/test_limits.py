@@ -32,7 +32,7 @@ def waiting(tmp_path: Path) -> Iterator[Running]:
         yield run
 
 
-def key_with(server: Running, **limits: int) -> dict[str, str]:
+def key_with(server: Running, **limits: Any) -> dict[str, str]:
     _, secret = server.call(server.service.keys.create("limited", KeyLimits(**limits)))
     return {"Authorization": f"Bearer {secret}"}
 
