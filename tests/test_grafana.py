@@ -1,4 +1,4 @@
-"""The Grafana dashboard queries only existing metrics and labels; Grafana itself is not started."""
+"""The dashboard of a run queries only existing metrics and labels; Grafana is not started."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pytest
 
 from pipelines.telemetry.metrics import METRICS, RUN_LABEL, Metric
 
-DASHBOARD = json.loads(
-    (Path(__file__).parent.parent / "configs" / "grafana" / "uso-batch.json").read_text()
-)
+FOLDER = Path(__file__).parent.parent / "configs" / "grafana"
+DASHBOARD = json.loads((FOLDER / "uso-batch.json").read_text())
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 BY_NAME: dict[str, Metric] = {metric.exported_name: metric for metric in METRICS} | {
     f"{metric.exported_name}_bucket": metric for metric in METRICS if metric.kind == "histogram"

@@ -9,18 +9,25 @@ import sqlalchemy as sa
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jobs.serve import batch_routes, media, playground
+from jobs.serve.access import Observed
+from jobs.serve.bodies import Bodies, Room
 from jobs.serve.dialects import DIALECTS, dialect_of
 from jobs.serve.errors import ApiError, DatabaseUnavailableError, wrong
+from jobs.serve.gate import Gate
+from jobs.serve.metrics import CONTENT_TYPE
 from jobs.serve.service import Service
 from jobs.serve.store.database import Database
 from pipelines.errors import StorageError
 from uso_core.errors import UsoError
 
 logger = logging.getLogger(__name__)
+
+_LARGE_BODIES = 2  # of the largest size that may be read at the same time
 
 
 def make_app(service: Service) -> ASGIApp:
@@ -34,6 +41,7 @@ def make_app(service: Service) -> ASGIApp:
     app.add_exception_handler(ApiError, _answer)
     app.add_exception_handler(HTTPException, _answer)
     app.add_exception_handler(RequestValidationError, _answer)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(UsoError, _answer)
     app.add_exception_handler(Exception, _answer)
     app.include_router(media.router)
@@ -41,10 +49,14 @@ def make_app(service: Service) -> ASGIApp:
     app.include_router(playground.router)
     app.get("/healthz", tags=["state"])(_healthz)
     app.get("/readyz", tags=["state"])(_readyz)
+    if service.config.serve.metrics_port is None:
+        app.get("/metrics", tags=["state"])(_metrics)
     for dialect in DIALECTS:
         app.include_router(dialect.router())
     most = round(service.config.serve.max_body_mb * 10**6)
-    return BoundedBodies(JoinedSlashes(app), most)
+    bounded = Bodies(Gate(app), most, Room(_LARGE_BODIES * most))
+    log = service.config.serve.access_log
+    return JoinedSlashes(Observed(bounded, service.metrics, log=log))
 
 
 async def _healthz() -> dict[str, str]:
@@ -69,9 +81,20 @@ async def _fault_of(database: Database) -> str:
     return "" if database.owned else "the lock of the database is lost"
 
 
+async def _metrics(request: Request) -> Response:
+    """Return the metrics, in the format of Prometheus."""
+    service: Service = request.app.state.service
+    return Response(await service.metrics.exposition(), media_type=CONTENT_TYPE)
+
+
 async def _answer(request: Request, error: Exception) -> Response:
     """Answer a request that is refused, or that met a bug, in the form of its dialect."""
     return dialect_of(request.url.path).error(request, _as_api_error(request, error))
+
+
+async def _answer_nobody(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """End a request whose client went away before the end of its body."""
+    return await _answer(request, ApiError(400, "the body has no end"))
 
 
 def _as_api_error(request: Request, error: Exception) -> ApiError:
@@ -101,37 +124,6 @@ def _as_api_error(request: Request, error: Exception) -> ApiError:
 def _unavailable(part: str) -> ApiError:
     message = f"the server's {part} does not answer; try again in some seconds"
     return ApiError(503, message, headers={"Retry-After": "5"})
-
-
-class BoundedBodies:
-    """Ends the reading of a body that is too large, by an error in the form of its dialect.
-
-    FastAPI's own limit answers in plain text.
-    """
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._app = app
-        self._most = most
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        declared = next((v for k, v in scope["headers"] if k == b"content-length"), b"")
-        is_chunked = not declared.isdigit()
-        size = 0 if is_chunked else int(declared)
-
-        async def bounded() -> Message:
-            nonlocal size
-            message = await receive()
-            if is_chunked:
-                size += len(message.get("body", b""))
-            if size > self._most:
-                raise ApiError(413, f"a body may have {self._most:,} bytes")
-            return message
-
-        await self._app(scope, bounded, send)
 
 
 class JoinedSlashes:

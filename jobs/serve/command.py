@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from jobs import exits, terminal
 from jobs.log import log_to
+from jobs.serve import access
 from jobs.serve.config import load_serve_config
 from jobs.serve.server import serve
+from pipelines.telemetry.logs import level_of
 
 
 def serve_command(config_path: Path, overrides: Sequence[str]) -> int:
@@ -24,5 +27,7 @@ def serve_command(config_path: Path, overrides: Sequence[str]) -> int:
     with exits.exit_on_error():
         config = load_serve_config(config_path, overrides)
         log_to(console, config.logging)
+        if config.serve.access_log:
+            access.logger.setLevel(min(logging.INFO, level_of(config.logging)))
         asyncio.run(serve(config, on_start))
     return exits.DONE

@@ -43,6 +43,16 @@ class ServeSection(StrictModel):
     """Quality of JPEG and of lossy WebP."""
     sync_timeout_s: float = Field(90, gt=0, lt=300)
     """Longest wait of a request that asks for the finished image."""
+    metrics_host: str = "127.0.0.1"
+    """Address of `metrics_port`."""
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    """Port for `/metrics` alone. Default: `port` answers it."""
+    access_log: bool = True
+    """Log a line for each request, at any `logging.level`."""
+    trusted_proxies: list[str] = Field(default_factory=list)
+    """Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are used."""
+    max_connections: int = Field(10_000, ge=1)
+    """Most open connections. The process needs as many open files, and 576 more."""
     max_queued: int = Field(10_000, ge=1)
     """Most tasks that wait for an actor; further ones are refused with 429."""
     max_body_mb: float = Field(120, gt=0)

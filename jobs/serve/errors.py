@@ -12,6 +12,7 @@ CODES: Mapping[int, str] = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     409: "conflict",
     410: "gone",
     413: "invalid_request",
@@ -24,6 +25,8 @@ CODES: Mapping[int, str] = {
     504: "internal_error",
 }
 """The usual code of each HTTP status."""
+
+_MOST_OF_MESSAGE = 1000
 
 
 class ApiError(UsoError):
@@ -48,7 +51,9 @@ class ApiError(UsoError):
     ) -> None:
         super().__init__(status, message)
         self.status = status
-        self.message = message
+        # It may repeat a part of the request.
+        is_long = len(message) > _MOST_OF_MESSAGE
+        self.message = f"{message[:_MOST_OF_MESSAGE]}…" if is_long else message
         self.code = code or CODES.get(status, "internal_error")
         self.headers = dict(headers or {})
         self.field = field

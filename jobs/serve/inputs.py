@@ -5,16 +5,19 @@ A manifest may name paths and stores. A request may not: they would be those of 
 
 from __future__ import annotations
 
-import base64
-import binascii
+import asyncio
+import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
 from jobs.serve.errors import wrong
 from jobs.serve.links import Links
 from jobs.serve.store.files import FileStore
 from jobs.serve.task import Reference
+from pipelines.failures import RowFailedError
+from pipelines.fetch.data_uri import read_data_uri
+from pipelines.fetch.http_guard import is_public
 
 _MEDIA = re.compile(
     r"/media/(?P<id>[a-z]{28})/[^?#]*(?:\?e=(?P<expires>\d{1,12})&s=(?P<signature>[0-9a-f]+))?"
@@ -51,7 +54,7 @@ class Inputs:
         if not isinstance(value, str):
             raise wrong(field, f"give a URL or a data: URI, not {type(value).__name__}")
         if value[:5].lower() == "data:":
-            content_type, data = self._inline(value, field)
+            content_type, data = await asyncio.to_thread(self._inline, value, field)
             file = await self.files.put(key_id, "inline", content_type, data)
             return Reference(file_id=file.id)
         file_id = self.own_file(value, base_url)
@@ -80,22 +83,12 @@ class Inputs:
         return match["id"] if begins_here or signed else None
 
     def _inline(self, value: str, field: str) -> tuple[str, bytes]:
-        head, comma, body = value.partition(",")
-        media, *flags = head[5:].split(";")
-        if not comma:
-            raise wrong(field, "a data: URI needs a comma before its content")
-        if len(body) > 3 * self.max_bytes:  # percent-encoding takes three characters a byte
-            raise wrong(field, f"an image may have {self.max_bytes:,} bytes", status=413)
         try:
-            data = (
-                base64.b64decode(unquote_to_bytes(body), validate=True)
-                if "base64" in (flag.strip().lower() for flag in flags)
-                else unquote_to_bytes(body)
-            )
-        except binascii.Error as error:
-            raise wrong(field, "the base64 of this data: URI is damaged") from error
-        if len(data) > self.max_bytes:
-            raise wrong(field, f"an image may have {self.max_bytes:,} bytes", status=413)
+            data = read_data_uri(value, self.max_bytes)
+        except RowFailedError as error:
+            status = 413 if error.failure.code == "image_too_large" else 422
+            raise wrong(field, error.failure.message, status=status) from error
+        media = value[5:200].partition(",")[0].partition(";")[0]
         return media or "application/octet-stream", data
 
 
@@ -104,6 +97,18 @@ def is_remote(value: object) -> bool:
     if not isinstance(value, str):
         return False
     return value[:5].lower() == "data:" or scheme_of(value) in ("http", "https")
+
+
+def is_private_address(url: str) -> bool:
+    """Return True if the host of a URL is an address, and not a public one.
+
+    Names are not looked up: the fetch guard checks every host again when it connects.
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        return not is_public(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        return False
 
 
 def scheme_of(value: str) -> str | None:

@@ -7,8 +7,9 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from jobs.serve.bodies import body_of
 from jobs.serve.dialects.base import WithService
 from jobs.serve.errors import ApiError
 from jobs.serve.service import Service
@@ -17,6 +18,9 @@ from jobs.serve.store.files import disposition_of
 router = APIRouter(prefix="/media", tags=["files"])
 
 _REDIRECT_S = 3600
+_PART = 2**20
+"""A larger file is read a part at a time, as fast as its client takes it."""
+
 _RANGE = re.compile(r"bytes=(?P<first>[0-9]{0,18})-(?P<last>[0-9]{0,18})")
 
 
@@ -31,13 +35,8 @@ async def upload(
     """Upload the bytes of an announced file, once."""
     _check(service, "write", file_id, e, token)
     file = await service.files.get(file_id)
-    most = service.inputs.max_bytes
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > most:
-            raise ApiError(413, f"a file may have {most:,} bytes")
-    await service.files.upload(file, bytes(data))
+    service.files.check_announced(file, request.headers.get("content-length", ""))
+    await service.files.upload(file, await body_of(request, service.inputs.max_bytes))
 
 
 @router.get("/{file_id}/{filename}")
@@ -75,13 +74,16 @@ async def download(
         return Response(
             media_type=file.content_type, headers={**headers, "Content-Length": str(size)}
         )
-    if chosen is None:
+    if file.path is None or (chosen is None and (file.size or 0) <= _PART):
         data = await service.files.read(file)
         return Response(data, media_type=file.content_type, headers=headers)
-    start, end = chosen
-    headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
-    data = await service.files.read_range(file, start, end)
-    return Response(data, 206, media_type=file.content_type, headers=headers)
+    start, end = chosen or (0, file.size or 0)
+    if chosen is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
+    headers["Content-Length"] = str(end - start)
+    parts = service.files.parts(file, start, end, _PART)
+    status = 200 if chosen is None else 206
+    return StreamingResponse(parts, status, media_type=file.content_type, headers=headers)
 
 
 def names_etag(header: str, etag: str) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,10 @@ import uvicorn
 
 from jobs.outputs import resolved_secrets
 from jobs.serve.actors import ray_actors
-from jobs.serve.app import make_app
 from jobs.serve.config import ServeConfig
+from jobs.serve.connections import Connections, bound_of_connections
+from jobs.serve.listen import listen, uvicorn_config
+from jobs.serve.metrics_server import metrics_server
 from jobs.serve.pool import Pool
 from jobs.serve.retention import delete_expired
 from jobs.serve.service import Service
@@ -23,7 +24,6 @@ from jobs.serve.store.database import open_database
 from jobs.serve.store.deliveries import DeliveryStore
 from jobs.serve.webhooks import Webhooks
 from pipelines.dispatch.workers import WatchedPool
-from pipelines.errors import ConfigError
 from pipelines.storage.storage import Storage
 from pipelines.worker.image_plugins import chosen_plugins
 from pipelines.worker.spec import StylizerSpec
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SHUTDOWN_S = 3
 _DEMO_KEY = "demo"
 
 
@@ -59,17 +58,9 @@ async def serve(
     async with open_database(config.serve.database) as database:
         service = await Service.create(config, card, database, storage)
         secret = await _first_key(service)
-        listener = _listen(config.serve.host, config.serve.port)
-        server = _Server(
-            uvicorn.Config(
-                make_app(service),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=_SHUTDOWN_S,
-            ),
-            service,
-        )
+        listener = listen(config.serve.host, config.serve.port, "serve.port")
+        connections = Connections(bound_of_connections(config.serve.max_connections))
+        server = _Server(uvicorn_config(service, connections), service)
         host, port = listener.getsockname()[:2]
         url = (config.serve.public_url or f"http://{host}:{port}").rstrip("/")
         on_start(url, secret)
@@ -90,7 +81,8 @@ async def serve(
             # A bug in one of them ends the server: a supervisor starts it again.
             background.add_done_callback(lambda _: setattr(server, "should_exit", True))
         try:
-            await server.serve([listener])
+            async with metrics_server(service):
+                await server.serve([listener])
         finally:
             claiming.cancel()
             await pool.stop(config.ray.stop_grace_s)
@@ -126,21 +118,6 @@ async def _first_key(service: Service) -> str | None:
         return None
     _, secret = await service.keys.create(_DEMO_KEY)
     return secret
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        listener = socket.create_server((host, port), family=_family(host), backlog=2048)
-    except OSError as error:
-        reason = f"{host}:{port}: {error.strerror}; choose another serve.port"
-        raise ConfigError(f"serve.port: {reason}") from error
-    # This object names its protocol, TCP, so that asyncio sends each part of an answer at once.
-    # Otherwise the second one waits 40 ms for the client's acknowledgement of the first.
-    return socket.socket(fileno=listener.detach())
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 class _Server(uvicorn.Server):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.serve import notes
 from jobs.serve.batch_runs import BatchRuns
 from jobs.serve.changes import Changes
 from jobs.serve.config import ServeConfig
 from jobs.serve.errors import ApiError, DatabaseUnavailableError, unknown, wrong
-from jobs.serve.inputs import Inputs, scheme_of
+from jobs.serve.inputs import Inputs, is_private_address, scheme_of
 from jobs.serve.links import Links
+from jobs.serve.metrics import Metrics
 from jobs.serve.progress import Progress
 from jobs.serve.quota import Quota
 from jobs.serve.store.database import Database
@@ -24,6 +27,7 @@ from jobs.serve.store.keys import Key, KeyStore
 from jobs.serve.store.queue import Queue
 from jobs.serve.store.replays import Replay
 from jobs.serve.store.tasks import TaskStore
+from jobs.serve.store.unended import Unended
 from jobs.serve.task import NewTask, Output, State, Task
 from pipelines.storage.storage import Storage
 from uso_core.errors import InvalidRequestError
@@ -33,6 +37,8 @@ from uso_core.request import MAX_SEED, Parameters, check_style_weights
 _PAUSE_S = 60.0
 _OUTAGE_S = 1.0
 _MOST_SHOWN = 80  # characters of a wrong value
+_MOST_REPEATED = 100_000  # characters of the input, in each answer about its task
+_MOST_WEBHOOK = 8192
 
 
 @dataclass(slots=True)
@@ -72,6 +78,7 @@ class Service:
     inputs: Inputs
     links: Links
     quota: Quota
+    metrics: Metrics
     changes: Changes
     progress: Progress
     runs: BatchRuns
@@ -85,7 +92,8 @@ class Service:
     ) -> Service:
         """Put the parts together."""
         files = FileStore(database, storage, config.serve.keep_days)
-        tasks, changes = TaskStore(database), Changes()
+        metrics, changes = Metrics(Unended(database)), Changes()
+        tasks = TaskStore(database, metrics.note_ended)
         links = Links(await database.secret("links"))
         return cls(
             config=config,
@@ -99,6 +107,7 @@ class Service:
             inputs=Inputs(files, links, round(config.serve.max_upload_mb * 10**6)),
             links=links,
             quota=Quota(tasks, files),
+            metrics=metrics,
             changes=changes,
             progress=Progress(changes),
             runs=BatchRuns(changes),
@@ -167,11 +176,17 @@ class Service:
                 used with another body.
         """
         self.check_webhook(new.webhook)
+        shown = json.dumps([new.given, new.extras], ensure_ascii=False)
+        if len(shown) > _MOST_REPEATED:
+            message = f"the input without its images has over {_MOST_REPEATED:,} characters"
+            raise ApiError(422, message)
         if await self.tasks.count_waiting() >= self.config.serve.max_queued:
             retry = {"Retry-After": "30"}
             raise ApiError(429, "too many tasks wait; try again later", headers=retry)
         await self.quota.check_submit(key)
         task = await self.tasks.add(new, replay)
+        notes.note(task_id=task.id)
+        self.metrics.note_accepted(key.prefix)
         self.wake.set()
         return task
 
@@ -182,6 +197,11 @@ class Service:
         schemes = ("https", "http") if self.config.serve.allow_http_webhooks else ("https",)
         if scheme_of(url) not in schemes:
             raise wrong("webhook", f"give a URL that begins with {' or '.join(schemes)}://")
+        if len(url) > _MOST_WEBHOOK or not url.isprintable():
+            reason = f"a URL may have {_MOST_WEBHOOK:,} characters, all of them visible"
+            raise wrong("webhook", reason)
+        if not self.config.fetch.allow_private_networks and is_private_address(url):
+            raise wrong("webhook", "the address of the receiver is not public")
 
     async def task(self, task_id: str, key: Key) -> Task:
         """Return a task of a key.

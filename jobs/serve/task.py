@@ -182,6 +182,21 @@ class Task:
     inference_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """The end of a task, for counts. Times are milliseconds since the epoch.
+
+    Attributes:
+        started_at: None: no actor has had the task.
+        inference_ms: time on the device.
+    """
+
+    state: State
+    created_at: int
+    started_at: int | None
+    inference_ms: int
+
+
 def new_id() -> str:
     """Return an unguessable id of letters alone.
 

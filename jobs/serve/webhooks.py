@@ -119,6 +119,7 @@ class Webhooks:
     async def _settle(self, delivery: Delivery, result: int | str) -> None:
         said = f"HTTP {result}" if isinstance(result, int) else result
         if isinstance(result, int) and 200 <= result < 300:
+            self._service.metrics.webhooks.labels("delivered").inc()
             await self._deliveries.settle(delivery, said, delivered=True)
             return
         attempts = delivery.attempts + 1
@@ -129,8 +130,10 @@ class Webhooks:
                 "webhook_given_up task_id=%s attempts=%d reason=%r",
                 delivery.task_id, attempts, said,
             )  # fmt: skip
+            self._service.metrics.webhooks.labels("given_up").inc()
             await self._deliveries.settle(delivery, said, delivered=False)
             return
+        self._service.metrics.webhooks.labels("failed").inc()
         at = now_ms() + WAITS_S[delivery.attempts] * 1000
         await self._deliveries.retry_at(delivery, said, at)
 

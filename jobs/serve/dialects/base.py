@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Annotated, Any, Protocol
@@ -12,7 +10,10 @@ from typing import Annotated, Any, Protocol
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from jobs.serve import notes
+from jobs.serve.bodies import body_of, sha256_of
 from jobs.serve.errors import ApiError, wrong
+from jobs.serve.json_body import read_json
 from jobs.serve.service import Service
 from jobs.serve.store.keys import Key
 from jobs.serve.store.replays import Replay
@@ -21,7 +22,7 @@ from uso_core.errors import InvalidRequestError
 from uso_core.request import check_prompt
 
 _MOST_IDEMPOTENCY_KEY = 255
-_ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SMALL_BODY = 10**6
 
 
 class Dialect(Protocol):
@@ -62,6 +63,7 @@ async def key_of(request: Request) -> Key:
     key = await service_of(request).keys.find(secret.strip())
     if key is None:
         raise ApiError(401, "this API key is unknown or revoked")
+    notes.note(key=key.prefix)
     return key
 
 
@@ -71,33 +73,30 @@ def base_url_of(request: Request) -> str:
     return (public or str(request.base_url)).rstrip("/")
 
 
-async def json_object(request: Request, *, optional: bool = False) -> dict[str, Any]:
-    """Return the body of a request.
+async def json_object(
+    request: Request, *, optional: bool = False, with_images: bool = False
+) -> dict[str, Any]:
+    """Return the body of a request, which the request does not keep.
 
     Args:
         request: the request.
         optional: True if a request without a body counts as one with an empty object.
+        with_images: True if the body may hold images, and so be large.
 
     Raises:
-        ApiError: it is not a JSON object, or an answer could not repeat it: JSON has no NaN, and
-            half of a surrogate pair has no bytes.
+        ApiError: it is not a JSON object that is accepted, or too large.
     """
-    data = await request.body()
+    largest = round(service_of(request).config.serve.max_body_mb * 10**6)
+    data = await body_of(request, largest if with_images else min(largest, _SMALL_BODY))
     if optional and not data.strip():
         return {}
     try:
-        body = json.loads(data.decode("utf-8-sig"), parse_constant=_refused_constant)
-        if _ESCAPED_SURROGATE.search(data):
-            json.dumps(body, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
+        body = read_json(data)
+    except ValueError as error:
         raise ApiError(400, f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise ApiError(400, "the body must be a JSON object")
     return body
-
-
-def _refused_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a value of JSON")
 
 
 def flag(body: Mapping[str, Any], name: str) -> bool:
@@ -142,8 +141,8 @@ async def idempotency_of(request: Request, content: bytes | None = None) -> Repl
         return None
     if len(key) > _MOST_IDEMPOTENCY_KEY:
         raise ApiError(400, f"Idempotency-Key: {_MOST_IDEMPOTENCY_KEY} characters are accepted")
-    hashed = await request.body() if content is None else content
-    return Replay(key, hashlib.sha256(hashed).hexdigest())
+    hashed = sha256_of(request) if content is None else hashlib.sha256(content).hexdigest()
+    return Replay(key, hashed)
 
 
 def shortened(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
@@ -153,7 +152,7 @@ def shortened(value: Any) -> Any:  # noqa: ANN401 (any JSON value)
     if isinstance(value, list):
         return [shortened(each) for each in value]
     if isinstance(value, str) and value[:5].lower() == "data:":
-        return value.partition(",")[0][:100] + ",…"
+        return value[:100].partition(",")[0] + ",…"
     return value
 
 

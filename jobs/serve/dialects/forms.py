@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import PurePath
 from typing import Any
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
-from jobs.serve.errors import wrong
+from jobs.serve.errors import ApiError, wrong
 from jobs.serve.service import Service
 from jobs.serve.store.files import File
 from jobs.serve.store.keys import Key
 
 UPLOAD_S = 3600
 """Seconds for which the URL of an upload is valid."""
+_MOST_FIELDS = 100
+_MOST_OF_FIELD = 256 * 1024
+
+
+@asynccontextmanager
+async def multipart_form(request: Request, max_files: int) -> AsyncIterator[FormData]:
+    """Read a multipart body; large files wait on the disk until the block ends.
+
+    Raises:
+        ApiError: the body is of another type.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        # A form without files would be kept in memory as a whole.
+        raise ApiError(400, "send the body as multipart/form-data")
+    parts = {"max_fields": _MOST_FIELDS, "max_part_size": _MOST_OF_FIELD}
+    async with request.form(max_files=max_files, **parts) as form:
+        yield form
 
 
 async def uploaded(request: Request, service: Service, key: Key) -> File:
@@ -24,7 +42,7 @@ async def uploaded(request: Request, service: Service, key: Key) -> File:
     Raises:
         ApiError: there is none, or it is too large.
     """
-    async with request.form(max_files=1) as form:
+    async with multipart_form(request, 1) as form:
         upload = form.get("file")
         if not isinstance(upload, UploadFile):
             raise wrong("file", "send the file under this name")
@@ -65,7 +83,8 @@ async def announced(given: Mapping[str, Any], service: Service, key: Key, prefix
 def file_name(given: object) -> str:
     """Return the last part of a name, or `upload` if there is none."""
     name = PurePath(given.replace("\\", "/")).name if isinstance(given, str) else ""
-    return "".join(each for each in name if each.isprintable())[:128] or "upload"
+    shown = "".join(each for each in name if each.isprintable())[:128]
+    return "upload" if shown.strip(" .") == "" else shown
 
 
 def content_type(given: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
@@ -88,6 +88,14 @@ class FileStore:
         """Note a file whose bytes will come by a PUT."""
         async with self._database.writing() as connection:
             await connection.execute(files.insert().values(row_of(file)))
+
+    def check_announced(self, file: File, declared: str) -> None:
+        """Refuse an upload by its header Content-Length, before its bytes come; see `upload`."""
+        if file.path is not None:
+            raise ApiError(409, "this file has been uploaded before; ask for a new upload URL")
+        if file.size is not None and declared.isdigit() and int(declared) != file.size:
+            message = f"{int(declared):,} bytes are declared, and {file.size:,} were announced"
+            raise ApiError(400, message)
 
     async def upload(self, file: File, data: bytes) -> File:
         """Store the bytes of an announced file, once.
@@ -209,6 +217,11 @@ class FileStore:
             ResponseContentType=file.content_type,
             ResponseContentDisposition=disposition_of(file),
         )
+
+    async def parts(self, file: File, start: int, end: int, most: int) -> AsyncIterator[bytes]:
+        """Yield the bytes of `read_range`, up to `most` at a time."""
+        for place in range(start, end, most):
+            yield await self.read_range(file, place, min(place + most, end))
 
 
 def disposition_of(file: File) -> str:

@@ -19,6 +19,9 @@ _AT: sa.BindParameter[int] = sa.bindparam("at")
 _MINE = tasks.c.id == _ID
 _STATE: sa.BindParameter[int] = sa.bindparam("to_state")
 
+ENDED = (tasks.c.created_at, tasks.c.started_at, tasks.c.inference_ms)
+"""Columns of a task that ends, for counts."""
+
 ADD = tasks.insert().returning(tasks.c.sequence)
 """Takes the columns of `new_row`."""
 
@@ -62,7 +65,7 @@ REQUEUE = (
 def _ending(state: State, *where: sa.ColumnElement[bool], **values: Any) -> sa.Executable:  # noqa: ANN401 (values of columns)
     change = tasks.update().where(_MINE, tasks.c.ended_at.is_(None), *where)
     change = change.values(state=state, updated_at=_AT, ended_at=_AT, **values)
-    return change.returning(tasks.c.webhook)
+    return change.returning(tasks.c.webhook, *ENDED)
 
 
 COMPLETE = _ending(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ from jobs.serve.store.queue import AT_WORK, Queue
 from jobs.serve.store.replays import Replay, earlier_task
 from jobs.serve.store.tables import deliveries, events, files, tasks
 from jobs.serve.store.task_rows import task_of
-from jobs.serve.task import Lane, NewTask, Output, State, Task, new_id
+from jobs.serve.task import Ended, Lane, NewTask, Output, State, Task, new_id
 from pipelines.rows import Outcome
 
 Images: TypeAlias = tuple[Sequence[Output], Sequence[dict[str, Any]]]
@@ -36,9 +36,11 @@ class TaskStore:
         queue: the waiting tasks.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, on_end: Callable[[Ended], None] | None = None) -> None:
+        """Keep tasks in `database`; `on_end` is called after each end of a task."""
         self._database = database
         self.queue = Queue(database)
+        self._on_end = on_end
 
     async def add(self, new: NewTask, replay: Replay | None = None) -> Task:
         """Accept a task: when this returns, no crash can lose it.
@@ -221,6 +223,9 @@ class TaskStore:
                 outbox = {"id": new_id(), "task_id": task_id, "next_at": at}
                 await connection.execute(deliveries.insert(), outbox)
         self.queue.leave(task_id)
+        if self._on_end is not None:
+            facts = {column.name: getattr(row, column.name) for column in task_rows.ENDED}
+            self._on_end(Ended(state=state, **facts))
         return True
 
     @asynccontextmanager

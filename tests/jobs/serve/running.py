@@ -15,8 +15,9 @@ import httpx2
 import uvicorn
 
 from jobs.serve.actors import worker_spec
-from jobs.serve.app import make_app
 from jobs.serve.config import ServeConfig, load_serve_config
+from jobs.serve.connections import Connections
+from jobs.serve.listen import listen, uvicorn_config
 from jobs.serve.pool import Pool
 from jobs.serve.server import open_files
 from jobs.serve.service import Service
@@ -51,6 +52,7 @@ class Running:
     service: Service
     database: Database
     loop: asyncio.AbstractEventLoop
+    connections: Connections
     rows: list[ManifestRow] = field(default_factory=list)
 
     @property
@@ -140,16 +142,15 @@ class _ServerThread(threading.Thread):
             card, storage = describe_model(config.model.source), open_files(config)
             service = await Service.create(config, card, database, storage)
             _, secret = await service.keys.create("test")
-            options = uvicorn.Config(
-                make_app(service), port=self.port, log_config=None, lifespan="off"
-            )
-            server = uvicorn.Server(options)
-            serving = asyncio.create_task(server.serve())
+            connections = Connections(config.serve.max_connections)
+            server = uvicorn.Server(uvicorn_config(service, connections))
+            listener = listen("127.0.0.1", self.port, "serve.port")
+            serving = asyncio.create_task(server.serve([listener]))
             while not server.started:
                 await asyncio.sleep(0.01)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            url, loop = f"http://127.0.0.1:{port}", asyncio.get_running_loop()
-            run = Running(url, secret, service, database, loop)
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            loop = asyncio.get_running_loop()
+            run = Running(url, secret, service, database, loop, connections)
             webhooks = asyncio.create_task(Webhooks(service, DeliveryStore(database), url).run())
             await self._work_until_stopped(run)
             webhooks.cancel()

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from jobs.serve.bodies import forget_body
 from jobs.serve.dialects.base import (
     AsKey,
     BaseUrl,
@@ -35,6 +36,7 @@ _APP = re.compile(
     r"(?:app/)?(?P<name>[^/@:]+/[^/@:]+)(?:@(?P<version>[^:]*))?(?::(?P<function>.+))?"
 )
 _IMAGES = ("content_image", "style_image", "extra_style_image", "style_images")
+_MOST_NAMED = 20  # unknown fields, in warnings
 _MOST_SESSION, _MOST_SESSION_S = 200, 3600
 _KNOWN = {"prompt", "style_weights", *_IMAGES, *Parameters.__dataclass_fields__}
 
@@ -43,7 +45,7 @@ _KNOWN = {"prompt", "style_weights", *_IMAGES, *Parameters.__dataclass_fields__}
 @router.post("/apps/run")
 async def run(request: Request, key: AsKey, service: WithService, base_url: BaseUrl) -> Response:
     """Accept a task; with `wait` or `stream`, answer with its end."""
-    body = await json_object(request)
+    body = await json_object(request, with_images=True)
     check_app(body.get("app"), body.get("function"))
     given = body.get("input")
     if not isinstance(given, dict):
@@ -57,11 +59,14 @@ async def run(request: Request, key: AsKey, service: WithService, base_url: Base
         key_id=key.id,
         dialect="inferencesh",
         drawing=drawing,
-        given={**shortened(given), "seed": drawing.parameters["seed"]},
+        given={**_shown(given), "seed": drawing.parameters["seed"]},
         extras={"session_id": session_id, "base_url": base_url},
         webhook=_webhook(body),
     )
     task = await service.accept(key, new, await idempotency_of(request))
+    unknown_fields = sorted(given.keys() - _KNOWN)[:_MOST_NAMED]
+    del body, given  # their images need not stay in memory during the wait
+    forget_body(request)
     if streams:
         return stream_of(request, task, service, base_url)
     if waits:
@@ -69,12 +74,16 @@ async def run(request: Request, key: AsKey, service: WithService, base_url: Base
     view = await task_view(task, service, base_url)
     if not waits and task.state.ended:  # a replay; a client that polls would wait for ever
         view |= {"status": int(State.QUEUED), "status_text": "queued", "output": None}
-    unknown_fields = sorted(given.keys() - _KNOWN)
     messages = [
-        {"level": "warning", "message": f"input.{name} is unknown and has no effect"}
+        {"level": "warning", "message": f"input.{name[:80]} is unknown and has no effect"}
         for name in unknown_fields
     ]
     return success(request, view, messages)
+
+
+def _shown(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the input for answers: without fields that have no effect."""
+    return {name: shortened(value) for name, value in given.items() if name in _KNOWN}
 
 
 def check_app(reference: object, function: object = None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from jobs.serve.bodies import forget_body
 from jobs.serve.dialects.base import AsKey, BaseUrl, WithService, idempotency_of, json_object
 from jobs.serve.dialects.error_texts import error_text
 from jobs.serve.dialects.openai.requests import drawing_of, fields_and_images
@@ -43,6 +44,7 @@ async def edits(
 ) -> dict[str, Any]:
     """Generate images from a prompt and images, and answer with them."""
     body, images = await fields_and_images(request, service, key, base_url)
+    forget_body(request)
     # The boundary of a form differs in each request.
     content = json.dumps([body, [await _identity(image, service) for image in images]])
     replay = await idempotency_of(request, content.encode())

@@ -10,7 +10,7 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 
 from jobs.serve.dialects.base import json_object, prompt_of
-from jobs.serve.dialects.forms import content_type, file_name
+from jobs.serve.dialects.forms import content_type, file_name, multipart_form
 from jobs.serve.errors import ApiError, wrong
 from jobs.serve.service import Service
 from jobs.serve.store.keys import Key
@@ -33,7 +33,6 @@ _NAMES = {"width": "size", "height": "size", "num_images": "n"}
 _SIZE = re.compile(r"(?P<width>\d{1,9})x(?P<height>\d{1,9})")
 _MOST_FILES = 17
 """OpenAI's own limit, and a mask; more than the model takes, so that the answer can say so."""
-_MOST_PART = 1_000_000  # bytes of a text in a form
 
 
 async def fields_and_images(
@@ -45,10 +44,10 @@ async def fields_and_images(
         ApiError: there is no image, there are too many, or one cannot be an image of a request.
     """
     if request.headers.get("content-type", "").startswith("application/json"):
-        body = await json_object(request)
+        body = await json_object(request, with_images=True)
         images = await _images_of_json(body, service, key, base_url)
     else:
-        async with request.form(max_files=_MOST_FILES, max_part_size=_MOST_PART) as form:
+        async with multipart_form(request, _MOST_FILES) as form:
             body = {name: value for name, value in form.items() if isinstance(value, str)}
             images = await _images_of_form(form, service, key)
     return body, images

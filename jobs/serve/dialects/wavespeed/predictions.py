@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from jobs.serve.bodies import forget_body
 from jobs.serve.dialects.base import (
     AsKey,
     BaseUrl,
@@ -103,7 +104,7 @@ async def submit(
     """Accept a task, and answer at once, or with its end in sync mode."""
     if model.rstrip("/") != MODEL:
         raise ApiError(404, f"there is no model {model}; this server has {MODEL}")
-    body = await json_object(request)
+    body = await json_object(request, with_images=True)
     waits = flag(body, "enable_sync_mode") or flag(body, "sync_mode")
     drawing = await _drawing(body, service, key.id, base_url)
     given = {name: shortened(body[name]) for name in _SHOWN if name in body}
@@ -116,6 +117,8 @@ async def submit(
         webhook=_webhook(request, body),
     )
     task = await service.accept(key, new, await idempotency_of(request))
+    del body  # its images need not stay in memory during the wait
+    forget_body(request)
     if not waits:
         return success(prediction(task, service, base_url))
     limit_s = service.config.serve.sync_timeout_s

@@ -1,0 +1,189 @@
+"""Bodies of requests: bounded in size, in time and, all together, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import deque
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from jobs.serve.errors import ApiError
+
+_FREE_BYTES = 256 * 1024
+"""A body up to this size needs no room."""
+_ROOM_S = 30.0
+"""Longest wait for room."""
+_PATIENCE_S = 30.0
+_SLOWEST = 16 * 1024
+"""A body has `_PATIENCE_S`, and a second more for each `_SLOWEST` bytes."""
+_BODY = "body"
+
+
+class Room:
+    """Memory for the large bodies that are read at the same time, given in order of arrival."""
+
+    def __init__(self, num_bytes: int) -> None:
+        self._most = num_bytes
+        self._left = num_bytes
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def take(self, num_bytes: int) -> int:
+        """Wait for room for a body; returns the bytes that are to be given back.
+
+        Raises:
+            ApiError: there was no room for too long.
+        """
+        wanted = min(num_bytes, self._most)
+        if not self._waiting and wanted <= self._left:
+            self._left -= wanted
+            return wanted
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((wanted, turn))
+        try:
+            await asyncio.wait_for(asyncio.shield(turn), _ROOM_S)
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self.give_back(wanted)
+            turn.cancel()
+            if isinstance(error, asyncio.TimeoutError):  # not the built-in one on Python 3.10
+                message = "the server is reading as many large bodies as it can; try again"
+                raise ApiError(503, message, headers={"Retry-After": "10"}) from error
+            raise
+        return wanted
+
+    def give_back(self, num_bytes: int) -> None:
+        """Give room back, to the next ones in the line."""
+        self._left += num_bytes
+        while self._waiting:
+            wanted, turn = self._waiting[0]
+            if turn.done():  # it waits no longer
+                self._waiting.popleft()
+            elif wanted <= self._left:
+                self._left -= wanted
+                self._waiting.popleft()
+                turn.set_result(None)
+            else:
+                return
+
+
+class Bodies:
+    """An ASGI app whose bodies have bounds; an error has the form of its dialect.
+
+    FastAPI's own limit answers in plain text, and knows no time.
+    """
+
+    def __init__(self, app: ASGIApp, most: int, room: Room) -> None:
+        """Accept bodies of up to `most` bytes; those under way at a time share `room`."""
+        self._app = app
+        self._most = most
+        self._room = room
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = _Body(receive, dict(scope["headers"]), self._most, self._room)
+        scope.setdefault("state", {})[_BODY] = body
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            body.forget()
+
+
+class _Body:
+    """The body of one request."""
+
+    def __init__(
+        self, receive: Receive, headers: Mapping[bytes, bytes], most: int, room: Room
+    ) -> None:
+        declared = headers.get(b"content-length", b"")
+        self._declared = int(declared) if declared.isdigit() else None
+        self._may_come = self._declared or headers.get(b"transfer-encoding")
+        self._receive = receive
+        self._most = most
+        self._room = room
+        self._taken = 0
+        self._size = 0
+        self._give_up_at: float | None = None
+        self._is_whole = not self._may_come
+        self.sha256 = hashlib.sha256() if b"idempotency-key" in headers else None
+
+    async def receive(self) -> Message:
+        """Return the next part of the body.
+
+        Raises:
+            ApiError: the body is too large or too slow.
+        """
+        if self._is_whole:
+            return await self._receive()
+        await self._take_room()
+        if self._give_up_at is None:
+            self._give_up_at = time.monotonic() + _PATIENCE_S
+        left = self._give_up_at + self._size / _SLOWEST - time.monotonic()
+        try:
+            message = await asyncio.wait_for(self._receive(), max(left, 0))
+        except asyncio.TimeoutError as error:  # not the built-in one on Python 3.10
+            text = f"the body came too slowly: {self._size:,} bytes; send it faster"
+            raise ApiError(408, text) from error
+        part = message.get("body", b"")
+        self._size += len(part)
+        self._is_whole = not message.get("more_body", False)
+        if self._size > self._most:
+            raise _too_large(self._most)
+        if self.sha256 is not None:
+            self.sha256.update(part)
+        return message
+
+    async def _take_room(self) -> None:
+        """Take room for the whole body before its first byte, or once it is a large one."""
+        if self._declared is not None and self._declared > self._most:
+            raise _too_large(self._most)
+        expected = self._size + 1 if self._declared is None else self._declared
+        if not self._taken and expected > _FREE_BYTES:
+            whole = self._most if self._declared is None else self._declared
+            self._taken = await self._room.take(whole)
+
+    def forget(self) -> None:
+        """Give the room of the body back."""
+        self._room.give_back(self._taken)
+        self._taken = 0
+
+
+async def body_of(request: Request, most: int) -> bytes:
+    """Return the body of a request, which the request does not keep.
+
+    Raises:
+        ApiError: it has more than `most` bytes.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > most:
+        raise _too_large(most)
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise _too_large(most)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def sha256_of(request: Request) -> str:
+    """Return the hash of the body that was read; for a request with an idempotency key alone."""
+    body: _Body = request.scope["state"][_BODY]
+    assert body.sha256 is not None
+    return body.sha256.hexdigest()
+
+
+def forget_body(request: Request) -> None:
+    """Let other bodies have the room of a request, before a long wait; keep no part of it."""
+    body: _Body = request.scope["state"][_BODY]
+    body.forget()
+
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, f"a body may have {most:,} bytes")
