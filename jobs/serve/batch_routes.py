@@ -79,7 +79,7 @@ async def give(
 ) -> dict[str, Any]:
     """Take rows of a run."""
     session = service.runs.get(session_id, key.id)
-    body = await json_object(request)
+    body = await json_object(request, with_images=True)
     try:
         rows = [row_from_json(each) for each in body["rows"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -24,9 +24,9 @@ from jobs.serve.gate import CROWDED
 
 logger = logging.getLogger(__name__)
 
-_SPARE_FILES = 512
+SPARE_FILES = 512
 """Open files for everything but connections: Ray, the database, images, webhooks."""
-_SPARE_CONNECTIONS = 64
+SPARE_CONNECTIONS = 64
 """Connections above the bound that get an answer of their own."""
 
 
@@ -70,7 +70,7 @@ class Connections:
     @property
     def are_full(self) -> bool:
         """True if not even an answer that refuses is possible."""
-        return len(self._open) >= self.most + _SPARE_CONNECTIONS
+        return len(self._open) >= self.most + SPARE_CONNECTIONS
 
     def remove(self, connection: Guarded) -> None:
         """Forget a connection."""
@@ -251,13 +251,13 @@ def bound_of_connections(wanted: int) -> int:
         wanted: the number that the configuration wants.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + _SPARE_CONNECTIONS + _SPARE_FILES
+    needed = wanted + SPARE_CONNECTIONS + SPARE_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return wanted
-    bound = max(1, soft - _SPARE_CONNECTIONS - _SPARE_FILES)
+    bound = max(1, soft - SPARE_CONNECTIONS - SPARE_FILES)
     logger.warning(
         "connections_bounded most=%d wanted=%d reason=%r",
         bound, wanted, f"this process may have {soft} open files; raise `ulimit -n`",

@@ -9,7 +9,8 @@ from jobs.serve.connections import Connections, GuardedConfig
 from jobs.serve.service import Service
 from pipelines.errors import ConfigError
 
-_SHUTDOWN_S = 3
+SHUTDOWN_S = 3
+"""Seconds for the requests under way when the server ends."""
 _MOST_OF_HEAD = 32 * 1024
 _BACKLOG = 2048
 
@@ -46,5 +47,5 @@ def uvicorn_config(service: Service, connections: Connections) -> GuardedConfig:
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies,
         h11_max_incomplete_event_size=_MOST_OF_HEAD,
-        timeout_graceful_shutdown=_SHUTDOWN_S,
+        timeout_graceful_shutdown=SHUTDOWN_S,
     )

@@ -61,7 +61,7 @@ class Running:
 
     def client(self, **options: Any) -> httpx2.Client:
         """Return a client that sends the key."""
-        return httpx2.Client(base_url=self.url, headers=self.headers, timeout=30, **options)
+        return httpx2.Client(base_url=self.url, headers=self.headers, timeout=50, **options)
 
     def call(self, work: Any) -> Any:
         """Run a coroutine in the server's event loop, and return its result."""

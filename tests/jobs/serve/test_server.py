@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from jobs.serve.server import _listen
+from jobs.serve.listen import listen
 
 
 def test_each_part_of_an_answer_is_sent_at_once() -> None:
@@ -17,7 +17,7 @@ def test_each_part_of_an_answer_is_sent_at_once() -> None:
             accepted.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
-        listener = _listen("127.0.0.1", 0)
+        listener = listen("127.0.0.1", 0, "serve.port")
         async with await asyncio.start_server(connected, sock=listener):
             _, writer = await asyncio.open_connection(*listener.getsockname())
             writer.close()
