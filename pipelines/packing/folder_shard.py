@@ -93,7 +93,10 @@ def new_folder(dest: Storage, path: str) -> Iterator[Path]:
 
         for _ in in_order(store, names, _WRITERS):
             pass
-        store(_MARK)
+        there = dest.sizes(inside)
+        sizes = {f"{inside}/{name}": (Path(folder) / name).stat().st_size for name in names}
+        if sizes.items() <= there.items():  # otherwise the store has lost one
+            store(_MARK)
 
 
 def remove_folder(dest: Storage, path: str) -> None:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pipelines.formats import LAYOUT_SUMMARIES, LayoutName
 from pipelines.image_names import image_path
 from pipelines.packing.pack import PackRequest
+from pipelines.packing.shard import is_shard
 from pipelines.rows import Outcome
 from pipelines.storage.storage import Storage
 from tests.pipelines.pictures import encode, picture
@@ -57,11 +58,22 @@ def shards(dest: Storage) -> dict[str, bytes]:
     return {path: dest.read(path) for path in dest.list("data")}
 
 
+def shard_paths(dest: Storage) -> list[str]:
+    """Return the paths of the shards, of folders those of their marks."""
+    return [path for path in dest.list("data") if is_shard(path)]
+
+
 def samples(dest: Storage) -> list[tuple[dict[str, Any], bytes]]:
     """Return the fields and the image of each sample, read without `datasets` and `webdataset`."""
     found = []
     for path, data in shards(dest).items():
-        found += _of_tar(data) if path.endswith(".tar") else _of_parquet(data)
+        if path.endswith(".tar"):
+            found += _of_tar(data)
+        elif path.endswith(".parquet"):
+            found += _of_parquet(data)
+        elif path.endswith("/metadata.jsonl"):
+            lines = [json.loads(line) for line in data.splitlines()]
+            found += [(row, dest.read(f"data/train/{row.pop('file_name')}")) for row in lines]
     return sorted(found, key=lambda sample: (sample[0]["id"], sample[0]["image_index"]))
 
 

@@ -17,7 +17,14 @@ from pipelines.image_names import path_in_output
 from pipelines.packing.not_packed import PATH
 from pipelines.packing.pack import INDEX_PATH, pack
 from pipelines.storage.storage import Storage
-from tests.pipelines.packing.outputs import LAYOUTS, digests, expected_digests, generated, request
+from tests.pipelines.packing.outputs import (
+    LAYOUTS,
+    digests,
+    expected_digests,
+    generated,
+    request,
+    shard_paths,
+)
 from tests.pipelines.tools.report.outputs import commit, failed
 from tests.s3_server import S3Server
 
@@ -102,7 +109,7 @@ def test_the_other_rows_are_packed_if_asked(
     assert (facts.rows, facts.images, facts.lost) == (19, 19, 2)
     assert [row_id for row_id, _, _ in listed(dest)] == ["row-3", "three"]
     index = json.loads(dest.read(INDEX_PATH))
-    assert [shard["path"] for shard in index["shards"]] == dest.list("data")
+    assert [shard["path"] for shard in index["shards"]] == shard_paths(dest)
     assert sum(shard["rows"] for shard in index["shards"]) == index["rows"] == 19
     card = dest.read("README.md").decode()
     assert "19 images of 19 rows" in card

@@ -54,7 +54,10 @@ def test_lost_shards_are_written_again(tmp_path: Path, layout: LayoutName) -> No
     dest.losses = 2
     facts = pack(request(output, dest, layout))
     assert dest.losses == 0
-    assert facts.written == facts.shards + 2
+    if layout == "folder":  # both losses may be in one shard, of many files
+        assert facts.shards < facts.written <= facts.shards + 2
+    else:
+        assert facts.written == facts.shards + 2
     assert digests(dest) == expected_digests(*rows)
 
 

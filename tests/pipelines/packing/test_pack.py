@@ -25,6 +25,7 @@ from tests.pipelines.packing.outputs import (
     generated,
     request,
     samples,
+    shard_paths,
     shards,
 )
 from tests.pipelines.records import drop_column
@@ -75,7 +76,7 @@ def test_every_completed_row_is_packed_once_with_its_images(
     assert fields["row-3", 0]["note"] == "ä | b"
     assert [fields["a.b", j]["seed"] for j in (0, 1)] == [1, 2]
     index = json.loads(dest.read(INDEX_PATH))
-    assert [shard["path"] for shard in index["shards"]] == dest.list("data")
+    assert [shard["path"] for shard in index["shards"]] == shard_paths(dest)
     assert (index["rows"], index["images"]) == (22, 25)
 
 
