@@ -66,6 +66,8 @@ coverage:
 
 # More kills and outages during whole runs. These tests do not measure time.
 test-slow: $(INSTALLED) azurite
+	@command -v strace >/dev/null || \
+	  { echo "no strace; on Debian and Ubuntu: apt-get install -y strace"; exit 1; }
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/integration
 
 # Azure's emulator, for the slow tests and `python -m benchmarks.chaos --store az`.

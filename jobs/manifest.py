@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import TimeElapsedColumn
 
 from jobs import exits, terminal
-from jobs.outputs import resolved_storage, storage_options
+from jobs.secret_settings import resolved_storage, storage_options
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ComposeError
 from pipelines.manifest.manifest import Manifest

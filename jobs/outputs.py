@@ -7,59 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jobs import terminal
-from pipelines.config.inputs import FetchConfig
-from pipelines.config.schema import RunConfig
-from pipelines.config.variables import resolve_secrets
-from pipelines.errors import ConfigError, StorageError
+from pipelines.errors import StorageError
 from pipelines.ledger.lease import LEASE_PATH
 from pipelines.ledger.left_out import ManifestLook
-from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
-
-
-def storage_options(config_path: Path | None) -> Options:
-    """Return the storage options of a configuration file, with secrets resolved.
-
-    Args:
-        config_path: the YAML file; None: there are no options.
-
-    Raises:
-        ConfigError: the file is wrong, or an environment variable that it names is not set.
-    """
-    return {} if config_path is None else resolved_storage(RunConfig.from_yaml(config_path))
-
-
-def resolved_storage(config: RunConfig) -> Options:
-    """Return the storage options of a configuration, with secrets resolved.
-
-    Raises:
-        ConfigError: an environment variable that it names is not set.
-    """
-    return resolved_secrets(config.storage)
-
-
-def resolved_secrets(options: Options) -> Options:
-    """Return storage options with secrets resolved.
-
-    Raises:
-        ConfigError: an environment variable that they name is not set.
-    """
-    try:
-        return resolve_secrets(options)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-
-
-def resolved_fetch(config: RunConfig) -> FetchConfig:
-    """Return the settings of fetches, with secrets resolved.
-
-    Raises:
-        ConfigError: an environment variable that they name is not set.
-    """
-    try:
-        return config.fetch.model_copy(update={"http": config.fetch.http.resolved()})
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
 
 
 @contextmanager

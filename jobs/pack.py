@@ -10,7 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs import exits, terminal
-from jobs.outputs import hint_at_config, left_out_text, storage_options
+from jobs.outputs import hint_at_config, left_out_text
+from jobs.secret_settings import storage_options
 from pipelines.formats import LayoutName
 from pipelines.packing.not_packed import PATH as NOT_PACKED
 from pipelines.packing.pack import PackFacts, PackRequest, pack

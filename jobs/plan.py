@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, terminal
-from jobs.outputs import resolved_storage
+from jobs.secret_settings import resolved_storage
 from pipelines.calibration.measurements import Settings, read_calibration
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ConfigError, RowsChangedError

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import TimeElapsedColumn
 
 from jobs import exits, terminal
-from jobs.outputs import resolved_storage
+from jobs.secret_settings import resolved_storage
 from pipelines.config.schema import RunConfig
 from pipelines.errors import PruneError
 from pipelines.ledger.lease import Lease

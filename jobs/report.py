@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs import exits, terminal
-from jobs.outputs import hint_at_config, left_out_text, resolved_fetch, resolved_storage
+from jobs.outputs import hint_at_config, left_out_text
+from jobs.secret_settings import resolved_fetch, resolved_storage
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ConfigError
 from pipelines.storage.filesystems import Options

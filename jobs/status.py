@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, terminal
-from jobs.outputs import hint_at_config, left_out_text, newest_run_file, storage_options
+from jobs.outputs import hint_at_config, left_out_text, newest_run_file
+from jobs.secret_settings import storage_options
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.flags import FlagCounts, count_flags
 from pipelines.ledger.ledger import iter_records

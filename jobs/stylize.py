@@ -14,9 +14,9 @@ import yaml
 from rich.console import Console
 
 from jobs import exits, terminal
-from jobs.outputs import storage_options
 from jobs.plan import plan_run
 from jobs.run import run_config
+from jobs.secret_settings import storage_options
 from jobs.stylize_setup import (
     Choice,
     checked,

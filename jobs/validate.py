@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, terminal
-from jobs.outputs import resolved_fetch, resolved_storage
+from jobs.secret_settings import resolved_fetch, resolved_storage
 from pipelines.checks.names import check_names
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest

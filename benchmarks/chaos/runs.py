@@ -34,19 +34,21 @@ class Run:
         env: Mapping[str, str],
         log: Path,
         module: str = "jobs.cli",
+        command: str = "run",
     ) -> Run:
-        """Start `uso run` with these arguments, in a process group of its own.
+        """Start `uso run`, or another command, in a process group of its own.
 
         Args:
             arguments: arguments of the command.
             env: environment variables to add.
             log: receives its output.
             module: the module that runs the command line.
+            command: the command.
         """
-        command = [sys.executable, "-m", module, "run", *arguments]
+        words = [sys.executable, "-m", module, command, *arguments]
         with log.open("wb") as out:
             process = subprocess.Popen(
-                command,
+                words,
                 cwd=ROOT,
                 env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", **env},
                 stdin=subprocess.DEVNULL,

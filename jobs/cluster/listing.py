@@ -16,7 +16,7 @@ from jobs import exits, terminal
 from jobs.cluster.job import Job
 from jobs.cluster.recorded import Recorded, rows_recorded
 from jobs.cluster.server import JobServer
-from jobs.outputs import storage_options
+from jobs.secret_settings import storage_options
 from pipelines.storage.filesystems import Options
 
 _MOST_OUTPUTS = 10  # reading millions of records takes seconds

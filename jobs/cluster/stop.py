@@ -11,7 +11,7 @@ from jobs import exits, terminal
 from jobs.cluster.job import Job
 from jobs.cluster.recorded import rows_recorded, state_of_run
 from jobs.cluster.server import JobServer
-from jobs.outputs import storage_options
+from jobs.secret_settings import storage_options
 from pipelines.storage.filesystems import Options
 
 _POLL_S = 0.5

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from jobs.outputs import resolved_secrets
+from jobs.secret_settings import resolved_secrets
 from jobs.serve.dialects.base import AsKey, WithService, json_object
 from jobs.serve.errors import ApiError
 from jobs.serve.service import Service

@@ -61,13 +61,16 @@ class ServeSection(StrictModel):
     """Largest uploaded file."""
     keep_days: float = Field(7, gt=0)
     """Days for which uploads, tasks and their images are kept."""
+    keep_gb: float | None = Field(None, gt=0)
+    """Gigabytes of uploads and images that are kept. Over it, the oldest ended tasks and unused
+    uploads go before their days are over. Default: no bound."""
     webhook_status_numbers: Literal["current", "seed"] = "current"
     """Numbers of the end of a task in inference.sh's webhooks: 10 completed, 11 failed, 12
     cancelled, as today, or 9, 10 and 11, as its first documentation had them."""
     allow_http_webhooks: bool = False
     """Send webhooks to URLs without TLS, too."""
     attempts: int = Field(3, ge=1)
-    """Times that a task is given to an actor before it counts as failed, across restarts."""
+    """Starts of the server in which an actor gets a task before it counts as failed."""
 
     @model_validator(mode="after")
     def _check_redirect(self) -> ServeSection:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from jobs.serve.errors import wrong
 from jobs.serve.links import Links
+from jobs.serve.quota import Quota
 from jobs.serve.store.files import FileStore
 from jobs.serve.task import Reference
 from pipelines.failures import RowFailedError
@@ -32,11 +33,13 @@ class Inputs:
     Attributes:
         files: takes inline images, and finds uploads.
         links: knows the URLs of this server, whatever name a client reaches it by.
+        quota: bounds the bytes that a key stores.
         max_bytes: largest upload and largest inline image.
     """
 
     files: FileStore
     links: Links
+    quota: Quota
     max_bytes: int
 
     async def reference(self, value: object, field: str, key_id: str, base_url: str) -> Reference:
@@ -55,6 +58,7 @@ class Inputs:
             raise wrong(field, f"give a URL or a data: URI, not {type(value).__name__}")
         if value[:5].lower() == "data:":
             content_type, data = await asyncio.to_thread(self._inline, value, field)
+            await self.quota.check_inline(key_id, len(data))
             file = await self.files.put(key_id, "inline", content_type, data)
             return Reference(file_id=file.id)
         file_id = self.own_file(value, base_url)

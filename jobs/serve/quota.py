@@ -11,7 +11,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 
 from jobs.serve.errors import ApiError
 from jobs.serve.store.files import FileStore
-from jobs.serve.store.keys import Key
+from jobs.serve.store.keys import Key, KeyStore
 from jobs.serve.store.tasks import TaskStore
 
 
@@ -21,7 +21,8 @@ class Quota:
     The count of submits is in memory, so that a restart forgets the last minute.
     """
 
-    def __init__(self, tasks: TaskStore, files: FileStore) -> None:
+    def __init__(self, keys: KeyStore, tasks: TaskStore, files: FileStore) -> None:
+        self._keys = keys
         self._tasks = tasks
         self._files = files
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
@@ -54,3 +55,9 @@ class Quota:
         most = key.limits.stored_mb
         if most is not None and await self._files.stored_bytes(key.id) + num_bytes > most * 10**6:
             raise ApiError(413, f"this key may store {most:,} MB; delete files or tasks")
+
+    async def check_inline(self, key_id: str, num_bytes: int) -> None:
+        """Do the same for an image inside a request."""
+        key = await self._keys.get(key_id)
+        if key is not None:
+            await self.check_upload(key, num_bytes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from jobs.serve.errors import unknown
 from jobs.serve.store.files import FileStore, row_of
 from jobs.serve.store.tasks import Images
 from jobs.serve.task import Output, Task
@@ -12,7 +13,6 @@ from jobs.serve.task import Reference as TaskReference
 from pipelines.formats import FORMATS, FormatName
 from pipelines.handling import Handling
 from pipelines.image_names import image_path
-from pipelines.record import NSFW_CONTENTS
 from pipelines.rows import Entry, ManifestRow, Outcome, Reference
 from uso_core.request import Parameters
 
@@ -21,14 +21,17 @@ async def row_of_task(task: Task, files: FileStore) -> Entry[ManifestRow]:
     """Return the row for a task; uploads travel in it as bytes.
 
     Raises:
-        ApiError: an upload has expired.
+        ApiError: an upload was deleted.
         StorageError: an upload cannot be read.
     """
 
     async def resolved(reference: TaskReference) -> Reference:
         if reference.uri is not None:
             return reference.uri
-        return await files.read(await files.get(str(reference.file_id)))
+        file = await files.find(str(reference.file_id), expired=True)
+        if file is None:
+            raise unknown("file")
+        return await files.read(file)
 
     drawing = task.drawing
     weights = drawing.style_weights
@@ -47,6 +50,9 @@ async def row_of_task(task: Task, files: FileStore) -> Entry[ManifestRow]:
 
 def outputs_of(task: Task, outcome: Outcome, format_name: FormatName, files: FileStore) -> Images:
     """Return the images that a row has left."""
+    # It imports pyarrow, and the server listens before.
+    from pipelines.record import NSFW_CONTENTS  # noqa: PLC0415
+
     known = FORMATS[format_name]
     extension, count = known.extensions[0], len(outcome.outputs)
     verdicts = outcome.image_values.get(NSFW_CONTENTS, (None,) * count)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from jobs.outputs import resolved_secrets
+from jobs.secret_settings import resolved_secrets
 from jobs.serve.actors import ray_actors
 from jobs.serve.config import ServeConfig
 from jobs.serve.connections import Connections, bound_of_connections
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _DEMO_KEY = "demo"
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 async def serve(
@@ -127,9 +128,22 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._service = service
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals inside the block; after it, a signal ends the process as it usually does.
+
+        Uvicorn's own way raises the signal again at the end of the block, which would end the
+        process before the actors have finished their images.
+        """
+        earlier = {number: signal.getsignal(number) for number in _SIGNALS}
+        self.take_signals()
+        yield
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
     def take_signals(self) -> None:
         """Handle SIGTERM and SIGINT; call it in the main thread."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             signal.signal(number, self.handle_exit)
 
     def handle_exit(self, sig: int, frame: object) -> None:

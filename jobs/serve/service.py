@@ -93,20 +93,21 @@ class Service:
         """Put the parts together."""
         files = FileStore(database, storage, config.serve.keep_days)
         metrics, changes = Metrics(Unended(database)), Changes()
-        tasks = TaskStore(database, metrics.note_ended)
         links = Links(await database.secret("links"))
+        keys, tasks = KeyStore(database), TaskStore(database, metrics.note_ended)
+        quota = Quota(keys, tasks, files)
         return cls(
             config=config,
             card=card,
             database=database,
-            keys=KeyStore(database),
+            keys=keys,
             tasks=tasks,
             history=History(database),
             queue=tasks.queue,
             files=files,
-            inputs=Inputs(files, links, round(config.serve.max_upload_mb * 10**6)),
+            inputs=Inputs(files, links, quota, round(config.serve.max_upload_mb * 10**6)),
             links=links,
-            quota=Quota(tasks, files),
+            quota=quota,
             metrics=metrics,
             changes=changes,
             progress=Progress(changes),

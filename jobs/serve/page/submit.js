@@ -14,6 +14,9 @@ function pending() {
   }
 }
 
+/** The request that an earlier load of the page has left; later ones are under way. */
+const left = pending();
+
 /** Submit an input, and return its task. */
 export async function submit(input) {
   const earlier = pending();
@@ -24,7 +27,7 @@ export async function submit(input) {
 /** Return the task of a request whose answer was lost; undefined if there is none. */
 export async function resubmitted() {
   const earlier = pending();
-  return earlier && send(earlier);
+  return earlier && earlier.once === left?.once ? send(earlier) : undefined;
 }
 
 async function send(request) {

@@ -108,7 +108,7 @@ class FileStore:
         if file.size is not None and len(data) != file.size:
             message = f"{len(data):,} bytes were sent, and {file.size:,} were announced"
             raise ApiError(400, message)
-        path, sha256 = f"uploads/{file.id[:2]}/{file.id}", hashlib.sha256(data).hexdigest()
+        path, sha256 = upload_path(file.id), hashlib.sha256(data).hexdigest()
         await asyncio.to_thread(self._storage.write, path, data)
         change = files.update().where(files.c.id == file.id, files.c.path.is_(None))
         change = change.values(path=path, size=len(data), sha256=sha256)
@@ -116,7 +116,7 @@ class FileStore:
             row = (await connection.execute(change.returning(files))).one_or_none()
         if row is None:  # another request was faster
             raise ApiError(409, "this file has been uploaded before; ask for a new upload URL")
-        return _file(row)
+        return file_of(row)
 
     async def put(self, key_id: str, filename: str, content_type: str, data: bytes) -> File:
         """Store an input in one step."""
@@ -135,14 +135,23 @@ class FileStore:
             raise unknown("file")
         return file
 
-    async def find(self, file_id: str, key_id: str | None = None) -> File | None:
-        """Return a file that has not expired; None if there is none, or none of this key."""
-        query = sa.select(files).where(files.c.id == file_id, files.c.expires_at > now_ms())
+    async def find(
+        self, file_id: str, key_id: str | None = None, *, expired: bool = False
+    ) -> File | None:
+        """Return a file; None if there is none, or none of this key.
+
+        Args:
+            file_id: its id.
+            key_id: the key that must own it; None: any.
+            expired: return it also if its time is over, for a task that was accepted before.
+        """
+        since = 0 if expired else now_ms()
+        query = sa.select(files).where(files.c.id == file_id, files.c.expires_at > since)
         if key_id is not None:
             query = query.where(files.c.key_id == key_id)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _file(row)
+        return None if row is None else file_of(row)
 
     async def page(
         self, key_id: str, limit: int, before: int | None = None
@@ -156,7 +165,7 @@ class FileStore:
             query = query.where(files.c.created_at < before)
         query = query.order_by(files.c.created_at.desc(), files.c.id).limit(limit + 1)
         async with self._database.reading() as connection:
-            found = [_file(row) for row in (await connection.execute(query)).all()]
+            found = [file_of(row) for row in (await connection.execute(query)).all()]
         shown = found[:limit]
         return shown, str(shown[-1].created_at) if len(found) > limit else ""
 
@@ -167,27 +176,28 @@ class FileStore:
         async with self._database.reading() as connection:
             return int(await connection.scalar(query) or 0)
 
-    async def expired(self, most: int) -> list[File]:
-        """Return files whose time is over, the oldest first."""
-        query = sa.select(files).where(files.c.expires_at <= now_ms())
-        query = query.order_by(files.c.expires_at).limit(most)
-        async with self._database.reading() as connection:
-            return [_file(row) for row in (await connection.execute(query)).all()]
-
     async def of_task(self, task_id: str) -> list[File]:
         """Return the images of a task."""
         query = sa.select(files).where(files.c.task_id == task_id).order_by(files.c.filename)
         async with self._database.reading() as connection:
-            return [_file(row) for row in (await connection.execute(query)).all()]
+            return [file_of(row) for row in (await connection.execute(query)).all()]
 
     async def delete(self, doomed: Sequence[File]) -> None:
-        """Delete files: first the facts, so that no fact is about bytes that are gone."""
+        """Delete files: they expire, then their bytes go, then the facts.
+
+        So no fact that a client sees is about bytes that are gone, and after a crash in between the
+        next sweep finds the rest.
+        """
         ids = [file.id for file in doomed]
         async with self._database.writing() as connection:
-            await connection.execute(files.delete().where(files.c.id.in_(ids)))
+            gone = files.update().where(files.c.id.in_(ids)).values(expires_at=0)
+            await connection.execute(gone)
         for file in doomed:
-            if file.path is not None:
-                await asyncio.to_thread(self._storage.delete, file.path)
+            for path in {file.path, upload_path(file.id) if file.role == "input" else None}:
+                if path is not None:
+                    await asyncio.to_thread(self._storage.delete, path)
+        async with self._database.writing() as connection:
+            await connection.execute(files.delete().where(files.c.id.in_(ids)))
 
     async def read(self, file: File) -> bytes:
         """Return the bytes of a file.
@@ -233,10 +243,16 @@ def _not_uploaded() -> ApiError:
     return ApiError(404, "this file was announced, and its bytes were not uploaded")
 
 
+def upload_path(file_id: str) -> str:
+    """Return the place of an upload, which may have bytes before the facts say so."""
+    return f"uploads/{file_id[:2]}/{file_id}"
+
+
 def row_of(file: File) -> dict[str, Any]:
     """Return the row of a file in its table."""
     return {column.name: getattr(file, column.name) for column in files.columns}
 
 
-def _file(row: sa.Row[Any]) -> File:
+def file_of(row: sa.Row[Any]) -> File:
+    """Return the file in a row."""
     return File(**row._mapping)  # noqa: SLF001 (the documented way to the columns by name)

@@ -168,7 +168,7 @@ class _ServerThread(threading.Thread):
             await asyncio.sleep(0.02)
         claiming.cancel()
         keeping.cancel()
-        await pool.stop(5)
+        await pool.stop(30)
         run.service.changes.close()
         for background in (claiming, keeping):
             with suppress(asyncio.CancelledError):

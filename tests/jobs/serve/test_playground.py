@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Route, expect
 
 from jobs.serve.actors import worker_spec
 from pipelines.rows import ManifestRow, Outcome
@@ -224,6 +224,26 @@ def test_a_lost_answer_gives_one_task(site: Site, context: BrowserContext) -> No
     expect_state(page, "Done")
     expect(page.locator("#history li")).to_have_count(1)
     assert [row.prompt for row in site.server.rows].count("a lost cat") == 1
+
+
+def test_a_request_is_sent_once_while_the_page_still_loads(
+    site: Site, context: BrowserContext
+) -> None:
+    page = site.open(context)
+    lists: list[Route] = []
+    posts: list[Route] = []
+    page.route("**/tasks/list", lists.append)
+    page.route("**/apps/run", posts.append)
+    page.fill("#key", site.server.secret)
+    page.click("text=Use this key")
+    expect(page.locator("#key-form")).to_be_hidden()
+    ask(page, "an early cat")
+    with page.expect_response("**/tasks/list"):
+        lists[0].continue_()
+    page.wait_for_timeout(300)  # the rest of the start runs now
+    assert len(posts) == 1
+    posts[0].continue_()
+    expect_state(page, "Done")
 
 
 def test_a_key_stays_in_the_tab_unless_asked(site: Site, context: BrowserContext) -> None:

@@ -1,0 +1,75 @@
+"""The machine of a server loses power: every task that was accepted is in the database."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.power_cut import Disk, calls_of
+
+TASKS = 120  # enough for SQLite to move its log into the database in between
+CUTS = 16
+ACCEPT = """
+import asyncio, sys
+from jobs.serve.store import engines
+from jobs.serve.store.database import open_database
+from jobs.serve.store.tasks import TaskStore
+from tests.jobs.serve.test_tasks import new
+if len(sys.argv) > 3:
+    def weaker(connection, _):
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=" + sys.argv[3])
+    engines._set_pragmas = weaker
+async def accept():
+    async with open_database(sys.argv[1]) as database:
+        store = TaskStore(database)
+        for _ in range(int(sys.argv[2])):
+            print((await store.add(new())).id, flush=True)
+asyncio.run(accept())
+"""
+
+
+def losses(folder: Path, *pragma: str) -> list[str]:
+    """Cut the power after some of the answers; return a description of each loss."""
+    disk, dice, lost = Disk(folder / "state"), random.Random(5), []
+    database = str(folder / "state" / "uso.db")
+    calls = calls_of(ACCEPT, folder / "calls", database, str(TASKS), *pragma)
+    at = set(dice.sample(range(1, TASKS + 1), CUTS))
+    for name, rest in calls:
+        if not disk.apply(name, rest) or len(disk.printed) not in at:
+            continue
+        for share in (0.0, 0.5, 1.0):
+            disk.cut(folder / "cut", dice, share)
+            fault = fault_of(folder / "cut" / "uso.db", disk.printed)
+            if fault:
+                lost.append(f"{len(disk.printed)} accepted, {share:.0%} written: {fault}")
+    assert len(disk.printed) == TASKS
+    return lost
+
+
+def fault_of(database: Path, accepted: list[str]) -> str:
+    try:
+        with sqlite3.connect(database) as connection:
+            found = {row[0] for row in connection.execute("SELECT id FROM tasks")}
+            ((verdict,),) = connection.execute("PRAGMA integrity_check")
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    finally:
+        connection.close()
+    missing = len(set(accepted) - found)
+    return "" if verdict == "ok" and not missing else f"{verdict}, {missing} tasks are missing"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_power_cut_loses_no_accepted_task(tmp_path: Path) -> None:
+    assert losses(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_model_shows_what_less_syncing_loses(tmp_path: Path) -> None:
+    assert losses(tmp_path, "NORMAL")
