@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from pathlib import Path
 
 import torch
@@ -42,6 +43,9 @@ from uso_core.model.style_projector import StyleProjector
 from uso_core.presets import EXACT, Preset
 from uso_core.runtime.devices import check_preset
 
+# While a module is built without weights, accelerate changes torch's Module for all threads: a
+# model that another thread loads meanwhile would have no weights either.
+_LOADING = threading.RLock()
 _SIZING_KEY = "feature_embedder.high_embedding_linear.0.weight"
 
 
@@ -51,7 +55,8 @@ def load_components(
     """Load a model; files on the Hub are downloaded first.
 
     Weights are read, merged and converted one tensor at a time, straight to their final place:
-    the peak is the loaded model plus one tensor in float32.
+    the peak is the loaded model plus one tensor in float32. Callable from any thread; one model
+    is loaded at a time.
 
     Args:
         source: the model to load.
@@ -65,6 +70,13 @@ def load_components(
         UnsupportedPresetError: the device cannot run the preset.
     """
     check_preset(preset, device, dtype)
+    with _LOADING:
+        return _load_source(source, dtype, device, preset)
+
+
+def _load_source(
+    source: ModelSource, dtype: torch.dtype, device: torch.device, preset: Preset
+) -> Components:
     seed = tiny_seed(source.base)
     if seed is None:
         components = _load(find_model(source).downloaded(), dtype, device, preset)
@@ -119,7 +131,7 @@ def empty_transformer(model: FoundModel) -> FluxTransformer2DModel:
     """
     files = open_tensor_files(model.components["transformer"].weight_paths)
     guidance = any(key.startswith("guidance_in.") for key in files.shapes)
-    with init_empty_weights(include_buffers=False):
+    with _LOADING, init_empty_weights(include_buffers=False):
         return FluxTransformer2DModel.from_config(transformer_config(model, guidance=guidance))
 
 

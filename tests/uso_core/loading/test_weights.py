@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -253,3 +255,16 @@ def test_a_garbled_small_file_is_an_error(tmp_path: Path, file: str) -> None:
     with pytest.raises(CheckpointError) as caught:
         load(folder)
     assert caught.value.path in {str(path), str(path.parent)}
+
+
+def test_threads_load_at_the_same_time() -> None:
+    together = threading.Barrier(3)
+
+    def load_with_the_others(_: int) -> Components:
+        together.wait()
+        return load(CHECKPOINT)
+
+    with ThreadPoolExecutor(3) as threads:
+        first, *others = threads.map(load_with_the_others, range(3))
+    for other in others:
+        assert_same(other, first)
