@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jobs.serve.config import ServeConfig
 from pipelines.config.variables import resolve_variables
 from pipelines.dispatch.tasks import URGENT_ROWS
-from pipelines.dispatch.workers import WatchedPool, WorkerEnv
+from pipelines.dispatch.workers import WakeablePool, WorkerEnv
 from pipelines.errors import ConfigError
 from pipelines.worker.spec import StylizerSpec
 
@@ -24,7 +24,7 @@ def ray_actors(
     model_name: str,
     report: Callable[[str], None],
     make_worker: Callable[[StylizerSpec], RowWorker] | None = None,
-) -> Iterator[WatchedPool]:
+) -> Iterator[WakeablePool]:
     """Start Ray or join its cluster, and yield the actors, which load their models meanwhile.
 
     Args:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pipelines.rows import Entry, ManifestRow
 
 
+def _ignore() -> None:
+    """Do nothing: nobody takes rows yet."""
+
+
 class RowLane:
-    """Rows of owners, who take turns; filled from the event loop, emptied by another thread."""
+    """Rows of owners, who take turns; filled from the event loop, emptied by another thread.
+
+    Attributes:
+        on_change: called after rows have come, or the lane was closed.
+    """
 
     def __init__(self) -> None:
+        self.on_change: Callable[[], None] = _ignore
         self._lock = threading.Lock()
         self._owners: OrderedDict[str, deque[Entry[ManifestRow]]] = OrderedDict()
         self._closed = False
@@ -27,6 +36,7 @@ class RowLane:
         """Add rows to the end of an owner's."""
         with self._lock:
             self._owners.setdefault(owner, deque()).extend(entries)
+        self.on_change()
 
     def take(self, most: int) -> list[Entry[ManifestRow]]:
         """Take up to `most` rows, one of each owner in turn."""
@@ -64,3 +74,4 @@ class RowLane:
         with self._lock:
             self._closed = True
             self._owners.clear()
+        self.on_change()

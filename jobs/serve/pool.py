@@ -25,7 +25,7 @@ from jobs.serve.store.tasks import Images, outcome_ms
 from jobs.serve.task import Lane, State, Task
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import URGENT_ROWS, DispatchPolicy, Settled
-from pipelines.dispatch.workers import WatchedPool
+from pipelines.dispatch.workers import WakeablePool
 from pipelines.errors import StorageError
 from pipelines.rows import ManifestRow, Outcome
 from uso_core.errors import UsoError
@@ -42,7 +42,7 @@ _UNTIL_THE_DATABASE_ANSWERS = AsyncRetrying(
 )
 
 
-Actors: TypeAlias = Callable[[Callable[[str], None]], AbstractContextManager[WatchedPool]]
+Actors: TypeAlias = Callable[[Callable[[str], None]], AbstractContextManager[WakeablePool]]
 """Yields workers inside a block; its argument takes the cause of each wait, in words."""
 
 
@@ -248,7 +248,7 @@ class Pool:
         with self._actors(lambda reason: self._ready(False, reason)) as pool:
             self._dispatch(pool)
 
-    def _dispatch(self, pool: WatchedPool) -> None:
+    def _dispatch(self, pool: WakeablePool) -> None:
         config = self._service.config
         source = config.model.source
         encoding = family_of(source).dimensions(source).encoding
@@ -256,6 +256,8 @@ class Pool:
         announced = AnnouncedPool(pool, self._announce)
         dispatcher = Dispatcher(announced, self._lanes["batch"], policy)
         dispatcher.put_first(self._lanes["interactive"])
+        for lane in self._lanes.values():
+            lane.on_change = pool.wake
         give_up_at: float | None = None
         while give_up_at is None or (time.monotonic() < give_up_at and not dispatcher.done):
             cancels = pass_on_cancels(self._service, self._lanes.values(), dispatcher)
@@ -278,7 +280,7 @@ class Pool:
         else:
             self._start(self._settled(settled))
 
-    def _ask_steps(self, pool: WatchedPool) -> None:
+    def _ask_steps(self, pool: WakeablePool) -> None:
         """Take what the actors last told of their work, and ask again."""
         now = time.monotonic()
         if now < self._look_at or not (self._tasks or len(self._service.runs)):

@@ -23,7 +23,7 @@ from jobs.serve.service import Service
 from jobs.serve.store.database import open_database
 from jobs.serve.store.deliveries import DeliveryStore
 from jobs.serve.webhooks import Webhooks
-from pipelines.dispatch.workers import WatchedPool
+from pipelines.dispatch.workers import WakeablePool
 from pipelines.storage.storage import Storage
 from pipelines.worker.image_plugins import chosen_plugins
 from pipelines.worker.spec import StylizerSpec
@@ -68,7 +68,7 @@ async def serve(
         webhooks = asyncio.create_task(Webhooks(service, DeliveryStore(database), url).run())
 
         @contextlib.contextmanager
-        def actors(report: Callable[[str], None]) -> Iterator[WatchedPool]:
+        def actors(report: Callable[[str], None]) -> Iterator[WakeablePool]:
             with ray_actors(config, card.name, report, make_worker) as workers:
                 loop.call_soon_threadsafe(server.take_signals)  # Ray has taken them for itself
                 yield workers

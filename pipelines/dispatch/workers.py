@@ -130,3 +130,10 @@ class WatchedPool(WorkerPool, Protocol):
 
     def poll_activity(self) -> list[Activity]:
         """Return the last known activity of each worker, without waiting."""
+
+
+class WakeablePool(WatchedPool, Protocol):
+    """A pool that need not wait for an event while rows come from elsewhere."""
+
+    def wake(self) -> None:
+        """Let `wait` return at once, or its next call if there is none; any thread may call it."""

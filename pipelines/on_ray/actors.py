@@ -143,7 +143,8 @@ class RayPool:
         self._secrets = env.secret
         self._telemetry = telemetry
         self._make = make
-        self._events: queue.SimpleQueue[tuple[str, int, Event]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[str, int, Event] | None]
+        self._events = queue.SimpleQueue()  # None ends a wait
         self._actor_class = ray.remote(_Actor).options(
             num_gpus=config.gpus_per_actor,
             num_cpus=config.cpus_per_actor,
@@ -194,10 +195,15 @@ class RayPool:
         try:
             item = self._events.get(timeout=timeout_s)
             while True:
-                events.extend(self._accept(*item))
+                if item is not None:
+                    events.extend(self._accept(*item))
                 item = self._events.get_nowait()
         except queue.Empty:
             return events
+
+    def wake(self) -> None:
+        """Let `wait` return at once."""
+        self._events.put(None)
 
     def withdraw(self) -> None:
         """Do nothing: an actor begins its rows at once."""

@@ -97,6 +97,13 @@ def test_a_row_comes_back_from_another_process(make_pool: MakePool) -> None:
     assert not finished.outcome.worker.endswith(f":{os.getpid()}")
 
 
+def test_a_wake_ends_the_next_wait_without_an_event(make_pool: MakePool) -> None:
+    pool = make_pool()
+    wait_for(pool, Ready)
+    pool.wake()
+    assert pool.wait(300) == []
+
+
 def test_actors_load_beside_each_other(make_pool: MakePool) -> None:
     pool = make_pool(2, LoadsBesideAnotherWorker)
     events = wait_for(pool, Ready)

@@ -56,7 +56,7 @@ class InProcessPool:
         self._work = work
         self._stylizer = stylizer
         self.room = room
-        self._events: queue.Queue[tuple[str, int, Event]] = queue.Queue()
+        self._events: queue.Queue[tuple[str, int, Event] | None] = queue.Queue()
         self._lock = threading.Lock()
         self.failing_starts = failing_starts
         self.slots = {f"w{n}": _Slot() for n in range(workers)}
@@ -91,13 +91,19 @@ class InProcessPool:
         while True:
             try:
                 left = 0 if events else max(0.0, deadline - time.monotonic())
-                worker, generation, event = self._events.get(timeout=left or 1e-4)
+                item = self._events.get(timeout=left or 1e-4)
             except queue.Empty:
                 return events
+            if item is None:  # it was woken
+                return events
+            worker, generation, event = item
             if generation == self.slots[worker].generation:
                 events.append(event)
                 if isinstance(event, Lost | StartFailed):
                     self._replace(worker)
+
+    def wake(self) -> None:
+        self._events.put(None)
 
     def withdraw(self) -> None:
         return

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from jobs.serve.store.database import now_ms
 from jobs.serve.store.queue import AT_WORK, WAITING
-from jobs.serve.store.tables import events, tasks
+from jobs.serve.store.tables import deliveries, events, files, tasks
 from jobs.serve.task import Drawing, NewTask, Output, State, Task, new_id
 
 _ID: sa.BindParameter[str] = sa.bindparam("task_id")
@@ -24,6 +24,15 @@ ENDED = (tasks.c.created_at, tasks.c.started_at, tasks.c.inference_ms)
 
 ADD = tasks.insert().returning(tasks.c.sequence)
 """Takes the columns of `new_row`."""
+
+NOTE = events.insert()
+"""Takes `task_id`, `state` and `at`."""
+
+ADD_FILES = files.insert()
+"""Takes the columns of files."""
+
+ADD_DELIVERY = deliveries.insert()
+"""Takes `id`, `task_id` and `next_at`."""
 
 GET = sa.select(tasks).where(_MINE)
 """Takes `task_id`."""

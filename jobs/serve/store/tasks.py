@@ -17,7 +17,7 @@ from jobs.serve.store.inline import Connection
 from jobs.serve.store.line import Place
 from jobs.serve.store.queue import AT_WORK, Queue
 from jobs.serve.store.replays import Replay, earlier_task
-from jobs.serve.store.tables import deliveries, events, files, tasks
+from jobs.serve.store.tables import deliveries, events, tasks
 from jobs.serve.store.task_rows import task_of
 from jobs.serve.task import Ended, Lane, NewTask, Output, State, Task, new_id
 from pipelines.rows import Outcome
@@ -61,8 +61,7 @@ class TaskStore:
                 if earlier is not None:
                     return earlier
             sequence = await connection.scalar(task_rows.ADD, row)
-            for state in (State.RECEIVED, State.QUEUED):
-                await _note(connection, [task_id], state, at)
+            await _note(connection, [task_id], State.RECEIVED, State.QUEUED, at=at)
         self.queue.wait(Place(sequence, task_id, new.key_id, new.lane))
         return task_rows.task_of_values({**row, "sequence": sequence})
 
@@ -116,7 +115,7 @@ class TaskStore:
         async with self._writing(durable=False) as connection:  # a lost claim is made again
             rows = (await connection.execute(task_rows.CLAIM, {"ids": ids, "at": at})).all()
             claimed = {row.id: task_of(row) for row in rows}
-            await _note(connection, list(claimed), State.DISPATCHED, at)
+            await _note(connection, list(claimed), State.DISPATCHED, at=at)
         for task_id in ids:
             if task_id not in claimed:  # it was cancelled meanwhile
                 self.queue.leave(task_id)
@@ -142,7 +141,7 @@ class TaskStore:
         async with self._database.writing(durable=durable) as connection:
             changed = (await connection.execute(task_rows.ADVANCE, change)).rowcount > 0
             if changed:
-                await _note(connection, [task_id], state, at)
+                await _note(connection, [task_id], state, at=at)
         return changed
 
     async def complete(self, task: Task, images: Images, ms: int) -> bool:
@@ -196,7 +195,7 @@ class TaskStore:
             change = await connection.execute(task_rows.REQUEUE, {"task_id": task_id, "at": at})
             row = change.one_or_none()
             if row is not None:
-                await _note(connection, [task_id], State.QUEUED, at)
+                await _note(connection, [task_id], State.QUEUED, at=at)
         if row is not None:
             self.queue.wait(Place(row.sequence, row.id, row.key_id, row.lane))
         return row is not None
@@ -216,12 +215,12 @@ class TaskStore:
             row = (await connection.execute(ending, change)).one_or_none()
             if row is None:
                 return False
-            await _note(connection, [task_id], state, at)
+            await _note(connection, [task_id], state, at=at)
             if file_rows:
-                await connection.execute(files.insert(), list(file_rows))
+                await connection.execute(task_rows.ADD_FILES, list(file_rows))
             if row.webhook is not None:
                 outbox = {"id": new_id(), "task_id": task_id, "next_at": at}
-                await connection.execute(deliveries.insert(), outbox)
+                await connection.execute(task_rows.ADD_DELIVERY, outbox)
         self.queue.leave(task_id)
         if self._on_end is not None:
             facts = {column.name: getattr(row, column.name) for column in task_rows.ENDED}
@@ -239,10 +238,15 @@ class TaskStore:
             raise
 
 
-async def _note(connection: Connection, task_ids: Sequence[str], state: State, at: int) -> None:
+async def _note(connection: Connection, task_ids: Sequence[str], *states: State, at: int) -> None:
+    """Note the states that tasks have reached, in order."""
     if task_ids:
-        rows = [{"task_id": task_id, "state": state, "at": at} for task_id in task_ids]
-        await connection.execute(events.insert(), rows)
+        rows = [
+            {"task_id": task_id, "state": state, "at": at}
+            for task_id in task_ids
+            for state in states
+        ]
+        await connection.execute(task_rows.NOTE, rows)
 
 
 def outcome_ms(outcome: Outcome) -> int:

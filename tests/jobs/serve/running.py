@@ -24,7 +24,7 @@ from jobs.serve.service import Service
 from jobs.serve.store.database import Database, open_database
 from jobs.serve.store.deliveries import DeliveryStore
 from jobs.serve.webhooks import Webhooks
-from pipelines.dispatch.workers import WatchedPool
+from pipelines.dispatch.workers import WakeablePool
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.stylizer import Stylizer
 from tests.pipelines.inprocess_pool import InProcessPool
@@ -185,7 +185,7 @@ def _actors(
     pipeline = pipeline or tiny()
 
     @contextmanager
-    def actors(report: Callable[[str], None]) -> Iterator[WatchedPool]:
+    def actors(report: Callable[[str], None]) -> Iterator[WakeablePool]:
         report("loading the model")
         stylizer = None if work else Stylizer(worker_spec(config), pipeline=pipeline)
 

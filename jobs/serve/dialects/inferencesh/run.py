@@ -11,9 +11,7 @@ from starlette.responses import Response
 
 from jobs.serve.bodies import forget_body
 from jobs.serve.dialects.base import (
-    AsKey,
-    BaseUrl,
-    WithService,
+    asked_of,
     flag,
     idempotency_of,
     json_object,
@@ -43,8 +41,9 @@ _KNOWN = {"prompt", "style_weights", *_IMAGES, *Parameters.__dataclass_fields__}
 
 @router.post("/run", include_in_schema=False)
 @router.post("/apps/run")
-async def run(request: Request, key: AsKey, service: WithService, base_url: BaseUrl) -> Response:
+async def run(request: Request) -> Response:
     """Accept a task; with `wait` or `stream`, answer with its end."""
+    key, service, base_url = await asked_of(request)
     body = await json_object(request, with_images=True)
     check_app(body.get("app"), body.get("function"))
     given = body.get("input")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from jobs.serve.dialects.base import AsKey, BaseUrl, WithService, json_object, moment
+from jobs.serve.dialects.base import AsKey, BaseUrl, WithService, asked_of, json_object, moment
 from jobs.serve.dialects.inferencesh.envelope import success
 from jobs.serve.dialects.inferencesh.listing import cursor_of, filter_of, page, page_size
 from jobs.serve.dialects.inferencesh.view import file_view, task_view, timings_view, watched_view
@@ -19,10 +19,9 @@ router = APIRouter(prefix="/tasks", tags=["inference.sh"])
 
 
 @router.get("/{task_id}")
-async def get(
-    task_id: str, request: Request, key: AsKey, service: WithService, base_url: BaseUrl
-) -> Response:
+async def get(task_id: str, request: Request) -> Response:
     """Return a task."""
+    key, service, base_url = await asked_of(request)
     task = await service.task(task_id, key)
     return success(request, await watched_view(task, service, base_url))
 

@@ -14,6 +14,7 @@ from jobs.serve.dialects.base import (
     AsKey,
     BaseUrl,
     WithService,
+    asked_of,
     flag,
     idempotency_of,
     json_object,
@@ -51,10 +52,9 @@ _MOST_ON_A_PAGE = 100
 
 @router.get("/predictions/{task_id}/result")
 @router.get("/predictions/{task_id}", include_in_schema=False)
-async def result(
-    task_id: str, key: AsKey, service: WithService, base_url: BaseUrl
-) -> dict[str, Any]:
+async def result(task_id: str, request: Request) -> dict[str, Any]:
     """Return a prediction."""
+    key, service, base_url = await asked_of(request)
     return success(await _whole(await service.task(task_id, key), service, base_url))
 
 
@@ -98,10 +98,9 @@ async def delete_prediction(
 
 
 @submits.post("/{model:path}")
-async def submit(
-    model: str, request: Request, key: AsKey, service: WithService, base_url: BaseUrl
-) -> dict[str, Any]:
+async def submit(model: str, request: Request) -> dict[str, Any]:
     """Accept a task, and answer at once, or with its end in sync mode."""
+    key, service, base_url = await asked_of(request)
     if model.rstrip("/") != MODEL:
         raise ApiError(404, f"there is no model {model}; this server has {MODEL}")
     body = await json_object(request, with_images=True)
