@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,10 @@ def test_keys_are_made_listed_and_revoked_while_the_server_runs(
         ]
         assert secret not in keys("list", str(config), "--json")
         assert "revoked team" in keys("revoke", str(config), "team")
-        assert status(secret) == 401
+        give_up_at = time.monotonic() + 30
+        while status(secret) != 401:  # the server may know the key for `FRESH_S`
+            assert time.monotonic() < give_up_at
+            time.sleep(0.1)
 
 
 @pytest.mark.parametrize("command", [["create", "x"], ["list"]])
