@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when Ray is imported
 os.environ["RAY_SERVE_LOG_TO_STDERR"] = "0"
+# Serve kills a proxy that is not ready after 5 s, so it never starts on a machine with much load.
+os.environ["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"] = "60"
 
 import ray
 from fastapi import Body, FastAPI
