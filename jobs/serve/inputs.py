@@ -58,8 +58,8 @@ class Inputs:
             raise wrong(field, f"give a URL or a data: URI, not {type(value).__name__}")
         if value[:5].lower() == "data:":
             content_type, data = await asyncio.to_thread(self._inline, value, field)
-            await self.quota.check_inline(key_id, len(data))
-            file = await self.files.put(key_id, "inline", content_type, data)
+            async with self.quota.storing_of(key_id, len(data)):
+                file = await self.files.put(key_id, "inline", content_type, data)
             return Reference(file_id=file.id)
         file_id = self.own_file(value, base_url)
         if file_id is not None:

@@ -36,7 +36,10 @@ async def upload(
     _check(service, "write", file_id, e, token)
     file = await service.files.get(file_id)
     service.files.check_announced(file, request.headers.get("content-length", ""))
-    await service.files.upload(file, await body_of(request, service.inputs.max_bytes))
+    data = await body_of(request, service.inputs.max_bytes)
+    further = len(data) if file.size is None else 0  # announced bytes count since then
+    async with service.quota.storing_of(file.key_id, further):
+        await service.files.upload(file, data)
 
 
 @router.get("/{file_id}/{filename}")

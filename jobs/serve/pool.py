@@ -197,9 +197,10 @@ class Pool:
             elif task.attempts >= most:
                 message = f"the server or its actors ended {most} times during this task"
                 await tasks.fail(task.id, "worker_lost", message)
-            else:
-                await tasks.requeue(task.id)
+            elif await tasks.requeue(task.id):
                 logger.info("task_requeued task_id=%s", task.id)
+            else:  # its cancel was asked for since the look, and no actor has it
+                await tasks.cancelled(task.id)
             self._service.changes.tell(task.id)
 
     async def _give_back(self) -> None:

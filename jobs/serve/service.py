@@ -181,11 +181,11 @@ class Service:
         if len(shown) > _MOST_REPEATED:
             message = f"the input without its images has over {_MOST_REPEATED:,} characters"
             raise ApiError(422, message)
-        if await self.tasks.count_waiting() >= self.config.serve.max_queued:
+        if await self.tasks.count_waiting() + self.quota.num_coming >= self.config.serve.max_queued:
             retry = {"Retry-After": "30"}
             raise ApiError(429, "too many tasks wait; try again later", headers=retry)
-        await self.quota.check_submit(key)
-        task = await self.tasks.add(new, replay)
+        async with self.quota.submitting(key):
+            task = await self.tasks.add(new, replay)
         notes.note(task_id=task.id)
         self.metrics.note_accepted(key.prefix)
         self.wake.set()

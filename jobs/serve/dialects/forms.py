@@ -52,8 +52,8 @@ async def uploaded(request: Request, service: Service, key: Key) -> File:
             raise wrong("file", f"a file may have {most:,} bytes", status=413)
         name = form.get("filename") or upload.filename
         kind = form.get("content_type") or upload.content_type
-        await service.quota.check_upload(key, len(data))
-        return await service.files.put(key.id, file_name(name), content_type(kind), data)
+        async with service.quota.storing(key, len(data)):
+            return await service.files.put(key.id, file_name(name), content_type(kind), data)
 
 
 async def announced(given: Mapping[str, Any], service: Service, key: Key, prefix: str = "") -> File:
@@ -73,10 +73,10 @@ async def announced(given: Mapping[str, Any], service: Service, key: Key, prefix
         raise wrong(f"{prefix}size", "give the number of bytes")
     if size is not None and size > most:
         raise wrong(f"{prefix}size", f"a file may have {most:,} bytes", status=413)
-    await service.quota.check_upload(key, size or 0)
     name, kind = file_name(given.get("filename")), content_type(given.get("content_type"))
     file = service.files.new(key.id, "input", name, kind, size=size)
-    await service.files.announce(file)
+    async with service.quota.storing(key, size or 0):
+        await service.files.announce(file)
     return file
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import sqlalchemy as sa
 
 from jobs.serve.store.database import Database
@@ -27,15 +29,17 @@ class Queue:
         self._database = database
         self._line: Line | None = None
         self._missed = False  # True if a change came while the line was read
+        self._reading = asyncio.Lock()  # a second read could put an older line in place of a newer
 
     async def line(self) -> Line:
         """Return the line; change it through the methods of this class."""
-        while self._line is None:
-            self._missed = False
-            line = await self._read()
-            if not self._missed:
-                self._line = line
-        return self._line
+        async with self._reading:
+            while self._line is None:
+                self._missed = False
+                line = await self._read()
+                if not self._missed:
+                    self._line = line
+            return self._line
 
     async def before(self, task: Task) -> int | None:
         """Return the number of waiting tasks before a task; see `Line.before`."""

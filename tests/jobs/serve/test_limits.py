@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,37 @@ def test_a_key_may_have_some_waiting_tasks(waiting: Running) -> None:
     answer = submit(waiting, limited)
     assert (answer.status_code, "0 waiting tasks" in answer.text) == (429, True)
     assert submit(waiting).status_code == 200
+
+
+@pytest.mark.parametrize("limits", [{"queued": 3}, {}])
+def test_requests_at_once_do_not_exceed_the_waiting_tasks(
+    waiting: Running, limits: dict[str, int]
+) -> None:
+    limited = key_with(waiting, **limits)
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(lambda _: submit(waiting, limited).status_code, range(24)))
+    assert sorted(answers) == [200] * 3 + [429] * 21
+
+
+def test_uploads_at_once_do_not_exceed_the_space_of_a_key(server: Running) -> None:
+    limited = key_with(server, stored_mb=1)
+
+    def upload(_: int) -> int:
+        with server.client() as http:
+            return http.post("/files", files={"file": bytes(300_000)}, headers=limited).status_code
+
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(upload, range(12)))
+    assert 1 <= answers.count(200) <= 3
+    assert set(answers) == {200, 413}
+
+
+def test_an_upload_without_an_announced_size_counts_as_stored(server: Running) -> None:
+    limited = key_with(server, stored_mb=1)
+    with server.client() as http:
+        tickets = http.post("/files", json={"files": [{}, {}]}, headers=limited).json()["data"]
+        answers = [http.put(each["upload_url"], content=bytes(600_000)) for each in tickets]
+    assert [answer.status_code for answer in answers] == [204, 413]
 
 
 def test_a_key_has_submits_a_minute(server: Running) -> None:
@@ -121,6 +153,30 @@ def test_a_cancel_is_carried_out_by_the_next_server(tmp_path: Path) -> None:
             return task.id
 
     task_id = asyncio.run(cancel())
+    with running(config_for(tmp_path), workers=0) as server:
+        task = server.call(server.service.tasks.get(task_id))
+        task = server.call(server.service.wait(task, 10))
+    assert task.state is State.CANCELLED
+
+
+def test_a_cancel_while_the_next_server_takes_a_task_back_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def claim() -> str:
+        async with open_database(str(tmp_path / "uso.db")) as database:
+            store = TaskStore(database)
+            await store.add(new())
+            (task,) = await store.claim("interactive", 1)
+            return task.id
+
+    requeue = TaskStore.requeue
+
+    async def cancelled_first(store: TaskStore, task_id: str) -> bool:
+        await store.cancel(task_id)
+        return await requeue(store, task_id)
+
+    monkeypatch.setattr(TaskStore, "requeue", cancelled_first)
+    task_id = asyncio.run(claim())
     with running(config_for(tmp_path), workers=0) as server:
         task = server.call(server.service.tasks.get(task_id))
         task = server.call(server.service.wait(task, 10))

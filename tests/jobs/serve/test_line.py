@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 
+from jobs.serve.store.database import Database
 from jobs.serve.store.line import Line, Place
+from jobs.serve.store.queue import Queue
 from jobs.serve.store.task_rows import new_row, task_of_values
 from jobs.serve.task import Task
 from tests.jobs.serve.test_tasks import new
@@ -94,3 +98,56 @@ def test_counts_follow_the_tasks() -> None:
     line.leave("t0")
     assert (line.waiting("a"), line.at_work("a"), line.at_work("unknown")) == (1, 0, 0)
     assert line.before(task_with("t0")) is None
+
+
+class SlowQueue(Queue):
+    """Reads an empty line; each read ends when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(cast("Database", None))
+        self.reads: list[asyncio.Event] = []
+
+    async def _read(self) -> Line:
+        line, end = Line(), asyncio.Event()
+        self.reads.append(end)
+        await end.wait()
+        return line
+
+
+def test_a_task_that_comes_between_the_ends_of_two_reads_is_not_lost() -> None:
+    async def work() -> None:
+        queue = SlowQueue()
+        first, second = (asyncio.create_task(queue.line()) for _ in range(2))
+        await until_idle()
+        queue.reads[0].set()
+        await first
+        queue.wait(place(1))
+        for read in queue.reads:
+            read.set()
+        await second
+        assert (await queue.line()).first("interactive", 5, {}) == [place(1)]
+
+    asyncio.run(work())
+
+
+def test_a_task_that_comes_during_a_read_is_not_hidden_by_another_reader() -> None:
+    async def work() -> None:
+        queue = SlowQueue()
+        first = asyncio.create_task(queue.line())
+        await until_idle()
+        queue.wait(place(1))  # committed after the first read has begun
+        second = asyncio.create_task(queue.line())
+        await until_idle()
+        queue.reads[0].set()
+        await until_idle()
+        assert not first.done()  # it reads again
+        for read in queue.reads:
+            read.set()
+        await asyncio.gather(first, second)
+
+    asyncio.run(work())
+
+
+async def until_idle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)

@@ -97,8 +97,8 @@ async def _images_of_form(form: FormData, service: Service, key: Key) -> list[Re
         if len(data) > most:
             raise wrong("image", f"a file may have {most:,} bytes", status=413)
         name, kind = file_name(upload.filename), content_type(upload.content_type)
-        await service.quota.check_upload(key, len(data))
-        file = await service.files.put(key.id, name, kind, data)
+        async with service.quota.storing(key, len(data)):
+            file = await service.files.put(key.id, name, kind, data)
         references.append(Reference(file_id=file.id))
     return references
 
