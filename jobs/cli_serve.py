@@ -44,6 +44,7 @@ def create(
             help="Allow `uso run --through`: its holder reads and writes what the actors can.",
         ),
     ] = False,
+    overrides: Overrides = None,
 ) -> None:
     """Create a key and print its secret, which is not kept."""
     from jobs.serve.keys_command import create_command
@@ -56,23 +57,24 @@ def create(
         stored_mb=stored_mb,
         batch=batch,
     )
-    raise typer.Exit(create_command(config, name, limits))
+    raise typer.Exit(create_command(config, overrides or [], name, limits))
 
 
 @keys.command("list")
-def list_keys(config: ConfigFile, as_json: AsJson = False) -> None:
+def list_keys(config: ConfigFile, as_json: AsJson = False, overrides: Overrides = None) -> None:
     """List the keys without their secrets."""
     from jobs.serve.keys_command import list_command
 
-    raise typer.Exit(list_command(config, as_json=as_json))
+    raise typer.Exit(list_command(config, overrides or [], as_json=as_json))
 
 
 @keys.command()
 def revoke(
     config: ConfigFile,
     key: Annotated[str, typer.Argument(metavar="KEY", help="A name, an id or the first letters.")],
+    overrides: Overrides = None,
 ) -> None:
     """End a key at once."""
     from jobs.serve.keys_command import revoke_command
 
-    raise typer.Exit(revoke_command(config, key))
+    raise typer.Exit(revoke_command(config, overrides or [], key))

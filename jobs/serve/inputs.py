@@ -116,9 +116,15 @@ def is_private_address(url: str) -> bool:
 
 
 def scheme_of(value: str) -> str | None:
-    """Return the scheme of a URL with a host; None if it has none, or cannot be read."""
+    """Return the scheme of a URL with a host; None if it has none, or cannot be read.
+
+    A host with a space and a port above 65535 cannot be read. The system's resolver would take
+    such a port for another one.
+    """
     try:
         parts = urlsplit(value)
+        _ = parts.port  # raises for one that is out of range
     except ValueError:
         return None
-    return parts.scheme.lower() if parts.hostname else None
+    host = parts.hostname or ""
+    return parts.scheme.lower() if host and not re.search(r"\s", host) else None

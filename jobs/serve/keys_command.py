@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -21,17 +21,22 @@ from jobs.serve.store.keys import Key, KeyLimits, KeyStore
 T = TypeVar("T")
 
 
-def create_command(config_path: Path, name: str, limits: KeyLimits) -> int:
+def create_command(
+    config_path: Path, overrides: Sequence[str], name: str, limits: KeyLimits
+) -> int:
     """Create a key, print its secret, and return the exit code."""
-    key, secret = _with_keys(config_path, lambda keys: keys.create(name, limits))
+    if not name.strip():
+        exits.print_error("NAME: give a name; an empty one cannot be revoked by name")
+        return exits.WRONG_INPUT
+    key, secret = _with_keys(config_path, overrides, lambda keys: keys.create(name, limits))
     terminal.out().print(secret, soft_wrap=True)
     terminal.err().print(f"key {key.name}: this secret is shown once, and not kept")
     return exits.DONE
 
 
-def list_command(config_path: Path, *, as_json: bool) -> int:
+def list_command(config_path: Path, overrides: Sequence[str], *, as_json: bool) -> int:
     """Print the keys without their secrets, and return the exit code."""
-    keys = _with_keys(config_path, lambda store: store.all())
+    keys = _with_keys(config_path, overrides, lambda store: store.all())
     if as_json:
         terminal.print_json([asdict(key) for key in keys])
         return exits.DONE
@@ -44,9 +49,9 @@ def list_command(config_path: Path, *, as_json: bool) -> int:
     return exits.DONE
 
 
-def revoke_command(config_path: Path, key: str) -> int:
+def revoke_command(config_path: Path, overrides: Sequence[str], key: str) -> int:
     """End the keys with an id, a name or a beginning, and return the exit code."""
-    revoked = _with_keys(config_path, lambda keys: keys.revoke(key))
+    revoked = _with_keys(config_path, overrides, lambda keys: keys.revoke(key))
     if not revoked:
         exits.print_error(f"there is no valid key {key!r}; `uso keys list` shows all")
         return exits.WRONG_INPUT
@@ -55,13 +60,15 @@ def revoke_command(config_path: Path, key: str) -> int:
     return exits.DONE
 
 
-def _with_keys(config_path: Path, work: Callable[[KeyStore], Awaitable[T]]) -> T:
+def _with_keys(
+    config_path: Path, overrides: Sequence[str], work: Callable[[KeyStore], Awaitable[T]]
+) -> T:
     async def run() -> T:
         async with open_database(config.serve.database, exclusive=False) as database:
             return await work(KeyStore(database))
 
     with exits.exit_on_error():
-        config = load_serve_config(config_path)
+        config = load_serve_config(config_path, overrides)
         return asyncio.run(run())
 
 

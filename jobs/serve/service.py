@@ -197,7 +197,8 @@ class Service:
             return
         schemes = ("https", "http") if self.config.serve.allow_http_webhooks else ("https",)
         if scheme_of(url) not in schemes:
-            raise wrong("webhook", f"give a URL that begins with {' or '.join(schemes)}://")
+            begins = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise wrong("webhook", f"give a URL that begins with {begins} and a host")
         if len(url) > _MOST_WEBHOOK or not url.isprintable():
             reason = f"a URL may have {_MOST_WEBHOOK:,} characters, all of them visible"
             raise wrong("webhook", reason)

@@ -154,20 +154,38 @@ class FileStore:
         return None if row is None else file_of(row)
 
     async def page(
-        self, key_id: str, limit: int, before: int | None = None
+        self,
+        key_id: str,
+        limit: int,
+        *,
+        after: tuple[int, str] | None = None,
+        since: int | None = None,
+        before: int | None = None,
     ) -> tuple[list[File], str]:
         """Return files of a key, the newest first, and the cursor of the next page.
 
-        The cursor is a time: files of one millisecond are on one page.
+        Args:
+            key_id: the key.
+            limit: most files.
+            after: the last file of the page before: its time in ms, and its id, which puts files
+                of one millisecond into order.
+            since: earliest time, in ms.
+            before: time before which files are listed, in ms.
         """
         query = sa.select(files).where(files.c.key_id == key_id, files.c.expires_at > now_ms())
+        if after is not None:
+            at, last = after
+            same = sa.and_(files.c.created_at == at, files.c.id > last)
+            query = query.where(sa.or_(files.c.created_at < at, same))
+        if since is not None:
+            query = query.where(files.c.created_at >= since)
         if before is not None:
             query = query.where(files.c.created_at < before)
         query = query.order_by(files.c.created_at.desc(), files.c.id).limit(limit + 1)
         async with self._database.reading() as connection:
             found = [file_of(row) for row in (await connection.execute(query)).all()]
         shown = found[:limit]
-        return shown, str(shown[-1].created_at) if len(found) > limit else ""
+        return shown, f"{shown[-1].created_at}-{shown[-1].id}" if len(found) > limit else ""
 
     async def stored_bytes(self, key_id: str) -> int:
         """Return the bytes of the files of a key, announced ones included."""

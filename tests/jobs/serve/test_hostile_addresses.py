@@ -113,3 +113,15 @@ def test_an_image_of_too_many_pixels_is_not_decoded(guarded: Running) -> None:
     data = drawn(guarded, inline)
     assert (data["status"], data["code"]) == ("failed", 1402)
     assert "pixels" in data["error"]
+
+
+@pytest.mark.parametrize("url", ["http://a.example:99999/", "http://a b/", "http://[::1"])
+def test_a_url_that_cannot_be_read_is_refused(guarded: Running, url: str) -> None:
+    body = {"prompt": "a", "reference_images": [url]}
+    fine = {"prompt": "a", "reference_images": ["http://a.example/a.png"], "webhook_url": url}
+    with guarded.client() as http:
+        answers = [http.post(SUBMIT, json=each) for each in (body, fine)]
+    assert [answer.status_code for answer in answers] == [400, 400]
+    messages = [answer.json()["message"] for answer in answers]
+    assert messages[0].startswith("reference_images[0]: ")
+    assert messages[1].startswith("webhook: ")

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from jobs.serve.store.database import Database
+from jobs.serve.store.tables import files
 from tests.jobs.serve.running import Running, config_for, running
 
 SMALL = {"prompt": "a cat", "width": 32, "height": 32, "num_steps": 1}
@@ -130,3 +132,57 @@ def test_a_wrong_filter_is_named(tasks: tuple[Running, list[str]], given: Any, s
 def test_a_list_needs_no_body(tasks: tuple[Running, list[str]], path: str) -> None:
     with tasks[0].client() as http:
         assert http.post(path).status_code == 200
+
+
+def files_listed(server: Running, **body: Any) -> Any:
+    with server.client() as http:
+        return http.post("/files/list", json=body)
+
+
+def test_files_of_one_millisecond_are_all_listed(tasks: tuple[Running, list[str]]) -> None:
+    server, _ = tasks
+    with server.client() as http:
+        announced = http.post("/files", json={"files": [{"filename": "a.png"}] * 5})
+    ids = {file["id"] for file in announced.json()["data"]}
+    server.call(created_at_once(server.service.database))
+    found, cursor = list[str](), ""
+    while True:
+        data = files_listed(server, limit=2, cursor=cursor).json()["data"]
+        found += [file["id"] for file in data["items"]]
+        cursor = data["next_cursor"]
+        if not cursor:
+            break
+        assert len(data["items"]) == 2
+    assert (len(found), set(found)) == (len(ids), ids)
+
+
+async def created_at_once(database: Database) -> None:
+    async with database.writing() as connection:
+        await connection.execute(files.update().values(created_at=1_700_000_000_000))
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"), [("gte", False), ("lt", True)], ids=["since", "before"]
+)
+def test_files_by_time(tasks: tuple[Running, list[str]], operator: str, *, expected: bool) -> None:
+    given = {"field": "created_at", "operator": operator, "value": "2100-01-01"}
+    with tasks[0].client() as http:
+        http.post("/files", json={"files": [{"filename": "b.png"}]})
+    answer = files_listed(tasks[0], filters=[given])
+    assert bool(answer.json()["data"]["items"]) is expected
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"filters": "x"}, "filters: give a list"),
+        ({"filters": [{"field": "status", "operator": "eq", "value": 10}]}, "files have no status"),
+        ({"cursor": "12"}, "cursor: give the next_cursor"),
+        ({"cursor": 7}, "cursor: give the next_cursor"),
+    ],
+)
+def test_a_wrong_field_of_a_list_of_files_is_named(
+    tasks: tuple[Running, list[str]], body: dict[str, Any], said: str
+) -> None:
+    answer = files_listed(tasks[0], **body)
+    assert (answer.status_code, said in answer.json()["detail"]) == (422, True)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 import yaml
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 from jobs.serve.store.database import open_database
@@ -120,3 +120,23 @@ def test_keys_of_a_database_that_cannot_be_opened_are_an_error(
     result = CliRunner().invoke(app, ["keys", command[0], str(config), *command[1:]])
     assert result.exit_code == 2
     assert "serve.database" in result.stderr
+
+
+def test_keys_are_made_in_the_database_of_an_override(tmp_path: Path) -> None:
+    config, other = write_config(tmp_path, str(tmp_path / "uso.db")), tmp_path / "other.db"
+    moved = ["--set", f"serve.database={other}"]
+
+    def keys(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["keys", arguments[0], str(config), *arguments[1:]])
+
+    assert keys("create", "team", *moved).exit_code == 0
+    assert [key["name"] for key in json.loads(keys("list", "--json", *moved).stdout)] == ["team"]
+    assert json.loads(keys("list", "--json").stdout) == []
+    assert keys("revoke", "team").exit_code == 2
+    assert keys("revoke", "team", *moved).exit_code == 0
+
+
+def test_a_key_needs_a_name(tmp_path: Path) -> None:
+    config = write_config(tmp_path, str(tmp_path / "uso.db"))
+    result = CliRunner().invoke(app, ["keys", "create", str(config), " "])
+    assert (result.exit_code, "give a name" in result.stderr) == (2, True)

@@ -11,7 +11,12 @@ from starlette.responses import Response
 from jobs.serve.dialects.base import AsKey, BaseUrl, WithService, json_object
 from jobs.serve.dialects.forms import UPLOAD_S, announced, uploaded
 from jobs.serve.dialects.inferencesh.envelope import success
-from jobs.serve.dialects.inferencesh.listing import cursor_of, page, page_size
+from jobs.serve.dialects.inferencesh.listing import (
+    file_cursor_of,
+    page,
+    page_size,
+    times_of,
+)
 from jobs.serve.dialects.inferencesh.view import file_view
 from jobs.serve.errors import wrong
 from jobs.serve.service import Service
@@ -51,7 +56,9 @@ async def list_files(
     """Return the files of the key, the newest first, page by page."""
     body = await json_object(request, optional=True)
     limit = page_size(body)
-    found, cursor = await service.files.page(key.id, limit, cursor_of(body.get("cursor")))
+    since, before = times_of(body)
+    after = file_cursor_of(body.get("cursor"))
+    found, cursor = await service.files.page(key.id, limit, after=after, since=since, before=before)
     views = [file_view(file, service, base_url) for file in found]
     return success(request, page(views, cursor, limit))
 

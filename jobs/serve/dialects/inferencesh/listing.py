@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jobs.serve.dialects.base import time_of
-from jobs.serve.errors import wrong
+from jobs.serve.errors import ApiError, wrong
 from jobs.serve.store.history import Filter
 from jobs.serve.task import State
 
@@ -18,6 +19,7 @@ _STATES: Mapping[str, Callable[[frozenset[State], frozenset[State]], frozenset[S
     "not_in": lambda every, given: every - given,
 }
 _TIMES = ("gte", "lt")
+_FILE_CURSOR = re.compile(r"(?P<at>[0-9]{1,15})-(?P<id>[a-z]{28})")
 
 
 def page(items: Sequence[Any], next_cursor: str, limit: int) -> dict[str, Any]:
@@ -53,8 +55,38 @@ def cursor_of(value: object) -> int | None:
     if value in (None, ""):
         return None
     if not isinstance(value, str) or not value.isdecimal() or len(value) > 18:
-        raise wrong("cursor", "give the next_cursor of the page before")
+        raise _unknown_cursor()
     return int(value)
+
+
+def file_cursor_of(value: object) -> tuple[int, str] | None:
+    """Return the time and the id of the file after which a page of files begins; None: the start.
+
+    Raises:
+        ApiError: the cursor is not one of this server.
+    """
+    if value in (None, ""):
+        return None
+    match = _FILE_CURSOR.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise _unknown_cursor()
+    return int(match["at"]), match["id"]
+
+
+def _unknown_cursor() -> ApiError:
+    return wrong("cursor", "give the next_cursor of the page before")
+
+
+def times_of(body: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Return the first time of the files that a request selects, and the time before which, in ms.
+
+    Raises:
+        ApiError: a filter is not one of `created_at`.
+    """
+    chosen = filter_of(body)
+    if chosen.states is not None:
+        raise wrong("filters", "files have no status; give created_at with gte, lt")
+    return chosen.since, chosen.before
 
 
 def filter_of(body: Mapping[str, Any]) -> Filter:
