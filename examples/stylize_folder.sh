@@ -118,7 +118,7 @@ manifest:
 defaults: # for rows that leave these columns empty
   num_steps: 10
 model:
-  base: tiny # random weights
+  base: demo # a toy
   device: cpu
 stylize:
   actors: 2 # two processes, each with its own model

@@ -60,7 +60,7 @@ class Base:
     base: Annotated[
         str,
         typer.Option(
-            "--model", metavar="MODEL", help="FLUX.1-dev: a hub id, folder or URL; or tiny."
+            "--model", metavar="MODEL", help="FLUX.1-dev: a hub id, folder or URL; or demo."
         ),
     ] = "black-forest-labs/FLUX.1-dev"
 

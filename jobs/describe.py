@@ -27,6 +27,7 @@ from pipelines.worker.image_plugins import chosen_plugins
 from pipelines.worker.plugin_chain import plugin_columns
 from uso_core.errors import CheckpointError
 from uso_core.families import assumed_card, describe_model
+from uso_core.loading.demo import DEMO
 from uso_core.loading.source import ModelCard
 from uso_core.request import Limits
 
@@ -124,9 +125,14 @@ def _model(config: RunConfig) -> tuple[ModelCard | None, _Fact]:
         card = describe_model(model.source)
     except CheckpointError as error:
         return None, _Fact("model", str(error), is_problem=True)
-    noise = "; random weights, which generate noise" if card.layout == "tiny" else ""
-    text = f"{card.name}, dtype {model.dtype}, device {model.device}{noise}"
+    text = f"{card.name}, dtype {model.dtype}, device {model.device}{_kind(card, model.base)}"
     return card, _Fact("model", text)
+
+
+def _kind(card: ModelCard, base: str) -> str:
+    if base == DEMO:
+        return "; a toy in this package, trained on a CPU"
+    return "; random weights, which generate noise" if card.layout == "tiny" else ""
 
 
 def _manifest(config: RunConfig, card: ModelCard | None) -> tuple[pa.Schema, _Fact]:

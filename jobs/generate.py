@@ -23,7 +23,7 @@ from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.errors import UsoError
 from uso_core.families import describe_model
 from uso_core.local_path import local_path
-from uso_core.request import StylizedImage, StylizeRequest
+from uso_core.request import Limits, StylizedImage, StylizeRequest
 
 
 def generate_command(
@@ -50,12 +50,14 @@ def generate_command(
                 f"--out {out}: give a name that ends in {', '.join(FORMAT_BY_SUFFIX)}"
             )
             return exits.WRONG_INPUT
-        request = _request(row)
-        name = redact_uri(model.base)
+        card = None
         if not any(map(is_uri, model.locations)):  # files at a URL are pulled later
             card = describe_model(model.source)
-            request.check(card.limits)
-            name = card.name
+        limits = Limits() if card is None else card.limits
+        request = _request(limits.defaults | {k: v for k, v in row.items() if v is not None})
+        if card is not None:
+            request.check(limits)
+        name = redact_uri(model.base) if card is None else card.name
         image = _generate(model, request, console)
         text = _recipe(image, request, row, name, model.preset) if recipe else None
         encoding = ImageEncoding(FORMAT_BY_SUFFIX[out.suffix.lower()])
@@ -83,7 +85,7 @@ def _request(row: Mapping[str, Any]) -> StylizeRequest:
     """Return the request for a row, with its images fetched as a run fetches them."""
     http = HttpConfig(proxy=ENVIRONMENT)
     fetcher = Fetcher(FetchConfig(allow_private_networks=True, http=http))  # the user gave the URIs
-    content, styles = row["content_image"], row["style_images"] or ()
+    content, styles = row.get("content_image"), row.get("style_images") or ()
     references = {
         "content_image": None if content is None else fetcher.fetch(_uri(content)),
         "style_images": [fetcher.fetch(_uri(style)) for style in styles],

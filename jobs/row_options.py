@@ -13,7 +13,8 @@ from uso_core.request import Limits
 def _option(field: Field) -> Option:
     flag = field.option or f"--{field.name.replace('_', '-')}"
     metavar = field.metavar or field.kind.metavar or None
-    default = None if field.kind.is_list else field.default
+    depends = field.kind.is_list or field.name in Limits().defaults  # on the model
+    default = None if depends else field.default
     if default is not None:
         info = typer.Option(flag, metavar=metavar, help=field.help)
         return Option(field.name, field.kind.config, default, info)

@@ -30,14 +30,14 @@ def test_configuration_is_valid_and_commented(path: Path) -> None:
 
 def test_the_server_s_configuration_needs_neither_gpu_nor_download() -> None:
     config = load_serve_config(SERVER)
-    assert (config.model.base, config.stylize.gpus_per_actor) == ("tiny", 0)
+    assert (config.model.base, config.stylize.gpus_per_actor) == ("demo", 0)
     assert config.serve.host == "127.0.0.1"
     assert SERVER.read_text(encoding="utf-8").count("CHANGE") == 2
 
 
 def test_the_demo_needs_neither_gpu_nor_download() -> None:
     config = RunConfig.from_yaml(CONFIGS[0].with_name("demo.yaml"))
-    assert config.model.base == "tiny"
+    assert config.model.base == "demo"
     assert config.model.device == "cpu"
     assert config.stylize.gpus_per_actor == 0
     assert config.on_error.max_failed_fraction == 0.25

@@ -27,7 +27,9 @@ _ACCEPTED = f"{_ONE}, or a list of them"
 
 
 def requests_of(
-    given: Request | Iterable[Request] | None, given_fields: Mapping[str, Any]
+    given: Request | Iterable[Request] | None,
+    given_fields: Mapping[str, Any],
+    usual: Mapping[str, Any] | None = None,
 ) -> list[StylizeRequest]:
     """Return the requests that a call describes.
 
@@ -35,16 +37,17 @@ def requests_of(
         given: requests and prompts; None: one request of the fields alone.
         given_fields: fields that replace those of every request, by their names here or in
             diffusers.
+        usual: fields of requests that do not give them, unless they are `StylizeRequest`s already.
 
     Raises:
         InvalidRequestError: something in `given` is neither a request nor a prompt.
         TypeError: a field has another name, or is given twice.
     """
-    named = _named(given_fields)
+    named, usual = _named(given_fields), usual or {}
     if given is None:
         if not named:
             raise TypeError(f"no request: give {_ACCEPTED}")
-        return [StylizeRequest(**named)]
+        return [StylizeRequest(**{**usual, **named})]
     if isinstance(given, StylizeRequest | Mapping | str):
         given = [given]
     try:
@@ -53,7 +56,7 @@ def requests_of(
         raise InvalidRequestError("requests", given, _ACCEPTED) from error
     if "prompt" in named and any(isinstance(request, str) for request in requests):
         raise TypeError("the prompt is given twice: as the first argument and as `prompt`")
-    return [_request(request, place, named) for place, request in enumerate(requests)]
+    return [_request(request, place, named, usual) for place, request in enumerate(requests)]
 
 
 def with_seeds(
@@ -97,11 +100,13 @@ def check_output(output_type: str, callback_keys: Sequence[str]) -> None:
         )
 
 
-def _request(given: Request, place: int, named: Mapping[str, Any]) -> StylizeRequest:
+def _request(
+    given: Request, place: int, named: Mapping[str, Any], usual: Mapping[str, Any]
+) -> StylizeRequest:
     if isinstance(given, str):
-        return StylizeRequest(prompt=given, **named)
+        return StylizeRequest(**{**usual, "prompt": given, **named})
     if isinstance(given, Mapping):
-        return StylizeRequest(**{**_named(given), **named})
+        return StylizeRequest(**{**usual, **_named(given), **named})
     if isinstance(given, StylizeRequest):
         return replace(given, **named) if named else given
     raise InvalidRequestError(f"requests[{place}]", given, _ONE)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import torch
 from PIL import Image
 
+from uso_core.loading.demo import DEMO
 from uso_core.loading.source import ModelSource
 from uso_core.loading.weights import load_components
 from uso_core.model.cache import ByteBoundedCache, Lookups
@@ -135,6 +136,11 @@ class USOPipeline(PipelineCall):
             CheckpointError, NoSuchDeviceError: see `load`.
         """
         return cls.load(ModelSource(base=fspath(folder)), dtype=dtype, device=device)
+
+    @classmethod
+    def demo(cls) -> USOPipeline:
+        """Load the demo model, a toy in this package, on the CPU in float32."""
+        return cls.load(ModelSource(base=DEMO), dtype=torch.float32, device="cpu")
 
     @classmethod
     def tiny(cls, seed: int = 0) -> USOPipeline:

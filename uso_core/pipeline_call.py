@@ -93,7 +93,8 @@ class PipelineCall(ABC):
             ValueError: an output type or a key of the callback does not exist.
         """
         check_output(output_type, callback_on_step_end_tensor_inputs)
-        given = with_seeds(requests_of(requests, fields), generator, fields)
+        asked = requests_of(requests, fields, self.components.limits.defaults)
+        given = with_seeds(asked, generator, fields)
         prepared = [(each, self.prepare(each)) for each in given]
         total = sum(ready.num_steps * request.num_images for request, ready in prepared)
         shown = is_watched() and on_step is None if progress is None else progress

@@ -28,6 +28,7 @@ class Limits:
 
     Sizes are in pixels of the output. `default_size` is the side of the square output of a request
     without size and content image. Its square is the approximate area of an inferred size.
+    `default_content_long_size` and `default_keep_size` are what a request that gives neither gets.
     """
 
     min_size: int = 512
@@ -41,6 +42,16 @@ class Limits:
     max_styles: int = 4
     max_style_weight: float = 2.0
     max_images: int = 8
+    default_content_long_size: int = 512
+    default_keep_size: bool = False
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The fields of a request whose defaults depend on the checkpoint."""
+        return {
+            "content_long_size": self.default_content_long_size,
+            "keep_size": self.default_keep_size,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +65,11 @@ class Parameters:
         num_steps: number of Euler steps; diffusers calls it `num_inference_steps`.
         guidance: distilled guidance scale of FLUX.1-dev; diffusers calls it `guidance_scale`.
         seed: seed of the first image's noise; image j uses `seed + j`.
-        keep_size: take the output size from the preprocessed content image, scaled by
-            1024 / `content_long_size`; no effect without a content image.
+        keep_size: take the output size from the preprocessed content image, scaled by the default
+            size (1024) / `content_long_size`; no effect without a content image.
         content_long_size: long side of the content image in pixels, to which it is resized before
-            it is encoded; 0 leaves the content image out.
+            it is encoded; 0 leaves the content image out. Checkpoints have their own defaults of
+            these two, `Limits.defaults`, which calls of a pipeline by prompt or keyword use.
         num_images: number of images to generate.
     """
 

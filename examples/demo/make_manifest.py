@@ -83,7 +83,7 @@ def _content() -> list[dict[str, Any]]:
             "prompt": "The rocket before a thunderstorm",
             "content_image": "photos/rocket.jpg",
             "keep_size": True,
-            "content_long_size": 1024,
+            "content_long_size": 128,
             "shows": "the output in the content image's own proportions and size",
         },
     ]
@@ -117,8 +117,7 @@ def _styles() -> list[dict[str, Any]]:
             "content_image": "photos/coffee.webp",
             "style_image": "paintings/langlois-bridge.jpg",
             "style_images": ["paintings/harvest.webp"],
-            "content_long_size": 256,
-            "shows": "style_image and style_images are joined; a smaller content reference",
+            "shows": "style_image and style_images are joined, in this order",
         },
     ]
 

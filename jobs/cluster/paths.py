@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pipelines.config.schema import RunConfig
 from pipelines.storage.urls import is_uri
+from uso_core.families import family_named
 from uso_core.loading.source import ModelSource
 
 _PATH_BEGINNINGS = ("/", "./", "../", "~")
@@ -87,11 +88,12 @@ def _map_paths(config: RunConfig, change: Callable[[str, str], str]) -> RunConfi
 
 
 def _model_paths(config: RunConfig, change: Callable[[str, str], str]) -> Iterator[tuple[str, str]]:
-    """Yield the changed paths of the weights, by field; hub ids and `tiny` are not paths."""
+    """Yield the changed paths of the weights, by field; hub ids, `demo`, `tiny` are not paths."""
     for name in ModelSource.WEIGHTS:
         location: str = getattr(config.model, name)
         written = location.startswith((_FILE, *_PATH_BEGINNINGS))
-        if written or (not is_uri(location) and os.path.exists(location)):
+        named = is_uri(location) or family_named(location).owns_name(location)
+        if written or (not named and os.path.exists(location)):
             yield name, change(f"model.{name}", location)
 
 

@@ -134,7 +134,8 @@ class Service:
             shown = repr(error.value)[:_MOST_SHOWN]
             return wrong(field, f"{shown} is not accepted; give {error.accepted}")
 
-        chosen = {name: value for name, value in given.items() if value is not None}
+        chosen = self.card.limits.defaults
+        chosen |= {name: value for name, value in given.items() if value is not None}
         for name, value in chosen.items():
             if isinstance(value, bool) != (name == "keep_size"):  # to Python, True is a number
                 kind = "true or false" if name == "keep_size" else "a number"

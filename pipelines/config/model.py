@@ -26,7 +26,8 @@ class ModelConfig(StrictModel):
 
     base: str = "black-forest-labs/FLUX.1-dev"
     """FLUX.1: a Hub id or folder in diffusers' layout, a folder with the original's files, or an
-    fsspec URL of either. `tiny` or `tiny:SEED`: a small model with random weights, for tests."""
+    fsspec URL of either. `demo`: a toy that was trained on a CPU and comes with the package. `tiny`
+    or `tiny:SEED`: a small model with random weights, for tests."""
     base_revision: str | None = None
     """Branch, tag or commit of `base` on the Hub. Default: its main branch."""
     uso: str = "bytedance-research/USO"

@@ -87,9 +87,8 @@ class RowParser:
         self._max_row_mb = config.manifest.max_row_mb
         self._defaults = _given(config.defaults)
         _check_defaults(self._defaults, self._limits)
-        self._default_numbers = {
-            name: self._defaults[name] for name in _READERS if name in self._defaults
-        }
+        given = {name: self._defaults[name] for name in _READERS if name in self._defaults}
+        self._default_numbers = self._limits.defaults | given
 
     def parse(self, raw: RawRow, row_id: str, folder: str) -> ManifestRow | RejectedRow:
         """Parse a row.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from uso_core.loading import layouts
 from uso_core.loading.component_files import ComponentFiles, ComponentName, FileListing
+from uso_core.loading.demo import DEMO
 from uso_core.loading.dimensions import FAMILY, Dimensions, dimensions_of
 from uso_core.loading.source import ModelCard, ModelSource, describe_model, pin_revisions
 from uso_core.protocol import About
@@ -36,7 +37,7 @@ class _UsoOnFlux:
 
     def owns_name(self, name: str) -> bool:
         """See `ModelFamily`."""
-        return name == _TINY or name.startswith(f"{_TINY}:")
+        return name in (DEMO, _TINY) or name.startswith(f"{_TINY}:")
 
     def recognizes(self, base: FileListing) -> bool:
         """See `ModelFamily`."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from uso_core.errors import CheckpointError
 from uso_core.loading.component_files import FileListing
+from uso_core.loading.demo import DEMO, demo_folder
 from uso_core.loading.layouts import DIFFUSERS_MARKER, FLUX_FOLDERS, transformer_names
 from uso_core.local_path import local_path, tried_path
 
@@ -25,13 +26,13 @@ def list_files(location: str, revision: str | None) -> FileListing:
 
     Args:
         location: a folder; a transformer's file, which stands for its folder without the other
-            transformers there; or a Hub id.
+            transformers there; a Hub id; or `demo`.
         revision: branch, tag or commit of a Hub id.
 
     Raises:
         CheckpointError: there is no such folder or repository.
     """
-    path = local_path(location)
+    path = demo_folder() if location == DEMO else local_path(location)
     try:
         if path.is_dir():
             return FileListing(str(path), _names_below(path), path)

@@ -110,6 +110,7 @@ def vae_arguments(ae: Mapping[str, Any]) -> dict[str, Any]:
         "latent_channels": ae["z_channels"],
         "scaling_factor": ae["scale_factor"],
         "shift_factor": ae["shift_factor"],
+        "norm_num_groups": ae.get("norm_groups", 32),
         "use_quant_conv": False,
         "use_post_quant_conv": False,
     }

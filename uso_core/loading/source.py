@@ -44,10 +44,10 @@ class ModelSource:
     """Local paths and Hub ids of all weights; any path may be a `pathlib.Path`.
 
     Attributes:
-        base: `tiny` or `tiny:SEED` (random weights; a folder of that name is `./tiny`); a folder
-            with the original's files, flat or as the original's downloader leaves them, or the
-            path of its `flux1-*.safetensors` if there are several; a folder in diffusers' layout;
-            or a Hub id of either layout.
+        base: `demo`, a toy in this package; `tiny` or `tiny:SEED`, random weights (a folder of such
+            a name is `./demo`); a folder with the original's files, flat or as the original's
+            downloader leaves them, or the path of its `flux1-*.safetensors` if there are several;
+            a folder in diffusers' layout; or a Hub id of either layout.
         uso: folder or Hub id with the LoRA and the projector; unused if `base` holds them.
         siglip: folder or Hub id of the SigLIP encoder; unused if `base` holds it.
         base_revision: branch, tag or commit of `base` if it is a Hub id; None: its main branch.

@@ -51,6 +51,7 @@ from uso_core.loading.tiny_configs import (
 from uso_core.model.style_projector import StyleProjector
 
 _VERSION_KEY = "tiny_version"
+_LATER_LIMITS = ("default_content_long_size", "default_keep_size")  # FLUX's, so not in the file
 
 
 def write_tiny_checkpoint(folder: Path, *, seed: int = 0) -> None:
@@ -85,7 +86,9 @@ def _settings(seed: int) -> dict[str, Any]:
         "seed": seed,
         "flux_params": TINY_FLUX,
         "ae_params": TINY_VAE,
-        "limits": asdict(TINY_LIMITS),
+        "limits": {
+            name: value for name, value in asdict(TINY_LIMITS).items() if name not in _LATER_LIMITS
+        },
     }
 
 

@@ -119,7 +119,7 @@ def _input_schema(limits: Limits) -> dict[str, Any]:
                 "maximum": limits.max_guidance,
             },
             "seed": {"type": "integer", "minimum": -1, "maximum": 2**31 - 1, "default": -1},
-            "keep_size": {"type": "boolean", "default": False},
+            "keep_size": {"type": "boolean", "default": limits.default_keep_size},
             "content_long_size": {
                 "type": "integer",
                 "minimum": 0,
