@@ -245,7 +245,7 @@ def _check_defaults(defaults: Mapping[str, Any], limits: Limits) -> None:
     if numbers.get("seed") == DERIVE_SEED:
         del numbers["seed"]
     try:
-        Parameters(**numbers).check(limits)
+        Parameters(**(limits.defaults | numbers)).check(limits)
         check_prompt(defaults.get("prompt", ""))
         for field in FIELDS:
             if field.kind.is_list and field.name in defaults:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from uso_core.loading.encoder_weights import encoder_files
-from uso_core.loading.source import FoundModel, ModelSource, find_model, limits_of, tiny_seed
+from uso_core.loading.source import FoundModel, ModelSource, find_model, tiny_seed
 from uso_core.loading.tensor_files import TensorFiles, open_tensor_files
 from uso_core.loading.weights import empty_transformer
 from uso_core.presets import EXACT, Preset
@@ -27,17 +27,14 @@ _STREAMED_BLOCKS = 2  # one computes while the next is copied
 def memory_needed(source: ModelSource, dtype: torch.dtype, preset: Preset = EXACT) -> int:
     """Return the free device memory, in bytes, to load and generate 1024x1024; 0 for a tiny model.
 
-    Larger images need more: decoding takes 6.8 GiB at 1536x1536. A model that draws no image of
-    1024x1024 needs the share of its largest one.
+    Larger images need more: decoding takes 6.8 GiB at 1536x1536.
 
     Raises:
         CheckpointError: a file is missing or cannot be read.
     """
     if tiny_seed(source.base) is not None:
         return 0
-    largest = limits_of(find_model(source)).max_size
-    working = round(WORKING_BYTES * min(1, (largest / 1024) ** 2))
-    generating = weights_bytes(source, dtype, preset) + working
+    generating = weights_bytes(source, dtype, preset) + WORKING_BYTES
     if preset.linears != "float8":
         return generating
     # Weights become float8 on the device, after everything has been loaded.
