@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from importlib.metadata import version
 
 import sqlalchemy as sa
@@ -13,8 +14,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from jobs.serve import batch_routes, media, playground
+from jobs.serve import api_page, batch_routes, media, playground
 from jobs.serve.access import Observed
+from jobs.serve.api_page import description_with_keys
 from jobs.serve.bodies import Bodies, Room
 from jobs.serve.dialects import DIALECTS, dialect_of
 from jobs.serve.errors import ApiError, DatabaseUnavailableError, wrong
@@ -36,7 +38,10 @@ def make_app(service: Service) -> ASGIApp:
         title="USO Batch",
         version=version("uso-batch"),
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        redoc_url=None,
     )
+    app.openapi = partial(description_with_keys, app)  # type: ignore[method-assign]
     app.state.service = service
     app.add_exception_handler(ApiError, _answer)
     app.add_exception_handler(HTTPException, _answer)
@@ -49,6 +54,7 @@ def make_app(service: Service) -> ASGIApp:
     app.include_router(media.router)
     app.include_router(batch_routes.router)
     app.include_router(playground.router)
+    app.include_router(api_page.router)
     app.get("/healthz", tags=["state"])(_healthz)
     app.get("/readyz", tags=["state"])(_readyz)
     if service.config.serve.metrics_port is None:
