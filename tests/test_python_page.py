@@ -58,6 +58,7 @@ def test_the_code_of_the_readme(files: Path) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(180)
 def test_the_code_that_runs_a_manifest(files: Path) -> None:
     names: dict[str, Any] = {}
     for block in blocks(PAGE)[3:-1]:
@@ -67,6 +68,7 @@ def test_the_code_that_runs_a_manifest(files: Path) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(180)
 def test_the_code_of_ray_data(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level=logging.ERROR)
     try:
