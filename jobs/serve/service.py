@@ -182,6 +182,11 @@ class Service:
         if len(shown) > _MOST_REPEATED:
             message = f"the input without its images has over {_MOST_REPEATED:,} characters"
             raise ApiError(422, message)
+        # A request that is sent again adds no task, so no limit holds it back.
+        if replay is not None:
+            earlier = await self.tasks.find_earlier(key.id, replay)
+            if earlier is not None:
+                return earlier
         if await self.tasks.count_waiting() + self.quota.num_coming >= self.config.serve.max_queued:
             retry = {"Retry-After": "30"}
             raise ApiError(429, "too many tasks wait; try again later", headers=retry)

@@ -67,32 +67,42 @@ class Webhooks:
 
     async def run(self) -> None:
         """Deliver until this coroutine is cancelled."""
+        under_way: set[asyncio.Task[None]] = set()
         is_first = True
         try:
             while True:
+                pause_s = 0.0
                 try:
                     if is_first:
                         await self._deliveries.take_over()
                         is_first = False
-                    pause_s = await self._deliver_due()
+                    await self._deliver_due(under_way)
                 except DatabaseUnavailableError:  # the pool logs it
                     pause_s = _LOOK_S
                 await asyncio.sleep(pause_s)
         finally:
+            for attempt in under_way:
+                attempt.cancel()
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._client.close()
 
-    async def _deliver_due(self) -> float:
-        """Make one attempt for each delivery that is due; return the seconds until the next look.
+    async def _deliver_due(self, under_way: set[asyncio.Task[None]]) -> None:
+        """Begin an attempt for each delivery that is due, and wait until one may begin next.
 
-        What could not be noted, because the database was away, is sent again.
+        A receiver that does not answer holds one of the places, and no other delivery. What could
+        not be noted, because the database was away, is sent again.
         """
-        due = await self._deliveries.take_due(_AT_ONCE)
-        results = await asyncio.gather(*map(self._deliver, due), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return 0 if due else await self._pause_s()
+        free = _AT_ONCE - len(under_way)
+        due = await self._deliveries.take_due(free) if free else []
+        under_way |= {asyncio.create_task(self._deliver(delivery)) for delivery in due}
+        if len(under_way) == _AT_ONCE:
+            await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        elif not due:
+            await asyncio.sleep(await self._pause_s())
+        ended = {attempt for attempt in under_way if attempt.done()}
+        under_way -= ended
+        for attempt in ended:
+            attempt.result()
 
     async def _pause_s(self) -> float:
         next_at = await self._deliveries.next_at()

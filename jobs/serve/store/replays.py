@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from jobs.serve.errors import ApiError
-from jobs.serve.store.database import insert_if_new
+from jobs.serve.store.database import insert_if_new, now_ms
 from jobs.serve.store.inline import Connection
 from jobs.serve.store.tables import replays, tasks
 from jobs.serve.store.task_rows import task_of
@@ -39,8 +40,22 @@ async def earlier_task(
     fresh = dict(zip(replays.columns.keys(), row, strict=True))
     await insert_if_new(connection, replays, fresh)
     known = (await connection.execute(sa.select(replays).where(mine))).one()
-    if known.task_id == task_id:
-        return None
+    return None if known.task_id == task_id else await _task_of(connection, known, replay)
+
+
+async def find_earlier_task(connection: Connection, key_id: str, replay: Replay) -> Task | None:
+    """Return the task that has an idempotency key; None if there is none.
+
+    Raises:
+        ApiError: as `earlier_task`.
+    """
+    mine = sa.and_(replays.c.key_id == key_id, replays.c.idempotency_key == replay.key)
+    query = sa.select(replays).where(mine, replays.c.created_at >= now_ms() - _REPLAY_MS)
+    known = (await connection.execute(query)).one_or_none()
+    return None if known is None else await _task_of(connection, known, replay)
+
+
+async def _task_of(connection: Connection, known: sa.Row[Any], replay: Replay) -> Task:
     if known.body_sha256 != replay.body_sha256:
         message = "this Idempotency-Key was used with another body; send a new key"
         raise ApiError(409, message)

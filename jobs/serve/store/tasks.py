@@ -16,7 +16,7 @@ from jobs.serve.store.database import Database, now_ms
 from jobs.serve.store.inline import Connection
 from jobs.serve.store.line import Place
 from jobs.serve.store.queue import AT_WORK, Queue
-from jobs.serve.store.replays import Replay, earlier_task
+from jobs.serve.store.replays import Replay, earlier_task, find_earlier_task
 from jobs.serve.store.tables import deliveries, events, tasks
 from jobs.serve.store.task_rows import task_of
 from jobs.serve.task import Ended, Lane, NewTask, Output, State, Task, new_id
@@ -64,6 +64,15 @@ class TaskStore:
             await _note(connection, [task_id], State.RECEIVED, State.QUEUED, at=at)
         self.queue.wait(Place(sequence, task_id, new.key_id, new.lane))
         return task_rows.task_of_values({**row, "sequence": sequence})
+
+    async def find_earlier(self, key_id: str, replay: Replay) -> Task | None:
+        """Return the task of an earlier request with an idempotency key; None if there is none.
+
+        Raises:
+            ApiError: the earlier request had another body.
+        """
+        async with self._database.looking_up() as connection:
+            return await find_earlier_task(connection, key_id, replay)
 
     async def get(self, task_id: str, key_id: str | None = None) -> Task | None:
         """Return a task; None if there is none, or none of this key."""

@@ -55,6 +55,15 @@ async def fill(server: Running, count: int, key: str = "k") -> None:
         await server.service.tasks.add(new(key))
 
 
+def test_a_request_that_is_sent_again_is_held_back_by_no_limit(waiting: Running) -> None:
+    sent = {"Idempotency-Key": "once"}
+    first = submit(waiting, sent)
+    waiting.call(fill(waiting, 2))
+    again = submit(waiting, sent)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert submit(waiting, {"Idempotency-Key": "other"}).status_code == 429
+
+
 def test_a_key_may_have_some_waiting_tasks(waiting: Running) -> None:
     limited = key_with(waiting, queued=0)
     answer = submit(waiting, limited)

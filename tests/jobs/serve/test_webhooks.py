@@ -67,6 +67,14 @@ def test_links_in_a_webhook_have_the_name_by_which_the_client_came(
     assert told["output"]["generated_image"]["uri"].startswith(f"{by_name}/media/")
 
 
+def test_a_receiver_that_hangs_delays_no_other(tmp_path: Path, receiver: Origin) -> None:
+    with running(config_for(tmp_path, allow_http_webhooks=True)) as server:
+        run(server, receiver.on("/hangs", http.hang))
+        wait_for(lambda: receiver.hits["/hangs"])
+        run(server, receiver.on("/answers", http.status(200)))
+        wait_for(lambda: receiver.hits["/answers"])
+
+
 def headers_of(head: str) -> dict[str, str]:
     lines = head.split("\r\n")[1:]
     return {k.lower(): v for k, _, v in (line.partition(": ") for line in lines if line)}
