@@ -75,4 +75,5 @@ def _edges(picture: Picture) -> npt.NDArray[np.float64]:
     grey = Image.fromarray((picture @ _LUMA).round().astype(np.uint8))
     blurred = np.asarray(grey.filter(ImageFilter.GaussianBlur(_BLUR)), float)
     down, across = np.gradient(blurred)
-    return np.hypot(down, across)
+    strengths: npt.NDArray[np.float64] = np.hypot(down, across)
+    return strengths
