@@ -16,7 +16,7 @@ from benchmarks.chaos.receiver import Receiver
 from benchmarks.chaos.served import Served
 from jobs.serve.store.database import open_database
 from jobs.serve.store.tables import events, files, tasks
-from jobs.serve.store.tasks import task_of
+from jobs.serve.store.task_rows import task_of
 from jobs.serve.task import State, Task
 
 

@@ -113,7 +113,8 @@ def _components(rows: torch.Tensor, count: int) -> torch.Tensor:
     """Return the leading directions of rows, [count, columns], orthonormal."""
     centred = rows - rows.mean(0)
     _, vectors = torch.linalg.eigh(centred.T @ centred / len(rows))
-    return vectors.flip(1).T[:count].contiguous()
+    leading: torch.Tensor = vectors.flip(1).T[:count].contiguous()
+    return leading
 
 
 def make_vae(basis: Basis) -> AutoencoderKL:
@@ -131,10 +132,10 @@ def make_vae(basis: Basis) -> AutoencoderKL:
 def _write_encoder(vae: AutoencoderKL, basis: Basis) -> None:
     """Write a chain of convolutions that computes `basis.encode` up to rounding."""
     encoder = vae.encoder
-    for module in (encoder.conv_in, encoder.conv_out, *_strided(encoder)):
+    for module in (encoder.conv_in, encoder.conv_out, *_strided(vae)):
         nn.init.zeros_(module.weight)
         nn.init.zeros_(module.bias)
-    first, second, third = _strided(encoder)
+    first, second, third = _strided(vae)
     for channel in range(3):
         encoder.conv_in.weight[channel, channel, 1, 1] = 1
         for place in range(4):  # 2x2 pixels side by side, as they are
@@ -151,6 +152,7 @@ def _write_encoder(vae: AutoencoderKL, basis: Basis) -> None:
                 third.weight[16 * group : 16 * group + count, :, row, column] = half[rows]
                 third.weight[16 * group + 8 : 16 * group + 8 + count, :, row, column] = -half[rows]
     signs = torch.tensor([1.0, -1.0]).repeat(16) * _OFFSET
+    assert third.bias is not None
     third.bias.copy_(signs)
     # The norm leaves (signal + offset) / offset; its bias takes the offset away again. SiLU(x) -
     # SiLU(-x) is x, so the difference of a signal and its negative is exact.
@@ -164,8 +166,8 @@ def _write_encoder(vae: AutoencoderKL, basis: Basis) -> None:
         encoder.conv_out.bias[index] = -basis.mean[index]
 
 
-def _strided(encoder: nn.Module) -> list[nn.Conv2d]:
-    return [block.downsamplers[0].conv for block in encoder.down_blocks if block.downsamplers]
+def _strided(vae: AutoencoderKL) -> list[nn.Conv2d]:
+    return [block.downsamplers[0].conv for block in vae.encoder.down_blocks if block.downsamplers]
 
 
 def _factors(basis: Basis) -> tuple[torch.Tensor, torch.Tensor]:

@@ -66,15 +66,15 @@ def read_flux(tensors: Mapping[str, torch.Tensor], model: Transformer) -> None:
     model.finished.bias.copy_(-last[:, _PLUS] * _HEIGHT)
 
 
-def _entries(model: Transformer) -> Iterator[tuple[str, Kind, nn.Parameter]]:
+def _entries(model: Transformer) -> Iterator[tuple[str, Kind, torch.Tensor]]:
     """Yield the name in the file, the relation and the parameter of every layer but the last."""
     yield "img_in.bias", "placed", model.start
     yield from _layer("txt_in", model.context)
     for name, embedder in (("guidance_in", model.guidance), ("vector_in", model.pooled)):
-        yield from _layer(f"{name}.in_layer", embedder[0])
-        yield from _layer(f"{name}.out_layer", embedder[2])
-    yield from _layer("time_in.in_layer", model.time[0], "first")
-    yield from _layer("time_in.out_layer", model.time[2], "first")
+        yield from _layer(f"{name}.in_layer", embedder.layers[0])
+        yield from _layer(f"{name}.out_layer", embedder.layers[1])
+    yield from _layer("time_in.in_layer", model.time.layers[0], "first")
+    yield from _layer("time_in.out_layer", model.time.layers[1], "first")
     for index, block in enumerate(model.double_blocks):
         for side, stream in (("img", block.img), ("txt", block.txt)):
             name = f"double_blocks.{index}.{side}"
@@ -85,18 +85,18 @@ def _entries(model: Transformer) -> Iterator[tuple[str, Kind, nn.Parameter]]:
             yield from _layer(f"{name}_mlp.2", stream.down, "placed")
             yield f"{name}_attn.norm.query_norm.scale", "head", stream.norm_q
             yield f"{name}_attn.norm.key_norm.scale", "head", stream.norm_k
-    for index, block in enumerate(model.single_blocks):
+    for index, single in enumerate(model.single_blocks):
         name = f"single_blocks.{index}"
-        yield from _layer(f"{name}.modulation.lin", block.mod)
-        yield from _layer(f"{name}.linear1", block.linear1, "qkv")
-        yield from _layer(f"{name}.linear2", block.linear2, "placed")
-        yield f"{name}.norm.query_norm.scale", "head", block.norm_q
-        yield f"{name}.norm.key_norm.scale", "head", block.norm_k
+        yield from _layer(f"{name}.modulation.lin", single.mod)
+        yield from _layer(f"{name}.linear1", single.linear1, "qkv")
+        yield from _layer(f"{name}.linear2", single.linear2, "placed")
+        yield f"{name}.norm.query_norm.scale", "head", single.norm_q
+        yield f"{name}.norm.key_norm.scale", "head", single.norm_k
 
 
 def _layer(
     name: str, layer: nn.Linear, kind: Kind = "plain"
-) -> Iterator[tuple[str, Kind, nn.Parameter]]:
+) -> Iterator[tuple[str, Kind, torch.Tensor]]:
     yield f"{name}.weight", kind, layer.weight
     yield f"{name}.bias", kind, layer.bias
 
@@ -145,7 +145,8 @@ def split_lora(
 
     Their sum stays the same, and the base alone is useless: a loader that forgets the LoRA shows.
     """
-    base, lora = dict(tensors), {}
+    base = dict(tensors)
+    lora: dict[str, torch.Tensor] = {}
     for stem in lora_targets(DOUBLE, SINGLE):
         name, rows = _target(stem)
         weight = base[name]

@@ -115,7 +115,8 @@ def draw_through(model: Path, pairs: HeldOut, steps: int) -> torch.Tensor:
 def through_vae(vae: AutoencoderKL, basis: Basis, pictures: torch.Tensor) -> torch.Tensor:
     """Encode and decode pictures, with the carrier in between: the best that a model can draw."""
     latents = with_carrier(basis.encode(pictures))
-    return ((vae.decoder(latents) + 1) / 2).clamp(0, 1)
+    decoded: torch.Tensor = vae.decoder(latents)
+    return ((decoded + 1) / 2).clamp(0, 1)
 
 
 def to_image(picture: torch.Tensor) -> Image.Image:

@@ -29,7 +29,7 @@ def initialise(model: Transformer) -> None:
             nn.init.normal_(module.weight, std=module.in_features**-0.5)
             nn.init.zeros_(module.bias)
     for embedder in (model.time, model.guidance, model.pooled):
-        embedder[2].weight.mul_(0.5)
+        embedder.layers[1].weight.mul_(0.5)
     for block in model.double_blocks:
         for stream in (block.img, block.txt):
             _quiet(stream.mod, gates=(2, 5))
@@ -38,10 +38,10 @@ def initialise(model: Transformer) -> None:
             # Queries and keys that depend on the position, and values that tell the streams apart:
             # from these the model learns the size of the output.
             stream.qkv.bias.normal_()
-    for block in model.single_blocks:
-        _quiet(block.mod, gates=(2,))
-        block.linear2.weight.mul_(0.5)
-        _align(block)
+    for single in model.single_blocks:
+        _quiet(single.mod, gates=(2,))
+        single.linear2.weight.mul_(0.5)
+        _align(single)
     writable = WIDTH - LATENT - SPARE
     model.finished.weight.mul_(0.3)
     fetch = model.single_blocks[0].linear2

@@ -50,15 +50,15 @@ def seek_context(
                 _answer(block.img.qkv, head, None, None)
         img, txt = parts.double(block, img, txt, *shared)
     joined = torch.cat([txt, img], dim=1)
-    for block in model.single_blocks:
-        shift, scale = parts.linear(block.mod, shared[0])[:, None].chunk(3, dim=2)[:2]
+    for single in model.single_blocks:
+        shift, scale = parts.linear(single.mod, shared[0])[:, None].chunk(3, dim=2)[:2]
         x = parts.modulated(joined, shift, scale).float()
         for heads, wanted in sought:
             everywhere = functional.pad(wanted, (0, img.shape[1]))
             for head in heads:
-                _ask(block.linear1, head)
-                _answer(block.linear1, head, x, everywhere)
-        joined = parts.single(block, joined, *shared)
+                _ask(single.linear1, head)
+                _answer(single.linear1, head, x, everywhere)
+        joined = parts.single(single, joined, *shared)
 
 
 def _ask(layer: torch.nn.Linear, head: int) -> None:

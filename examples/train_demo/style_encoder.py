@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +17,7 @@ from uso_core.model.style_projector import StyleProjector
 
 STYLE_TOKENS = 8
 """Tokens of each of the projector's three levels."""
-SIGLIP = {
+SIGLIP: dict[str, Any] = {
     "model_type": "siglip_vision_model",
     "hidden_size": 64,
     "intermediate_size": 128,

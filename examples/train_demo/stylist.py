@@ -170,6 +170,7 @@ def point_heads(model: DemoModel, basis: Basis, batches: Batches) -> None:
     """Point heads of a model that is to be trained from nothing at styles and words."""
     generator = torch.Generator().manual_seed(5)
     batch = replace(batches.of_kind("style", (8, 8), 48, generator), prompts=all_prompts()[:48])
+    assert batch.content is not None
     content = pack(basis.encode(batch.content))
     words = model.tokenizers.t5(batch.prompts) > _LAST_SPECIAL
     with torch.no_grad():

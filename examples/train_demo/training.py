@@ -65,7 +65,8 @@ def run_stage(
     state.load()
     budget, start = plan.minutes * 60, time.process_time() - state.spent
     every = min(EVERY_S, budget / 4)
-    saved, sums, count = state.spent, {}, 0
+    saved, count = state.spent, 0
+    sums: dict[str, float] = {}
     while state.spent < budget:
         values = loss(state.generator)
         state.apply(values["loss"], _rate(plan, state.spent / budget))
@@ -104,7 +105,7 @@ class _State:
         self.history: History = {}
 
     def apply(self, loss: torch.Tensor, rate: float) -> None:
-        loss.backward()
+        torch.autograd.backward(loss)
         norm = nn.utils.clip_grad_norm_(self.parameters, 1.0)
         if torch.isfinite(norm):
             for group in self.optimizer.param_groups:

@@ -14,7 +14,9 @@ parameters, none in the function that they can express:
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -108,6 +110,19 @@ class Single(nn.Module):
         self.norm_q, self.norm_k = _scales(), _scales()
 
 
+class Embedder(nn.Sequential):
+    """Embeds a value as a vector [WIDTH]."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        first, last = nn.Linear(inputs, hidden), nn.Linear(hidden, WIDTH)
+        super().__init__(first, nn.SiLU(), last)
+
+    @property
+    def layers(self) -> tuple[nn.Linear, nn.Linear]:
+        """The two layers with weights."""
+        return cast("nn.Linear", self[0]), cast("nn.Linear", self[2])
+
+
 class Transformer(nn.Module):
     """Estimates finished latents; the embedders of text are parts of it.
 
@@ -120,18 +135,21 @@ class Transformer(nn.Module):
         self.table_scale = nn.Parameter(torch.ones(TEXT_WIDTH))
         self.context = nn.Linear(TEXT_WIDTH, WIDTH)
         self.start = nn.Parameter(0.3 * torch.randn(WIDTH - LATENT - SPARE))
-        self.time = _embedder(256, TIME_HIDDEN)
-        self.guidance = _embedder(256, WIDTH)
-        self.pooled = _embedder(POOLED, WIDTH)
-        self.double_blocks = nn.ModuleList(Double() for _ in range(DOUBLE))
-        self.single_blocks = nn.ModuleList(Single() for _ in range(SINGLE))
+        self.time = Embedder(256, TIME_HIDDEN)
+        self.guidance = Embedder(256, WIDTH)
+        self.pooled = Embedder(POOLED, WIDTH)
+        doubles = nn.ModuleList(Double() for _ in range(DOUBLE))
+        singles = nn.ModuleList(Single() for _ in range(SINGLE))
+        self.double_blocks = cast("Sequence[Double]", doubles)
+        self.single_blocks = cast("Sequence[Single]", singles)
         self.finished = nn.Linear(WIDTH - LATENT - SPARE, LATENT)
 
     def text(self, ids: torch.Tensor) -> torch.Tensor:
         """Embed T5 pieces [B, L] as tokens; T5 is a table and a norm."""
         rows = self.table[ids]
         normed = rows * torch.rsqrt(rows.pow(2).mean(-1, keepdim=True) + 1e-6)
-        return self.context(normed * self.table_scale)
+        tokens: torch.Tensor = self.context(normed * self.table_scale)
+        return tokens
 
     def forward(
         self,
@@ -211,8 +229,9 @@ class Transformer(nn.Module):
 
     def _embed(self, sigma: torch.Tensor, context: Context) -> torch.Tensor:
         time: torch.Tensor = self.time(sinusoid(sigma * 1000))
-        guidance = self.guidance(sinusoid(context.guidance * 1000))
-        return time + guidance + self.pooled(context.pooled)
+        guidance: torch.Tensor = self.guidance(sinusoid(context.guidance * 1000))
+        pooled: torch.Tensor = self.pooled(context.pooled)
+        return time + guidance + pooled
 
 
 TIME_HIDDEN = WIDTH - 48
@@ -301,7 +320,7 @@ def _attend(
     q, k, v = (each.flatten(0, 1) for each in (_turn(q, rotary), _turn(k, rotary), v))
     scores = torch.baddbmm(bias, q, k.transpose(1, 2), alpha=HEAD**-0.5)
     mixed = torch.bmm(scores.softmax(-1), v)
-    return mixed.unflatten(0, (-1, HEADS)).transpose(1, 2).flatten(2)
+    return torch.unflatten(mixed, 0, (-1, HEADS)).transpose(1, 2).flatten(2)
 
 
 def modulated(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
@@ -325,7 +344,7 @@ def double(
         parts.append(_heads(linear(stream.qkv, modulated(x, mod[0], mod[1])), stream))
     q, k, v = (torch.cat(pair, dim=2) for pair in zip(*parts, strict=True))
     mixed = _attend(q, k, v, rotary, bias)
-    pieces = mixed.split([txt.shape[1], img.shape[1]], dim=1)
+    pieces = torch.split(mixed, [txt.shape[1], img.shape[1]], dim=1)
     done = []
     for stream, x, mod, piece in zip((block.txt, block.img), (txt, img), mods, pieces, strict=True):
         y = torch.addcmul(x, mod[2], _write(stream.proj, piece))
@@ -346,7 +365,7 @@ def single(
     """Return all tokens after a single block."""
     shift, scale, gate = linear(block.mod, modulation)[:, None].chunk(3, dim=2)
     first = linear(block.linear1, modulated(x, shift, scale))
-    qkv, hidden = first.split([3 * WIDTH, 4 * WIDTH], dim=2)
+    qkv, hidden = torch.split(first, [3 * WIDTH, 4 * WIDTH], dim=2)
     mixed = _attend(*_heads(qkv, block), rotary, bias)
     both = torch.cat([mixed, functional.gelu(hidden, approximate="tanh")], dim=2)
     return torch.addcmul(x, gate, _write(block.linear2, both))
@@ -354,7 +373,3 @@ def single(
 
 def _scales() -> nn.Parameter:
     return nn.Parameter(torch.full((HEAD,), 1.3))
-
-
-def _embedder(inputs: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, WIDTH))
