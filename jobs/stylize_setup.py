@@ -16,11 +16,11 @@ from uso_core.loading.source import ModelSource
 if TYPE_CHECKING:
     from jobs.cli_stylize import Drawing, Naming
 
-SMALL_MODEL = "tiny"
+SMALL_MODEL = "demo"
 """The model that is used if no weights are found; it needs no download and no GPU."""
 
 _SMALL = re.compile(r"(?:tiny(?::\d+)?|demo)")
-_FOR_SMALL = {"num_steps": 8, "content_long_size": 128}  # they draw little, and fast
+_FOR_SMALL = {"num_steps": 4, "content_long_size": 128}  # they draw little, and fast
 _FOLDER = "{folder:path}/"
 _SIZE = re.compile(r"(\d+)(?:[xX](\d+))?")
 
