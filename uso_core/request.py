@@ -54,6 +54,10 @@ class Limits:
         }
 
 
+LATER_LIMITS = ("default_content_long_size", "default_keep_size")
+"""Limits that version 0.1.0 did not have. Files and digests that leave them out mean FLUX's."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
     """The numbers of a request: everything but its prompt and its images.

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from pipelines.config.schema import RunConfig
 from pipelines.worker.safety import CHECKERS
+from uso_core.loading.demo import DEMO
 
 PACKAGES = ("uso_core", "pipelines", "jobs")
 CONFIG_FILE = "run.yaml"
@@ -21,11 +22,12 @@ CONFIG_FILE = "run.yaml"
 _DISTRIBUTION = "uso-batch"
 _DATA = (
     *(f"{package}/py.typed" for package in PACKAGES),
-    *("uso_core/data/*", "uso_core/data/*/*"),
+    *("uso_core/data/*", "uso_core/data/*/*", "uso_core/data/*/*/*"),
     *("pipelines/tools/report/templates/*", "pipelines/tools/report/static/*"),
     "jobs/serve/page/*",
 )
 """The other files of the wheel, as in pyproject.toml."""
+_DEMO_MODEL = ("uso_core/data/demo/",)  # 12 MB, for those who use it
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes, which Ray uploads once
 _NOT_FROM_PIP = frozenset({"ray"})  # a cluster has its own version
 _EXTRA_OF = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "abfs": "azure", "az": "azure"}
@@ -59,7 +61,8 @@ def pack(config: RunConfig, folder: Path) -> Package:
         config: a configuration without secrets (see `pipelines.config.plain_secrets`).
         folder: the folder for the zip file.
     """
-    contents = dict(_sources())
+    unused = () if config.model.base == DEMO else _DEMO_MODEL
+    contents = {name: data for name, data in _sources() if not name.startswith(unused)}
     contents[CONFIG_FILE] = _yaml(config)
     contents |= _identity()
     path = folder / "uso-run.zip"

@@ -27,6 +27,7 @@ from pipelines.keys.index import row_keys
 from pipelines.manifest.row_identity import encoded, run_facts
 from pipelines.manifest.weighted_rows import weighted_rows
 from uso_core.loading.source import ModelCard
+from uso_core.request import LATER_LIMITS, Limits
 
 Digests = npt.NDArray[np.int64]
 """Digests of rows, `[n]`; 0 for a row without one."""
@@ -60,6 +61,10 @@ class SourceDigests:
         limits = dict(self._limits)
         for field in LATER_FIELDS:
             for name in field.limits:
+                del limits[name]
+        usual = asdict(Limits())
+        for name in LATER_LIMITS:  # rows keep the digests that they had before there were these
+            if limits[name] == usual[name]:
                 del limits[name]
         facts = {
             **run_facts(config, model.fingerprint),

@@ -49,9 +49,9 @@ from uso_core.loading.tiny_configs import (
     TINY_VERSION,
 )
 from uso_core.model.style_projector import StyleProjector
+from uso_core.request import LATER_LIMITS
 
 _VERSION_KEY = "tiny_version"
-_LATER_LIMITS = ("default_content_long_size", "default_keep_size")  # FLUX's, so not in the file
 
 
 def write_tiny_checkpoint(folder: Path, *, seed: int = 0) -> None:
@@ -87,7 +87,7 @@ def _settings(seed: int) -> dict[str, Any]:
         "flux_params": TINY_FLUX,
         "ae_params": TINY_VAE,
         "limits": {
-            name: value for name, value in asdict(TINY_LIMITS).items() if name not in _LATER_LIMITS
+            name: value for name, value in asdict(TINY_LIMITS).items() if name not in LATER_LIMITS
         },
     }
 

@@ -63,12 +63,12 @@ def test_sync_mode_that_takes_too_long_is_known_by_its_id(idle: Running) -> None
     assert (known["status"], known["error"], known["code"]) == ("created", "", 0)
 
 
-def test_a_client_that_waits_no_longer_can_ask_later(
-    idle: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_that_waits_no_longer_can_ask_later(idle: Running) -> None:
     # `timeout` of `run` would end each request, too.
-    monkeypatch.setattr(wavespeed.config.api, "timeout", 0.1)
-    with pytest.raises(TimeoutError, match=r"timed out after 0.1 seconds") as given_up:
+    with (
+        wavespeed.config.patch("api.timeout", 0.1),
+        pytest.raises(TimeoutError, match=r"timed out after 0.1 seconds") as given_up,
+    ):
         run(idle)
     task_id = str(given_up.value).rpartition("task_id: ")[2].rstrip(")")
     assert client(idle).get_result(task_id)["data"]["status"] == "created"
