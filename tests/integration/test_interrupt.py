@@ -28,6 +28,7 @@ ROWS = 150
 ONE = {"actors": 1}  # with two, each start would take a core for another six seconds
 
 
+@pytest.mark.slow
 def test_stop_commit_and_go_on(tmp_path: Path) -> None:
     references = write_references(tmp_path / "refs", 3)
     rows = manifest_rows(ROWS, [f"refs/{name}" for name in references])

@@ -53,6 +53,7 @@ def kill_and_finish(
     return code, recorded
 
 
+@pytest.mark.slow
 def test_on_local_disk(tmp_path: Path) -> None:
     references = write_references(tmp_path / "refs", 6)
     rows = manifest_rows(ROWS, [f"refs/{name}" for name in references])
