@@ -53,7 +53,7 @@ class Drawing:
     ] = None
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Steps for each image.", show_default="25; small model: 8"),
+        typer.Option(metavar="N", help="Steps for each image.", show_default="25; small model: 4"),
     ] = None
     guidance: Annotated[
         float | None, typer.Option(metavar="X", help="Guidance scale.", show_default="4.0")
