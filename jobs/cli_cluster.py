@@ -13,6 +13,7 @@ from jobs.options import (
     AsJson,
     CheckImages,
     ConfigFile,
+    Ids,
     Limit,
     Overrides,
     RetryFailed,
@@ -45,6 +46,7 @@ def submit(
     address: Address = _ADDRESS,
     overrides: Overrides = None,
     limit: Limit = None,
+    ids: Ids = None,
     retry_failed: RetryFailed = False,
     check_images: CheckImages = None,
     env: Annotated[
@@ -79,7 +81,9 @@ def submit(
     """
     from jobs.cluster.submit import SubmitOptions, submit_command
 
-    values = run_overrides(overrides, limit, retry_failed=retry_failed, check_images=check_images)
+    values = run_overrides(
+        overrides, limit, ids, retry_failed=retry_failed, check_images=check_images
+    )
     options = SubmitOptions(address, env or (), pip, check, follow)
     raise typer.Exit(submit_command(config, values, options))
 

@@ -14,13 +14,14 @@ from jobs.options import (
     AsJson,
     CheckImages,
     ConfigFile,
+    Ids,
     Limit,
     Output,
     Overrides,
     RetryFailed,
     StorageConfig,
     run_overrides,
-    with_limit,
+    with_part,
 )
 from pipelines.formats import LAYOUT_SUMMARIES, LayoutName
 
@@ -29,6 +30,7 @@ def run(
     config: ConfigFile,
     overrides: Overrides = None,
     limit: Limit = None,
+    ids: Ids = None,
     retry_failed: RetryFailed = False,
     check_images: CheckImages = None,
     verbose: Annotated[
@@ -58,7 +60,9 @@ def run(
     """
     from jobs.run import run_command
 
-    values = run_overrides(overrides, limit, retry_failed=retry_failed, check_images=check_images)
+    values = run_overrides(
+        overrides, limit, ids, retry_failed=retry_failed, check_images=check_images
+    )
     raise typer.Exit(run_command(config, values, verbose=verbose, as_json=as_json, through=through))
 
 
@@ -78,6 +82,7 @@ def plan(
     config: ConfigFile,
     overrides: Overrides = None,
     limit: Limit = None,
+    ids: Ids = None,
     price_per_gpu_hour: Annotated[
         float | None,
         typer.Option(
@@ -92,7 +97,7 @@ def plan(
     """Estimate the rows, time, GPU-hours and storage of a run. Starts nothing."""
     from jobs.plan import plan_command
 
-    values = with_limit(overrides, limit)
+    values = with_part(overrides, limit, ids)
     raise typer.Exit(
         plan_command(config, values, price_per_gpu_hour=price_per_gpu_hour, as_json=as_json)
     )
@@ -203,6 +208,15 @@ def pack(
             help="Leave out rows whose images are missing or damaged, and list them.",
         ),
     ] = False,
+    ids: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Pack only the rows whose ids this file or URL lists, e.g. a choice that the "
+            "report has exported. Needs --to.",
+            show_default=False,
+        ),
+    ] = None,
     config: StorageConfig = None,
     as_json: AsJson = False,
 ) -> None:
@@ -212,8 +226,13 @@ def pack(
     """
     from jobs.pack import PackCommand, pack_command
 
+    if ids is not None and to is None:
+        # The dataset of all rows, which OUTPUT may hold, would become one of these rows.
+        raise typer.BadParameter("needs --to FOLDER, a folder of its own", param_hint="--ids")
     raise typer.Exit(
-        pack_command(PackCommand(output, layout, to, shard_images, skip_missing, config, as_json))
+        pack_command(
+            PackCommand(output, layout, to, shard_images, skip_missing, config, as_json, ids)
+        )
     )
 
 
@@ -231,8 +250,8 @@ def prune(
 ) -> None:
     """Remove the records and images of rows that are no longer in the manifest.
 
-    Without --yes, only lists them. Reads the whole manifest, whatever manifest.limit and
-    manifest.shard say. Run it again if it was interrupted.
+    Without --yes, only lists them. Reads the whole manifest, whatever manifest.limit,
+    manifest.ids and manifest.shard say. Run it again if it was interrupted.
 
     Exit codes:
     0  listed, or removed

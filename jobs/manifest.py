@@ -14,18 +14,12 @@ from rich.console import Console
 from rich.progress import TimeElapsedColumn
 
 from jobs import exits, terminal
-from jobs.secret_settings import resolved_storage, storage_options
+from jobs.rows_again import RowsAgain, SourceInRun, facts_of, print_again, rows_again
+from jobs.secret_settings import storage_options
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ComposeError
-from pipelines.manifest.manifest import Manifest
-from pipelines.manifest.source import LOOKING
 from pipelines.storage.filesystems import Options
-from pipelines.storage.patience import LOOK_S
-from pipelines.storage.storage import Storage
-from pipelines.tools.compose.chosen import ChosenRows
-from pipelines.tools.compose.failed import Failed, failed_rows
 from pipelines.tools.compose.images import find_images
-from pipelines.tools.compose.low_scores import LowScores, low_scores
 from pipelines.tools.compose.pairing import (
     Ingredients,
     Pairing,
@@ -36,10 +30,8 @@ from pipelines.tools.compose.pairing import (
     zipped,
 )
 from pipelines.tools.compose.prompts import read_prompts
-from pipelines.tools.compose.score_table import ScoreTable
 from pipelines.tools.compose.table import table_rows
 from pipelines.tools.compose.write import Written, write_manifest
-from pipelines.tools.planning.model import inspect_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,37 +72,7 @@ class TableSource:
     base_uri: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class FailedSource:
-    """The failed rows of a run.
-
-    Attributes:
-        config: the YAML file of the run.
-        codes: the failure codes to take; empty: all.
-    """
-
-    config: Path
-    codes: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class LowScoreSource:
-    """The completed rows of a run that have a low score.
-
-    Attributes:
-        config: the YAML file of the run.
-        score: the name of the score column.
-        below: the bound; rows with a lower score are taken.
-        table: a table with the columns `id` and `score`; None: the records hold the scores.
-    """
-
-    config: Path
-    score: str
-    below: float
-    table: str | None
-
-
-Source = Combination | TableSource | FailedSource | LowScoreSource
+Source = Combination | TableSource | SourceInRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +99,14 @@ def manifest_command(source: Source, target: Target) -> int:
     """
     with exits.exit_on_error(), ExitStack() as stack:
         options = storage_options(target.config)
-        again: _Again | None = None
+        again: RowsAgain | None = None
         left_out: Counter[str] = Counter()
         if isinstance(source, Combination):
             rows, left_out = _combined(source, options, target)
         elif isinstance(source, TableSource):
             rows = table_rows(_table_config(source, target))
         else:
-            again = _again(source)
+            again = rows_again(source)
             rows = again.rows
         progress = stack.enter_context(terminal.progress_bars(TimeElapsedColumn()))
         task = progress.add_task("rows", total=rows.count if rows.count >= 0 else None)
@@ -156,12 +118,14 @@ def manifest_command(source: Source, target: Target) -> int:
             on_rows=lambda more: progress.advance(task, more),
         )
     if target.as_json:
-        terminal.print_json(asdict(written) | {"left_out": left_out} | _facts(again))
+        terminal.print_json(
+            asdict(written) | {"left_out": left_out} | ({} if again is None else facts_of(again))
+        )
         return exits.DONE
     console = terminal.out()
     _print(written, left_out, console)
     if again is not None:
-        _print_again(again, console)
+        print_again(again, console)
     return exits.DONE
 
 
@@ -212,39 +176,6 @@ def _table_config(source: TableSource, target: Target) -> RunConfig:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Again:
-    """Rows of a run, and the reason why they were chosen."""
-
-    rows: Rows
-    chosen: ChosenRows
-    why: Failed | LowScores
-
-
-def _again(source: FailedSource | LowScoreSource) -> _Again:
-    config = RunConfig.from_yaml(source.config)
-    options = resolved_storage(config)
-    output = Storage.at(config.output.path, options, patience_s=LOOK_S)
-    why: Failed | LowScores
-    if isinstance(source, FailedSource):
-        why = failed_rows(output, frozenset(source.codes))
-    else:
-        table = None if source.table is None else ScoreTable(source.table, source.score, options)
-        why = low_scores(output, source.score, source.below, table)
-    chosen = ChosenRows(why.ids, new_seeds=isinstance(why, LowScores))
-    manifest = Manifest.open(config, inspect_model(config.model, options).card, LOOKING)
-    return _Again(chosen.rows(manifest), chosen, why)
-
-
-def _facts(again: _Again | None) -> dict[str, Any]:
-    if again is None:
-        return {}
-    facts = {"not_accepted": again.chosen.not_accepted}
-    if isinstance(again.why, Failed):
-        return facts | {"failed_by_code": dict(again.why.by_code)}
-    return facts | {"scored": again.why.scored, "unscored": again.why.unscored}
-
-
 def _print(written: Written, left_out: Counter[str], console: Console) -> None:
     uri = terminal.one_line(written.uri)
     console.print(f"wrote      {uri}", soft_wrap=True)
@@ -260,20 +191,3 @@ def _print(written: Written, left_out: Counter[str], console: Console) -> None:
     console.print(f"columns    {terminal.one_line(', '.join(written.columns))}", soft_wrap=True)
     setting = shlex.quote(f"manifest.path={uri}")
     console.print(f"next       uso validate CONFIG --fetch 100 --set {setting}", soft_wrap=True)
-
-
-def _print_again(again: _Again, console: Console) -> None:
-    why = again.why
-    if isinstance(why, Failed):
-        codes = ", ".join(f"{count:,} {code}" for code, count in why.by_code.items())
-        console.print(f"failed     {codes}")
-    else:
-        console.print(f"low        {len(why.ids):,} of {why.scored:,} completed rows with a score")
-        if why.unscored:
-            console.print(f"left out   {why.unscored:,} completed rows without a score")
-        console.print("seeds      new, so that the images differ")
-    if again.chosen.not_accepted:
-        console.print(
-            f"left out   {again.chosen.not_accepted:,} invalid rows (invalid_request): "
-            "correct them in the manifest of the run"
-        )

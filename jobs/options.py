@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,6 +27,15 @@ Limit = Annotated[
     int | None,
     typer.Option(
         min=1, metavar="N", help="Read only the first N rows of the manifest.", show_default=False
+    ),
+]
+Ids = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Read only the rows whose ids this file or URL lists, e.g. a choice that the report "
+        "has exported: a table with the column id, or text with an id in each line.",
+        show_default=False,
     ),
 ]
 RetryFailed = Annotated[
@@ -76,12 +86,13 @@ class CheckingCommand(TyperCommand):
 def run_overrides(
     overrides: Sequence[str] | None,
     limit: int | None,
+    ids: str | None,
     *,
     retry_failed: bool,
     check_images: str | None,
 ) -> list[str]:
     """Return the overrides of `--set`, and those of the other options of a run after them."""
-    values = with_limit(overrides, limit)
+    values = with_part(overrides, limit, ids)
     if retry_failed:
         values.append("on_error.retry_failed=true")
     if check_images is not None:
@@ -89,6 +100,13 @@ def run_overrides(
     return values
 
 
-def with_limit(overrides: Sequence[str] | None, limit: int | None) -> list[str]:
-    """Return the overrides of `--set`, and that of `--limit` after them."""
-    return [*(overrides or []), *([] if limit is None else [f"manifest.limit={limit}"])]
+def with_part(
+    overrides: Sequence[str] | None, limit: int | None, ids: str | None = None
+) -> list[str]:
+    """Return the overrides of `--set`, and those of `--limit` and `--ids` after them."""
+    values = list(overrides or ())
+    if limit is not None:
+        values.append(f"manifest.limit={limit}")
+    if ids is not None:
+        values.append(f"manifest.ids={json.dumps(ids)}")  # text, even if it spells a number
+    return values

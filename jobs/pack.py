@@ -13,6 +13,8 @@ from jobs import exits, terminal
 from jobs.outputs import hint_at_config, left_out_text
 from jobs.secret_settings import storage_options
 from pipelines.formats import LayoutName
+from pipelines.manifest.chosen_ids import read_ids
+from pipelines.manifest.source import LOOKING
 from pipelines.packing.not_packed import PATH as NOT_PACKED
 from pipelines.packing.pack import PackFacts, PackRequest, pack
 from pipelines.storage.storage import Storage
@@ -32,6 +34,7 @@ class PackCommand:
         skip_missing: leave out rows whose images are missing or damaged.
         config_path: the YAML file with the storage options; None: there are no options.
         as_json: print one JSON object instead of text.
+        ids: the file or URL that lists the ids of the rows to pack; None: all completed rows.
     """
 
     output: str
@@ -41,6 +44,7 @@ class PackCommand:
     skip_missing: bool
     config_path: Path | None
     as_json: bool = False
+    ids: str | None = None
 
 
 def pack_command(command: PackCommand) -> int:
@@ -55,6 +59,7 @@ def pack_command(command: PackCommand) -> int:
             layout=command.layout,
             shard_images=command.shard_images,
             skip_missing=command.skip_missing,
+            chosen=None if command.ids is None else read_ids(command.ids, options, LOOKING),
         )
         facts = pack(request, progress=_progress(terminal.err()))
     left_out = left_out_text(facts.left_out, facts.look) if facts.left_out else ""

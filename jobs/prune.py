@@ -102,8 +102,7 @@ def prune_command(command: PruneCommand) -> int:
 
 def _whole(config: RunConfig) -> RunConfig:
     """Return the configuration with all rows of its manifest: a part would doom the others."""
-    whole = config.manifest.model_copy(update={"limit": None, "shard": None})
-    return config.model_copy(update={"manifest": whole})
+    return config.model_copy(update={"manifest": config.manifest.whole})
 
 
 def _check_place(output: Storage, configured: Storage) -> None:

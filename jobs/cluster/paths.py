@@ -65,6 +65,8 @@ def _map_paths(config: RunConfig, change: Callable[[str, str], str]) -> RunConfi
     manifest_update: dict[str, object] = {
         "path": new_paths[0] if isinstance(manifest.path, str) else new_paths
     }
+    if manifest.ids is not None:
+        manifest_update["ids"] = changed("manifest.ids", manifest.ids)
     if manifest.base_uri is not None:
         manifest_update["base_uri"] = changed("manifest.base_uri", manifest.base_uri)
     sections: dict[str, object] = {

@@ -36,6 +36,9 @@ class ManifestConfig(StrictModel):
     """Base of relative references. Default: the folder of each manifest file."""
     limit: int | None = Field(None, ge=1)
     """Number of rows to read, from the first."""
+    ids: str | None = None
+    """A file or URL that lists the ids of the rows to read: a table with the column `id`, or text
+    with an id in each line. The report of a run exports such files."""
     shard: Annotated[str, Field(pattern=r"^\d+/\d+$")] | None = None
     """`i/n`, with i from 0 to n-1: read only the rows whose id hashes to shard i of n."""
     partial: bool = False
@@ -55,6 +58,16 @@ class ManifestConfig(StrictModel):
             return None
         index, _, count = self.shard.partition("/")
         return int(index), int(count)
+
+    @property
+    def is_whole(self) -> bool:
+        """True if no key leaves out rows of the files."""
+        return self.limit is None and self.ids is None and self.shard is None
+
+    @property
+    def whole(self) -> ManifestConfig:
+        """The same section with every row of the files."""
+        return self.model_copy(update={"limit": None, "ids": None, "shard": None})
 
     @field_validator("shard")
     @classmethod

@@ -14,6 +14,7 @@ from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ManifestError
 from pipelines.keys.index import halves_of, row_key
+from pipelines.manifest.chosen_ids import ChosenIds, read_ids
 from pipelines.manifest.columns import ColumnPlan, plan_columns
 from pipelines.manifest.files import open_tables
 from pipelines.manifest.identified import IdentifiedRow, identified, with_recorded_ids
@@ -60,6 +61,7 @@ class Manifest:
         tables: Sequence[Table],
         model: ModelCard,
         begun: date | None = None,
+        chosen: ChosenIds | None = None,
     ) -> None:
         self._tables = tables
         self._plan: ColumnPlan = plan_columns(config, tables)
@@ -67,7 +69,9 @@ class Manifest:
         self._digests = SourceDigests(config, model, self._plan.inputs)
         self._limit = config.manifest.limit
         self._shard = config.manifest.shard_index
-        self._partial = config.manifest.partial or any(map(is_partial, tables))
+        self._chosen = chosen
+        partial = config.manifest.partial or any(map(is_partial, tables))
+        self._is_whole = config.manifest.is_whole and not partial
         self._names = RowNames.of(config, self._plan.extra_schema.names, begun)
         base = config.manifest.base_uri
         self._base = None if base is None else folder_url(base)
@@ -91,19 +95,26 @@ class Manifest:
         Raises:
             ConfigError: `output.name` has a field that the rows do not have.
             ManifestError: nothing is there, a file is unreadable, no column is usable, the mapping
-                names a column that is not there, a default is not accepted by the model, or there
-                are no rows. Rows of other shards count: a shard may be empty.
+                names a column that is not there, a default is not accepted by the model, there are
+                no rows, or no row has one of the ids in `manifest.ids`. Rows of other shards count:
+                a shard may be empty.
         """
         try:
             options = resolve_secrets(config.storage)
         except ValueError as error:
             raise ManifestError("storage", str(error)) from error
         tables = open_tables(config.manifest, options, finding)
-        manifest = cls(config, tables, model, begun)
+        listed = config.manifest.ids
+        chosen = None if listed is None else read_ids(listed, options, finding)
+        manifest = cls(config, tables, model, begun, chosen)
         if not any(_has_rows(table, manifest._plan) for table in tables):
             held = f"{len(tables)} files, none of which has rows" if len(tables) > 1 else "no rows"
             where = ", ".join(map(redact_uri, config.manifest.paths))
             raise ManifestError(where, f"has {held}; a run needs at least one")
+        if chosen is not None:
+            section = config.manifest.model_copy(update={"shard": None})
+            of_all = config.model_copy(update={"manifest": section})
+            cls(of_all, tables, model, begun, chosen).check_chosen(chosen)
         return manifest
 
     @property
@@ -111,6 +122,8 @@ class Manifest:
         """The number of entries; None if only reading them would tell."""
         if self._shard is not None:
             return None
+        if self._chosen is not None:
+            return len(self._chosen.ids)
         counts = [table.num_rows for table in self._tables]
         known = [count for count in counts if count is not None]
         if self._limit is not None and sum(known) >= self._limit:
@@ -120,12 +133,20 @@ class Manifest:
     @property
     def is_whole(self) -> bool:
         """True if a row that is not among the entries is in no part of the manifest."""
-        return not self._partial and self._limit is None and self._shard is None
+        return self._is_whole
 
     @property
     def extra_schema(self) -> pa.Schema:
         """The user's own columns, as they go to the record."""
         return self._plan.extra_schema
+
+    def check_chosen(self, chosen: ChosenIds) -> None:
+        """Read all rows, and raise `ManifestError` if none has one of the chosen ids."""
+        known = {entry.row.id for entry in self.entries()}
+        place = ", ".join(redact_uri(table.uri) for table in self._tables[:2])
+        more = f" and {len(self._tables) - 2:,} more files" if len(self._tables) > 2 else ""
+        first = "" if self._limit is None else f"the first {self._limit:,} rows of "
+        chosen.check_known(known, f"{first}{place}{more}")
 
     def entries(self) -> Iterator[ManifestEntry]:
         """Yield all rows, one by one; see `batches`."""
@@ -179,15 +200,17 @@ class Manifest:
     def _skipped(
         self, columns: pa.RecordBatch, digests: Digests, own: Digests, ids: RowIds
     ) -> npt.NDArray[np.bool_]:
-        """Return for each row whether it is done and of this shard, `[n]`."""
+        """Return for each row whether it is done, chosen and of this shard, `[n]`."""
         name = self._plan.inputs.get("id")
         keys = id_keys(columns.column(name)) if name in columns.schema.names else None
         if keys is None:
             return np.zeros(len(columns), bool)
+        high, low = halves_of(keys)
         if self._shard is not None:
             index, num_shards = self._shard
-            high, _ = halves_of(keys)
             digests = np.where(high % np.uint64(num_shards) == index, digests, 0)
+        if self._chosen is not None:
+            digests = np.where(self._chosen.has(high, low), digests, 0)
         return ids.skip(keys, digests, own)
 
     def _checked(
@@ -198,17 +221,23 @@ class Manifest:
             rows = [row for row in rows if shard_of(row_key(row.row_id), num_shards) == index]
         ordinals = ids.claim([row.row_id for row in rows])
         for row, ordinal in zip(rows, ordinals, strict=True):
-            checked = self._row(row, ordinal, folder, ids)
+            row_id = self._unique_id(row, ordinal, ids)
+            if self._chosen is not None and row_id not in self._chosen.ids:
+                continue
+            checked = self._row(row, row_id, ordinal, folder)
             if self._names is not None and isinstance(checked, ManifestRow):
                 checked = self._names.named(checked, row.extra)
             yield Entry(checked, row.extra, row.source_digest, row.columns_digest)
 
+    @staticmethod
+    def _unique_id(row: IdentifiedRow, ordinal: int, ids: RowIds) -> str:
+        if ordinal == 1:
+            return row.row_id
+        return ids.variant(row.row_id, "~" if row.given else "-", ordinal)
+
     def _row(
-        self, row: IdentifiedRow, ordinal: int, folder: str, ids: RowIds
+        self, row: IdentifiedRow, row_id: str, ordinal: int, folder: str
     ) -> ManifestRow | RejectedRow:
-        row_id = row.row_id
-        if ordinal > 1:
-            row_id = ids.variant(row_id, "~" if row.given else "-", ordinal)
         if isinstance(row.cells, UnreadableRow):
             return self._parser.reject_unreadable(row.cells, row_id)
         if isinstance(row.cells, OversizedRow):

@@ -20,6 +20,7 @@ from pipelines.formats import LayoutName
 from pipelines.in_order import in_order
 from pipelines.ledger.left_out import ManifestLook
 from pipelines.ledger.records import Records
+from pipelines.manifest.chosen_ids import ChosenIds
 from pipelines.packing.card import Card, write_card
 from pipelines.packing.facts import COLUMNS, CompletedFacts, FactsTally
 from pipelines.packing.not_packed import NotPacked, not_packed
@@ -61,6 +62,7 @@ class PackRequest:
         layout: layout of the shards.
         shard_images: target number of images per shard; shards may hold down to half as many.
         skip_missing: leave out rows whose images are missing or differ from their records.
+        chosen: the ids of the rows to pack; None for all completed rows.
     """
 
     output: Storage
@@ -68,6 +70,7 @@ class PackRequest:
     layout: LayoutName
     shard_images: int
     skip_missing: bool = False
+    chosen: ChosenIds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +116,12 @@ def pack(
     Raises:
         PackError: an image is missing or differs from its record, and `skip_missing` is false;
             another program wrote a shard at `dest`; or the store loses a shard again and again.
+        ManifestError: a chosen id has no completed row.
         LedgerError: the records cannot be used.
         StorageError: a file cannot be read or written.
     """
-    records = PackableRecords(Records(request.output))
+    records = PackableRecords(Records(request.output), request.chosen)
+    records.check_chosen(request.output.uri())
     stored = _stored_shards(request.dest)
     written, vanished = 0, set[str]()
     with not_packed() as lost:

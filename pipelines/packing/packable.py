@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
-from pipelines.keys.index import KEY_BYTES, row_key, row_keys
+from pipelines.keys.index import KEY_BYTES, halves_of, row_key, row_keys
 from pipelines.keys.key_set import KeySet
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.records import Records, completed
+from pipelines.manifest.chosen_ids import ChosenIds
 
 
 class PackableRecords:
@@ -19,9 +20,10 @@ class PackableRecords:
         schema: the columns of the records.
     """
 
-    def __init__(self, records: Records) -> None:
-        """Take all completed rows; see `leave_out`."""
+    def __init__(self, records: Records, chosen: ChosenIds | None = None) -> None:
+        """Take all completed rows, or those of them that are chosen; see `leave_out`."""
         self._records = records
+        self._chosen = chosen
         self._left_out = KeySet()
         self.schema = records.schema
 
@@ -40,8 +42,28 @@ class PackableRecords:
     def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the rows of a batch to pack; it has the columns `id` and `status`."""
         rows = completed(batch)
-        if not len(self._left_out):
+        if not len(self._left_out) and self._chosen is None:
             return rows
         keys = row_keys(rows["id"].cast(pa.binary()).to_pylist())
-        each = [keys[at : at + KEY_BYTES] for at in range(0, len(keys), KEY_BYTES)]
-        return rows.filter(pa.array(~self._left_out.has(each)))
+        if self._chosen is not None:
+            wanted = self._chosen.has(*halves_of(keys))
+            rows = rows.filter(pa.array(wanted))
+            keys = b"".join(
+                key for key, is_wanted in zip(_each(keys), wanted, strict=True) if is_wanted
+            )
+        if not len(self._left_out):
+            return rows
+        return rows.filter(pa.array(~self._left_out.has(_each(keys))))
+
+    def check_chosen(self, place: str) -> None:
+        """Raise `ManifestError` if a chosen id has no completed row; the message names it."""
+        if self._chosen is None:
+            return
+        known: set[str] = set()
+        for batch in self._records.batches(("id", "status")):
+            known.update(self._chosen.ids.intersection(completed(batch)["id"].to_pylist()))
+        self._chosen.check_known(known, f"the completed rows of {place}")
+
+
+def _each(keys: bytes) -> list[bytes]:
+    return [keys[at : at + KEY_BYTES] for at in range(0, len(keys), KEY_BYTES)]

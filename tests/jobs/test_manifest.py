@@ -193,3 +193,39 @@ def test_the_facts_as_json(folder: Path) -> None:
     assert facts["rows"] == facts["contents"] == len(pq.read_table(folder / "m.parquet"))
     assert facts["columns"] == ["id", "content_image", "prompt"]
     assert facts["left_out"] == {".txt": 1}
+
+
+def test_chosen_rows_are_taken_again(folder: Path) -> None:
+    out, config, ids = folder / "m.parquet", folder / "run.yaml", folder / "starred.csv"
+    manifest(out, "--prompt", "a", "--prompt", "b", "--prompt", "c")
+    config.write_text(
+        f"manifest: {{path: {out}}}\noutput: {{path: {folder}/out}}\nmodel: {{base: tiny}}\n"
+    )
+    first, _, third = (entry.row.id for entry in opened(out).entries())
+    ids.write_text(f"id\n{third}\n{first}\n")
+    same, new = folder / "same.parquet", folder / "new.parquet"
+    result = manifest(same, "--chosen", config, "--ids", ids)
+    assert result.exit_code == 0, result.output
+    assert f"chosen 2 ids of {ids}" in " ".join(result.stdout.split())
+    assert "seeds" not in result.stdout
+    assert manifest(new, "--chosen", config, "--ids", ids, "--new-seeds").exit_code == 0
+    tables = [pq.read_table(path) for path in (same, new)]
+    assert [table["id"].to_pylist() for table in tables] == [[first, third]] * 2
+    seeds = {seed for table in tables for seed in table["seed"].to_pylist()}
+    assert len(seeds) == 4
+    ids.write_text("id\nnobody\n")
+    unknown = manifest(folder / "n.parquet", "--chosen", config, "--ids", ids)
+    assert unknown.exit_code == 2
+    assert "1 of 1 ids have no row in" in unknown.stderr
+    assert "'nobody'" in unknown.stderr
+
+
+def test_options_of_another_source_are_rejected(tmp_path: Path) -> None:
+    for options in (
+        ("--chosen", "run.yaml"),
+        ("--ids", "ids.csv", "--prompt", "a"),
+        ("--failed", "run.yaml", "--new-seeds"),
+        ("--failed", "run.yaml", "--column", "prompt=text"),
+        ("--failed", "run.yaml", "--chosen", "run.yaml", "--ids", "ids.csv"),
+    ):
+        assert manifest(tmp_path / "m.parquet", *options).exit_code == 2, options

@@ -92,3 +92,28 @@ def test_the_facts_as_json(output: Path) -> None:
     packed = pq.read_table(output / "parquet" / "data")
     assert facts["uri"] == f"{output}/parquet"
     assert (facts["images"], facts["shards"]) == (len(packed), 1)
+
+
+def test_chosen_rows_are_packed_into_a_folder_of_their_own(output: Path, tmp_path: Path) -> None:
+    storage = Storage.at(str(output))
+    commit(storage, generated(storage, "c"), generated(storage, "d"))
+    ids, folder = tmp_path / "starred.csv", tmp_path / "chosen"
+    ids.write_text("id\nd\na\n")
+    chosen = ("--layout", "parquet", "--ids", ids)
+    assert "needs --to FOLDER" in pack(output, *chosen).stderr
+    result = pack(output, *chosen, "--to", folder)
+    assert result.exit_code == 0, result.output
+    assert "3 images of 2 rows" in result.stdout
+    table = pq.read_table(folder / "data")
+    assert sorted(set(table["row_id" if "row_id" in table.column_names else "id"].to_pylist())) == [
+        "a",
+        "d",
+    ]
+    ids.write_text("b\nnobody\n")
+    unknown = pack(
+        output, "--layout", "parquet", "--ids", ids.rename(tmp_path / "ids.txt"), "--to", folder
+    )
+    assert unknown.exit_code == 2
+    assert f"2 of 2 ids have no row in the completed rows of {output}: 'b', 'nobody'" in " ".join(
+        unknown.stderr.split()
+    )

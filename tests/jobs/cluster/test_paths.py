@@ -24,7 +24,11 @@ def test_every_local_path_is_found(folder: Path) -> None:
     (folder / "weights").mkdir()
     found = local_paths(
         config(
-            manifest={"path": ["a.parquet", "s3://bucket/b.parquet"], "base_uri": "photos"},
+            manifest={
+                "path": ["a.parquet", "s3://bucket/b.parquet"],
+                "base_uri": "photos",
+                "ids": "starred.csv",
+            },
             model={
                 "base": "weights",
                 "uso": "/models/USO",
@@ -37,6 +41,7 @@ def test_every_local_path_is_found(folder: Path) -> None:
     assert {path.key: path.path for path in found} == {
         "manifest.path": "a.parquet",
         "manifest.base_uri": "photos",
+        "manifest.ids": "starred.csv",
         "output.path": "out",
         "model.base": "weights",
         "model.uso": "/models/USO",
@@ -46,6 +51,7 @@ def test_every_local_path_is_found(folder: Path) -> None:
     assert {path.key for path in found if path.relative} == {
         "manifest.path",
         "manifest.base_uri",
+        "manifest.ids",
         "output.path",
         "model.base",
     }
