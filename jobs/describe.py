@@ -25,6 +25,7 @@ from pipelines.record import record_schema
 from pipelines.storage.urls import is_uri, redact_uri
 from pipelines.worker.image_plugins import chosen_plugins
 from pipelines.worker.plugin_chain import plugin_columns
+from pipelines.worker.scores.registry import chosen_scorers
 from uso_core.errors import CheckpointError
 from uso_core.families import assumed_card, describe_model
 from uso_core.loading.demo import DEMO
@@ -182,6 +183,9 @@ def _check(config: RunConfig) -> Iterator[tuple[str, str, str, str]]:
     if safety.mode != "off":
         note = f"{safety.checker}: {safety.mode} from {safety.threshold:g}"
         yield "check", "actor, CPU", "RGB image → score", note
+    scores = [each.find().name for each in chosen_scorers(config.scores)]
+    if scores:
+        yield "score", "actor, CPU", "RGB image → numbers", ", ".join(scores)
 
 
 def _resources(config: RunConfig) -> Iterator[tuple[str, str]]:

@@ -32,6 +32,7 @@ from pipelines.tools.planning.speed import (
     STATED_EFFICIENCY,
     Speed,
 )
+from pipelines.worker.image_plugins import chosen_plugins
 from uso_core.errors import CheckpointError
 from uso_core.families import family_named, family_of
 from uso_core.presets import PRESETS
@@ -62,6 +63,7 @@ def plan_run(config: RunConfig, *, price_per_gpu_hour: float | None, as_json: bo
         exits.exit_on_error(),
         exits.exit_on_error(RowsChangedError, code=exits.WRONG_INPUT),  # 1 in a run
     ):
+        chosen_plugins(config)
         options = resolved_storage(config)
         inspected = inspect_model(config.model, options)
         if inspected.unknown:

@@ -22,6 +22,7 @@ from pipelines.ledger.flags import FlagCounts, count_flags
 from pipelines.ledger.ledger import iter_records
 from pipelines.ledger.liveness import liveness
 from pipelines.ledger.records import Records
+from pipelines.ledger.score_means import mean_scores
 from pipelines.storage.patience import LOOK_S
 from pipelines.storage.storage import Storage
 
@@ -42,17 +43,20 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
     with exits.exit_on_error(), hint_at_config(config_path):
         storage = open_output(output, config_path, patience_s=LOOK_S)
         records = Records(storage)
-        counts, flags = records.counts(), count_flags(records)
+        counts, flags, means = records.counts(), count_flags(records), mean_scores(records)
         last_run = _read_last_run_alive(storage)
         shown = _first_records(storage, rows) if counts.records else []
     if not (counts.records or last_run):
         exits.print_error(f"{storage.uri()}: no records and no runs; check the path")
         return exits.WRONG_INPUT
     if as_json:
-        terminal.print_json({**_as_dict(storage, counts, last_run), **asdict(flags)})
+        found = {**_as_dict(storage, counts, last_run), **asdict(flags), "scores": means}
+        terminal.print_json(found)
     else:
         console = terminal.out()
         print_counts(storage, counts, last_run, console, flags)
+        if means:
+            console.print(f"scores     {terminal.score_means(means)}", soft_wrap=True)
         if shown:
             console.print(_record_table(storage, shown))
     return exits.DONE

@@ -103,6 +103,8 @@ def _counts(summary: RunSummary) -> Table:
         table.add_row("lost", f"{summary.lost_images:,}", "images missing or damaged, drawn again")
     if summary.flagged:
         table.add_row("flagged", f"{summary.flagged:,}", "images, by the safety check")
+    if summary.scores:
+        table.add_row("scores", "", terminal.score_means(summary.scores))
     speed = f"{summary.images_per_s:.2f} images/s"
     table.add_row("time", terminal.duration(summary.elapsed_s), speed)
     if reused := ", ".join(_reused(summary)):

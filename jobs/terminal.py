@@ -49,6 +49,12 @@ def duration(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
+def score_means(means: Mapping[str, float | None]) -> str:
+    """Return the means of scores on one line, four digits each; `none` for a score of no image."""
+    shown = (f"{name} {'none' if mean is None else f'{mean:.4g}'}" for name, mean in means.items())
+    return one_line(", ".join(shown))
+
+
 def out() -> Console:
     """Return the console for results, on stdout, which interprets no markup."""
     console = Console(markup=False, highlight=False, emoji=False)

@@ -23,6 +23,7 @@ from pipelines.tools.planning.model import inspect_model
 from pipelines.tools.validation.problems import Findings, findings
 from pipelines.tools.validation.references import Facts, ReferenceCheck
 from pipelines.tools.validation.row_check import RowCheck, check_rows
+from pipelines.worker.image_plugins import chosen_plugins
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ def validate_command(config_path: Path, overrides: Sequence[str], request: Valid
     fetch = request.fetch
     with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
+        chosen_plugins(config)
         options = resolved_storage(config)
         inspected = inspect_model(config.model, options)
         manifest = Manifest.open(config, inspected.card, LOOKING)

@@ -25,6 +25,21 @@ def record_column(value: pa.Field) -> pa.Field:
     return pa.field(value.name, pa.list_(value.type), metadata=_MARK)
 
 
+def joined_column(one: pa.Field, other: pa.Field) -> pa.Field | None:
+    """Return a column for the values of both; None if their types are too different.
+
+    Structs are joined: a run may compute other scores than the one before.
+    """
+    first, second = one.type.value_type, other.type.value_type
+    if not (pa.types.is_struct(first) and pa.types.is_struct(second)):
+        return None
+    fields = {field.name: field.type for field in first}
+    for field in second:
+        if fields.setdefault(field.name, field.type) != field.type:
+            return None
+    return record_column(pa.field(one.name, pa.struct(list(fields.items()))))
+
+
 def is_per_image(field: pa.Field) -> bool:
     """Return True if a column holds one value per image."""
     return (field.metadata or {}).items() >= _MARK.items()

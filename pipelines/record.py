@@ -20,6 +20,9 @@ NSFW_CONTENTS = "has_nsfw_contents"
 NSFW_SCORE = "nsfw_score"
 """The column of the safety check's scores, in outputs that have some."""
 
+SCORES = "scores"
+"""The column of the scores of each image, by name, in outputs that have some."""
+
 COLUMNS_DIGEST = "columns_digest"
 IMAGE_BYTES = "image_bytes"
 """Sizes of the image files; null for rows that an older version completed."""

@@ -15,6 +15,7 @@ from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.config.safety import SafetyConfig
 from pipelines.config.schema import RunConfig
+from pipelines.config.scores import ScoresConfig
 from pipelines.config.strict import StrictModel
 from pipelines.config.telemetry import LoggingConfig
 from pipelines.formats import DEFAULT_QUALITY, FormatName
@@ -87,6 +88,8 @@ class ServeConfig(StrictModel):
     fetch: FetchConfig = FetchConfig()
     stylize: StylizeConfig = StylizeConfig()
     safety: SafetyConfig = SafetyConfig()
+    scores: ScoresConfig = Field(default_factory=dict)
+    """Numbers about each image, for runs through this server; see docs/scores.md."""
     ray: RayConfig = RayConfig()
     logging: LoggingConfig = LoggingConfig()
     storage: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -97,7 +100,7 @@ class ServeConfig(StrictModel):
         output = OutputConfig(
             path=self.serve.files, format=self.serve.format, quality=self.serve.quality
         )
-        names = ("model", "fetch", "stylize", "safety", "ray")
+        names = ("model", "fetch", "stylize", "safety", "scores", "ray")
         sections = {name: getattr(self, name) for name in names}
         return RunConfig.model_validate(
             {

@@ -53,8 +53,8 @@ async def serve(
     Raises:
         ConfigError, StorageError, CheckpointError: something cannot be used; nothing was started.
     """
-    if config.safety.mode != "off":  # it imports pyarrow
-        chosen_plugins(config.as_run())  # refuses here a checker that is not installed
+    if config.safety.mode != "off" or config.scores:  # it imports pyarrow
+        chosen_plugins(config.as_run())  # refuses here whatever is not installed
     card = describe_model(config.model.source)
     storage = open_files(config)
     async with open_database(config.serve.database) as database:

@@ -15,6 +15,7 @@ from pipelines.config.load import load
 from pipelines.config.model import ModelConfig
 from pipelines.config.output import OnErrorConfig, OutputConfig
 from pipelines.config.safety import SafetyConfig
+from pipelines.config.scores import ScoresConfig
 from pipelines.config.strict import StrictModel
 from pipelines.config.telemetry import LoggingConfig, NotifyConfig
 from uso_core.presets import PRESETS
@@ -30,6 +31,14 @@ class RunConfig(StrictModel):
     fetch: FetchConfig = FetchConfig()
     stylize: StylizeConfig = StylizeConfig()
     safety: SafetyConfig = SafetyConfig()
+    scores: ScoresConfig = Field(default_factory=dict)
+    """Numbers about each image, by name; see docs/scores.md. A list of names, or each name with its
+    options; `built_in` stands for all those without weights:
+
+    ```yaml
+    scores: [palette, structure]
+    ```
+    """
     on_error: OnErrorConfig = OnErrorConfig()
     ray: RayConfig = RayConfig()
     logging: LoggingConfig = LoggingConfig()

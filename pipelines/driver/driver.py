@@ -20,7 +20,7 @@ from pipelines.errors import ClusterError
 from pipelines.ledger.left_out import ManifestLook
 from pipelines.ledger.new_values import NewValues
 from pipelines.moments import utc_now
-from pipelines.record import NSFW_CONTENTS
+from pipelines.record import NSFW_CONTENTS, SCORES
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
@@ -182,6 +182,7 @@ class Driver:
         else:
             self._stats.add_failed(outcome.row_id, outcome.failure)
         self._stats.flagged += outcome.image_values.get(NSFW_CONTENTS, ()).count(True)
+        self._stats.scores.add(outcome.image_values.get(SCORES, ()))
         self._stats.caches.note(outcome)
         _log(settled)
         created_at = settled.given_at or self._prepared.ledger.stamp()

@@ -19,6 +19,7 @@ from pipelines.driver.run_file import RunFile, first_day
 from pipelines.errors import BrokenOffError, ConfigError, LeaseLostError, RunError
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.score_facts import check_score_facts, read_score_facts, save_score_facts
 from pipelines.manifest.manifest import Manifest
 from pipelines.name_template import PICTURES
 from pipelines.record import RunFacts, record_schema
@@ -27,6 +28,7 @@ from pipelines.storage.storage import Storage
 from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.webhook import Receiver
 from pipelines.worker.plugin_chain import plugin_columns
+from pipelines.worker.scores.registry import chosen_scorers
 from pipelines.worker.sparse_copy import sparse_copy
 from pipelines.worker.spec import StylizerSpec
 from uso_core.families import family_of
@@ -120,8 +122,9 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     """Check the model's files, the manifest and the output; hold the lease of the output.
 
     Raises:
-        ConfigError: the configuration names an environment variable that is not set, or a plug-in
-            computes a column that the records already have.
+        ConfigError: the configuration names an environment variable that is not set, a plug-in
+            computes a column that the records already have, or a score has another meaning in the
+            output.
         CheckpointError: a file of the model is missing.
         ManifestError: the manifest cannot be used.
         StorageError: the output cannot be written.
@@ -146,9 +149,12 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     facts = RunFacts(run_id=_new_run_id(), model=card.name, preset=config.model.preset)
     recipe_model = card.name if config.output.recipe else None
     spec = replace(StylizerSpec.from_config(config), run_id=facts.run_id, recipe_model=recipe_model)
+    scores = [scorer.facts() for scorer in chosen_scorers(config.scores)]
     columns = plugin_columns(spec.image_plugins, manifest.extra_schema)
     output.check_writable()
+    check_score_facts(read_score_facts(output), scores)
     with Lease(output, facts.run_id) as lease:
+        save_score_facts(output, scores)
         yield PreparedRun(
             config=config,
             facts=facts,

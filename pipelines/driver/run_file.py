@@ -85,6 +85,7 @@ class RunFile:
             "left_out": stats.left_out,
             "images": stats.images,
             "flagged": stats.flagged,
+            **({"scores": stats.scores.by_name} if stats.scores.by_name else {}),
             "failures": [asdict(example) for example in stats.failure_examples()],
         }
         timings = {"elapsed_s": stats.elapsed_s, "first_image_s": stats.first_image_s}

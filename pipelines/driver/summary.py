@@ -25,6 +25,7 @@ class RunSummary:
             not the recorded file.
         images: images that this run generated.
         flagged: images that the safety check flagged in this run, withheld ones included.
+        scores: mean of each score over the images of this run; None: no image has it.
         failed_fraction: share of failed rows among all records that count, earlier runs included;
             0 to 1.
         within_budget: True if `failed_fraction` is at most `on_error.max_failed_fraction`.
@@ -59,6 +60,7 @@ class RunSummary:
     dataset: PackFacts | None = None
     lost_images: int = 0
     flagged: int = 0
+    scores: Mapping[str, float | None] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
         """Return the counts and an example of each failure as tables, for a notebook."""
@@ -95,6 +97,7 @@ def summarize(prepared: PreparedRun, stats: RunStats, *, interrupted: bool) -> R
         lost_images=stats.lost_images,
         images=stats.images,
         flagged=stats.flagged,
+        scores=stats.scores.by_name,
         failures=stats.failure_examples(),
         elapsed_s=elapsed_s,
         images_per_s=stats.images / elapsed_s if elapsed_s else 0.0,

@@ -51,6 +51,7 @@ class RunMetrics:
         self._failures = _Total(metrics.FAILURES, run_id)
         self._images = _Total(metrics.IMAGES, run_id)
         self._flagged_images = _Total(metrics.FLAGGED_IMAGES, run_id)
+        self._score_means = _gauge(metrics.SCORE_MEANS, run_id)
         self._manifest_rows = _gauge(metrics.MANIFEST_ROWS, run_id)
         self._images_per_second = _gauge(metrics.IMAGES_PER_SECOND, run_id)
         self._eta_seconds = _gauge(metrics.ETA_SECONDS, run_id)
@@ -66,6 +67,8 @@ class RunMetrics:
             self._failures.reach(count, code=code)
         self._images.reach(snapshot.images)
         self._flagged_images.reach(snapshot.flagged)
+        for name, mean in snapshot.scores.items():
+            self._score_means.set(mean, {"score": name})
         self._manifest_rows.set(snapshot.total)  # None sets no value, here and below
         self._images_per_second.set(snapshot.images_per_s)
         self._eta_seconds.set(snapshot.eta_s)

@@ -48,6 +48,9 @@ IMAGES = Metric("uso_images", "counter", "Images drawn, of rows that were comple
 FLAGGED_IMAGES = Metric(
     "uso_flagged_images", "counter", "Images that the safety check flagged, also if withheld."
 )
+SCORE_MEANS = Metric(
+    "uso_score_mean", "gauge", "Mean of a score over the images of the run so far.", ("score",)
+)
 MANIFEST_ROWS = Metric("uso_manifest_rows", "gauge", "Rows of the manifest, where that is known.")
 IMAGES_PER_SECOND = Metric("uso_images_per_second", "gauge", "Over the last minute.")
 ETA_SECONDS = Metric("uso_eta_seconds", "gauge", "Until the end at the last minute's pace.")
@@ -96,6 +99,7 @@ METRICS: tuple[Metric, ...] = (
         FAILURES,
         IMAGES,
         FLAGGED_IMAGES,
+        SCORE_MEANS,
         MANIFEST_ROWS,
         IMAGES_PER_SECOND,
         ETA_SECONDS,

@@ -93,6 +93,7 @@ class ProgressReporter:
             skipped=stats.skipped,
             images=stats.images,
             flagged=stats.flagged,
+            scores=stats.scores.by_name,
             elapsed_s=elapsed_s,
             images_per_s=rates.images_per_s,
             eta_s=self._eta_s(rows, rates.rows_per_s),

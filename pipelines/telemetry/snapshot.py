@@ -42,6 +42,7 @@ class Snapshot:
         skipped: rows that were recorded before.
         images: images that this run generated.
         flagged: images that the safety check flagged, withheld ones included.
+        scores: mean of each score over the images so far; None: no image has it.
         elapsed_s: seconds since the run started.
         images_per_s: rate over the last minute.
         eta_s: seconds until the end at that rate; None: not known yet.
@@ -57,6 +58,7 @@ class Snapshot:
     skipped: int = 0
     images: int = 0
     flagged: int = 0
+    scores: Mapping[str, float | None] = field(default_factory=dict)
     elapsed_s: float = 0
     images_per_s: float = 0
     eta_s: float | None = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pipelines.failures import Failure, FailureCode
 from pipelines.rows import Outcome
+from pipelines.score_values import ScoreMeans
 from uso_core.model.cache import Lookups
 
 RECENT_ROWS = 1000
@@ -57,6 +58,7 @@ class RunStats:
         new_values: done rows whose records took new values of the user's own columns.
         left_out: records whose rows are no longer in the manifest, known at the end.
         flagged: images that the safety check has flagged, withheld ones included.
+        scores: means of the scores of the images.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -74,6 +76,7 @@ class RunStats:
     first_image_s: float | None = None
     failures: Counter[FailureCode] = field(default_factory=Counter)
     caches: CacheUse = field(default_factory=CacheUse)
+    scores: ScoreMeans = field(default_factory=ScoreMeans)
     recent_failed: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT_ROWS))
     _streak: Counter[FailureCode] = field(default_factory=Counter)
     _examples: dict[FailureCode, tuple[str, str]] = field(default_factory=dict)

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from pipelines.config.schema import RunConfig
     from pipelines.failures import Failure
     from pipelines.rows import ManifestRow
+    from pipelines.worker.scores.picture import Sources
     from pipelines.worker.sink import ImageFile
 
 IMAGE_PLUGINS: tuple[str, ...] = (
     "pipelines.worker.safety:FLAG",
     "pipelines.worker.safety:WITHHOLD",
+    "pipelines.worker.scores.plugin:PLUGIN",
 )
 """The plug-ins as `module:NAME`, in the order in which they look at an image."""
 
@@ -39,12 +41,14 @@ class FinishedImage:
         index: number of the image within its row, from 0.
         image: RGB pixels; other plug-ins see the same object, so it must not be changed.
         file: the encoded image, as the plug-ins before have left it.
+        sources: the references of the row; None if no plug-in needs them.
     """
 
     row: ManifestRow
     index: int
     image: Image.Image
     file: ImageFile
+    sources: Sources | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,7 @@ class Finding:
     failure: Failure | None = None
 
 
+Columns: TypeAlias = "tuple[pa.Field, ...]"
 Look: TypeAlias = Callable[[FinishedImage], Finding]
 """A loaded plug-in. Several threads call it at once, beside the device and never holding it."""
 
@@ -74,20 +79,23 @@ class ImagePlugin:
 
     Attributes:
         name: name for messages.
-        columns: the values it computes for an image: names, and Arrow types of one value.
+        columns: the values it computes for an image: names, and Arrow types of one value; or a
+            function of the options that returns them.
         on_error: outcome of a row if the plug-in raises, or returns a value of another type.
             `fail`: the row fails as `internal`. `null`: the row is recorded with nulls, and its
             files stay as they were. A `RowFailedError` always fails the row with its own failure.
         options: returns the plug-in's options in a configuration; None: it is switched off.
             Raises `ConfigError` if the configuration asks for something that is not installed.
         load: makes a plug-in with these options, in the worker.
+        needs_sources: True if it looks at the references of the row.
     """
 
     name: str
-    columns: tuple[pa.Field, ...] = ()
+    columns: Columns | Callable[[Mapping[str, Any]], Columns] = ()
     on_error: Literal["fail", "null"]
     options: Callable[[RunConfig], Mapping[str, Any] | None]
     load: Callable[[Mapping[str, Any]], Look]
+    needs_sources: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,12 @@ class ChosenPlugin:
     def find(self) -> ImagePlugin:
         """Import the plug-in."""
         return _find(self.location)
+
+    @property
+    def columns(self) -> Columns:
+        """The values that the plug-in computes for an image, with these options."""
+        columns = self.find().columns
+        return columns(self.options) if callable(columns) else columns
 
 
 def chosen_plugins(config: RunConfig) -> tuple[ChosenPlugin, ...]:

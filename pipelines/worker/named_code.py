@@ -18,13 +18,13 @@ class OwnCode:
 
     Attributes:
         location: `module:NAME`.
-        needs: the module that it imports from elsewhere.
+        needs: the module that it imports from elsewhere; empty: every installation has all of it.
         extra: the extra of this package that installs that module.
     """
 
     location: str
-    needs: str
-    extra: str
+    needs: str = ""
+    extra: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class NamedCode:
         """
         module, _ = self._location(name)
         own = self.own.get(name)
-        if own is not None and not _exists(own.needs):
+        if own is not None and own.needs and not _exists(own.needs):
             raise ConfigError(
                 f"{self.key}: {name} needs the extra {own.extra}: pip install "
                 f"'uso-batch[{own.extra}]', on every machine that runs actors"

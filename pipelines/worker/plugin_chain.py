@@ -15,7 +15,15 @@ from pipelines.failures import Failure, RowFailedError
 from pipelines.image_values import record_column
 from pipelines.record import NSFW_CONTENTS, RECORD_FIELDS
 from pipelines.rows import ManifestRow
-from pipelines.worker.image_plugins import ChosenPlugin, Finding, FinishedImage, ImagePlugin, Look
+from pipelines.worker.image_plugins import (
+    ChosenPlugin,
+    Columns,
+    Finding,
+    FinishedImage,
+    ImagePlugin,
+    Look,
+)
+from pipelines.worker.scores.picture import Sources
 from pipelines.worker.sink import ImageFile
 
 logger = logging.getLogger(__name__)
@@ -36,8 +44,9 @@ def plugin_columns(chosen: Sequence[ChosenPlugin], extra: pa.Schema) -> pa.Schem
         ConfigError: a column has a name that the records already use.
     """
     columns: dict[str, pa.Field] = {}
-    for plugin in (each.find() for each in chosen):
-        for value in plugin.columns:
+    for each in chosen:
+        plugin = each.find()
+        for value in each.columns:
             if value.name in extra.names:
                 raise ConfigError(
                     f"the manifest's column {value.name!r} is also a column of the plug-in "
@@ -74,11 +83,19 @@ class PluginChain:
 
     def __init__(self, chosen: Sequence[ChosenPlugin]) -> None:
         """Load the plug-ins; raises whatever they raise."""
-        plugins = [(each.find(), each.options) for each in chosen]
-        self._loaded = [(plugin, plugin.load(options)) for plugin, options in plugins]
+        self._loaded = [_Loaded.of(each) for each in chosen]
+
+    @property
+    def needs_sources(self) -> bool:
+        """True if a plug-in looks at the references of the rows."""
+        return any(each.plugin.needs_sources for each in self._loaded)
 
     def examine(
-        self, row: ManifestRow, images: Sequence[Image.Image], files: Sequence[ImageFile]
+        self,
+        row: ManifestRow,
+        images: Sequence[Image.Image],
+        files: Sequence[ImageFile],
+        sources: Sources | None = None,
     ) -> Examined:
         """Let each plug-in look at all images of a row, up to one that rejects an image.
 
@@ -86,62 +103,71 @@ class PluginChain:
             row: the row.
             images: its images.
             files: the images, encoded.
+            sources: the references of the row, if `needs_sources`.
 
         Raises:
             RowFailedError: a plug-in failed, and declares that its failures fail the row.
         """
         examined = Examined(list(files), {})
-        for plugin, look in self._loaded:
-            examined = self._after(plugin, look, row, images, examined)
+        shown = [
+            FinishedImage(row, at, image, files[at], sources) for at, image in enumerate(images)
+        ]
+        for loaded in self._loaded:
+            examined = _after(loaded, shown, examined)
             if examined.failure is not None:
                 break
         return examined
 
-    def _after(
-        self,
-        plugin: ImagePlugin,
-        look: Look,
-        row: ManifestRow,
-        images: Sequence[Image.Image],
-        before: Examined,
-    ) -> Examined:
-        pairs = zip(images, before.files, strict=True)
-        try:
-            findings = [
-                look(FinishedImage(row, index, image, file))
-                for index, (image, file) in enumerate(pairs)
-            ]
-            values = dict(_typed(plugin, findings))
-        except RowFailedError:
-            raise
-        except Exception as error:  # a plug-in may raise anything
-            message = f"the plug-in {plugin.name} failed: {type(error).__name__}: {error}"
-            if plugin.on_error == "fail":
-                raise RowFailedError(Failure("internal", message)) from error
-            logger.warning("image_plugin_failed row_id=%s reason=%s", row.id, message)
-            nulls = {value.name: (None,) * len(images) for value in plugin.columns}
-            return Examined(before.files, {**before.values, **nulls})
-        files = [
-            file if finding.data is None else replace(file, data=finding.data)
-            for file, finding in zip(before.files, findings, strict=True)
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    plugin: ImagePlugin
+    columns: Columns
+    look: Look
+
+    @classmethod
+    def of(cls, chosen: ChosenPlugin) -> _Loaded:
+        plugin = chosen.find()
+        return cls(plugin, chosen.columns, plugin.load(chosen.options))
+
+
+def _after(loaded: _Loaded, images: Sequence[FinishedImage], before: Examined) -> Examined:
+    plugin, row = loaded.plugin, images[0].row if images else None
+    try:
+        findings = [
+            loaded.look(replace(image, file=file))
+            for image, file in zip(images, before.files, strict=True)
         ]
-        failures = (finding.failure for finding in findings if finding.failure is not None)
-        return Examined(files, {**before.values, **values}, next(failures, None))
+        values = dict(_typed(loaded.columns, findings))
+    except RowFailedError:
+        raise
+    except Exception as error:  # a plug-in may raise anything
+        message = f"the plug-in {plugin.name} failed: {type(error).__name__}: {error}"
+        if plugin.on_error == "fail":
+            raise RowFailedError(Failure("internal", message)) from error
+        row_id = None if row is None else row.id
+        logger.warning("image_plugin_failed row_id=%s reason=%s", row_id, message)
+        nulls = {value.name: (None,) * len(images) for value in loaded.columns}
+        return Examined(before.files, {**before.values, **nulls})
+    files = [
+        file if finding.data is None else replace(file, data=finding.data)
+        for file, finding in zip(before.files, findings, strict=True)
+    ]
+    failures = (finding.failure for finding in findings if finding.failure is not None)
+    return Examined(files, {**before.values, **values}, next(failures, None))
 
 
-def _typed(
-    plugin: ImagePlugin, findings: Sequence[Finding]
-) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def _typed(columns: Columns, findings: Sequence[Finding]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Yield each column of a plug-in with the values of all images.
 
     Raises:
         KeyError: a value has no column.
         pa.ArrowException: a value does not have its column's type.
     """
-    names = {value.name for value in plugin.columns}
+    names = {value.name for value in columns}
     for finding in findings:
         if undeclared := finding.values.keys() - names:
             raise KeyError(f"{min(undeclared)!r} is not one of its columns")
-    for value in plugin.columns:
+    for value in columns:
         given = [finding.values.get(value.name) for finding in findings]
         yield value.name, tuple(pa.array(given, value.type).to_pylist())

@@ -24,6 +24,7 @@ from pipelines.rows import ManifestRow, Outcome, ReferenceVersion, Timings
 from pipelines.worker.activity import Activity, Tally, WorkerInfo
 from pipelines.worker.destinations import Place, Places, folder_of
 from pipelines.worker.plugin_chain import PluginChain
+from pipelines.worker.scores.picture import Sources
 from pipelines.worker.sink import ImageFile, Sink, StoredImage
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.steps import RowCancelledError, RowsAtWork, StepWatch
@@ -172,7 +173,10 @@ class Stylizer:
             watch.check()
         with self._tally.counted("fetching"), _timed(timings, "fetch"):
             # Resizing needs no device, and frees large originals.
-            prepared = self._renderer.pipeline.prepare(self._request(row, seen))
+            request = self._request(row, seen)
+            sources = self._sources(request)
+            prepared = self._renderer.pipeline.prepare(request)
+            del request
         with self._tally.counted("drawing"):
             rendered = self._renderer.render(
                 prepared, row.parameters.seeds, urgent=row.is_urgent, watch=watch
@@ -186,7 +190,7 @@ class Stylizer:
             images = zip(rendered.images, row.parameters.seeds, strict=True)
             place = self._places.of(row)
             files = [self._encoded(image, row, seed, place) for image, seed in images]
-            examined = self._plugins.examine(row, rendered.images, files)
+            examined = self._plugins.examine(row, rendered.images, files, sources)
             is_kept = examined.failure is None or place.stores_withheld
             stored = place.sink.save(row, examined.files) if is_kept else []
         self._tally.add_stored(sum(image.num_bytes for image in stored))
@@ -198,6 +202,12 @@ class Stylizer:
             stored=stored,
             values=examined.values,
         )
+
+    def _sources(self, request: StylizeRequest) -> Sources | None:
+        """Return small copies of the references, if a plug-in looks at them."""
+        if not self._plugins.needs_sources:
+            return None
+        return Sources.of(request.content_image, request.style_images)
 
     def _encoded(self, image: Image.Image, row: ManifestRow, seed: int, place: Place) -> ImageFile:
         model = place.recipe_model

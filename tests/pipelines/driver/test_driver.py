@@ -39,7 +39,7 @@ from tests.pipelines.inprocess_pool import InProcessPool, Work
 from tests.pipelines.manifests import write
 
 
-def config(folder: Path, **sections: dict[str, Any]) -> RunConfig:
+def config(folder: Path, **sections: Any) -> RunConfig:
     return RunConfig.model_validate(
         {
             "manifest": {"path": str(folder / "m.parquet"), **sections.pop("manifest", {})},
