@@ -29,7 +29,10 @@ _WITHOUT_WEIGHTS = {
     "near_copy_style": f"{_HERE}.near_copy:STYLE",
     "blank": f"{_HERE}.blank:SCORER",
 }
-_WITH_WEIGHTS: dict[str, str] = {}
+_WITH_WEIGHTS = {
+    name: f"{_HERE}.with_weights:{name.upper()}"
+    for name in ("csd", "gram", "dino", "clip_i", "clip_t", "aesthetic")
+}
 
 SCORERS = NamedCode(
     key="scores",
