@@ -15,6 +15,7 @@ import typer
 
 from jobs import (
     cli_cluster,
+    cli_compare,
     cli_init,
     cli_manifest,
     cli_model,
@@ -60,7 +61,14 @@ _PREPARE = (
     cli_run.describe,
     cli_run.plan,
 )
-_RUN = (cli_run.run, cli_run.status, cli_run.report, cli_run.pack, cli_run.prune)
+_RUN = (
+    cli_run.run,
+    cli_run.status,
+    cli_run.report,
+    cli_compare.compare,
+    cli_run.pack,
+    cli_run.prune,
+)
 _CLUSTER = (cli_cluster.submit, cli_cluster.jobs, cli_cluster.logs, cli_cluster.stop)
 _MODEL = (cli_model.generate, cli_model.tiny)
 _COMMANDS: dict[str, Sequence[Callable[..., None]]] = {

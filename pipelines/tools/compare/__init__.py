@@ -1,0 +1,1 @@
+"""Compares two outputs over the same rows, score by score."""
