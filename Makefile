@@ -85,7 +85,7 @@ $(AZURITE):
 test-browser: $(INSTALLED)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	  { echo "no chromium; on Debian and Ubuntu: apt-get install -y chromium"; exit 1; }
-	$(BIN)/python -m pytest -m browser tests/jobs/serve tests/pipelines/tools/report
+	$(BIN)/python -m pytest -m browser tests/jobs/serve tests/pipelines/tools
 
 # Runs the tests of the server's state on a real PostgreSQL, which pip does not install.
 test-postgres: $(INSTALLED)

@@ -35,11 +35,19 @@ def compare(
         int,
         typer.Option(min=2, metavar="N", help="Show the N pairs that differ most in each score."),
     ] = 24,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="Measure the scores that rows lack, from the stored images: those of --config, "
+            "or all that need no weights.",
+        ),
+    ] = False,
     config: Annotated[
         Path | None,
         typer.Option(
             metavar="CONFIG",
-            help="Use the storage options and the fetch policy of this YAML file.",
+            help="Use the storage options, fetch policy and scores of this YAML file.",
             show_default=False,
         ),
     ] = None,
@@ -53,4 +61,4 @@ def compare(
     """
     from jobs.compare import CompareRequest, compare_command
 
-    raise typer.Exit(compare_command(CompareRequest(a, b, out, pairs, config, as_json)))
+    raise typer.Exit(compare_command(CompareRequest(a, b, out, pairs, measure, config, as_json)))

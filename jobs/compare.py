@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from jobs.outputs import hint_at_config
 from jobs.secret_settings import resolved_fetch, resolved_storage
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ReportError
-from pipelines.storage.filesystems import Options
 from pipelines.storage.patience import LOOK_S
 from pipelines.storage.storage import Storage
 from pipelines.tools.compare.comparison import Comparison, SideCounts, compare, paired
@@ -32,9 +31,11 @@ from pipelines.tools.compare.figures import (
     signed,
     verdict_text,
 )
+from pipelines.tools.compare.measuring import measure
 from pipelines.tools.compare.page import PageOptions, write_page
-from pipelines.tools.compare.sides import read_side
+from pipelines.tools.compare.sides import Side, read_side
 from pipelines.tools.report.pictures import Places
+from pipelines.worker.scores.registry import BUILT_IN, chosen_scorers
 
 _EVERY_S = 5.0
 
@@ -48,7 +49,9 @@ class CompareRequest:
         b: the folder or URL of the second output.
         out: the folder or URL of the page; None: no page is written.
         pairs: pairs that the page shows for each score.
-        config_path: the YAML file with the storage options and the fetch policy; None: defaults.
+        measure: measure the scores that rows lack, of the file at `config_path` or the built-in.
+        config_path: the YAML file with the storage options, the fetch policy and the scores to
+            measure; None: defaults.
         as_json: print one JSON object instead of text.
     """
 
@@ -56,6 +59,7 @@ class CompareRequest:
     b: str
     out: str | None = None
     pairs: int = 24
+    measure: bool = False
     config_path: Path | None = None
     as_json: bool = False
 
@@ -63,21 +67,22 @@ class CompareRequest:
 def compare_command(request: CompareRequest) -> int:
     """Print the comparison and return the exit code. Changes nothing in the outputs."""
     with exits.exit_on_error(), hint_at_config(request.config_path):
-        storage_options, options = _options(request.config_path)
-        a, b = (
-            Storage.at(each, storage_options, patience_s=LOOK_S) for each in (request.a, request.b)
-        )
+        settings = _settings(request.config_path)
+        storage, options = settings.page.storage_options, settings.page
+        a, b = (Storage.at(each, storage, patience_s=LOOK_S) for each in (request.a, request.b))
         here, there = read_side(a), read_side(b)
         ids = paired(here, there)
+        if request.measure:
+            _measure(((a, here), (b, there)), ids, settings)
         found = compare(here, there, ids)
-        _check(found)
+        _check(found, measured=request.measure)
         index = None
         if request.out is not None:
-            places = Places(run=a, out=Storage.at(request.out, storage_options), other=b)
+            places = Places(run=a, out=Storage.at(request.out, storage), other=b)
             chosen = extremes(here, there, ids, found, request.pairs)
             names = [score.name for score in found.scores]
             shown = examples((a, b), (here, there), chosen, names)
-            index = write_page(places, found, shown, options, _progress(terminal.err()))
+            index = write_page(places, found, shown, options, _progress("thumbnails"))
     if request.as_json:
         terminal.print_json(_as_dict(found, index))
     else:
@@ -85,15 +90,34 @@ def compare_command(request: CompareRequest) -> int:
     return exits.DONE
 
 
-def _options(config_path: Path | None) -> tuple[Options, PageOptions]:
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """Settings for reading pictures, and the scores of the configuration."""
+
+    page: PageOptions
+    scores: Mapping[str, Mapping[str, Any]]
+
+
+def _settings(config_path: Path | None) -> _Settings:
     if config_path is None:
-        return {}, PageOptions()
+        return _Settings(PageOptions(), {BUILT_IN: {}})
     config = RunConfig.from_yaml(config_path)
-    storage = resolved_storage(config)
-    return storage, PageOptions(resolved_fetch(config), storage)
+    options = PageOptions(resolved_fetch(config), resolved_storage(config))
+    return _Settings(options, config.scores or {BUILT_IN: {}})
 
 
-def _check(found: Comparison) -> None:
+def _measure(
+    outputs: Sequence[tuple[Storage, Side]], ids: Sequence[str], settings: _Settings
+) -> None:
+    chosen, page = chosen_scorers(settings.scores), settings.page
+    done = measure(
+        outputs, ids, chosen, page.fetch, page.storage_options, _progress("rows measured")
+    )
+    if done.unread:
+        terminal.err().print(f"{done.unread:,} pictures could not be read", soft_wrap=True)
+
+
+def _check(found: Comparison, *, measured: bool) -> None:
     """Refuse a comparison of nothing.
 
     Raises:
@@ -109,17 +133,21 @@ def _check(found: Comparison) -> None:
         reasons = "; ".join(f"{name}: {why}" for name, why in found.not_compared.items())
         raise ReportError(
             f"{a.output} and {b.output} have no score in common"
-            f"{f' ({reasons})' if reasons else ''}: run both with the same scores in the section "
-            "scores, see docs/scores.md"
+            f"{f' ({reasons})' if reasons else ''}: "
+            + (
+                "none of these could be measured, either"
+                if measured
+                else "--measure computes scores of the stored images"
+            )
         )
 
 
-def _progress(console: Console) -> Callable[[int, int], None]:
-    pace = terminal.Pace(_EVERY_S)
+def _progress(step: str) -> Callable[[int, int], None]:
+    pace, console = terminal.Pace(_EVERY_S), terminal.err()
 
     def show(done: int, total: int) -> None:
         if pace.due(anyway=False):
-            console.print(f"thumbnails: {done:,} of {total:,}", soft_wrap=True)
+            console.print(f"{step}: {done:,} of {total:,}", soft_wrap=True)
 
     return show
 

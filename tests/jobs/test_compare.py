@@ -98,7 +98,7 @@ def test_a_comparison_of_nothing_is_an_error(outputs: tuple[Path, Path], tmp_pat
     result = compare(outputs[0], tmp_path / "plain")
     assert result.exit_code == 2
     assert "have no score in common (style: no paired row of B has it; " in result.stderr
-    assert "docs/scores.md" in result.stderr
+    assert "--measure computes scores of the stored images" in result.stderr
     result = compare(outputs[0], tmp_path / "nothing")
     assert result.exit_code == 2
     assert "no records" in result.stderr

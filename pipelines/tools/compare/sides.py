@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import combinations
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +20,12 @@ from pipelines.score_values import row_scores
 from pipelines.storage.storage import Storage
 
 _FAILED = -1
-_COLUMNS = ("id", "status", "content_image", "style_images")
+_COLUMNS = ("id", "status", "prompt", "content_image", "style_images")
+_NAMES = ("content", "style", "prompt")
+_SETS = {
+    each: each for each in (frozenset(some) for n in range(4) for some in combinations(_NAMES, n))
+}
+"""One object for all rows with the same inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +38,15 @@ class Side:
         rows: the number of each row among the completed rows, by id; -1: the row failed.
         scores: the scores of the completed rows, by name, in their order; NaN: a row has none.
         references: a hash of the content and style images of each completed row.
+        inputs: `content`, `style` and `prompt`, as far as each completed row has them.
     """
 
     uri: str
-    facts: Mapping[str, ScoreFacts] = field(default_factory=dict)
+    facts: dict[str, ScoreFacts] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     scores: dict[str, array[float]] = field(default_factory=dict)
     references: list[bytes] = field(default_factory=list)
+    inputs: list[frozenset[str]] = field(default_factory=list)
 
     @property
     def completed(self) -> int:
@@ -59,6 +67,32 @@ class Side:
         values = self.scores.get(name)
         return math.nan if values is None else values[self.rows[row_id]]
 
+    def identity(self, name: str) -> str | None:
+        """Return the identity of the measure of a score; None without such a score."""
+        facts = self.facts.get(name)
+        return None if facts is None else facts.identity
+
+    def expect(self, facts: ScoreFacts) -> None:
+        """Prepare for a score: values by another measure are dropped."""
+        if self.identity(facts.name) != facts.identity or facts.name not in self.scores:
+            self.scores[facts.name] = array("d", [math.nan]) * self.completed
+        self.facts[facts.name] = facts
+
+    def lacks(self, row_id: str, names: Iterable[str]) -> bool:
+        """Return True if a completed row lacks one of these scores, and has its inputs."""
+        inputs = self.inputs[self.rows[row_id]]
+        return any(
+            math.isnan(self.score(name, row_id)) and inputs.issuperset(self.facts[name].needs)
+            for name in names
+        )
+
+    def add_scores(self, row_id: str, found: Mapping[str, float | None]) -> None:
+        """Set the scores that a completed row lacks."""
+        number = self.rows[row_id]
+        for name, value in found.items():
+            if value is not None and math.isnan(self.scores[name][number]):
+                self.scores[name][number] = value
+
     def _add(self, record: Mapping[str, Any]) -> None:
         if record["status"] != "completed":
             self.rows[record["id"]] = _FAILED
@@ -66,6 +100,7 @@ class Side:
         number = self.rows[record["id"]] = len(self.references)
         named = repr((record["content_image"], record["style_images"]))
         self.references.append(blake2b(named.encode(errors="replace"), digest_size=8).digest())
+        self.inputs.append(_inputs(record))
         for name, value in row_scores(record.get(SCORES)).items():
             values = self.scores.setdefault(name, array("d"))
             values.extend([math.nan] * (number - len(values)))
@@ -86,12 +121,21 @@ def read_side(output: Storage) -> Side:
     records = Records(output)
     if not records.counts().records:
         raise ReportError(f"{output.uri()}: no records; check the path, or run it first")
-    side = Side(output.uri(), read_score_facts(output))
+    side = Side(output.uri(), dict(read_score_facts(output)))
     columns = [*_COLUMNS, *([SCORES] if SCORES in records.schema.names else [])]
     for batch in records.batches(columns):
         _take(side, batch)
     side._fill_up()  # noqa: SLF001 (its own module)
     return side
+
+
+def _inputs(record: Mapping[str, Any]) -> frozenset[str]:
+    given = {
+        "content": record["content_image"],
+        "style": record["style_images"],
+        "prompt": (record["prompt"] or "").strip(),
+    }
+    return _SETS[frozenset(name for name, value in given.items() if value)]
 
 
 def _take(side: Side, batch: pa.RecordBatch) -> None:
