@@ -24,6 +24,7 @@ from pipelines.manifest.source import LOOKING
 from pipelines.record import record_schema
 from pipelines.storage.patience import LOOK_S
 from pipelines.storage.storage import Storage
+from pipelines.tools.planning.extra import ExtraTries, extra_tries
 from pipelines.tools.planning.model import InspectedModel, inspect_model
 from pipelines.tools.planning.plan import Plan, ShapePlan, make_plan, survey
 from pipelines.tools.planning.speed import (
@@ -88,6 +89,8 @@ def plan_run(config: RunConfig, *, price_per_gpu_hour: float | None, as_json: bo
     if plan.work.rows:
         console.print(_shape_table(plan, console.width))
         _print_time(plan, speed, config, price_per_gpu_hour, console)
+    if config.best_of is not None:
+        _print_extra(extra_tries(plan, config.best_of), config, console)
     console.print("Nothing was started.")
     return exits.DONE
 
@@ -115,6 +118,7 @@ def _as_dict(
         "startup_s": plan.startup_s,
         "device_hours": plan.device_hours,
         "price": None if price is None or hours is None else hours * price,
+        "extra": None if config.best_of is None else asdict(extra_tries(plan, config.best_of)),
         "image_bytes": plan.image_bytes,
         "record_bytes": plan.record_bytes,
     }
@@ -241,6 +245,14 @@ def _print_time(
     images, records = _scaled(plan.image_bytes), _scaled(plan.record_bytes)
     shards = "" if config.output.layout == "images" else f", {images}B of shards"
     terminal.fact(console, "storage", f"about {images}B of images, {records}B of records{shards}")
+
+
+def _print_extra(extra: ExtraTries, config: RunConfig, console: Console) -> None:
+    kind = "GPU" if config.stylize.gpus_per_actor else "CPU"
+    text = f"at most {extra.images:,} further images (best_of), not counted above"
+    if extra.device_s is not None:
+        text += f": {terminal.duration(extra.device_s)} on all {kind}s together"
+    terminal.fact(console, "tries", text)
 
 
 def _speed_line(speed: Speed) -> str:

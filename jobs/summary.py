@@ -103,6 +103,9 @@ def _counts(summary: RunSummary) -> Table:
         table.add_row("lost", f"{summary.lost_images:,}", "images missing or damaged, drawn again")
     if summary.flagged:
         table.add_row("flagged", f"{summary.flagged:,}", "images, by the safety check")
+    if summary.extra_images or summary.failed_tries:
+        failed = f"; {summary.failed_tries:,} tries failed" if summary.failed_tries else ""
+        table.add_row("tries", f"{summary.extra_images:,}", f"images of further tries{failed}")
     if summary.scores:
         table.add_row("scores", "", terminal.score_means(summary.scores))
     speed = f"{summary.images_per_s:.2f} images/s"

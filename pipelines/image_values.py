@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _MARK = {b"uso-batch.per_image": b"1"}
+_OF_RUN = {b"uso-batch.of_run": b"1"}
 
 
 def record_column(value: pa.Field) -> pa.Field:
@@ -30,14 +31,35 @@ def joined_column(one: pa.Field, other: pa.Field) -> pa.Field | None:
 
     Structs are joined: a run may compute other scores than the one before.
     """
-    first, second = one.type.value_type, other.type.value_type
-    if not (pa.types.is_struct(first) and pa.types.is_struct(second)):
+    kind = _joined(one.type, other.type)
+    return None if kind is None else one.with_type(kind)
+
+
+def _joined(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    if one == other:
+        return one
+    if pa.types.is_list(one) and pa.types.is_list(other):
+        values = _joined(one.value_type, other.value_type)
+        return None if values is None else pa.list_(values)
+    if not (pa.types.is_struct(one) and pa.types.is_struct(other)):
         return None
-    fields = {field.name: field.type for field in first}
-    for field in second:
-        if fields.setdefault(field.name, field.type) != field.type:
+    fields = {field.name: field.type for field in one}
+    for field in other:
+        kind = _joined(fields.get(field.name, field.type), field.type)
+        if kind is None:
             return None
-    return record_column(pa.field(one.name, pa.struct(list(fields.items()))))
+        fields[field.name] = kind
+    return pa.struct(list(fields.items()))
+
+
+def of_run(column: pa.Field) -> pa.Field:
+    """Mark a column of the records that a run fills, not the user."""
+    return column.with_metadata(_OF_RUN)
+
+
+def is_of_run(field: pa.Field) -> bool:
+    """Return True if a run fills the column: one value per image, or another mark."""
+    return is_per_image(field) or (field.metadata or {}).items() >= _OF_RUN.items()
 
 
 def is_per_image(field: pa.Field) -> bool:
@@ -46,8 +68,10 @@ def is_per_image(field: pa.Field) -> bool:
 
 
 def without_other_metadata(field: pa.Field) -> pa.Field:
-    """Return a column with nothing in its metadata but the mark, if it has one."""
-    return field.with_metadata(_MARK) if is_per_image(field) else field.remove_metadata()
+    """Return a column with nothing in its metadata but our mark, if it has one."""
+    if is_per_image(field):
+        return field.with_metadata(_MARK)
+    return of_run(field) if is_of_run(field) else field.remove_metadata()
 
 
 def lowest(values: Iterable[Any] | None) -> float | None:

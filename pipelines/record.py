@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from pipelines.display import display_reference
 from pipelines.failures import Failure
 from pipelines.fields.arrow import column
 from pipelines.fields.table import LATER_FIELDS, RECORDED_FIELDS
+from pipelines.image_values import of_run
 from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow, Timings
 
 SCHEMA_VERSION = 1
@@ -22,6 +24,9 @@ NSFW_SCORE = "nsfw_score"
 
 SCORES = "scores"
 """The column of the scores of each image, by name, in outputs that have some."""
+
+TRIES = "tries"
+"""The column of the tries of a row, the kept one first; null for a row with one try."""
 
 COLUMNS_DIGEST = "columns_digest"
 IMAGE_BYTES = "image_bytes"
@@ -120,6 +125,13 @@ def record_schema(extra: pa.Schema, image_values: pa.Schema = _NO_COLUMNS) -> pa
         The fixed columns, then the columns of plug-ins, then the user's own.
     """
     return pa.schema([*RECORD_FIELDS, *image_values, *extra])
+
+
+def tries_column(scores: Sequence[str]) -> pa.Field:
+    """Return the column of tries that have these scores."""
+    of_scores = pa.struct([(name, pa.float64()) for name in scores])
+    one = pa.struct([("number", pa.int32()), ("seed", pa.int64()), ("scores", of_scores)])
+    return of_run(pa.field(TRIES, pa.list_(one)))
 
 
 def make_record(

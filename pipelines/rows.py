@@ -19,6 +19,29 @@ Status = Literal["completed", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
+class AnotherTry:
+    """A further try of a row whose image has a poor score.
+
+    Attributes:
+        number: number of the try, from 1; the first one of the row has 0.
+        by: name of the score that decides.
+        lower_is_better: its direction.
+        best: its best value so far, as the mean over the images of a try.
+    """
+
+    number: int
+    by: str
+    lower_is_better: bool
+    best: float
+
+    def is_beaten(self, value: float | None) -> bool:
+        """Return True unless a value is better than the best one so far."""
+        if value is None:
+            return True
+        return value >= self.best if self.lower_is_better else value <= self.best
+
+
+@dataclass(frozen=True, slots=True)
 class ManifestRow:
     """A valid manifest row, with every default filled in.
 
@@ -34,6 +57,8 @@ class ManifestRow:
         handling: wishes of a server for this row; None in a run, where all rows are alike.
         names: the name of each image by `output.name`, without its ending; empty: the images are
             named after the id.
+        another_try: the row was completed before, and the images are stored only if they are
+            better; None: the first try.
     """
 
     id: str
@@ -45,6 +70,7 @@ class ManifestRow:
     style_weights: tuple[float, ...] | None = None
     handling: Handling | None = None
     names: tuple[str, ...] = ()
+    another_try: AnotherTry | None = None
 
     @property
     def is_urgent(self) -> bool:
@@ -169,6 +195,7 @@ class Outcome:
         device: the name of the worker's device; None if no worker had the row.
         image_values: values of plug-ins by the names of their columns, one per image.
         caches: the worker's cache lookups since its start, by kind.
+        is_beaten: True if an earlier try of the row is better: no image was stored.
         cancelled: True if the work was ended on request: there is neither an image nor a failure.
     """
 
@@ -187,6 +214,7 @@ class Outcome:
     device: str | None = None
     image_values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     caches: Mapping[str, Lookups] = field(default_factory=dict)
+    is_beaten: bool = False
     cancelled: bool = False
 
     @property

@@ -43,6 +43,14 @@ class ScoreMeans:
                     known = ScoreMean(known.count + 1, known.total + value)
                 self._means[name] = known
 
+    def remove(self, images: Iterable[ImageScores | None]) -> None:
+        """Take out the scores of images that were added before."""
+        for scores in images:
+            for name, value in (scores or {}).items():
+                if value is not None:
+                    known = self._means[name]
+                    self._means[name] = ScoreMean(known.count - 1, known.total - value)
+
     @property
     def by_name(self) -> dict[str, float | None]:
         """The mean of each score, in the order in which they were first seen."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from pipelines.config.best_of import BestOfConfig
 from pipelines.config.cluster import RayConfig, StylizeConfig
 from pipelines.config.inputs import DefaultsConfig, FetchConfig, ManifestConfig
 from pipelines.config.load import load
@@ -39,6 +40,7 @@ class RunConfig(StrictModel):
     scores: [palette, structure]
     ```
     """
+    best_of: BestOfConfig | None = None
     on_error: OnErrorConfig = OnErrorConfig()
     ray: RayConfig = RayConfig()
     logging: LoggingConfig = LoggingConfig()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from datetime import datetime
 
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.feeder import RowFeeder, ValidRows
@@ -15,6 +16,7 @@ from pipelines.driver.budget import check_budget
 from pipelines.driver.output_guard import OutputGuard
 from pipelines.driver.prepare import PreparedRun
 from pipelines.driver.recorder import Recorder
+from pipelines.driver.rounds import Retried, Rounds, further_tries
 from pipelines.driver.signals import StopRequest
 from pipelines.errors import ClusterError
 from pipelines.ledger.left_out import ManifestLook
@@ -64,11 +66,14 @@ class Driver:
             stats,
             self._new_values.add,
         )
+        self._ahead = max(_MIN_AHEAD, 2 * stylize.max_actors * stylize.most_rows_in_flight)
         self._feeder = RowFeeder(
             selection.pending(prepared.manifest),
-            ahead=max(_MIN_AHEAD, 2 * stylize.max_actors * stylize.most_rows_in_flight),
+            ahead=self._ahead,
         )
-        self._source = ValidRows(self._feeder, self._reject)
+        first = ValidRows(self._feeder, self._reject)
+        self._rounds = further_tries(prepared, first, self._recorder.flush, self._ahead)
+        self._source: ValidRows | Rounds = self._rounds or first
         output = Storage.at(
             prepared.config.output.path,
             prepared.spec.storage,
@@ -170,11 +175,19 @@ class Driver:
     def close(self) -> None:
         """End the driver's threads."""
         self._feeder.close()
+        if self._rounds is not None:
+            self._rounds.close()
         self._recorder.close()
         self._new_values.close()
 
     def _settle(self, settled: Settled) -> None:
         row, outcome = settled.entry.row, settled.outcome
+        created_at = settled.given_at or self._prepared.ledger.stamp()
+        if self._rounds is not None and isinstance(row, ManifestRow):
+            retried = self._rounds.settled(row, settled, created_at)
+            if row.another_try is not None:
+                self._settle_try(settled, retried, row.parameters.num_images, created_at)
+                return
         if isinstance(row, ManifestRow):
             self._prepared.stopwatch.settled(row, outcome, self._stats.elapsed_s)
         if outcome.failure is None:
@@ -185,8 +198,20 @@ class Driver:
         self._stats.scores.add(outcome.image_values.get(SCORES, ()))
         self._stats.caches.note(outcome)
         _log(settled)
-        created_at = settled.given_at or self._prepared.ledger.stamp()
         self._recorder.add(settled.entry, outcome, settled.attempt, created_at)
+
+    def _settle_try(
+        self, settled: Settled, retried: Retried | None, images: int, created_at: datetime
+    ) -> None:
+        if retried is None:
+            self._stats.failed_tries += 1
+            return
+        self._stats.extra_images += images
+        if retried.record is None:  # the new image is better
+            if retried.replaced["run_id"] == self._prepared.facts.run_id:
+                self._stats.scores.remove(retried.replaced[SCORES])
+            self._stats.scores.add(settled.outcome.image_values[SCORES])
+        self._recorder.add_retried(settled, retried, created_at)
 
     def _reject(self, entry: ManifestEntry, row: RejectedRow) -> None:
         self._settle(Settled(entry, Outcome(row_id=row.id, failure=row.failure), attempt=1))
@@ -216,6 +241,8 @@ class Driver:
             waiting_for = "loading the model" if pool.placed else self._before_loading
         else:
             waiting_for = _busiest_stage(queues)
+            if self._rounds is not None and self._rounds.is_trying_again:
+                waiting_for = f"further tries: {waiting_for}"
         total = self._prepared.config.stylize.max_actors
         workforce = WorkerCounts(dispatcher.workers_ready, total, dispatcher.in_flight)
         self._progress.show(waiting_for, workforce, queues)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+
+import pyarrow as pa
 
 from pipelines.calibration.measurements import Settings
 from pipelines.calibration.stopwatch import Stopwatch
@@ -22,7 +24,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.score_facts import check_score_facts, read_score_facts, save_score_facts
 from pipelines.manifest.manifest import Manifest
 from pipelines.name_template import PICTURES
-from pipelines.record import RunFacts, record_schema
+from pipelines.record import TRIES, RunFacts, record_schema, tries_column
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.progress import ProgressReporter
@@ -151,6 +153,8 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     spec = replace(StylizerSpec.from_config(config), run_id=facts.run_id, recipe_model=recipe_model)
     scores = [scorer.facts() for scorer in chosen_scorers(config.scores)]
     columns = plugin_columns(spec.image_plugins, manifest.extra_schema)
+    if config.best_of is not None:
+        columns = _with_tries(columns, [each.name for each in scores], manifest.extra_schema)
     output.check_writable()
     check_score_facts(read_score_facts(output), scores)
     with Lease(output, facts.run_id) as lease:
@@ -178,6 +182,15 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
             worker_env=worker_env,
             receiver=receiver,
         )
+
+
+def _with_tries(columns: pa.Schema, scores: Sequence[str], extra: pa.Schema) -> pa.Schema:
+    if TRIES in extra.names:
+        raise ConfigError(
+            f"the manifest's column {TRIES!r} is also a column of best_of; rename it, or leave it "
+            "out with manifest.keep_columns"
+        )
+    return columns.append(tries_column(scores))
 
 
 def _output(config: RunConfig, options: Options) -> Storage:

@@ -8,9 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from pipelines.config.output import OutputConfig
+from pipelines.dispatch.tasks import Settled
+from pipelines.driver.rounds import Retried
 from pipelines.ledger.ledger import Ledger
-from pipelines.record import RunFacts, make_record
+from pipelines.record import TRIES, RunFacts, make_record
 from pipelines.rows import ManifestEntry, Outcome
 
 _MANY_ROWS = 4096
@@ -48,6 +52,7 @@ class Recorder:
         self._confirm = confirm
         self._clock = clock
         self._waiting: list[dict[str, Any]] = []
+        self._retried: list[dict[str, Any] | pa.RecordBatch] = []
         self._waiting_bytes = 0
         self._oldest = 0.0
         self._commit: Future[None] | None = None
@@ -56,7 +61,7 @@ class Recorder:
     @property
     def waiting(self) -> int:
         """Number of records that no commit has taken yet."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._retried)
 
     def add(
         self, entry: ManifestEntry, outcome: Outcome, attempt: int, created_at: datetime
@@ -75,6 +80,26 @@ class Recorder:
         self._waiting.append(
             make_record(entry, outcome, self._run, attempt=attempt, created_at=created_at)
         )
+        self._waiting_bytes += entry.num_bytes
+
+    def add_retried(self, settled: Settled, retried: Retried, created_at: datetime) -> None:
+        """Add the new record of a row that has one already, and was tried again.
+
+        Args:
+            settled: the row.
+            retried: its tries.
+            created_at: see `add`.
+        """
+        if not self.waiting:
+            self._oldest = self._clock()
+        if retried.record is not None:
+            self._retried.append(retried.record)
+            return
+        entry, outcome = settled.entry, settled.outcome
+        record = make_record(
+            entry, outcome, self._run, attempt=settled.attempt, created_at=created_at
+        )
+        self._retried.append({**record, TRIES: retried.tries})
         self._waiting_bytes += entry.num_bytes
 
     def commit_if_due(self) -> None:
@@ -96,32 +121,36 @@ class Recorder:
             self._commit.result()
             self._commit = None
         if self._commit is None and self._is_due():
-            self._commit = self._thread.submit(self._append, self._taken())
+            self._commit = self._thread.submit(self._append, *self._taken())
 
     def flush(self) -> None:
         """Commit all waiting records and return when they are written."""
         if self._commit is not None:
             self._commit.result()
             self._commit = None
-        if self._waiting:
-            self._thread.submit(self._append, self._taken()).result()
+        if self.waiting:
+            self._thread.submit(self._append, *self._taken()).result()
 
     def close(self) -> None:
         """End the thread without committing waiting records; see `flush`."""
         self._thread.shutdown()
 
-    def _taken(self) -> list[dict[str, Any]]:
-        part, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        return part
+    def _taken(self) -> tuple[list[dict[str, Any]], list[dict[str, Any] | pa.RecordBatch]]:
+        taken = self._waiting, self._retried
+        self._waiting, self._retried, self._waiting_bytes = [], [], 0
+        return taken
 
     def _is_due(self) -> bool:
-        if len(self._waiting) >= self._config.commit_rows or self._waiting_bytes >= _MANY_BYTES:
+        if self.waiting >= self._config.commit_rows or self._waiting_bytes >= _MANY_BYTES:
             return True
         age = self._clock() - self._oldest
-        return bool(self._waiting) and age >= self._config.commit_seconds
+        return bool(self.waiting) and age >= self._config.commit_seconds
 
-    def _append(self, part: list[dict[str, Any]]) -> None:
+    def _append(
+        self, part: list[dict[str, Any]], retried: list[dict[str, Any] | pa.RecordBatch]
+    ) -> None:
         self._confirm()
         self._ledger.append(part)
+        self._ledger.replace(retried)
         if self._ledger.needs_compaction:
             self._ledger.compact_small()

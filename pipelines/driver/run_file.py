@@ -85,6 +85,7 @@ class RunFile:
             "left_out": stats.left_out,
             "images": stats.images,
             "flagged": stats.flagged,
+            **({"extra_images": stats.extra_images} if stats.extra_images else {}),
             **({"scores": stats.scores.by_name} if stats.scores.by_name else {}),
             "failures": [asdict(example) for example in stats.failure_examples()],
         }

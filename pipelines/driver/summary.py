@@ -25,6 +25,8 @@ class RunSummary:
             not the recorded file.
         images: images that this run generated.
         flagged: images that the safety check flagged in this run, withheld ones included.
+        extra_images: images of further tries, see `best_of`; not among `images`.
+        failed_tries: further tries that failed; their rows stay completed.
         scores: mean of each score over the images of this run; None: no image has it.
         failed_fraction: share of failed rows among all records that count, earlier runs included;
             0 to 1.
@@ -60,6 +62,8 @@ class RunSummary:
     dataset: PackFacts | None = None
     lost_images: int = 0
     flagged: int = 0
+    extra_images: int = 0
+    failed_tries: int = 0
     scores: Mapping[str, float | None] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
@@ -97,6 +101,8 @@ def summarize(prepared: PreparedRun, stats: RunStats, *, interrupted: bool) -> R
         lost_images=stats.lost_images,
         images=stats.images,
         flagged=stats.flagged,
+        extra_images=stats.extra_images,
+        failed_tries=stats.failed_tries,
         scores=stats.scores.by_name,
         failures=stats.failure_examples(),
         elapsed_s=elapsed_s,

@@ -17,7 +17,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.arrow_types.cells import column_of
 from pipelines.arrow_types.stored import recorded_schema
 from pipelines.errors import LedgerError
 from pipelines.keys.index import SortedKeys
@@ -29,6 +28,7 @@ from pipelines.ledger.fence import fence_off, widen_fences
 from pipelines.ledger.leave_out import leave_out
 from pipelines.ledger.left_out import ManifestLook
 from pipelines.ledger.live_parts import LiveParts
+from pipelines.ledger.new_records import newer_records, record_table
 from pipelines.ledger.new_values import NewValues, renewed_records
 from pipelines.ledger.part_writer import PartWriter
 from pipelines.ledger.parts import FOLDER, Part, PartVanishedError, list_parts, unified_schema
@@ -138,24 +138,25 @@ class Ledger:
         """Commit records, which match the schema, as one part: all or nothing.
 
         Args:
-            records: records of rows that have not been appended since the ledger was opened; a
-                second record of such a row is stored, but `counts` counts both.
+            records: one per row, none appended since the ledger was opened; see also `replace`.
 
         Raises:
             LeaseLostError: another driver has taken over; nothing has changed.
             StorageError: the part cannot be written; nothing has changed.
         """
-        if not records:
-            return
-        columns = [
-            column_of([record.get(field.name) for record in records], field.type)
-            for field in self._schema
-        ]
-        table = pa.Table.from_arrays(columns, schema=self._schema).combine_chunks()
-        with self._write_lock:
-            self._write(table.to_batches(), self._schema)
-            with self._count_lock:
-                self._superseded |= self._index.add(table.to_batches()[0])
+        if records:
+            batches = record_table(records, self._schema).to_batches()
+            with self._write_lock:
+                self._write(batches, self._schema)
+                with self._count_lock:
+                    self._superseded |= self._index.add(batches[0])
+
+    def replace(self, records: Sequence[Mapping[str, Any] | pa.RecordBatch]) -> None:
+        """Commit newer records of completed rows; see `newer_records`, and errors of `append`."""
+        if records:
+            with self._write_lock:
+                self._write(*newer_records(self._storage, records, self._schema))
+                self._superseded = True
 
     def take_new_values(self, values: NewValues) -> int:
         """Write the records of these rows again, with their new values; errors as in `compact`."""

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipelines.arrow_types.cells import column_of
 from pipelines.arrow_types.stored import recorded_schema
-from pipelines.image_values import is_per_image
+from pipelines.image_values import is_of_run
 from pipelines.keys.column import Column
 from pipelines.keys.index import SortedKeys, UInt64, halves_of, row_keys
 from pipelines.ledger.parts import (
@@ -159,7 +159,7 @@ def renewed_records(
     """
     for found in _winning(storage, values.keys()):
         fixed = open_part(storage, found.part).schema_arrow
-        kept = [f for f in fixed if f.name in RECORD_NAMES or is_per_image(f)]
+        kept = [f for f in fixed if f.name in RECORD_NAMES or is_of_run(f)]
         origins = [(found.part.path, pa.schema(kept)), ("this run", this_run)]
         schema = unified_schema(storage, origins)
         names = [field.name for field in kept]

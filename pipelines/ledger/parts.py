@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipelines.arrow_types.stored import recorded_schema
 from pipelines.errors import LedgerError, StorageError
-from pipelines.image_values import is_per_image, joined_column, without_other_metadata
+from pipelines.image_values import is_of_run, is_per_image, joined_column, without_other_metadata
 from pipelines.ledger.part_checks import check_columns, check_lists
 from pipelines.parquet_batches import bounded_slices
 from pipelines.record import RECORD_FIELDS, from_text, is_from_text
@@ -212,7 +212,7 @@ def _with_marks(field: pa.Field) -> pa.Field:
 
 def _joined(one: pa.Field, other: pa.Field) -> pa.Field | None:
     """Return a column for the values of both, or None if their types have to be the same."""
-    if is_per_image(one) and is_per_image(other):
+    if is_of_run(one) and is_of_run(other):
         return joined_column(one, other)
     if not (is_from_text(one) or is_from_text(other)):
         return None

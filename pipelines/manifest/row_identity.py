@@ -64,6 +64,18 @@ def derived_seed(run_seed: int, row_id: str, num_images: int) -> int:
     return int.from_bytes(digest, "big") % (MAX_SEED + 1 - num_images)
 
 
+def seed_of_try(seed: int, number: int, num_images: int) -> int:
+    """Return the seed of a further try of a row.
+
+    Args:
+        seed: the seed of the first try.
+        number: number of the try, from 1.
+        num_images: images of the row, which have seeds of their own.
+    """
+    digest = blake2b(f"try {number} of {seed}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % (MAX_SEED + 1 - num_images)
+
+
 def shard_of(key: bytes, num_shards: int) -> int:
     """Return the shard, from 0, of the row with this `row_key`."""
     return int.from_bytes(key[:8], "big") % num_shards

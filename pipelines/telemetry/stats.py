@@ -59,6 +59,8 @@ class RunStats:
         left_out: records whose rows are no longer in the manifest, known at the end.
         flagged: images that the safety check has flagged, withheld ones included.
         scores: means of the scores of the images.
+        extra_images: images of further tries.
+        failed_tries: further tries that failed; their rows stay completed.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -71,6 +73,8 @@ class RunStats:
     left_out: int = 0
     images: int = 0
     flagged: int = 0
+    extra_images: int = 0
+    failed_tries: int = 0
     drawing_s: float = 0
     consecutive_failed: int = 0
     first_image_s: float | None = None

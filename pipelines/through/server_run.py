@@ -40,6 +40,11 @@ class ThroughServer:
             ConfigError: the key is not accepted, or the server has another configuration.
             ClusterError: the server does not answer.
         """
+        if config.best_of is not None:
+            raise ConfigError(
+                f"--through {url}: best_of draws further tries with actors of the run's own; leave "
+                "best_of out, or run without --through"
+            )
         link = Link.from_environment(url)
         with ExitStack() as stack:
             stack.callback(link.close)

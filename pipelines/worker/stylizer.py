@@ -10,21 +10,23 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, fields
-from functools import partial
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.recipe import Recipe
-from pipelines.rows import ManifestRow, Outcome, ReferenceVersion, Timings
+from pipelines.record import SCORES
+from pipelines.rows import ManifestRow, Outcome, Timings
+from pipelines.score_values import row_scores
 from pipelines.worker.activity import Activity, Tally, WorkerInfo
 from pipelines.worker.destinations import Place, Places, folder_of
 from pipelines.worker.plugin_chain import PluginChain
 from pipelines.worker.scores.picture import Sources
+from pipelines.worker.seen_references import Seen
 from pipelines.worker.sink import ImageFile, Sink, StoredImage
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.steps import RowCancelledError, RowsAtWork, StepWatch
@@ -39,30 +41,6 @@ if TYPE_CHECKING:
     from uso_core.protocol import AnyPipeline
 
 logger = logging.getLogger(__name__)
-
-
-class Seen:
-    """Collects the versions of a row's references, which several threads fetch.
-
-    Attributes:
-        row_id: the id of the row.
-        places: number of references: the content image, if the row has one, and the style images.
-    """
-
-    def __init__(self, row: ManifestRow) -> None:
-        """Begin with no version known."""
-        self.row_id = row.id
-        self.places = (row.content_image is not None) + len(row.style_images)
-        self._versions: list[ReferenceVersion | None] = [None] * self.places
-
-    def note(self, place: int) -> Callable[[ReferenceVersion], None]:
-        """Return a function that takes the version of the reference at a place."""
-        return partial(self._versions.__setitem__, place)
-
-    @property
-    def versions(self) -> tuple[ReferenceVersion | None, ...]:
-        """The versions so far, by place."""
-        return tuple(self._versions)
 
 
 class Stylizer:
@@ -167,7 +145,11 @@ class Stylizer:
         return self._outcome(seen, timings, failure=failure)
 
     def _completed(
-        self, row: ManifestRow, seen: Seen, timings: dict[str, float], watch: StepWatch | None
+        self,
+        row: ManifestRow,
+        seen: Seen,
+        timings: dict[str, float],
+        watch: StepWatch | None,
     ) -> Outcome:
         if watch is not None:
             watch.check()
@@ -191,10 +173,11 @@ class Stylizer:
             place = self._places.of(row)
             files = [self._encoded(image, row, seed, place) for image, seed in images]
             examined = self._plugins.examine(row, rendered.images, files, sources)
-            is_kept = examined.failure is None or place.stores_withheld
+            is_beaten = examined.failure is None and _is_beaten(row, examined.values)
+            is_kept = (examined.failure is None or place.stores_withheld) and not is_beaten
             stored = place.sink.save(row, examined.files) if is_kept else []
         self._tally.add_stored(sum(image.num_bytes for image in stored))
-        return self._outcome(
+        outcome = self._outcome(
             seen,
             timings,
             failure=examined.failure,
@@ -202,6 +185,7 @@ class Stylizer:
             stored=stored,
             values=examined.values,
         )
+        return replace(outcome, is_beaten=is_beaten)
 
     def _sources(self, request: StylizeRequest) -> Sources | None:
         """Return small copies of the references, if a plug-in looks at them."""
@@ -288,6 +272,12 @@ class Stylizer:
         counts = self._fetcher.cache_counts
         references = Lookups(counts.hits, counts.misses)
         return {"references": references, **self._renderer.pipeline.cache_lookups}
+
+
+def _is_beaten(row: ManifestRow, values: Mapping[str, tuple[Any, ...]]) -> bool:
+    """Return True if an earlier try of the row has a better score than these images."""
+    another = row.another_try
+    return another is not None and another.is_beaten(row_scores(values[SCORES]).get(another.by))
 
 
 @contextmanager

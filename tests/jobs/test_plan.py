@@ -92,3 +92,30 @@ def test_the_table_fits_a_narrow_terminal(
     assert "…" not in text
     assert header.split()[:4] == ["output", "content", "styles", "steps"]
     assert ("tokens" in header) == (columns == 80)
+
+
+def test_further_tries_are_bounded_by_their_number_and_by_the_budget(tmp_path: Path) -> None:
+    model = dimensions_of(ModelSource(base="tiny"))
+    shapes = tuple(ShapeTime(Shape(64, height, 0, 0, 25, 1), 9, 36) for height in (64, 32))
+    machine = Machine(
+        settings=Settings.of(model, ModelConfig()),
+        device="cpu",
+        updated_at="2026-01-01T00:00:00+00:00",
+        startup_s=10,
+        busy=1,
+        shapes=shapes,
+    )
+    save_calibration(Storage.at(f"{tmp_path}/out"), [machine])
+    scores = ("--set", "scores=sharpness", "--set", "best_of={n: 4, by: sharpness, until: 9}")
+    assert "tries" not in plan(tmp_path)
+    text = plan(tmp_path, *scores)
+    assert "at most 6 further images (best_of), not counted above: 0:03:36 on all CPUs" in text
+    less = (*scores, "--set", "best_of.max_extra=5")
+    assert "at most 5 further images (best_of), not counted above: 0:03:00" in plan(tmp_path, *less)
+    document = json.loads(plan(tmp_path, *less, "--json"))
+    assert (document["extra"]["images"], document["extra"]["device_s"]) == (5, 180)
+
+
+def test_a_score_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="scores: 'sharpnes' is unknown; give palette"):
+        plan(tmp_path, "--set", "scores=sharpnes")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from pipelines.errors import ConfigError
 from pipelines.record import SCORES
 from pipelines.worker.image_plugins import Finding, FinishedImage, ImagePlugin, Look
 from pipelines.worker.scores.picture import Picture, Sources
@@ -76,7 +77,30 @@ def columns_of(chosen: tuple[ChosenScorer, ...]) -> tuple[pa.Field, ...]:
     return (pa.field(SCORES, pa.struct([(each.find().name, pa.float64()) for each in chosen])),)
 
 
+def deciding_scorer(config: RunConfig) -> Scorer:
+    """Return the scorer that `best_of.by` names.
+
+    Raises:
+        ConfigError: it is not among the scores, or no end of it is better.
+    """
+    assert config.best_of is not None
+    by = config.best_of.by
+    scorers = {scorer.name: scorer for scorer in map(_scorer, chosen_scorers(config.scores))}
+    if by not in scorers:
+        known = ", ".join(scorers) or "empty"
+        raise ConfigError(f"best_of.by: {by!r} is not among the scores of this run ({known})")
+    if scorers[by].better == "neither":
+        raise ConfigError(f"best_of.by: {by}: neither end of this score is better; choose another")
+    return scorers[by]
+
+
+def _scorer(chosen: ChosenScorer) -> Scorer:
+    return chosen.find()
+
+
 def _options(config: RunConfig) -> dict[str, Any] | None:
+    if config.best_of is not None:
+        deciding_scorer(config)
     chosen = chosen_scorers(config.scores)
     return {"chosen": chosen} if chosen else None
 

@@ -69,7 +69,11 @@ class Running:
 
 
 def config_for(
-    folder: Path, *, safety: Mapping[str, Any] = MappingProxyType({}), **serve: Any
+    folder: Path,
+    *,
+    safety: Mapping[str, Any] = MappingProxyType({}),
+    scores: Mapping[str, Any] = MappingProxyType({}),
+    **serve: Any,
 ) -> ServeConfig:
     sections = {"database": str(folder / "uso.db"), "files": str(folder / "files"), **serve}
     return load_serve_config(
@@ -79,6 +83,7 @@ def config_for(
             "fetch": {"allow_private_networks": True, "timeout_s": 5, "attempts": 1},
             "stylize": {"gpus_per_actor": 0, "attempts": 1},
             "safety": safety,
+            "scores": scores,
         }
     )
 

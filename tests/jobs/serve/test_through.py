@@ -142,6 +142,24 @@ def test_a_run_that_the_server_would_generate_otherwise_is_refused(
         run(config(tmp_path), through=server.url)
 
 
+def test_scores_come_through_a_server_that_has_the_same(
+    tmp_path: Path, key_of: Callable[[Running], str]
+) -> None:
+    write(tmp_path, ["a"])
+    with running(config_for(tmp_path, scores={"structure": {}})) as server:
+        key_of(server)
+        with pytest.raises(ConfigError, match=r"scores\.structure: not set here"):
+            run(config(tmp_path, "plain"), through=server.url)
+        best_of = {"n": 2, "by": "structure", "until": 1}
+        scored = config(tmp_path, scores={"structure": {}}, best_of=best_of)
+        with pytest.raises(ConfigError, match="best_of draws further tries with actors of"):
+            run(scored, through=server.url)
+        summary = run(config(tmp_path, scores={"structure": {}}), through=server.url)
+    (value,) = (image["structure"] for image in records(tmp_path / "out")["a"]["scores"])
+    assert -1 < value < 1
+    assert summary.scores == {"structure": value}
+
+
 def test_an_output_that_the_server_does_not_see_is_refused(
     tmp_path: Path, key_of: Callable[[Running], str]
 ) -> None:

@@ -22,7 +22,7 @@ from pipelines.record import REFERENCE_VERSIONS
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
-from pipelines.worker.stylizer import Seen
+from pipelines.worker.seen_references import Seen
 from tests.pipelines.http_origin import Origin, serving
 from tests.pipelines.pictures import encode, picture
 from tests.pipelines.records import drop_column

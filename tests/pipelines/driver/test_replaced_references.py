@@ -23,7 +23,7 @@ from pipelines.rows import ManifestRow, Outcome
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.progress import ProgressReporter
 from pipelines.telemetry.stats import RunStats
-from pipelines.worker.stylizer import Seen
+from pipelines.worker.seen_references import Seen
 from tests.pipelines.driver.test_driver import config, recorded
 from tests.pipelines.inprocess_pool import InProcessPool
 from tests.pipelines.manifests import write

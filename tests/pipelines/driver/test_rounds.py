@@ -1,0 +1,263 @@
+"""Further tries in a run: records, images, interruptions and budgets, with threads as workers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from jobs.cli import app
+from pipelines.config.schema import RunConfig
+from pipelines.dispatch.workers import Event, Finished
+from pipelines.driver.prepare import prepare
+from pipelines.driver.summary import RunSummary, summarize
+from pipelines.errors import ConfigError
+from pipelines.failures import Failure
+from pipelines.rows import ManifestRow, Outcome
+from pipelines.worker.stylizer import Stylizer
+from tests.pipelines.driver.test_driver import config, driver_of, write_rows
+from tests.pipelines.inprocess_pool import InProcessPool
+from tests.pipelines.records import stored
+from tests.pipelines.tiny_models import tiny
+
+ROWS = [f"r{number}" for number in range(6)]
+HARD = {"n": 3, "by": "sharpness", "until": 1e9}
+Work = Callable[[ManifestRow], Outcome]
+
+
+def write_images(folder: Path, ids: list[str], num_images: int = 1) -> None:
+    folder.mkdir(exist_ok=True)
+    sizes = {name: [32] * len(ids) for name in ("width", "height")}
+    seeds = [int(name[1:]) for name in ids]
+    numbers = {"num_steps": [1] * len(ids), "num_images": [num_images] * len(ids)}
+    write_rows(folder, ids, seed=seeds, **sizes, **numbers)
+
+
+def settings(folder: Path, best_of: Any = None, **sections: Any) -> RunConfig:
+    scores = ["sharpness", "blank", "colourfulness"]
+    return config(folder, scores=scores, best_of=best_of, **sections)
+
+
+class Dying(InProcessPool):
+    """A pool that ends the driver once it has reported some rows."""
+
+    def __init__(self, work: Work, rows: int) -> None:
+        super().__init__(1, work)
+        self._left = rows
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        events = super().wait(timeout_s)
+        self._left -= sum(isinstance(event, Finished) for event in events)
+        if self._left < 0:
+            raise KeyboardInterrupt
+        return events
+
+
+def run(
+    wanted: RunConfig,
+    wrap: Callable[[Work], Work] = lambda work: work,
+    pool: Callable[[Work], InProcessPool] = lambda work: InProcessPool(2, work),
+) -> tuple[dict[str, dict[str, Any]], Counter[tuple[str, int]], RunSummary]:
+    """Do a run; return its records by id, the number of draws by id and seed, and its summary."""
+    drawn: Counter[tuple[str, int]] = Counter()
+    with driver_of(wanted) as (driver, stats, prepared):
+        stylizer = Stylizer(prepared.spec, pipeline=tiny())
+
+        def work(row: ManifestRow) -> Outcome:
+            drawn[row.id, row.parameters.seed] += 1
+            return stylizer.stylize(row)
+
+        with closing(stylizer):
+            if driver.find_work():
+                driver.work(pool(wrap(work)))
+        driver.leave_out_others()
+        driver.take_new_values()
+        prepared.ledger.compact()
+        prepared.ledger.verify()
+        summary = summarize(prepared, stats, interrupted=not driver.reached_end)
+        return {each["id"]: each for each in stored(prepared.output)}, drawn, summary
+
+
+def told(records: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what must not depend on timing."""
+    names = ("status", "seed", "sha256", "scores", "tries", "fingerprint")
+    return {row_id: [record.get(name) for name in names] for row_id, record in records.items()}
+
+
+def check_images(records: dict[str, dict[str, Any]]) -> None:
+    for record in records.values():
+        data = [Path(uri).read_bytes() for uri in record["outputs"]]
+        assert [hashlib.sha256(each).hexdigest() for each in data] == record["sha256"]
+
+
+def test_the_best_of_all_tries_is_kept_and_all_are_recorded(tmp_path: Path) -> None:
+    for name in ("once", "thrice"):
+        write_images(tmp_path / name, ROWS)
+    once, _, _ = run(settings(tmp_path / "once"))
+    records, drawn, summary = run(settings(tmp_path / "thrice", HARD))
+    check_images(records)
+    assert sum(drawn.values()) == 3 * len(ROWS)
+    assert set(drawn.values()) == {1}
+    assert (summary.completed, summary.images, summary.extra_images) == (6, 6, 12)
+    moved = 0
+    for row_id, record in records.items():
+        tries, first = record["tries"], once[row_id]
+        assert sorted(each["number"] for each in tries) == [0, 1, 2]
+        scores = [each["scores"]["sharpness"] for each in tries]
+        assert scores[0] == max(scores) == record["scores"][0]["sharpness"]
+        assert record["seed"] == tries[0]["seed"]
+        (original,) = [each for each in tries if each["number"] == 0]
+        assert (original["seed"], original["scores"]) == (first["seed"], first["scores"][0])
+        moved += tries[0]["number"] != 0
+        assert record["fingerprint"] == first["fingerprint"]
+    assert moved > 0
+    kept = [record["scores"][0]["sharpness"] for record in records.values()]
+    assert summary.scores["sharpness"] == pytest.approx(sum(kept) / len(kept))
+    _, again, _ = run(settings(tmp_path / "thrice", HARD))
+    assert not again
+
+
+def test_good_rows_are_left_alone(tmp_path: Path) -> None:
+    write_images(tmp_path, ROWS)
+    records, _, _ = run(settings(tmp_path))
+    values = sorted(record["scores"][0]["sharpness"] for record in records.values())
+    line = (values[2] + values[3]) / 2
+    rule = {"n": 2, "by": "sharpness", "until": line}
+    later, drawn, summary = run(settings(tmp_path, rule))
+    assert (len(drawn), summary.skipped, summary.extra_images) == (3, 6, 3)
+    for row_id, record in later.items():
+        was_poor = records[row_id]["scores"][0]["sharpness"] < line
+        assert (record["tries"] is not None) == was_poor
+        if not was_poor:
+            assert record["created_at"] == records[row_id]["created_at"]
+
+
+def test_a_budget_goes_to_the_worst_rows(tmp_path: Path) -> None:
+    write_images(tmp_path, ROWS)
+    records, drawn, summary = run(settings(tmp_path, {**HARD, "max_extra": 3}))
+    assert summary.extra_images == 3
+    firsts = {
+        row_id: next(
+            (each["scores"]["sharpness"] for each in record["tries"] or () if not each["number"]),
+            record["scores"][0]["sharpness"],
+        )
+        for row_id, record in records.items()
+    }
+    worst = sorted(ROWS, key=lambda row_id: firsts[row_id])[:3]
+    assert {row_id for row_id, record in records.items() if record["tries"]} == set(worst)
+    assert sum(drawn.values()) == len(ROWS) + 3
+
+
+@pytest.mark.parametrize("after", [2, 7, 10, 13])
+def test_an_interrupted_run_ends_with_the_same_records(tmp_path: Path, after: int) -> None:
+    for name in ("straight", "broken"):
+        write_images(tmp_path / name, ROWS)
+    rule = {**HARD, "max_extra": 8}
+    straight, _, _ = run(settings(tmp_path / "straight", rule))
+    output = {"commit_rows": 1, "commit_seconds": 0.01}
+    broken = settings(tmp_path / "broken", rule, output=output)
+    with pytest.raises(KeyboardInterrupt):
+        run(broken, pool=lambda work: Dying(work, after))
+    records, _, _ = run(broken)
+    assert told(records) == told(straight)
+    check_images(records)
+
+
+def test_a_failed_try_leaves_its_row_completed_and_a_later_run_makes_up_for_it(
+    tmp_path: Path,
+) -> None:
+    for name in ("straight", "failing"):
+        write_images(tmp_path / name, ROWS)
+    straight, _, _ = run(settings(tmp_path / "straight", HARD))
+
+    def failing(work: Work) -> Work:
+        def fails(row: ManifestRow) -> Outcome:
+            if row.id == "r3" and row.another_try is not None:
+                return Outcome(row_id=row.id, failure=Failure("out_of_memory", "too large"))
+            return work(row)
+
+        return fails
+
+    wanted = settings(tmp_path / "failing", HARD)
+    records, _, summary = run(wanted, failing)
+    assert (summary.failed, summary.failed_tries, summary.extra_images) == (0, 1, 10)
+    assert (records["r3"]["status"], records["r3"]["tries"]) == ("completed", None)
+    records, drawn, _ = run(wanted)
+    assert [row_id for row_id, _ in drawn] == ["r3"] * 2
+    assert told(records) == told(straight)
+
+
+def test_a_row_of_several_images_is_tried_as_a_whole(tmp_path: Path) -> None:
+    write_images(tmp_path, ROWS[:2], num_images=2)
+    records, _, summary = run(settings(tmp_path, HARD))
+    check_images(records)
+    assert summary.extra_images == 8
+    for record in records.values():
+        first, values = record["tries"][0], [each["sharpness"] for each in record["scores"]]
+        assert first["scores"]["sharpness"] == pytest.approx(sum(values) / 2)
+
+
+def test_a_row_that_has_changed_begins_again(tmp_path: Path) -> None:
+    write_images(tmp_path, ["r1", "r2"])
+    before, _, _ = run(settings(tmp_path, HARD))
+    write_rows(
+        tmp_path, ["r1", "r2"], seed=[1, 5], num_steps=[1, 1], width=[32] * 2, height=[32] * 2
+    )
+    after, drawn, _ = run(settings(tmp_path, HARD))
+    assert Counter(row_id for row_id, _ in drawn) == {"r2": 3}
+    assert told(after)["r1"] == told(before)["r1"]
+    assert {each["number"] for each in after["r2"]["tries"]} == {0, 1, 2}
+    assert min(each["seed"] for each in after["r2"]["tries"]) == 5
+
+
+def test_own_columns_and_other_scores_survive_a_try_that_is_not_kept(tmp_path: Path) -> None:
+    columns: dict[str, list[Any]] = {"width": [32] * 2, "height": [32] * 2, "num_steps": [1] * 2}
+    write_rows(tmp_path, ["r1", "r2"], seed=[1, 2], artist=["Hals", "Steen"], **columns)
+    run(config(tmp_path, scores=["sharpness", "blank"]))
+    rule = {"n": 6, "by": "sharpness", "until": 1e9}
+    records, _, _ = run(config(tmp_path, scores=["sharpness"], best_of=rule))
+    assert [records[each]["artist"] for each in ("r1", "r2")] == ["Hals", "Steen"]
+    for record in records.values():
+        was_kept = record["tries"][0]["number"] == 0
+        assert (record["scores"][0]["blank"] is not None) == was_kept
+    write_rows(tmp_path, ["r1", "r2"], seed=[1, 2], artist=["Hals", "Vermeer"], **columns)
+    later, drawn, _ = run(config(tmp_path, scores=["sharpness"], best_of=rule))
+    assert not drawn
+    assert later["r2"]["artist"] == "Vermeer"
+    assert later["r2"]["tries"] == records["r2"]["tries"]
+
+
+@pytest.mark.parametrize(
+    ("by", "message"),
+    [
+        ("palette", r"best_of\.by: 'palette' is not among the scores of this run \(sharpness,"),
+        ("colourfulness", r"best_of\.by: colourfulness: neither end of this score is better"),
+    ],
+)
+def test_a_score_that_cannot_decide_is_refused(tmp_path: Path, by: str, message: str) -> None:
+    write_images(tmp_path, ROWS)
+    wanted = settings(tmp_path, {**HARD, "by": by})
+    with pytest.raises(ConfigError, match=message), prepare(wanted):
+        pass
+
+
+def test_a_column_named_tries_is_refused(tmp_path: Path) -> None:
+    write_rows(tmp_path, ["r1"], tries=["many"])
+    run(config(tmp_path), lambda _: lambda row: Outcome(row_id=row.id))
+    with pytest.raises(ConfigError, match="column 'tries' is also a column"):
+        run(settings(tmp_path, HARD))
+
+
+def test_the_output_is_packed_and_reported(tmp_path: Path) -> None:
+    write_images(tmp_path, ROWS[:3])
+    run(settings(tmp_path, HARD))
+    out = str(tmp_path / "out")
+    for command in (["pack", out, "--layout", "parquet"], ["report", out], ["status", out]):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
