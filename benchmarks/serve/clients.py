@@ -35,9 +35,12 @@ class Client:
         self._url = contender.url
         self._headers = {"Authorization": f"Bearer {contender.key}"} if contender.key else {}
 
-    async def draw(self) -> None:
-        """Ask a bare app, or one on Ray Serve, for an image."""
-        await self._json("POST", "/draw", {"prompt": "a cat"})
+    async def in_one_request(self) -> None:
+        """Get an image by one request that waits: a bare app's own, or inference.sh's."""
+        if self._headers:
+            await self.by_sync()
+        else:
+            await self._json("POST", "/draw", {"prompt": "a cat"})
 
     async def submit(self) -> str:
         """Submit a task as WaveSpeed's clients do, and return its id."""

@@ -13,8 +13,8 @@ from benchmarks.serve.contenders import Contender, Cpu
 
 _AT_ONCE = (1, 16)
 _LOOK_S = 0.05
-SUBMIT_AND_RESULT = "uso serve: submit + result"
-IN_ONE_REQUEST = "uso serve: a request that waits"
+_SUBMIT_AND_RESULT = "submit + result"
+_IN_ONE_REQUEST = "a request that waits"
 Way = Callable[[Client, int, int], Awaitable[list[float]]]
 
 
@@ -41,12 +41,13 @@ class Round:
         return 1e3 * self.cpu.server_s / len(self.seconds)
 
     @property
-    def rays_ms(self) -> float:
-        """CPU of Ray's own processes a request."""
-        return 1e3 * self.cpu.rays_s / len(self.seconds)
+    def all_ms(self) -> float:
+        """CPU of the server and of Ray's own processes a request."""
+        return 1e3 * (self.cpu.server_s + self.cpu.rays_s) / len(self.seconds)
 
 
-Rounds = dict[tuple[str, int], list[Round]]
+Rounds = dict[tuple[str, str, int], list[Round]]
+"""Rounds by contender, way and number of requests at once."""
 
 
 async def measure(contenders: Sequence[Contender], rounds: int, requests: int) -> Rounds:
@@ -61,48 +62,51 @@ async def measure(contenders: Sequence[Contender], rounds: int, requests: int) -
     for number in range(rounds + 1):
         for contender in contenders:
             async with client_of(contender) as client:
-                for name, way in _ways(contender):
+                for name, way in _WAYS.items():
                     for at_once in _AT_ONCE:
                         before = contender.cpu()
                         seconds = await way(client, requests, at_once)
                         took = Round(seconds, contender.cpu() - before)
                         if number > 0:
-                            measured[name, at_once].append(took)
+                            measured[contender.name, name, at_once].append(took)
     return measured
 
 
-def table(measured: Rounds, bare: str) -> str:
-    """Return the table of docs/benchmarks.md; ratios are medians over the rounds."""
+def table(measured: Rounds, bare: str, rival: str | None) -> str:
+    """Return the table of docs/benchmarks.md; ratios are medians over the rounds.
+
+    Args:
+        measured: the rounds.
+        bare: name of the contender whose request that waits is the unit.
+        rival: name of the contender that is compared way by way; None: there is none.
+    """
     lines = [
-        "| | at once | latency p50, ms | CPU of the server, ms | with Ray's processes, ms "
-        "| latency to bare | CPU to bare |",
-        "|---|---|---|---|---|---|---|",
+        "| | | at once | latency p50, ms | CPU of the server, ms | with Ray's processes, ms "
+        "| latency to bare | CPU to bare | Ray Serve's latency to it |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for (name, at_once), rounds in measured.items():
-        beside = measured[bare, at_once]
-        pairs = list(zip(rounds, beside, strict=True))
-        latency = statistics.median(ours.p50_ms / theirs.p50_ms for ours, theirs in pairs)
-        cpu = statistics.median(ours.server_ms / theirs.server_ms for ours, theirs in pairs)
-        p50 = statistics.median(each.p50_ms for each in rounds)
-        server = statistics.median(each.server_ms for each in rounds)
-        both = statistics.median(each.server_ms + each.rays_ms for each in rounds)
-        cells = (name, f"{at_once}", f"{p50:.2f}", f"{server:.2f}", f"{both:.2f}")
-        lines.append(f"| {' | '.join(cells)} | {latency:.2f} | {cpu:.2f} |")
+    for (name, way, at_once), rounds in measured.items():
+        unit = measured[bare, _IN_ONE_REQUEST, at_once]
+        cells = [name, way, f"{at_once}"]
+        cells += [
+            f"{statistics.median(getattr(each, figure) for each in rounds):.2f}"
+            for figure in ("p50_ms", "server_ms", "all_ms")
+        ]
+        cells += [_ratio(rounds, unit, "p50_ms"), _ratio(rounds, unit, "server_ms")]
+        theirs = measured.get((rival or "", way, at_once))
+        cells.append("" if theirs is None else _ratio(theirs, rounds, "p50_ms"))
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _ways(contender: Contender) -> list[tuple[str, Way]]:
-    if contender.key is None:
-        return [(contender.name, _draw)]
-    return [(SUBMIT_AND_RESULT, _submit_and_result), (IN_ONE_REQUEST, _in_one_request)]
-
-
-async def _draw(client: Client, requests: int, at_once: int) -> list[float]:
-    return await times_of([client.draw] * requests, at_once)
+def _ratio(rounds: Sequence[Round], unit: Sequence[Round], figure: str) -> str:
+    pairs = zip(rounds, unit, strict=True)
+    ratio = statistics.median(getattr(a, figure) / getattr(b, figure) for a, b in pairs)
+    return f"{ratio:.2f}"
 
 
 async def _in_one_request(client: Client, requests: int, at_once: int) -> list[float]:
-    return await times_of([client.by_sync] * requests, at_once)
+    return await times_of([client.in_one_request] * requests, at_once)
 
 
 async def _submit_and_result(client: Client, requests: int, at_once: int) -> list[float]:
@@ -125,3 +129,6 @@ async def _submit_and_result(client: Client, requests: int, at_once: int) -> lis
 
     results = await times_of([lambda each=each: result(each) for each in ids], at_once)  # type: ignore[misc]
     return [submit + result for submit, result in zip(submits, results, strict=True)]
+
+
+_WAYS: dict[str, Way] = {_IN_ONE_REQUEST: _in_one_request, _SUBMIT_AND_RESULT: _submit_and_result}

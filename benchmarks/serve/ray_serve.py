@@ -1,15 +1,19 @@
 """The same as `benchmarks.serve.bare` on Ray Serve: proxy, FastAPI ingress, replica of the model.
 
+A submitted task goes on after its request, through the handle of the model.
+
 It runs in an environment of its own, which has `ray[serve]` and not this project.
 Annotations are not postponed: Serve sends the class without the names in them.
 """
 
+import asyncio
 import json
 import logging
 import os
 import socket
 import sys
 import time
+import uuid
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,11 +48,30 @@ class Front:
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401 (a handle of Serve's)
         self._model = model
+        self._tasks: dict[str, asyncio.Task[str]] = {}
+
+    async def _drawn(self, prompt: str) -> str:
+        return str(await self._model.draw.remote(prompt))
 
     @app.post("/draw")
     async def draw(self, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
         """Ask the model."""
-        return {"outputs": [await self._model.draw.remote(body["prompt"])]}
+        return {"outputs": [await self._drawn(body["prompt"])]}
+
+    @app.post("/api/v3/bytedance/uso")
+    async def submit(self, body: Annotated[dict[str, Any], Body()]) -> dict[str, Any]:
+        """Start a task."""
+        task_id = uuid.uuid4().hex
+        self._tasks[task_id] = asyncio.create_task(self._drawn(body["prompt"]))
+        return {"data": {"id": task_id, "status": "created"}}
+
+    @app.get("/api/v3/predictions/{task_id}/result")
+    async def result(self, task_id: str) -> dict[str, Any]:
+        """Return a task."""
+        task = self._tasks[task_id]
+        if not task.done():
+            return {"data": {"id": task_id, "status": "processing"}}
+        return {"data": {"id": task_id, "status": "completed", "outputs": [task.result()]}}
 
 
 def main() -> None:
