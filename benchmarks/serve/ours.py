@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import logging
 from functools import partial
 from pathlib import Path
+
+import uvloop
 
 from benchmarks.serve.worker import TimedWorker
 from jobs.serve.config import load_serve_config
@@ -38,7 +39,7 @@ def main() -> None:
     def on_start(url: str, secret: str | None) -> None:
         print(json.dumps({"url": url, "key": secret}), flush=True)
 
-    asyncio.run(serve(config, on_start, make_worker))
+    uvloop.run(serve(config, on_start, make_worker))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The same as `benchmarks.serve.bare` on Ray Serve: proxy, FastAPI ingress, replica of the model.
 
-A submitted task goes on after its request, through the handle of the model.
+A submitted task outlives its request, through the handle of the model.
 
 It runs in an environment of its own, which has `ray[serve]` and not this project.
 Annotations are not postponed: Serve sends the class without the names in them.

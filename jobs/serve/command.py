@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+
+import uvloop
 
 from jobs import exits, terminal
 from jobs.log import log_to
@@ -29,5 +30,5 @@ def serve_command(config_path: Path, overrides: Sequence[str]) -> int:
         log_to(console, config.logging)
         if config.serve.access_log:
             access.logger.setLevel(min(logging.INFO, level_of(config.logging)))
-        asyncio.run(serve(config, on_start))
+        uvloop.run(serve(config, on_start))
     return exits.DONE

@@ -22,7 +22,7 @@ from jobs.serve.lanes import RowLane
 from jobs.serve.rows import outputs_of, row_of_task
 from jobs.serve.service import Service
 from jobs.serve.store.tasks import Images, outcome_ms
-from jobs.serve.task import Lane, State, Task
+from jobs.serve.task import Lane, Task
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import URGENT_ROWS, DispatchPolicy, Settled
 from pipelines.dispatch.workers import WakeablePool
@@ -155,19 +155,13 @@ class Pool:
         if outcome.failure is not None:
             await self._fail(task, outcome.failure.code, outcome.failure.message, images)
             return
-        now = await service.tasks.get(task.id)
-        if now is not None and now.state is State.CANCELLING:
-            await service.tasks.cancelled(task.id)
-        else:
-            await service.tasks.complete(task, images, outcome_ms(outcome))
+        if not await service.tasks.complete(task, images, outcome_ms(outcome)):
+            await service.tasks.cancelled(task.id)  # its cancel came too late for the actor
         self._done(task)
 
     async def _fail(self, task: Task, code: str, message: str, images: Images = ((), ())) -> None:
-        now = await self._service.tasks.get(task.id)
-        if now is not None and now.state is State.CANCELLING:
+        if not await self._service.tasks.fail(task.id, code, message, images):
             await self._service.tasks.cancelled(task.id)
-        else:
-            await self._service.tasks.fail(task.id, code, message, images)
         self._done(task)
 
     def _done(self, task: Task) -> None:
@@ -192,14 +186,14 @@ class Pool:
         """
         tasks, most = self._service.tasks, self._service.config.serve.attempts
         for task in await tasks.at_work(without=list(self._tasks)):
-            if task.state is State.CANCELLING:
-                await tasks.cancelled(task.id)
-            elif task.attempts >= most:
+            if task.attempts >= most:
                 message = f"the server or its actors ended {most} times during this task"
-                await tasks.fail(task.id, "worker_lost", message)
-            elif await tasks.requeue(task.id):
-                logger.info("task_requeued task_id=%s", task.id)
-            else:  # its cancel was asked for since the look, and no actor has it
+                changed = await tasks.fail(task.id, "worker_lost", message)
+            else:
+                changed = await tasks.requeue(task.id)
+                if changed:
+                    logger.info("task_requeued task_id=%s", task.id)
+            if not changed:  # its cancel was asked for, and no actor has it
                 await tasks.cancelled(task.id)
             self._service.changes.tell(task.id)
 

@@ -35,13 +35,13 @@ def sqlite_file(location: str) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise ConfigError(f"{_KEY} {path}: cannot be created ({error.strerror})") from error
     return path
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Write the name of a new file to the disk; SQLite syncs the folder for its log alone."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -1,25 +1,32 @@
-"""SQLite in the event loop: statements run at once, and commits, which sync the disk, in a thread.
+"""SQLite in the event loop: statements and commits run at once, syncs of the disk in threads.
 
-SQLite takes 10 to 50 µs for a statement that finds its rows by an index; the way into another
-thread and back takes longer. A commit takes milliseconds. Transactions whose blocks end while one
-is under way are committed together by the next.
+SQLite takes 10 to 50 µs for a statement that finds its rows by an index, and for a commit that does
+not sync; the way into another thread and back takes longer. A sync takes milliseconds. So each
+transaction is committed without a sync, and a durable one then waits for a sync of the log that
+began after its commit. Transactions that wait at the same time share one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from jobs.serve.store.log_sync import LogSync
+
+logger = logging.getLogger(__name__)
+
 _BUSY_S = 30.0
 _LOOK_S = 0.005
+_CHECKPOINT_EVERY = 250
+"""Transactions. They write 2 to 5 pages each, and the log should stay in the order of 4 MB."""
 
 Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -59,7 +66,7 @@ Connection: TypeAlias = AsyncConnection | InlineConnection
 
 
 class InlineDatabase:
-    """Three connections to a file, one to read and two to write; use it in one event loop."""
+    """Connections to a file, to read and to write; use it in one event loop."""
 
     def __init__(self, engine: sa.Engine) -> None:
         """Connect.
@@ -70,13 +77,15 @@ class InlineDatabase:
         """
         self._reader = _Session(engine)
         self._writer = _Session(engine)
-        self._quick = _Session(engine)
-        self._quick.sql("PRAGMA synchronous=NORMAL")
-        self._quick.sql("PRAGMA wal_autocheckpoint=0")  # it syncs, and so belongs into the thread
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._writer.sql("PRAGMA synchronous=NORMAL")
+        self._writer.sql("PRAGMA wal_autocheckpoint=0")  # it syncs, and so belongs into a thread
+        self._checkpointer = _Session(engine)
+        self._checkpointer.sql("BEGIN IMMEDIATE")  # makes the log, if there is none
+        self._checkpointer.sql("COMMIT")
+        self._log = LogSync(f"{engine.url.database}-wal")
         self._turn = asyncio.Lock()
-        self._ended: list[asyncio.Future[None]] = []  # blocks that wait for the commit
-        self._committing: asyncio.Task[None] | None = None
+        self._transactions = 0
+        self._checkpoint: asyncio.Task[None] | None = None
 
     def reading(self) -> InlineConnection:
         """Return a connection for statements that find few rows, by an index."""
@@ -86,68 +95,61 @@ class InlineDatabase:
     async def writing(self, *, durable: bool = True) -> AsyncIterator[InlineConnection]:
         """Yield a connection; the block has been committed when it ends.
 
-        An error inside the block undoes the block alone.
+        Others see the commit before it is on the disk. An error inside the block undoes the block.
 
         Args:
-            durable: True: it is on the disk, too. False: the death of the process cannot lose it,
-                and a power cut can, unless a durable block has ended since.
+            durable: True: its rows are on the disk, too. False: the death of the process cannot
+                lose them, and a power cut can, unless a durable block has ended since.
 
         Raises:
             sqlalchemy.exc.DBAPIError: the commit failed, and nothing of the block is kept.
+            OSError: the sync failed. The commit stands, and a power cut may lose it.
         """
         async with self._turn:
-            if not durable and not self._writer.in_transaction:
-                await self._quick.begin()
-                with self._quick.undone_on_error():
-                    yield self._quick.inline
-                    self._quick.sql("COMMIT")
-                return
-            if not self._writer.in_transaction:
-                await self._writer.begin()
-            try:
-                with self._writer.undone_on_error(alone=not self._ended):
-                    yield self._writer.inline
-            except BaseException as error:
-                if self._ended and not self._writer.in_transaction:
-                    self._settle(error)  # SQLite has undone all of it, e.g. as the disk is full
-                raise
-            committed = asyncio.get_running_loop().create_future()
-            self._ended.append(committed)
-            if self._committing is None:
-                self._committing = asyncio.create_task(self._commit())
-        await committed
+            await self._writer.begin()
+            before = self._writer.num_changes
+            with self._writer.undone_on_error():
+                yield self._writer.inline
+                self._writer.sql("COMMIT")
+            has_changes = self._writer.num_changes > before
+        self._transactions += 1
+        if self._transactions % _CHECKPOINT_EVERY == 0 and self._checkpoint is None:
+            self._checkpoint = asyncio.create_task(self._move_log())
+        if durable and has_changes:
+            await self._log.synced()
+
+    async def settled(self) -> None:
+        """Wait until the durable blocks that have been committed are on the disk.
+
+        Raises:
+            OSError: the sync failed.
+        """
+        await self._log.settled()
 
     async def close(self) -> None:
-        """Close the connections, after the commit that is under way."""
-        if self._committing is not None:
-            await self._committing
-        self._thread.shutdown()
-        for session in (self._quick, self._writer, self._reader):
+        """Close the connections, after the syncs that are under way."""
+        if self._checkpoint is not None:
+            await self._checkpoint
+        await self._log.close()
+        for session in (self._writer, self._checkpointer, self._reader):
             session.close()
 
-    async def _commit(self) -> None:
-        async with self._turn:
-            self._committing = None
-            error: BaseException | None = None
-            if self._ended:
-                try:
-                    loop = asyncio.get_running_loop()
-                    await loop.run_in_executor(self._thread, self._writer.sql, "COMMIT")
-                except sa.exc.DBAPIError as failed:
-                    error = failed
-                    if self._writer.in_transaction:
-                        self._writer.sql("ROLLBACK")
-            self._settle(error)
+    async def _move_log(self) -> None:
+        """Move the log into the database, so that the next transaction begins it anew.
 
-    def _settle(self, error: BaseException | None) -> None:
-        ended, self._ended = self._ended, []
-        for committed in ended:
-            if committed.cancelled():
-                continue
-            if error is None:
-                committed.set_result(None)
-            else:
-                committed.set_exception(error)
+        It is a race against writers: the second, short move has them wait.
+        """
+        try:
+            await self._log.run(self._move)
+            async with self._turn:
+                await self._log.run(self._move)
+        except sa.exc.DBAPIError as error:  # e.g. the disk is full; the log has it all
+            logger.warning("checkpoint_failed error=%s", error.orig)
+        finally:
+            self._checkpoint = None
+
+    def _move(self) -> None:
+        self._checkpointer.sql("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 class _Session:
@@ -156,13 +158,19 @@ class _Session:
     def __init__(self, engine: sa.Engine) -> None:
         self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         self.inline = InlineConnection(self._connection)
+        driver = self._connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        self._driver = driver
 
     @property
     def in_transaction(self) -> bool:
         """True between `begin` and the end of its transaction."""
-        connection = self._connection.connection.driver_connection
-        assert isinstance(connection, sqlite3.Connection)
-        return connection.in_transaction
+        return self._driver.in_transaction
+
+    @property
+    def num_changes(self) -> int:
+        """Number of rows that were added, changed or deleted."""
+        return self._driver.total_changes
 
     def sql(self, text: str) -> None:
         """Execute a statement without rows."""
@@ -182,23 +190,14 @@ class _Session:
             await asyncio.sleep(_LOOK_S)
 
     @contextmanager
-    def undone_on_error(self, *, alone: bool = True) -> Iterator[None]:
-        """Undo what the block has done if it raises.
-
-        Args:
-            alone: True if nothing else is in the transaction, which then ends with the error.
-        """
-        if not alone:
-            self.sql("SAVEPOINT block")
+    def undone_on_error(self) -> Iterator[None]:
+        """Undo what the block has done if it raises; SQLite may have done so itself."""
         try:
             yield
         except BaseException:
             if self.in_transaction:
-                self.sql("ROLLBACK" if alone else "ROLLBACK TO block")
+                self.sql("ROLLBACK")
             raise
-        finally:
-            if not alone and self.in_transaction:
-                self.sql("RELEASE block")
 
     def close(self) -> None:
         """Close the connection."""

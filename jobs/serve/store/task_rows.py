@@ -77,8 +77,11 @@ def _ending(state: State, *where: sa.ColumnElement[bool], **values: Any) -> sa.E
     return change.returning(tasks.c.webhook, *ENDED)
 
 
+_UNLESS_CANCELLING = tasks.c.state != State.CANCELLING
+
 COMPLETE = _ending(
     State.COMPLETED,
+    _UNLESS_CANCELLING,
     progress=100,
     outputs=sa.bindparam("images", type_=sa.JSON),
     inference_ms=sa.bindparam("ms"),
@@ -87,6 +90,7 @@ COMPLETE = _ending(
 
 FAIL = _ending(
     State.FAILED,
+    _UNLESS_CANCELLING,
     error_code=sa.bindparam("code"),
     error=sa.bindparam("message"),
     outputs=sa.bindparam("images", type_=sa.JSON),

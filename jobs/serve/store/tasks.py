@@ -41,6 +41,7 @@ class TaskStore:
         self._database = database
         self.queue = Queue(database)
         self._on_end = on_end
+        self._ending: dict[str, asyncio.Event] = {}  # tasks whose end may not be on the disk yet
 
     async def add(self, new: NewTask, replay: Replay | None = None) -> Task:
         """Accept a task: when this returns, no crash can lose it.
@@ -79,7 +80,12 @@ class TaskStore:
         async with self._database.looking_up() as connection:
             found = await connection.execute(task_rows.GET, {"task_id": task_id})
             row = found.one_or_none()
-        return None if row is None or key_id not in (None, row.key_id) else task_of(row)
+        if row is None or key_id not in (None, row.key_id):
+            return None
+        ending = self._ending.get(task_id)
+        if ending is not None:  # nobody hears of an end that a power cut would take back
+            await ending.wait()
+        return task_of(row)
 
     async def delete(self, task_ids: Sequence[str]) -> int:
         """Delete tasks that have ended, with their events, and return their number."""
@@ -162,7 +168,8 @@ class TaskStore:
             ms: time on the device.
 
         Returns:
-            False if the task had ended before, e.g. by a cancel; nothing has changed then.
+            False if the task had ended before, or its cancel was asked for; nothing has changed
+            then.
         """
         values = {"images": [asdict(output) for output in images[0]], "ms": ms}
         return await self._end(task.id, State.COMPLETED, task_rows.COMPLETE, values, images[1])
@@ -219,7 +226,7 @@ class TaskStore:
     ) -> bool:
         """End a task, add its files and its webhook, all in one transaction."""
         at = now_ms()
-        async with self._writing() as connection:
+        async with self._seen_once_synced(task_id), self._writing() as connection:
             change = {"task_id": task_id, "at": at, **values}
             row = (await connection.execute(ending, change)).one_or_none()
             if row is None:
@@ -235,6 +242,17 @@ class TaskStore:
             facts = {column.name: getattr(row, column.name) for column in task_rows.ENDED}
             self._on_end(Ended(state=state, **facts))
         return True
+
+    @asynccontextmanager
+    async def _seen_once_synced(self, task_id: str) -> AsyncIterator[None]:
+        """Let `get` wait for the end of the block, in which a task ends."""
+        ending = self._ending[task_id] = asyncio.Event()
+        try:
+            yield
+        finally:
+            ending.set()
+            if self._ending.get(task_id) is ending:  # two ends at once: the last one stays
+                del self._ending[task_id]
 
     @asynccontextmanager
     async def _writing(self, *, durable: bool = True) -> AsyncIterator[Connection]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import uvicorn
+import uvloop
 
 from jobs.serve.actors import worker_spec
 from jobs.serve.config import ServeConfig, load_serve_config
@@ -136,7 +137,7 @@ class _ServerThread(threading.Thread):
 
     def run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            uvloop.run(self._serve())
         except BaseException as error:  # noqa: BLE001 (the test raises it)
             self.error = error
         self._is_up.set()

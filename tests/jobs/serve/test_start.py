@@ -22,15 +22,16 @@ from tests.jobs.serve.running import config_for, running
 
 SLOW = ("torch", "ray", "diffusers", "transformers", "pyarrow", "numpy", "alembic", "asyncpg")
 START = """
-import asyncio, json, os, sys
+import json, os, sys
 from pathlib import Path
+import uvloop
 from jobs import cli
 from jobs.serve.command import load_serve_config, serve
 def on_start(url, secret):
     print(json.dumps({"url": url, "secret": secret, "modules": list(sys.modules)}), flush=True)
     os._exit(0)
 config = load_serve_config(Path(sys.argv[1]), sys.argv[2:])
-asyncio.run(serve(config, on_start))
+uvloop.run(serve(config, on_start))
 """
 
 
