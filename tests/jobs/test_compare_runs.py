@@ -16,6 +16,7 @@ from jobs.cli import app
 from pipelines.worker.stylizer import Stylizer
 from tests.pipelines.driver.test_driver import config, driver_of, write_rows
 from tests.pipelines.inprocess_pool import InProcessPool
+from uso_core import USOPipeline
 
 DEMO = Path(__file__).parents[2] / "examples/demo"
 
@@ -35,6 +36,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         height=[64] * 3,
         seed=[1, 2, 3],
     )
+    model = USOPipeline.demo()
     for name, steps in (("four", 4), ("one", 1)):
         settings = config(
             folder,
@@ -44,7 +46,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             scores="built_in",
         )
         with driver_of(settings) as (driver, _, prepared):
-            stylizer = Stylizer(prepared.spec)
+            stylizer = Stylizer(prepared.spec, pipeline=model)
             with closing(stylizer):
                 assert driver.find_work()
                 driver.work(InProcessPool(1, stylizer.stylize))

@@ -19,6 +19,7 @@ from pipelines.worker.scores.registry import ChosenScorer, chosen_scorers
 from pipelines.worker.scores.scorer import Seen
 from tests.fresh_interpreter import loaded_after
 from tests.uso_core.metrics import networks
+from uso_core.errors import NoSuchDeviceError
 from uso_core.metrics.csd import csd
 from uso_core.metrics.embedding import cosine
 from uso_core.metrics.encoders import CLIP_CROP, DINO_CROP
@@ -152,6 +153,17 @@ def test_a_run_says_before_it_starts_what_to_download(
 def test_a_wrong_option_is_named() -> None:
     with pytest.raises(ConfigError, match=r"scores\.csd\.device: Input should be 'cpu' or 'cuda'"):
         chosen_scorers({"csd": {"weights": "x/y", "device": "tpu"}})
+
+
+@pytest.mark.parametrize("name", ["csd", "gram", "dino", "clip_i", "clip_t", "aesthetic"])
+def test_a_gpu_that_is_not_there_is_named(
+    section: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with_weights._clip.cache_clear()
+    chosen = chosen_scorers({name: {**section[name], "device": "cuda"}})
+    with pytest.raises(NoSuchDeviceError, match=r"device cuda: PyTorch .* use the cpu"):
+        Scores(chosen)
 
 
 def test_other_weights_are_another_score(
