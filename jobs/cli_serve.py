@@ -36,6 +36,7 @@ def create(
     submits_per_min: _Most = None,
     queued: _Most = None,
     at_work: _Most = None,
+    streams: _Most = None,
     stored_mb: _Most = None,
     batch: Annotated[
         bool,
@@ -54,6 +55,7 @@ def create(
         submits_per_min=submits_per_min,
         queued=queued,
         at_work=at_work,
+        streams=streams,
         stored_mb=stored_mb,
         batch=batch,
     )

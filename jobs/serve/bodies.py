@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from jobs.serve import notes
 from jobs.serve.errors import ApiError
 
 _FREE_BYTES = 256 * 1024
@@ -24,50 +26,69 @@ _BODY = "body"
 
 
 class Room:
-    """Memory for the large bodies that are read at the same time, given in order of arrival."""
+    """Memory for the large bodies that are read at the same time, given in order of arrival.
+
+    The bodies of one key have half of it, so that others find room however slowly they come.
+    """
 
     def __init__(self, num_bytes: int) -> None:
-        self._most = num_bytes
+        self._of_a_key = num_bytes // 2
         self._left = num_bytes
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._taken: Counter[str] = Counter()  # bytes, by key
+        self._waiting: list[_Turn] = []
 
-    async def take(self, num_bytes: int) -> int:
-        """Wait for room for a body; returns the bytes that are to be given back.
+    async def take(self, num_bytes: int, key: str) -> int:
+        """Wait for room for a body of a key; returns the bytes that are to be given back.
 
         Raises:
             ApiError: there was no room for too long.
         """
-        wanted = min(num_bytes, self._most)
-        if not self._waiting and wanted <= self._left:
-            self._left -= wanted
-            return wanted
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((wanted, turn))
+        wanted = min(num_bytes, self._of_a_key)
+        turn = _Turn(wanted, key, asyncio.get_running_loop().create_future())
+        self._waiting.append(turn)
+        self._give()
         try:
-            await asyncio.wait_for(asyncio.shield(turn), _ROOM_S)
+            await asyncio.wait_for(asyncio.shield(turn.come), _ROOM_S)
         except BaseException as error:
-            if turn.done() and not turn.cancelled():
-                self.give_back(wanted)
-            turn.cancel()
+            if turn.come.done():
+                self.give_back(wanted, key)
+            else:
+                self._waiting.remove(turn)
+                self._give()  # it may have kept others back
             if isinstance(error, asyncio.TimeoutError):  # not the built-in one on Python 3.10
                 message = "the server is reading as many large bodies as it can; try again"
                 raise ApiError(503, message, headers={"Retry-After": "10"}) from error
             raise
         return wanted
 
-    def give_back(self, num_bytes: int) -> None:
+    def give_back(self, num_bytes: int, key: str) -> None:
         """Give room back, to the next ones in the line."""
         self._left += num_bytes
-        while self._waiting:
-            wanted, turn = self._waiting[0]
-            if turn.done():  # it waits no longer
-                self._waiting.popleft()
-            elif wanted <= self._left:
-                self._left -= wanted
-                self._waiting.popleft()
-                turn.set_result(None)
-            else:
-                return
+        self._taken[key] -= num_bytes
+        if not self._taken[key]:
+            del self._taken[key]
+        self._give()
+
+    def _give(self) -> None:
+        """Give room in order of arrival; a key that has its share lets others pass."""
+        for turn in tuple(self._waiting):
+            if self._taken[turn.key] + turn.wanted > self._of_a_key:
+                continue
+            if turn.wanted > self._left:
+                return  # smaller ones behind it would keep it waiting
+            self._waiting.remove(turn)
+            self._left -= turn.wanted
+            self._taken[turn.key] += turn.wanted
+            turn.come.set_result(None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Turn:
+    """A body that waits for room."""
+
+    wanted: int
+    key: str
+    come: asyncio.Future[None]
 
 
 class Bodies:
@@ -108,6 +129,7 @@ class _Body:
         self._most = most
         self._room = room
         self._taken = 0
+        self._key = ""
         self._size = 0
         self._give_up_at: float | None = None
         self._is_whole = not self._may_come
@@ -146,12 +168,14 @@ class _Body:
         expected = self._size + 1 if self._declared is None else self._declared
         if not self._taken and expected > _FREE_BYTES:
             whole = self._most if self._declared is None else self._declared
-            self._taken = await self._room.take(whole)
+            self._key = notes.current_key()
+            self._taken = await self._room.take(whole, self._key)
 
     def forget(self) -> None:
         """Give the room of the body back."""
-        self._room.give_back(self._taken)
-        self._taken = 0
+        if self._taken:
+            self._room.give_back(self._taken, self._key)
+            self._taken = 0
 
 
 async def body_of(request: Request, most: int) -> bytes:

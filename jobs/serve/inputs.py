@@ -60,19 +60,19 @@ class Inputs:
             content_type, data = await asyncio.to_thread(self._inline, value, field)
             async with self.quota.storing_of(key_id, len(data)):
                 file = await self.files.put(key_id, "inline", content_type, data)
-            return Reference(file_id=file.id)
+            return Reference(file_id=file.id, field=field)
         file_id = self.own_file(value, base_url)
         if file_id is not None:
             file = await self.files.get(file_id, key_id)
             if file.path is None:
                 raise wrong(field, "this file was announced, and never uploaded")
-            return Reference(file_id=file.id)
+            return Reference(file_id=file.id, field=field)
         if len(value) > _MOST_URL:
             raise wrong(field, f"a URL may have {_MOST_URL:,} characters")
         if not is_remote(value):
             reason = "give an http(s) URL, a data: URI or the URL of an upload; paths and other "
             raise wrong(field, f"{reason}stores are not read for a request")
-        return Reference(uri=value)
+        return Reference(uri=value, field=field)
 
     def own_file(self, value: str, base_url: str) -> str | None:
         """Return the id of the file that a URL of this server names; None for another URL.

@@ -29,6 +29,12 @@ def begin() -> Notes:
     return notes
 
 
+def current_key() -> str:
+    """Return the first characters of the key of the request under way; empty before it is known."""
+    notes = _current.get()
+    return "" if notes is None else notes.key
+
+
 def note(*, key: str | None = None, task_id: str | None = None) -> None:
     """Note facts about the request under way, if there is one."""
     notes = _current.get()

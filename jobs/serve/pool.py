@@ -19,7 +19,7 @@ from jobs.serve.batch_runs import is_of_a_run
 from jobs.serve.cancels import pass_on_cancels
 from jobs.serve.errors import ApiError, DatabaseUnavailableError
 from jobs.serve.lanes import RowLane
-from jobs.serve.rows import outputs_of, row_of_task
+from jobs.serve.rows import message_of, outputs_of, row_of_task
 from jobs.serve.service import Service
 from jobs.serve.store.tasks import Images, outcome_ms
 from jobs.serve.task import Lane, Task
@@ -160,6 +160,7 @@ class Pool:
         self._done(task)
 
     async def _fail(self, task: Task, code: str, message: str, images: Images = ((), ())) -> None:
+        message = await message_of(task, message, self._service.files)
         if not await self._service.tasks.fail(task.id, code, message, images):
             await self._service.tasks.cancelled(task.id)
         self._done(task)

@@ -6,8 +6,8 @@ import asyncio
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
@@ -33,6 +33,7 @@ class Quota:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._coming: Counter[str] = Counter()  # tasks whose commit is under way
         self._storing: Counter[str] = Counter()  # bytes
+        self._open: Counter[str] = Counter()  # streams
         self._looks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @property
@@ -59,6 +60,22 @@ class Quota:
             yield
         finally:
             _take(self._coming, key.id, 1)
+
+    def check_open(self, key: Key) -> None:
+        """Raise `ApiError` if a key may not open another stream, or wait for another task."""
+        most = key.limits.streams
+        if most is not None and self._open[key.id] >= most:
+            message = f"this key may have {most:,} open streams and requests that wait; end one"
+            raise ApiError(429, message, headers={"Retry-After": "10"})
+
+    @contextmanager
+    def open(self, key_id: str) -> Iterator[None]:
+        """Count a stream of a key, or a request that waits for a task's end, inside the block."""
+        self._open[key_id] += 1
+        try:
+            yield
+        finally:
+            _take(self._open, key_id, 1)
 
     @asynccontextmanager
     async def storing(self, key: Key, num_bytes: int) -> AsyncIterator[None]:

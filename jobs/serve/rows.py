@@ -48,6 +48,25 @@ async def row_of_task(task: Task, files: FileStore) -> Entry[ManifestRow]:
     return Entry(row)
 
 
+async def message_of(task: Task, message: str, files: FileStore) -> str:
+    """Return the message of a failure with the images by the names that the request has for them.
+
+    A row holds uploads and inline images as bytes, and its messages name them by their hash.
+    """
+    drawing = task.drawing
+    for reference in (drawing.content, *drawing.styles):
+        if reference is None or not reference.field:
+            continue
+        if reference.uri is not None:
+            message = message.replace(reference.uri, f"{reference.field} {reference.uri}", 1)
+            continue
+        file = await files.find(str(reference.file_id), expired=True)
+        if file is not None and file.sha256 is not None:
+            name = f"{reference.field} ({file.filename})"
+            message = message.replace(f"sha256:{file.sha256}", name)
+    return message
+
+
 def outputs_of(task: Task, outcome: Outcome, format_name: FormatName, files: FileStore) -> Images:
     """Return the images that a row has left."""
     # It imports pyarrow, and the server listens before.

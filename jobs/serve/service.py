@@ -228,7 +228,7 @@ class Service:
         The task is accepted, so an outage of the database does not end the wait.
         """
         give_up_at = time.monotonic() + timeout_s
-        with self.changes.watching(task.id) as watch:
+        with self.quota.open(task.key_id), self.changes.watching(task.id) as watch:
             while True:
                 pause_s = _PAUSE_S
                 try:

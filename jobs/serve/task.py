@@ -48,19 +48,23 @@ class Reference:
     Attributes:
         uri: an http(s) URL; None for a file.
         file_id: id of an uploaded file; None for a URL.
+        field: name of the field of the request, for messages; empty in tasks of older versions.
     """
 
     uri: str | None = None
     file_id: str | None = None
+    field: str = ""
 
     def as_json(self) -> dict[str, str]:
         """Return the form in which the database holds it."""
-        return {"uri": self.uri} if self.uri is not None else {"file_id": self.file_id or ""}
+        place = {"uri": self.uri} if self.uri is not None else {"file_id": self.file_id or ""}
+        return {**place, "field": self.field}
 
     @classmethod
     def from_json(cls, value: Mapping[str, str]) -> Reference:
         """Return the reference that `as_json` has described."""
-        return cls(uri=value.get("uri"), file_id=value.get("file_id"))
+        place = {name: value.get(name) for name in ("uri", "file_id")}
+        return cls(**place, field=value.get("field", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

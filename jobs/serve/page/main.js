@@ -44,6 +44,10 @@ async function begin() {
 async function generate(event) {
   event.preventDefault();
   if (!key()) return askForKey("Enter an API key first.");
+  if (!byId("prompt").value.trim() && content.isEmpty && styles.isEmpty) {
+    notice("request-error", "Describe the image, or add one: the request is empty.");
+    return byId("prompt").focus();
+  }
   const button = byId("generate");
   if (button.getAttribute("aria-disabled") === "true") return;
   button.setAttribute("aria-disabled", "true");

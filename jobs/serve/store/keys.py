@@ -16,6 +16,7 @@ from cachetools import TTLCache
 from jobs.serve.store.database import Database, now_ms
 from jobs.serve.store.tables import keys
 from jobs.serve.task import new_id
+from uso_core.errors import UsoError
 
 FRESH_S = 2.0
 """A change of keys by another process, e.g. `uso keys revoke`, has its effect after this time."""
@@ -31,6 +32,7 @@ class KeyLimits:
         submits_per_min: accepted tasks a minute.
         queued: tasks that wait for an actor.
         at_work: tasks on actors at a time.
+        streams: open streams, and requests that wait for the end of a task, at a time.
         stored_mb: megabytes of uploads and images.
         batch: True if it may give the rows of batch runs, whose references and images may be
             anywhere that the actors can read and write.
@@ -39,6 +41,7 @@ class KeyLimits:
     submits_per_min: int | None = None
     queued: int | None = None
     at_work: int | None = None
+    streams: int | None = None
     stored_mb: int | None = None
     batch: bool = False
 
@@ -60,6 +63,10 @@ class Key:
     revoked_at: int | None = None
 
 
+class NameTakenError(UsoError):
+    """A valid key has the name already."""
+
+
 class KeyStore:
     """Keys by the hash of their secret."""
 
@@ -70,7 +77,11 @@ class KeyStore:
         self._limits = TTLCache(1, fresh_s, timer=time.monotonic)
 
     async def create(self, name: str, limits: KeyLimits | None = None) -> tuple[Key, str]:
-        """Make a key, and return it with its secret, which is not kept."""
+        """Make a key, and return it with its secret, which is not kept.
+
+        Raises:
+            NameTakenError: a valid key has this name, so that `revoke` would end both.
+        """
         secret = "uso_" + base64.b32encode(secrets.token_bytes(32)).decode().rstrip("=").lower()
         key = Key(
             id=new_id(),
@@ -80,7 +91,12 @@ class KeyStore:
             created_at=now_ms(),
         )
         row = {**asdict(key), "sha256": _sha256(secret)}
+        same = sa.select(keys.c.prefix).where(keys.c.name == name, keys.c.revoked_at.is_(None))
         async with self._database.writing() as connection:
+            taken = await connection.scalar(same)
+            if taken is not None:
+                message = f"the key {taken}… is named {name!r}; choose another name, or revoke it"
+                raise NameTakenError(message)
             await connection.execute(keys.insert().values(row))
         self._forget()
         return key, secret

@@ -24,6 +24,7 @@ from jobs.serve.server import open_files
 from jobs.serve.service import Service
 from jobs.serve.store.database import Database, open_database
 from jobs.serve.store.deliveries import DeliveryStore
+from jobs.serve.task import new_id
 from jobs.serve.webhooks import Webhooks
 from pipelines.dispatch.workers import WakeablePool
 from pipelines.rows import ManifestRow, Outcome
@@ -147,7 +148,8 @@ class _ServerThread(threading.Thread):
         async with open_database(config.serve.database) as database:
             card, storage = describe_model(config.model.source), open_files(config)
             service = await Service.create(config, card, database, storage)
-            _, secret = await service.keys.create("test")
+            name = new_id() if await service.keys.all() else "test"  # the server of an earlier one
+            _, secret = await service.keys.create(name)
             connections = Connections(config.serve.max_connections)
             server = uvicorn.Server(uvicorn_config(service, connections))
             listener = listen("127.0.0.1", self.port, "serve.port")

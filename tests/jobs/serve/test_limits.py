@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ from jobs.serve.store.database import open_database
 from jobs.serve.store.keys import KeyLimits
 from jobs.serve.store.tables import files, tasks
 from jobs.serve.store.tasks import TaskStore
-from jobs.serve.task import State
+from jobs.serve.task import State, new_id
 from tests.jobs.serve.running import Running, config_for, running
 from tests.jobs.serve.test_tasks import new
 
@@ -34,7 +35,7 @@ def waiting(tmp_path: Path) -> Iterator[Running]:
 
 
 def key_with(server: Running, **limits: Any) -> dict[str, str]:
-    _, secret = server.call(server.service.keys.create("limited", KeyLimits(**limits)))
+    _, secret = server.call(server.service.keys.create(new_id(), KeyLimits(**limits)))
     return {"Authorization": f"Bearer {secret}"}
 
 
@@ -79,6 +80,44 @@ def test_requests_at_once_do_not_exceed_the_waiting_tasks(
     with ThreadPoolExecutor(12) as threads:
         answers = list(threads.map(lambda _: submit(waiting, limited).status_code, range(24)))
     assert sorted(answers) == [200] * 3 + [429] * 21
+
+
+def test_a_key_may_have_some_open_streams(waiting: Running) -> None:
+    limited = key_with(waiting, streams=1)
+    task_id = submit(waiting, limited).json()["data"]["id"]
+    path = f"/tasks/{task_id}/stream"
+    ways: list[tuple[str, str, Any]] = [
+        ("GET", path, None),
+        ("POST", "/apps/run", {**BODY, "stream": True}),
+        ("POST", "/apps/run", {**BODY, "wait": True}),
+        ("POST", "/v1/images/generations", {"prompt": "a cat"}),
+        (
+            "POST",
+            "/api/v3/bytedance/uso",
+            {"reference_images": ["https://h/a.png"], "enable_sync_mode": True},
+        ),
+    ]
+    with waiting.client() as http, waiting.client() as other:
+        with other.stream("GET", path, headers=limited) as open_one:
+            lines = open_one.iter_lines()  # its end would close the connection
+            next(lines)
+            for method, where, body in ways:
+                answer = http.request(method, where, json=body, headers=limited)
+                assert (answer.status_code, "1 open streams" in answer.text) == (429, True), where
+            assert http.get(f"/tasks/{task_id}", headers=limited).status_code == 200
+        other.close()
+        give_up_at = time.monotonic() + 30
+        while True:  # the server notices soon that the stream has gone
+            with http.stream("GET", path, headers=limited) as again:
+                if again.status_code == 200:
+                    break
+            assert time.monotonic() < give_up_at
+            time.sleep(0.05)
+    assert waiting.call(count_tasks(waiting)) == 1  # a refused request leaves none
+
+
+async def count_tasks(server: Running) -> int:
+    return await server.service.tasks.count_waiting()
 
 
 def test_uploads_at_once_do_not_exceed_the_space_of_a_key(server: Running) -> None:

@@ -156,6 +156,8 @@ def test_a_bad_image_is_not_sent_again(server: Running) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         patient.images.edit(model=MODEL, image=b"no picture", prompt="a")
     assert refused.value.code in ("image_corrupt", "image_unsupported")
+    assert "image[0] (upload): " in str(refused.value)
+    assert "sha256:" not in str(refused.value)
     assert len(server.rows) == before + 1
 
 

@@ -137,6 +137,20 @@ def test_keys_are_made_in_the_database_of_an_override(tmp_path: Path) -> None:
     assert keys("revoke", "team", *moved).exit_code == 0
 
 
+def test_two_valid_keys_have_two_names(tmp_path: Path) -> None:
+    config = write_config(tmp_path, str(tmp_path / "uso.db"))
+
+    def keys(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["keys", arguments[0], str(config), *arguments[1:]])
+
+    secret = keys("create", "team").stdout.strip()
+    again = keys("create", "team")
+    assert (again.exit_code, secret[:10] in again.stderr) == (2, True)
+    assert "choose another name, or revoke it" in again.stderr.replace("\n", " ")
+    assert keys("revoke", "team").exit_code == 0
+    assert keys("create", "team").exit_code == 0
+
+
 def test_a_key_needs_a_name(tmp_path: Path) -> None:
     config = write_config(tmp_path, str(tmp_path / "uso.db"))
     result = CliRunner().invoke(app, ["keys", "create", str(config), " "])

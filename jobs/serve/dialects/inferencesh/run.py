@@ -51,6 +51,8 @@ async def run(request: Request) -> Response:
         raise wrong("input", "give an object")
     waits = flag(body, "wait") or request.query_params.get("wait") in ("1", "true")
     streams = flag(body, "stream")
+    if waits or streams:
+        service.quota.check_open(key)
     session_id = _session(body)
     _check_time(body)
     drawing = await _drawing(given, service, key.id, base_url)

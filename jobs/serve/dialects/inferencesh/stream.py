@@ -29,6 +29,7 @@ async def stream(
     task_id: str, request: Request, key: AsKey, service: WithService, base_url: BaseUrl
 ) -> Response:
     """Send the whole task at once, at each change, every few seconds, and at its end."""
+    service.quota.check_open(key)
     return stream_of(request, await service.task(task_id, key), service, base_url)
 
 
@@ -46,7 +47,7 @@ async def _lines(
     task: Task, service: Service, base_url: str, *, is_sse: bool, ends_cleanly: bool
 ) -> AsyncIterator[str]:
     number = 0
-    with service.changes.watching(task.id) as watch:
+    with service.quota.open(task.key_id), service.changes.watching(task.id) as watch:
         while True:
             now = await service.tasks.get(task.id)
             if now is None:  # deleted meanwhile

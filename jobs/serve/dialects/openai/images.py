@@ -59,6 +59,7 @@ async def _generated(
     base_url: str,
     replay: Replay | None,
 ) -> dict[str, Any]:
+    service.quota.check_open(key)
     drawing = drawing_of(body, images, service)
     given = {name: body[name] for name in _SHOWN if name in body}
     new = NewTask(key_id=key.id, dialect=DIALECT, drawing=drawing, given=given)

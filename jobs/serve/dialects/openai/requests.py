@@ -90,7 +90,7 @@ async def _images_of_form(form: FormData, service: Service, key: Key) -> list[Re
         raise wrong("mask", "USO has no masks; leave it out")
     most = service.inputs.max_bytes
     references = []
-    for upload in uploads:
+    for place, upload in enumerate(uploads):
         if not isinstance(upload, UploadFile):
             raise wrong("image", "send a file")
         data = await upload.read(most + 1)
@@ -99,7 +99,7 @@ async def _images_of_form(form: FormData, service: Service, key: Key) -> list[Re
         name, kind = file_name(upload.filename), content_type(upload.content_type)
         async with service.quota.storing(key, len(data)):
             file = await service.files.put(key.id, name, kind, data)
-        references.append(Reference(file_id=file.id))
+        references.append(Reference(file_id=file.id, field=f"image[{place}]"))
     return references
 
 

@@ -105,6 +105,8 @@ async def submit(model: str, request: Request) -> dict[str, Any]:
         raise ApiError(404, f"there is no model {model}; this server has {MODEL}")
     body = await json_object(request, with_images=True)
     waits = flag(body, "enable_sync_mode") or flag(body, "sync_mode")
+    if waits:
+        service.quota.check_open(key)
     drawing = await _drawing(body, service, key.id, base_url)
     given = {name: shortened(body[name]) for name in _SHOWN if name in body}
     new = NewTask(
