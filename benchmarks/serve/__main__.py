@@ -82,8 +82,8 @@ def _overhead(folder: Path, arguments: argparse.Namespace) -> None:
             rival = contenders.ray_serve(folder / "ray-serve", arguments.ray_serve)
             rivals.append(stack.enter_context(rival))
         measured = asyncio.run(overhead.measure(rivals, arguments.rounds, arguments.requests))
-        rival = rivals[-1].name if arguments.ray_serve else None
-        print(overhead.table(measured, rivals[0].name, rival))
+        compared = rivals[-1].name if arguments.ray_serve else None
+        print(overhead.table(measured, rivals[0].name, compared))
 
 
 if __name__ == "__main__":
