@@ -20,7 +20,7 @@ from jobs.serve.store.keys import KeyStore
 from jobs.serve.store.schema import NEWEST, run_migrations
 from jobs.serve.store.tables import metadata
 from jobs.serve.store.tasks import TaskStore
-from jobs.serve.task import Drawing, State
+from jobs.serve.task import Drawing, State, new_id
 from pipelines.errors import ConfigError
 
 # Rows as version 0001 wrote them; the models may have changed since.
@@ -151,7 +151,7 @@ def test_an_interrupted_change_leaves_the_old_tables(location: str) -> None:
 def test_a_server_and_uso_keys_may_make_the_tables_at_once(location: str) -> None:
     async def use(exclusive: bool) -> None:
         async with open_database(location, exclusive=exclusive) as database:
-            await KeyStore(database).create("team")
+            await KeyStore(database).create(new_id())
 
     async def run() -> None:
         await asyncio.gather(use(True), use(False), use(False))
