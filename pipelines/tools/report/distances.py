@@ -104,7 +104,7 @@ class Distances:
 
     def columns(self) -> list[NumberColumn]:
         """Return the rows' PSNR as a column for filters and order, if any was measured."""
-        column = number_column(PSNR, self._rows)
+        column = number_column("psnr", PSNR, self._rows)
         return [] if column is None else [column]
 
     def summary(self) -> DistanceSummary:

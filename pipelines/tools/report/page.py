@@ -18,15 +18,32 @@ from pipelines.tools.report.values import to_json
 SCRIPTS = (
     "dom.js",
     "data.js",
+    "views.js",
+    "marks.js",
     "filters.js",
+    "form.js",
     "card.js",
-    "compare.js",
+    "grid.js",
+    "size.js",
+    "viewer.js",
     "detail.js",
+    "choice.js",
     "gallery.js",
     "matrix.js",
+    "help.js",
     "main.js",
 )
-STYLES = ("base.css", "summary.css", "filters.css", "cards.css", "matrix.css", "detail.css")
+STYLES = (
+    "base.css",
+    "top.css",
+    "summary.css",
+    "tools.css",
+    "cards.css",
+    "matrix.css",
+    "detail.css",
+    "viewer.css",
+    "dialogs.css",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,7 @@ def render(page: Page) -> bytes:
         count=_count,
         percent=_percent,
         decibels=_decibels,
+        decimal=_decimal,
         span=span,
         ms=_milliseconds,
         moment=_moment,
@@ -145,6 +163,10 @@ def _percent(value: float) -> str:
     if value in (0, 1):
         return f"{value:.0%}"
     return "< 0.1 %" if value < 0.001 else f"{100 * min(value, 0.999):.1f} %"
+
+
+def _decimal(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
 
 def _decibels(value: float) -> str:

@@ -15,13 +15,19 @@ from pipelines.image_values import is_per_image, lowest
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.ledger import iter_records
 from pipelines.ledger.records import Records
-from pipelines.record import NSFW_CONTENTS, RECORD_NAMES
+from pipelines.record import NSFW_CONTENTS, RECORD_NAMES, SCORES
 from pipelines.storage.storage import Storage
+from pipelines.tools.report.own_columns import (
+    FilterColumns,
+    OtherColumns,
+    number_names,
+    score_names,
+    scores_of,
+)
 from pipelines.tools.report.row_table import RowRecord, RowTable
 from pipelines.tools.report.summary import Tally
 from pipelines.tools.report.values import number, shown, visible
 
-_MOST_NUMBERS = 8
 _OTHER_COLUMNS = ("id", "status", "outputs", "sha256", "error")
 _PLAIN = ("attempt", "prompt_truncated")
 _TEXTS = ("model", "preset", "run_id", "worker", "device")
@@ -36,20 +42,21 @@ FACTS: tuple[tuple[str, str], ...] = (
 """The values that the page lists for a row, each with its title."""
 
 
-def load(run: Storage, table: RowTable, tally: Tally) -> tuple[list[str], LedgerCounts]:
+def load(run: Storage, table: RowTable, tally: Tally) -> tuple[FilterColumns, LedgerCounts]:
     """Read the records into `table` and `tally`.
 
     Returns:
-        The user's columns of numbers, and the counts of the records.
+        The columns that the page filters, and the counts of the records.
     """
-    numeric: list[str] = []
-    records = Records(run)
+    others, records = OtherColumns(), Records(run)
+    scores, numbers = score_names(records.schema), number_names(records.schema)
     for batch in records.batches():
-        numeric = _numeric(batch.schema)
-        per_image = frozenset(field.name for field in batch.schema if is_per_image(field))
+        reader = _Reader(batch.schema, has_scores=bool(scores))
         tally.add(batch)
-        table.add(_record(record, per_image) for record in rows_of(batch))
-    return numeric, records.counts()
+        rows = [reader.row(record) for record in rows_of(batch)]
+        others.add(row.shown["own"] for row in rows)
+        table.add(rows)
+    return others.columns(scores, numbers), records.counts()
 
 
 def load_other(other: Storage, table: RowTable) -> int:
@@ -67,61 +74,57 @@ def worker_seconds(shown_row: dict[str, Any]) -> float | None:
     return round(sum(times) / 1000, 6) if times else None
 
 
-def _numeric(schema: pa.Schema) -> list[str]:
-    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-    own = [field for field in schema if field.name not in RECORD_NAMES]
-    types = {f.name: f.type.value_type if is_per_image(f) else f.type for f in own}
-    return [name for name, type_ in types.items() if any(kind(type_) for kind in kinds)][
-        :_MOST_NUMBERS
-    ]
+class _Reader:
+    """Converts the records of a batch."""
 
+    def __init__(self, schema: pa.Schema, *, has_scores: bool) -> None:
+        self._per_image = frozenset(field.name for field in schema if is_per_image(field))
+        self._scores = SCORES if has_scores else None
 
-def _record(record: dict[str, Any], per_image: frozenset[str]) -> RowRecord:
-    error = record["error"] or {}
-    code = None if record["status"] == "completed" else error.get("code") or "internal"
-    return RowRecord(
-        id=record["id"],
-        code=code,
-        content=record["content_image"],
-        styles=tuple(record["style_images"] or ()),
-        shown=_shown(record, _error(code, error), per_image),
-    )
+    def row(self, record: dict[str, Any]) -> RowRecord:
+        """Convert one record."""
+        error = record["error"] or {}
+        code = None if record["status"] == "completed" else error.get("code") or "internal"
+        return RowRecord(
+            id=record["id"],
+            code=code,
+            content=record["content_image"],
+            styles=tuple(record["style_images"] or ()),
+            shown=self._shown(record, _error(code, error)),
+        )
 
-
-def _shown(
-    record: dict[str, Any], error: dict[str, Any] | None, per_image: frozenset[str]
-) -> dict[str, Any]:
-    row = {
-        "id": visible(record["id"]),
-        **{field.name: _value(field, record[field.name]) for field in _REQUEST},
-        "prompt": visible(record["prompt"] or ""),
-        "outputs": record["outputs"] or None,
-        "sha256": record["sha256"] or None,
-        "flags": record[NSFW_CONTENTS] if any(record[NSFW_CONTENTS] or ()) else None,
-        "error": error,
-        "created_at": record["created_at"].isoformat(sep=" ", timespec="seconds"),
-        "timings": _timings(record["timings"]),
-        **{name: record[name] for name in _PLAIN},
-        **{name: visible(record[name]) for name in _TEXTS if record[name]},
-        "own": {
-            visible(name): shown(value)
+    def _shown(self, record: dict[str, Any], error: dict[str, Any] | None) -> dict[str, Any]:
+        own = {
+            name: value
             for name, value in record.items()
-            if name not in RECORD_NAMES and value is not None
-        },
-        "numbers": _numbers(record, per_image),
-    }
-    return {name: value for name, value in row.items() if value is not None}
+            if name not in RECORD_NAMES and name != self._scores
+        }
+        row = {
+            "id": visible(record["id"]),
+            **{field.name: _value(field, record[field.name]) for field in _REQUEST},
+            "prompt": visible(record["prompt"] or ""),
+            "outputs": record["outputs"] or None,
+            "sha256": record["sha256"] or None,
+            "flags": record[NSFW_CONTENTS] if any(record[NSFW_CONTENTS] or ()) else None,
+            "error": error,
+            "created_at": record["created_at"].isoformat(sep=" ", timespec="seconds"),
+            "timings": _timings(record["timings"]),
+            **{name: record[name] for name in _PLAIN},
+            **{name: visible(record[name]) for name in _TEXTS if record[name]},
+            "own": {visible(n): shown(value) for n, value in own.items() if value is not None},
+            "numbers": self._numbers(own),
+            "scores": scores_of(record.get(self._scores)) if self._scores else None,
+        }
+        return {name: value for name, value in row.items() if value is not None}
+
+    def _numbers(self, own: dict[str, Any]) -> dict[str, float]:
+        """Return the row's own numbers; if each image has one, the lowest."""
+        numbers = {n: lowest(v) if n in self._per_image else number(v) for n, v in own.items()}
+        return {name: value for name, value in numbers.items() if value is not None}
 
 
 def _value(field: Field, value: Any) -> Any:  # noqa: ANN401 (of any kind)
     return visible(value) if field.kind is TEXT and value is not None else value
-
-
-def _numbers(record: dict[str, Any], per_image: frozenset[str]) -> dict[str, float]:
-    """Return the row's own numbers; if each image has one, the lowest."""
-    own = {name: value for name, value in record.items() if name not in RECORD_NAMES}
-    numbers = {n: lowest(v) if n in per_image else number(v) for n, v in own.items()}
-    return {name: value for name, value in numbers.items() if value is not None}
 
 
 def _error(code: str | None, error: dict[str, Any]) -> dict[str, Any] | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
+import shlex
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -18,10 +20,12 @@ from pipelines.errors import ReportError
 from pipelines.in_order import in_order
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.left_out import ManifestLook
+from pipelines.ledger.score_facts import read_score_facts
 from pipelines.storage.filesystems import Options
 from pipelines.tools.report.distances import Distances, PicturePair, pairs_of
-from pipelines.tools.report.facets import Facets
+from pipelines.tools.report.facets import Facets, with_unique_names
 from pipelines.tools.report.matrix import Matrix, choose, first_pictures, matrix_files
+from pipelines.tools.report.own_columns import FilterColumns
 from pipelines.tools.report.page import Comparison, Page, assets, render
 from pipelines.tools.report.pictures import Gallery, Picture, Places, pictures_of
 from pipelines.tools.report.records import FACTS, load, load_other
@@ -37,10 +41,11 @@ FOLDER = "report"
 _DATA, _ASSETS = "data", "assets"
 # Only files of an earlier report are ever removed; the folder may hold others.
 _MADE = re.compile(
-    r"data/[0-9a-f]{8}/(facets|(rows|texts|numbers|matrix)-\d+)\.js"
+    r"data/[0-9a-f]{8}/(facets|(rows|texts|ids|own-\d+|numbers|matrix)-\d+)\.js"
     r"|assets/[0-9a-f]{8}/[a-z]+\.(js|css)"
 )
 _MOST_STYLES = 1000
+_ROWS_PER_PAGE = 5000  # a taller page than this is too tall for some browsers
 _WRITERS = 8
 
 Progress = Callable[[str, int, int | None], None]
@@ -119,18 +124,18 @@ class _Report:
         self._distances = None if places.other is None else Distances(table)
 
     def write(self) -> ReportFacts:
-        summary, numbers, counts = self._load()
+        summary, columns, counts = self._load()
         matrix = choose(self._table)
         unreadable = self._thumbnails(matrix)
-        facets, boot = self._data(numbers, matrix)
+        facets, boot = self._data(columns, matrix)
         index_uri = self._page(summary, counts.left_out, facets, boot)
         self._remove_old()
         return ReportFacts(index_uri, summary.rows, unreadable, counts.left_out, counts.look)
 
-    def _load(self) -> tuple[Summary, list[str], LedgerCounts]:
+    def _load(self) -> tuple[Summary, FilterColumns, LedgerCounts]:
         self._progress("reading records", 0, None)
         tally = Tally()
-        numbers, counts = load(self._places.run, self._table, tally)
+        columns, counts = load(self._places.run, self._table, tally)
         summary = tally.summary()
         if not summary.rows:
             where = self._places.run.uri()
@@ -141,7 +146,7 @@ class _Report:
                 where = self._places.other.uri()
                 raise ReportError(f"{where}: no records to compare with; give an output folder")
         self._table.sort()
-        return summary, numbers, counts
+        return summary, columns, counts
 
     def _thumbnails(self, matrix: Matrix) -> int:
         if self._options.thumbnails == 0:
@@ -161,29 +166,35 @@ class _Report:
             yield from pictures_of(row)
         yield from first_pictures(matrix, self._table)
 
-    def _data(self, numbers: list[str], matrix: Matrix) -> tuple[Facets, dict[str, Any]]:
+    def _data(self, columns: FilterColumns, matrix: Matrix) -> tuple[Facets, dict[str, Any]]:
         total = len(self._table)
         facets = Facets(
-            self._table.styles(_MOST_STYLES), numbers, compared=self._places.other is not None
+            self._table.styles(_MOST_STYLES), columns, compared=self._places.other is not None
         )
+        files = RowFiles(self._gallery, self._distances, columns.texts)
         self._write_data(
-            RowFiles(self._gallery, self._distances).cut(
-                self._table.rows(), facets, lambda done: self._progress("rows", done, total)
-            )
+            files.cut(self._table.rows(), facets, lambda done: self._progress("rows", done, total))
         )
-        columns = facets.numbers()
+        numbers = facets.numbers(read_score_facts(self._places.run))
         if self._distances is not None:
-            columns += self._distances.columns()
+            numbers += self._distances.columns()
         self._write_data([("facets", facets.as_json())])
-        self._write_data((f"numbers-{n}", column.values) for n, column in enumerate(columns))
+        self._write_data((f"numbers-{n}", column.values) for n, column in enumerate(numbers))
         self._write_data(matrix_files(matrix, self._table, self._gallery))
+        uri = self._places.run.uri()
         boot = {
             "data": f"{_DATA}/{self._build}",
+            "key": hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()[:16],
+            "name": visible(uri.rstrip("/").rpartition("/")[2], 200),
+            "outputArgument": shlex.quote(visible(uri)),
             "rows": total,
             "rowsPerFile": ROWS_PER_FILE,
             "textsPerFile": TEXTS_PER_FILE,
+            "rowsPerPage": _ROWS_PER_PAGE,
             "thumbnails": self._options.thumbnails,
-            "numbers": [column.facts for column in columns],
+            "aspect": facets.aspect,
+            "numbers": with_unique_names([column.facts for column in numbers]),
+            "texts": [visible(name, 200) for name in columns.texts],
             "matrixPages": matrix.pages,
             "facts": FACTS,
         }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pipelines.tools.report.distances import Distances
 from pipelines.tools.report.facets import Facets, comparison
+from pipelines.tools.report.own_columns import value_text
 from pipelines.tools.report.pictures import Gallery, reference, results
 from pipelines.tools.report.psnr import Distance
 from pipelines.tools.report.row_table import Row
@@ -21,13 +22,24 @@ DataFile = tuple[str, object]
 class RowFiles:
     """Cuts the rows into data files; holds the rows and texts of one file at a time."""
 
-    def __init__(self, gallery: Gallery, distances: Distances | None) -> None:
-        """Show pictures through `gallery`; `distances` is None without a run to compare with."""
+    def __init__(
+        self, gallery: Gallery, distances: Distances | None, texts: Sequence[str] = ()
+    ) -> None:
+        """Take the rows' pictures from `gallery`.
+
+        Args:
+            gallery: describes the pictures.
+            distances: None without a run to compare with.
+            texts: the user's columns that are searched, each in files of its own.
+        """
         self._gallery = gallery
         self._distances = distances
+        self._columns = list(texts)
         self._rows: list[dict[str, Any]] = []
         self._references = References(gallery)
         self._texts: list[str] = []
+        self._ids: list[str] = []
+        self._own: list[list[str]] = [[] for _ in self._columns]
         self._row_files = self._text_files = 0
 
     def cut(
@@ -45,20 +57,25 @@ class RowFiles:
             shown = self._shown(row)
             self._rows.append(shown)
             self._texts.append(self._text(shown))
+            self._ids.append(row.record.id)
+            for name, texts in zip(self._columns, self._own, strict=True):
+                texts.append((value_text(shown["own"].get(name)) or "").lower())
             if len(self._rows) == ROWS_PER_FILE:
                 yield self._rows_file()
             if len(self._texts) == TEXTS_PER_FILE:
-                yield self._texts_file()
+                yield from self._texts_files()
             progress(row.number + 1)
         if self._rows:
             yield self._rows_file()
         if self._texts:
-            yield self._texts_file()
+            yield from self._texts_files()
 
     def _shown(self, row: Row) -> dict[str, Any]:
         record = row.record
         hidden = ("outputs", "sha256", "numbers")
         values = {name: value for name, value in record.shown.items() if name not in hidden}
+        if record.id != values["id"]:
+            values["key"] = record.id
         values["images"] = [self._gallery.shown(one) for one in results(record.shown, "run")]
         if record.content is not None:
             values["content"] = self._references.index(record.content)
@@ -93,11 +110,15 @@ class RowFiles:
         self._rows, self._references = [], References(self._gallery)
         return file
 
-    def _texts_file(self) -> DataFile:
-        file = f"texts-{self._text_files}", self._texts
+    def _texts_files(self) -> Iterator[DataFile]:
+        number = self._text_files
+        yield f"texts-{number}", self._texts
+        yield f"ids-{number}", self._ids
+        for column, texts in enumerate(self._own):
+            yield f"own-{column}-{number}", texts
         self._text_files += 1
-        self._texts = []
-        return file
+        self._texts, self._ids = [], []
+        self._own = [[] for _ in self._columns]
 
 
 class References:

@@ -37,22 +37,38 @@ uso.boot = JSON.parse(uso.byId("boot").textContent);
     return loaded.get(name);
   };
 
-  const rowFile = (number) => {
-    const name = `rows-${number}`;
+  const rowFiles = new Map(); // name → value of a row file that is here
+  const rowFile = (name) => {
     const known = recent.indexOf(name);
     if (known >= 0) recent.splice(known, 1);
     recent.push(name);
-    if (recent.length > MOST_ROW_FILES) loaded.delete(recent.shift());
-    return load(name);
+    if (recent.length > MOST_ROW_FILES) {
+      rowFiles.delete(recent[0]);
+      loaded.delete(recent.shift());
+    }
+    const file = load(name);
+    if (!rowFiles.has(name)) file.then((value) => rowFiles.set(name, value), () => {});
+    return file;
   };
 
-  /** One row, with its references in place of their numbers. */
-  uso.row = async (number) => {
-    const file = await rowFile(Math.floor(number / uso.boot.rowsPerFile));
+  const nameOf = (number) => `rows-${Math.floor(number / uso.boot.rowsPerFile)}`;
+
+  const rowIn = (file, number) => {
     const row = file.rows[number % uso.boot.rowsPerFile];
     const styles = row.styles.map((index) => file.refs[index]);
     const content = row.content === undefined ? undefined : file.refs[row.content];
-    return { ...row, number, styles, content };
+    return { ...row, number, styles, content, key: row.key ?? row.id };
+  };
+
+  /** One row, with its references in place of their numbers; its `key` is the id as in the records. */
+  uso.row = async (number) => rowIn(await rowFile(nameOf(number)), number);
+
+  /** The same row if its file is here; else undefined, and `then` is called when it is. */
+  uso.rowNow = (number, then, failed) => {
+    const file = rowFiles.get(nameOf(number));
+    if (file) return rowIn(file, number);
+    rowFile(nameOf(number)).then(then, failed);
+    return undefined;
   };
 
   const decoded = (base64, Type) =>
@@ -65,6 +81,7 @@ uso.boot = JSON.parse(uso.byId("boot").textContent);
       codes: raw.codes,
       styles: raw.styles,
       sets: raw.sets.map((set) => new Set(set)),
+      picks: raw.picks.map((pick) => ({ ...pick, code: decoded(pick.code, Uint8Array) })),
       code: decoded(raw.code, Uint16Array),
       set: decoded(raw.set, Uint32Array),
       flagged: raw.flagged && decoded(raw.flagged, Uint8Array),
@@ -82,13 +99,16 @@ uso.boot = JSON.parse(uso.byId("boot").textContent);
     return columns.get(index);
   };
 
-  /** Calls `each(text, row number)` for all rows, file by file; `progress` gets 0 to 1. */
-  uso.texts = async (each, progress, isStale) => {
+  /**
+   * Calls `each(text, row number)` for all rows, file by file; `progress` gets 0 to 1.
+   * `name` is that of the files: `texts`, `ids`, or `own-` and the number of a column.
+   */
+  uso.texts = async (name, each, progress = () => {}, isStale = () => false) => {
     const files = Math.ceil(uso.boot.rows / uso.boot.textsPerFile);
     for (let file = 0; file < files && !isStale(); file += 1) {
       for (let ahead = file; ahead < Math.min(file + AT_A_TIME, files); ahead += 1)
-        load(`texts-${ahead}`).catch(() => {});
-      const texts = await load(`texts-${file}`);
+        load(`${name}-${ahead}`).catch(() => {});
+      const texts = await load(`${name}-${file}`);
       texts.forEach((text, index) => each(text, file * uso.boot.textsPerFile + index));
       progress((file + 1) / files);
     }

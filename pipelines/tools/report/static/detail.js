@@ -2,34 +2,53 @@
 "use strict";
 
 (() => {
-  const term = (name, value) => [uso.el("dt", {}, uso.el("bdi", {}, name)), uso.el("dd", {}, value)];
+  const term = (name, value, meaning) => [uso.el("dt", { title: meaning }, uso.el("bdi", {}, name)), uso.el("dd", {}, value)];
 
   const text = (value) => uso.el("bdi", {}, typeof value === "number" ? String(value) : `${value}`);
 
-  const whole = (image, alt) => uso.picture([image.full, image.thumb], alt, image.why ?? image.uri, false);
+  let mode = ""; // name of the comparison, kept from row to row
+  let viewers = [];
 
   const sources = (image) => [image.full, image.thumb];
 
   const distance = (value) =>
     uso.el("p", { class: "note distance" }, `PSNR: ${uso.distance(value) ?? "not measured"}`);
 
-  const results = (row) => {
-    const there = row.against?.images ?? [];
-    return row.images.flatMap((image, index) => {
-      const alt = `result of ${row.id}`;
-      const other = there[index];
-      const comparable = other && (other.full || other.thumb) && (image.full || image.thumb);
-      if (comparable) return [uso.slider(sources(image), sources(other), alt), distance(row.against.distances[index])];
-      const picture = whole(image, alt);
-      return image.full ? uso.el("a", { href: image.full, class: "whole", target: "_blank", rel: "noopener" }, picture) : picture;
-    });
+  /** The pictures under which a result can lie, by the name of the comparison. */
+  const others = (row, index) => {
+    const found = new Map();
+    const other = row.against?.images?.[index];
+    if (other && (other.full || other.thumb))
+      found.set("other run", { label: "there", sources: sources(other), alt: `result of ${row.id}, there`, why: other.why ?? other.uri });
+    if (row.content?.thumb)
+      found.set("content", { label: "content", sources: [row.content.thumb], alt: `content image: ${row.content.name}`, why: row.content.why });
+    return found;
   };
+
+  /** The comparisons of a row, in the order of the key `c`. */
+  const comparisonsOf = (row) => {
+    const names = new Set(row.images.flatMap((_, index) => [...others(row, index).keys()]));
+    const all = ["other run", "content"].filter((name) => names.has(name));
+    return row.images.length ? (uso.boot.against ? [...all, "result"] : ["result", ...all]) : [];
+  };
+
+  const results = (row, comparison) =>
+    row.images.flatMap((image, index) => {
+      const alt = `result of ${row.id}`;
+      const picture = { label: comparison === "other run" ? "here" : "result", sources: sources(image), alt, why: image.why ?? image.uri };
+      const other = others(row, index).get(comparison);
+      const viewer = comparison === "other run" && other ? uso.viewer(other, picture) : uso.viewer(picture, other);
+      viewers.push(viewer);
+      const link = image.full && uso.el("a", { href: image.full, class: "whole", target: "_blank", rel: "noopener" }, "Open the file");
+      const apart = comparison === "other run" ? distance(row.against.distances[index]) : undefined;
+      return [viewer, uso.el("div", { class: "below" }, apart, link)];
+    });
 
   const onlyThere = (row) =>
     row.images.length
       ? []
       : (row.against?.images ?? []).map((image) =>
-          uso.el("figure", { class: "there" }, whole(image, `the other result of ${row.id}`), uso.el("figcaption", {}, "there")),
+          uso.el("figure", { class: "there" }, uso.picture(sources(image), `the other result of ${row.id}`, image.why ?? image.uri, false), uso.el("figcaption", {}, "there")),
         );
 
   const reference = (one, label) =>
@@ -66,11 +85,73 @@
     return uso.el("dl", { class: "facts" }, terms);
   };
 
-  const own = (row) => {
-    const entries = Object.entries(row.own);
-    if (!entries.length) return undefined;
-    return uso.el("section", {}, uso.el("h3", {}, "Your columns"), uso.el("dl", { class: "facts" }, entries.flatMap(([name, value]) => term(name, text(value)))));
+  const listed = (title, entries) =>
+    entries.length > 0 &&
+    uso.el("section", {}, uso.el("h3", {}, title), uso.el("dl", { class: "facts" }, entries.flatMap(([name, value, meaning]) => term(name, text(value), meaning))));
+
+  /** Scores under their titles; a score that no row has is not listed. */
+  const scores = (row) => {
+    const columns = uso.boot.numbers.filter((column) => column.kind === "score" && row.scores);
+    return columns.map((column) => [column.name, typeof row.scores[column.of] === "number" ? uso.number(row.scores[column.of]) : "none", column.meaning]);
   };
+
+  const comparisonIn = (all) => (all.includes(mode) ? mode : all[0]);
+
+  const LABELS = { result: "result", content: "content ↔ result", "other run": "here ↔ there" };
+
+  /** Buttons for the comparisons that the row allows. */
+  const modes = (all, choose) =>
+    all.length > 1 &&
+    uso.el(
+      "div",
+      { class: "modes", role: "group", "aria-label": "Compare" },
+      all.map((name) =>
+        uso.button(LABELS[name], () => choose(name), { "aria-pressed": name === comparisonIn(all) }),
+      ),
+    );
+
+  const side = (row) =>
+    uso.el(
+      "div",
+      { class: "side" },
+      row.prompt && uso.el("p", { class: "prompt", dir: "auto" }, row.prompt),
+      uso.el(
+        "div",
+        { class: "references" },
+        row.content && reference(row.content, "content"),
+        row.styles.map((style, index) => reference(style, styleLabel(row, index))),
+      ),
+      listed("Scores", scores(row)),
+      listed("Your columns", Object.entries(row.own)),
+      facts(row),
+    );
+
+  const bar = (dialog, row, steps) =>
+    uso.el(
+      "div",
+      { class: "bar" },
+      uso.el("h2", { id: "detail-title", tabindex: -1 }, uso.el("bdi", {}, row.id)),
+      uso.markButtons(row),
+      uso.stepButton("←", "Previous", steps.previous, steps.previous, "ArrowLeft"),
+      uso.stepButton("→", "Next", steps.next, steps.next, "ArrowRight"),
+      uso.button("Close", () => dialog.close(), { "aria-keyshortcuts": "Escape" }),
+    );
+
+  const KEYS = {
+    ArrowLeft: (row, steps) => steps.previous?.(),
+    ArrowRight: (row, steps) => steps.next?.(),
+    " ": (row) => uso.marks.toggle("selected", [row.key]),
+    s: (row) => uso.marks.toggle("starred", [row.key]),
+    x: (row) => uso.marks.toggle("rejected", [row.key]),
+    u: (row) => uso.marks.free([row.key]),
+    c: (row, steps, choose) => choose(),
+    z: () => viewers.forEach((viewer) => viewer.toggleZoom()),
+    "+": () => viewers.forEach((viewer) => viewer.zoomBy(1)),
+    "=": () => viewers.forEach((viewer) => viewer.zoomBy(1)),
+    "-": () => viewers.forEach((viewer) => viewer.zoomBy(-1)),
+  };
+
+  let shown; // the row in the dialog
 
   /**
    * Shows a row in the dialog.
@@ -78,43 +159,36 @@
    */
   uso.showDetail = (row, steps) => {
     const dialog = uso.byId("detail");
-    const bar = uso.el(
-      "div",
-      { class: "bar" },
-      uso.el("h2", { id: "detail-title", tabindex: -1 }, uso.el("bdi", {}, row.id)),
-      uso.stepButton("←", "Previous", steps.previous, steps.previous, "ArrowLeft"),
-      uso.stepButton("→", "Next", steps.next, steps.next, "ArrowRight"),
-      uso.el("button", { type: "button", class: "plain", onclick: () => dialog.close(), "aria-keyshortcuts": "Escape" }, "Close"),
-    );
-    const body = uso.el(
-      "div",
-      { class: "detail" },
-      uso.el("div", { class: "large" }, results(row), onlyThere(row), failure(row.error, ""), failure(row.against?.error, "there, ")),
-      uso.el(
-        "div",
-        { class: "side" },
-        row.prompt && uso.el("p", { class: "prompt", dir: "auto" }, row.prompt),
-        uso.el(
-          "div",
-          { class: "references" },
-          row.content && reference(row.content, "content"),
-          row.styles.map((style, index) => reference(style, styleLabel(row, index))),
-        ),
-        own(row),
-        facts(row),
-      ),
-    );
-    dialog.replaceChildren(bar, body);
+    const all = comparisonsOf(row);
+    const large = uso.el("div", { class: "large" });
+    const show = () => {
+      viewers = [];
+      large.replaceChildren(
+        ...[modes(all, choose), results(row, comparisonIn(all)), onlyThere(row), failure(row.error, ""), failure(row.against?.error, "there, ")].flat().filter(Boolean),
+      );
+    };
+    /** Shows a comparison by its name, or the next one. */
+    const choose = (name = all[(all.indexOf(comparisonIn(all)) + 1) % all.length]) => {
+      mode = name ?? mode;
+      show();
+      if (!dialog.contains(document.activeElement)) uso.byId("detail-title").focus(); // its button is gone
+    };
+    shown = row;
+    dialog.replaceChildren(bar(dialog, row, steps), uso.el("div", { class: "detail" }, large, side(row)));
+    show();
+    uso.showMarks(dialog, row.key);
     dialog.onkeydown = (event) => {
-      if (event.target.matches("input") || event.ctrlKey || event.metaKey || event.altKey) return;
-      const step = { ArrowLeft: steps.previous, ArrowRight: steps.next }[event.key];
-      if (step) {
-        event.preventDefault();
-        step();
-      }
+      if (uso.isTyping(event) || (event.key === " " && event.target.closest("button, a"))) return;
+      if (!Object.hasOwn(KEYS, event.key)) return;
+      event.preventDefault();
+      KEYS[event.key](row, steps, choose);
     };
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
     uso.byId("detail-title").focus();
   };
+
+  uso.marks.listen(() => {
+    if (shown) uso.showMarks(uso.byId("detail"), shown.key);
+  });
 })();

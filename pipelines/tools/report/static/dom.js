@@ -7,14 +7,30 @@ var uso = {};
 uso.el = (tag, properties = {}, ...children) => {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
-    if (value === undefined || value === null || value === false) continue;
+    if (value === undefined || value === null || (value === false && !name.startsWith("aria-"))) continue;
     if (name === "class") element.className = value;
     else if (typeof value === "function") element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : value);
+    else element.setAttribute(name, value === true && !name.startsWith("aria-") ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== undefined && child !== null));
+  element.append(...children.flat().filter((child) => child !== undefined && child !== null && child !== false));
   return element;
 };
+
+/** A button with a text, or with a symbol and a name for it. */
+uso.button = (text, onclick, properties = {}) =>
+  uso.el("button", { type: "button", class: "plain", onclick, ...properties }, text);
+
+/** A field of a form under its name. */
+uso.field = (name, control, kind) => uso.el("label", { class: kind }, uso.el("bdi", {}, name), control);
+
+/** A list to choose from; `options` are pairs of a value and its text. */
+uso.select = (name, options, properties = {}) =>
+  uso.el("select", { name, ...properties }, options.map(([value, text]) => uso.el("option", { value }, text)));
+
+/** True if a key press belongs to a field or to the browser, and not to the page. */
+uso.isTyping = (event) =>
+  event.ctrlKey || event.metaKey || event.altKey ||
+  (event.target.closest("input, select, textarea") !== null && event.target.type !== "checkbox");
 
 uso.byId = (id) => document.getElementById(id);
 
@@ -37,6 +53,29 @@ uso.stepButton = (arrow, word, onclick, enabled, key) => {
     "button",
     { type: "button", class: "plain", "aria-label": word, "aria-keyshortcuts": key, disabled: !enabled, onclick },
     spread,
+  );
+};
+
+/** Buttons to the previous and the next page, and a field for any page. */
+uso.pager = (nav, page, count, go) => {
+  nav.hidden = count < 2;
+  const jump = (event) => {
+    const wanted = parseInt(event.target.value, 10);
+    if (wanted >= 1 && wanted <= count) go(wanted - 1);
+    else event.target.value = page + 1;
+  };
+  const to = (arrow, word, target) =>
+    uso.stepButton(arrow, word, () => go(target), target >= 0 && target < count);
+  nav.replaceChildren(
+    to("←", "Previous", page - 1),
+    uso.el(
+      "label",
+      {},
+      "Page ",
+      uso.el("input", { type: "number", min: 1, max: count, value: page + 1, onchange: jump }),
+      ` of ${uso.count(count)}`,
+    ),
+    to("→", "Next", page + 1),
   );
 };
 

@@ -3,68 +3,108 @@
 
 (() => {
   const COMPARISONS = ["same", "different", "only_this", "only_other", "neither", "absent"];
-  const NAMES = ["q", "status", "style", "compare", "number", "min", "max", "order", "size"];
-  const DEFAULTS = { number: "0", size: "24" };
+  const PLAIN = ["q", "status", "style", "compare", "marks", "order", "show"];
+  const OF_A_COLUMN = /^(pick|text|min|max):/;
+  const isFilter = (name) => PLAIN.includes(name) || OF_A_COLUMN.test(name);
 
-  const plain = (name) => DEFAULTS[name] ?? "";
+  /** What to show. `values` has the filters by name: `q`, …, `pick:COLUMN`, `text:COLUMN`, `min:COLUMN`, `max:COLUMN`. */
+  uso.stateOf = (entries, page, open) => {
+    const values = new Map();
+    for (const [name, value] of entries) if (isFilter(name) && value) values.set(name, value);
+    const show = ["results", "both", "inputs"].includes(values.get("show")) ? values.get("show") : uso.defaultShow;
+    return { values, page, open, show, order: values.get("order") ?? "", get: (name) => values.get(name) ?? "" };
+  };
+
+  uso.defaultShow = uso.boot.against ? "both" : "results";
 
   /** Reads the filters from the address. */
   uso.readAddress = () => {
     const asked = new URLSearchParams(location.hash.startsWith("#?") ? location.hash.slice(2) : "");
-    const state = { page: Math.max(0, (parseInt(asked.get("page"), 10) || 1) - 1) };
-    for (const name of NAMES) state[name] = asked.get(name) ?? plain(name);
-    if (!["12", "24", "48", "96"].includes(state.size)) state.size = DEFAULTS.size;
-    state.open = asked.has("row") ? parseInt(asked.get("row"), 10) - 1 : undefined;
-    return state;
+    const page = Math.max(0, (parseInt(asked.get("page"), 10) || 1) - 1);
+    return uso.stateOf(asked, page, asked.has("row") ? parseInt(asked.get("row"), 10) - 1 : undefined);
   };
 
   /** Writes the filters to the address, without an entry in the browser's history. */
   uso.writeAddress = (state) => {
-    const asked = new URLSearchParams();
-    for (const name of NAMES) if (state[name] !== plain(name)) asked.set(name, state[name]);
+    const asked = new URLSearchParams([...state.values]);
+    if (state.show === uso.defaultShow) asked.delete("show");
     if (state.page) asked.set("page", state.page + 1);
     if (state.open !== undefined) asked.set("row", state.open + 1);
     const text = asked.toString();
     const address = text ? `#?${text}` : location.pathname + location.search;
-    if (text || location.hash.startsWith("#?")) history.replaceState(null, "", address);
+    if (text || location.hash) history.replaceState(null, "", address);
   };
 
   /** Writes the filters to the form. */
   uso.writeForm = (form, state) => {
-    for (const name of NAMES) if (form.elements[name]) form.elements[name].value = state[name];
+    for (const control of form.elements)
+      if (isFilter(control.name)) control.value = control.name === "show" ? state.show : state.get(control.name);
   };
 
   /** Reads the filters from the form. */
-  uso.readForm = (form) => {
-    const state = { page: 0 };
-    for (const name of NAMES) state[name] = form.elements[name]?.value ?? plain(name);
-    return state;
+  uso.readForm = (form) => uso.stateOf(new FormData(form), 0);
+
+  const ranges = async (state) => {
+    const tests = [];
+    for (const [index, { name }] of uso.boot.numbers.entries()) {
+      const [min, max] = [state.get(`min:${name}`), state.get(`max:${name}`)];
+      if (!min && !max) continue;
+      const values = await uso.numbers(index);
+      const least = min ? Number(min) : -Infinity;
+      const most = max ? Number(max) : Infinity;
+      tests.push((row) => values[row] >= least && values[row] <= most);
+    }
+    return tests;
   };
 
-  const conditions = async (state) => {
-    const facets = await uso.facets();
+  const picks = (state, facets) => {
     const tests = [];
-    if (state.status === "completed") tests.push((row) => facets.code[row] === 0);
-    else if (state.status === "failed") tests.push((row) => facets.code[row] !== 0);
-    else if (state.status === "flagged") tests.push((row) => Boolean(facets.flagged?.[row]));
-    else if (state.status) {
-      const code = facets.codes.indexOf(state.status);
+    for (const { name, values, code } of facets.picks) {
+      const wanted = state.get(`pick:${name}`);
+      if (!wanted) continue;
+      const number = wanted === "none" ? 0 : values.findIndex((one) => `=${one.text}` === wanted) + 1 || -1;
+      tests.push((row) => code[row] === number);
+    }
+    return tests;
+  };
+
+  const words = (text) => text.toLowerCase().split(/\s+/).filter(Boolean);
+
+  /** Tests of texts, each of which reads the texts of all rows. */
+  const texts = async (state, progress, isStale) => {
+    const searches = [["texts", state.get("q")], ...uso.boot.texts.map((name, index) => [`own-${index}`, state.get(`text:${name}`)])];
+    const tests = [];
+    for (const [file, asked] of searches) {
+      const wanted = words(asked);
+      if (!wanted.length) continue;
+      const found = new Uint8Array(uso.boot.rows);
+      const look = (text, row) => {
+        if (wanted.every((word) => text.includes(word))) found[row] = 1;
+      };
+      await uso.texts(file, look, progress, isStale);
+      tests.push((row) => found[row] === 1);
+    }
+    return tests;
+  };
+
+  const plain = (state, facets) => {
+    const tests = [];
+    const status = state.get("status");
+    if (status === "completed") tests.push((row) => facets.code[row] === 0);
+    else if (status === "failed") tests.push((row) => facets.code[row] !== 0);
+    else if (status === "flagged") tests.push((row) => Boolean(facets.flagged?.[row]));
+    else if (status) {
+      const code = facets.codes.indexOf(status);
       tests.push((row) => facets.code[row] === code);
     }
-    if (state.style) {
-      const style = facets.styles.findIndex((one) => one.uri === state.style);
+    if (state.get("style")) {
+      const style = facets.styles.findIndex((one) => one.uri === state.get("style"));
       const having = facets.sets.map((set) => set.has(style));
       tests.push((row) => having[facets.set[row]]);
     }
-    if (state.compare && facets.comparison) {
-      const wanted = COMPARISONS.indexOf(state.compare);
+    if (state.get("compare") && facets.comparison) {
+      const wanted = COMPARISONS.indexOf(state.get("compare"));
       tests.push((row) => facets.comparison[row] === wanted);
-    }
-    if ((state.min || state.max) && uso.boot.numbers[state.number]) {
-      const values = await uso.numbers(Number(state.number));
-      const least = state.min === "" ? -Infinity : Number(state.min);
-      const most = state.max === "" ? Infinity : Number(state.max);
-      tests.push((row) => values[row] >= least && values[row] <= most);
     }
     return tests;
   };
@@ -84,34 +124,14 @@
    * `progress` gets the searched share; `isStale` returns true if the answer is no longer needed.
    */
   uso.matching = async (state, progress, isStale) => {
-    const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
-    const facetted = state.status || state.style || state.compare || state.min || state.max;
-    if (!words.length && !facetted && !state.order) return null;
-    const tests = await conditions(state);
-    const fits = (row) => tests.every((test) => test(row));
-    let rows = [];
-    if (words.length) {
-      const look = (text, row) => {
-        if (words.every((word) => text.includes(word)) && fits(row)) rows.push(row);
-      };
-      await uso.texts(look, progress, isStale);
-    } else for (let row = 0; row < uso.boot.rows; row += 1) if (fits(row)) rows.push(row);
-    if (state.order) rows = await ordered(rows, state.order);
-    return rows;
-  };
-
-  /** Adds the styles to the form, when they are known. */
-  uso.offerStyles = async (form, state) => {
-    const { styles } = await uso.facets();
-    const select = form.elements.style;
-    const names = new Map();
-    for (const { name } of styles) names.set(name, (names.get(name) ?? 0) + 1);
-    const options = styles.map((style) => {
-      const label = names.get(style.name) > 1 ? style.uri : style.name;
-      return uso.el("option", { value: style.uri }, `${label} (${uso.count(style.rows)})`);
-    });
-    select.append(...options);
-    select.value = state.style;
-    uso.byId("style-label").hidden = !styles.length;
+    if (![...state.values.keys()].some((name) => name !== "show")) return null;
+    const facets = await uso.facets();
+    const tests = [...plain(state, facets), ...picks(state, facets), ...(await ranges(state))];
+    const marks = state.get("marks");
+    if (marks === "unmarked" || uso.marks.names.includes(marks)) tests.push(await uso.marks.test(marks));
+    tests.push(...(await texts(state, progress, isStale)));
+    const rows = [];
+    for (let row = 0; row < uso.boot.rows; row += 1) if (tests.every((test) => test(row))) rows.push(row);
+    return ordered(rows, state.order);
   };
 })();

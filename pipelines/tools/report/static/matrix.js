@@ -21,7 +21,7 @@
   };
 
   const cell = (one) => {
-    if (!one) return uso.el("td", {}, uso.el("span", { class: "none", "aria-label": "no row" }, "–"));
+    if (!one) return uso.el("td", {}, uso.el("span", { class: "visually-hidden" }, "no row"));
     const picture = one.code
       ? uso.el("span", { class: "failure" }, uso.el("strong", {}, one.code))
       : uso.picture([one.image?.thumb], "", "open");
@@ -40,7 +40,7 @@
       row += step[0];
       column += step[1];
       const goal = table.rows[row]?.cells[column];
-      if (!goal || row < 1 || column < 1) return;
+      if (!goal || column < 1 || goal.tagName !== "TD") return;
       const button = goal.querySelector("button");
       if (button) {
         event.preventDefault();
@@ -50,21 +50,43 @@
     }
   };
 
-  const render = async (number) => {
-    const page = await uso.matrixPage(number);
-    const columns = page.styles.map((styles) => styles.map((index) => page.refs[index]));
+  /** Rows of cells under the heads of their styles. */
+  const table = (page, columns) => {
     const rows = page.rows.map((row) => {
       const cells = new Map(row.cells.map((one) => [one.style, one]));
       return uso.el("tr", {}, head(page.refs[row.content], "row"), columns.map((_, style) => cell(cells.get(style))));
     });
-    uso.byId("matrix-table").replaceChildren(
+    return [
       uso.el("thead", {}, uso.el("tr", {}, uso.el("td", { class: "corner" }), columns.map(styleHead))),
       uso.el("tbody", {}, rows),
-    );
+    ];
+  };
+
+  /** If most pairs have no row, each content image stands before the results that it has. */
+  const lines = (page, columns) => {
+    const named = (one) => {
+      const td = cell(one);
+      const styles = columns[one.style].map((style) => uso.stem(style.name)).join(" + ");
+      td.append(uso.el("bdi", { class: "name" }, styles));
+      return td;
+    };
+    return [uso.el("tbody", {}, page.rows.map((row) => uso.el("tr", {}, head(page.refs[row.content], "row"), row.cells.map(named))))];
+  };
+
+  const FULL = 0.5; // share of pairs with a row from which a table is worth its gaps
+
+  const render = async (number) => {
+    const page = await uso.matrixPage(number);
+    const columns = page.styles.map((styles) => styles.map((index) => page.refs[index]));
+    const pairs = page.rows.reduce((sum, row) => sum + row.cells.length, 0);
+    const isFull = pairs >= FULL * page.rows.length * columns.length;
+    const box = uso.byId("matrix-table");
+    box.classList.toggle("is-sparse", !isFull);
+    box.replaceChildren(...(isFull ? table : lines)(page, columns));
     uso.pager(document.querySelector("#matrix .pager"), number, uso.boot.matrixPages, render);
   };
 
-  /** Renders the first page when it is about to become visible. */
+  /** Renders the first page when the view is shown. */
   uso.startMatrix = () => {
     const section = uso.byId("matrix");
     if (!section) return;
@@ -75,7 +97,7 @@
         watch.disconnect();
         render(0);
       },
-      { rootMargin: "600px" },
+      {},
     );
     watch.observe(section);
   };

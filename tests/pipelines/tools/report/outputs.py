@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -88,6 +89,15 @@ def reported(
     """Write a report, thumbnails of all rows by default."""
     options = ReportOptions(thumbnails, fetch or FetchConfig(timeout_s=5, attempts=1))
     return write_report(Places(run, out, other), options, lambda *_: None)
+
+
+def boot(out: Storage) -> dict[str, Any]:
+    """Return the values that the page of a report starts with."""
+    page = out.read("index.html").decode()
+    found = re.search(r'<script type="application/json" id="boot">(.*?)</script>', page)
+    assert found is not None
+    values: dict[str, Any] = json.loads(found[1])
+    return values
 
 
 def data_file(out: Storage, name: str) -> Any:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +16,7 @@ from pipelines.tools.report.page import SCRIPTS, STYLES, span
 from pipelines.tools.report.row_files import ROWS_PER_FILE, TEXTS_PER_FILE
 from tests.pipelines.records import drop_column
 from tests.pipelines.tools.report.outputs import (
+    boot,
     commit,
     data_file,
     failed,
@@ -45,14 +45,6 @@ def decoded(text: str, dtype: str) -> list[Any]:
     return values
 
 
-def boot(out: Storage) -> dict[str, Any]:
-    page = out.read("index.html").decode()
-    found = re.search(r'<script type="application/json" id="boot">(.*?)</script>', page)
-    assert found is not None
-    values: dict[str, Any] = json.loads(found[1])
-    return values
-
-
 def test_a_report_is_written_to_any_storage_and_can_be_written_again(storage: Storage) -> None:
     out = Storage.at(storage.uri("report"), storage._options)
     commit(storage, generated(storage, "a", styles=["/nowhere/s.png"]), failed("b"))
@@ -63,7 +55,7 @@ def test_a_report_is_written_to_any_storage_and_can_be_written_again(storage: St
     files = out.list("")
     build = boot(out)["data"].removeprefix("data/")
     assets = {f"assets/{build}/{name}" for name in (*SCRIPTS, *STYLES)}
-    names = ("facets", "numbers-0", "rows-0", "texts-0")
+    names = ("facets", "ids-0", "numbers-0", "rows-0", "texts-0")
     data = {f"data/{build}/{name}.js" for name in names}
     thumbs = {path for path in files if path.startswith("thumbs/")}
     assert set(files) == {"index.html", *assets, *data, *thumbs}
@@ -139,7 +131,14 @@ def test_facets_have_the_filter_data_of_each_row(tmp_path: Path) -> None:
     assert [style["name"] for style in facets["styles"]] == ["s.png", "t.png"]
     assert [facets["sets"][one] for one in decoded(facets["set"], "<u4")] == [[0], [0, 1], []]
     assert [column["name"] for column in boot(out)["numbers"]] == ["score", "seconds on the worker"]
-    assert boot(out)["numbers"][0] == {"name": "score", "min": -1, "max": 0.25}
+    assert boot(out)["numbers"][0] == {
+        "name": "score",
+        "kind": "own",
+        "of": "score",
+        "min": -1,
+        "mean": -0.375,
+        "max": 0.25,
+    }
     assert decoded(data_file(out, "numbers-0"), "<f8")[:2] == [0.25, -1]
     assert np.isnan(decoded(data_file(out, "numbers-0"), "<f8")[2])
     assert decoded(data_file(out, "numbers-1"), "<f8")[0] == pytest.approx(0.1)
@@ -153,6 +152,7 @@ def test_many_rows_are_cut_into_files_without_a_loss(tmp_path: Path) -> None:
     ids = [row["id"] for n in range(3) for row in data_file(out, f"rows-{n}")["rows"]]
     assert ids == [f"row-{n:05d}" for n in range(count)]
     assert len(data_file(out, "texts-0")) == count < TEXTS_PER_FILE
+    assert data_file(out, "ids-0") == ids
     assert boot(out)["rows"] == count
 
 

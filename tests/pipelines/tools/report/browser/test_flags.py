@@ -22,7 +22,7 @@ def test_the_summary_leads_to_the_flagged_rows(browser: Browser, tmp_path: Path)
     problems: list[str] = []
     page = opened(browser, (tmp_path / "report" / "index.html").as_uri(), problems)
     expect_found(page, "4 rows")
-    page.click(".figures a")
+    page.click(".top .counts >> text=2 flagged")
     expect_found(page, "2 of 4 rows")
     assert ids(page) == ["b", "d"]
     expect(page.locator("#cards .card").first).to_contain_text("flagged")

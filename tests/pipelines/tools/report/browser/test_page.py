@@ -46,14 +46,47 @@ def test_a_phone_does_not_scroll_sideways(browser: Browser, report: Path) -> Non
         is_mobile=True,
     )
     overflow = "document.documentElement.scrollWidth - innerWidth"
+    for view in ("Numbers", "Matrix", "Pictures"):
+        page.click(f"nav >> text={view}")
+        assert page.evaluate(overflow) <= 0
+        if view == "Numbers":
+            label = page.locator("#distances caption").bounding_box()
+            assert label is not None
+            assert label["x"] + label["width"] <= 360
+    page.click("#more-toggle")
     assert page.evaluate(overflow) <= 0
-    label = page.locator("#distances caption").bounding_box()
-    assert label is not None
-    assert label["x"] + label["width"] <= 360
+    page.click("#more-toggle")
     page.locator("#cards .open").nth(3).click()
     expect(page.locator("#detail")).to_be_visible()
     dialog = page.locator("#detail")
     assert dialog.evaluate("d => d.scrollWidth - d.clientWidth") <= 0
+    page.context.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_pictures_are_on_the_first_screen(
+    browser: Browser, report: Path, width: int, height: int
+) -> None:
+    url = (report / "index.html").as_uri()
+    page = opened(
+        browser, url, [], viewport={"width": width, "height": height}, is_mobile=width < 500
+    )
+    card = page.locator("#cards .card").first
+    box = card.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < height / 2
+    assert card.locator("img").first.evaluate("i => i.decode().then(() => i.naturalWidth)") > 0
+    names = page.locator("#cards .names").first
+    expect(names).to_be_in_viewport(ratio=1)
+    page.context.close()
+
+
+def test_without_javascript_the_numbers_are_there(browser: Browser, report: Path) -> None:
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto((report / "index.html").as_uri())
+    expect(page.locator("#summary .figures")).to_be_visible()
+    expect(page.locator(".notice")).to_contain_text("need JavaScript")
+    expect(page.locator("#filters")).to_be_hidden()
     page.context.close()
 
 
