@@ -4,6 +4,7 @@
 #   make serve       answer the clients of the hosted APIs, on 127.0.0.1
 #   make tutorial    run the commands of docs/tutorial.md, with checks
 #   make test        install into .venv, lint, check types, run the tests
+#   make pictures    draw the pictures of the README, with the demo model (needs Chromium)
 #   make docs        write docs/configuration.md from the docstrings of pipelines/config
 #   make test-clients  run the public clients of the hosted APIs against the server
 #   make test-slow   run the slow tests of whole runs (installs Azurite with npm)
@@ -17,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: azurite install demo serve tutorial test lint fix types unit test-slow test-browser test-postgres test-clients docs coverage chaos fuzz wheel constraints clean
+.PHONY: azurite install demo serve tutorial test lint fix types unit test-slow test-browser test-postgres test-clients docs coverage pictures chaos fuzz wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -81,11 +82,15 @@ $(AZURITE):
 	mkdir -p build/azurite
 	npm install --silent --no-fund --no-audit --prefix build/azurite azurite@3.35.0
 
+define NEEDS_CHROMIUM
+@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+  { echo "no chromium; on Debian and Ubuntu: apt-get install -y chromium"; exit 1; }
+endef
+
 # Opens the report and the playground in a real browser, which pip does not install.
 test-browser: $(INSTALLED)
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
-	  { echo "no chromium; on Debian and Ubuntu: apt-get install -y chromium"; exit 1; }
-	$(BIN)/python -m pytest -m browser tests/jobs/serve tests/pipelines/tools
+	$(NEEDS_CHROMIUM)
+	$(BIN)/python -m pytest -m browser tests/jobs/serve tests/pipelines/tools tests/examples
 
 # Runs the tests of the server's state on a real PostgreSQL, which pip does not install.
 test-postgres: $(INSTALLED)
@@ -103,6 +108,11 @@ test-clients: $(INSTALLED)
 # A test compares the page with the docstrings.
 docs: $(INSTALLED)
 	$(BIN)/python -m pipelines.config.page > docs/configuration.md
+
+# Draws docs/readme/strip.jpg and report.jpg; run it after a change of the demo model or the report.
+pictures: $(INSTALLED)
+	$(NEEDS_CHROMIUM)
+	$(BIN)/python -m examples.pictures
 
 # Injects random faults into real runs for five minutes, then checks what docs/reliability.md
 # promises.

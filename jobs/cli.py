@@ -7,6 +7,7 @@ import the module that does the work when a command runs: torch and Ray take sec
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Annotated
@@ -90,7 +91,12 @@ app.add_typer(cli_serve.keys, name="keys", rich_help_panel="Serve over HTTP")
 def main() -> None:
     """Run the command line; the entry point of the console script."""
     keep_heap_compact()
-    app()
+    try:
+        app()
+    finally:
+        # The command has ended and said so. Ray's exit takes a moment, and another Ctrl-C would
+        # break it off with a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

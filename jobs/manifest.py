@@ -19,7 +19,7 @@ from jobs.secret_settings import storage_options
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ComposeError
 from pipelines.storage.filesystems import Options
-from pipelines.tools.compose.images import find_images
+from pipelines.tools.compose.images import find_images, heic_hint
 from pipelines.tools.compose.pairing import (
     Ingredients,
     Pairing,
@@ -187,7 +187,8 @@ def _print(written: Written, left_out: Counter[str], console: Console) -> None:
     if left_out:
         endings = (f"{ending or 'no ending'} ({n:,})" for ending, n in left_out.most_common(5))
         others = terminal.one_line(", ".join(endings), 200)
-        console.print(f"left out   {left_out.total():,} files of other types: {others}")
+        hint = heic_hint(left_out)
+        console.print(f"left out   {left_out.total():,} files of other types: {others}{hint}")
     console.print(f"columns    {terminal.one_line(', '.join(written.columns))}", soft_wrap=True)
     setting = shlex.quote(f"manifest.path={uri}")
     console.print(f"next       uso validate CONFIG --fetch 100 --set {setting}", soft_wrap=True)

@@ -16,6 +16,7 @@ from rich.text import Text
 from jobs import exits, terminal
 from jobs.secret_settings import resolved_storage
 from pipelines.calibration.measurements import Settings, read_calibration
+from pipelines.checks.names import check_names
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ConfigError, RowsChangedError
 from pipelines.ledger.ledger import Ledger
@@ -72,6 +73,8 @@ def plan_run(config: RunConfig, *, price_per_gpu_hour: float | None, as_json: bo
             by_id = config.output.model_copy(update={"on_change": "keep"})
             config = config.model_copy(update={"output": by_id})
         manifest = Manifest.open(config, inspected.card, LOOKING)
+        if config.output.name is not None:
+            check_names(manifest, config.output.encoding.extension)
         output = Storage.at(config.output.path, options, patience_s=LOOK_S)
         ledger = Ledger.view(output, record_schema(manifest.extra_schema))
         with Progress(console=terminal.err(), transient=True) as progress:

@@ -59,15 +59,23 @@ def run_command(
     return exit_code(summary)
 
 
-def run_config(config: RunConfig, through: str | None = None) -> RunSummary:
+def run_config(
+    config: RunConfig,
+    through: str | None = None,
+    *,
+    on_begin: Callable[[], None] | None = None,
+    show: Callable[[str], None] = exits.print_error,
+) -> RunSummary:
     """Run a configuration, with log and progress on stderr; an error ends the command.
 
     Args:
         config: the configuration.
         through: URL of a server whose actors generate the images; None: actors of the run's own.
+        on_begin: see `pipelines.run`.
+        show: prints the message of an error in the inputs.
     """
     console = terminal.err()
-    with exits.exit_on_error(), _interruptible(console):
+    with exits.exit_on_error(show=show), _interruptible(console):
         log_to(console, config.logging)
         # Imported late: Ray loads for seconds, and a wrong configuration ends the command first.
         from pipelines.driver.run import run  # noqa: PLC0415
@@ -76,7 +84,7 @@ def run_config(config: RunConfig, through: str | None = None) -> RunSummary:
             exits.exit_on_error(RunError, show=_error_printer(config.logging)),
             display_for(console, config.logging) as display,
         ):
-            return run(config, listener=display, through=through)
+            return run(config, listener=display, through=through, on_begin=on_begin)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from jobs.run import run_config
 from jobs.secret_settings import storage_options
 from jobs.stylize_setup import (
     Choice,
+    by_option,
     checked,
     choose_model,
     choose_workers,
@@ -33,7 +34,7 @@ from pipelines.name_template import PICTURES
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import is_uri, redact_uri
-from pipelines.tools.compose.images import FoundImages, find_images
+from pipelines.tools.compose.images import FoundImages, find_images, heic_hint
 from pipelines.tools.compose.mirrored import mirrored
 from pipelines.tools.compose.pairing import Rows
 from pipelines.tools.compose.write import write_manifest
@@ -84,7 +85,7 @@ class StylizeCommand:
 def stylize_command(command: StylizeCommand, *, dry_run: bool = False) -> int:
     """Draw, write the report, and return the exit code. Safe to interrupt and to run again."""
     console = terminal.err() if command.as_json else terminal.out()
-    with exits.exit_on_error():
+    with exits.exit_on_error(show=lambda message: exits.print_error(by_option(message))):
         options = storage_options(command.config)
         photos, styles = _found(command, options)
         model = choose_model(command.model)
@@ -104,8 +105,15 @@ def stylize_command(command: StylizeCommand, *, dry_run: bool = False) -> int:
             _fact(console, "workers", workers.why)
             if dry_run:
                 return plan_run(config, price_per_gpu_hour=None, as_json=command.as_json)
-            _store(Storage.at(out, options), sections, path, name)
-    summary = run_config(config)
+            output = Storage.at(out, options)
+            if not output.exists(name):
+                output.write_from(name, Path(path))
+    # Not before: the configuration of a run that is refused must not replace that of the last one.
+    summary = run_config(
+        config,
+        on_begin=lambda: _store_config(output, sections),
+        show=lambda message: exits.print_error(by_option(message)),
+    )
     with exits.exit_on_error():
         report = None if summary.interrupted else _report(config, options)
     _print_end(command, summary, report, console)
@@ -210,9 +218,7 @@ def _manifest(rows: Rows) -> Iterator[tuple[str, str]]:
         yield str(path), f"{_FOLDER}/rows-{digest}.parquet"
 
 
-def _store(output: Storage, sections: Mapping[str, Any], path: str, name: str) -> None:
-    if not output.exists(name):
-        output.write_from(name, Path(path))
+def _store_config(output: Storage, sections: Mapping[str, Any]) -> None:
     shared = {name: section for name, section in sections.items() if name != "storage"}  # secrets
     text = yaml.safe_dump(shared, sort_keys=False, allow_unicode=True)
     output.write(_CONFIG, (_HEAD + text).encode())
@@ -226,7 +232,7 @@ def _left_out(found: FoundImages) -> str:
         )
         parts.append(f"{found.left_out.total():,} files of other types ({endings})")
     parts += [f"{count:,} files of the run in {folder}" for folder, count in found.outputs.items()]
-    return f"; left out {', '.join(parts)}" if parts else ""
+    return f"; left out {', '.join(parts)}{heic_hint(found.left_out)}" if parts else ""
 
 
 def _fact(console: Console, label: str, text: str) -> None:

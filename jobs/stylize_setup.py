@@ -25,6 +25,18 @@ _FOLDER = "{folder:path}/"
 _SIZE = re.compile(r"(\d+)(?:[xX](\d+))?")
 
 
+_OPTIONS = {
+    "defaults.width": "--size",
+    "defaults.height": "--size",
+    "defaults.num_steps": "--steps",
+    "defaults.guidance": "--guidance",
+    "defaults.seed": "--seed",
+    "output.name": "--name",
+    "model.base": "--model",
+}
+"""The option that a key of the configuration comes from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A choice, and the reason for it in words.
@@ -117,6 +129,12 @@ def name_template(naming: Naming, *, styles: bool, prompts: int) -> str:
     style = "__{style_stem}" if styles else ""
     prompt = "__{prompt:.40}" if prompts > 1 or not styles else ""
     return f"{folder}{{content_stem}}{style}{prompt}"
+
+
+def by_option(message: str) -> str:
+    """Return the message of an error with the option in place of a key at its beginning."""
+    key, colon, rest = message.removeprefix("uso stylize: ").partition(": ")
+    return f"{_OPTIONS[key]}{colon}{rest}" if key in _OPTIONS else message
 
 
 def checked(sections: Mapping[str, Any]) -> RunConfig:

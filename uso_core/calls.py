@@ -20,7 +20,31 @@ _NAMES_OF_DIFFUSERS = {
     "num_inference_steps": "num_steps",
     "guidance_scale": "guidance",
     "num_images_per_prompt": "num_images",
+    "image": "content_image",
 }
+_NO_NEGATIVE = "FLUX.1-dev takes no negative prompt; `guidance` sets the strength of the prompt"
+_NO_EMBEDS = "a pipeline encodes prompts and images itself; give `prompt`, and images as PIL images"
+_NOT_OURS = {
+    "prompt_2": "both text encoders get `prompt`",
+    "negative_prompt": _NO_NEGATIVE,
+    "negative_prompt_2": _NO_NEGATIVE,
+    "true_cfg_scale": _NO_NEGATIVE,
+    "prompt_embeds": _NO_EMBEDS,
+    "pooled_prompt_embeds": _NO_EMBEDS,
+    "negative_prompt_embeds": _NO_EMBEDS,
+    "negative_pooled_prompt_embeds": _NO_EMBEDS,
+    "ip_adapter_image": "give `style_images`",
+    "ip_adapter_image_embeds": _NO_EMBEDS,
+    "negative_ip_adapter_image": _NO_NEGATIVE,
+    "negative_ip_adapter_image_embeds": _NO_NEGATIVE,
+    "strength": "USO keeps the layout of `content_image` by itself; an empty prompt keeps it best",
+    "latents": "give `seed`, or change latents in `callback_on_step_end`",
+    "sigmas": "`num_steps` sets them",
+    "timesteps": "`num_steps` sets them",
+    "joint_attention_kwargs": "LoRAs are chosen at loading; see docs/weights.md",
+    "max_sequence_length": "prompts always have 512 T5 tokens",
+}
+"""Arguments of diffusers' pipelines that have no counterpart, and what to do instead."""
 _FIELDS = [field.name for field in fields(StylizeRequest)]
 _ONE = "a StylizeRequest, a prompt, or a mapping of fields"
 _ACCEPTED = f"{_ONE}, or a list of them"
@@ -44,6 +68,9 @@ def requests_of(
         TypeError: a field has another name, or is given twice.
     """
     named, usual = _named(given_fields), usual or {}
+    if given is None and isinstance(named.get("prompt"), list | tuple):
+        given = _requests_in(named)
+        named = {}
     if given is None:
         if not named:
             raise TypeError(f"no request: give {_ACCEPTED}")
@@ -66,11 +93,13 @@ def with_seeds(
 
     Args:
         requests: the requests.
-        generator: a `torch.Generator`; None: the requests keep their seeds.
+        generator: a `torch.Generator`, or a list of one for each request; None: the requests keep
+            their seeds.
         fields: the fields of the call, among which there must be no seed beside a generator.
 
     Raises:
-        TypeError: there are a generator and a seed, or the generator is something else.
+        TypeError: there are a generator and a seed, the generator is something else, or there is
+            not one for each request.
     """
     if generator is None:
         return requests
@@ -78,14 +107,19 @@ def with_seeds(
         raise TypeError("the seed is given twice: as `seed` and by `generator`")
     import torch  # noqa: PLC0415 (it loads for seconds, and the caller has it)
 
-    if not isinstance(generator, torch.Generator):
-        kind = type(generator).__name__
-        raise TypeError(f"generator: {kind} is not accepted; give one torch.Generator, or `seed`")
-    drawn = torch.randint(
-        MAX_SEED // 2, (len(requests),), generator=generator, device=generator.device
-    )
-    pairs = zip(requests, drawn.tolist(), strict=True)
-    return [replace(request, seed=seed) for request, seed in pairs]
+    several = isinstance(generator, list | tuple)
+    generators: list[Any] = [*generator] if several else [generator] * len(requests)  # type: ignore[misc]
+    if len(generators) != len(requests):
+        raise TypeError(f"{len(generators)} generators for {len(requests)} requests: give as many")
+    for each in generators:
+        if not isinstance(each, torch.Generator):
+            kind = type(each).__name__
+            raise TypeError(f"generator: {kind} is not accepted; give a torch.Generator, or `seed`")
+    seeds = [
+        int(torch.randint(MAX_SEED // 2, (), generator=each, device=each.device))
+        for each in generators
+    ]
+    return [replace(request, seed=seed) for request, seed in zip(requests, seeds, strict=True)]
 
 
 def check_output(output_type: str, callback_keys: Sequence[str]) -> None:
@@ -98,6 +132,26 @@ def check_output(output_type: str, callback_keys: Sequence[str]) -> None:
         raise ValueError(
             f"callback_on_step_end_tensor_inputs: {unknown[0]!r} is not accepted; give latents"
         )
+
+
+def _requests_in(named: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields of a request for each prompt in a list, as diffusers takes them.
+
+    A list of as many content images gives one to each prompt.
+
+    Raises:
+        TypeError: the numbers differ.
+    """
+    prompts, images = named["prompt"], named.get("content_image")
+    if not isinstance(images, list | tuple):
+        images = [images] * len(prompts)
+    if len(images) != len(prompts):
+        raise TypeError(
+            f"{len(prompts)} prompts and {len(images)} content images: give one image, or one for "
+            "each prompt"
+        )
+    pairs = zip(prompts, images, strict=True)
+    return [{**named, "prompt": prompt, "content_image": image} for prompt, image in pairs]
 
 
 def _request(
@@ -116,6 +170,10 @@ def _named(given: Mapping[str, Any]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for name, value in given.items():
         ours = _NAMES_OF_DIFFUSERS.get(name, name)
+        if ours in _NOT_OURS:
+            if value is None:  # what diffusers takes for not given
+                continue
+            raise TypeError(f"`{name}` of diffusers is not taken: {_NOT_OURS[ours]}")
         if ours not in _FIELDS:
             close = get_close_matches(name, _FIELDS, 1)
             hint = f"did you mean `{close[0]}`?" if close else f"give one of {', '.join(_FIELDS)}"

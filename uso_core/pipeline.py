@@ -10,6 +10,7 @@ from typing import TypeAlias
 import torch
 from PIL import Image
 
+from uso_core.diffusers_habits import dtype_of
 from uso_core.loading.demo import DEMO
 from uso_core.loading.source import ModelSource
 from uso_core.loading.weights import load_components
@@ -100,7 +101,7 @@ class USOPipeline(PipelineCall):
         siglip: Location = ModelSource.siglip,
         base_revision: str | None = None,
         dtype: torch.dtype = torch.bfloat16,
-        torch_dtype: torch.dtype | None = None,
+        torch_dtype: torch.dtype | str | None = None,
         device: torch.device | str = "cuda",
         preset: PresetName = "exact",
     ) -> USOPipeline:
@@ -112,7 +113,7 @@ class USOPipeline(PipelineCall):
             siglip: SigLIP: a Hub id or a folder.
             base_revision: branch, tag or commit of `base` at the Hub.
             dtype: see `load`.
-            torch_dtype: the same, by its name in diffusers.
+            torch_dtype: the same, by its name in diffusers; also as text, such as `bfloat16`.
             device: device to generate on.
             preset: see `load`.
 
@@ -120,7 +121,8 @@ class USOPipeline(PipelineCall):
             CheckpointError, NoSuchDeviceError, UnsupportedPresetError: see `load`.
         """
         source = ModelSource(fspath(base), fspath(uso), fspath(siglip), base_revision)
-        return cls.load(source, dtype=torch_dtype or dtype, device=device, preset=PRESETS[preset])
+        dtype = dtype if torch_dtype is None else dtype_of(torch_dtype)
+        return cls.load(source, dtype=dtype, device=device, preset=PRESETS[preset])
 
     @classmethod
     def from_original(

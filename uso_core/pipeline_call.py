@@ -11,6 +11,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from uso_core.calls import Request, StepCallback, check_output, requests_of, with_seeds
+from uso_core.diffusers_habits import DiffusersHabits
 from uso_core.interactive import is_watched
 from uso_core.model.components import Components
 from uso_core.model.conditioning import Conditioning
@@ -19,7 +20,7 @@ from uso_core.model.inputs import PreparedRequest
 from uso_core.request import OutputType, StylizedImage, StylizedImages, StylizeRequest
 
 
-class PipelineCall(ABC):
+class PipelineCall(DiffusersHabits, ABC):
     """Generates the images of requests from the stages of a pipeline.
 
     Attributes:
@@ -57,7 +58,7 @@ class PipelineCall(ABC):
         *,
         on_step: OnStep | None = None,
         progress: bool | None = None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
         callback_on_step_end: StepCallback | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         output_type: OutputType = "pil",
@@ -71,7 +72,8 @@ class PipelineCall(ABC):
                 image is generated. None: one request of `fields`.
             on_step: called after each step with the steps done and the steps of all requests.
             progress: show a bar on stderr. None: in a terminal or a notebook, without `on_step`.
-            generator: a seed for each request is drawn from it; the results name the seeds.
+            generator: a seed for each request is drawn from it, or from its own of a list; the
+                results name the seeds.
             callback_on_step_end: called after each step with the pipeline, the number of the step
                 within its image, the timestep and a mapping with `latents`, the packed latents
                 `[1, H/16 * W/16, 64]`; those in the mapping that it returns are used. To end early,
@@ -81,8 +83,8 @@ class PipelineCall(ABC):
                 or `pt`, `[N, 3, H, W]`, both 0 to 1.
             return_dict: False returns the tuple `(images,)`.
             fields: fields of `StylizeRequest` that replace those of every request. The names
-                `num_inference_steps`, `guidance_scale` and `num_images_per_prompt` of diffusers are
-                taken too.
+                `num_inference_steps`, `guidance_scale`, `num_images_per_prompt` and `image` of
+                diffusers are taken too, and a list as `prompt` makes a request of each.
 
         Returns:
             The `StylizedImages`.

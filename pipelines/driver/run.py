@@ -44,6 +44,7 @@ def run(
     listener: Listener | None = None,
     show_progress: bool | None = None,
     through: str | None = None,
+    on_begin: Callable[[], None] | None = None,
     make_worker: Callable[[StylizerSpec], RowWorker] = Stylizer,
 ) -> RunSummary:
     """Generate every row of the manifest that the output does not hold yet.
@@ -60,6 +61,7 @@ def run(
         show_progress: show a progress bar. None: in a terminal or a notebook, without `listener`.
         through: URL of a `uso serve` whose actors generate the images, with an API key in
             `USO_API_KEY`. None: the run has actors of its own.
+        on_begin: called once, when all checks have passed and the run holds its output.
         make_worker: builds the worker of an actor; tests and benchmarks replace it.
 
     Raises:
@@ -86,6 +88,8 @@ def run(
         stack.enter_context(run_in_log(prepared.facts.run_id))
         progress.total = prepared.manifest.total_rows
         prepared.check_names(progress)
+        if on_begin is not None:
+            on_begin()
         stop.let_rows_end()
         announcer = stack.enter_context(RunAnnouncer(prepared, stats, progress))
         cluster = stack.enter_context(_Cluster(config, progress, stop))

@@ -20,7 +20,7 @@ from pipelines.errors import Fault
 from pipelines.storage.faults import fault_of
 from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.globs import Glob, glob_of
-from pipelines.storage.listing import glob_matches
+from pipelines.storage.listing import files_found_below, glob_matches, is_linked_folder
 from pipelines.storage.patience import Patience
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.urls import UrlForm, redact_uri
@@ -257,15 +257,16 @@ class Place:
     def _matches(self, glob: Glob) -> Iterator[StoredFile]:
         hits = self._call(lambda: glob_matches(self._fs, glob.pattern))
         for path, info in sorted(hits.items()):
-            if info["type"] == "directory":
-                yield from self._below(path)
+            if info["type"] == "directory" or is_linked_folder(info):
+                yield from self._below(path, glob.folder)
             else:
                 yield self._stored(info)
 
-    def _below(self, folder: str) -> Iterator[StoredFile]:
-        hits = self._call(lambda: self._fs.find(folder, detail=True))
+    def _below(self, folder: str, searched: str = "") -> Iterator[StoredFile]:
+        hits = self._call(lambda: list(files_found_below(self._fs, folder, searched)))
         root = folder.rstrip("/")
-        for path, info in sorted(hits.items()):
+        for info in sorted(hits, key=lambda info: str(info["name"])):
+            path = info["name"]
             # An empty object whose name ends with a slash stands for a folder.
             if info["type"] == "file" and not path.endswith("/"):
                 inside = "" if path == root else path.removeprefix(f"{root}/")

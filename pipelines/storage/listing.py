@@ -1,12 +1,15 @@
-"""Lists the objects of a store that is not a local disk."""
+"""Lists folders and globs of filesystems, and follows the links of a local disk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from glob import has_magic
+from pathlib import PurePath
 from typing import Any, cast
 
 from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.storage.faults import MissingBucketError, fault_of, missing_bucket
 
@@ -59,6 +62,47 @@ def glob_matches(fs: AbstractFileSystem, pattern: str) -> dict[str, Any]:
     if not found:
         check_bucket(fs, pattern)
     return found
+
+
+def files_found_below(
+    fs: AbstractFileSystem, folder: str, inside: str = ""
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the details of each file below a folder, or of the file at its path.
+
+    Links of a local disk count as what they lead to, except those to a folder around them, which
+    would never end. A link that leads nowhere counts as a file, so that reading it reports it.
+
+    Args:
+        fs: the filesystem.
+        folder: the path of the folder.
+        inside: the folder that is searched, if `folder` is one that was found in it.
+    """
+    if not isinstance(fs, LocalFileSystem):
+        yield from fs.find(folder, detail=True).values()
+        return
+    real = os.path.realpath(folder)
+    around = [os.path.realpath(inside)] if inside else []
+    if not _is_around(real, around):
+        yield from _followed(fs, folder, [*around, real])
+
+
+def is_linked_folder(info: Mapping[str, Any]) -> bool:
+    """Return True for the details of a link of a local disk that leads to a folder."""
+    return bool(info.get("islink")) and os.path.isdir(info["name"])
+
+
+def _followed(fs: LocalFileSystem, folder: str, above: list[str]) -> Iterator[Mapping[str, Any]]:
+    for path, info in fs.find(folder, detail=True).items():
+        if not info.get("islink"):
+            yield info
+        elif not os.path.isdir(path):
+            yield {**info, "type": "file"}
+        elif not _is_around(real := os.path.realpath(path), above):
+            yield from _followed(fs, path, [*above, real])
+
+
+def _is_around(folder: str, others: list[str]) -> bool:
+    return any(PurePath(other).is_relative_to(folder) for other in others)
 
 
 def check_bucket(fs: AbstractFileSystem, path: str) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+from pathlib import Path
 
 from pipelines.errors import StorageError
+
+_NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class LocalRoot:
@@ -27,8 +32,8 @@ class LocalRoot:
         """Check the folder before a write.
 
         Raises:
-            StorageError: the folder is gone, is another one than before, or does not exist and must
-                not be created.
+            StorageError: the folder is gone, is another one than before, does not exist and must
+                not be created, or is a file or inside one.
         """
         found = self._identity()
         if self._seen is not None and found != self._seen:
@@ -55,4 +60,17 @@ class LocalRoot:
             found = os.stat(self._path)
         except FileNotFoundError:
             return None
+        except NotADirectoryError as error:
+            raise self._no_folder() from error
+        except OSError as error:
+            if error.errno not in _NO_PATH:
+                raise
+            raise StorageError(self._path, f"{error.strerror}; give another folder") from error
+        if not stat.S_ISDIR(found.st_mode):
+            raise self._no_folder()
         return found.st_dev, found.st_ino
+
+    def _no_folder(self) -> StorageError:
+        path = Path(self._path)
+        file = next(each for each in (path, *path.parents) if each.exists())
+        return StorageError(self._path, f"{file} is a file, and no folder; give another folder")

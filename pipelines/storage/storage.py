@@ -114,7 +114,7 @@ class Storage:
             The URI, as `uri` gives it.
         """
         if self._local_root is not None:
-            self._local_root.check()
+            self._call(path, self._local_root.check)
             self._call(path, lambda: write_file(Path(self._full(path)), data))
             self._local_root.written()
         else:
@@ -138,7 +138,7 @@ class Storage:
     def write_from(self, path: str, source: Path) -> str:
         """Do as `write`, with the content of a local file, which is not held in memory."""
         if self._local_root is not None:
-            self._local_root.check()
+            self._call(path, self._local_root.check)
             self._call(path, lambda: copy_file(source, Path(self._full(path))))
             self._local_root.written()
         else:
@@ -229,7 +229,7 @@ class Storage:
         if self._local_root is None:
             options = self._put_options(len(data))
             return self._call(path, lambda: create_object(self._fs, full, data, options))
-        self._local_root.check()
+        self._call(path, self._local_root.check)
         created = self._call(path, lambda: create_file(Path(full), data))
         self._local_root.written()
         return created

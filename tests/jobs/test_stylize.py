@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from jobs import stylize_setup
 from jobs.cli import app
+from pipelines.ledger.lease import Lease
 from pipelines.ledger.records import iter_records
 from pipelines.storage.storage import Storage
 from tests.pipelines.http_origin import ok, serving
@@ -74,6 +75,32 @@ def test_a_folder_is_drawn_in_each_style_and_the_same_command_resumes(inputs: Pa
     assert "is recorded with the image 'pictures/a/b__" in other.stderr
 
 
+@pytest.mark.timeout(180)
+def test_a_refused_command_leaves_the_configuration_of_the_last_run(inputs: Path) -> None:
+    # `uso prune` with the configuration of a refused run would remove the images of the last one.
+    call = (inputs / "in/c.png", "--style", inputs / "styles", "--out", inputs / "out", *FAST)
+    assert stylize(*call).exit_code == 0
+    config = inputs / "out/stylize/run.yaml"
+    before = config.read_text()
+    other = (inputs / "in/a", "--style", inputs / "styles", "--out", inputs / "out", *FAST)
+    assert stylize(*other, "--guidance", "99").exit_code == 2
+    assert stylize(*other, "--name", "pictures-{style_stem}-{nothing}").exit_code == 2
+    with Lease(Storage.at(str(inputs / "out")), "run-of-another", heartbeat_s=0.05):
+        refused = stylize(*other)
+    assert (refused.exit_code, config.read_text()) == (2, before), refused.output
+    assert stylize(*other).exit_code == 0
+    assert config.read_text() != before
+
+
+def test_a_dry_run_refuses_shared_names_as_a_run_does(inputs: Path) -> None:
+    shutil.copy(inputs / "in/c.png", inputs / "in/a/c.png")
+    call = (inputs / "in", "--style", inputs / "styles", "--out", inputs / "out", *FAST)
+    assert stylize(*call, "--dry-run").exit_code == 0
+    result = stylize(*call, "--dry-run", "--flat")
+    assert result.exit_code == 2, result.output
+    assert "both get 'pictures/c__dots.png'" in result.stderr
+
+
 def test_a_dry_run_makes_nothing(inputs: Path) -> None:
     result = stylize(
         inputs / "in", "--style", inputs / "styles", "--out", inputs / "out", "--dry-run", *FAST
@@ -93,9 +120,15 @@ def test_a_dry_run_makes_nothing(inputs: Path) -> None:
         (("in", "--style", "empty"), "--style empty (FOLDER/empty): no image is there"),
         (("in",), "give --style, or --prompt"),
         (("in", "--style", "styles", "--size", "big"), "--size big: give WIDTHxHEIGHT"),
-        (("in", "--style", "styles", "--size", "9999"), "9999 is not accepted; give 16 to 256"),
+        (
+            ("in", "--style", "styles", "--size", "9999"),
+            "--size: 9999 is not accepted; give 16 to 256",
+        ),
+        (("in", "--style", "styles", "--guidance", "99"), "--guidance: 99.0 is not accepted"),
+        (("in", "--style", "styles", "--seed", "-5"), "--seed: "),
         (("in", "--style", "styles", "--name", "{artist}"), "{artist}, which no row has"),
-        (("in", "--style", "styles", "--name", "x"), "output.name: 'x' has no field in braces"),
+        (("in", "--style", "styles", "--name", "x"), "--name: 'x' has no field in braces"),
+        (("in", "--style", "styles", "--out", "file/out"), "FOLDER/file is a file, and no"),
         (("in", "--style", "styles", "--out", "in/out"), "is inside PHOTOS FOLDER/in"),
         (("in", "--style", "styles", "--out", "styles"), "is inside --style FOLDER/styles"),
         (("twins", "--style", "styles"), "rows 'x.jpg--dots.png' and 'x.png--dots.png' both get"),
@@ -105,6 +138,7 @@ def test_a_mistake_ends_it_before_the_model_loads(
     inputs: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
 ) -> None:
     (inputs / "empty").mkdir()
+    (inputs / "file").touch()
     (inputs / "twins").mkdir()
     for name in ("x.jpg", "x.png"):
         shutil.copy(inputs / "in/c.png", inputs / "twins" / name)

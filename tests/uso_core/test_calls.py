@@ -49,6 +49,17 @@ DOG = StylizeRequest(prompt="a dog")
         ("a cat", {"num_inference_steps": 4}, [StylizeRequest(prompt="a cat", num_steps=4)]),
         ("a cat", {"guidance_scale": 2.0}, [StylizeRequest(prompt="a cat", guidance=2.0)]),
         ("a cat", {"num_images_per_prompt": 2}, [StylizeRequest(prompt="a cat", num_images=2)]),
+        ("a cat", {"image": PICTURE}, [StylizeRequest(prompt="a cat", content_image=PICTURE)]),
+        ("a cat", {"negative_prompt": None, "latents": None}, [StylizeRequest(prompt="a cat")]),
+        (None, {"prompt": ["a cat", "a dog"]}, [CAT, DOG]),
+        (
+            None,
+            {"prompt": ["a cat", "a dog"], "image": [PICTURE, None], "seed": 3},
+            [
+                StylizeRequest(prompt="a cat", content_image=PICTURE, seed=3),
+                StylizeRequest(prompt="a dog", seed=3),
+            ],
+        ),
     ],
 )
 def test_forms_of_a_call(
@@ -67,6 +78,9 @@ def test_forms_of_a_call(
         ("a", {"style_image": PICTURE}, "no field `style_image`; did you mean `style_images`?"),
         ("a", {"generator": 0}, "no field `generator`; give one of width, "),
         ({"prompts": "a"}, {}, "did you mean `prompt`"),
+        ("a", {"negative_prompt": "b"}, "`negative_prompt` of diffusers is not taken: FLUX.1-dev"),
+        ("a", {"max_sequence_length": 256}, "prompts always have 512 T5 tokens"),
+        (None, {"prompt": ["a", "b"], "image": [PICTURE]}, "2 prompts and 1 content images"),
         ("a", {"num_steps": 2, "num_inference_steps": 3}, "diffusers calls it `num_inference_"),
         ("a", {"guidance_scale": 2.0, "guidance": 3.0}, "diffusers calls it `guidance_scale`"),
     ],
@@ -165,8 +179,19 @@ def test_a_generator_gives_seeds_that_the_result_names(tiny: USOPipeline) -> Non
     assert tiny(**SMALL, seed=first.seed)[0].image.tobytes() == first.image.tobytes()
     with pytest.raises(TypeError, match="the seed is given twice"):
         tiny(**SMALL, generator=generator, seed=1)
-    with pytest.raises(TypeError, match=r"int is not accepted; give one torch\.Generator"):
+    with pytest.raises(TypeError, match=r"int is not accepted; give a torch\.Generator"):
         tiny(**SMALL, generator=3)  # type: ignore[arg-type]
+
+
+def test_each_prompt_of_a_list_may_have_its_generator(tiny: USOPipeline) -> None:
+    small = {**SMALL, "prompt": ["a cat", "a dog"]}
+    generators = [torch.Generator().manual_seed(number) for number in (1, 2)]
+    several = tiny(**small, generator=generators)
+    alone = tiny(**SMALL, generator=torch.Generator().manual_seed(1))
+    assert several[0].image.tobytes() == alone[0].image.tobytes()
+    assert several[0].seed != several[1].seed
+    with pytest.raises(TypeError, match="1 generators for 2 requests"):
+        tiny(**small, generator=generators[:1])
 
 
 def test_a_callback_sees_each_step_changes_latents_and_ends_early(tiny: USOPipeline) -> None:
@@ -210,6 +235,42 @@ def test_options_that_do_not_exist_are_named(
         tiny(**SMALL, **options)
 
 
+def test_every_argument_of_flux_in_diffusers_is_taken_or_answered(tiny: USOPipeline) -> None:
+    theirs = inspect.signature(diffusers.FluxPipeline.__call__).parameters
+    ours = inspect.signature(USOPipeline.__call__).parameters
+    for name in theirs.keys() - ours.keys() - SMALL.keys() - {"guidance_scale"}:
+        if name == "num_images_per_prompt":
+            continue
+        with pytest.raises(TypeError, match=rf"`{name}` of diffusers is not taken: "):
+            tiny(**{**SMALL, name: 1})
+
+
+def test_a_pipeline_is_where_it_was_loaded(tiny: USOPipeline) -> None:
+    for places in (("cpu",), (torch.device("cpu"),), (torch.float32,), ("cpu", torch.float32)):
+        assert tiny.to(*places) is tiny
+    assert tiny.to(device="cpu", dtype=torch.float32) is tiny
+    for place in ("cuda", torch.bfloat16):
+        with pytest.raises(ValueError, match=r"does not move; load it there: from_pretrained\("):
+            tiny.to(place)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("enable_model_cpu_offload", 'preset="low_vram"'),
+        ("load_lora_weights", r"ModelSource\(…, loras=…\)"),
+        ("transformer", r"`components\.transformer`"),
+        ("no_such_thing", "has no attribute 'no_such_thing'$"),
+    ],
+)
+def test_a_method_of_diffusers_that_is_missing_names_ours(
+    tiny: USOPipeline, name: str, instead: str
+) -> None:
+    assert not hasattr(tiny, name)
+    with pytest.raises(AttributeError, match=instead):
+        getattr(tiny, name)
+
+
 def test_arguments_have_the_names_of_flux_in_diffusers() -> None:
     theirs = inspect.signature(diffusers.FluxPipeline.__call__).parameters
     ours = {*inspect.signature(USOPipeline.__call__).parameters, *SMALL, "guidance_scale"}
@@ -236,3 +297,7 @@ def test_the_bar_is_set_as_in_diffusers(
 def test_from_pretrained_takes_the_names_of_diffusers() -> None:
     pipe = USOPipeline.from_pretrained("tiny", torch_dtype=torch.float32, device="cpu")
     assert (pipe.dtype, pipe.device.type) == (torch.float32, "cpu")
+    named = USOPipeline.from_pretrained("tiny", torch_dtype="bfloat16", device="cpu")
+    assert named.dtype == torch.bfloat16
+    with pytest.raises(TypeError, match=r"torch_dtype: 'half-ish' is not accepted"):
+        USOPipeline.from_pretrained("tiny", torch_dtype="half-ish", device="cpu")

@@ -28,7 +28,7 @@ def check_device(device: torch.device) -> None:
         reason = f"{torch_is} is built without CUDA: install a build with CUDA"
     else:
         reason = f"{torch_is} finds {found} GPUs; does nvidia-smi show one, with a recent driver?"
-    raise NoSuchDeviceError(f"device {device}: {reason}; or use the cpu")
+    raise NoSuchDeviceError(f"device {device}: {reason}; or choose the CPU (device: cpu)")
 
 
 def check_preset(preset: Preset, device: torch.device, dtype: torch.dtype) -> None:

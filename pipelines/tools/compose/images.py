@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import PurePosixPath
@@ -16,13 +16,21 @@ from pipelines.storage.filesystems import Options
 from pipelines.storage.output_files import without_outputs
 from uso_core.local_path import tried_path
 
-_HEIC_ENDINGS = (".heic", ".heif", ".hif") if find_spec("pillow_heif") else ()
+_HEIC = (".heic", ".heif", ".hif")
+_HEIC_ENDINGS = _HEIC if find_spec("pillow_heif") else ()
 ENDINGS = (
     *(".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".gif", ".bmp"),
     *(".tif", ".tiff", ".avif"),
     *_HEIC_ENDINGS,
 )
 """Endings of image files; of HEIC only if the extra `heic` is installed here."""
+
+
+def heic_hint(left_out: Mapping[str, int]) -> str:
+    """Return what to install if HEIC files were left out, by their endings; else an empty text."""
+    if left_out.keys().isdisjoint(_HEIC) or _HEIC_ENDINGS:
+        return ""
+    return "; for HEIC files, install the extra heic: pip install 'uso-batch[heic]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +58,9 @@ def find_images(places: Sequence[str], options: Options) -> FoundImages:
     """Find the images at `places`, in their order.
 
     The files of a folder (with its subfolders) or glob are sorted by path. Only files that end in
-    one of `ENDINGS` are taken, and none whose name, or whose folder's, starts with a dot, or which
-    is in the output of a run. A single file, and an http(s) URL, is taken as given.
+    one of `ENDINGS` are taken, and none whose name, or whose folder's, starts with a dot (unless a
+    glob asks for it), or which is in the output of a run. Links are followed. A single file, and an
+    http(s) URL, is taken as given.
 
     Args:
         places: files, folders, globs, local or at any fsspec URL.
@@ -86,18 +95,21 @@ def _find(url: str, options: Options) -> FoundImages:
             [PurePosixPath(file.path).name for file in found.files],
         )
     kept, outputs = without_outputs(found.files, place.path)
-    files = sorted((file for file in kept if _is_visible(file)), key=lambda file: file.path)
+    root = f"{found.folder}/" if found.folder else ""
+    # A glob may ask for them.
+    hidden_too = found.kind == "glob" and "/." in f"/{place.path.removeprefix(root)}"
+    visible = (file for file in kept if hidden_too or _is_visible(file.path.removeprefix(root)))
+    files = sorted(visible, key=lambda file: file.path)
     images = [file for file in files if file.path.lower().endswith(ENDINGS)]
+    endings = Counter(PurePosixPath(file.path).suffix.lower() for file in files)
     if not images:
         wanted = ", ".join(ENDINGS)
         others = f"; {outputs.total():,} files of a run's output do not count" if outputs else ""
         raise ComposeError(
             f"{place.uri}{tried_path(place.uri)}: no image is there (a file that ends in {wanted})"
-            f"{others}"
+            f"{others}{heic_hint(endings)}"
         )
-    endings = (PurePosixPath(file.path).suffix.lower() for file in files)
-    left_out = Counter(ending for ending in endings if ending not in ENDINGS)
-    root = f"{found.folder}/" if found.folder else ""
+    left_out = Counter({each: n for each, n in endings.items() if each not in ENDINGS})
     return FoundImages(
         [_uri(file) for file in images],
         [file.path.removeprefix(root) for file in images],
@@ -107,9 +119,8 @@ def _find(url: str, options: Options) -> FoundImages:
     )
 
 
-def _is_visible(file: StoredFile) -> bool:
-    parts = PurePosixPath(file.inside or PurePosixPath(file.path).name).parts
-    return not any(part.startswith(".") for part in parts)
+def _is_visible(path: str) -> bool:
+    return not any(part.startswith(".") for part in PurePosixPath(path).parts)
 
 
 def _uri(file: StoredFile) -> str:

@@ -210,6 +210,28 @@ def test_files_folders_and_globs(tmp_path: Path) -> None:
         assert [file.inside for file in Place(f"{root}/b.txt", {}, READING).below()] == [""]
 
 
+def test_links_count_as_what_they_lead_to(tmp_path: Path) -> None:
+    folder, other = tmp_path / "folder", tmp_path / "other"
+    for path in (folder / "sub/a.txt", other / "b.txt"):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"xyz")
+    (folder / "file.txt").symlink_to(other / "b.txt")
+    (folder / "linked").symlink_to(other)
+    (folder / "gone.txt").symlink_to(tmp_path / "none")
+    (other / "back").symlink_to(folder)  # a loop
+    (folder / "sub/up").symlink_to(folder)
+    found = ["file.txt", "gone.txt", "linked/b.txt", "sub/a.txt"]
+    assert names(str(folder))[2] == found
+    assert names(f"{folder}/*")[1] == [f"{folder}/{name}" for name in found]
+    for url in (str(folder), f"{folder}/*"):
+        files = {file.path: file for file in Place(url, {}, READING).find().files}
+        assert files[f"{folder}/file.txt"].size == 3
+        assert files[f"{folder}/file.txt"] == files[f"{folder}/file.txt"].looked_at()
+        assert files[f"{folder}/file.txt"].open().read() == b"xyz"
+        with pytest.raises(StorageError):
+            files[f"{folder}/gone.txt"].open()
+
+
 def test_a_name_with_brackets_is_a_name_if_it_exists(tmp_path: Path) -> None:
     (tmp_path / "m[1]").write_bytes(b"")
     assert names(f"{tmp_path}/m[1]") == ("file", [f"{tmp_path}/m[1]"], [""])

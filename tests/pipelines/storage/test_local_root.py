@@ -49,3 +49,20 @@ def test_a_folder_that_must_be_there_is_not_created(tmp_path: Path) -> None:
     assert (raised.value.fault, folder.exists()) == ("not_found", False)
     folder.mkdir()
     storage.write("a", b"1")
+
+
+def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"mine")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name, why in (
+        ("file", f"{tmp_path}/file is a file, and no folder"),
+        ("file/out", f"{tmp_path}/file is a file, and no folder"),
+        ("loop/out", "Too many levels of symbolic links; give another folder"),
+        ("x" * 300, "File name too long; give another folder"),
+    ):
+        storage = Storage.at(str(tmp_path / name))
+        with pytest.raises(StorageError, match=why):
+            storage.write("a", b"1")
+        with pytest.raises(StorageError, match=why):
+            storage.create("a", b"1")
+    assert (tmp_path / "file").read_bytes() == b"mine"

@@ -7,7 +7,8 @@ import fsspec
 import pytest
 
 from pipelines.errors import ComposeError, ManifestError
-from pipelines.tools.compose.images import find_images
+from pipelines.tools.compose import images
+from pipelines.tools.compose.images import find_images, heic_hint
 
 
 def touch(*paths: Path) -> None:
@@ -25,6 +26,35 @@ def test_a_folder_gives_its_images_sorted(tmp_path: Path) -> None:
         f"{tmp_path}/{name}" for name in ("_DSC1.jpg", "a/IMG_1.HEIC", "a/c.png", "b.JPG")
     ]
     assert found.left_out == {".txt": 1, ".psd": 1}
+
+
+def test_hidden_images_are_taken_only_if_they_are_asked_for(tmp_path: Path) -> None:
+    touch(
+        tmp_path / "a.jpg", tmp_path / ".b.jpg", tmp_path / ".thumbs/c.jpg", tmp_path / "d/.e/f.jpg"
+    )
+    for place, names in (
+        ("", ["a.jpg"]),
+        ("*", ["a.jpg"]),
+        (".*", [".b.jpg", ".thumbs/c.jpg"]),
+        (".thumbs", [".thumbs/c.jpg"]),
+        ("d/.e/*", ["d/.e/f.jpg"]),
+    ):
+        found = find_images([f"{tmp_path}/{place}"], {})
+        assert found.uris == [f"{tmp_path}/{name}" for name in names], place
+
+
+def test_without_the_extra_heic_files_are_left_out_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path / "IMG_1.HEIC")
+    assert heic_hint({".heic": 1}) == ""  # it is installed here
+    monkeypatch.setattr(images, "_HEIC_ENDINGS", ())
+    monkeypatch.setattr(images, "ENDINGS", (".jpg",))
+    with pytest.raises(ComposeError, match=r"no image is there.*pip install 'uso-batch\[heic\]'"):
+        find_images([str(tmp_path)], {})
+    touch(tmp_path / "a.jpg")
+    assert "uso-batch[heic]" in heic_hint(find_images([str(tmp_path)], {}).left_out)
+    assert heic_hint({".txt": 1}) == ""
 
 
 def test_names_that_browsers_and_cameras_give_are_images(tmp_path: Path) -> None:
