@@ -67,6 +67,7 @@ _RUN = (
     cli_run.status,
     cli_run.report,
     cli_compare.compare,
+    cli_run.score,
     cli_run.pack,
     cli_run.prune,
 )

@@ -1,4 +1,4 @@
-"""Options of `uso run`, `describe`, `plan`, `status`, `report`, `pack` and `prune`.
+"""Options of `uso run`, `describe`, `plan`, `status`, `report`, `pack`, `score` and `prune`.
 
 The module that does a command's work is imported when it runs: `uso --help` must answer at once.
 """
@@ -234,6 +234,37 @@ def pack(
             PackCommand(output, layout, to, shard_images, skip_missing, config, as_json, ids)
         )
     )
+
+
+def score(
+    output: Output,
+    scores: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Names of scores, with commas between them. Default: those of --config, or all "
+            "that need no weights.",
+            show_default=False,
+        ),
+    ] = None,
+    config: StorageConfig = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also measure images that have the scores.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the images of an output, and add the scores to its records. Draws nothing.
+
+    Reads the images and their references. Run it again if it was interrupted.
+
+    Exit codes:
+    0  measured
+    1  another driver took over the output, or a store failed
+    2  the output or a score cannot be used, or a run uses the output
+    """
+    from jobs.score import ScoreCommand, score_command
+
+    raise typer.Exit(score_command(ScoreCommand(output, scores, config, again, as_json)))
 
 
 def prune(

@@ -82,8 +82,13 @@ def check_score_facts(known: Mapping[str, ScoreFacts], ours: Sequence[ScoreFacts
             )
 
 
-def save_score_facts(output: Storage, ours: Sequence[ScoreFacts]) -> None:
+def save_score_facts(output: Storage, ours: Sequence[ScoreFacts], *, replace: bool = False) -> None:
     """Add the scores of a run to those of an output.
+
+    Args:
+        output: the output.
+        ours: the scores.
+        replace: they may have another meaning than before, because all images are measured again.
 
     Raises:
         ConfigError: see `check_score_facts`.
@@ -92,7 +97,8 @@ def save_score_facts(output: Storage, ours: Sequence[ScoreFacts]) -> None:
     if not ours:
         return
     known = read_score_facts(output)
-    check_score_facts(known, ours)
+    if not replace:
+        check_score_facts(known, ours)
     merged = {**known, **{facts.name: facts for facts in ours}}
     if merged != known:
         found = {name: asdict(facts) for name, facts in merged.items()}

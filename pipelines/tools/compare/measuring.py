@@ -6,35 +6,22 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from PIL import Image
-
 from pipelines.config.inputs import FetchConfig
-from pipelines.errors import StorageError
-from pipelines.failures import RowFailedError
-from pipelines.fetch.fetched import Fetched
-from pipelines.fetch.fetcher import Fetcher
-from pipelines.fetch.image_decode import decode_image
-from pipelines.image_names import path_in_output
 from pipelines.in_order import in_order
 from pipelines.ledger.records import Records
-from pipelines.score_values import ImageScores, row_scores
+from pipelines.score_values import row_scores
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
-from pipelines.storage.urls import redact_uri
 from pipelines.tools.compare.sides import Side
-from pipelines.worker.scores.picture import Picture, Sources
 from pipelines.worker.scores.plugin import Scores
 from pipelines.worker.scores.registry import ChosenScorer
-from pipelines.worker.scores.scorer import Seen
+from pipelines.worker.scores.stored import RECORD_COLUMNS, StoredImages
 
 logger = logging.getLogger(__name__)
 
-_COLUMNS = ("id", "prompt", "content_image", "style_images", "outputs")
 _THREADS = 4
-_REFERENCES = 64  # kept in memory, at most 1024 pixels long
 
 Progress = Callable[[int, int], None]
 """Called with the number of rows done, and of all."""
@@ -82,14 +69,14 @@ def measure(
     total, done = sum(map(len, lacking)), 0
     if not total:
         return Measured(0, 0)
-    reader = _Reader(Scores(scorers), fetch, options)
-    with closing(reader):
+    images = StoredImages(Scores(scorers), fetch, options)
+    with closing(images):
         for (output, side), wanted in zip(outputs, lacking, strict=True):
-            for row_id, found in reader.of_rows(output, frozenset(wanted)):
+            for row_id, found in _of_rows(images, output, frozenset(wanted)):
                 side.add_scores(row_id, found)
                 done += 1
                 progress(done, total)
-    return Measured(done, reader.unread)
+    return Measured(done, images.unread)
 
 
 def _for(
@@ -105,79 +92,18 @@ def _for(
     return tuple(filter(agree, chosen))
 
 
-class _Reader:
-    """Reads pictures and measures them, four rows at a time."""
+def _of_rows(
+    images: StoredImages, output: Storage, ids: frozenset[str]
+) -> Iterator[tuple[str, dict[str, float | None]]]:
+    """Yield the scores of rows by id, measured four at a time."""
+    records = (
+        record
+        for batch in Records(output).batches(RECORD_COLUMNS)
+        for record in batch.to_pylist()
+        if record["id"] in ids
+    )
 
-    def __init__(self, scores: Scores, fetch: FetchConfig, options: Options) -> None:
-        self._scores, self._fetch = scores, fetch
-        self._fetcher = Fetcher(fetch, options)
-        self._reference = lru_cache(_REFERENCES)(self._read_reference)
-        self._unread: set[str] = set()
+    def measured(record: Mapping[str, Any]) -> tuple[str, dict[str, float | None]]:
+        return record["id"], row_scores(images.scores_of(output, record))
 
-    @property
-    def unread(self) -> int:
-        """Number of pictures that could not be read."""
-        return len(self._unread)
-
-    def close(self) -> None:
-        self._fetcher.close()
-
-    def of_rows(
-        self, output: Storage, ids: frozenset[str]
-    ) -> Iterator[tuple[str, dict[str, float | None]]]:
-        """Yield the scores of rows by id."""
-        records = (
-            record
-            for batch in Records(output).batches(_COLUMNS)
-            for record in batch.to_pylist()
-            if record["id"] in ids
-        )
-        yield from in_order(lambda record: self._of_row(output, record), records, _THREADS)
-
-    def _of_row(
-        self, output: Storage, record: Mapping[str, Any]
-    ) -> tuple[str, dict[str, float | None]]:
-        content, styles = record["content_image"], record["style_images"] or ()
-        pictures = [self._reference(uri) for uri in styles]
-        found = tuple(each for each in pictures if each is not None)
-        whole = len(found) == len(pictures)  # else it would be another mean
-        images: list[ImageScores | None] = []
-        for uri in record["outputs"] or ():
-            image = self._image(output, uri)
-            if image is None:
-                return record["id"], {}  # the mean of the others would be another number
-            seen = Seen(
-                picture=Picture(image),
-                content=None if content is None else self._reference(content),
-                styles=found if whole else (),
-                prompt=record["prompt"] or "",
-            )
-            images.append(self._scores.of(seen, record["id"]))
-        return record["id"], row_scores(images)
-
-    def _image(self, output: Storage, uri: str) -> Image.Image | None:
-        path = path_in_output(uri)
-        try:
-            return None if path is None else self._decoded(output.read(path), uri)
-        except (RowFailedError, StorageError):
-            self._unread.add(f"{output.uri()} {uri}")
-            return None
-
-    def _decoded(self, data: bytes, uri: str) -> Image.Image:
-        image = decode_image(
-            Fetched(data),
-            uri,
-            max_megapixels=self._fetch.max_megapixels,
-            exif_rotate=False,
-            colour="original",
-        )
-        return image.convert("RGB")
-
-    def _read_reference(self, uri: str) -> Picture | None:
-        try:
-            if not uri.startswith("sha256:"):  # inline: records keep only its hash
-                return Sources.of(self._fetcher.fetch(uri), ()).content
-        except RowFailedError as error:
-            logger.warning("reference_unread uri=%s reason=%s", redact_uri(uri), error)
-        self._unread.add(uri)
-        return None
+    yield from in_order(measured, records, _THREADS)

@@ -94,4 +94,6 @@ def at_most(image: Image.Image, side: int) -> Image.Image:
 
 
 def _reduced(image: Image.Image) -> Image.Image:
-    return at_most(image.convert("RGB"), MOST_PIXELS)
+    from uso_core.model.images import to_rgb  # noqa: PLC0415 (it imports torch; a driver does not)
+
+    return at_most(to_rgb(image), MOST_PIXELS)

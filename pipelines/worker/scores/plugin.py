@@ -15,7 +15,7 @@ from pipelines.record import SCORES
 from pipelines.worker.image_plugins import Finding, FinishedImage, ImagePlugin, Look
 from pipelines.worker.scores.picture import Picture, Sources
 from pipelines.worker.scores.registry import ChosenScorer, chosen_scorers
-from pipelines.worker.scores.scorer import Score, Scorer, Seen
+from pipelines.worker.scores.scorer import Need, Score, Scorer, Seen
 
 if TYPE_CHECKING:
     from pipelines.config.schema import RunConfig
@@ -32,6 +32,10 @@ class Scores:
         """Load the scorers; raises whatever they raise."""
         self._scorers = [_Loaded(each.find(), each) for each in chosen]
 
+    def expected(self, given: frozenset[Need]) -> frozenset[str]:
+        """Return the scores that an image has whose row has these inputs."""
+        return frozenset(each.name for each in self._scorers if given.issuperset(each.needs))
+
     def of(self, seen: Seen, row_id: str) -> dict[str, float | None]:
         """Return each score of an image by name; null if it has none.
 
@@ -45,12 +49,12 @@ class Scores:
 class _Loaded:
     def __init__(self, scorer: Scorer, chosen: ChosenScorer) -> None:
         self.name = scorer.name
-        self._needs = scorer.needs
+        self.needs = scorer.needs
         self._score: Score = scorer.load(chosen.checked_options())
         self._lock = threading.Lock() if scorer.one_at_a_time else None
 
     def score(self, seen: Seen, row_id: str) -> float | None:
-        if not all(map(seen.has, self._needs)):
+        if not all(map(seen.has, self.needs)):
             return None
         try:
             found = self._found(seen)

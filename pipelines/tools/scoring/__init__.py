@@ -1,0 +1,1 @@
+"""Measures the images of an output that exists."""
