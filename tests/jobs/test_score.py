@@ -96,6 +96,17 @@ def test_a_lost_image_and_a_lost_style_leave_their_scores_out(tmp_path: Path) ->
     assert after["b"]["scores"] is None
 
 
+def test_a_score_that_is_known_outlives_its_style(tmp_path: Path) -> None:
+    write_styled(tmp_path, "a", "a")
+    found, _, _ = run(config(tmp_path, scores=["palette"]))
+    (tmp_path / "style.png").unlink()
+    counts(tmp_path, "--scores", "palette,blank")
+    (of_a,) = records(tmp_path)["a"]["scores"]
+    assert of_a == {"palette": found["a"]["scores"][0]["palette"], "blank": 0.0}
+    counts(tmp_path, "--scores", "palette", "--again")  # perhaps of another meaning
+    assert records(tmp_path)["a"]["scores"] == [{"palette": None, "blank": 0.0}]
+
+
 def test_wrong_arguments_change_nothing(tmp_path: Path) -> None:
     code, said = score(tmp_path)
     assert (code, "no records; check the path" in " ".join(said.split())) == (2, True)

@@ -100,7 +100,7 @@ class OutputScorer:
         measure = partial(self.images.scores_of, self.output)
         found = in_order(measure, (records[at] for at in wanted), _THREADS)
         taken = {
-            at: _merged(records[at].get(SCORES), scores)
+            at: _merged(records[at].get(SCORES), scores, replace=self.again)
             for at, scores in zip(wanted, found, strict=True)
             if scores is not None
         }
@@ -136,6 +136,12 @@ def _given(record: Record) -> frozenset[Need]:
     return frozenset(need for need, value in given.items() if value)
 
 
-def _merged(before: Sequence[Any] | None, measured: Sequence[ImageScores]) -> list[ImageScores]:
-    kept = before or [None] * len(measured)
-    return [{**(old or {}), **new} for old, new in zip(kept, measured, strict=True)]
+def _merged(
+    before: Sequence[Any] | None, measured: Sequence[ImageScores], *, replace: bool
+) -> list[ImageScores]:
+    """Return all scores of each image; a null replaces a known value only if `replace`."""
+    merged: list[ImageScores] = []
+    for old, new in zip(before or [None] * len(measured), measured, strict=True):
+        found = {name: value for name, value in new.items() if replace or value is not None}
+        merged.append({**new, **(old or {}), **found})
+    return merged
