@@ -32,7 +32,7 @@ from pipelines.worker.scores.plugin import deciding_scorer
 logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
-_COLUMNS = ("id", "status", "outputs", "seed", SCORES, TRIES)
+_COLUMNS = ("id", "status", "outputs", "seed", "fingerprint", SCORES, TRIES)
 
 
 @dataclass(slots=True)
@@ -99,6 +99,7 @@ class Rounds:
         self._unsettled = 0
         self._round: _Round | None = None
         self._given_up: set[str] = set()
+        self._fingerprints: dict[str, str] | None = None
         self._ended = False
 
     @property
@@ -179,9 +180,7 @@ class Rounds:
         given_up = np.array([row_id in self._given_up for row_id in ids], bool)
         lower = self._rule.lower_is_better
         for row in rows_to_try(tries, self._rule, given_up).tolist():
-            scores = tries.scores[row]
-            best = float(np.nanmin(scores) if lower else np.nanmax(scores))
-            number = int(tries.drawn[row])
+            best, number = float(tries.kept[row]), int(tries.drawn[row])
             found.tries[ids[row]] = AnotherTry(number, self._rule.by, lower, best)
         if found.tries:
             wanted = pa.array(list(found.tries), pa.string())
@@ -193,22 +192,42 @@ class Rounds:
         return found
 
     def _recorded(self, records: Records) -> tuple[list[str], RecordedTries]:
-        """Return the ids of the completed rows, sorted, and their tries."""
+        """Return the ids of the completed rows, sorted, and their tries.
+
+        Rows that are not in this run, or that it would draw with other settings, count for the
+        budget, but have no scores: they get no try.
+        """
+        ours = self._ours()
         columns = [name for name in _COLUMNS if name in records.schema.names]
-        rows: list[tuple[str, int, int, list[float]]] = []
+        rows: list[tuple[str, int, int, float, list[float]]] = []
         for batch in records.batches(columns):
             for record in completed(batch).to_pylist():
-                tries = sorted(_tries_of(record), key=lambda each: each["number"])
-                scores = [each["scores"].get(self._rule.by) for each in tries[: self._rule.n]]
-                values = [float("nan") if each is None else each for each in scores]
-                rows.append((record["id"], len(tries), len(record["outputs"]), values))
+                row_id, tries = record["id"], _tries_of(record)
+                kept, values = float("nan"), [float("nan")]
+                if ours.get(row_id) == record["fingerprint"]:
+                    kept = _score(tries[0], self._rule.by)
+                    tries.sort(key=lambda each: int(each["number"]))
+                    values = [_score(each, self._rule.by) for each in tries[: self._rule.n]]
+                rows.append((row_id, len(tries), len(record["outputs"]), kept, values))
         rows.sort()
         matrix = np.full((len(rows), self._rule.n), np.nan)
-        for row, (_, _, _, values) in enumerate(rows):
+        for row, (*_, values) in enumerate(rows):
             matrix[row, : len(values)] = values
         drawn = np.array([row[1] for row in rows], np.int64)
         images = np.array([row[2] for row in rows], np.int64)
-        return [row[0] for row in rows], RecordedTries(matrix, drawn, images)
+        kept_scores = np.array([row[3] for row in rows], np.float64)
+        return [row[0] for row in rows], RecordedTries(matrix, kept_scores, drawn, images)
+
+    def _ours(self) -> dict[str, str]:
+        """Return the fingerprint of each valid row of this run, by id."""
+        if self._fingerprints is None:
+            self._fingerprints = {
+                entry.row.id: entry.row.fingerprint
+                for batch in self._manifest.batches()
+                for entry in batch.entries
+                if isinstance(entry.row, ManifestRow)
+            }
+        return self._fingerprints
 
     def _batches(self, wanted: _Round) -> Iterator[Sequence[ManifestEntry]]:
         for batch in self._manifest.batches():
@@ -250,6 +269,11 @@ def _again(entry: ManifestEntry, another: AnotherTry | None) -> ManifestEntry | 
 def _tries_of(record: Record) -> list[Record]:
     """Return the tries of a record; a row that was drawn once has no list of them."""
     return list(record.get(TRIES) or [_as_try(0, record["seed"], record.get(SCORES))])
+
+
+def _score(one_try: Record, name: str) -> float:
+    value = one_try["scores"].get(name)
+    return float("nan") if value is None else float(value)
 
 
 def _as_try(number: int, seed: int, images: Sequence[Any] | None) -> Record:

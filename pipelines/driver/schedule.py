@@ -22,11 +22,13 @@ class RecordedTries:
 
     Attributes:
         scores: `[rows, n]`, the deciding score of each try; NaN if it has none or was not drawn.
+        kept: `[rows]`, that of the kept try. It is the best one, unless another score decided then.
         drawn: `[rows]`, tries so far, at least 1.
         images: `[rows]`, images of one try.
     """
 
     scores: Floats
+    kept: Floats
     drawn: Ints
     images: Ints
 
@@ -66,7 +68,7 @@ def rows_to_try(tries: RecordedTries, rule: Rule, given_up: npt.NDArray[np.bool_
     spent = int(((tries.drawn - 1) * tries.images).sum())
     left = rule.max_extra
     for number in range(1, rule.n):
-        best = _best(values[:, :number])
+        best = np.where(tries.drawn == number, sign * tries.kept, _best(values[:, :number]))
         is_candidate = (tries.drawn >= number) & (best < sign * rule.until)
         rows = np.flatnonzero(is_candidate)
         rows = rows[np.argsort(best[rows], kind="stable")]

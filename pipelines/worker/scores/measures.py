@@ -23,6 +23,8 @@ def palette_distance(pixels: Pixels, other: Pixels) -> float:
 def palette(pixels: Pixels) -> npt.NDArray[np.float64]:
     """Return the mean colours of eight quantiles of luminance, dark to light, [8, 3], 0 to 1."""
     colours = pixels.reshape(-1, 3) / 255
+    if len(colours) < LEVELS:  # else a quantile would have no pixel
+        colours = colours.repeat(LEVELS, axis=0)
     order = np.argsort(colours @ _LUMA, kind="stable")
     return np.array([part.mean(axis=0) for part in np.array_split(colours[order], LEVELS)])
 

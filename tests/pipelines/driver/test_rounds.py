@@ -216,6 +216,25 @@ def test_a_row_that_has_changed_begins_again(tmp_path: Path) -> None:
     assert min(each["seed"] for each in after["r2"]["tries"]) == 5
 
 
+def test_rows_that_are_gone_take_no_part_of_the_budget(tmp_path: Path) -> None:
+    write_images(tmp_path, ROWS)
+    records, _, _ = run(settings(tmp_path))
+    worst = sorted(ROWS, key=lambda row_id: records[row_id]["scores"][0]["sharpness"])
+    write_images(tmp_path, sorted(worst[2:]))
+    rule = {**HARD, "n": 2, "max_extra": 2}
+    _, drawn, _ = run(settings(tmp_path, rule))
+    assert {row_id for row_id, _ in drawn} == set(worst[2:4])
+
+
+def test_rows_that_are_kept_after_a_change_get_no_try(tmp_path: Path) -> None:
+    write_images(tmp_path, ROWS[:2])
+    before, _, _ = run(settings(tmp_path))
+    write_images(tmp_path, ROWS[:2], num_images=2)
+    after, drawn, _ = run(settings(tmp_path, HARD, output={"on_change": "keep"}))
+    assert not drawn
+    assert told(after) == told(before)
+
+
 def test_own_columns_and_other_scores_survive_a_try_that_is_not_kept(tmp_path: Path) -> None:
     columns: dict[str, list[Any]] = {"width": [32] * 2, "height": [32] * 2, "num_steps": [1] * 2}
     write_rows(tmp_path, ["r1", "r2"], seed=[1, 2], artist=["Hals", "Steen"], **columns)

@@ -24,7 +24,9 @@ class Output:
     def pending(self, rule: Rule) -> list[int]:
         known = np.arange(self.truth.shape[1])[None] < self.drawn[:, None]
         scores = np.where(known, self.truth, np.nan)[:, : rule.n]
-        tries = RecordedTries(scores, self.drawn, self.images)
+        better = np.nanmin if rule.lower_is_better else np.nanmax
+        kept = np.array([np.nan if np.isnan(row).all() else better(row) for row in scores])
+        tries = RecordedTries(scores, kept, self.drawn, self.images)
         rows: list[int] = rows_to_try(tries, rule, np.zeros(len(self.drawn), bool)).tolist()
         return rows
 
@@ -94,7 +96,8 @@ def test_a_row_without_a_score_is_left_alone() -> None:
 
 
 def test_a_row_that_has_failed_waits_and_keeps_its_part_of_the_budget() -> None:
-    tries = RecordedTries(np.full((2, 4), 0.1), np.ones(2, np.int64), np.ones(2, np.int64))
+    ones = np.ones(2, np.int64)
+    tries = RecordedTries(np.full((2, 4), 0.1), np.full(2, 0.1), ones, ones)
     rule = replace(RULE, max_extra=1)
     assert rows_to_try(tries, rule, np.array([False, False])).tolist() == [0]
     assert rows_to_try(tries, rule, np.array([True, False])).tolist() == []
@@ -109,6 +112,13 @@ def test_more_tries_or_a_stricter_line_go_on_from_the_records() -> None:
     assert output.drawn.tolist() == at_once.drawn.tolist()
 
 
+def test_the_kept_try_counts_even_if_an_image_that_is_gone_had_a_better_score() -> None:
+    scores = np.array([[0.9, 0.2, np.nan, np.nan], [0.2, 0.9, np.nan, np.nan]])
+    tries = RecordedTries(scores, np.array([0.2, 0.9]), np.array([2, 2]), np.array([1, 1]))
+    assert rows_to_try(tries, replace(RULE, until=0.5), np.zeros(2, bool)).tolist() == [0]
+
+
 def test_an_empty_output_has_no_tries() -> None:
-    tries = RecordedTries(np.empty((0, 4)), np.empty(0, np.int64), np.empty(0, np.int64))
+    none = np.empty(0, np.int64)
+    tries = RecordedTries(np.empty((0, 4)), np.empty(0), none, none)
     assert rows_to_try(tries, RULE, NONE).tolist() == []

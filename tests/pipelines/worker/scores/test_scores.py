@@ -54,6 +54,10 @@ def test_the_palette_is_equal_for_the_same_colours_in_other_places() -> None:
     assert value("palette", flat("black"), None, flat("red")) == pytest.approx(1)
 
 
+def test_a_style_of_one_pixel_has_a_palette() -> None:
+    assert value("palette", flat("black"), None, Image.new("RGB", (1, 1), "red")) == 1
+
+
 def test_the_palette_of_several_styles_is_their_mean() -> None:
     assert value("palette", flat("black"), None, flat("black"), flat("red")) == pytest.approx(0.5)
 
