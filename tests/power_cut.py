@@ -44,26 +44,39 @@ def calls_of(code: str, log: Path, *arguments: str) -> list[tuple[str, str]]:
 
 
 def _in_order(log: Path) -> Iterator[tuple[str, str]]:
-    """Yield each call when it ended, but a print when it began, which is stricter."""
+    """Yield each call when it ended, but a print when it began, which is stricter.
+
+    A sync that other calls come into also has its beginning, `…sync_begins`. The thread is after
+    the name of a call that was interrupted in the log.
+    """
     begun: dict[str, tuple[str, str]] = {}
     with log.open(encoding="ascii") as lines:
         for line in lines:
             if resumed := _RESUMED.match(line):
                 name, start = begun.pop(resumed[1], ("", ""))
                 if name and not (name == "write" and start.startswith("1<")):
-                    yield name, start + resumed[2]
+                    yield f"{name} {resumed[1]}", start + resumed[2]
             elif call := _CALL.match(line):
                 rest, cut, _ = call[3].partition(" <unfinished")
                 if cut:
                     begun[call[1]] = (call[2], rest)
-                if not cut or (call[2] == "write" and rest.startswith("1<")):
-                    yield call[2], rest if not cut else rest + ")"
+                    yield from _beginning(call, rest)
+                else:
+                    yield call[2], rest
+
+
+def _beginning(call: re.Match[str], rest: str) -> Iterator[tuple[str, str]]:
+    if call[2] == "write" and rest.startswith("1<"):
+        yield call[2], rest + ")"
+    elif call[2].endswith("sync"):
+        yield f"{call[2]}_begins {call[1]}", rest + ")"
 
 
 @dataclass
 class _File:
     synced: bytearray = field(default_factory=bytearray)
     later: list[tuple[int, bytes]] = field(default_factory=list)  # an offset of -1: cut to a size
+    covered: dict[str, int] = field(default_factory=dict)  # by thread: writes before its sync
     is_named: bool = False
 
 
@@ -77,6 +90,7 @@ class Disk:
 
     def apply(self, name: str, rest: str) -> bool:
         """Take a call in; return True if it printed a line."""
+        name, _, thread = name.partition(" ")
         if name == "openat":
             if created := _CREATES.search(rest):
                 self._file(_text(created[1]))
@@ -92,19 +106,24 @@ class Disk:
         if name == "write" and rest.startswith("1<"):
             self.printed += data.decode().split()
             return True
-        self._apply_to(path, name, data, found)
+        self._apply_to(path, f"{name} {thread}", data, found)
         return False
 
-    def _apply_to(self, path: str, name: str, data: bytes, found: re.Match[str]) -> None:
+    def _apply_to(self, path: str, call: str, data: bytes, found: re.Match[str]) -> None:
         if Path(path) == self._folder:
             for each in self._files.values():
                 each.is_named = True
+        name, _, thread = call.partition(" ")
         file = self._file(path)
         if file is None:
             return
-        if name in ("fsync", "fdatasync"):
-            file.synced = _applied(file.synced, file.later)
-            file.later.clear()
+        if name.endswith("sync_begins"):
+            file.covered[thread] = len(file.later)
+        elif name in ("fsync", "fdatasync"):
+            count = file.covered.pop(thread, len(file.later))
+            file.synced = _applied(file.synced, file.later[:count])
+            del file.later[:count]
+            file.covered = {each: max(0, n - count) for each, n in file.covered.items()}
         elif name == "pwrite64":
             file.later.append((int(found[4]), data))
         elif name == "ftruncate":

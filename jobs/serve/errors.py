@@ -83,3 +83,15 @@ class DatabaseTakenError(UsoError):
 
     def __str__(self) -> str:
         return "another `uso serve` has taken serve.database over; this one ends"
+
+
+class DatabaseDiskError(UsoError):
+    """The disk of the database failed once; this server cannot tell which rows it has."""
+
+    exit_code = 1
+
+    def __str__(self) -> str:
+        return (
+            f"serve.database: the disk failed: {super().__str__()}. The server ends: "
+            "all later writes could be lost. Check the disk, and start the server again"
+        )

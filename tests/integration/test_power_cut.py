@@ -22,8 +22,10 @@ if len(sys.argv) > 3:
 async def accept():
     async with open_database(sys.argv[1]) as database:
         store = TaskStore(database)
-        for _ in range(int(sys.argv[2])):
-            print((await store.add(new())).id, flush=True)
+        async def some(number):
+            for _ in range(number):
+                print((await store.add(new())).id, flush=True)
+        await asyncio.gather(*(some(int(sys.argv[2]) // 4) for _ in range(4)))
 asyncio.run(accept())
 """
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from jobs.serve.errors import DatabaseUnavailableError
+from jobs.serve.errors import DatabaseDiskError, DatabaseUnavailableError
 from jobs.serve.store import schema
 from jobs.serve.store.engines import inline_engine, postgres_engine, sqlite_engine, sqlite_file
 from jobs.serve.store.inline import Connection, InlineDatabase
@@ -63,8 +63,11 @@ class Database:
 
         Raises:
             DatabaseTakenError: another server has taken the database over.
+            DatabaseDiskError: the disk of SQLite has failed.
         """
         assert self._ownership is not None
+        if self._inline is not None:
+            raise DatabaseDiskError(str(await self._inline.fault()))
         await self._ownership.keep()
 
     @asynccontextmanager
@@ -79,7 +82,16 @@ class Database:
         with outages_named():
             async with self._engine.connect() as connection:
                 yield connection
-            if self._inline is not None:
+            await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until all changes that may be read by now are on the disk.
+
+        Raises:
+            DatabaseUnavailableError: the disk has failed.
+        """
+        if self._inline is not None:
+            with outages_named():
                 await self._inline.settled()
 
     @asynccontextmanager
@@ -87,7 +99,7 @@ class Database:
         """Yield a connection for statements that find a few rows by an index.
 
         Read the rows of a statement before anything else is awaited. A change by `writing` that is
-        under way may show before it is on the disk.
+        under way may show before it is on the disk; see `settled`.
 
         Raises:
             DatabaseUnavailableError: it does not answer.

@@ -35,6 +35,7 @@ def sqlite_file(location: str) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
+        path = path.resolve()  # SQLite puts its other files beside the file that a link leads to
         sync_folder(path.parent)
     except OSError as error:
         raise ConfigError(f"{_KEY} {path}: cannot be created ({error.strerror})") from error

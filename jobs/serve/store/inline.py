@@ -9,6 +9,7 @@ began after its commit. Transactions that wait at the same time share one.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import sqlite3
 import time
@@ -80,15 +81,21 @@ class InlineDatabase:
         self._writer.sql("PRAGMA synchronous=NORMAL")
         self._writer.sql("PRAGMA wal_autocheckpoint=0")  # it syncs, and so belongs into a thread
         self._checkpointer = _Session(engine)
-        self._checkpointer.sql("BEGIN IMMEDIATE")  # makes the log, if there is none
-        self._checkpointer.sql("COMMIT")
+        # Makes the log, if there is none. A process that was killed may have written rows that
+        # no sync has put on the disk.
+        self._move()
         self._log = LogSync(f"{engine.url.database}-wal")
         self._turn = asyncio.Lock()
         self._transactions = 0
         self._checkpoint: asyncio.Task[None] | None = None
 
     def reading(self) -> InlineConnection:
-        """Return a connection for statements that find few rows, by an index."""
+        """Return a connection for statements that find few rows, by an index.
+
+        Raises:
+            OSError: a sync has failed.
+        """
+        self._log.check()
         return self._reader.inline
 
     @asynccontextmanager
@@ -98,12 +105,14 @@ class InlineDatabase:
         Others see the commit before it is on the disk. An error inside the block undoes the block.
 
         Args:
-            durable: True: its rows are on the disk, too. False: the death of the process cannot
-                lose them, and a power cut can, unless a durable block has ended since.
+            durable: True: its rows are on the disk, too, and all rows that it has read. False: the
+                death of the process cannot lose them, and a power cut can, unless a durable block
+                has ended since.
 
         Raises:
             sqlalchemy.exc.DBAPIError: the commit failed, and nothing of the block is kept.
-            OSError: the sync failed. The commit stands, and a power cut may lose it.
+            OSError: the sync failed. The commit stands, and a power cut may lose it. No later block
+                succeeds: see `fault`.
         """
         async with self._turn:
             await self._writer.begin()
@@ -115,8 +124,8 @@ class InlineDatabase:
         self._transactions += 1
         if self._transactions % _CHECKPOINT_EVERY == 0 and self._checkpoint is None:
             self._checkpoint = asyncio.create_task(self._move_log())
-        if durable and has_changes:
-            await self._log.synced()
+        if durable:
+            await (self._log.synced() if has_changes else self._log.settled())
 
     async def settled(self) -> None:
         """Wait until the durable blocks that have been committed are on the disk.
@@ -125,6 +134,13 @@ class InlineDatabase:
             OSError: the sync failed.
         """
         await self._log.settled()
+
+    async def fault(self) -> OSError:
+        """Wait until the disk fails, and return how: no block of this process succeeds any more.
+
+        SQLite then checks each part of the log that it reads, and moves it before it is used again.
+        """
+        return await self._log.fault()
 
     async def close(self) -> None:
         """Close the connections, after the syncs that are under way."""
@@ -145,6 +161,8 @@ class InlineDatabase:
                 await self._log.run(self._move)
         except sa.exc.DBAPIError as error:  # e.g. the disk is full; the log has it all
             logger.warning("checkpoint_failed error=%s", error.orig)
+            if "I/O" in str(error.orig):
+                self._log.fail(OSError(errno.EIO, str(error.orig)))
         finally:
             self._checkpoint = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -41,7 +42,7 @@ class TaskStore:
         self._database = database
         self.queue = Queue(database)
         self._on_end = on_end
-        self._ending: dict[str, asyncio.Event] = {}  # tasks whose end may not be on the disk yet
+        self._ending: Counter[str] = Counter()  # tasks whose end may not be on the disk yet
 
     async def add(self, new: NewTask, replay: Replay | None = None) -> Task:
         """Accept a task: when this returns, no crash can lose it.
@@ -73,7 +74,10 @@ class TaskStore:
             ApiError: the earlier request had another body.
         """
         async with self._database.looking_up() as connection:
-            return await find_earlier_task(connection, key_id, replay)
+            earlier = await find_earlier_task(connection, key_id, replay)
+        if earlier is not None:  # its own request may still wait for the disk
+            await self._database.settled()
+        return earlier
 
     async def get(self, task_id: str, key_id: str | None = None) -> Task | None:
         """Return a task; None if there is none, or none of this key."""
@@ -82,9 +86,7 @@ class TaskStore:
             row = found.one_or_none()
         if row is None or key_id not in (None, row.key_id):
             return None
-        ending = self._ending.get(task_id)
-        if ending is not None:  # nobody hears of an end that a power cut would take back
-            await ending.wait()
+        await self._settled(task_id)
         return task_of(row)
 
     async def delete(self, task_ids: Sequence[str]) -> int:
@@ -101,6 +103,7 @@ class TaskStore:
         """Return the states that a task has had, with the time of each, in order."""
         async with self._database.looking_up() as connection:
             rows = (await connection.execute(task_rows.EVENTS, {"task_id": task_id})).all()
+        await self._settled(task_id)
         return [(State(row.state), row.at) for row in rows]
 
     async def count_waiting(self, key_id: str | None = None) -> int:
@@ -245,14 +248,19 @@ class TaskStore:
 
     @asynccontextmanager
     async def _seen_once_synced(self, task_id: str) -> AsyncIterator[None]:
-        """Let `get` wait for the end of the block, in which a task ends."""
-        ending = self._ending[task_id] = asyncio.Event()
+        """Let readers of a task wait for the disk during the block, in which it ends."""
+        self._ending[task_id] += 1
         try:
             yield
         finally:
-            ending.set()
-            if self._ending.get(task_id) is ending:  # two ends at once: the last one stays
+            self._ending[task_id] -= 1
+            if not self._ending[task_id]:
                 del self._ending[task_id]
+
+    async def _settled(self, task_id: str) -> None:
+        """Let nobody hear of an end that a power cut would take back."""
+        if task_id in self._ending:
+            await self._database.settled()
 
     @asynccontextmanager
     async def _writing(self, *, durable: bool = True) -> AsyncIterator[Connection]:

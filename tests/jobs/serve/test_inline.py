@@ -1,13 +1,9 @@
-"""SQLite in the event loop: syncs together, errors apart, and the locks of other processes."""
+"""SQLite in the event loop: errors apart, and the locks of other processes."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import sqlite3
-import threading
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,115 +11,46 @@ import pytest
 import sqlalchemy as sa
 
 from jobs.serve.store.database import open_database
-from jobs.serve.store.engines import inline_engine
-from jobs.serve.store.history import History
 from jobs.serve.store.inline import InlineDatabase
 from jobs.serve.store.keys import KeyStore
 from jobs.serve.store.tasks import TaskStore
-from jobs.serve.task import Drawing, NewTask, State
+from jobs.serve.task import Drawing, NewTask
+from pipelines.errors import ConfigError
+from tests.jobs.serve.inline_files import ADD, add, numbers_in, with_file
 
-ADD = sa.text("INSERT INTO numbers VALUES (:number)")
 
-
-def with_file(path: Path, work: Callable[[InlineDatabase], Awaitable[None]]) -> None:
-    """Run work on a table of unique numbers."""
+def test_a_link_leads_to_the_same_database(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    link, path = tmp_path / "uso.db", tmp_path / "far" / "state.db"
+    link.symlink_to(path)
 
     async def run() -> None:
-        database = InlineDatabase(inline_engine(path))
-        async with database.writing() as connection:
-            await connection.exec_driver_sql("CREATE TABLE numbers (number INTEGER UNIQUE)")
-        await work(database)
-        await database.close()
+        async with open_database(str(link)) as database:
+            await TaskStore(database).add(
+                NewTask(key_id="k", dialect="wavespeed", drawing=Drawing())
+            )
+            with pytest.raises(ConfigError, match="another `uso serve` uses it"):
+                async with open_database(str(path)):
+                    pass
 
     asyncio.run(run())
 
 
-class Disk:
-    """Syncs that end when the test says so."""
+def test_keys_are_made_while_a_server_writes(tmp_path: Path) -> None:
+    path = tmp_path / "uso.db"
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.begun = 0
-        self.go = threading.Event()
-        self.error: OSError | None = None
-        monkeypatch.setattr(os, "fdatasync", self._sync)
+    async def run() -> None:
+        async with open_database(str(path)):
+            server = sqlite3.connect(path, isolation_level=None)
+            server.execute("BEGIN IMMEDIATE")
+            async with open_database(str(path), exclusive=False) as database:
+                making = asyncio.create_task(KeyStore(database).create("mia"))
+                await asyncio.sleep(0.05)
+                server.execute("COMMIT")
+                server.close()
+                await making
 
-    def _sync(self, _: int) -> None:
-        self.begun += 1
-        self.go.wait(30)
-        if self.error is not None:
-            raise self.error
-
-
-@pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    return Disk(monkeypatch)
-
-
-async def add(database: InlineDatabase, number: int, *, durable: bool = True) -> None:
-    async with database.writing(durable=durable) as connection:
-        await connection.execute(ADD, {"number": number})
-
-
-def numbers_in(path: Path) -> list[int]:
-    connection = sqlite3.connect(path)
-    try:
-        return [number for (number,) in connection.execute("SELECT number FROM numbers")]
-    finally:
-        connection.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError
-
-
-def test_blocks_at_once_share_a_sync(tmp_path: Path, disk: Disk) -> None:
-    async def work(database: InlineDatabase) -> None:
-        before = disk.begun
-        await asyncio.gather(*(add(database, number) for number in range(50)))
-        assert disk.begun - before == 1
-        assert sorted(numbers_in(tmp_path / "a.db")) == list(range(50))
-
-    disk.go.set()
-    with_file(tmp_path / "a.db", work)
-
-
-def test_a_block_waits_for_a_sync_that_began_after_its_commit(tmp_path: Path, disk: Disk) -> None:
-    async def work(database: InlineDatabase) -> None:
-        before = disk.begun
-        disk.go.clear()
-        first = asyncio.create_task(add(database, 1))
-        await until(lambda: disk.begun == before + 1)
-        second = asyncio.create_task(add(database, 2))
-        await until(lambda: disk.begun == before + 2)  # its own, without a wait for the first one
-        await add(database, 3, durable=False)  # the lock is free, and it needs no sync
-        assert numbers_in(tmp_path / "a.db") == [1, 2, 3]
-        assert not first.done()
-        assert not second.done()
-        settled = asyncio.create_task(database.settled())
-        await asyncio.sleep(0.01)
-        assert not settled.done()
-        disk.go.set()
-        await asyncio.gather(first, second, settled)
-
-    disk.go.set()
-    with_file(tmp_path / "a.db", work)
-
-
-def test_a_disk_that_fails_is_an_error_of_the_blocks_that_wait(tmp_path: Path, disk: Disk) -> None:
-    async def work(database: InlineDatabase) -> None:
-        disk.error = OSError(errno.EIO, "Input/output error")
-        adding = [add(database, number) for number in range(2)]
-        results = await asyncio.gather(*adding, return_exceptions=True)
-        assert results == [disk.error, disk.error]
-        disk.error = None
-        await add(database, 2)
-
-    disk.go.set()
-    with_file(tmp_path / "a.db", work)
+    asyncio.run(run())
 
 
 def test_the_log_is_moved_into_the_database_and_used_again(tmp_path: Path) -> None:
@@ -137,30 +64,6 @@ def test_the_log_is_moved_into_the_database_and_used_again(tmp_path: Path) -> No
 
     with_file(path, work)
     assert len(numbers_in(path)) == 2000
-
-
-def test_nobody_hears_of_an_end_before_it_is_on_the_disk(tmp_path: Path, disk: Disk) -> None:
-    async def run() -> None:
-        async with open_database(str(tmp_path / "uso.db")) as database:
-            store = TaskStore(database)
-            task = await store.add(NewTask(key_id="k", dialect="wavespeed", drawing=Drawing()))
-            disk.go.clear()
-            ending = asyncio.create_task(store.cancel(task.id))
-            before = disk.begun
-            await until(lambda: disk.begun > before)
-            one = asyncio.create_task(store.get(task.id))
-            some = asyncio.create_task(History(database).page("k", 10))
-            await asyncio.sleep(0.05)
-            assert not one.done()
-            assert not some.done()
-            disk.go.set()
-            assert await ending
-            seen, (page, _) = await asyncio.gather(one, some)
-            assert seen is not None
-            assert seen.state is page[0].state is State.CANCELLED
-
-    disk.go.set()
-    asyncio.run(run())
 
 
 def test_a_block_is_committed_when_it_ends(tmp_path: Path) -> None:
