@@ -13,7 +13,7 @@ from tests.power_cut import Disk, calls_of
 TASKS = 300  # enough for SQLite to move its log into the database in between
 CUTS = 16
 ACCEPT = """
-import asyncio, os, sys
+import asyncio, os, random, sys
 from jobs.serve.store.database import open_database
 from jobs.serve.store.tasks import TaskStore
 from tests.jobs.serve.test_tasks import new
@@ -24,6 +24,7 @@ async def accept():
         store = TaskStore(database)
         async def some(number):
             for _ in range(number):
+                await asyncio.sleep(random.random() / 50)  # so that syncs overlap
                 print((await store.add(new())).id, flush=True)
         await asyncio.gather(*(some(int(sys.argv[2]) // 4) for _ in range(4)))
 asyncio.run(accept())

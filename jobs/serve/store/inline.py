@@ -136,9 +136,9 @@ class InlineDatabase:
         await self._log.settled()
 
     async def fault(self) -> OSError:
-        """Wait until the disk fails, and return how: no block of this process succeeds any more.
+        """Wait until the disk fails, and return the error; no block of this process succeeds then.
 
-        SQLite then checks each part of the log that it reads, and moves it before it is used again.
+        In the next process, SQLite checks the log as it reads it, and moves it before its next use.
         """
         return await self._log.fault()
 
