@@ -83,23 +83,28 @@ def plan_run(config: RunConfig, *, price_per_gpu_hour: float | None, as_json: bo
                 config, manifest, inspected.card.limits, ledger, lambda n: progress.advance(task, n)
             )
         speed = _speed(config, inspected, output)
-    plan = make_plan(config, work, speed)
+        plan = make_plan(config, work, speed)
+        extra = extra_tries(plan, config.best_of, output) if config.best_of is not None else None
     if as_json:
-        terminal.print_json(_as_dict(plan, inspected, config, price_per_gpu_hour))
+        terminal.print_json(_as_dict(plan, inspected, config, price_per_gpu_hour, extra))
         return exits.DONE
     console = terminal.out()
     _print_work(plan, inspected, console)
     if plan.work.rows:
         console.print(_shape_table(plan, console.width))
         _print_time(plan, speed, config, price_per_gpu_hour, console)
-    if config.best_of is not None:
-        _print_extra(extra_tries(plan, config.best_of), config, console)
+    if extra is not None:
+        _print_extra(extra, config, console)
     console.print("Nothing was started.")
     return exits.DONE
 
 
 def _as_dict(
-    plan: Plan, inspected: InspectedModel, config: RunConfig, price: float | None
+    plan: Plan,
+    inspected: InspectedModel,
+    config: RunConfig,
+    price: float | None,
+    extra: ExtraTries | None,
 ) -> dict[str, Any]:
     work = plan.work
     hours = plan.device_hours if config.stylize.gpus_per_actor else None
@@ -121,7 +126,7 @@ def _as_dict(
         "startup_s": plan.startup_s,
         "device_hours": plan.device_hours,
         "price": None if price is None or hours is None else hours * price,
-        "extra": None if config.best_of is None else asdict(extra_tries(plan, config.best_of)),
+        "extra": None if extra is None else asdict(extra),
         "image_bytes": plan.image_bytes,
         "record_bytes": plan.record_bytes,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -201,6 +202,21 @@ def test_a_row_of_several_images_is_tried_as_a_whole(tmp_path: Path) -> None:
     for record in records.values():
         first, values = record["tries"][0], [each["sharpness"] for each in record["scores"]]
         assert first["scores"]["sharpness"] == pytest.approx(sum(values) / 2)
+
+
+def test_the_plan_of_a_begun_output_is_what_is_drawn_at_most(tmp_path: Path) -> None:
+    write_images(tmp_path, ROWS[:2], num_images=2)
+    run(settings(tmp_path, {**HARD, "n": 2}))
+    for rule in (HARD, {**HARD, "n": 5, "max_extra": 10}):  # 4 and 8 images have been drawn by then
+        wanted = settings(tmp_path, rule)
+        config_path = tmp_path / "run.yaml"
+        config_path.write_text(json.dumps(wanted.model_dump(mode="json", exclude_unset=True)))
+        planned = CliRunner().invoke(app, ["plan", str(config_path), "--json"])
+        assert planned.exit_code == 0, planned.output
+        before = json.loads(planned.stdout)["extra"]["images"]
+        _, drawn, summary = run(wanted)
+        assert before == 2 * sum(drawn.values())
+        assert summary.extra_images == before
 
 
 def test_a_row_that_has_changed_begins_again(tmp_path: Path) -> None:
