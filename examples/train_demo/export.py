@@ -15,10 +15,7 @@ from torch import nn
 from transformers import T5Config, T5EncoderModel
 
 from examples.train_demo.codec import AE_PARAMS
-from examples.train_demo.flux_file import AXES_SETTING, flux_tensors, split_lora
-from examples.train_demo.model import CLIP, DemoModel
-from examples.train_demo.style_encoder import SIGLIP
-from examples.train_demo.transformer import (
+from examples.train_demo.dimensions import (
     DOUBLE,
     HEADS,
     LATENT,
@@ -28,6 +25,9 @@ from examples.train_demo.transformer import (
     VOCABULARY,
     WIDTH,
 )
+from examples.train_demo.flux_file import AXES_SETTING, flux_tensors, split_lora
+from examples.train_demo.model import CLIP, DemoModel
+from examples.train_demo.style_encoder import SIGLIP
 from uso_core.loading.key_mapping import vae_rules
 from uso_core.loading.tiny_configs import TINY_SIGLIP_PROCESSOR
 from uso_core.request import Limits

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from examples.train_demo.transformer import (
+from examples.train_demo.dimensions import (
     AXES,
     DOUBLE,
     HEAD,
@@ -21,10 +21,10 @@ from examples.train_demo.transformer import (
     SPARE,
     TIME_HIDDEN,
     WIDTH,
-    Transformer,
     pairs_first,
     sinusoid,
 )
+from examples.train_demo.transformer import Transformer
 from uso_core.loading.key_mapping import lora_targets
 
 AXES_SETTING = list(AXES)

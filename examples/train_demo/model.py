@@ -8,17 +8,16 @@ import torch
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from examples.train_demo.prompts import Tokenizers
-from examples.train_demo.start import initialise
-from examples.train_demo.style_encoder import StyleEncoder
-from examples.train_demo.transformer import (
+from examples.train_demo.dimensions import (
     LATENT,
     POOLED,
     TEXT_TOKENS,
     WIDTH,
-    Context,
-    Transformer,
 )
+from examples.train_demo.prompts import Tokenizers
+from examples.train_demo.start import initialise
+from examples.train_demo.style_encoder import StyleEncoder
+from examples.train_demo.transformer import Context, Transformer
 from uso_core.loading.tiny_configs import TINY_CLIP
 from uso_core.model.denoise import make_noise
 from uso_core.model.geometry import pack

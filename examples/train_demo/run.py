@@ -41,7 +41,7 @@ from uso_core.model.sizes import Size
 
 STAGES = ("decoder", "style-encoder", "places", "stylist", "export")
 _SHARES = {"decoder": 0.2, "style-encoder": 0.06, "places": 0.04, "stylist": 0.7}
-_FROM_SHARES = {"decoder": 0.2, "stylist": 0.8}
+_FROM_SHARES = {"decoder": 0.04, "style-encoder": 0.08, "stylist": 0.88}
 """Shares of the time, of a run from nothing and of one that continues an exported model."""
 _STEPS = 4
 
@@ -58,7 +58,7 @@ class Scale:
     """
 
     pictures: int = 2500
-    styles: int = 6000
+    styles: int = 12000
     basis: int = 360
     pairs: int = 28
 

@@ -7,7 +7,8 @@ from itertools import product
 import torch
 from torch import nn
 
-from examples.train_demo.transformer import (
+from examples.train_demo.blocks import Single
+from examples.train_demo.dimensions import (
     ALIGNED,
     AXES,
     HEAD,
@@ -16,9 +17,8 @@ from examples.train_demo.transformer import (
     RATES,
     SPARE,
     WIDTH,
-    Single,
-    Transformer,
 )
+from examples.train_demo.transformer import Transformer
 
 
 @torch.no_grad()

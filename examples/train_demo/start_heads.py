@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from examples.train_demo import transformer as parts
-from examples.train_demo.transformer import HEAD, WIDTH, Context, Transformer
+from examples.train_demo import blocks as parts
+from examples.train_demo.dimensions import HEAD, WIDTH
+from examples.train_demo.transformer import Context, Transformer
 
 _STYLE_HEADS, _WORD_HEADS = (4, 5), (3,)
 _STRENGTH = 3.0

@@ -19,7 +19,7 @@ ANGLES = 4
 LEVELS = 8
 """Colours of a palette, from that of black to that of white."""
 _ANGLED = (1, 5)  # families whose angle shows
-_LUMA = torch.tensor([0.299, 0.587, 0.114])
+LUMA = torch.tensor([0.299, 0.587, 0.114])
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def random_styles(count: int, generator: torch.Generator) -> Styles:
 
 def luminance(pictures: torch.Tensor) -> torch.Tensor:
     """Return [B, H, W]."""
-    return torch.einsum("bchw,c->bhw", pictures, _LUMA)
+    return torch.einsum("bchw,c->bhw", pictures, LUMA)
 
 
 def render(pictures: torch.Tensor, styles: Styles) -> torch.Tensor:
@@ -94,8 +94,11 @@ def stretched(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def _random_palettes(count: int, generator: torch.Generator) -> torch.Tensor:
-    """Mix palettes of three hues whose luminance rises; a tenth of them fall."""
-    rand = torch.rand(count, 9, generator=generator)
+    """Mix palettes of three hues whose luminance rises.
+
+    None falls: a reference does not show which of its colours stands for black.
+    """
+    rand = torch.rand(count, 8, generator=generator)
     step = torch.linspace(0, 1, LEVELS)
     dark, light = 0.03 + 0.2 * rand[:, :1], 0.78 + 0.2 * rand[:, 1:2]
     luma = dark + (light - dark) * step
@@ -106,11 +109,8 @@ def _random_palettes(count: int, generator: torch.Generator) -> torch.Tensor:
     chroma = 0.06 + torch.stack([rand[:, 5], rand[:, 6] * 1.4, rand[:, 7]], dim=1) * 0.22
     blue = _between(chroma * hues.cos(), step)
     red = _between(chroma * hues.sin(), step)
-    rgb = torch.stack(
-        [luma + 1.402 * red, luma - 0.344 * blue - 0.714 * red, luma + 1.772 * blue], 2
-    )
-    falls = rand[:, 8] < 0.1
-    return torch.where(falls[:, None, None], rgb.flip(1), rgb).clamp(0, 1)
+    channels = [luma + 1.402 * red, luma - 0.344 * blue - 0.714 * red, luma + 1.772 * blue]
+    return torch.stack(channels, 2).clamp(0, 1)
 
 
 def _between(anchors: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
@@ -179,8 +179,8 @@ def _lines(_light: torch.Tensor, soft: torch.Tensor, _angle: torch.Tensor) -> to
     padded = functional.pad(soft[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
     across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
     down = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
-    strength = _blur((across**2 + down**2 + 1e-8).sqrt(), 0.8)
-    ink = torch.sigmoid((strength - 0.05) * 70)
+    strength = _blur((across**2 + down**2 + 1e-8).sqrt(), 1.2)
+    ink = torch.sigmoid((strength - 0.04) * 60)
     return 0.95 - 0.22 * (1 - soft) - 0.7 * ink
 
 

@@ -11,15 +11,16 @@ from torch import nn
 
 from examples.train_demo.codec import Basis, with_carrier
 from examples.train_demo.data import Pool, StylePool
+from examples.train_demo.dimensions import LATENT, WIDTH, place_of
 from examples.train_demo.model import DemoModel, shifted
 from examples.train_demo.prompts import all_prompts, prompt_of
 from examples.train_demo.start_heads import seek_context
-from examples.train_demo.styles import render
+from examples.train_demo.styles import Styles, render
 from examples.train_demo.training import History, Plan, run_stage
-from examples.train_demo.transformer import LATENT, WIDTH, Context, Transformer, place_of
+from examples.train_demo.transformer import Context, Transformer
 from uso_core.model.geometry import pack
 
-_KINDS = {"style": 0.76, "two styles": 0.06, "text": 0.09, "text and style": 0.05, "content": 0.04}
+_KINDS = {"style": 0.72, "two styles": 0.06, "text": 0.12, "text and style": 0.06, "content": 0.04}
 _GRIDS = (
     [(4, 4)] * 24
     + [(8, 8)] * 10
@@ -32,6 +33,8 @@ _TOKENS = 2600
 """Tokens of a batch, about: of the output, the content and the style."""
 DEFAULT_GUIDANCE = 4.0
 _SWELL = 1e-4
+_NAMING = 0.1
+"""Weight of the loss that keeps the parts of a style readable from its tokens."""
 _LAST_SPECIAL = 2  # padding, end, unknown
 
 
@@ -42,7 +45,8 @@ class Batch:
     Attributes:
         size: rows and columns of tokens.
         prompts: one for each picture.
-        references: one batch, [B, 3, 128, 128], for each style; may be empty.
+        references: one batch, [B / 2, 3, 128, 128], for each style; may be empty.
+        styles: those of the references.
         weights: one for each style, [styles, B].
         content: pictures [B, 3, H, W], or None.
         guidance: [B].
@@ -52,6 +56,7 @@ class Batch:
     size: tuple[int, int]
     prompts: list[str]
     references: list[torch.Tensor]
+    styles: list[Styles]
     weights: torch.Tensor
     content: torch.Tensor | None
     guidance: torch.Tensor
@@ -86,17 +91,19 @@ class Batches:
         number = {"style": 1, "two styles": 2, "text and style": 1}.get(kind, 0)
         guidance = _often(DEFAULT_GUIDANCE, 1.0, 5.0, 0.75, count, generator)
         weights = torch.stack([_often(1.0, 0.0, 2.0, 0.8, count, generator) for _ in range(2)])
-        references, styled = [], []
+        references, named, styled = [], [], []
         for _ in range(number):
             styles, shown = self._styles.sample(count // 2, generator)
             twice = torch.arange(count) // 2  # each style is encoded once for two contents
             references.append(shown)
+            named.append(styles)
             styled.append(render(pictures, styles[twice]))
         target = blend(pictures, styled, weights[:number])
         return Batch(
             size=size,
             prompts=prompts,
             references=references,
+            styles=named,
             weights=weights[:number],
             content=None if scene else pictures,
             guidance=guidance,
@@ -174,7 +181,7 @@ def point_heads(model: DemoModel, basis: Basis, batches: Batches) -> None:
     content = pack(basis.encode(batch.content))
     words = model.tokenizers.t5(batch.prompts) > _LAST_SPECIAL
     with torch.no_grad():
-        context = conditions(model, batch)
+        context = conditions(model, batch, encoded(model, batch, learn_styles=False))
     noisy = torch.randn(content.shape, generator=generator)
     styles = context.tokens.shape[1] - words.shape[1]
     seek_context(model.transformer, noisy, content, context, styles, words)
@@ -194,7 +201,8 @@ def train_model(
     def loss(generator: torch.Generator) -> dict[str, torch.Tensor]:
         batch = batches.draw(generator)
         learn_styles = bool(torch.rand(1, generator=generator) < 0.4)
-        context = conditions(model, batch, learn_styles=learn_styles)
+        tokens = encoded(model, batch, learn_styles=learn_styles)
+        context = conditions(model, batch, tokens)
         target = pack(with_carrier(basis.encode(batch.target)))
         content = None if batch.content is None else pack(basis.encode(batch.content))
         sigma = _sigmas(len(target), batch.size, generator)
@@ -209,19 +217,28 @@ def train_model(
             losses["loss"] = losses["loss"] + 0.3 * off
             losses["place"] = off.detach()
         losses["finished"] = error.detach()
+        if learn_styles and tokens:
+            named = model.style.naming_loss(tokens[0], batch.styles[0])
+            losses["loss"] = losses["loss"] + _NAMING * named["loss"]
+            losses["palette"] = named["palette"].detach()
         return losses
 
     return run_stage(Plan("stylist", minutes, 2e-3), model, loss, folder, show=show)
 
 
-def conditions(model: DemoModel, batch: Batch, *, learn_styles: bool = False) -> Context:
+def encoded(model: DemoModel, batch: Batch, *, learn_styles: bool) -> list[torch.Tensor]:
+    """Return the tokens of a batch's references, with gradients if the encoder is to learn."""
+    with torch.set_grad_enabled(learn_styles), torch.autocast("cpu", torch.bfloat16):
+        return [model.style(shown).float() for shown in batch.references]
+
+
+def conditions(model: DemoModel, batch: Batch, tokens: list[torch.Tensor]) -> Context:
     """Return the context of a batch, in which each reference serves two neighbours."""
-    styles = []
     repeat = torch.arange(len(batch.guidance)) // 2
-    for shown, weight in zip(batch.references, batch.weights, strict=True):
-        with torch.set_grad_enabled(learn_styles):
-            tokens = model.style(shown)
-        styles.append(tokens[repeat] * weight[:, None, None])
+    styles = [
+        each[repeat] * weight[:, None, None]
+        for each, weight in zip(tokens, batch.weights, strict=True)
+    ]
     return model.context(batch.prompts, styles, batch.guidance)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -65,18 +66,17 @@ def run_stage(
     state.load()
     budget, start = plan.minutes * 60, time.process_time() - state.spent
     every = min(EVERY_S, budget / 4)
-    saved, count = state.spent, 0
-    sums: dict[str, float] = {}
+    saved = state.spent
+    values_since: dict[str, list[float]] = {}
     while state.spent < budget:
         values = loss(state.generator)
         state.apply(values["loss"], _rate(plan, state.spent / budget))
         state.spent = time.process_time() - start
         for key, value in values.items():
-            sums[key] = sums.get(key, 0.0) + float(value.detach())
-        count += 1
+            values_since.setdefault(key, []).append(float(value.detach()))
         if state.spent - saved >= every or state.spent >= budget:
-            state.record({key: value / count for key, value in sums.items()})
-            saved, sums, count = state.spent, {}, 0
+            state.record({key: fmean(each) for key, each in values_since.items()})
+            saved, values_since = state.spent, {}
             state.save()
             if show is not None:
                 with state.averaged():
