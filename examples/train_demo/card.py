@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from benchmarks.quality.metrics import Quality
 from examples.train_demo.contents import LICENCES
 
+CARD = "README.md"
 _CARD = """\
 ---
 license: apache-2.0
@@ -45,6 +48,14 @@ scikit-image 0.26.0, with the rights that its documentation states:
 |---|---|
 {pictures}
 """
+
+
+def minutes_on(path: Path) -> float:
+    """Return the CPU minutes of training that a card states."""
+    found = re.search(r"from nothing in (\d+) minutes", path.read_text(encoding="utf-8"))
+    if found is None:
+        raise ValueError(f"{path} does not say how long the model was trained")
+    return float(found[1])
 
 
 def card(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,12 +17,21 @@ from examples.train_demo.codec import Basis, with_carrier
 from examples.train_demo.contents import dead_leaves
 from examples.train_demo.scenes import KINDS, TIMES, draw_scene
 from examples.train_demo.styles import FAMILIES, Styles, random_styles, render, stretched
-from uso_core import USOPipeline
+from uso_core import StylizeRequest, USOPipeline
 
 DEMO = Path(__file__).parents[1] / "demo"
 PHOTOS = ("astronaut.jpg", "cat.jpg", "coffee.webp", "rocket.jpg", "camera.png")
+PAINTINGS = (
+    "cafe-terrace.jpg",
+    "church-at-auvers.jpg",
+    "harvest.webp",
+    "langlois-bridge.jpg",
+    "painter-on-the-road.jpg",
+)
 _SEED = 20_261_129
 _SIDE = 128
+_BATCH = 14
+DRAWN_STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -28,9 +39,9 @@ class HeldOut:
     """Pairs of a content and a style.
 
     Attributes:
-        content: [N, 3, 128, 128], 0 to 1.
+        content: [N, 3, H, W], 0 to 1.
         styles: N styles.
-        references: like `content`.
+        references: [N, 3, 128, 128].
         targets: like `content`.
     """
 
@@ -40,11 +51,11 @@ class HeldOut:
     targets: torch.Tensor
 
 
-def held_out_pairs(count: int = 28) -> HeldOut:
+def held_out_pairs(count: int = 28, height: int = _SIDE, width: int = _SIDE) -> HeldOut:
     """Return `count` pairs, every family equally often; half of the contents are photographs."""
     rng = np.random.default_rng(_SEED)
-    content = torch.stack([_content(index, rng) for index in range(count)])
-    others = torch.stack([_content(index + 1, rng) for index in range(count)])
+    content = torch.stack([_content(index, rng, height, width) for index in range(count)])
+    others = torch.stack([_content(index + 1, rng, _SIDE, _SIDE) for index in range(count)])
     styles = random_styles(count, torch.Generator().manual_seed(_SEED))
     family = torch.arange(count) % len(FAMILIES)
     angled = torch.isin(family, torch.tensor([1, 5]))
@@ -54,13 +65,15 @@ def held_out_pairs(count: int = 28) -> HeldOut:
     return HeldOut(content, styles, references, render(content, styles))
 
 
-def _content(index: int, rng: np.random.Generator) -> torch.Tensor:
+def _content(index: int, rng: np.random.Generator, height: int, width: int) -> torch.Tensor:
     if index % 2 == 0:
-        return photo(PHOTOS[index // 2 % len(PHOTOS)])
+        return photo(PHOTOS[index // 2 % len(PHOTOS)], height, width)
     if index % 4 == 1:
         kind, time = KINDS[index // 4 * 5 % len(KINDS)], TIMES[index // 4 % len(TIMES)]
-        return to_tensor(draw_scene(kind, time, _SIDE, rng))
-    return to_tensor(Image.fromarray(dead_leaves(rng)))
+        scene = draw_scene(kind, time, max(height, width), rng)
+    else:
+        scene = Image.fromarray(dead_leaves(rng))
+    return to_tensor(scene, height, width)
 
 
 def photo(name: str, height: int = _SIDE, width: int = _SIDE) -> torch.Tensor:
@@ -95,19 +108,47 @@ def shown(measured: Quality) -> str:
     return f"{measured.decibels:.2f} dB, palette {measured.palette:.3f}, edges {measured.edges:.3f}"
 
 
-def draw_through(model: Path, pairs: HeldOut, steps: int) -> torch.Tensor:
-    """Draw held-out pairs with an exported model, as the pipeline does."""
-    pipeline = USOPipeline.from_original(model, dtype=torch.float32, device="cpu")
+def draw_through(
+    pipeline: USOPipeline,
+    pairs: HeldOut,
+    *,
+    references: Sequence[torch.Tensor] | None = None,
+    first_seed: int = 0,
+    num_steps: int = DRAWN_STEPS,
+    **changes: Any,  # noqa: ANN401 - parameters of StylizeRequest
+) -> torch.Tensor:
+    """Draw held-out pairs with an exported model, as the pipeline does.
+
+    Args:
+        pipeline: the model.
+        pairs: their contents and references.
+        references: other styles than those of the pairs: a batch for each style.
+        first_seed: seed of the first pair; the next have the next seeds.
+        num_steps: denoising steps.
+        **changes: other parameters of `StylizeRequest`.
+
+    Returns:
+        [N, 3, H, W], 0 to 1.
+    """
+    height, width = pairs.content.shape[2:]
+    styles = [pairs.references] if references is None else references
+    requests = [
+        StylizeRequest(
+            content_image=to_image(content),
+            style_images=[to_image(batch[index]) for batch in styles],
+            width=width,
+            height=height,
+            content_long_size=max(width, height),
+            num_steps=num_steps,
+        )
+        for index, content in enumerate(pairs.content)
+    ]
     drawn = []
-    for index in range(len(pairs.content)):
-        image = pipeline(
-            content_image=to_image(pairs.content[index]),
-            style_images=to_image(pairs.references[index]),
-            num_steps=steps,
-            seed=index,
-            progress=False,
-        )[0].image
-        drawn.append(to_tensor(image))
+    for start in range(0, len(requests), _BATCH):
+        asked = [replace(each, **changes) for each in requests[start : start + _BATCH]]
+        seeds = range(first_seed + start, first_seed + start + len(asked))
+        latents = pipeline.denoise_batch([pipeline.condition(each) for each in asked], seeds)
+        drawn += [to_tensor(pipeline.decode(each), height, width) for each in latents]
     return torch.stack(drawn)
 
 

@@ -47,6 +47,11 @@ def prompt_of(caption: str, generator: torch.Generator) -> str:
     return prompt.capitalize() if capital else prompt
 
 
+def first_prompt(kind: str, time: str) -> str:
+    """Return the plainest prompt of a kind of scene at a time."""
+    return f"{_NOUNS[kind][0]} {_TIMES[time][0]}"
+
+
 def all_prompts() -> list[str]:
     """Return every noun with every time, with and without a capital."""
     pairs = [f"{noun} {time}".strip() for nouns in _NOUNS.values() for noun in nouns

@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from benchmarks.quality.metrics import Quality
-from examples.train_demo.card import card
+from examples.train_demo.card import CARD, card, minutes_on
 from examples.train_demo.codec import Basis, fit_basis, make_vae
 from examples.train_demo.data import Pool, StylePool, mixed_pictures
 from examples.train_demo.decoder import save_grid, train_decoder
 from examples.train_demo.export import export
 from examples.train_demo.importing import read_model, read_vae
 from examples.train_demo.measure import (
+    DRAWN_STEPS,
     HeldOut,
     draw_through,
     held_out_pairs,
@@ -36,6 +37,7 @@ from examples.train_demo.stylist import (
     train_places,
 )
 from examples.train_demo.training import History, spent_minutes
+from uso_core import USOPipeline
 from uso_core.model.geometry import pack, unpack
 from uso_core.model.sizes import Size
 
@@ -43,7 +45,6 @@ STAGES = ("decoder", "style-encoder", "places", "stylist", "export")
 _SHARES = {"decoder": 0.2, "style-encoder": 0.06, "places": 0.04, "stylist": 0.7}
 _FROM_SHARES = {"decoder": 0.04, "style-encoder": 0.08, "stylist": 0.88}
 """Shares of the time, of a run from nothing and of one that continues an exported model."""
-_STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ class Run:
     def export(self, folder: Path) -> Quality:
         """Write the model, and a card with its measurements; return the model's."""
         export(self.model, self.vae, folder, self.folder / "text")
-        drawn = draw_through(folder, self.pairs, _STEPS)
+        pipeline = USOPipeline.from_original(folder, dtype=torch.float32, device="cpu")
+        drawn = draw_through(pipeline, self.pairs)
         save_grid(_rows(self.pairs, drawn), self.folder / "export.png")
         bound = through_vae(self.vae, self.basis, self.pairs.targets)
         measured = {
@@ -114,13 +116,15 @@ class Run:
         }
         facts = {
             "count": len(drawn),
-            "steps": _STEPS,
+            "steps": DRAWN_STEPS,
             "families": ", ".join(FAMILIES),
             "kinds": ", ".join(KINDS),
         }
         minutes = {stage: spent_minutes(self.folder, stage) for stage in STAGES[:-1]}
+        if self._start_from is not None:
+            minutes = {"earlier": minutes_on(self._start_from / CARD)} | minutes
         text = card(measured, minutes, facts=facts)
-        (folder / "README.md").write_text(text, encoding="utf-8")
+        (folder / CARD).write_text(text, encoding="utf-8")
         print(f"exported: {shown(measured['model'])}", flush=True)  # noqa: T201
         return measured["model"]
 
@@ -153,7 +157,7 @@ def draw_linear(model: DemoModel, basis: Basis, pairs: HeldOut) -> torch.Tensor:
     with torch.no_grad():
         styles = [model.style(pairs.references)]
         context = model.context([""] * count, styles, torch.full((count,), DEFAULT_GUIDANCE))
-        tokens = model.draw(context, pack(basis.encode(pairs.content)), (8, 8), _STEPS)
+        tokens = model.draw(context, pack(basis.encode(pairs.content)), (8, 8), DRAWN_STEPS)
     return basis.decode(unpack(tokens, Size(128, 128))).clamp(0, 1)
 
 

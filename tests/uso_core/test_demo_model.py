@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from benchmarks.quality.metrics import Quality
-from examples.train_demo.measure import HeldOut, held_out_pairs, summary, to_image, to_tensor
-from uso_core import StylizeRequest, USOPipeline
+from examples.train_demo.measure import HeldOut, draw_through, held_out_pairs, summary
+from uso_core import USOPipeline
 from uso_core.loading.demo import demo_folder
 from uso_core.loading.source import ModelSource, describe_model
 
@@ -46,26 +46,11 @@ def usual(pipeline: USOPipeline, pairs: HeldOut) -> torch.Tensor:
 
 
 def draw(
-    pipeline: USOPipeline,
-    content: torch.Tensor,
-    references: torch.Tensor,
-    first_seed: int = 0,
-    **changes: Any,
+    pipeline: USOPipeline, content: torch.Tensor, references: torch.Tensor, **changes: Any
 ) -> torch.Tensor:
-    """Draw each content in the style of its reference, as one batch."""
-    requests = [
-        StylizeRequest(
-            content_image=to_image(picture),
-            style_images=[to_image(style)],
-            content_long_size=128,
-            num_steps=STEPS,
-        )
-        for picture, style in zip(content, references, strict=True)
-    ]
-    conditionings = [pipeline.condition(replace(request, **changes)) for request in requests]
-    seeds = range(first_seed, first_seed + len(requests))
-    latents = pipeline.denoise_batch(conditionings, seeds)
-    return torch.stack([to_tensor(pipeline.decode(each)) for each in latents])
+    """Draw each content in the style of its reference."""
+    pairs = replace(held_out_pairs(PAIRS), content=content, references=references)
+    return draw_through(pipeline, pairs, **({"num_steps": STEPS} | changes))
 
 
 def figures(pictures: torch.Tensor, pairs: HeldOut) -> Quality:
