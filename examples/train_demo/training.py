@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+_COME_APART = 2.0
 EVERY_S = 60.0
 """CPU seconds between checkpoints, each with a line of progress."""
 
@@ -75,8 +76,12 @@ def run_stage(
         for key, value in values.items():
             values_since.setdefault(key, []).append(float(value.detach()))
         if state.spent - saved >= every or state.spent >= budget:
-            state.record({key: fmean(each) for key, each in values_since.items()})
+            means = {key: fmean(each) for key, each in values_since.items()}
             saved, values_since = state.spent, {}
+            if state.is_worse(means["loss"]):
+                state.go_back()
+                continue
+            state.record(means)
             state.save()
             if show is not None:
                 with state.averaged():
@@ -102,6 +107,7 @@ class _State:
         self.average = [p.detach().clone() for p in self.parameters]
         self.generator = torch.Generator().manual_seed(11)
         self.spent, self.steps = 0.0, 0
+        self.gentle = 1.0
         self.history: History = {}
 
     def apply(self, loss: torch.Tensor, rate: float) -> None:
@@ -109,13 +115,27 @@ class _State:
         norm = nn.utils.clip_grad_norm_(self.parameters, 1.0)
         if torch.isfinite(norm):
             for group in self.optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * self.gentle
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.steps += 1
         decay = min(self.plan.average, 1 - 1 / (1 + self.steps / 4))
         current = [p.detach() for p in self.parameters]
         torch._foreach_lerp_(self.average, current, 1 - decay)
+
+    def is_worse(self, loss: float) -> bool:
+        """Tell whether training has come apart since the last checkpoint."""
+        earlier = self.history.get("loss", [])
+        return bool(earlier) and not loss < _COME_APART * earlier[-1]
+
+    def go_back(self) -> None:
+        """Return to the last checkpoint, and take other batches and smaller steps from there."""
+        spent = self.spent
+        self.load()
+        self.spent = spent
+        self.gentle *= 0.7
+        self.generator.manual_seed(self.steps)
+        print(f"{self.plan.name}: the loss has doubled; back to step {self.steps:,}", flush=True)  # noqa: T201
 
     def record(self, means: dict[str, float]) -> None:
         for key, value in means.items():
