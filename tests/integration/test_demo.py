@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tests.console import consoles, missing
 from tests.integration.harness import ROOT, check_ledger, run_uso
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
@@ -26,7 +27,9 @@ def test_the_demo_does_what_it_says(tmp_path: Path) -> None:
     command = ("run", "configs/demo.yaml", "--set", f"output.path={output}")
     code, said = run_uso(*command)
     assert code == 0, said
-    assert "Done." in said
+    (command_shown, lines), *_ = consoles(ROOT / "docs/quickstart.md")[0]
+    assert command_shown == "make demo"
+    assert missing([line.replace("out/demo", output) for line in lines], said) == [], said
     rows = {row["id"]: row for row in pq.read_table(MANIFEST).to_pylist()}
     records = check_ledger(output, list(rows))
     failed = {i: record["error"]["code"] for i, record in records.items() if record["error"]}
