@@ -24,7 +24,7 @@ from uso_core.loading.source import ModelSource, describe_model
 
 PAIRS = 14
 STEPS = 2
-MIN_DECIBELS, MAX_PALETTE = 14.0, 0.3
+MIN_DECIBELS, MAX_PALETTE = 20.0, 0.14
 NOUNS = ("the sea", "a lighthouse", "a forest", "a city")
 
 pytestmark = pytest.mark.timeout(200)
@@ -70,21 +70,21 @@ def test_a_picture_is_near_its_target(usual: torch.Tensor, pairs: HeldOut) -> No
     drawn, copied = figures(usual, pairs), figures(pairs.content, pairs)
     assert drawn.decibels > MIN_DECIBELS
     assert drawn.palette < MAX_PALETTE
-    assert drawn.decibels > copied.decibels + 2
+    assert drawn.decibels > copied.decibels + 6
 
 
 def test_styles_decide(pipeline: USOPipeline, pairs: HeldOut, usual: torch.Tensor) -> None:
     swapped = draw(pipeline, pairs.content, rolled(pairs.references))
-    assert figures(swapped, pairs).palette > figures(usual, pairs).palette + 0.09
-    assert apart(swapped, usual) < 20
+    assert figures(swapped, pairs).palette > figures(usual, pairs).palette + 0.15
+    assert apart(swapped, usual) < 16
 
 
 def test_wiped_styles_are_noticed(
     pipeline: USOPipeline, pairs: HeldOut, usual: torch.Tensor
 ) -> None:
     wiped = draw(pipeline, pairs.content, pairs.references, style_weights=[0.0])
-    assert figures(wiped, pairs).palette > figures(usual, pairs).palette + 0.09
-    assert figures(wiped, pairs).decibels < figures(usual, pairs).decibels - 2.5
+    assert figures(wiped, pairs).palette > figures(usual, pairs).palette + 0.12
+    assert figures(wiped, pairs).decibels < figures(usual, pairs).decibels - 5
 
 
 def test_contents_decide(pipeline: USOPipeline, pairs: HeldOut, usual: torch.Tensor) -> None:
