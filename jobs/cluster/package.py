@@ -23,7 +23,7 @@ _DISTRIBUTION = "uso-batch"
 _DATA = (
     *(f"{package}/py.typed" for package in PACKAGES),
     *("uso_core/data/*", "uso_core/data/*/*", "uso_core/data/*/*/*"),
-    *("pipelines/tools/report/templates/*", "pipelines/tools/report/static/*"),
+    *("pipelines/tools/*/templates/*", "pipelines/tools/*/static/*"),
     "jobs/serve/page/*",
 )
 """The other files of the wheel, as in pyproject.toml."""
