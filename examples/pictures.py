@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image, ImageOps
+from playwright.sync_api import ViewportSize
 
 from tests.chromium import chromium
 
@@ -30,7 +31,7 @@ REPORT_BYTES = 250_000
 
 _CELL = 128  # pixels; the size of the demo model's images
 _GAP = 4
-_SCREEN = {"width": 1280, "height": 800}
+_SCREEN: ViewportSize = {"width": 1280, "height": 800}
 _QUALITIES = range(92, 60, -4)  # of JPEG
 _TIMEOUT_MS = 120_000  # a busy machine
 _SETTLING_MS = 2_000
