@@ -22,7 +22,8 @@ MUST_FAIL = {
 }
 
 
-def test_the_demo_does_what_it_says(tmp_path: Path) -> None:
+def test_the_demo_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")  # the width of the page's console
     output = str(tmp_path / "out")
     command = ("run", "configs/demo.yaml", "--set", f"output.path={output}")
     code, said = run_uso(*command)

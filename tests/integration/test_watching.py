@@ -127,8 +127,8 @@ def check_metrics(summary: RunSummary, output: str) -> None:
     # After the run, nothing is in progress.
     assert of(metrics.ACTORS) == {("ready",): 0, ("wanted",): 0}
     assert set(of(metrics.QUEUED_ROWS).values()) == {0}
-    # The run is short, and has no safety check.
-    unseen = {metrics.ETA_SECONDS.name, metrics.FLAGGED_IMAGES.name}
+    # The run is short, and has no safety check and no scores.
+    unseen = {metrics.ETA_SECONDS.name, metrics.FLAGGED_IMAGES.name, metrics.SCORE_MEANS.name}
     assert {m.name for m in METRICS if not of(m) and not of(m, "_count")} <= unseen
 
 

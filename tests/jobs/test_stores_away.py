@@ -24,7 +24,7 @@ SECONDS = 0.2
 @pytest.fixture(autouse=True)
 def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the patience of commands that look; longer waits still take minutes."""
-    for module in ("status", "watch", "plan", "report", "manifest"):
+    for module in ("status", "watch", "plan", "report", "compare", "rows_again"):
         monkeypatch.setattr(f"jobs.{module}.LOOK_S", SECONDS)
     for module in ("validate", "plan", "describe"):
         looking = replace(LOOKING, patience=Patience(SECONDS))

@@ -162,7 +162,7 @@ def test_a_gpu_that_is_not_there_is_named(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with_weights._clip.cache_clear()
     chosen = chosen_scorers({name: {**section[name], "device": "cuda"}})
-    with pytest.raises(NoSuchDeviceError, match=r"device cuda: PyTorch .* use the cpu"):
+    with pytest.raises(NoSuchDeviceError, match=r"device cuda: PyTorch .* choose the CPU"):
         Scores(chosen)
 
 
