@@ -25,6 +25,7 @@ from jobs import (
     cli_stylize,
     terminal,
 )
+from jobs.ending import ended_at_once
 from jobs.heap import keep_heap_compact
 from jobs.options import CheckingCommand
 
@@ -90,8 +91,13 @@ app.add_typer(cli_serve.keys, name="keys", rich_help_panel="Serve over HTTP")
 
 
 def main() -> None:
-    """Run the command line; the entry point of the console script."""
+    """Run the command line, and end the process; the entry point of the console script."""
     keep_heap_compact()
+    with ended_at_once():
+        _run()
+
+
+def _run() -> None:
     try:
         app()
     finally:

@@ -88,7 +88,8 @@ def _opened(storage: Storage, part: Part) -> tuple[pq.ParquetFile, io.BytesIO | 
             if part.num_bytes <= _WHOLE_BYTES
             else storage.open(part.path, part.num_bytes)
         )
-        file = open_parquet(source, pre_buffer=True, page_checksum_verification=True)
+        ranged = isinstance(source, RangedFile)  # Arrow's threads then wait for many at once
+        file = open_parquet(source, pre_buffer=ranged, page_checksum_verification=True)
     check_columns(storage.uri(part.path), file.schema_arrow)
     return file, source
 

@@ -21,7 +21,7 @@ import sys, typer, jobs.cli
 for name in ["", *typer.main.get_command(jobs.cli.app).commands]:
     sys.argv = ["uso", *name.split(), "--help"]
     try:
-        jobs.cli.main()
+        jobs.cli.app()
     except SystemExit as end:
         assert end.code == 0, name
 """
@@ -52,11 +52,14 @@ def test_version() -> None:
 def test_ctrl_c_after_the_end_prints_no_traceback() -> None:
     script = (
         "import atexit, os, signal, sys\n"
-        "from jobs.cli import main\n"
-        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "import jobs.cli\n"
+        "def version(_):\n"
+        "    atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
+        "    return '1'\n"
+        "jobs.cli.version = version\n"
         "sys.argv = ['uso', '--version']\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "main()\n"
+        "jobs.cli.main()\n"
     )
     command = [sys.executable, "-c", script]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
