@@ -1,8 +1,7 @@
 """The `uso` command line.
 
-`cli_run`, `cli_manifest`, `cli_cluster` and `cli_model` declare the options of the commands. They
-import the module that does the work when a command runs: torch and Ray take seconds to load, and
-`uso --help` must answer at once.
+The modules `cli_*` declare the options of the commands. They import the module that does the work
+when a command runs: torch and Ray take seconds to load, and `uso --help` must answer at once.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from jobs import (
     cli_init,
     cli_manifest,
     cli_model,
+    cli_provenance,
     cli_run,
     cli_serve,
     cli_stylize,
@@ -71,6 +71,7 @@ _RUN = (
     cli_run.score,
     cli_run.pack,
     cli_run.prune,
+    cli_provenance.verify,
 )
 _CLUSTER = (cli_cluster.submit, cli_cluster.jobs, cli_cluster.logs, cli_cluster.stop)
 _MODEL = (cli_model.generate, cli_model.tiny)

@@ -14,6 +14,8 @@ DONE = 0
 RUN_FAILED = 1
 WRONG_INPUT = 2
 OVER_BUDGET = 3
+DIFFERS = 4
+"""An output is not as its records say."""
 INTERRUPTED = 130
 
 _MOST_LINES = 20

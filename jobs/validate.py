@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.progress import TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from jobs import exits, terminal
+from jobs.problems import print_problems, problems_as_list
 from jobs.secret_settings import resolved_fetch, resolved_storage
 from pipelines.checks.names import check_names
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.source import LOOKING
 from pipelines.tools.planning.model import inspect_model
-from pipelines.tools.validation.problems import Findings, findings
+from pipelines.tools.problems import Findings, findings
 from pipelines.tools.validation.references import Facts, ReferenceCheck
 from pipelines.tools.validation.row_check import RowCheck, check_rows
 from pipelines.worker.image_plugins import chosen_plugins
@@ -81,23 +79,11 @@ def validate_command(config_path: Path, overrides: Sequence[str], request: Valid
         console.print(f"model       {terminal.one_line(inspected.unknown)}", soft_wrap=True)
     console.print(f"limits      {terminal.one_line(inspected.sizes)}", soft_wrap=True)
     _print_counts(rows, fetched, check.facts, console)
-    _print_problems(found, request.problems, console)
+    print_problems(found, request.problems, console)
     return exits.WRONG_INPUT if found.errors else exits.DONE
 
 
 def _as_dict(rows: RowCheck, fetched: int, facts: Facts, found: Findings) -> dict[str, Any]:
-    problems = [
-        {
-            "severity": severity,
-            "kind": name,
-            "column": column,
-            "found": kind.problems,
-            "rows": kind.rows,
-            "examples": list(kind.examples),
-            "message": kind.message,
-        }
-        for (severity, name, column), kind in found.kinds.items()
-    ]
     return {
         "rows": rows.rows,
         "valid": rows.accepted,
@@ -106,7 +92,7 @@ def _as_dict(rows: RowCheck, fetched: int, facts: Facts, found: Findings) -> dic
         "images_read": facts.images,
         "image_bytes": facts.num_bytes,
         "errors": found.errors,
-        "problems": problems,
+        "problems": problems_as_list(found),
     }
 
 
@@ -121,29 +107,3 @@ def _print_counts(rows: RowCheck, fetched: int, facts: Facts, console: Console) 
     if facts.smallest is not None:
         size = f"{facts.num_bytes / 1e6:,.1f} MB, {facts.smallest} to {facts.largest} pixels"
         console.print(f"images      {facts.images:,} read, {size}")
-
-
-def _print_problems(found: Findings, file: str | None, console: Console) -> None:
-    if found.kinds:
-        console.print(_table(found))
-    if file is not None:
-        console.print(f"written to  {terminal.one_line(file)}", soft_wrap=True)
-    count = "1 problem" if found.errors == 1 else f"{found.errors:,} problems"
-    console.print(count if found.errors else "Nothing is wrong.")
-
-
-def _table(found: Findings) -> Table:
-    table = Table(title="Problems", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("kind", no_wrap=True)
-    table.add_column("column", no_wrap=True)
-    table.add_column("found", justify="right")
-    table.add_column("rows", justify="right")
-    table.add_column("for example", overflow="fold")
-    kinds = sorted(found.kinds.items(), key=lambda item: (item[0][0], -item[1].problems))
-    for (severity, name, column), kind in kinds:
-        ids = ", ".join(terminal.one_line(row_id, 40) for row_id in kind.examples)
-        shown = f"{name} (note)" if severity == "note" else name
-        example = f"{ids}: {terminal.one_line(kind.message, 300)}"
-        cells = (shown, terminal.one_line(column or "", 40), f"{kind.problems:,}", f"{kind.rows:,}")
-        table.add_row(*(Text(cell) for cell in (*cells, example)))
-    return table

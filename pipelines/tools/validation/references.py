@@ -19,7 +19,7 @@ from pipelines.keys.index import row_key
 from pipelines.rows import ManifestEntry, ManifestRow, Reference
 from pipelines.storage.filesystems import Options
 from pipelines.storage.urls import redact_uri
-from pipelines.tools.validation.problems import Problem
+from pipelines.tools.problems import Problem
 from uso_core.errors import InvalidRequestError
 from uso_core.model.sizes import Size, content_size, output_size
 from uso_core.request import Limits, Parameters

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipelines.manifest.manifest import Manifest
 from pipelines.rows import RejectedRow
-from pipelines.tools.validation.problems import Findings, Problem
+from pipelines.tools.problems import Findings, Problem
 from pipelines.tools.validation.references import DistinctReferences
 
 Advance = Callable[[int], None]

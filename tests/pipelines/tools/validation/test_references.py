@@ -6,7 +6,7 @@ from typing import Any
 from pipelines.config.inputs import FetchConfig
 from pipelines.manifest.manifest import Manifest
 from pipelines.storage.filesystems import Options
-from pipelines.tools.validation.problems import Findings, Problem
+from pipelines.tools.problems import Findings, Problem
 from pipelines.tools.validation.references import ReferenceCheck
 from pipelines.tools.validation.row_check import RowCheck, check_rows
 from tests import small_hub

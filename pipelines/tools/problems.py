@@ -35,9 +35,9 @@ class Problem:
     """One row, or one reference, with a problem.
 
     Attributes:
-        kind: a failure code, `duplicate_image` or `colour_profile`.
+        kind: a failure code, or a name that the command documents.
         column: the column at fault, under the user's name; None if none is.
-        row_id: the id of the first row concerned.
+        row_id: the id of the first row concerned; None if no row is known.
         rows: the number of rows concerned.
         message: the problem and the remedy.
         uri: the reference at fault, without credentials; None if none is.
@@ -46,7 +46,7 @@ class Problem:
 
     kind: str
     column: str | None
-    row_id: str
+    row_id: str | None
     rows: int
     message: str
     uri: str | None = None
@@ -61,7 +61,7 @@ class Kind:
         message: the message of the first problem.
         problems: the number of problems.
         rows: the number of rows concerned; a row with two problems counts twice.
-        examples: ids of the first rows.
+        examples: ids of the first rows; URIs where no row is known.
     """
 
     message: str
@@ -94,8 +94,9 @@ class Findings:
         kind = self.kinds.setdefault(key, Kind(problem.message))
         kind.problems += 1
         kind.rows += problem.rows
-        if len(kind.examples) < _MOST_EXAMPLES:
-            kind.examples.append(problem.row_id)
+        example = problem.row_id if problem.row_id is not None else problem.uri
+        if example is not None and len(kind.examples) < _MOST_EXAMPLES:
+            kind.examples.append(example)
         if self._writer is not None:
             self._waiting.append(asdict(problem))
             if len(self._waiting) == _BATCH:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.tools.validation.problems import PROBLEM_SCHEMA, Findings, Problem, findings
+from pipelines.tools.problems import PROBLEM_SCHEMA, Findings, Problem, findings
 
 
 def test_problems_are_counted_by_kind_and_column() -> None:

@@ -1,0 +1,1 @@
+"""Checks an output against itself: records, images and shards."""

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.image_names import image_path
+from pipelines.storage.storage import Storage
+from pipelines.tools.problems import Findings
+from pipelines.tools.verification.image_checks import IMAGE_CHECKS, Fault, RecordedImage
+from pipelines.tools.verification.verify import OutputVerifier, VerifyCounts
+from tests.pipelines.packing.outputs import generated
+from tests.pipelines.pictures import encode, picture
+from tests.pipelines.tools.report.outputs import commit, failed
+
+Change = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Storage:
+    return Storage.at(str(tmp_path / "out"))
+
+
+def verified(output: Storage) -> tuple[VerifyCounts, Findings]:
+    found = Findings()
+    return OutputVerifier(output, IMAGE_CHECKS, found).verify(), found
+
+
+def kinds(output: Storage) -> dict[str, list[str]]:
+    """Return the examples of each kind of error."""
+    _, found = verified(output)
+    return {
+        kind: each.examples
+        for (severity, kind, _), each in found.kinds.items()
+        if severity == "error"
+    }
+
+
+def filled(output: Storage) -> dict[str, dict[str, Any]]:
+    rows = [
+        generated(output, "a", images=3),
+        generated(output, "b", seed=1, ext="jpg"),
+        generated(output, "Größe 1/2", seed=2, ext="webp"),
+    ]
+    commit(output, *rows, failed("f"))
+    return {row["id"]: row for row in rows}
+
+
+def test_a_whole_output_has_no_problem(storage: Storage) -> None:
+    rows = filled(storage)
+    counts, found = verified(storage)
+    assert found.kinds == {}
+    sizes = [size for row in rows.values() for size in row["image_bytes"]]
+    assert counts == VerifyCounts(1, 4, 3, 5, sum(sizes))
+
+
+@pytest.mark.parametrize("place", [0, 40, -1])
+def test_one_other_byte_of_an_image_is_found(output: Storage, place: int) -> None:
+    filled(output)
+    path = image_path("a", 1, 3, "png")
+    data = bytearray(output.read(path))
+    data[place] ^= 1
+    output.write(path, bytes(data))
+    assert kinds(output) == {"image_changed": ["a"]}
+
+
+def test_a_lost_an_empty_and_an_unrecorded_image_are_found(storage: Storage) -> None:
+    output = storage
+    filled(output)
+    output.delete(image_path("a", 2, 3, "png"))
+    output.write(image_path("b", 0, 1, "jpg"), b"")
+    for path in (image_path("a", 0, 1, "png"), "pictures/album/one.png"):
+        output.write(path, encode(picture(8, 8), "PNG"))
+    found = kinds(output)
+    others = [output.uri(path) for path in (image_path("a", 0, 1, "png"), "pictures/album/one.png")]
+    assert found == {"image_missing": ["a"], "image_empty": ["b"], "unrecorded_image": others}
+
+
+def _swap(record: dict[str, Any]) -> None:
+    record["outputs"] = record["outputs"][::-1]
+    record["sha256"] = record["sha256"][::-1]
+    record["image_bytes"] = record["image_bytes"][::-1]
+
+
+CHANGES: dict[str, tuple[Change, str]] = {
+    "hash": (lambda it: it["sha256"].__setitem__(1, "0" * 64), "image_changed"),
+    "size": (lambda it: it["image_bytes"].__setitem__(0, 7), "record_changed"),
+    "width": (lambda it: it.update(width=25), "image_dimensions"),
+    "height": (lambda it: it.update(height=None), "image_dimensions"),
+    "order": (_swap, "image_of_another_row"),
+    "uri": (lambda it: it["outputs"].__setitem__(0, "https://elsewhere/x.png"), "record_changed"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_another_value_of_a_record_is_found(output: Storage, name: str) -> None:
+    record = generated(output, "a", images=3)
+    change, kind = CHANGES[name]
+    change(record)
+    commit(output, record, generated(output, "b"))
+    found = kinds(output)
+    found.pop("unrecorded_image", None)
+    assert {kind: set(ids) for kind, ids in found.items()} == {kind: {"a"}}
+
+
+def test_a_file_of_another_format_is_found(output: Storage) -> None:
+    record = generated(output, "a")
+    data = encode(picture(24, 16), "JPEG")
+    output.write(image_path("a", 0, 1, "png"), data)
+    record |= {"sha256": [hashlib.sha256(data).hexdigest()], "image_bytes": [len(data)]}
+    commit(output, record)
+    assert kinds(output) == {"image_format": ["a"]}
+    record = generated(output, "b")
+    output.write(image_path("b", 0, 1, "png"), b"text")
+    record |= {"sha256": [hashlib.sha256(b"text").hexdigest()], "image_bytes": [4]}
+    commit(output, record)
+    assert kinds(output) == {"image_format": ["a"], "image_unreadable": ["b"]}
+
+
+def test_a_damaged_part_hides_no_other_problem(output: Storage) -> None:
+    filled(output)
+    (whole,) = output.list("records")
+    commit(output, generated(output, "c"), generated(output, "d"))
+    damaged = next(path for path in output.list("records") if path != whole)
+    output.write(damaged, output.read(damaged)[:-1])
+    output.write(image_path("b", 0, 1, "jpg"), b"x")
+    found = kinds(output)
+    assert found["records_damaged"] == [output.uri(damaged)]
+    assert found["image_changed"] == ["b"]
+    assert len(found["unrecorded_image"]) == 2
+
+
+def test_an_older_record_of_an_id_is_a_note(output: Storage) -> None:
+    filled(output)
+    commit(output, generated(output, "b", seed=5, ext="jpg", at=1))
+    _, found = verified(output)
+    assert found.errors == 0
+    (key,) = found.kinds
+    assert key == ("note", "repeated_id", "id")
+    assert found.kinds[key].examples == ["b"]
+
+
+def test_a_check_of_ones_own_sees_each_image_with_its_record(output: Storage) -> None:
+    rows = filled(output)
+
+    def refuse(image: RecordedImage, data: bytes) -> Any:
+        assert hashlib.sha256(data).hexdigest() == rows[image.record["id"]]["sha256"][image.index]
+        if image.index == 2:
+            yield Fault("mine", image.record["prompt"])
+
+    found = Findings()
+    OutputVerifier(output, [*IMAGE_CHECKS, refuse], found).verify()
+    assert [key[1] for key in found.kinds] == ["mine"]
