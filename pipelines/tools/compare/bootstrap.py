@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 RESAMPLES = 10_000
-MOST_RESAMPLED = 5_000
-"""Pairs from which the normal interval is taken, which the bootstrap then equals."""
+NORMAL_FROM = 5_000
+"""Pairs from which on the normal interval is taken, which the bootstrap then equals."""
 _Z = 1.959963984540054  # the 97.5th percentile of the normal distribution
 _SEED = 0
 _DRAWN = 2_000_000  # values at a time, to bound memory
@@ -32,7 +32,7 @@ def interval(differences: Values) -> tuple[float, float] | None:
     pairs = len(differences)
     if pairs < 2:
         return None
-    if pairs > MOST_RESAMPLED:
+    if pairs >= NORMAL_FROM:
         mean, error = differences.mean(), differences.std(ddof=1) / math.sqrt(pairs)
         return float(mean - _Z * error), float(mean + _Z * error)
     low, high = np.quantile(_means(differences), (0.025, 0.975))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipelines.tools.compare.bootstrap import MOST_RESAMPLED, interval
+from pipelines.tools.compare.bootstrap import NORMAL_FROM, interval
 
 
 @pytest.mark.parametrize("pairs", [2, 17, 400])
@@ -22,7 +22,7 @@ def test_it_is_scipys_percentile_interval(pairs: int) -> None:
 
 
 def test_many_pairs_get_the_normal_interval() -> None:
-    differences = np.random.default_rng(8).gamma(2.0, 1.0, MOST_RESAMPLED + 1)
+    differences = np.random.default_rng(8).gamma(2.0, 1.0, NORMAL_FROM)
     error = stats.sem(differences)
     expected = stats.norm.interval(0.95, differences.mean(), error)
     found = interval(differences)
