@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import reprlib
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 from pipelines.storage.urls import redact_uri
 
@@ -29,6 +31,12 @@ def display_value(value: object) -> str:
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     return _SHORT.repr(_public(value)[:_MOST_READ] if isinstance(value, str) else value)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` for a known name that is close; else an empty text."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _public(text: str) -> str:

@@ -75,6 +75,8 @@ def _unknown(path: KeyPath, accepted: AcceptedValues) -> str:
     """Return the message about a key that does not exist."""
     *parent, key = path
     beside = accepted.keys_in(tuple(parent))
+    if not beside:
+        return "unknown key; there are no keys here"
     close = get_close_matches(str(key), beside, n=1)
     if close:
         return f"unknown key; did you mean {key_name((*parent, close[0]))}?"

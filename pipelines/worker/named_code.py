@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
 
+from pipelines.display import did_you_mean
 from pipelines.errors import ConfigError
 
 
@@ -80,8 +81,11 @@ class NamedCode:
             if name in offered:
                 name = offered[name]
             elif ":" not in name and "." not in name:
-                known = ", ".join([*self.own, *sorted(offered)])
-                raise ConfigError(f"{self.key}: {name!r} is unknown; give {known} or module:NAME")
+                known = [*self.own, *sorted(offered)]
+                raise ConfigError(
+                    f"{self.key}: {name!r} is unknown; give {', '.join(known)} or module:NAME"
+                    f"{did_you_mean(name, known)}"
+                )
         module, _, attribute = name.rpartition(":" if ":" in name else ".")
         return module, attribute
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from pipelines.display import did_you_mean
 from pipelines.errors import ConfigError
 from pipelines.record import SCORES
 from pipelines.worker.image_plugins import Finding, FinishedImage, ImagePlugin, Look
@@ -85,17 +86,26 @@ def deciding_scorer(config: RunConfig) -> Scorer:
     """Return the scorer that `best_of.by` names.
 
     Raises:
-        ConfigError: it is not among the scores, or no end of it is better.
+        ConfigError: it is not among the scores, no end of it is better, or `best_of.until` is
+            outside its range.
     """
     assert config.best_of is not None
-    by = config.best_of.by
+    by, until = config.best_of.by, config.best_of.until
     scorers = {scorer.name: scorer for scorer in map(_scorer, chosen_scorers(config.scores))}
     if by not in scorers:
         known = ", ".join(scorers) or "empty"
-        raise ConfigError(f"best_of.by: {by!r} is not among the scores of this run ({known})")
-    if scorers[by].better == "neither":
+        raise ConfigError(
+            f"best_of.by: {by!r} is not among the scores of this run ({known})"
+            f"{did_you_mean(by, scorers)}"
+        )
+    scorer = scorers[by]
+    if scorer.better == "neither":
         raise ConfigError(f"best_of.by: {by}: neither end of this score is better; choose another")
-    return scorers[by]
+    if not scorer.is_in_range(until):
+        raise ConfigError(
+            f"best_of.until: {until:g} is not a value of {by}; give one {scorer.range_text}"
+        )
+    return scorer
 
 
 def _scorer(chosen: ChosenScorer) -> Scorer:

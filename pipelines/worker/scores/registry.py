@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipelines.config.key_paths import key_name
+from pipelines.config.messages import problems_of
 from pipelines.config.strict import StrictModel
 from pipelines.errors import ConfigError
 from pipelines.ledger.score_facts import ScoreFacts
@@ -71,12 +73,13 @@ class ChosenScorer:
         Raises:
             ConfigError: a key is unknown or has a wrong value.
         """
+        model = self.find().options
         try:
-            return self.find().options.model_validate(dict(self.options))
+            return model.model_validate(dict(self.options))
         except ValidationError as error:
             problems = [
-                f"scores.{'.'.join(map(str, (self.key, *each['loc'])))}: {each['msg']}"
-                for each in error.errors()
+                f"scores.{key_name((self.key, *path))}: {problem}"
+                for path, problem in problems_of(error, self.options, model)
             ]
             raise ConfigError("\n".join(problems)) from error
 

@@ -85,6 +85,17 @@ class Scorer:
     one_at_a_time: bool = False
     version: int = 1
 
+    def is_in_range(self, value: float) -> bool:
+        """Return True if the score can have a value."""
+        too_low = self.low is not None and value < self.low
+        return not too_low and (self.high is None or value <= self.high)
+
+    @property
+    def range_text(self) -> str:
+        """The range for people: `from 0 to 1.73`."""
+        low = "" if self.low is None else f"from {self.low:.3g}"
+        return low if self.high is None else f"{low} to {self.high:.3g}".strip()
+
     def reaches(self, value: float | None, line: float) -> bool:
         """Return True if a value is as good as `line`, or better."""
         if value is None or math.isnan(value):

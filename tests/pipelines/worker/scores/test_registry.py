@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from pipelines.config.schema import load_config
 from pipelines.config.strict import StrictModel
 from pipelines.errors import ConfigError
 from pipelines.worker.plugin_chain import plugin_columns
@@ -64,9 +65,22 @@ def test_names_lists_and_options_are_accepted(tmp_path: Path) -> None:
     ("scores", "message"),
     [
         ({"paletta": {}}, r"scores: 'paletta' is unknown; give palette, .* or module:NAME"),
-        ({"palette": {"size": 3}}, r"scores\.palette\.size: Extra inputs"),
+        ({"paletta": {}}, r"did you mean palette\?$"),
+        ({"palette": {"size": 3}}, r"scores\.palette\.size: unknown key; there are no keys here"),
         ({BUILT_IN: {"size": 3}}, r"scores\.built_in: it has no options"),
-        ({f"{HERE}:HEAVY": {}}, r"scores\..*HEAVY\.weights: Field required"),
+        ({f"{HERE}:HEAVY": {}}, r"scores\..*HEAVY\.weights: is missing; give a string"),
+        (
+            {f"{HERE}:HEAVY": {"weights": "a", "sice": 3}},
+            r"scores\..*HEAVY\.sice: unknown key; did you mean size\?",
+        ),
+        (
+            {f"{HERE}:HEAVY": {"weights": "a", "colour": 3}},
+            r"scores\..*\.colour: unknown key; the keys here are weights, size",
+        ),
+        (
+            {f"{HERE}:HEAVY": {"weights": "a", "size": "b"}},
+            r"\.size: 'b' is not accepted; give an in",
+        ),
         ({f"{HERE}:HEAVY": {"weights": "away"}}, r"scores\..*HEAVY: download away"),
         ({f"{HERE}:HERE": {}}, r"scores\..*HERE: this is not a Scorer"),
         ({f"{HERE}:HEAVY": {"weights": "a"}, f"{HERE}:AGAIN": {}}, r"both named 'heavy'"),
@@ -75,6 +89,21 @@ def test_names_lists_and_options_are_accepted(tmp_path: Path) -> None:
 def test_a_wrong_section_is_refused_before_a_run(tmp_path: Path, scores: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         StylizerSpec.from_config(config_for(tmp_path, scores=scores))
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (["palette", "blank", "palette"], "scores: palette is given twice; leave one out"),
+        ("palette,blank", r"'palette,blank' is not a name; .* give a list: \[palette,blank\]"),
+    ],
+)
+def test_a_list_that_says_nothing_clear_is_refused(
+    tmp_path: Path, scores: Any, message: str
+) -> None:
+    sections = {"manifest": {"path": "m.csv"}, "output": {"path": str(tmp_path)}}
+    with pytest.raises(ConfigError, match=message):
+        load_config({**sections, "scores": scores})
 
 
 def test_an_own_scorer_gets_its_options_in_the_worker(tmp_path: Path) -> None:
