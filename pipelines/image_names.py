@@ -12,6 +12,9 @@ from pathlib import PurePosixPath
 
 from pipelines.name_template import PICTURES
 
+OVERWRITTEN = "run/overwritten"
+"""The folder of the notes of images that were replaced; see `pipelines.checks.overwritten`."""
+
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _RESERVED = re.compile(r"_\d$|-[0-9a-f]{24}$")  # what image_path itself appends to a name
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -60,6 +63,16 @@ def path_in_output(uri: str) -> str | None:
     """
     match = _BY_ID.search(uri) or _NAMED.search(uri)
     return None if match is None else match[1]
+
+
+def overwrite_note(path: str, sha256: str) -> str:
+    """Return the path of the note that an image is about to be replaced by another file.
+
+    Args:
+        path: path of the image, relative to the output folder.
+        sha256: hash of the new file, in hex.
+    """
+    return f"{OVERWRITTEN}/{_sha256(path)[:32]}-{sha256}"
 
 
 def sample_key(path: str) -> str:

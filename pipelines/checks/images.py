@@ -72,15 +72,32 @@ def lost_by_size(records: Records, output: Storage, show: Show) -> Iterator[Lost
         show("comparing the images with the records", done)
 
 
-def lost_by_content(records: Records, output: Storage, show: Show) -> Iterator[LostImage]:
+def lost_by_content(
+    records: Records,
+    output: Storage,
+    show: Show,
+    is_wanted: Callable[[str, str], bool] = lambda _path, _sha256: True,
+) -> Iterator[LostImage]:
     """Yield the images that are missing, or whose SHA-256 is not the recorded one.
 
     Reads every image, `_READERS` at a time.
 
+    Args:
+        records: the records.
+        output: the output.
+        show: see `Show`.
+        is_wanted: returns False for an image to leave out, by its path in the output (empty if it
+            is not in there) and its recorded hash.
+
     Raises:
         LedgerError, StorageError: the records or an image cannot be read.
     """
-    images = (image for batch in _images(records) for image in batch)
+    images = (
+        image
+        for batch in _images(records)
+        for image in batch
+        if is_wanted(path_in_output(image.uri) or "", image.sha256)
+    )
     faults = in_order(partial(_with_fault, output), images, _READERS)
     for done, (image, fault) in enumerate(faults, 1):
         if fault is not None:

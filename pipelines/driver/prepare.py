@@ -133,28 +133,19 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
         LeaseHeldError: another driver works on this output.
         LedgerError: the output's records cannot be read.
     """
-    try:
-        options = resolve_secrets(config.storage)
-        config.fetch.http.resolved()
-        worker_env = _worker_env(config.ray.env)
-        receiver = Receiver.from_config(config.notify)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    source = sparse_copy(config.model, options)
+    outside = _Outside.of(config)
+    source = sparse_copy(config.model, outside.options)
     family = family_of(source)
     source = family.pin(source)
     config = _with_revisions(config, source)
     card, dimensions = family.describe(source), family.dimensions(source)
-    output = _output(config, options)
+    output = _output(config, outside.options)
     begun = None if config.output.name is None else first_day(output)
     manifest = Manifest.open(config, card, begun=begun)
     facts = RunFacts(run_id=_new_run_id(), model=card.name, preset=config.model.preset)
-    recipe_model = card.name if config.output.recipe else None
-    spec = replace(StylizerSpec.from_config(config), run_id=facts.run_id, recipe_model=recipe_model)
+    spec = _spec(config, facts)
     scores = [scorer.facts() for scorer in chosen_scorers(config.scores)]
-    columns = plugin_columns(spec.image_plugins, manifest.extra_schema)
-    if config.best_of is not None:
-        columns = _with_tries(columns, [each.name for each in scores], manifest.extra_schema)
+    schema = _record_schema(config, manifest, spec, [each.name for each in scores])
     output.check_writable()
     check_score_facts(read_score_facts(output), scores)
     with Lease(output, facts.run_id) as lease:
@@ -164,12 +155,7 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
             facts=facts,
             manifest=manifest,
             output=output,
-            ledger=Ledger.open(
-                output,
-                record_schema(manifest.extra_schema, columns),
-                facts.run_id,
-                taken_from=lease.taken_from,
-            ),
+            ledger=Ledger.open(output, schema, facts.run_id, taken_from=lease.taken_from),
             lease=lease,
             run_file=RunFile(output, facts.run_id, config, card),
             spec=replace(spec, creates=output.creates),
@@ -179,18 +165,54 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
                 Settings.of(dimensions, config.model, config.stylize.batch_images),
                 card.limits,
             ),
-            worker_env=worker_env,
-            receiver=receiver,
+            worker_env=outside.worker_env,
+            receiver=outside.receiver,
         )
 
 
-def _with_tries(columns: pa.Schema, scores: Sequence[str], extra: pa.Schema) -> pa.Schema:
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """The parts of a run that depend on variables of the environment.
+
+    Attributes:
+        options: the storage options, with secrets resolved.
+        worker_env, receiver: see `PreparedRun`.
+    """
+
+    options: Options
+    worker_env: WorkerEnv
+    receiver: Receiver | None
+
+    @classmethod
+    def of(cls, config: RunConfig) -> _Outside:
+        try:
+            options = resolve_secrets(config.storage)
+            config.fetch.http.resolved()
+            return cls(options, _worker_env(config.ray.env), Receiver.from_config(config.notify))
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+
+def _spec(config: RunConfig, facts: RunFacts) -> StylizerSpec:
+    recipe_model = facts.model if config.output.recipe else None
+    spec = StylizerSpec.from_config(config)
+    return replace(spec, run_id=facts.run_id, recipe_model=recipe_model)
+
+
+def _record_schema(
+    config: RunConfig, manifest: Manifest, spec: StylizerSpec, scores: Sequence[str]
+) -> pa.Schema:
+    """Return the schema of the records; `scores` are the names of the run's scores."""
+    extra = manifest.extra_schema
+    columns = plugin_columns(spec.image_plugins, extra)
+    if config.best_of is None:
+        return record_schema(extra, columns)
     if TRIES in extra.names:
         raise ConfigError(
             f"the manifest's column {TRIES!r} is also a column of best_of; rename it, or leave it "
             "out with manifest.keep_columns"
         )
-    return columns.append(tries_column(scores))
+    return record_schema(extra, columns.append(tries_column(scores)))
 
 
 def _output(config: RunConfig, options: Options) -> Storage:

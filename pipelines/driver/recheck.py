@@ -9,6 +9,7 @@ from itertools import islice
 
 from pipelines.checks.current_marks import CurrentMarks
 from pipelines.checks.images import LostImage, lost_by_content, lost_by_size
+from pipelines.checks.overwritten import settle_overwritten
 from pipelines.checks.references import ReferenceCheck
 from pipelines.checks.seen_versions import SeenVersions
 from pipelines.driver.prepare import PreparedRun
@@ -31,15 +32,15 @@ _AT_ONCE = 4096
 def recheck(prepared: PreparedRun, progress: ProgressReporter, stop: StopRequest) -> None:
     """Mark recorded rows whose references were replaced, or whose images are lost.
 
-    `fetch.fingerprint` and `output.check_images` say what to look at. Call it before the first row
-    is selected.
+    `fetch.fingerprint` and `output.check_images` say what to look at. Images that a killed run has
+    replaced, without a new record, are always looked at. Call it before the first row is selected.
 
     Raises:
         LedgerError, StorageError: the records or the images cannot be read.
         RunError: the output is no longer this driver's.
         KeyboardInterrupt: a signal arrived.
     """
-    checks: list[Callable[[PreparedRun, Show], None]] = []
+    checks: list[Callable[[PreparedRun, Show], None]] = [_mark_overwritten_images]
     if not prepared.config.fetch.fingerprints.is_off:
         checks.append(_mark_changed_references)
     if prepared.config.output.check_images != "none":
@@ -82,8 +83,16 @@ def _mark_changed_references(prepared: PreparedRun, show: Show) -> None:
         logger.warning("references_unknown references=%d: they count as unchanged", check.unknown)
 
 
+def _mark_overwritten_images(prepared: PreparedRun, show: Show) -> None:
+    found = settle_overwritten(prepared.output, prepared.ledger.opening_records, show)
+    _mark_lost(prepared, iter(found))
+
+
 def _mark_lost_images(prepared: PreparedRun, show: Show) -> None:
-    found = _found(prepared, show)
+    _mark_lost(prepared, _found(prepared, show))
+
+
+def _mark_lost(prepared: PreparedRun, found: Iterator[LostImage]) -> None:
     images, rows, last_id = 0, 0, None
     while some := list(islice(found, _AT_ONCE)):
         prepared.ledger.mark([image.row_id for image in some], Mark.IMAGE_LOST)

@@ -10,28 +10,28 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.checks.overwritten import settle_overwritten
 from pipelines.dispatch.feeder import RowFeeder, ValidRows
 from pipelines.dispatch.tasks import Settled
 from pipelines.driver.prepare import PreparedRun
+from pipelines.driver.record_tries import Record, as_try, score_of, tries_of, with_tries
 from pipelines.driver.schedule import RecordedTries, Rule, rows_to_try
-from pipelines.ledger.records import Records, completed
+from pipelines.ledger.records import Records, all_records, completed
 from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.row_identity import seed_of_try
-from pipelines.record import SCORES, TRIES, tries_column
+from pipelines.record import SCORES, TRIES
 from pipelines.rows import AnotherTry, Entry, ManifestEntry, ManifestRow
-from pipelines.score_values import row_scores
 from pipelines.storage.storage import Storage
 from pipelines.worker.scores.plugin import deciding_scorer
 
 logger = logging.getLogger(__name__)
 
-Record = dict[str, Any]
 _COLUMNS = ("id", "status", "outputs", "seed", "fingerprint", SCORES, TRIES)
 
 
@@ -142,14 +142,14 @@ class Rounds:
             self._given_up.add(row.id)
             logger.warning("try_failed row_id=%s reason=%s", row.id, outcome.failure.message)
             return None
-        new = _as_try(another.number, row.parameters.seed, outcome.image_values[SCORES])
+        new = as_try(another.number, row.parameters.seed, outcome.image_values[SCORES])
         replaced: Record = batch.to_pylist()[0]
-        kept, *others = _tries_of(replaced)
+        kept, *others = tries_of(replaced)
         first, *rest = (kept, new) if outcome.is_beaten else (new, kept)
         tries = [first, *sorted([*rest, *others], key=lambda each: int(each["number"]))]
         if not outcome.is_beaten:
             return Retried(tries, None, replaced)
-        return Retried(tries, _with(batch, tries, created_at), replaced)
+        return Retried(tries, with_tries(batch, tries, created_at), replaced)
 
     def close(self) -> None:
         """End the thread that reads ahead."""
@@ -164,6 +164,7 @@ class Rounds:
         if self._round is not None:  # their rows are no longer in the manifest
             self._given_up.update(self._round.records)
         self._flush()
+        settle_overwritten(self._output, partial(all_records, self._output))
         self._round = self._next_round()
         if not self._round.tries:
             self._ended = True
@@ -202,12 +203,12 @@ class Rounds:
         rows: list[tuple[str, int, int, float, list[float]]] = []
         for batch in records.batches(columns):
             for record in completed(batch).to_pylist():
-                row_id, tries = record["id"], _tries_of(record)
+                row_id, tries = record["id"], tries_of(record)
                 kept, values = float("nan"), [float("nan")]
                 if ours.get(row_id) == record["fingerprint"]:
-                    kept = _score(tries[0], self._rule.by)
+                    kept = score_of(tries[0], self._rule.by)
                     tries.sort(key=lambda each: int(each["number"]))
-                    values = [_score(each, self._rule.by) for each in tries[: self._rule.n]]
+                    values = [score_of(each, self._rule.by) for each in tries[: self._rule.n]]
                 rows.append((row_id, len(tries), len(record["outputs"]), kept, values))
         rows.sort()
         matrix = np.full((len(rows), self._rule.n), np.nan)
@@ -264,34 +265,3 @@ def _again(entry: ManifestEntry, another: AnotherTry | None) -> ManifestEntry | 
     seed = seed_of_try(numbers.seed, another.number, numbers.num_images)
     parameters = replace(numbers, seed=seed)
     return replace(entry, row=replace(row, parameters=parameters, another_try=another))
-
-
-def _tries_of(record: Record) -> list[Record]:
-    """Return the tries of a record; a row that was drawn once has no list of them."""
-    return list(record.get(TRIES) or [_as_try(0, record["seed"], record.get(SCORES))])
-
-
-def _score(one_try: Record, name: str) -> float:
-    value = one_try["scores"].get(name)
-    return float("nan") if value is None else float(value)
-
-
-def _as_try(number: int, seed: int, images: Sequence[Any] | None) -> Record:
-    return {"number": number, "seed": seed, "scores": row_scores(images)}
-
-
-def _with(batch: pa.RecordBatch, tries: list[Record], created_at: datetime) -> pa.RecordBatch:
-    """Return the record with other tries and another time."""
-    names = dict.fromkeys(name for each in tries for name in each["scores"])
-    column = tries_column(list(names))
-    made = {
-        column: pa.array([tries], column.type),
-        batch.schema.field("created_at"): pa.array([created_at], batch["created_at"].type),
-    }
-    others = {
-        each: batch[each.name]
-        for each in batch.schema
-        if each.name not in {known.name for known in made}
-    }
-    columns = {**others, **made}
-    return pa.RecordBatch.from_arrays([*columns.values()], schema=pa.schema([*columns]))

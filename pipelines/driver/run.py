@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from typing import Any
 
 from pipelines.calibration.measurements import save_calibration
+from pipelines.checks.overwritten import settle_overwritten
 from pipelines.config.schema import RunConfig, load_config
 from pipelines.dispatch.workers import WorkerTelemetry
 from pipelines.driver.announcer import RunAnnouncer
@@ -23,6 +25,7 @@ from pipelines.driver.recheck import recheck
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.summary import RunSummary, summarize
 from pipelines.driver.thread_pool import ThreadPool
+from pipelines.ledger.records import all_records
 from pipelines.on_ray.actors import RayPool, RowWorker
 from pipelines.on_ray.metrics import run_metrics
 from pipelines.on_ray.session import ray_session
@@ -91,23 +94,37 @@ def run(
         if on_begin is not None:
             on_begin()
         stop.let_rows_end()
-        announcer = stack.enter_context(RunAnnouncer(prepared, stats, progress))
         cluster = stack.enter_context(_Cluster(config, progress, stop))
         workers = _Workers(cluster, make_worker, server)
-        dataset: PackFacts | None = None
-        with announcer.telling_of_faults():
-            recheck(prepared, progress, stop)
-            driver = Driver(prepared, stats, progress, stop)
-            stack.callback(driver.close)
-            if driver.find_work():
-                workers.work(driver, prepared, progress)
-            if driver.reached_end:  # otherwise time is short, and a next run does it
-                dataset = _finish(driver, prepared, progress, stop, cluster)
-            prepared.ledger.verify()
-            save_calibration(prepared.output, prepared.stopwatch.machines())
-            summary = summarize(prepared, stats, interrupted=not driver.reached_end)
-            undelivered = announcer.ended(summary)
-        return replace(summary, dataset=dataset, undelivered_events=undelivered)
+        return _generate(prepared, workers, stats, progress, stop)
+
+
+def _generate(
+    prepared: PreparedRun,
+    workers: _Workers,
+    stats: RunStats,
+    progress: ProgressReporter,
+    stop: StopRequest,
+) -> RunSummary:
+    """Work through the rows of a run that holds its output, and announce its course."""
+    dataset: PackFacts | None = None
+    with (
+        RunAnnouncer(prepared, stats, progress) as announcer,
+        ExitStack() as stack,
+        announcer.telling_of_faults(),
+    ):
+        recheck(prepared, progress, stop)
+        driver = Driver(prepared, stats, progress, stop)
+        stack.callback(driver.close)
+        if driver.find_work():
+            workers.work(driver, prepared, progress)
+        if driver.reached_end:  # otherwise time is short, and a next run does it
+            dataset = _finish(driver, prepared, progress, stop, workers.cluster)
+        prepared.ledger.verify()
+        save_calibration(prepared.output, prepared.stopwatch.machines())
+        summary = summarize(prepared, stats, interrupted=not driver.reached_end)
+        undelivered = announcer.ended(summary)
+    return replace(summary, dataset=dataset, undelivered_events=undelivered)
 
 
 def _finish(
@@ -119,6 +136,7 @@ def _finish(
 ) -> PackFacts | None:
     """Bring records and dataset up to date after the last row; return facts about the dataset."""
     prepared.confirm_records()  # before lost ones are missing in the shards
+    settle_overwritten(prepared.output, partial(all_records, prepared.output))
     driver.leave_out_others()
     prepared.ledger.forget_rows()
     driver.take_new_values()

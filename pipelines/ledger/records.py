@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -71,6 +72,12 @@ class Records:
             reason = f"no column {missing[0]!r}; there are {', '.join(self.schema.names)}"
             raise LedgerError(self._storage.uri(FOLDER), reason)
         return pa.schema([self.schema.field(name) for name in columns])
+
+
+def all_records(storage: Storage) -> Records:
+    """Return the records of now, one per id, also the ones that do not count."""
+    scan = scan_ledger(storage)
+    return Records(storage, replace(scan, counting=scan.wins))
 
 
 def completed(batch: pa.RecordBatch) -> pa.RecordBatch:

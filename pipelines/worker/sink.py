@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pipelines.errors import StorageError
 from pipelines.failures import Failure, RowFailedError
+from pipelines.image_names import overwrite_note
 from pipelines.ledger.lease import read_holder
 from pipelines.rows import ManifestRow
 from pipelines.storage.storage import Storage
@@ -74,7 +75,8 @@ class FolderSink:
     Actors outlive a driver that is suspended, or are suspended with it. If another driver has taken
     over the output, its images must not be overwritten by theirs. So an image is created, if the
     store can do that (see `Storage.create`). If there is one, of an earlier run or of the driver
-    that has taken over, the lease is read again before it is overwritten.
+    that has taken over, the lease is read again before it is overwritten, and a note is left for
+    the next run; see `pipelines.checks.overwritten`.
 
     Args:
         folder: the output.
@@ -121,12 +123,24 @@ class FolderSink:
             raise RowFailedError(Failure("storage_write", message, uri=uri))
         self._trusted_until = self._clock() + _LEASE_TRUSTED_S
 
+    def _created(self, path: str, data: bytes) -> bool:
+        """Store a new image; return False if there may be one, which this run may replace."""
+        if self._folder.creates:
+            if self._folder.create(path, data):
+                return True
+            self._confirm()
+            return False
+        if self._run_id is None or self._folder.exists(path):
+            return False
+        self._folder.write(path, data)
+        return True
+
     def _write(self, path: str, data: bytes) -> StoredImage:
         try:
-            if not self._folder.creates:
-                self._folder.write(path, data)
-            elif not self._folder.create(path, data):
-                self._confirm()
+            if not self._created(path, data):
+                if self._run_id is not None:
+                    note = overwrite_note(path, hashlib.sha256(data).hexdigest())
+                    self._folder.write(note, b"")
                 self._folder.write(path, data)
         except StorageError as error:
             failure = Failure("storage_write", str(error), uri=error.uri)

@@ -12,6 +12,7 @@ from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
 from pipelines.failures import Failure, RowFailedError
 from pipelines.formats import ImageEncoding
+from pipelines.image_names import OVERWRITTEN
 from pipelines.ledger.lease import LEASE_PATH, Heartbeat
 from pipelines.rows import ManifestRow
 from pipelines.storage.storage import Storage
@@ -60,6 +61,23 @@ def test_storage_that_refuses_fails_the_row_with_its_uri(tmp_path: Path) -> None
     assert failure.uri is not None
     assert failure.uri.startswith(str(tmp_path))
     assert failure.uri in failure.message
+
+
+@pytest.mark.parametrize("creates", [True, False])
+def test_only_an_image_that_is_replaced_by_another_one_is_noted(
+    tmp_path: Path, creates: bool
+) -> None:
+    storage = Storage.at(str(tmp_path))
+    hold(storage, "run-1")
+    storage.creates = creates
+    for content, notes in ((b"a", 0), (b"b", 1)):
+        sink = FolderSink(storage, "run-1")
+        [stored] = sink.save(row(), [ImageFile(content, "png")])
+        assert len(storage.list(OVERWRITTEN)) == notes
+    (note,) = storage.list(OVERWRITTEN)
+    assert note.endswith(stored.sha256)
+    FolderSink(storage).save(row(), [ImageFile(b"c", "png")])  # without a run, nobody reads notes
+    assert storage.list(OVERWRITTEN) == [note]
 
 
 @pytest.mark.s3
