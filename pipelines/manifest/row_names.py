@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from pipelines.config.schema import RunConfig
-from pipelines.display import display_reference
+from pipelines.display import did_you_mean, display_reference, display_value
 from pipelines.errors import ConfigError
 from pipelines.failures import Failure
 from pipelines.name_template import NameTemplate
@@ -42,11 +42,12 @@ class RowNames:
         unknown = sorted(template.fields - {*FIELDS, *columns})
         if unknown:
             own = f"; own columns: {', '.join(columns)}" if columns else ""
+            guess = did_you_mean(unknown[0], [*FIELDS, *columns])
             raise ConfigError(
                 f"{_KEY}: {template.text!r} has the field {{{unknown[0]}}}, which no row has; "
-                f"there are {', '.join(FIELDS)}{own}"
+                f"there are {', '.join(FIELDS)}{own}{guess}"
             )
-        self._numbers_itself = bool(template.fields & _OF_AN_IMAGE)
+        self._numbers_itself = bool(template.fields & _OF_AN_IMAGE - {*columns})
 
     @classmethod
     def of(cls, config: RunConfig, columns: Collection[str], begun: date | None) -> RowNames | None:
@@ -75,15 +76,20 @@ class RowNames:
         values = {**self._values(row), **own}
         count, first = row.parameters.num_images, row.parameters.seed
         names = []
-        try:
-            for index in range(count):
-                of_image = {"index": index, "seed": first + index}
-                name = self._template.fill({**of_image, **values})
-                names.append(name if self._numbers_itself or count == 1 else f"{name}_{index}")
-        except ValueError as error:
-            failure = Failure("invalid_request", f"{_KEY}: {error}")
-            return RejectedRow(row.id, failure, row.fingerprint, prompt=row.prompt)
+        for index in range(count):
+            of_image = {"index": index, "seed": first + index, **values}
+            try:
+                name = self._template.fill(of_image)
+            except ValueError as error:
+                failure = Failure("invalid_request", f"{_KEY}: {error} ({self._given(of_image)})")
+                return RejectedRow(row.id, failure, row.fingerprint, prompt=row.prompt)
+            names.append(name if self._numbers_itself or count == 1 else f"{name}_{index}")
         return replace(row, names=tuple(names))
+
+    def _given(self, values: Mapping[str, Any]) -> str:
+        """Return the fields with their values, for a message."""
+        fields = sorted(self._template.fields)
+        return ", ".join(f"{{{name}}}: {display_value(values[name])}" for name in fields)
 
     def _values(self, row: ManifestRow) -> dict[str, Any]:
         numbers = {name: getattr(row.parameters, name) for name in _PARAMETERS}

@@ -69,6 +69,8 @@ def test_fields_are_formatted() -> None:
         "{t:path}/{n}": "a/b/7",
         "{no}x{no:path}": "x",
         "{t:.1}": "a",
+        "{at:%H:%M}": "08_05",
+        "../{n}/../{t:path}": "7/a/b",
     }.items():
         assert NameTemplate(template).fill(values) == name
 
@@ -100,6 +102,11 @@ def test_attributes_of_values_are_out_of_reach() -> None:
 def test_an_empty_name_is_refused(value: str | None) -> None:
     with pytest.raises(ValueError, match="empty name"):
         NameTemplate("{x:path}").fill({"x": value})
+
+
+def test_a_name_that_no_store_takes_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than 700 bytes"):
+        NameTemplate("{x:path}").fill({"x": "/".join(["folder"] * 200)})
 
 
 def test_a_format_that_does_not_fit_names_the_field() -> None:

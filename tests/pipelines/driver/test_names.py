@@ -188,12 +188,36 @@ def test_a_value_that_does_not_fit_rejects_its_row_alone(outputs: Outputs) -> No
     assert (summary.completed, summary.failed) == (1, 1)
     (failure,) = summary.failures
     assert (failure.row_id, failure.code) == ("2", "invalid_request")
-    assert "empty name" in failure.message
+    assert "'{prompt:path}' gives an empty name ({prompt}: '../')" in failure.message
 
 
 def test_an_unknown_field_is_refused_with_the_fields_that_there_are(outputs: Outputs) -> None:
-    with pytest.raises(ConfigError, match=r"\{artist\}, which no row has; there are id, .*: album"):
+    with pytest.raises(
+        ConfigError, match=r"\{artist\}, which no row has; there are id, .*: album$"
+    ):
         outputs.run({**TWO, "album": ["a", "b"]}, "{artist}")
+    with pytest.raises(ConfigError, match=r"did you mean album\?"):
+        outputs.run({**TWO, "album": ["a", "b"]}, "{albums}")
+
+
+def test_an_own_column_comes_before_a_field_of_its_name(outputs: Outputs) -> None:
+    columns = {"id": ["r", "s"], "prompt": ["p"] * 2, "num_images": [2] * 2}
+    own = {"index": ["one", "two"], "date": ["today"] * 2}
+    outputs.run({**columns, **own}, "{date}-{index}")
+    assert outputs.recorded() == {
+        "r": ["pictures/today-one_0.png", "pictures/today-one_1.png"],
+        "s": ["pictures/today-two_0.png", "pictures/today-two_1.png"],
+    }
+    assert outputs.run({**columns, **own}, "{date}-{index}").skipped == 2
+
+
+def test_a_date_that_is_text_fails_its_row_with_the_column(outputs: Outputs) -> None:
+    columns = {"id": ["1", "2"], "prompt": ["cat"] * 2, "taken": ["2026-03-01", None]}
+    summary = outputs.run(columns, "{taken:%Y}-{id}")
+    (failure,) = summary.failures
+    assert (summary.completed, failure.row_id, failure.code) == (1, "1", "invalid_request")
+    assert "output.name: {taken:%Y} does not fit a value of type str" in failure.message
+    assert failure.message.endswith("({id}: '1', {taken}: '2026-03-01')")
 
 
 def test_the_date_is_that_of_the_first_run(outputs: Outputs) -> None:
