@@ -6,14 +6,13 @@ The module that does the work is imported when the command runs: `uso --help` mu
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import typer
 
 from jobs.cli_model import ModelParts
 from jobs.option_groups import with_option_groups
 from jobs.options import AsJson, RetryFailed, StorageConfig
-from pipelines.formats import FormatName
 
 # The default differs from that of `uso generate`.
 BaseModel = Annotated[
@@ -74,7 +73,10 @@ class Naming:
 
     PANEL: ClassVar[str] = "Files"
 
-    format: Annotated[FormatName, typer.Option(metavar="FORMAT", help="png, webp or jpeg.")] = "png"
+    format: Annotated[
+        Literal["png", "webp", "jpeg", "jpg"],
+        typer.Option(metavar="FORMAT", help="png, webp or jpeg."),
+    ] = "png"
     name: Annotated[
         str | None,
         typer.Option(

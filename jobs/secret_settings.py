@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pipelines.config.inputs import FetchConfig
+from pipelines.config.load import load
 from pipelines.config.schema import RunConfig
+from pipelines.config.strict import StrictModel
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ConfigError
 from pipelines.storage.filesystems import Options
 
 
-def storage_options(config_path: Path | None) -> Options:
-    """Return the storage options of a configuration file, with secrets resolved.
+class _Stores(StrictModel):
+    """A file with nothing but the storage options."""
+
+    storage: dict[str, dict[str, Any]]
+
+
+def stores_in(config_path: Path) -> dict[str, dict[str, Any]]:
+    """Return the storage options of a file, as they are written.
 
     Args:
-        config_path: the YAML file; None: there are no options.
+        config_path: the YAML file of a run, or one with the section `storage` alone.
+
+    Raises:
+        ConfigError: the file is wrong.
+    """
+    try:
+        return load(_Stores, config_path).storage
+    except ConfigError:
+        return RunConfig.from_yaml(config_path).storage
+
+
+def storage_options(config_path: Path | None) -> Options:
+    """Return the storage options of a file, with secrets resolved.
+
+    Args:
+        config_path: see `stores_in`; None: there are no options.
 
     Raises:
         ConfigError: the file is wrong, or an environment variable that it names is not set.
     """
-    return {} if config_path is None else resolved_storage(RunConfig.from_yaml(config_path))
+    return {} if config_path is None else resolved_secrets(stores_in(config_path))
 
 
 def resolved_storage(config: RunConfig) -> Options:

@@ -16,7 +16,7 @@ from rich.console import Console
 from jobs import exits, terminal
 from jobs.plan import plan_run
 from jobs.run import run_config
-from jobs.secret_settings import storage_options
+from jobs.secret_settings import storage_options, stores_in
 from jobs.stylize_setup import (
     Choice,
     by_option,
@@ -129,7 +129,11 @@ def _print_end(
         ends = {"pictures_uri": pictures, "report_uri": index}
         terminal.print_json({**as_dict(summary), **ends})
         return
-    print_summary(summary, 0, console, (), Path(command.out) / _CONFIG)
+    options = () if command.config is None else ("--config", str(command.config))
+    config, is_here = f"{summary.output_uri}/{_CONFIG}", not is_uri(command.out)
+    print_summary(summary, 0, console, options, config if is_here else PurePosixPath(_CONFIG).name)
+    if not is_here:
+        _fact(console, "config", f"{config}: download it for uso validate, plan, run and prune")
     _fact(console, "pictures", pictures)
     if index is not None:
         _fact(console, "report", index)
@@ -200,7 +204,7 @@ def _sections(command: StylizeCommand, out: str, choices: Sequence[Choice]) -> d
     if command.retry_failed:
         sections["on_error"] = {"retry_failed": True}
     if command.config is not None:
-        sections["storage"] = RunConfig.from_yaml(command.config).storage
+        sections["storage"] = stores_in(command.config)
     return sections
 
 

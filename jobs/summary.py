@@ -39,7 +39,7 @@ def print_summary(
     max_failed_fraction: float,
     console: Console,
     status_options: Sequence[str] = (),
-    config_path: Path = Path("CONFIG"),
+    config_path: Path | str = "CONFIG",
 ) -> None:
     """Print the summary of a run, and the commands that show its output.
 

@@ -55,6 +55,12 @@ class OutputConfig(StrictModel):
     skip_missing: bool = False
     """Pack without the rows whose images are missing or damaged; otherwise they end the run."""
 
+    @field_validator("format", mode="before")
+    @classmethod
+    def _is_no_ending(cls, name: Any) -> Any:  # noqa: ANN401 (any YAML value)
+        """Take the ending of the files for the name of their format."""
+        return "jpeg" if name == "jpg" else name
+
     @field_validator("name", mode="before")
     @classmethod
     def _is_a_template(cls, name: Any) -> Any:  # noqa: ANN401 (any YAML value)
