@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from pipelines.config.schema import load_config
+from pipelines.display import display_value
 from pipelines.errors import ConfigError
 from pipelines.fields.table import INPUT_NAMES
 from pipelines.manifest.references import folder_url
@@ -127,26 +128,38 @@ class Stylize:
         }
 
     def _drawn(self, cells: Mapping[str, Any]) -> tuple[Any, int, str | None]:
-        """Return the image, the seed and the error of a row."""
-        raw = {
-            name: _encoded(value) if name in _IMAGES else _plain(value)
-            for name, value in cells.items()
-            if name in INPUT_NAMES
-        }
-        row = self._parser.parse(raw, str(raw.get("id") or content_hash(raw)), self._folder)
-        if isinstance(row, RejectedRow):
-            return self._failed(f"invalid_request: {row.failure.message}")
-        if row.parameters.num_images != 1:
-            return self._failed("invalid_request: num_images: Stylize draws one image for each row")
+        """Return the image, the seed and the error of a row; never raises."""
+        seed = -1
         try:
+            row = self._row(cells)
+            if isinstance(row, str):
+                return self._failed(f"invalid_request: {row}")
+            seed = row.parameters.seed
             outcome = self._stylizer.stylize(row)
         except Exception as error:  # as in a run, a bug fails its row and no other
-            logger.exception("row_raised row_id=%s", row.id)
-            return self._failed(f"internal: {type(error).__name__}: {error}", row.parameters.seed)
+            logger.exception("row_raised row_id=%s", display_value(cells.get("id")))
+            return self._failed(f"internal: {type(error).__name__}: {error}", seed)
         if outcome.failure is not None:
             message = f"{outcome.failure.code}: {outcome.failure.message}"
-            return self._failed(message, row.parameters.seed)
-        return self._image(self._sink.files[0].data), row.parameters.seed, None
+            return self._failed(message, seed)
+        return self._image(self._sink.files[0].data), seed, None
+
+    def _row(self, cells: Mapping[str, Any]) -> ManifestRow | str:
+        """Return the row of the cells; or the reason, if they are not a row."""
+        raw: dict[str, Any] = {}
+        for name, value in cells.items():
+            if name not in INPUT_NAMES:
+                continue
+            try:
+                raw[name] = _encoded(value) if name in _IMAGES else _plain(value)
+            except ValueError as error:
+                return f"column {name}: {error}"
+        row = self._parser.parse(raw, str(raw.get("id") or content_hash(raw)), self._folder)
+        if isinstance(row, RejectedRow):
+            return row.failure.message
+        if row.parameters.num_images != 1:
+            return "num_images: Stylize draws one image for each row"
+        return row
 
     def _failed(self, message: str, seed: int = -1) -> tuple[Any, int, str]:
         nothing = np.zeros((0, 0, 3), np.uint8) if self._as_arrays else None
@@ -171,8 +184,17 @@ class _Kept(threading.local):
 
 
 def _encoded(value: Any) -> Any:  # noqa: ANN401 (whatever a cell holds)
-    """Return an array as the bytes of a PNG file, and a list of images one by one."""
-    if isinstance(value, np.ndarray) and value.ndim == 3:
+    """Return an array as the bytes of a PNG file, and a list of images one by one.
+
+    Raises:
+        ValueError: the array is not an image.
+    """
+    if isinstance(value, np.ndarray) and value.ndim in (2, 3) and value.dtype != object:
+        if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] not in (3, 4):
+            kind = f"{value.dtype} {list(value.shape)}"
+            raise ValueError(f"an array of {kind} is not an image; give uint8 [H, W, 3]")
+        if not value.size:
+            raise ValueError("the array is empty")
         buffer = io.BytesIO()
         Image.fromarray(value).save(buffer, "PNG", compress_level=1)
         return buffer.getvalue()

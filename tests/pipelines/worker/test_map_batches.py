@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 import ray.data
 from PIL import Image
@@ -65,6 +67,34 @@ def test_images_may_be_paths_bytes_or_arrays(stylize: Stylize, photo: str) -> No
     assert opened[0] == opened[1] == opened[2]
 
 
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.zeros((8, 8, 3), np.float32), "an array of float32 [8, 8, 3] is not an image; give u"),
+        (np.zeros((8, 8), np.uint8), "an array of uint8 [8, 8] is not an image"),
+        (np.zeros((3, 8, 8), np.uint8), "an array of uint8 [3, 8, 8] is not an image"),
+        (np.zeros((0, 0, 3), np.uint8), "the array is empty"),
+    ],
+)
+def test_an_array_that_is_not_an_image_fails_its_row_alone(
+    stylize: Stylize, photo: str, array: Any, reason: str
+) -> None:
+    out = stylize({"content_image": objects(array, photo)})
+    assert out["error"][0].startswith(f"invalid_request: column content_image: {reason}")
+    assert out["image"][0] is None
+    assert (out["error"][1], Image.open(io.BytesIO(out["image"][1])).size) == (None, (16, 16))
+
+
+def test_a_bug_fails_its_row_alone(stylize: Stylize, photo: str) -> None:
+    class Strange:
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    out = stylize({"id": objects(Strange(), "b"), "content_image": objects(photo, photo)})
+    assert out["error"][0] == "internal: RuntimeError: no text"
+    assert out["error"][1] is None
+
+
 def test_images_as_arrays(photo: str) -> None:
     arrays = Stylize("tiny", defaults=SMALL, image="array")
     out = arrays({"prompt": np.array(["a", "b"]), "content_image": objects(photo, "/none.png")})
@@ -85,24 +115,50 @@ def test_a_wrong_option_is_named() -> None:
         Stylize("tiny", image="pixels")  # type: ignore[arg-type]
 
 
-@pytest.mark.ray
-def test_actors_of_ray_data_draw_a_dataset(photo: str) -> None:
+@pytest.fixture(scope="module")
+def _cluster() -> Iterator[None]:
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level=logging.ERROR)
+    yield
+    ray.shutdown()
+
+
+def drawn(photo: str, batch_rows: int, **options: Any) -> ray.data.Dataset:
+    """Draw four rows, of which the first and the third fail, in blocks of `batch_rows`."""
     rows = [
-        {"id": str(n), "content_image": photo if n != 2 else "/no/such.png", "note": n}
+        {"id": str(n), "content_image": photo if n % 2 else "/no/such.png", "note": n}
         for n in range(4)
     ]
-    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level=logging.ERROR)
-    try:
-        drawn = ray.data.from_items(rows).map_batches(
-            Stylize,
-            fn_constructor_kwargs={"model": "tiny", "defaults": SMALL},
-            batch_size=2,
-            compute=ray.data.ActorPoolStrategy(size=1),
-        )
-        out = sorted(drawn.take_all(), key=lambda row: str(row["id"]))
-    finally:
-        ray.shutdown()
+    return ray.data.from_items(rows, override_num_blocks=4 // batch_rows).map_batches(
+        Stylize,
+        fn_constructor_kwargs={"model": "tiny", "defaults": SMALL, **options},
+        batch_size=batch_rows,
+        compute=ray.data.ActorPoolStrategy(size=1),
+    )
+
+
+def by_id(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: str(row["id"]))
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("_cluster")
+@pytest.mark.parametrize("batch_rows", [4, 1])
+def test_actors_of_ray_data_draw_a_dataset(tmp_path: Path, photo: str, batch_rows: int) -> None:
+    dataset = drawn(photo, batch_rows).materialize()
+    out = by_id(dataset.take_all())
     assert [row["note"] for row in out] == [0, 1, 2, 3]
-    assert [row["error"] is None for row in out] == [True, True, False, True]
+    assert [row["error"] is None for row in out] == [False, True, False, True]
     assert out[2]["error"].startswith("uri_not_found")
-    assert Image.open(io.BytesIO(out[0]["image"])).size == (16, 16)
+    assert Image.open(io.BytesIO(out[1]["image"])).size == (16, 16)
+    dataset.write_parquet(str(tmp_path / "out"))
+    table = pyarrow.parquet.read_table(tmp_path / "out")
+    assert (table.schema.field("error").type, len(table)) == (pyarrow.string(), 4)
+    assert table.schema.field("image").type == pyarrow.binary()
+    assert table["image"].null_count == 2
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("_cluster")
+def test_arrays_of_failed_rows_stand_beside_others_in_ray_data(photo: str) -> None:
+    out = by_id(drawn(photo, 1, image="array").materialize().take_all())
+    assert [row["image"].shape for row in out] == [(0, 0, 3), (16, 16, 3)] * 2
