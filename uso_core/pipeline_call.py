@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -102,28 +103,35 @@ class PipelineCall(DiffusersHabits, ABC):
         shown = is_watched() and on_step is None if progress is None else progress
         bar_options = {"unit": "step", "disable": not shown, **self._bar_options}
         on_step_end = self._step_end(callback_on_step_end, callback_on_step_end_tensor_inputs)
-        done = 0
         images = StylizedImages(output_type=output_type)
         self.interrupt = False
         with tqdm(total=total, **bar_options) as bar:
-            for request, ready in prepared:
-                conditioning = self.condition(ready)
-                for seed in request.seeds:
-                    counted = _counted(on_step, bar, done, total)
-                    latents = self._latents(conditioning, seed, counted, on_step_end)
-                    images.append(
-                        StylizedImage(
-                            image=self.decode(latents),
-                            seed=seed,
-                            prompt_truncated=conditioning.prompt_truncated,
-                        )
-                    )
-                    done += ready.num_steps
+            counted = partial(_counted, on_step, bar, total)
+            images.extend(self._generated(prepared, counted, on_step_end))
         return images if return_dict else (images.images,)
 
     def set_progress_bar_config(self, **options: Any) -> None:  # noqa: ANN401 (tqdm's options)
         """Set options of the bar, for example `disable=True`; those of tqdm."""
         self._bar_options = options
+
+    def _generated(
+        self,
+        prepared: Sequence[tuple[StylizeRequest, PreparedRequest]],
+        counted: Callable[[int], OnStep],
+        on_step_end: StepEnd | None,
+    ) -> Iterator[StylizedImage]:
+        """Yield the images of all requests; `counted` takes the number of steps before an image."""
+        done = 0
+        for request, ready in prepared:
+            conditioning = self.condition(ready)
+            for seed in request.seeds:
+                latents = self._latents(conditioning, seed, counted(done), on_step_end)
+                yield StylizedImage(
+                    image=self.decode(latents),
+                    seed=seed,
+                    prompt_truncated=conditioning.prompt_truncated,
+                )
+                done += ready.num_steps
 
     def _latents(
         self, conditioning: Conditioning, seed: int, on_step: OnStep, on_step_end: StepEnd | None
@@ -146,7 +154,7 @@ class PipelineCall(DiffusersHabits, ABC):
         return step_end
 
 
-def _counted(on_step: OnStep | None, bar: tqdm, done: int, total: int) -> OnStep:
+def _counted(on_step: OnStep | None, bar: tqdm, total: int, done: int) -> OnStep:
     """Return `on_step` for one of several images, with `done` steps before it of `total`."""
 
     def counted(step: int, _: int) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import os
 import queue
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from pipelines.dispatch.workers import (
     Event,
     Finished,
     Lost,
-    Raised,
     Ready,
     StartFailed,
     WorkerEnv,
@@ -36,9 +34,9 @@ from pipelines.worker.activity import Activity, WorkerInfo
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayTaskError
 
 from pipelines.on_ray.metrics import WorkerMetrics
+from pipelines.on_ray.worker_errors import reason_of, row_event
 
 if TYPE_CHECKING:
     from pipelines.config.cluster import StylizeConfig
@@ -46,7 +44,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # in Ray's tracebacks
 _NO_TELEMETRY = WorkerTelemetry()
 _ASKED_AT_ONCE = 64  # actors per poll of activity: a call costs the driver 0.2 ms
 _SPARE_THREADS = 1  # beside one per row, so that an actor answers while it works on rows
@@ -272,30 +269,9 @@ class RayPool:
             event: Event = (
                 Ready(worker, future.result().device)
                 if error is None
-                else StartFailed(worker, _reason(error))
+                else StartFailed(worker, reason_of(error))
             )
             self._events.put((worker, generation, event))
 
         slot.actor.place.remote().future().add_done_callback(on_placed)
         slot.actor.load.remote(self._make, self._spec).future().add_done_callback(on_done)
-
-
-def row_event(worker: str, row_id: str, error: BaseException) -> Event:
-    """Classify the error of a row: the worker's code raised, or the worker is dead.
-
-    Only `RayTaskError` comes from the worker's code. For a dead actor Ray answers every call with
-    one of several other errors (`RayActorError`, `OutOfMemoryError`, `NodeDiedError`, …).
-    """
-    if isinstance(error, RayTaskError):
-        return Raised(worker, row_id, _ANSI_COLOUR.sub("", str(error)))
-    return Lost(worker, _reason(error))
-
-
-def _reason(error: BaseException) -> str:
-    """Return the last line of Ray's report: a constructor's exception, or the process's end."""
-    text = _ANSI_COLOUR.sub("", str(error))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    # Below its first line, this one lists the node's processes with their arguments.
-    return lines[0] if isinstance(error, OutOfMemoryError) else lines[-1]

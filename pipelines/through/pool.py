@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 
@@ -19,6 +18,7 @@ from pipelines.errors import ClusterError
 from pipelines.failures import Failure
 from pipelines.handling import Destination
 from pipelines.rows import ManifestRow, Outcome
+from pipelines.through.absence import Absence
 from pipelines.through.link import AwayError, Link, RefusedError, UnknownSessionError
 from pipelines.through.wire import Ended
 from pipelines.worker.activity import Activity
@@ -55,12 +55,11 @@ class ServerPool:
         self._link = link
         self._destination = destination
         self._names = [f"server-{number}" for number in range(workers)]
-        self._give_up_after_s = give_up_after_s
+        self._absence = Absence(link.url, give_up_after_s)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._rows: dict[str, tuple[str, ManifestRow]] = {}  # by id, with the worker
         self._unsent: deque[str] = deque()
-        self._away_since: float | None = None
         self._activity: Activity | None = None
         self._ready = self._closed = False
         self._error: BaseException | None = None
@@ -150,13 +149,7 @@ class ServerPool:
     def _check(self) -> None:
         if self._error is not None:
             raise self._error
-        since = self._away_since
-        if since is not None and time.monotonic() - since > self._give_up_after_s:
-            raise ClusterError(
-                f"{self._link.url}: the server has not answered for {self._give_up_after_s:g} s "
-                "(stylize.placement_timeout_s); finished rows are recorded. Once it is up again, "
-                "rerun the same command: it resumes"
-            )
+        self._absence.check()
 
     def _return(self, row_ids: list[str]) -> None:
         for row_id in row_ids:
@@ -242,7 +235,7 @@ class ServerPool:
             except UnknownSessionError:
                 self._announce_again(session)
                 continue
-            self._back()
+            self._absence.end()
             if ready and not self._ready:
                 self._ready = True
                 for name in self._names:
@@ -286,16 +279,9 @@ class ServerPool:
         with self._changed:
             if self._closed:
                 return
-            if self._away_since is None:
-                self._away_since = time.monotonic()
-                self._activity = None
-                logger.warning("server_away url=%s reason=%s", self._link.url, reason)
+            self._absence.begin(reason)
+            self._activity = None
             self._changed.wait_for(lambda: self._closed, _PAUSE_S)
-
-    def _back(self) -> None:
-        if self._away_since is not None:
-            self._away_since = None
-            logger.warning("server_answers url=%s", self._link.url)
 
 
 def _num_bytes(row: ManifestRow) -> int:

@@ -19,7 +19,8 @@ from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, Wor
 from pipelines.errors import WorkersFailedError
 from pipelines.handling import Handling
 from pipelines.on_ray import actors
-from pipelines.on_ray.actors import RayPool, RowWorker, row_event
+from pipelines.on_ray.actors import RayPool, RowWorker
+from pipelines.on_ray.worker_errors import row_event
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer

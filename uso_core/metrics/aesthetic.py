@@ -10,10 +10,10 @@ import torch
 from accelerate import init_empty_weights
 from torch import nn
 
-from uso_core.errors import CheckpointError
 from uso_core.loading.component_files import ComponentFiles
 from uso_core.loading.strict_load import Destination, identity_rules, load_strictly
-from uso_core.loading.tensor_files import TensorFiles, open_tensor_files
+from uso_core.loading.tensor_files import open_tensor_files
+from uso_core.metrics.widths import layer_widths
 
 _LINEAR = (0, 2, 4, 6, 7)  # dropout, which does nothing here, has the other numbers
 
@@ -45,21 +45,9 @@ def aesthetic_head(files: ComponentFiles) -> AestheticHead:
     """
     tensors = open_tensor_files(files.weight_paths)
     with init_empty_weights(include_buffers=False):
-        module = AestheticHead(_widths(tensors))
+        module = AestheticHead(
+            layer_widths(tensors, "the aesthetic predictor", "layers", _LINEAR, dimensions=2)
+        )
     destination = Destination(torch.float32, torch.device("cpu"))
     load_strictly(module, tensors, identity_rules(module.state_dict()), destination)
     return module
-
-
-def _widths(tensors: TensorFiles) -> dict[int, tuple[int, int]]:
-    widths = {}
-    for at in _LINEAR:
-        shape = tensors.shapes.get(f"layers.{at}.weight", ())
-        if len(shape) != 2:
-            raise CheckpointError(
-                tensors.name,
-                f"is not the aesthetic predictor: it has no layers.{at}.weight; give the file that "
-                "docs/scores.md names",
-            )
-        widths[at] = (shape[1], shape[0])
-    return widths

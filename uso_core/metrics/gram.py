@@ -14,12 +14,12 @@ import torch
 from accelerate import init_empty_weights
 from torch import nn
 
-from uso_core.errors import CheckpointError
 from uso_core.loading.component_files import ComponentFiles
 from uso_core.loading.strict_load import Destination, identity_rules, load_strictly
-from uso_core.loading.tensor_files import TensorFiles, open_tensor_files, without_prefixes
+from uso_core.loading.tensor_files import open_tensor_files, without_prefixes
 from uso_core.metrics.embedding import Embedder
 from uso_core.metrics.pixels import IMAGENET_MEAN, IMAGENET_STD, Crop
+from uso_core.metrics.widths import layer_widths
 
 GRAM_CROP = Crop(256, 224, IMAGENET_MEAN, IMAGENET_STD)
 _STYLE_LAYERS = (0, 5, 10, 19, 28)  # conv1_1, conv2_1, conv3_1, conv4_1, conv5_1
@@ -44,7 +44,7 @@ def gram(files: ComponentFiles, device: torch.device) -> Embedder:
     """
     tensors = without_prefixes(open_tensor_files(files.weight_paths), _LATER + _CLASSIFIER)
     with init_empty_weights(include_buffers=False):
-        module = _Vgg(_widths(tensors))
+        module = _Vgg(layer_widths(tensors, "VGG-19", "features", _CONVOLUTIONS, dimensions=4))
     rules = identity_rules(module.state_dict())
     load_strictly(module, tensors, rules, Destination(torch.float32, device))
     return Embedder(module, GRAM_CROP, device, remembered=_REMEMBERED)
@@ -81,17 +81,3 @@ def _scaled_gram(features: torch.Tensor) -> torch.Tensor:
     filters, positions = flat.shape[1:]
     scale = 2 * filters * math.sqrt(len(_STYLE_LAYERS))
     return torch.bmm(flat, flat.transpose(1, 2)) / (positions * scale)
-
-
-def _widths(tensors: TensorFiles) -> dict[int, tuple[int, int]]:
-    widths = {}
-    for at in _CONVOLUTIONS:
-        shape = tensors.shapes.get(f"features.{at}.weight", ())
-        if len(shape) != 4:
-            raise CheckpointError(
-                tensors.name,
-                f"is not VGG-19: it has no features.{at}.weight; give the file that docs/scores.md "
-                "names",
-            )
-        widths[at] = (shape[1], shape[0])
-    return widths

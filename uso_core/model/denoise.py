@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from diffusers import FluxTransformer2DModel
+from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
 
 from uso_core.model.components import Components
 from uso_core.model.conditioning import Conditioning
@@ -76,42 +76,80 @@ def denoise(
     Raises:
         ValueError: the requests have different batch keys.
     """
-    batch_key = conditionings[0].batch_key
-    if any(conditioning.batch_key != batch_key for conditioning in conditionings):
-        raise ValueError("only requests with the same batch key can be denoised together")
-    transformer = components.transformer
-    context = torch.cat([conditioning.context for conditioning in conditionings])
-    content = torch.cat([conditioning.content for conditioning in conditionings])
-    tokens = _noise(transformer, batch_key.size, seeds, context)
-    scheduler = make_scheduler(
-        batch_key.num_steps, batch_key.size, context.device, is_shifted=components.is_guided
-    )
-    embeddings = step_embeddings(
-        components.time_text_embed,
-        scheduler.sigmas[:-1],
-        _guidance(conditionings) if components.is_guided else None,
-        torch.cat([conditioning.pooled for conditioning in conditionings]),
-    )
-    with one_batch(transformer):
-        for step, timestep in enumerate(scheduler.timesteps):
-            velocity = transformer(
-                hidden_states=torch.cat([tokens, content], dim=1),
-                encoder_hidden_states=context,
-                pooled_projections=embeddings[step],
-                timestep=scheduler.sigmas[step].expand(len(seeds)),
-                txt_ids=conditionings[0].context_rotary,
-                img_ids=conditionings[0].image_rotary,
-                return_dict=False,
-            )[0][:, : tokens.shape[1]]
-            tokens = scheduler.step(velocity, timestep, tokens, return_dict=False)[0]
+    batch = _Batch.of(components, conditionings)
+    size, steps = conditionings[0].batch_key.size, conditionings[0].batch_key.num_steps
+    tokens = _noise(components.transformer, size, seeds, batch.context)
+    with one_batch(components.transformer):
+        for step, timestep in enumerate(batch.scheduler.timesteps):
+            velocity = batch.velocity(step, tokens)
+            tokens = batch.scheduler.step(velocity, timestep, tokens, return_dict=False)[0]
             if on_step is not None:
-                on_step(step + 1, batch_key.num_steps)
+                on_step(step + 1, steps)
             if on_step_end is not None:
                 changed = on_step_end(step, timestep, tokens)
                 if changed is None:
                     break
                 tokens = changed
-    return [Latents(image, batch_key.size) for image in tokens[:, None]]
+    return [Latents(image, size) for image in tokens[:, None]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Everything that is the same at every step, and the embeddings of all steps.
+
+    Attributes:
+        transformer: the transformer.
+        scheduler: the steps.
+        context: [B, T, D], the texts and styles.
+        content: [B, C, 64], the content images' tokens.
+        embeddings: [steps, B, D].
+        rotary: the positions of the context, and of the image with its content.
+    """
+
+    transformer: FluxTransformer2DModel
+    scheduler: FlowMatchEulerDiscreteScheduler
+    context: torch.Tensor
+    content: torch.Tensor
+    embeddings: torch.Tensor
+    rotary: tuple[torch.Tensor, torch.Tensor]
+
+    @classmethod
+    def of(cls, components: Components, conditionings: Sequence[Conditioning]) -> _Batch:
+        first = conditionings[0]
+        key = first.batch_key
+        if any(conditioning.batch_key != key for conditioning in conditionings):
+            raise ValueError("only requests with the same batch key can be denoised together")
+        scheduler = make_scheduler(
+            key.num_steps, key.size, first.context.device, is_shifted=components.is_guided
+        )
+        embeddings = step_embeddings(
+            components.time_text_embed,
+            scheduler.sigmas[:-1],
+            _guidance(conditionings) if components.is_guided else None,
+            torch.cat([conditioning.pooled for conditioning in conditionings]),
+        )
+        return cls(
+            transformer=components.transformer,
+            scheduler=scheduler,
+            context=torch.cat([conditioning.context for conditioning in conditionings]),
+            content=torch.cat([conditioning.content for conditioning in conditionings]),
+            embeddings=embeddings,
+            rotary=(first.context_rotary, first.image_rotary),
+        )
+
+    def velocity(self, step: int, tokens: torch.Tensor) -> torch.Tensor:
+        """Return the velocity of the tokens at a step, [B, L, 64]."""
+        context_rotary, image_rotary = self.rotary
+        predicted: torch.Tensor = self.transformer(
+            hidden_states=torch.cat([tokens, self.content], dim=1),
+            encoder_hidden_states=self.context,
+            pooled_projections=self.embeddings[step],
+            timestep=self.scheduler.sigmas[step].expand(len(tokens)),
+            txt_ids=context_rotary,
+            img_ids=image_rotary,
+            return_dict=False,
+        )[0]
+        return predicted[:, : tokens.shape[1]]
 
 
 def _noise(

@@ -10,8 +10,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from pipelines.config.inputs import FetchConfig
 from pipelines.storage.filesystems import Options
 from pipelines.tools.compare.comparison import Comparison, ScoreDifference
@@ -24,6 +22,7 @@ from pipelines.tools.compare.figures import (
     signed,
     verdict_text,
 )
+from pipelines.tools.report.page_template import page_template
 from pipelines.tools.report.pictures import Gallery, Places
 from pipelines.tools.report.row_table import RowTable
 from pipelines.tools.report.thumbnails import Thumbnailer
@@ -117,14 +116,9 @@ def _shown_score(score: ScoreDifference, a: float, b: float) -> dict[str, Any]:
 
 
 def _render(comparison: Comparison, pairs: list[dict[str, Any]]) -> bytes:
-    environment = Environment(
-        loader=PackageLoader("pipelines.tools.compare"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
+    template = page_template(
+        "pipelines.tools.compare",
+        "compare.html.j2",
         interval=interval_text,
         number=number,
         share=share,
@@ -134,6 +128,5 @@ def _render(comparison: Comparison, pairs: list[dict[str, Any]]) -> bytes:
     )
     first = comparison.scores[0].name
     ordered = sorted(pairs, key=lambda pair: pair["difference"].get(first, float("inf")))
-    template = environment.get_template("compare.html.j2")
     note = FEW_TEXT if comparison.has_few else ""
     return template.render(comparison=comparison, pairs=ordered, note=note).encode()

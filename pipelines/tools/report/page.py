@@ -8,10 +8,10 @@ from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipelines.tools.report.distances import DistanceSummary
+from pipelines.tools.report.page_template import page_template
 from pipelines.tools.report.summary import RunRate, Summary
 from pipelines.tools.report.values import to_json
 
@@ -86,14 +86,9 @@ class Page:
 
 def render(page: Page) -> bytes:
     """Return the page as HTML; all text in it is escaped."""
-    environment = Environment(
-        loader=PackageLoader("pipelines.tools.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
+    template = page_template(
+        "pipelines.tools.report",
+        "index.html.j2",
         count=_count,
         percent=_percent,
         decibels=_decibels,
@@ -103,7 +98,6 @@ def render(page: Page) -> bytes:
         moment=_moment,
         json=_json,
     )
-    template = environment.get_template("index.html.j2")
     chart = {rate.run_id: _chart(rate) for rate in page.summary.rates}
     text = template.render(
         page=page, summary=page.summary, chart=chart, scripts=SCRIPTS, styles=STYLES
