@@ -5,7 +5,8 @@ The module that does a command's work is imported when it runs: `uso --help` mus
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,8 +25,13 @@ def serve(config: ConfigFile, overrides: Overrides = None) -> None:
     raise typer.Exit(serve_command(config, overrides or []))
 
 
-keys = typer.Typer(no_args_is_help=True, help="Create, list and revoke the API keys of a server.")
+keys = typer.Typer(
+    no_args_is_help=True,
+    help="Create, list and revoke the API keys of a server; make a test key that signs images.",
+)
 
+
+_Algorithm = Literal["es256", "es384", "es512", "ps256", "ed25519"]
 _Most = Annotated[int | None, typer.Option(min=1, show_default="no limit")]
 
 
@@ -80,3 +86,23 @@ def revoke(
     from jobs.serve.keys_command import revoke_command
 
     raise typer.Exit(revoke_command(config, overrides or [], key))
+
+
+@keys.command("test-ca")
+def make_test_ca(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder for the files.")],
+    algorithm: Annotated[
+        _Algorithm, typer.Option(help="The signature algorithm, in the words of C2PA.")
+    ] = "es256",
+) -> None:
+    """Make a test certificate that signs images, with its key and its root.
+
+    For output.provenance, see docs/provenance.md. All names in the certificates say TEST.
+
+    Exit codes:
+    0  made
+    2  the files exist, or cannot be written
+    """
+    from jobs.trial_certificate import test_ca_command
+
+    raise typer.Exit(test_ca_command(folder, algorithm))

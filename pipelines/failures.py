@@ -23,6 +23,7 @@ FailureCode = Literal[
     "out_of_memory",
     "unsafe_content",
     "worker_lost",
+    "signing_failed",
     "storage_write",
     "internal",
 ]
@@ -50,6 +51,7 @@ CODES: dict[FailureCode, CodeFacts] = {
     "out_of_memory": CodeFacts("inference", True, "the device ran out of memory on this row"),
     "unsafe_content": CodeFacts("inference", False, "the safety check withheld an image"),
     "worker_lost": CodeFacts("worker", True, "the worker died or hung while running only this row"),
+    "signing_failed": CodeFacts("store", True, "an image could not be signed"),
     "storage_write": CodeFacts("store", True, "an image could not be stored"),
     "internal": CodeFacts("worker", True, "a bug: please report it with the worker's log"),
 }

@@ -64,17 +64,18 @@ class Recipe:
             "Preset": self.preset,
         }
         if self.content is not None:
-            pairs["Content"] = _quoted(_name(self.content))
+            pairs["Content"] = _quoted(reference_name(self.content))
             pairs["Content size"] = self.content_long_size
         if self.styles:
-            pairs["Styles"] = _quoted("; ".join(map(_name, self.styles)))
+            pairs["Styles"] = _quoted("; ".join(map(reference_name, self.styles)))
         if self.style_weights is not None:
             pairs["Style weights"] = _quoted("; ".join(f"{each:g}" for each in self.style_weights))
         line = ", ".join(f"{name}: {value}" for name, value in pairs.items())
         return f"{self.prompt[:_MOST_PROMPT]}\n{line}"
 
 
-def _name(reference: str | bytes) -> str:
+def reference_name(reference: str | bytes) -> str:
+    """Return the name of a reference's file, without folders and servers."""
     if isinstance(reference, bytes) or reference[:5].lower() == "data:":
         return "inline image"
     if "://" not in reference:

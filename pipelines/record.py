@@ -22,6 +22,9 @@ NSFW_CONTENTS = "has_nsfw_contents"
 NSFW_SCORE = "nsfw_score"
 """The column of the safety check's scores, in outputs that have some."""
 
+UNSIGNED_SHA256 = "unsigned_sha256"
+"""The column of the hashes of the encoded images before they were signed, in signed outputs."""
+
 SCORES = "scores"
 """The column of the scores of each image, by name, in outputs that have some."""
 
@@ -158,7 +161,7 @@ def make_record(
         IMAGE_BYTES: None if failed else list(outcome.image_bytes) or None,
         NSFW_CONTENTS: None if failed else [None] * len(outcome.outputs),
         "error": _error(outcome.failure),
-        **_inputs(entry.row),
+        **recorded_inputs(entry.row),
         **({} if outcome.width is None else {"width": outcome.width, "height": outcome.height}),
         "prompt_truncated": outcome.prompt_truncated,
         "model": run.model,
@@ -197,7 +200,8 @@ def _versions(outcome: Outcome) -> list[dict[str, Any] | None] | None:
     return [None if version is None else version._asdict() for version in outcome.references]
 
 
-def _inputs(row: ManifestRow | RejectedRow) -> dict[str, Any]:
+def recorded_inputs(row: ManifestRow | RejectedRow) -> dict[str, Any]:
+    """Return the inputs of a row as its record has them; of a rejected row, its prompt."""
     if isinstance(row, RejectedRow):
         return {"prompt": row.prompt}
     content = row.content_image

@@ -16,6 +16,8 @@ Reference = str | bytes  # an absolute URI (or `data:` URI), or the image's own 
 _OTHER_BYTES = 64  # a Python object and its place in a container
 
 Status = Literal["completed", "failed"]
+TrainingMining = Literal["allowed", "notAllowed", "constrained"]
+"""A wish about training models on an image and mining data from it, in the words of C2PA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class ManifestRow:
             named after the id.
         another_try: the row was completed before, and the images are stored only if they are
             better; None: the first try.
+        training_mining: the wish of the owner that the signed images state; None: that of the run.
     """
 
     id: str
@@ -71,6 +74,7 @@ class ManifestRow:
     handling: Handling | None = None
     names: tuple[str, ...] = ()
     another_try: AnotherTry | None = None
+    training_mining: TrainingMining | None = None
 
     @property
     def is_urgent(self) -> bool:

@@ -43,6 +43,17 @@ def passed_env(names: Sequence[str]) -> dict[str, str]:
     return {name: os.environ[name] for name in names}
 
 
+def refuse_signing_key(names: Sequence[str], config: RunConfig) -> None:
+    """Raise `ConfigError` if one of the variables to pass holds the key that signs images."""
+    signing = set(variables_in(config.output.provenance.key or "")) & set(names)
+    if signing:
+        raise ConfigError(
+            f"--env {min(signing)}: output.provenance.key names this variable, and a signing key "
+            "must not be in the job, which Ray keeps and shows; set it in the environment of the "
+            "nodes, or give the path of a file on them"
+        )
+
+
 def unset_on_cluster(config: RunConfig, passed: Sequence[str]) -> list[str]:
     """Return the variables in the configuration that are not passed to the Ray job, sorted."""
     strings = strings_in(config.model_dump())

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from pipelines.config.schema import RunConfig
 from pipelines.worker.safety import CHECKERS
+from pipelines.worker.signature import EXTRA as SIGNING_EXTRA
 from uso_core.loading.demo import DEMO
 
 PACKAGES = ("uso_core", "pipelines", "jobs")
@@ -83,6 +84,8 @@ def extras(config: RunConfig) -> set[str]:
     found = {extra for scheme, extra in _EXTRA_OF.items() if scheme in schemes}
     if config.safety.mode != "off" and config.safety.checker in CHECKERS.own:
         found.add(CHECKERS.own[config.safety.checker].extra)
+    if config.output.provenance.c2pa:
+        found.add(SIGNING_EXTRA)
     return found | ({"fp8"} if config.model.chosen_preset.linears == "float8" else set())
 
 

@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from pipelines.config.output import OutputConfig
 from pipelines.config.schema import RunConfig
+from pipelines.config.variables import is_variable
 from pipelines.storage.urls import is_uri
 from uso_core.families import family_named
 from uso_core.loading.source import ModelSource
@@ -71,9 +73,7 @@ def _map_paths(config: RunConfig, change: Callable[[str, str], str]) -> RunConfi
         manifest_update["base_uri"] = changed("manifest.base_uri", manifest.base_uri)
     sections: dict[str, object] = {
         "manifest": manifest.model_copy(update=manifest_update),
-        "output": config.output.model_copy(
-            update={"path": changed("output.path", config.output.path)}
-        ),
+        "output": _output(config.output, changed),
     }
     model_update: dict[str, object] = dict(_model_paths(config, change))
     if config.model.loras:
@@ -87,6 +87,20 @@ def _map_paths(config: RunConfig, change: Callable[[str, str], str]) -> RunConfi
         roots = [changed("fetch.local_roots", root) for root in fetch.local_roots]
         sections["fetch"] = fetch.model_copy(update={"local_roots": roots})
     return config.model_copy(update=sections)
+
+
+def _output(output: OutputConfig, changed: Callable[[str, str], str]) -> OutputConfig:
+    update: dict[str, object] = {"path": changed("output.path", output.path)}
+    provenance = output.provenance
+    if provenance.c2pa:
+        named = {"certificate": provenance.certificate, "key": provenance.key}
+        files = {
+            name: changed(f"output.provenance.{name}", path)
+            for name, path in named.items()
+            if path is not None and not is_variable(path)
+        }
+        update["provenance"] = provenance.model_copy(update=files)
+    return output.model_copy(update=update)
 
 
 def _model_paths(config: RunConfig, change: Callable[[str, str], str]) -> Iterator[tuple[str, str]]:

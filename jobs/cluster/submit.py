@@ -21,6 +21,7 @@ from jobs.cluster.check import (
     passed_env,
     refuse_relative_paths,
     refuse_secrets,
+    refuse_signing_key,
     unset_on_cluster,
 )
 from jobs.cluster.job import CONFIG_KEY, OUTPUT_KEY, STOP_WAIT_KEY, stop_wait_s
@@ -71,6 +72,7 @@ def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitO
     with exits.exit_on_error():
         config = RunConfig.from_yaml(config_path, overrides)
         refuse_secrets(config)
+        refuse_signing_key(options.env, config)
         env = passed_env(options.env)
         server = JobServer(options.address)
         here = server.on_this_machine()

@@ -15,8 +15,13 @@ SECRET_SECTIONS: tuple[KeyPath, ...] = (
     ("notify", "secret"),
     ("fetch", "http", "proxy"),
     ("fetch", "http", "headers"),
+    ("output", "provenance", "key"),
+    ("output", "provenance", "signer_token"),
 )
 """Sections in which `${NAME}` is replaced, and whose values are never shown."""
+
+SIGNING_KEY: KeyPath = ("output", "provenance", "key")
+"""The path of a file with a key, or a variable: the key itself is never in a configuration."""
 
 
 def key_name(path: KeyPath) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from pipelines.config.provenance import ProvenanceConfig
 from pipelines.config.strict import StrictModel
 from pipelines.formats import DEFAULT_QUALITY, FormatName, ImageEncoding, LayoutName
 from pipelines.name_template import NameTemplate
@@ -32,6 +33,8 @@ class OutputConfig(StrictModel):
     recipe: bool = True
     """Store the prompt, the seed, the model and the parameters in the metadata of each image; see
     docs/output.md#the-recipe-in-an-image."""
+    provenance: ProvenanceConfig = ProvenanceConfig()
+    """The signed C2PA manifest of each image; see docs/provenance.md#signed-provenance."""
     commit_seconds: float = Field(5, gt=0)
     """Longest time between two writes of records, in seconds."""
     commit_rows: int = Field(1000, ge=1)

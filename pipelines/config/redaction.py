@@ -6,7 +6,7 @@ from typing import Any
 
 from pipelines.config.harmless_keys import is_harmless_key
 from pipelines.config.http import is_public_setting
-from pipelines.config.key_paths import KeyPath, is_secret
+from pipelines.config.key_paths import SIGNING_KEY, KeyPath, is_secret
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import is_variable
 from pipelines.display import display_reference, display_value
@@ -42,8 +42,8 @@ def _redacted(path: KeyPath, value: Any) -> Any:  # noqa: ANN401 (any JSON value
 
 
 def is_harmless(path: KeyPath, value: object) -> bool:
-    """Return True if a value may be shown: it is a `${NAME}`, or its key is harmless."""
-    if isinstance(value, str) and is_variable(value):
+    """Return True if a value may be shown: a `${NAME}`, a path, or the value of a harmless key."""
+    if isinstance(value, str) and (is_variable(value) or path == SIGNING_KEY):
         return True
     if path[:2] == ("fetch", "http"):
         return is_public_setting(str(path[-1]), str(value))

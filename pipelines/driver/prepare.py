@@ -24,6 +24,7 @@ from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.score_facts import check_score_facts, read_score_facts, save_score_facts
 from pipelines.manifest.manifest import Manifest
 from pipelines.name_template import PICTURES
+from pipelines.provenance.claim import ModelFacts
 from pipelines.record import TRIES, RunFacts, record_schema, tries_column
 from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
@@ -34,7 +35,7 @@ from pipelines.worker.scores.registry import chosen_scorers
 from pipelines.worker.sparse_copy import sparse_copy
 from pipelines.worker.spec import StylizerSpec
 from uso_core.families import family_of
-from uso_core.loading.source import ModelSource
+from uso_core.loading.source import ModelCard, ModelSource
 from uso_core.protocol import Arithmetic
 
 
@@ -143,7 +144,7 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     begun = None if config.output.name is None else first_day(output)
     manifest = Manifest.open(config, card, begun=begun)
     facts = RunFacts(run_id=_new_run_id(), model=card.name, preset=config.model.preset)
-    spec = _spec(config, facts)
+    spec = _spec(config, facts, card, family.about.licence)
     scores = [scorer.facts() for scorer in chosen_scorers(config.scores)]
     schema = _record_schema(config, manifest, spec, [each.name for each in scores])
     output.check_writable()
@@ -193,10 +194,13 @@ class _Outside:
             raise ConfigError(str(error)) from error
 
 
-def _spec(config: RunConfig, facts: RunFacts) -> StylizerSpec:
-    recipe_model = facts.model if config.output.recipe else None
-    spec = StylizerSpec.from_config(config)
-    return replace(spec, run_id=facts.run_id, recipe_model=recipe_model)
+def _spec(config: RunConfig, facts: RunFacts, card: ModelCard, licence: str) -> StylizerSpec:
+    return replace(
+        StylizerSpec.from_config(config),
+        run_id=facts.run_id,
+        recipe_model=facts.model if config.output.recipe else None,
+        model_facts=ModelFacts(facts.model, licence, card.fingerprint, facts.preset),
+    )
 
 
 def _record_schema(

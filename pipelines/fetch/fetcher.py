@@ -96,7 +96,10 @@ class Fetcher:
         return CacheCounts(self._cache.hits, self._cache.misses, self._cache.fetched_bytes)
 
     def fetch(
-        self, reference: Reference, note: Callable[[ReferenceVersion], None] | None = None
+        self,
+        reference: Reference,
+        note: Callable[[ReferenceVersion], None] | None = None,
+        keep: Callable[[bytes], None] | None = None,
     ) -> Image.Image:
         """Return the image at a reference: loaded, in its own mode, upright if `exif_rotate`.
 
@@ -104,12 +107,16 @@ class Fetcher:
             reference: a URI, an absolute path, a `data:` URI, or the file's own bytes.
             note: called with the version of the file, if `fingerprint` asks for it, also before an
                 error.
+            keep: called with the file, before it is decoded.
 
         Raises:
             RowFailedError: it is not available; names the failure code, the URI and the remedy.
         """
+        fetched = self.read(reference) if note is None else self._noted(reference, note)
+        if keep is not None:
+            keep(fetched.data)
         image = decode_image(
-            self.read(reference) if note is None else self._noted(reference, note),
+            fetched,
             reference,
             max_megapixels=self._config.max_megapixels,
             exif_rotate=self._config.exif_rotate,

@@ -23,6 +23,7 @@ from pipelines.manifest.row_identity import shard_of
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_names import RowNames
 from pipelines.manifest.row_parser import OversizedRow, RowParser, UnreadableRow
+from pipelines.manifest.row_wishes import RowWishes
 from pipelines.manifest.skipping import SkippableRows
 from pipelines.manifest.source import READING
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
@@ -73,6 +74,7 @@ class Manifest:
         partial = config.manifest.partial or any(map(is_partial, tables))
         self._is_whole = config.manifest.is_whole and not partial
         self._names = RowNames.of(config, self._plan.extra_schema.names, begun)
+        self._wishes = RowWishes.of(config, self._plan.extra_schema.names)
         base = config.manifest.base_uri
         self._base = None if base is None else folder_url(base)
 
@@ -93,7 +95,8 @@ class Manifest:
             begun: the day on which the output was begun, for `output.name`; None: today.
 
         Raises:
-            ConfigError: `output.name` has a field that the rows do not have.
+            ConfigError: `output.name` has a field that the rows do not have, or
+                `output.provenance.training_mining_column` is not a column.
             ManifestError: nothing is there, a file is unreadable, no column is usable, the mapping
                 names a column that is not there, a default is not accepted by the model, there are
                 no rows, or no row has one of the ids in `manifest.ids`. Rows of other shards count:
@@ -227,6 +230,8 @@ class Manifest:
             checked = self._row(row, row_id, ordinal, folder)
             if self._names is not None and isinstance(checked, ManifestRow):
                 checked = self._names.named(checked, row.extra)
+            if self._wishes is not None and isinstance(checked, ManifestRow):
+                checked = self._wishes.stated(checked, row.extra)
             yield Entry(checked, row.extra, row.source_digest, row.columns_digest)
 
     @staticmethod

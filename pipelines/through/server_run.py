@@ -45,6 +45,11 @@ class ThroughServer:
                 f"--through {url}: best_of draws further tries with actors of the run's own; leave "
                 "best_of out, or run without --through"
             )
+        if config.output.provenance.c2pa:
+            raise ConfigError(
+                f"--through {url}: a server signs no images; leave output.provenance.c2pa out, or "
+                "run without --through"
+            )
         link = Link.from_environment(url)
         with ExitStack() as stack:
             stack.callback(link.close)

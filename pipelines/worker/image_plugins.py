@@ -9,7 +9,7 @@ Importing this loads no plug-in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from pipelines.config.schema import RunConfig
     from pipelines.failures import Failure
+    from pipelines.provenance.claim import ModelFacts
+    from pipelines.provenance.references import IngredientFile
     from pipelines.rows import ManifestRow
     from pipelines.worker.scores.picture import Sources
     from pipelines.worker.sink import ImageFile
@@ -28,6 +30,7 @@ IMAGE_PLUGINS: tuple[str, ...] = (
     "pipelines.worker.safety:FLAG",
     "pipelines.worker.safety:WITHHOLD",
     "pipelines.worker.scores.plugin:PLUGIN",
+    "pipelines.worker.signature:PLUGIN",
 )
 """The plug-ins as `module:NAME`, in the order in which they look at an image."""
 
@@ -42,6 +45,8 @@ class FinishedImage:
         image: RGB pixels; other plug-ins see the same object, so it must not be changed.
         file: the encoded image, as the plug-ins before have left it.
         sources: the references of the row; None if no plug-in needs them.
+        files: the files of the references; empty if no plug-in needs them.
+        model: the model; None if the worker was not told.
     """
 
     row: ManifestRow
@@ -49,6 +54,8 @@ class FinishedImage:
     image: Image.Image
     file: ImageFile
     sources: Sources | None = None
+    files: Sequence[IngredientFile] = ()
+    model: ModelFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +95,9 @@ class ImagePlugin:
             Raises `ConfigError` if the configuration asks for something that is not installed.
         load: makes a plug-in with these options, in the worker.
         needs_sources: True if it looks at the references of the row.
+        needs_files: True if it looks at their files.
+        seals: True if it looks at an image only if that will be stored, after all plug-ins that do
+            not seal, and also if one of them has rejected it.
     """
 
     name: str
@@ -96,6 +106,8 @@ class ImagePlugin:
     options: Callable[[RunConfig], Mapping[str, Any] | None]
     load: Callable[[Mapping[str, Any]], Look]
     needs_sources: bool = False
+    needs_files: bool = False
+    seals: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from PIL import Image
 from pipelines.errors import ConfigError
 from pipelines.failures import Failure, RowFailedError
 from pipelines.image_values import record_column
+from pipelines.provenance.claim import ModelFacts
+from pipelines.provenance.references import IngredientFile
 from pipelines.record import NSFW_CONTENTS, RECORD_FIELDS
 from pipelines.rows import ManifestRow
 from pipelines.worker.image_plugins import (
@@ -64,6 +66,23 @@ def plugin_columns(chosen: Sequence[ChosenPlugin], extra: pa.Schema) -> pa.Schem
 
 
 @dataclass(frozen=True, slots=True)
+class GeneratedRow:
+    """A row whose images are generated.
+
+    Attributes:
+        row: the row.
+        images: its images.
+        sources: its references, if `PluginChain.needs_sources`.
+        files: the files of its references, if `PluginChain.needs_files`.
+    """
+
+    row: ManifestRow
+    images: Sequence[Image.Image]
+    sources: Sources | None = None
+    files: Sequence[IngredientFile] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Examined:
     """The images of a row after all plug-ins.
 
@@ -81,42 +100,67 @@ class Examined:
 class PluginChain:
     """The loaded plug-ins of a worker. Thread-safe if they are."""
 
-    def __init__(self, chosen: Sequence[ChosenPlugin]) -> None:
-        """Load the plug-ins; raises whatever they raise."""
+    def __init__(self, chosen: Sequence[ChosenPlugin], model: ModelFacts | None = None) -> None:
+        """Load the plug-ins; raises whatever they raise.
+
+        Args:
+            chosen: the plug-ins, in order.
+            model: the model, if a plug-in states it.
+        """
         self._loaded = [_Loaded.of(each) for each in chosen]
+        self._model = model
 
     @property
     def needs_sources(self) -> bool:
         """True if a plug-in looks at the references of the rows."""
         return any(each.plugin.needs_sources for each in self._loaded)
 
-    def examine(
-        self,
-        row: ManifestRow,
-        images: Sequence[Image.Image],
-        files: Sequence[ImageFile],
-        sources: Sources | None = None,
-    ) -> Examined:
+    @property
+    def needs_files(self) -> bool:
+        """True if a plug-in looks at the files of the references."""
+        return any(each.plugin.needs_files for each in self._loaded)
+
+    def examine(self, generated: GeneratedRow, files: Sequence[ImageFile]) -> Examined:
         """Let each plug-in look at all images of a row, up to one that rejects an image.
 
+        Plug-ins that seal files are left for `seal`.
+
         Args:
-            row: the row.
-            images: its images.
+            generated: the row.
             files: the images, encoded.
-            sources: the references of the row, if `needs_sources`.
 
         Raises:
             RowFailedError: a plug-in failed, and declares that its failures fail the row.
         """
         examined = Examined(list(files), {})
-        shown = [
-            FinishedImage(row, at, image, files[at], sources) for at, image in enumerate(images)
-        ]
         for loaded in self._loaded:
-            examined = _after(loaded, shown, examined)
-            if examined.failure is not None:
-                break
+            if examined.failure is None and not loaded.plugin.seals:
+                examined = _after(loaded, self._shown(generated, examined), examined)
         return examined
+
+    def seal(self, generated: GeneratedRow, examined: Examined) -> Examined:
+        """Let the plug-ins that seal files look at the ones that will be stored.
+
+        Args:
+            generated: the row.
+            examined: the result of `examine`; its failure stays.
+
+        Raises:
+            RowFailedError: see `examine`.
+        """
+        for loaded in self._loaded:
+            if loaded.plugin.seals:
+                sealed = _after(loaded, self._shown(generated, examined), examined)
+                examined = replace(sealed, failure=sealed.failure or examined.failure)
+        return examined
+
+    def _shown(self, generated: GeneratedRow, examined: Examined) -> list[FinishedImage]:
+        return [
+            FinishedImage(
+                generated.row, at, image, file, generated.sources, generated.files, self._model
+            )
+            for at, (image, file) in enumerate(zip(generated.images, examined.files, strict=True))
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +178,7 @@ class _Loaded:
 def _after(loaded: _Loaded, images: Sequence[FinishedImage], before: Examined) -> Examined:
     plugin, row = loaded.plugin, images[0].row if images else None
     try:
-        findings = [
-            loaded.look(replace(image, file=file))
-            for image, file in zip(images, before.files, strict=True)
-        ]
+        findings = [loaded.look(image) for image in images]
         values = dict(_typed(loaded.columns, findings))
     except RowFailedError:
         raise

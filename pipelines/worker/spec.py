@@ -12,6 +12,7 @@ from pipelines.config.model import ModelConfig
 from pipelines.config.output import OutputConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.formats import ImageEncoding
+from pipelines.provenance.claim import ModelFacts
 from pipelines.storage.urls import is_uri
 from pipelines.worker.image_plugins import ChosenPlugin, chosen_plugins
 from uso_core.loading.source import ModelSource
@@ -41,6 +42,7 @@ class StylizerSpec:
         batch_images: most images that are generated together.
         recipe_model: name of the model in the recipes that images hold; None: they hold none.
         image_plugins: plug-ins that look at the images before they are stored, in order.
+        model_facts: the model, for plug-ins that state it; None if none does.
         stores_withheld: True if the sink also takes the files of rows whose images a plug-in has
             rejected, as the plug-in has left them, e.g. blurred.
     """
@@ -56,6 +58,7 @@ class StylizerSpec:
     batch_images: int = 1
     recipe_model: str | None = None
     image_plugins: tuple[ChosenPlugin, ...] = ()
+    model_facts: ModelFacts | None = None
     stores_withheld: bool = False
 
     @classmethod

@@ -14,17 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
+from pipelines.provenance.references import ingredients_of
 from pipelines.recipe import Recipe
 from pipelines.record import SCORES
 from pipelines.rows import ManifestRow, Outcome, Timings
 from pipelines.score_values import row_scores
 from pipelines.worker.activity import Activity, Tally, WorkerInfo
 from pipelines.worker.destinations import Place, Places, folder_of
-from pipelines.worker.plugin_chain import PluginChain
+from pipelines.worker.plugin_chain import GeneratedRow, PluginChain
 from pipelines.worker.scores.picture import Sources
 from pipelines.worker.seen_references import Seen
 from pipelines.worker.sink import ImageFile, Sink, StoredImage
@@ -76,7 +78,7 @@ class Stylizer:
         self._preset = spec.model.preset
         own = Place(sink or folder_of(spec), spec.encoding, spec.recipe_model, spec.stores_withheld)
         self._places = Places(own, spec.storage)
-        self._plugins = PluginChain(spec.image_plugins)
+        self._plugins = PluginChain(spec.image_plugins, spec.model_facts)
         if pipeline is None:
             pipeline = load_pipeline(spec.model, spec.storage, spec.torch_threads)
         self._renderer = Renderer(pipeline, batch_images=spec.batch_images)
@@ -156,7 +158,7 @@ class Stylizer:
         with self._tally.counted("fetching"), _timed(timings, "fetch"):
             # Resizing needs no device, and frees large originals.
             request = self._request(row, seen)
-            sources = self._sources(request)
+            generated = partial(GeneratedRow, sources=self._sources(request))
             prepared = self._renderer.pipeline.prepare(request)
             del request
         with self._tally.counted("drawing"):
@@ -172,9 +174,12 @@ class Stylizer:
             images = zip(rendered.images, row.parameters.seeds, strict=True)
             place = self._places.of(row)
             files = [self._encoded(image, row, seed, place) for image, seed in images]
-            examined = self._plugins.examine(row, rendered.images, files, sources)
+            done = generated(row, rendered.images, files=ingredients_of(row, seen.files))
+            examined = self._plugins.examine(done, files)
             is_beaten = examined.failure is None and _is_beaten(row, examined.values)
             is_kept = (examined.failure is None or place.stores_withheld) and not is_beaten
+            if is_kept:
+                examined = self._plugins.seal(done, examined)
             stored = place.sink.save(row, examined.files) if is_kept else []
         self._tally.add_stored(sum(image.num_bytes for image in stored))
         outcome = self._outcome(
@@ -222,7 +227,12 @@ class Stylizer:
         content = row.content_image if row.parameters.content_long_size else None
         references = [*row.style_images] if content is None else [content, *row.style_images]
         futures = [
-            self._threads.submit(self._fetcher.fetch, each, seen.note(place))
+            self._threads.submit(
+                self._fetcher.fetch,
+                each,
+                seen.note(place),
+                seen.keep(place) if self._plugins.needs_files else None,
+            )
             for place, each in enumerate(references, seen.places - len(references))
         ]
         try:

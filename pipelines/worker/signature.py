@@ -1,0 +1,111 @@
+"""The image plug-in that signs each image: a C2PA manifest in its file.
+
+It seals the file: it comes after a safety check, which may have blurred the image, and before the
+file is hashed and stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from pipelines.config.provenance import ProvenanceConfig
+from pipelines.config.variables import is_variable
+from pipelines.errors import ConfigError
+from pipelines.formats import FORMAT_BY_SUFFIX, FORMATS
+from pipelines.record import UNSIGNED_SHA256, recorded_inputs
+from pipelines.worker.image_plugins import Finding, FinishedImage, ImagePlugin, Look
+from uso_core.local_path import local_path
+
+if TYPE_CHECKING:
+    from pipelines.config.schema import RunConfig
+
+EXTRA = "c2pa"
+
+
+def _options(config: RunConfig) -> dict[str, Any] | None:
+    provenance = config.output.provenance
+    if not provenance.c2pa:
+        return None
+    if find_spec("c2pa") is None:
+        raise ConfigError(
+            f"output.provenance.c2pa needs the extra {EXTRA}: pip install 'uso-batch[{EXTRA}]', on "
+            "every machine that runs actors"
+        )
+    provenance = _with_absolute_paths(provenance)
+    _check_files(provenance, may_be_elsewhere=config.ray.address not in ("local", "none"))
+    return {"provenance": provenance}
+
+
+def _with_absolute_paths(config: ProvenanceConfig) -> ProvenanceConfig:
+    named = {"certificate": config.certificate, "key": config.key}
+    here = {
+        name: str(local_path(path).absolute())
+        for name, path in named.items()
+        if path is not None and not is_variable(path)
+    }
+    return config.model_copy(update=here)
+
+
+def _check_files(config: ProvenanceConfig, *, may_be_elsewhere: bool) -> None:
+    """Check certificate and key, as far as this machine has them.
+
+    Raises:
+        ConfigError: they cannot be used; or they are not here, and no other machine is used.
+    """
+    from pipelines.provenance.certificates import Certificate, read_key  # noqa: PLC0415
+
+    assert config.certificate is not None
+    if may_be_elsewhere and not os.path.exists(config.certificate):
+        return
+    certificate = Certificate.read(config.certificate)
+    key = config.key
+    if key is None or is_variable(key) or (may_be_elsewhere and not os.path.exists(key)):
+        return
+    read_key(key, certificate)
+
+
+def _load(options: Mapping[str, Any]) -> Look:
+    # The library is an extra.
+    from pipelines.provenance.claim import Claim  # noqa: PLC0415
+    from pipelines.provenance.signing import ImageSigner  # noqa: PLC0415
+
+    provenance: ProvenanceConfig = options["provenance"]
+    signer = ImageSigner(provenance)
+
+    def look(image: FinishedImage) -> Finding:
+        assert image.model is not None
+        width, height = image.image.size
+        row, data = image.row, image.file.data
+        media_type = FORMATS[FORMAT_BY_SUFFIX[f".{image.file.extension}"]].mime_type
+        unsigned = hashlib.sha256(data).hexdigest()
+        claim = Claim(
+            model=image.model,
+            inputs={**recorded_inputs(row), "width": width, "height": height},
+            fingerprint=row.fingerprint,
+            seed=row.parameters.seeds[image.index],
+            index=image.index,
+            unsigned_sha256=unsigned,
+            references=image.files,
+            training_mining=row.training_mining or provenance.training_mining,
+        )
+        signed = signer.sign(data, media_type, claim)
+        return Finding(data=signed, values={UNSIGNED_SHA256: unsigned})
+
+    return look
+
+
+PLUGIN = ImagePlugin(
+    name="signature",
+    columns=(pa.field(UNSIGNED_SHA256, pa.string()),),
+    on_error="fail",  # an image without a signature must not pass for one of a signed output
+    options=_options,
+    load=_load,
+    needs_files=True,
+    seals=True,
+)

@@ -1,0 +1,139 @@
+"""Signatures in the worker: after all other plug-ins, before the hash of the record."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.config.schema import RunConfig
+from pipelines.errors import ConfigError
+from pipelines.formats import FORMATS
+from pipelines.provenance.claim import ModelFacts, inputs_digest
+from pipelines.provenance.reading import read_manifest
+from pipelines.record import UNSIGNED_SHA256, recorded_inputs
+from pipelines.rows import AnotherTry, ManifestRow
+from pipelines.worker.image_plugins import chosen_plugins
+from pipelines.worker.spec import StylizerSpec
+from pipelines.worker.stylizer import Stylizer
+from tests.image_plugins import chosen
+from tests.pipelines.pictures import encode, picture
+from tests.pipelines.provenance.chains import Chain, make_chain
+from tests.pipelines.provenance.signed import claim, signer_with
+from tests.pipelines.tiny_models import tiny
+from tests.pipelines.worker.stylizing import config_for, make_row, stored
+
+MODEL = ModelFacts("tiny:0", "a licence", "beef", "exact")
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    return make_chain(tmp_path_factory.mktemp("chain"))
+
+
+def signed_config(folder: Path, chain: Chain, **output: Any) -> RunConfig:
+    keys = {"certificate": str(chain.certificate), "key": str(chain.key)}
+    provenance = {"c2pa": True, **keys, **output.pop("provenance", {})}
+    ray = {"address": "none"}
+    given = {"path": str(folder), "provenance": provenance, **output}
+    return config_for(folder, output=given, ray=ray)
+
+
+def stylize(config: RunConfig, row: ManifestRow, *first: str) -> Any:
+    spec = StylizerSpec.from_config(config)
+    plugins = (*(chosen(name) for name in first), *spec.image_plugins)
+    spec = pickle.loads(pickle.dumps(replace(spec, model_facts=MODEL, image_plugins=plugins)))
+    stylizer = Stylizer(spec, pipeline=tiny())
+    try:
+        return stylizer.stylize(row)
+    finally:
+        stylizer.close()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_image_of_a_row_is_signed_before_it_is_hashed(
+    tmp_path: Path, chain: Chain, name: Any
+) -> None:
+    media_type = FORMATS[name].mime_type
+    content = signer_with(chain).sign(encode(picture(), "JPEG"), "image/jpeg", claim())
+    style = encode(picture(seed=1))
+    row = make_row(content=content, styles=(style,), num_images=2)
+    plain = stylize(
+        config_for(tmp_path / "plain", output={"path": str(tmp_path), "format": name}), row
+    )
+    outcome = stylize(signed_config(tmp_path / "signed", chain, format=name), row)
+    files = stored(outcome)
+    assert outcome.sha256 == tuple(hashlib.sha256(data).hexdigest() for data in files)
+    assert outcome.image_values[UNSIGNED_SHA256] == plain.sha256
+    for index, data in enumerate(files):
+        found = read_manifest(data, media_type, chain.anchors)
+        assert found is not None
+        assert (found.problems, found.trust) == ((), "trusted")
+        recipe = found.recipe
+        assert (recipe["index"], recipe["seed"]) == (index, row.parameters.seed + index)
+        assert recipe["unsigned_sha256"] == plain.sha256[index]
+        inputs = {**recorded_inputs(row), "width": 32, "height": 48}
+        assert recipe["sha256"] == inputs_digest(inputs, "tiny:0", "exact")
+        assert list(found.ingredients) == [
+            hashlib.sha256(style).hexdigest(),
+            hashlib.sha256(content).hexdigest(),
+        ]
+        assert found.chained == (hashlib.sha256(content).hexdigest(),)
+        assert [each["role"] for each in recipe["references"]] == ["content", "style"]
+
+
+def test_a_signature_comes_last_and_covers_the_other_plugins(tmp_path: Path, chain: Chain) -> None:
+    config = signed_config(tmp_path, chain, format="jpeg")
+    outcome = stylize(config, make_row(), "SIGNATURE")  # appends to the file
+    (data,) = stored(outcome)
+    assert b"signed by nobody: row/0" in data
+    found = read_manifest(data, "image/jpeg", chain.anchors)
+    assert found is not None
+    assert (found.problems, found.trust) == ((), "trusted")
+
+
+def test_an_image_that_is_not_stored_is_not_signed(tmp_path: Path, chain: Chain) -> None:
+    failed = stylize(signed_config(tmp_path, chain), make_row(), "REFUSING")
+    assert failed.failure.code == "storage_write"
+    assert failed.image_values == {}
+    config = signed_config(tmp_path, chain).model_copy(update={"scores": {"sharpness": {}}})
+    row = replace(make_row(), another_try=AnotherTry(1, "sharpness", False, best=1e9))
+    beaten = stylize(config, row)
+    assert beaten.is_beaten
+    assert UNSIGNED_SHA256 not in beaten.image_values
+
+
+def test_a_wish_of_a_row_comes_before_that_of_the_run(tmp_path: Path, chain: Chain) -> None:
+    config = signed_config(tmp_path, chain, provenance={"training_mining": "allowed"})
+    row = make_row()
+    for each, wish in (
+        (row, "allowed"),
+        (replace(row, training_mining="notAllowed"), "notAllowed"),
+    ):
+        (data,) = stored(stylize(config, each))
+        found = read_manifest(data, "image/png")
+        assert found is not None
+        assert found.training_mining == wish
+
+
+def test_a_content_image_that_is_not_used_is_no_ingredient(tmp_path: Path, chain: Chain) -> None:
+    row = make_row(content="absent.png", content_long_size=0)
+    (data,) = stored(stylize(signed_config(tmp_path, chain), row))
+    found = read_manifest(data, "image/png")
+    assert found is not None
+    assert found.ingredients == ()
+
+
+def test_keys_are_checked_before_a_run_starts(tmp_path: Path, chain: Chain) -> None:
+    config = signed_config(tmp_path, chain, provenance={"key": "absent.pem"})
+    with pytest.raises(
+        ConfigError, match=r"output\.provenance\.key: .*absent\.pem.*cannot be read"
+    ):
+        chosen_plugins(config)
+    elsewhere = config.model_copy(update={"ray": config.ray.model_copy(update={"address": "auto"})})
+    (plugin,) = chosen_plugins(elsewhere)
+    assert chain.key.read_text() not in repr(plugin) + repr(pickle.dumps(plugin))
