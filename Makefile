@@ -7,6 +7,7 @@
 #   make pictures    draw the pictures of the README, with the demo model (needs Chromium)
 #   make docs        write docs/configuration.md from the docstrings of pipelines/config
 #   make test-clients  run the public clients of the hosted APIs against the server
+#   make against    compare the commands around a run with those of an earlier revision
 #   make test-slow   run the slow tests of whole runs (installs Azurite with npm)
 #
 # To use another interpreter: make PYTHON=python3.12 demo
@@ -18,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: azurite install demo serve tutorial test lint fix types unit test-slow test-browser test-postgres test-clients docs coverage pictures chaos fuzz wheel constraints clean
+.PHONY: against azurite install demo serve tutorial test lint fix types unit test-slow test-browser test-postgres test-clients docs coverage pictures chaos fuzz wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -108,6 +109,13 @@ test-clients: $(INSTALLED)
 # A test compares the page with the docstrings.
 docs: $(INSTALLED)
 	$(BIN)/python -m pipelines.config.page > docs/configuration.md
+
+# Compares the commands around a run with those of an earlier revision: CPU per row. Fails if a ratio
+# is below half of its target.
+REVISION ?= ac64d33
+against: $(INSTALLED)
+	$(BIN)/python -m benchmarks.against $(REVISION) --rows 40000 --rounds 1 --check --only $(AGAINST)
+AGAINST := validate plan
 
 # Draws docs/readme/strip.jpg and report.jpg; run it after a change of the demo model or the report.
 pictures: $(INSTALLED)

@@ -19,7 +19,7 @@ from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.source import LOOKING
 from pipelines.tools.planning.model import inspect_model
 from pipelines.tools.problems import Findings, findings
-from pipelines.tools.validation.references import Facts, ReferenceCheck
+from pipelines.tools.validation.references import DistinctReferences, Facts, ReferenceCheck
 from pipelines.tools.validation.row_check import RowCheck, check_rows
 from pipelines.worker.image_plugins import chosen_plugins
 
@@ -62,12 +62,13 @@ def validate_command(config_path: Path, overrides: Sequence[str], request: Valid
             terminal.progress_bars(TimeRemainingColumn()) as progress,
         ):
             task = progress.add_task("rows", total=manifest.total_rows)
-            rows = check_rows(manifest, found, lambda n: progress.advance(task, n))
-            wanted = set() if fetch is None else rows.references.sample(_sample_size(fetch))
+            known = None if fetch is None else DistinctReferences()
+            rows = check_rows(manifest, found, lambda n: progress.advance(task, n), known)
+            wanted = set() if known is None else known.sample(_sample_size(fetch))
             fetched = len(wanted)  # before the check, which empties the set
-            if wanted:
+            if known is not None and wanted:
                 task = progress.add_task("references", total=fetched)
-                for some in check.check(manifest.entries(), rows.references, wanted):
+                for some in check.check(manifest.entries(), known, wanted):
                     for problem in some:
                         found.add(problem)
                     progress.advance(task)
@@ -87,7 +88,7 @@ def _as_dict(rows: RowCheck, fetched: int, facts: Facts, found: Findings) -> dic
     return {
         "rows": rows.rows,
         "valid": rows.accepted,
-        "references": len(rows.references),
+        "references": rows.references,
         "fetched": fetched,
         "images_read": facts.images,
         "image_bytes": facts.num_bytes,
@@ -96,14 +97,14 @@ def _as_dict(rows: RowCheck, fetched: int, facts: Facts, found: Findings) -> dic
     }
 
 
-def _sample_size(fetch: str) -> int | None:
-    return None if fetch == "all" else int(fetch)
+def _sample_size(fetch: str | None) -> int | None:
+    return None if fetch in (None, "all") else int(fetch)
 
 
 def _print_counts(rows: RowCheck, fetched: int, facts: Facts, console: Console) -> None:
     console.print(f"rows        {rows.rows:,}, {rows.accepted:,} of them valid")
     how = f"{fetched:,} fetched" if fetched else "not fetched (--fetch all or --fetch N)"
-    console.print(f"references  {len(rows.references):,} different, {how}")
+    console.print(f"references  {rows.references:,} different, {how}")
     if facts.smallest is not None:
         size = f"{facts.num_bytes / 1e6:,.1f} MB, {facts.smallest} to {facts.largest} pixels"
         console.print(f"images      {facts.images:,} read, {size}")

@@ -12,6 +12,7 @@ from pipelines.ledger.done_rows import DoneRows
 from pipelines.ledger.ledger import Ledger, Recorded
 from pipelines.ledger.row_state import Mark
 from pipelines.manifest.manifest import Batch
+from pipelines.manifest.passes import SurveyedBatch
 from pipelines.rows import ManifestEntry
 from pipelines.telemetry.stats import RunStats
 
@@ -23,6 +24,13 @@ class RowBatches(Protocol):
 
     def batches(self, done: DoneRows) -> Iterator[Batch]:
         """Yield all rows in order, without the rows that `done` allows to skip unread."""
+
+
+class Surveyed(Protocol):
+    """Batches of rows that are counted; see `pipelines.manifest.manifest.Manifest`."""
+
+    def survey(self, done: DoneRows | None) -> Iterator[SurveyedBatch]:
+        """Yield all rows, without those that `done` allows to skip unread."""
 
 
 class RowSelection:
@@ -71,6 +79,18 @@ class RowSelection:
             pending = self._pending(batch.entries)
             self._stats.skipped += batch.num_skipped + len(batch.entries) - len(pending)
             yield pending
+
+    def survey(self, manifest: Surveyed) -> Iterator[SurveyedBatch]:
+        """Yield the pending rows for a pass that counts them: their entries, and ordinary rows.
+
+        Raises:
+            RowsChangedError: see `pending`.
+        """
+        done = self._ledger.done_rows(retry_failed=self._retry_failed)
+        for batch in manifest.survey(done if len(done) else None):
+            pending = self._pending(batch.entries)
+            self._stats.skipped += batch.num_skipped + len(batch.entries) - len(pending)
+            yield batch._replace(entries=pending)
 
     def _pending(self, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
         recorded = self._ledger.lookup([entry.row.id for entry in entries])

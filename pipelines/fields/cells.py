@@ -31,7 +31,7 @@ _STORED_EXACTLY = "in a column of text or integers (pandas: string or Int64)"
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _BOOLEANS: dict[object, bool] = {"true": True, "false": False, "1": True, "0": False}
 _REFERENCE = "a URI, a path, a data: URI, or an image's bytes"
-_LEAST_BASE64 = 64
+LEAST_BASE64 = 64
 _BASE64_TEXT = re.compile(r"[A-Za-z0-9+/_\-\s]+=*\s*", re.ASCII)
 _BASE64 = {
     r"iVBORw0KGgo": "a PNG file",
@@ -188,9 +188,9 @@ def _likeness(value: str) -> str | None:
         return None
     if _NO_SCHEME.match(value):
         return "this looks like a data: URI without data: at its beginning"
-    if len(value) < _LEAST_BASE64:
+    if len(value) < LEAST_BASE64:
         return None
-    start = value[:_LEAST_BASE64].lstrip()
+    start = value[:LEAST_BASE64].lstrip()
     kind = next((kind for first, kind in _BASE64.items() if re.match(first, start)), None)
     if kind is not None and _BASE64_TEXT.fullmatch(value):
         return f"this looks like {kind} in base64; put data:;base64, before it"

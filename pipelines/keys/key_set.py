@@ -1,27 +1,22 @@
 """A set of 10⁷ or more row keys in constant memory: all but the newest keys are in temporary files.
 
-The files are memory-mapped: looked-up pages stay in the system's page cache, which gives them back
-when memory is short. The files have no names, so nothing is left behind.
+The files are memory-mapped and have no names, so nothing is left behind; see `keys.temporary`.
 """
 
 from __future__ import annotations
 
-import mmap
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.errors import StorageError
 from pipelines.keys.index import SortedKeys, UInt64, halves_of, should_merge
-from pipelines.storage.faults import fault_of
+from pipelines.keys.temporary import in_a_file
 
 _RECENT = 1 << 16
 _MERGED_AT_ONCE = 1 << 16
 _NO_PAYLOAD = np.dtype([])
-_HALF_BYTES = 8
 
 
 class KeySet:
@@ -99,22 +94,13 @@ def _cut(keys: SortedKeys, bounds: UInt64) -> Iterator[slice]:
 
 def _in_a_file(count: int, pieces: Iterable[tuple[UInt64, UInt64]]) -> SortedKeys:
     """Write keys, given in order and in chunks, to a file that disappears with the result."""
-    folder, num_bytes = tempfile.gettempdir(), 2 * _HALF_BYTES * count
-    try:
-        with tempfile.TemporaryFile(prefix="uso-keys-", dir=folder) as file:
-            written = 0
-            for high, low in pieces:
-                for half, start in ((high, 0), (low, count)):
-                    file.seek(_HALF_BYTES * (start + written))
-                    file.write(half.data)
-                written += len(high)
-            file.flush()
-            mapped = mmap.mmap(file.fileno(), num_bytes, access=mmap.ACCESS_READ)
-    except OSError as error:
-        reason = (
-            f"cannot hold the ids of the rows, {num_bytes:,} bytes ({error.strerror}); free space "
-            "there, or set the environment variable TMPDIR to another folder"
-        )
-        raise StorageError(folder, reason, fault_of(error) or "unusable") from error
-    halves = np.frombuffer(mapped, np.uint64)
-    return SortedKeys(halves[:count], halves[count:], np.empty(count, _NO_PAYLOAD))
+
+    def halves() -> Iterator[tuple[int, UInt64]]:
+        written = 0
+        for high, low in pieces:
+            yield written, high
+            yield count + written, low
+            written += len(high)
+
+    found = in_a_file("ids", 2 * count, halves())
+    return SortedKeys(found[:count], found[count:], np.empty(count, _NO_PAYLOAD))

@@ -33,6 +33,10 @@ class DoneRows:
         self._marks = marks
         self._met = np.zeros(len(recorded), bool)
 
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self._recorded)
+
     def candidates(
         self,
         high: UInt64,

@@ -86,22 +86,35 @@ class ArrowBatch:
         ]
         return (dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True))
 
+    def check_extras(self) -> None:
+        """Check the pass-through columns as `rows` does, without converting them.
+
+        Raises:
+            ManifestError: a column cannot be converted to the type that other files need.
+        """
+        names = frozenset(self.columns.schema.names)
+        for source, wanted in zip(self.plan.extra_sources, self.plan.extra_schema, strict=True):
+            if source in names:
+                self._unified(source, self.columns.column(source), wanted)
+
     def _extra_cells(self, source: str, wanted: pa.Field, present: Mapping[str, int]) -> list[Any]:
         """Return values in the unified type; see `cells_of`."""
         if source not in present:
             return [None] * len(self)
-        column = self.columns.column(present[source])
-        if column.type != wanted.type:
-            try:
-                column = column.cast(wanted.type)
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                reason = str(error).partition("\n")[0][:200]
-                raise ManifestError(
-                    self.uri,
-                    f"its column {source!r} does not go into {wanted.type}, which the other files "
-                    f"need ({reason}); leave it out of manifest.keep_columns",
-                ) from error
-        return cells_of(column)
+        return cells_of(self._unified(source, self.columns.column(present[source]), wanted))
+
+    def _unified(self, source: str, column: pa.Array, wanted: pa.Field) -> pa.Array:
+        if column.type == wanted.type:
+            return column
+        try:
+            return column.cast(wanted.type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            reason = str(error).partition("\n")[0][:200]
+            raise ManifestError(
+                self.uri,
+                f"its column {source!r} does not go into {wanted.type}, which the other files "
+                f"need ({reason}); leave it out of manifest.keep_columns",
+            ) from error
 
 
 def id_cells(column: pa.Array) -> list[Any]:

@@ -14,10 +14,13 @@ from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ManifestError
 from pipelines.keys.index import halves_of, row_key
+from pipelines.manifest.arrow_batch import ArrowBatch
 from pipelines.manifest.chosen_ids import ChosenIds, read_ids
 from pipelines.manifest.columns import ColumnPlan, plan_columns
 from pipelines.manifest.files import open_tables
 from pipelines.manifest.identified import IdentifiedRow, identified, with_recorded_ids
+from pipelines.manifest.ordinary import OrdinaryRowFinder, OrdinaryRows
+from pipelines.manifest.passes import SURVEY_ROWS, GivenIds, SurveyedBatch, given_ids, taken_batches
 from pipelines.manifest.references import folder_url
 from pipelines.manifest.row_identity import shard_of
 from pipelines.manifest.row_ids import RowIds
@@ -68,6 +71,7 @@ class Manifest:
         self._plan: ColumnPlan = plan_columns(config, tables)
         self._parser = RowParser(config, model, self._plan.inputs)
         self._digests = SourceDigests(config, model, self._plan.inputs)
+        self._finder = OrdinaryRowFinder(config, model, self._plan)
         self._limit = config.manifest.limit
         self._shard = config.manifest.shard_index
         self._chosen = chosen
@@ -168,18 +172,62 @@ class Manifest:
             StorageError: the temporary folder cannot hold the ids.
         """
         ids = RowIds(done)
-        left = self._limit
-        for table in self._tables:
-            folder = table.file.folder if self._base is None else self._base
-            table.file.check_unchanged()
-            for batch in table.batches(self._plan):
-                taken = batch if left is None else batch.head(left)
-                yield self._batch(taken, folder, ids, typed=table.typed)
-                if left is not None:
-                    left -= len(taken)
-                    if left == 0:
-                        return
-            table.file.check_unchanged()
+        for batch, table in taken_batches(self._tables, self._plan, self._limit):
+            yield self._batch(batch, self._folder(table), ids, typed=table.typed)
+
+    def survey(self, done: SkippableRows | None = None) -> Iterator[SurveyedBatch]:
+        """Yield the same rows as `batches`, for a pass that only counts the valid ones.
+
+        Ordinary rows stay in columns, and have no id and no fingerprint. All other rows, and those
+        that `done` has on record, are entries, as in `batches`. An id that repeats is found in a
+        first pass over the ids.
+
+        Args:
+            done: see `batches`; None also says that no row is on record.
+
+        Raises:
+            ManifestError, StorageError: see `batches`.
+        """
+        ids, given = RowIds(done), self._given_ids(done)
+        most_rows = None if given is None else SURVEY_ROWS
+        for batch, table in taken_batches(self._tables, self._plan, self._limit, most_rows):
+            folder = self._folder(table)
+            odd, rows = self._split(batch, folder, given, done)
+            found = self._batch(odd, folder, ids, typed=table.typed) if len(odd) else Batch([], 0)
+            yield SurveyedBatch(found.entries, found.num_skipped, rows)
+
+    def _given_ids(self, done: SkippableRows | None) -> GivenIds | None:
+        """Read the ids; None if they decide which rows are read, or are made for rows on record."""
+        if self._shard is not None or self._chosen is not None:
+            return None
+        if "id" in self._plan.inputs:
+            return given_ids(self._tables, self._plan.inputs["id"], self._limit)
+        return GivenIds(np.empty(0, np.uint64)) if done is None else None
+
+    def _split(
+        self, batch: RowBatch, folder: str, given: GivenIds | None, done: SkippableRows | None
+    ) -> tuple[RowBatch, OrdinaryRows | None]:
+        """Take the ordinary rows that are not on record out of a batch."""
+        name = self._plan.inputs.get("id")
+        if given is None or not isinstance(batch, ArrowBatch):
+            return batch, None
+        if name is not None and name not in batch.columns.schema.names:
+            return batch, None  # ids are made, and others may have them
+        batch.check_extras()
+        mask = self._finder.mask(batch.columns)
+        mask[list(batch.large)] = False
+        if name is not None and mask.any():
+            ids = batch.columns.column(name)
+            mask &= given.unique(ids)
+            if done is not None and (keys := id_keys(ids)) is not None:
+                mask &= ~done.is_recorded(*halves_of(keys))
+        if not mask.any():
+            return batch, None
+        ordinary = batch.columns.filter(pa.array(mask))
+        return batch.where(~mask), self._finder.rows(ordinary, folder)
+
+    def _folder(self, table: Table) -> str:
+        return table.file.folder if self._base is None else self._base
 
     def _batch(self, batch: RowBatch, folder: str, ids: RowIds, *, typed: bool) -> Batch:
         if batch.columns is None:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from pipelines.arrow_types.cells import cells_of
 from pipelines.arrow_types.stored import contains
 from pipelines.keys.index import UInt64
+from pipelines.keys.quick import mixed
 from pipelines.manifest.source_digest import text_of
 
 _BYTES = 8
@@ -37,9 +38,9 @@ def own_digests(columns: Mapping[str, pa.Array], num_rows: int) -> npt.NDArray[n
     total = np.full(num_rows, _NOTHING)
     for name, column in columns.items():
         name_hash = np.frombuffer(_hash(name.encode()), np.uint64)
-        values = _mixed(_hashes(column) + name_hash)
+        values = mixed(_hashes(column) + name_hash)
         valid = pc.is_valid(column).to_numpy(zero_copy_only=False)
-        total += np.where(valid, values, _mixed(name_hash + _NOTHING))
+        total += np.where(valid, values, mixed(name_hash + _NOTHING))
     total[total == 0] = _NOTHING
     return total.view(np.int64)
 
@@ -78,10 +79,10 @@ def _of_nested(column: pa.Array) -> UInt64:
     if _TYPES.is_struct(kind):
         total = np.full(len(column), _NOTHING)
         for part in column.flatten():
-            total = _mixed(total + _of_parts(part))
+            total = mixed(total + _of_parts(part))
         return total
     if _TYPES.is_map(kind):
-        parts = _mixed(_of_parts(column.keys)) + _of_parts(column.items)
+        parts = mixed(_of_parts(column.keys)) + _of_parts(column.items)
     else:
         parts = _of_parts(column.values)
     cells = [_hash(parts[start:end].tobytes()) for start, end in _bounds(column)]
@@ -104,7 +105,7 @@ def _bounds(column: pa.Array) -> Iterator[tuple[int, int]]:
 def _of_parts(column: pa.Array) -> UInt64:
     """Return a number for each cell, `[n]`, also for null."""
     valid = pc.is_valid(column).to_numpy(zero_copy_only=False)
-    return np.where(valid, _mixed(_hashes(column)), _NOTHING)
+    return np.where(valid, mixed(_hashes(column)), _NOTHING)
 
 
 def _bits(column: pa.Array) -> UInt64 | None:
@@ -129,13 +130,6 @@ def _taken(values: UInt64, indices: pa.Array) -> UInt64:
     if not len(values):
         return np.zeros(len(indices), np.uint64)
     return np.asarray(values[indices.fill_null(0).to_numpy(zero_copy_only=False)])
-
-
-def _mixed(values: UInt64) -> UInt64:
-    """Spread every bit over all bits, `[n]`: the finalizer of splitmix64."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def _hash(value: bytes) -> bytes:

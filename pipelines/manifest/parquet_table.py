@@ -54,8 +54,8 @@ class ParquetTable:
         """The file's URI for messages, without credentials."""
         return self.file.uri
 
-    def batches(self, plan: ColumnPlan) -> Iterator[ArrowBatch]:
-        """Yield the planned columns, a small batch at a time.
+    def batches(self, plan: ColumnPlan, *, most_rows: int | None = None) -> Iterator[ArrowBatch]:
+        """Yield the planned columns, a small batch at a time; see `Table.batches`.
 
         Raises:
             ManifestError: the file is gone, has changed, or is damaged.
@@ -70,7 +70,7 @@ class ParquetTable:
                 parquet,
                 source,
                 sorted(names),
-                most_rows=_batch_rows(parquet, names),
+                most_rows=_batch_rows(parquet, names, most_rows),
                 most_row_bytes=self.file.max_row_bytes,
             ):
                 rows = part.rows if index is None else index.with_index(part.rows, before)
@@ -94,11 +94,11 @@ def _readable(file: ManifestFile, source: BinaryIO) -> Iterator[pq.ParquetFile]:
         raise ManifestError(file.uri, f"is not a readable Parquet file ({reason})") from error
 
 
-def _batch_rows(parquet: pq.ParquetFile, names: set[str]) -> int:
+def _batch_rows(parquet: pq.ParquetFile, names: set[str], most_rows: int | None) -> int:
     planned = [field for field in parquet.schema_arrow if field.name in names]
     if any(contains(field.type, _is_bytes) for field in planned):
         return _BATCH_ROWS_WITH_BYTES
-    return _BATCH_ROWS
+    return most_rows or _BATCH_ROWS
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

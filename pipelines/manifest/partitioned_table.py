@@ -53,11 +53,11 @@ class PartitionedTable:
         """The number of rows; None if only reading them would tell."""
         return self.table.num_rows
 
-    def batches(self, plan: ColumnPlan) -> Iterator[RowBatch]:
+    def batches(self, plan: ColumnPlan, *, most_rows: int | None = None) -> Iterator[RowBatch]:
         """Yield all rows in order; see `Table.batches`."""
         sources = {*plan.inputs.values(), *plan.extra_sources}
         constants = {name: value for name, value in self.constants.items() if name in sources}
-        for batch in self.table.batches(plan):
+        for batch in self.table.batches(plan, most_rows=most_rows):
             if not constants:
                 yield batch
             elif batch.columns is None:

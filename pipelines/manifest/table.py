@@ -72,8 +72,13 @@ class Table(Protocol):
     def num_rows(self) -> int | None:
         """The number of rows; None if only reading them would tell."""
 
-    def batches(self, plan: ColumnPlan) -> Iterator[RowBatch]:
+    def batches(self, plan: ColumnPlan, *, most_rows: int | None = None) -> Iterator[RowBatch]:
         """Yield all rows in order, a small batch at a time.
+
+        Args:
+            plan: the use of the columns.
+            most_rows: the maximum number of rows of a batch of columns; None: as many as suit a
+                pass that makes Python objects of them.
 
         Raises:
             ManifestError: the file is gone, has changed, or is damaged.

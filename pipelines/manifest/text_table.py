@@ -79,7 +79,12 @@ class TextTable:
         """The file's URI for messages, without credentials."""
         return self.file.uri
 
-    def batches(self, plan: ColumnPlan) -> Iterator[LineBatch]:
+    def batches(
+        self,
+        plan: ColumnPlan,
+        *,
+        most_rows: int | None = None,  # noqa: ARG002 (for tables with columns)
+    ) -> Iterator[LineBatch]:
         """Yield all rows in order, each with its pass-through cells.
 
         Raises:

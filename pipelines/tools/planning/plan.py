@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from pipelines.calibration.shapes import Shape
 from pipelines.config.schema import RunConfig
 from pipelines.dispatch.pending import RowSelection
 from pipelines.display import display_reference
-from pipelines.keys.index import row_key
-from pipelines.keys.key_set import KeySet
+from pipelines.keys.distinct import DistinctCount
 from pipelines.ledger.ledger import Ledger
 from pipelines.manifest.manifest import Manifest
+from pipelines.manifest.ordinary import OrdinaryRows
 from pipelines.rows import ManifestEntry, ManifestRow, RejectedRow
 from pipelines.telemetry.stats import RunStats
 from pipelines.tools.planning.speed import Basis, Speed
@@ -136,8 +138,10 @@ def survey(
     selection = RowSelection(ledger, config.output, config.on_error, stats)
     counter = _Counter(limits)
     seen = 0
-    for entries in selection.pending(manifest):
-        counter.add(entries)
+    for batch in selection.survey(manifest):
+        counter.add(batch.entries)
+        if batch.ordinary is not None:
+            counter.add_ordinary(batch.ordinary)
         now = counter.entries + stats.skipped
         on_rows(now - seen)
         seen = now
@@ -194,9 +198,9 @@ class _Counter:
         self._limits = limits
         self._rejected = 0
         self._shapes: Counter[Shape] = Counter()
-        self._contents = KeySet()
-        self._styles = KeySet()
-        self._prompts = KeySet()
+        self._contents = DistinctCount()
+        self._styles = DistinctCount()
+        self._prompts = DistinctCount()
 
     def add(self, entries: list[ManifestEntry]) -> None:
         """Add rows that are not recorded yet."""
@@ -206,9 +210,18 @@ class _Counter:
         self._shapes.update(Shape.of(row, self._limits) for row in rows)
         contents = {display_reference(row.content_image) for row in rows if row.content_image}
         styles = {display_reference(style) for row in rows for style in row.style_images}
-        self._contents.add([row_key(uri) for uri in contents])
-        self._styles.add([row_key(uri) for uri in styles])
-        self._prompts.add([row_key(prompt) for prompt in {row.prompt for row in rows}])
+        self._contents.add(pa.array(list(contents), pa.string()))
+        self._styles.add(pa.array(list(styles), pa.string()))
+        self._prompts.add(pa.array(list({row.prompt for row in rows}), pa.string()))
+
+    def add_ordinary(self, rows: OrdinaryRows) -> None:
+        """Add rows that are not recorded yet, in columns."""
+        self.entries += len(rows)
+        for row, count in rows.kinds():
+            self._shapes[Shape.of(row, self._limits)] += count
+        self._contents.add(rows.contents)
+        self._styles.add(rows.styles)
+        self._prompts.add(rows.prompts)
 
     def workload(self, stats: RunStats) -> Workload:
         """Return the counts."""

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from pipelines.config.inputs import FetchConfig
 from pipelines.display import display_reference
 from pipelines.failures import Failure, RowFailedError
@@ -15,7 +17,9 @@ from pipelines.fetch.colour.convert import COLOUR_NOTE
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image
 from pipelines.in_order import in_order
+from pipelines.keys.distinct import DistinctCount
 from pipelines.keys.index import row_key
+from pipelines.manifest.ordinary import OrdinaryRows
 from pipelines.rows import ManifestEntry, ManifestRow, Reference
 from pipelines.storage.filesystems import Options
 from pipelines.storage.urls import redact_uri
@@ -24,6 +28,7 @@ from uso_core.errors import InvalidRequestError
 from uso_core.model.sizes import Size, content_size, output_size
 from uso_core.request import Limits, Parameters
 
+_COUNTED_AT_ONCE = 4096
 _AHEAD = 16  # references in progress or finished but not yet reported, per thread
 
 
@@ -94,6 +99,34 @@ class DistinctReferences:
         if most is None:
             return set(self._rows)
         return set(heapq.nsmallest(most, self._rows))
+
+
+class CountedReferences:
+    """Counts the different references of rows; memory does not grow with them."""
+
+    def __init__(self) -> None:
+        self._texts = DistinctCount()
+        self._waiting: list[str] = []
+
+    def __len__(self) -> int:
+        self._flush()
+        return len(self._texts)
+
+    def add(self, row: ManifestRow) -> None:
+        """Add the references of a row."""
+        self._waiting.extend(display_reference(use.reference) for use in uses_of(row))
+        if len(self._waiting) >= _COUNTED_AT_ONCE:
+            self._flush()
+
+    def add_ordinary(self, rows: OrdinaryRows) -> None:
+        """Add the references of ordinary rows."""
+        is_encoded = pa.array(rows.numbers["content_long_size"] > 0)
+        self._texts.add(rows.contents.filter(is_encoded))
+        self._texts.add(rows.styles)
+
+    def _flush(self) -> None:
+        self._texts.add(pa.array(self._waiting, pa.string()))
+        self._waiting = []
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipelines.manifest.manifest import Manifest
+from pipelines.manifest.passes import SurveyedBatch
 from pipelines.rows import RejectedRow
 from pipelines.tools.problems import Findings, Problem
-from pipelines.tools.validation.references import DistinctReferences
+from pipelines.tools.validation.references import CountedReferences, DistinctReferences
 
 Advance = Callable[[int], None]
 
@@ -20,23 +21,37 @@ class RowCheck:
     Attributes:
         rows: the number of rows.
         accepted: the number of rows that a run would accept.
-        references: the distinct references of the accepted rows.
+        references: the number of distinct references of the accepted rows.
     """
 
     rows: int
     accepted: int
-    references: DistinctReferences
+    references: int
 
 
-def check_rows(manifest: Manifest, found: Findings, on_rows: Advance) -> RowCheck:
+def check_rows(
+    manifest: Manifest,
+    found: Findings,
+    on_rows: Advance,
+    references: DistinctReferences | None = None,
+) -> RowCheck:
     """Check every row as a run would, without its images.
+
+    Args:
+        manifest: the manifest.
+        found: gets the problems.
+        on_rows: called with the number of rows checked since the last call.
+        references: gets the references of the accepted rows; None: they are only counted, which is
+            many times as fast.
 
     Raises:
         ManifestError: a file has changed or is damaged.
     """
     rows = accepted = 0
-    references = DistinctReferences()
-    for batch in manifest.batches():
+    counted = CountedReferences()
+    known = counted if references is None else references
+    for batch in manifest.survey() if references is None else manifest.batches():
+        count = len(batch.entries)
         for entry in batch.entries:
             row = entry.row
             if isinstance(row, RejectedRow):
@@ -44,7 +59,11 @@ def check_rows(manifest: Manifest, found: Findings, on_rows: Advance) -> RowChec
                 found.add(Problem(failure.code, row.column, row.id, 1, failure.message))
             else:
                 accepted += 1
-                references.add(row)
-        rows += len(batch.entries)
-        on_rows(len(batch.entries))
-    return RowCheck(rows, accepted, references)
+                known.add(row)
+        if isinstance(batch, SurveyedBatch) and batch.ordinary is not None:
+            counted.add_ordinary(batch.ordinary)
+            accepted += len(batch.ordinary)
+            count += len(batch.ordinary)
+        rows += count
+        on_rows(count)
+    return RowCheck(rows, accepted, len(known))

@@ -7,8 +7,8 @@ from pipelines.config.inputs import FetchConfig
 from pipelines.manifest.manifest import Manifest
 from pipelines.storage.filesystems import Options
 from pipelines.tools.problems import Findings, Problem
-from pipelines.tools.validation.references import ReferenceCheck
-from pipelines.tools.validation.row_check import RowCheck, check_rows
+from pipelines.tools.validation.references import DistinctReferences, ReferenceCheck
+from pipelines.tools.validation.row_check import check_rows
 from tests import small_hub
 from tests.pipelines import http_origin
 from tests.pipelines.manifests import CARD, opened, write
@@ -19,14 +19,16 @@ def manifest_of(folder: Path, **columns: Any) -> Manifest:
     return opened(write(folder / "m.parquet", columns))
 
 
-def checked_rows(manifest: Manifest) -> RowCheck:
-    return check_rows(manifest, Findings(), lambda _: None)
+def references_of(manifest: Manifest) -> DistinctReferences:
+    references = DistinctReferences()
+    check_rows(manifest, Findings(), lambda _: None, references)
+    return references
 
 
 def check(
     manifest: Manifest, most: int | None = None, options: Options | None = None, **fetch: Any
 ) -> tuple[list[Problem], ReferenceCheck]:
-    references = checked_rows(manifest).references
+    references = references_of(manifest)
     checker = ReferenceCheck(FetchConfig(**fetch), options or {}, CARD.limits)
     told = list(checker.check(manifest.entries(), references, references.sample(most)))
     return [problem for some in told for problem in some], checker
@@ -38,7 +40,8 @@ def test_each_distinct_image_is_fetched_once(tmp_path: Path) -> None:
     manifest = manifest_of(
         tmp_path, content_image=["a.png"] * 3, style_images=[["s.png"], ["s.png", "s.png"], []]
     )
-    assert len(checked_rows(manifest).references) == 2
+    counted = check_rows(manifest, Findings(), lambda _: None)
+    assert counted.references == len(references_of(manifest)) == 2
     problems, checker = check(manifest)
     assert problems == []
     assert checker.facts.images == 2

@@ -1,0 +1,1 @@
+"""The commands around a run, beside those of an earlier revision."""

@@ -1,0 +1,125 @@
+"""The measures, and the manifests that both trees read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import yaml
+
+from benchmarks.ledger import manifest_rows, ranges
+
+_STYLES = 100
+_GENERATE = """
+from pathlib import Path
+from benchmarks.report import generate
+generate(Path({folder!r}), {rows}, 64)
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The inputs of one tree for one number of rows.
+
+    Attributes:
+        folder: the folder of this tree.
+        inputs: the folder that both trees read.
+        rows: the number of rows.
+    """
+
+    folder: Path
+    inputs: Path
+    rows: int
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One command.
+
+    Attributes:
+        arguments: returns the arguments of `python -m`.
+        target: the ratio that is aimed at.
+        prepare: returns the arguments of `python` that make the output; None: there is none.
+        changes_output: True if each round needs the output as it was.
+        makes: the name of what the command writes, which is removed before each round.
+    """
+
+    arguments: Callable[[Place], Sequence[str]]
+    target: float
+    prepare: Callable[[Place], Sequence[str]] | None = None
+    changes_output: bool = False
+    makes: str | None = None
+
+
+def _uso(*arguments: str) -> Callable[[Place], Sequence[str]]:
+    def filled(place: Place) -> Sequence[str]:
+        names = {"here": str(place.folder), "inputs": str(place.inputs)}
+        return ["jobs.cli", *(argument.format(**names) for argument in arguments)]
+
+    return filled
+
+
+def _recorded(place: Place, step: str) -> list[str]:
+    sizes = ["--recorded", str(place.rows), "--left", "100", "--folder", str(place.folder)]
+    return ["benchmarks.as_driver", "benchmarks.ledger", "--step", step, *sizes]
+
+
+def _records(place: Place) -> Sequence[str]:
+    return ["-m", *_recorded(place, "build")]
+
+
+def _generated(place: Place) -> Sequence[str]:
+    return ["-c", _GENERATE.format(folder=f"{place.folder}/out", rows=place.rows)]
+
+
+MEASURES = {
+    "validate": Measure(_uso("validate", "{inputs}/run.yaml"), 10),
+    "plan": Measure(_uso("plan", "{inputs}/run.yaml"), 10),
+    "manifest from CSV": Measure(
+        _uso("manifest", "{here}/m.parquet", "--force", "--from", "{inputs}/rows.csv"), 4
+    ),
+    "manifest of a grid": Measure(
+        _uso(
+            *("manifest", "{here}/m.parquet", "--force"),
+            *("--prompts", "{inputs}/prompts.txt", "--style", "{inputs}/styles"),
+        ),
+        1,
+    ),
+    "resume": Measure(partial(_recorded, step="resume"), 5, _records, changes_output=True),
+    "status": Measure(_uso("status", "{here}/out"), 3, _records),
+    "report": Measure(
+        _uso("report", "{here}/out", "--thumbnails", "none"), 8, _generated, makes="out/report"
+    ),
+    "pack": Measure(
+        _uso("pack", "{here}/out", "--layout", "webdataset"), 1, _generated, makes="out/webdataset"
+    ),
+}
+
+
+def write_inputs(folder: Path, rows: int) -> None:
+    """Write the manifests that both trees read."""
+    folder.mkdir(parents=True)
+    schema = manifest_rows(0, 1).schema
+    with (
+        pq.ParquetWriter(folder / "rows.parquet", schema) as parquet,
+        pa_csv.CSVWriter(folder / "rows.csv", schema) as text,
+    ):
+        for start, stop in ranges(0, rows):
+            parquet.write_batch(manifest_rows(start, stop))
+            text.write_batch(manifest_rows(start, stop))
+    prompts = [f"a picture of thing {n}" for n in range(rows // _STYLES)]
+    (folder / "prompts.txt").write_text("\n".join(prompts))
+    (folder / "styles").mkdir()
+    for n in range(_STYLES):
+        (folder / f"styles/{n}.png").touch()
+    config = {
+        "manifest": {"path": str(folder / "rows.parquet")},
+        "output": {"path": str(folder / "none")},
+        "model": {"base": "tiny"},
+        "stylize": {"actors": 2, "gpus_per_actor": 0, "cpus_per_actor": 1},
+    }
+    (folder / "run.yaml").write_text(yaml.safe_dump(config))

@@ -1,0 +1,131 @@
+"""Passes over the tables of a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.keys.distinct import RepeatedHashes
+from pipelines.keys.index import UInt64
+from pipelines.keys.quick import quick_hashes
+from pipelines.manifest.columns import ColumnPlan
+from pipelines.manifest.ordinary import OrdinaryRows, ordinary_ids
+from pipelines.manifest.reference_columns import Flags
+from pipelines.manifest.table import RowBatch, Table
+from pipelines.rows import ManifestEntry
+
+SURVEY_ROWS = 1 << 14
+"""Rows per batch of a pass that makes no Python objects of them."""
+
+
+# Ids that `RowIds.variant` may make of a repeated one, and those made from the content of a row.
+_REPEAT = r"~\d+$"
+_MADE = r"^[0-9a-f]{32}(-\d+)?$"
+
+
+class SurveyedBatch(NamedTuple):
+    """Some rows of the manifest, for a pass that counts them.
+
+    Attributes:
+        entries: the rows to look at, in order.
+        num_skipped: the number of rows that are done.
+        ordinary: the other rows, which are valid and on no record; None: there are none.
+    """
+
+    entries: list[ManifestEntry]
+    num_skipped: int
+    ordinary: OrdinaryRows | None
+
+
+def taken_batches(
+    tables: Sequence[Table], plan: ColumnPlan, limit: int | None, most_rows: int | None = None
+) -> Iterator[tuple[RowBatch, Table]]:
+    """Yield the first rows of the tables in order, each batch with its table.
+
+    Args:
+        tables: the files.
+        plan: the use of their columns.
+        limit: the number of rows; None: all.
+        most_rows: see `Table.batches`.
+
+    Raises:
+        ManifestError: a file is gone, has changed since it was opened, or is damaged.
+    """
+    left = limit
+    for table in tables:
+        table.file.check_unchanged()
+        for batch in table.batches(plan, most_rows=most_rows):
+            taken = batch if left is None else batch.head(left)
+            yield taken, table
+            if left is not None:
+                left -= len(taken)
+                if left == 0:
+                    return
+        table.file.check_unchanged()
+
+
+class GivenIds(NamedTuple):
+    """The ids of all rows of a manifest, as far as they decide which rows repeat an id.
+
+    Attributes:
+        repeated: `quick_hashes` of the ids that several rows have, sorted; two ids with the same
+            hash may be among them.
+    """
+
+    repeated: UInt64
+
+    def unique(self, column: pa.Array) -> Flags:
+        """Return True for each id that certainly no other row has, `[n]`; for null, any flag."""
+        if not len(self.repeated):
+            return np.ones(len(column), bool)
+        hashes = quick_hashes(column.cast(pa.string()))
+        at = np.searchsorted(self.repeated, hashes).clip(max=len(self.repeated) - 1)
+        return np.asarray(self.repeated[at] != hashes)
+
+
+def given_ids(tables: Sequence[Table], name: str, limit: int | None) -> GivenIds | None:
+    """Read the column of the ids.
+
+    Args:
+        tables: the files.
+        name: the column of the ids.
+        limit: the number of rows; None: all.
+
+    Returns:
+        None if a table has no columns, or if a row may have the id that a run makes for another
+        one: then only a pass over whole rows tells the ids.
+
+    Raises:
+        ManifestError, StorageError: as in `Manifest.batches`.
+    """
+    plan = ColumnPlan({"id": name}, pa.schema([]), ())
+    hashes, all_given, like_repeat, like_made = RepeatedHashes(), True, False, False
+    for batch, _ in taken_batches(tables, plan, limit, SURVEY_ROWS):
+        if batch.columns is None:
+            return None
+        if name not in batch.columns.schema.names:
+            all_given = False
+            continue
+        ids = batch.columns.column(name)
+        given = ordinary_ids(ids)
+        if not given.all():
+            all_given, ids = False, ids.filter(pa.array(given))
+        if not len(ids):
+            continue
+        texts = ids.cast(pa.string())
+        hashes.add(quick_hashes(texts))
+        if _any_like(texts, f"{_REPEAT}|{_MADE}"):
+            like_repeat |= _any_like(texts, _REPEAT)
+            like_made |= _any_like(texts, _MADE)
+    repeated = hashes.repeated()
+    if (len(repeated) and like_repeat) or (like_made and not all_given):
+        return None
+    return GivenIds(repeated)
+
+
+def _any_like(texts: pa.Array, pattern: str) -> bool:
+    return bool(pc.any(pc.match_substring_regex(texts, pattern)).as_py())

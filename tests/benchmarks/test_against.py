@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.against.__main__ import Compared, compare
+from benchmarks.against.measures import MEASURES, Measure, Place, write_inputs
+from benchmarks.against.trees import HERE, run_in, unpack
+
+
+def tree(folder: Path, name: str, work: int) -> Path:
+    """Return a tree with a command that works for each row, and writes its output once."""
+    (folder / name).mkdir()
+    lines = [
+        "import pathlib, sys",
+        f"for _ in range(int(sys.argv[1]) * {work}): pass",
+        "written = pathlib.Path(sys.argv[2]) / 'out/written'",
+        "assert not written.exists()",
+        "written.touch()",
+    ]
+    (folder / name / "work.py").write_text("\n".join(lines))
+    return folder / name
+
+
+def test_the_cost_of_a_row_is_compared_without_the_start(tmp_path: Path) -> None:
+    trees = (tree(tmp_path, "then", 600), tree(tmp_path, "now", 60))
+    make = "import pathlib; pathlib.Path({!r}).mkdir()"
+    measure = Measure(
+        lambda place: ["work", str(place.rows), str(place.folder)],
+        target=10,
+        prepare=lambda place: ["-c", make.format(f"{place.folder}/out")],
+        changes_output=True,
+    )
+    inputs = {10: tmp_path, 20_000: tmp_path}
+    found = compare(measure, trees, inputs, tmp_path / "measured", rounds=2)
+    assert found.ratio > 3
+    assert found.line("work", 10).startswith("| work | ")
+
+
+def test_a_ratio_needs_no_cost_at_all() -> None:
+    assert Compared((10.0, 0.0), (1, 1), (1, 1)).ratio > 1000
+
+
+def test_a_revision_that_is_not_there_and_a_command_that_fails_are_told_of(tmp_path: Path) -> None:
+    with pytest.raises(LookupError, match="whole history"):
+        unpack("0" * 40, tmp_path / "revision")
+    with pytest.raises(RuntimeError, match="no such thing"):
+        run_in(HERE, ["-c", "raise SystemExit('no such thing')"])
+
+
+def test_each_measure_has_its_inputs_and_arguments(tmp_path: Path) -> None:
+    write_inputs(tmp_path / "in", 300)
+    assert pq.read_metadata(tmp_path / "in/rows.parquet").num_rows == 300
+    place = Place(tmp_path, tmp_path / "in", 300)
+    for measure in MEASURES.values():
+        assert all("{" not in argument for argument in measure.arguments(place))
