@@ -21,8 +21,10 @@ from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.flags import FlagCounts, count_flags
 from pipelines.ledger.ledger import iter_records
 from pipelines.ledger.liveness import liveness
+from pipelines.ledger.quick_count import count_ledger
 from pipelines.ledger.records import Records
 from pipelines.ledger.score_means import mean_scores
+from pipelines.record import NSFW_SCORE, SCORES
 from pipelines.storage.patience import LOOK_S
 from pipelines.storage.storage import Storage
 
@@ -42,8 +44,11 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
     """
     with exits.exit_on_error(), hint_at_config(config_path):
         storage = open_output(output, config_path, patience_s=LOOK_S)
-        records = Records(storage)
-        counts, flags, means = records.counts(), count_flags(records), mean_scores(records)
+        counts, columns = count_ledger(storage)
+        flags, means = FlagCounts(), {}
+        if columns.intersection((NSFW_SCORE, SCORES)):
+            records = Records(storage)
+            flags, means = count_flags(records), mean_scores(records)
         last_run = _read_last_run_alive(storage)
         shown = _first_records(storage, rows) if counts.records else []
     if not (counts.records or last_run):

@@ -17,6 +17,7 @@ from pipelines.ledger.parts import (
     kept_batches,
     unified_schema,
 )
+from pipelines.ledger.quick_count import count_ledger
 from pipelines.ledger.scan import Scan, scan_ledger
 from pipelines.storage.storage import Storage
 
@@ -110,4 +111,4 @@ def count_records(storage: Storage) -> LedgerCounts:
         LedgerError: a part is damaged.
         StorageError: the records cannot be read.
     """
-    return scan_ledger(storage).counts()
+    return count_ledger(storage).counts

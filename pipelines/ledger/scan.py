@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ from pipelines.ledger.part_checks import check_values
 from pipelines.ledger.parts import Part, PartVanishedError, list_parts, open_part, readable
 from pipelines.ledger.row_state import STATE_DTYPE, StateCodes, is_completed, states_of
 from pipelines.storage.storage import Storage
+
+T = TypeVar("T")
 
 _COLUMNS = (
     "id",
@@ -101,13 +103,22 @@ def scan_ledger(storage: Storage, left_out: LeftOut | None = None) -> Scan:
         LedgerError: a part is damaged, or `records/` holds a foreign file.
         StorageError: the records cannot be read.
     """
+    return unless_vanished(storage, lambda: _scan_all(storage, left_out))
+
+
+def unless_vanished(storage: Storage, read: Callable[[], T]) -> T:
+    """Return the result of `read`, which is called again if a part vanishes meanwhile.
+
+    Raises:
+        LedgerError: parts vanish each time.
+    """
     again = Retrying(
         stop=stop_after_attempt(_ATTEMPTS),
         retry=retry_if_exception_type(PartVanishedError),
         reraise=True,
     )
     try:
-        return again(lambda: _scan_all(storage, left_out))
+        return again(read)
     except PartVanishedError as error:
         reason = "this part vanished while it was read; do not remove records during a run"
         raise LedgerError(storage.uri(str(error)), reason) from error
@@ -141,15 +152,22 @@ class PartColumns(NamedTuple):
     columns: pa.RecordBatch
 
 
-def read_ahead(storage: Storage, parts: Sequence[Part]) -> Iterator[PartColumns]:
-    """Yield the columns of each part, in order; threads read ahead to hide the storage's latency.
+def read_ahead(
+    storage: Storage, parts: Sequence[Part], columns: Sequence[str] = _COLUMNS
+) -> Iterator[PartColumns]:
+    """Yield columns of each part, in order; threads read ahead to hide the storage's latency.
+
+    Args:
+        storage: the output folder.
+        parts: the parts.
+        columns: the names of the columns.
 
     Raises:
         PartVanishedError: a part no longer exists.
         LedgerError: a part is damaged, or is not a file of records.
     """
     return in_order(
-        lambda part: _read(storage, part),
+        lambda part: _read(storage, part, columns),
         parts,
         _READERS,
         cost=lambda part: max(part.num_bytes, _MAX_AHEAD_BYTES // _MAX_AHEAD),
@@ -157,10 +175,10 @@ def read_ahead(storage: Storage, parts: Sequence[Part]) -> Iterator[PartColumns]
     )
 
 
-def _read(storage: Storage, part: Part) -> PartColumns:
+def _read(storage: Storage, part: Part, names: Sequence[str]) -> PartColumns:
     file = open_part(storage, part)
     with readable(storage, part):
-        table = file.read(columns=list(_COLUMNS), use_threads=False)
+        table = file.read(columns=list(names), use_threads=False)
     columns = [table[name].combine_chunks() for name in table.column_names]
     batch = pa.RecordBatch.from_arrays(columns, table.column_names)
     uri = storage.uri(part.path)
@@ -269,11 +287,11 @@ def _examples(
         code = scan.codes.code(state)
         if code is not None and code not in examples:
             at = int(np.searchsorted(ends, row, side="right"))
-            examples[code] = _example(storage, scan.parts[at], row - int(ends[at]))
+            examples[code] = read_example(storage, scan.parts[at], row - int(ends[at]))
     return examples
 
 
-def _example(storage: Storage, part: Part, row: int) -> FailureExample:
+def read_example(storage: Storage, part: Part, row: int) -> FailureExample:
     """Read the failure in a row of a part, counted from its end (-1 is the last)."""
     file = open_part(storage, part)
     with readable(storage, part):

@@ -35,9 +35,11 @@ class CsvTable(TextTable):
 
     Attributes:
         dialect: the way in which it is written.
+        decimal_commas: names of columns in which `1,5` means 1.5.
     """
 
     dialect: Dialect = field(default=Dialect(","))
+    decimal_commas: Set[str] = frozenset()
 
     def with_numbers(self, schema: pa.Schema, decimal_commas: Set[str]) -> CsvTable:
         """Return the same table with the types of numbers.
@@ -47,7 +49,7 @@ class CsvTable(TextTable):
             decimal_commas: names of columns in which `1,5` means 1.5.
         """
         read = partial(_lines, dialect=self.dialect, decimal_commas=decimal_commas)
-        return replace(self, schema=schema, read_lines=read)
+        return replace(self, schema=schema, read_lines=read, decimal_commas=decimal_commas)
 
     def cells(self) -> Iterator[list[str]]:
         """Yield the cells of each line that is a row.
@@ -57,7 +59,7 @@ class CsvTable(TextTable):
         """
         num_cells = len(self.schema.names)
         try:
-            with _opened(self.file) as (lines, dialect):
+            with opened_csv(self.file) as (lines, dialect, _):
                 reader = csv.reader(lines, delimiter=dialect.delimiter)
                 next(reader, None)
                 while True:
@@ -82,9 +84,18 @@ class CsvTable(TextTable):
         return JsonTypes.fitted(value, field)
 
 
-class _Source(NamedTuple):
+class CsvSource(NamedTuple):
+    """An open file.
+
+    Attributes:
+        lines: its lines, after those that the dialect skips.
+        dialect: the way in which it is written.
+        text: the same file; reading from it goes on after the last line of `lines`.
+    """
+
     lines: BoundedLines
     dialect: Dialect
+    text: io.TextIOWrapper
 
 
 def open_csv(file: ManifestFile) -> CsvTable:
@@ -94,9 +105,9 @@ def open_csv(file: ManifestFile) -> CsvTable:
         ManifestError: the file is gone, unreadable, or not CSV in UTF-8.
     """
     check_is_text(file)
-    with _opened(file) as (lines, dialect):
+    with opened_csv(file) as (lines, dialect, _):
         try:
-            names = _names(csv.reader(lines, delimiter=dialect.delimiter))
+            names = names_in(csv.reader(lines, delimiter=dialect.delimiter))
         except (csv.Error, LongLineError) as error:
             raise ManifestError(file.uri, f"is not CSV ({error})") from error
     if not _is_unicode("".join(names)):
@@ -106,7 +117,7 @@ def open_csv(file: ManifestFile) -> CsvTable:
     return CsvTable(file, read, schema, num_rows=None, typed=False, dialect=dialect)
 
 
-def _names(lines: Iterator[list[str]]) -> list[str]:
+def names_in(lines: Iterator[list[str]]) -> list[str]:
     """Return the names in the first line, without the spaces beside their delimiters."""
     return [name.strip() for name in next(lines, [])]
 
@@ -114,9 +125,9 @@ def _names(lines: Iterator[list[str]]) -> list[str]:
 def _lines(
     file: ManifestFile, dialect: Dialect, decimal_commas: Set[str] = frozenset()
 ) -> Iterator[Line]:
-    with _opened(file) as (lines, _):
+    with opened_csv(file) as (lines, _, _):
         reader = csv.reader(lines, delimiter=dialect.delimiter)
-        header = _names(reader)
+        header = names_in(reader)
         while True:
             lines.begin_row()
             try:
@@ -151,8 +162,12 @@ def _row(cells: list[str], header: list[str], where: str, decimal_commas: Set[st
 
 
 @contextmanager
-def _opened(file: ManifestFile) -> Iterator[_Source]:
-    """Open a file after the lines that its dialect skips."""
+def opened_csv(file: ManifestFile) -> Iterator[CsvSource]:
+    """Open a file after the lines that its dialect skips.
+
+    Raises:
+        ManifestError: it is gone, or its first line is too long.
+    """
     # Cells may hold data: URIs. The limit is one for the whole process, so it is only ever raised.
     csv.field_size_limit(max(csv.field_size_limit(), _MAX_CELL_BYTES, file.max_row_bytes))
     source = io.TextIOWrapper(
@@ -171,7 +186,7 @@ def _opened(file: ManifestFile) -> Iterator[_Source]:
         dialect = dialect_of(first, is_tabs=is_tabs)
         if not dialect.skipped_lines:
             lines.put_back(first)
-        yield _Source(lines, dialect)
+        yield CsvSource(lines, dialect, source)
 
 
 def _is_unicode(text: str) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,12 +25,14 @@ from pipelines.fields.cells import LONGEST_PATH, references
 from pipelines.fields.kinds import NUMBERS
 from pipelines.fields.table import FIELDS, REFERENCE_COLUMNS
 from pipelines.manifest.columns import ColumnPlan, plan_columns
+from pipelines.manifest.csv_blocks import read_blocks
+from pipelines.manifest.csv_table import CsvTable
 from pipelines.manifest.files import open_tables
 from pipelines.manifest.json_types import JsonTypes
 from pipelines.manifest.references import folder_url, resolve_reference
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import OversizedRow, UnreadableRow
-from pipelines.manifest.table import SourceRow, Table
+from pipelines.manifest.table import RowBatch, SourceRow, Table
 from pipelines.tools.compose.given_ids import differ_as_text, id_text, ids_as_text
 from pipelines.tools.compose.names import stem
 from pipelines.tools.compose.pairing import Rows
@@ -37,8 +40,8 @@ from pipelines.tools.compose.score_table import is_number
 from uso_core.errors import InvalidRequestError
 
 _ABSOLUTE = r"^(/|[A-Za-z][A-Za-z0-9+.\-]*://|(?i:data:|file:))"
-# Dots, queries and JSON lists, to which a folder is not simply prefixed.
-_SPECIAL = r"(^|/)\.{1,2}(/|$)|\?|^\s*\["
+# Dots, queries, the home folder and JSON lists, to which a folder is not simply prefixed.
+_SPECIAL = r"(^|/)\.{1,2}(/|$)|\?|^~/|^\s*\["
 _NUMBER_LISTS = frozenset(field.name for field in FIELDS if field.kind is NUMBERS)
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 _KEYED = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
@@ -133,7 +136,14 @@ def _numbers(texts: pa.Array, kind: pa.DataType) -> pa.Array:
 def _raw_batches(table: Table, plan: ColumnPlan, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield the planned columns under our names in the schema's types; null if one is absent."""
     sources = {**plan.inputs, **dict(zip(plan.extra_schema.names, plan.extra_sources, strict=True))}
-    for batch in table.batches(plan):
+    done = 0
+    if isinstance(table, CsvTable):
+        for block in read_blocks(table):
+            if block is None:
+                return
+            done += block.rows
+            yield _from_columns(table.uri, block.columns, sources, schema)
+    for batch in _after(done, table.batches(plan)):
         for num_bytes, column in batch.large.values():
             raise ComposeError(
                 f"{table.uri}: a row takes {num_bytes / 1e6:,.1f} MB, of which its column "
@@ -143,6 +153,15 @@ def _raw_batches(table: Table, plan: ColumnPlan, schema: pa.Schema) -> Iterator[
             yield _from_rows(table.uri, batch.rows(), plan, schema)
         else:
             yield _from_columns(table.uri, batch.columns, sources, schema)
+
+
+def _after(rows: int, batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
+    """Yield the batches without their first rows."""
+    for batch in batches:
+        taken = min(rows, len(batch))
+        rows -= taken
+        if taken < len(batch):
+            yield batch.where(np.arange(len(batch)) >= taken) if taken else batch
 
 
 def _from_columns(

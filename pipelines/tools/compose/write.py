@@ -10,15 +10,13 @@ import pyarrow.compute as pc
 
 from pipelines.errors import ComposeError
 from pipelines.fields.table import STYLE_COLUMNS
-from pipelines.keys.index import row_keys
-from pipelines.keys.key_set import KeySet
+from pipelines.keys.distinct import DistinctCount
 from pipelines.storage.filesystems import Options
 from pipelines.storage.new_file import file_storage, new_parquet
 from pipelines.tools.compose.pairing import Rows
 
 _GROUP_ROWS = 1 << 16
 _GROUP_BYTES = 64 * 2**20
-_KEY_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ def write_manifest(
 ) -> Written:
     """Write rows as one Parquet file; if this raises, nothing is written.
 
-    Memory does not grow with the rows: `KeySet`s count distinct values.
+    Memory does not grow with the rows: see `DistinctCount`.
 
     Args:
         rows: the rows, which are read once.
@@ -111,9 +109,9 @@ class _Distinct:
     """Counts distinct texts; images that are bytes are not counted."""
 
     def __init__(self) -> None:
-        self.contents = KeySet()
-        self.styles = KeySet()
-        self.prompts = KeySet()
+        self.contents = DistinctCount()
+        self.styles = DistinctCount()
+        self.prompts = DistinctCount()
 
     def add(self, table: pa.Table) -> None:
         self._note(self.prompts, table, "prompt", empty_counts=True)
@@ -122,7 +120,9 @@ class _Distinct:
             self._note(self.styles, table, name)
 
     @staticmethod
-    def _note(known: KeySet, table: pa.Table, name: str, *, empty_counts: bool = False) -> None:
+    def _note(
+        known: DistinctCount, table: pa.Table, name: str, *, empty_counts: bool = False
+    ) -> None:
         if name not in table.schema.names:
             return
         column = table.column(name)
@@ -133,5 +133,4 @@ class _Distinct:
         values = pc.unique(column).drop_null()
         if not empty_counts:
             values = values.filter(pc.not_equal(values, ""))
-        keys = row_keys(values.cast(pa.binary()).to_pylist())
-        known.add([keys[at : at + _KEY_BYTES] for at in range(0, len(keys), _KEY_BYTES)])
+        known.add(values)
