@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks.against.measures import MEASURES, Measure, Place, write_inputs
+from benchmarks.against.measures import MEASURES, Measure, Place
 from benchmarks.against.trees import HERE, Cost, run_in, unpack
 
 FEW_ROWS = 1000
@@ -84,7 +84,7 @@ def compare(
         trees: the revision's and this one.
         inputs: the inputs by their number of rows.
         folder: an empty folder.
-        rounds: how often each command runs.
+        rounds: the number of runs of each command.
     """
     takes = {
         (tree, rows): costs(measure, trees[tree], Place(folder / f"{tree}-{rows}", path, rows))
@@ -121,7 +121,7 @@ def main() -> None:
         trees = (unpack(arguments.revision, folder / "revision"), HERE)
         inputs = {rows: folder / f"inputs-{rows}" for rows in (FEW_ROWS, arguments.rows)}
         for rows, path in inputs.items():
-            write_inputs(path, rows)
+            run_in(HERE, ["-m", "benchmarks.against.inputs", str(path), str(rows)])
         print(HEADER, flush=True)
         slow = []
         for name in arguments.only:

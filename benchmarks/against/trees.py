@@ -27,6 +27,9 @@ class Cost:
 def run_in(tree: Path, arguments: Sequence[str]) -> Cost:
     """Run Python in a tree.
 
+    The peak memory of a child is at least that of its parent at the start, so this process must
+    stay small: it imports no Arrow.
+
     Raises:
         RuntimeError: the command failed; the message has its output.
     """

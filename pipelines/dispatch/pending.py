@@ -30,7 +30,7 @@ class Surveyed(Protocol):
     """Batches of rows that are counted; see `pipelines.manifest.manifest.Manifest`."""
 
     def survey(self, done: DoneRows | None) -> Iterator[SurveyedBatch]:
-        """Yield all rows, without those that `done` allows to skip unread."""
+        """Yield all rows, except the ones that `done` allows to skip unread."""
 
 
 class RowSelection:

@@ -25,7 +25,7 @@ class DistinctCount:
         self._hashes = _SortedHashes()
 
     def add(self, texts: pa.Array) -> None:
-        """Add texts, an array of strings or binary values; a null is no text.
+        """Add texts, an array of strings or binary values; nulls do not count.
 
         Raises:
             StorageError: the temporary folder is full or not writable.

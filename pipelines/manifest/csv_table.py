@@ -88,9 +88,9 @@ class CsvSource(NamedTuple):
     """An open file.
 
     Attributes:
-        lines: its lines, after those that the dialect skips.
+        lines: its lines, except the first ones, which the dialect skips.
         dialect: the way in which it is written.
-        text: the same file; reading from it goes on after the last line of `lines`.
+        text: the same file, at the end of the last line that `lines` gave.
     """
 
     lines: BoundedLines

@@ -178,8 +178,8 @@ class Manifest:
     def survey(self, done: SkippableRows | None = None) -> Iterator[SurveyedBatch]:
         """Yield the same rows as `batches`, for a pass that only counts the valid ones.
 
-        Ordinary rows stay in columns, and have no id and no fingerprint. All other rows, and those
-        that `done` has on record, are entries, as in `batches`. An id that repeats is found in a
+        Ordinary rows stay in columns, and have no id and no fingerprint. All other rows, and all
+        rows on record, are entries, as in `batches`. An id that repeats is found in a
         first pass over the ids.
 
         Args:

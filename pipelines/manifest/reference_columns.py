@@ -30,7 +30,7 @@ def is_plain_reference(column: pa.Array) -> Flags:
     is_uri = pc.match_substring_regex(column, _URI)
     plain = is_uri
     if not pc.all(is_uri).as_py():
-        # A path with a dot is no base64, which has none.
+        # Base64 has no dots.
         length = pc.binary_length(column)
         has_dot = pc.match_substring(column, ".")
         fits = pc.or_(

@@ -6,8 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.against.__main__ import Compared, compare
-from benchmarks.against.measures import MEASURES, Measure, Place, write_inputs
+from benchmarks.against.inputs import write_inputs
+from benchmarks.against.measures import MEASURES, Measure, Place
 from benchmarks.against.trees import HERE, run_in, unpack
+from tests.fresh_interpreter import loaded_after
 
 
 def tree(folder: Path, name: str, work: int) -> Path:
@@ -37,6 +39,10 @@ def test_the_cost_of_a_row_is_compared_without_the_start(tmp_path: Path) -> None
     found = compare(measure, trees, inputs, tmp_path / "measured", rounds=2)
     assert found.ratio > 3
     assert found.line("work", 10).startswith("| work | ")
+
+
+def test_the_process_that_measures_is_small() -> None:
+    assert {"numpy", "pyarrow"}.isdisjoint(loaded_after("import benchmarks.against.__main__"))
 
 
 def test_a_ratio_needs_no_cost_at_all() -> None:
