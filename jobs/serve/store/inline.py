@@ -36,10 +36,16 @@ class InlineConnection:
     """A connection whose statements run in the thread of the caller.
 
     It has the part of SQLAlchemy's `AsyncConnection` that the stores use.
+
+    Attributes:
+        driver: the same connection, without SQLAlchemy.
     """
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        self.driver = driver
 
     @property
     def dialect(self) -> sa.Dialect:
@@ -110,7 +116,7 @@ class InlineDatabase:
                 has ended since.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: the commit failed, and nothing of the block is kept.
+            sqlite3.Error: the commit failed, and nothing of the block is kept.
             OSError: the sync failed. The commit stands, and a power cut may lose it. No later block
                 succeeds: see `fault`.
         """
@@ -159,10 +165,10 @@ class InlineDatabase:
             await self._log.run(self._move)
             async with self._turn:
                 await self._log.run(self._move)
-        except sa.exc.DBAPIError as error:  # e.g. the disk is full; the log has it all
-            logger.warning("checkpoint_failed error=%s", error.orig)
-            if "I/O" in str(error.orig):
-                self._log.fail(OSError(errno.EIO, str(error.orig)))
+        except sqlite3.Error as error:  # e.g. the disk is full; the log has it all
+            logger.warning("checkpoint_failed error=%s", error)
+            if "I/O" in str(error):
+                self._log.fail(OSError(errno.EIO, str(error)))
         finally:
             self._checkpoint = None
 
@@ -176,9 +182,7 @@ class _Session:
     def __init__(self, engine: sa.Engine) -> None:
         self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         self.inline = InlineConnection(self._connection)
-        driver = self._connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        self._driver = driver
+        self._driver = self.inline.driver
 
     @property
     def in_transaction(self) -> bool:
@@ -192,7 +196,7 @@ class _Session:
 
     def sql(self, text: str) -> None:
         """Execute a statement without rows."""
-        self._connection.exec_driver_sql(text)
+        self._driver.execute(text)
 
     async def begin(self) -> None:
         """Begin a transaction, once no other process writes, e.g. `uso keys`."""
@@ -200,8 +204,8 @@ class _Session:
         while True:
             try:
                 self.sql("BEGIN IMMEDIATE")
-            except sa.exc.OperationalError as error:
-                if "locked" not in str(error.orig) or time.monotonic() > give_up_at:
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > give_up_at:
                     raise
             else:
                 return

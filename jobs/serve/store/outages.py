@@ -1,8 +1,9 @@
-"""Errors that mean that the database does not answer, of two drivers and SQLAlchemy, as one."""
+"""Errors that mean that the database does not answer, of all drivers and SQLAlchemy, as one."""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,11 +21,17 @@ def outages_named() -> Iterator[None]:
     """Raise `DatabaseUnavailableError` for an outage; other errors pass.
 
     asyncpg raises plain `OSError` and `TimeoutError` for some of them, and SQLAlchemy lets these
-    through.
+    through. Statements that are given to SQLite without it raise SQLite's own errors.
     """
     try:
         yield
-    except (OSError, asyncio.TimeoutError, sa.exc.TimeoutError) as error:
+    except (
+        OSError,
+        asyncio.TimeoutError,
+        sa.exc.TimeoutError,
+        sqlite3.OperationalError,  # locked, full, unreadable
+        sqlite3.InterfaceError,
+    ) as error:
         raise DatabaseUnavailableError(_in_words(error)) from error
     except sa.exc.DBAPIError as error:
         if not _is_outage(error):

@@ -1,15 +1,14 @@
-"""The statements that every task needs, built once, and tasks as rows.
-
-SQLAlchemy takes ten times as long to build a statement as to execute it.
-"""
+"""The statements that every task needs, and tasks as rows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 
 from jobs.serve.store.database import now_ms
+from jobs.serve.store.prepared import Prepared
 from jobs.serve.store.queue import AT_WORK, WAITING
 from jobs.serve.store.tables import deliveries, events, files, tasks
 from jobs.serve.task import Drawing, NewTask, Output, State, Task, new_id
@@ -19,62 +18,83 @@ _AT: sa.BindParameter[int] = sa.bindparam("at")
 _MINE = tasks.c.id == _ID
 _STATE: sa.BindParameter[int] = sa.bindparam("to_state")
 
+
+def _in(states: Iterable[State]) -> sa.ColumnElement[bool]:
+    """Return the condition that a task is in one of some states; its text has their numbers."""
+    return tasks.c.state.in_([sa.literal_column(str(int(state))) for state in states])
+
+
+def _insert(table: sa.Table, *names: str) -> Prepared:
+    return Prepared(table.insert(), *(names or table.columns.keys()))
+
+
 ENDED = (tasks.c.created_at, tasks.c.started_at, tasks.c.inference_ms)
 """Columns of a task that ends, for counts."""
 
-ADD = tasks.insert().returning(tasks.c.sequence)
+_NEW = [name for name in tasks.columns.keys() if name != "sequence"]  # noqa: SIM118 (not a dict)
+
+ADD = Prepared(tasks.insert().returning(tasks.c.sequence), *_NEW)
 """Takes the columns of `new_row`."""
 
-NOTE = events.insert()
-"""Takes `task_id`, `state` and `at`."""
+NOTE = _insert(events, "task_id", "state", "at")
 
-ADD_FILES = files.insert()
-"""Takes the columns of files."""
+ADD_FILE = _insert(files)
 
-ADD_DELIVERY = deliveries.insert()
-"""Takes `id`, `task_id` and `next_at`."""
+ADD_DELIVERY = _insert(deliveries, "id", "task_id", "next_at")
 
-GET = sa.select(tasks).where(_MINE)
-"""Takes `task_id`."""
+GET = Prepared(sa.select(tasks).where(_MINE), "task_id")
 
-EVENTS = sa.select(events.c.state, events.c.at).where(events.c.task_id == _ID)
-EVENTS = EVENTS.order_by(events.c.number)
-"""Takes `task_id`."""
-
-CLAIM = (
-    tasks.update()
-    .where(tasks.c.id.in_(sa.bindparam("ids", expanding=True)), tasks.c.state.in_(WAITING))
-    .values(state=State.DISPATCHED, updated_at=_AT)
-    .returning(tasks)
+EVENTS = Prepared(
+    sa.select(events.c.state, events.c.at).where(events.c.task_id == _ID).order_by(events.c.number),
+    "task_id",
 )
-"""Takes `ids` and `at`."""
 
-ADVANCE = (
+CLAIM = Prepared(
     tasks.update()
-    .where(_MINE, tasks.c.state.in_(AT_WORK), tasks.c.state <= _STATE)
+    .where(_MINE, _in(WAITING))
+    .values(state=State.DISPATCHED, updated_at=_AT)
+    .returning(tasks),
+    "task_id",
+    "at",
+)
+
+ADVANCE = Prepared(
+    tasks.update()
+    .where(_MINE, _in(AT_WORK), tasks.c.state <= _STATE)
     .values(
         state=_STATE,
         progress=sa.bindparam("to_progress"),
         updated_at=_AT,
         started_at=sa.func.coalesce(tasks.c.started_at, _AT),
         attempts=sa.func.coalesce(sa.bindparam("to_attempts", type_=sa.Integer), tasks.c.attempts),
-    )
+    ),
+    "task_id",
+    "at",
+    "to_state",
+    "to_progress",
+    "to_attempts",
 )
-"""Takes `task_id`, `at`, `to_state`, `to_progress`, and `to_attempts`, None for those it has."""
+"""`to_attempts` is None for a task that keeps those it has."""
 
-REQUEUE = (
+REQUEUE = Prepared(
     tasks.update()
-    .where(_MINE, tasks.c.state.in_(AT_WORK), tasks.c.state != State.CANCELLING)
+    .where(_MINE, _in(AT_WORK), tasks.c.state != State.CANCELLING)
     .values(state=State.QUEUED, progress=0, updated_at=_AT)
-    .returning(tasks.c.sequence, tasks.c.id, tasks.c.key_id, tasks.c.lane)
+    .returning(tasks.c.sequence, tasks.c.id, tasks.c.key_id, tasks.c.lane),
+    "task_id",
+    "at",
 )
-"""Takes `task_id` and `at`."""
 
 
-def _ending(state: State, *where: sa.ColumnElement[bool], **values: Any) -> sa.Executable:  # noqa: ANN401 (values of columns)
+def _ending(
+    state: State,
+    *where: sa.ColumnElement[bool],
+    **values: Any,  # noqa: ANN401 (values of columns)
+) -> Prepared:
     change = tasks.update().where(_MINE, tasks.c.ended_at.is_(None), *where)
     change = change.values(state=state, updated_at=_AT, ended_at=_AT, **values)
-    return change.returning(tasks.c.webhook, *ENDED)
+    given = [value.key for value in values.values() if isinstance(value, sa.BindParameter)]
+    return Prepared(change.returning(tasks.c.webhook, *ENDED), "task_id", "at", *given)
 
 
 _UNLESS_CANCELLING = tasks.c.state != State.CANCELLING
@@ -86,7 +106,6 @@ COMPLETE = _ending(
     outputs=sa.bindparam("images", type_=sa.JSON),
     inference_ms=sa.bindparam("ms"),
 )
-"""Takes `task_id`, `at`, `images` and `ms`."""
 
 FAIL = _ending(
     State.FAILED,
@@ -95,13 +114,10 @@ FAIL = _ending(
     error=sa.bindparam("message"),
     outputs=sa.bindparam("images", type_=sa.JSON),
 )
-"""Takes `task_id`, `at`, `code`, `message` and `images`."""
 
 CANCEL = _ending(State.CANCELLED)
-"""Takes `task_id` and `at`."""
 
-CANCEL_WAITING = _ending(State.CANCELLED, tasks.c.state.in_(WAITING))
-"""Takes `task_id` and `at`."""
+CANCEL_WAITING = _ending(State.CANCELLED, _in(WAITING))
 
 
 def new_row(new: NewTask) -> dict[str, Any]:
@@ -130,9 +146,9 @@ def new_row(new: NewTask) -> dict[str, Any]:
     }
 
 
-def task_of(row: sa.Row[Any]) -> Task:
+def task_of(row: Any) -> Task:  # noqa: ANN401 (of SQLAlchemy, or a named tuple)
     """Return the task in a row."""
-    return task_of_values(row._mapping)  # noqa: SLF001 (the documented way to the columns by name)
+    return task_of_values(row._asdict())
 
 
 def task_of_values(row: Any) -> Task:  # noqa: ANN401 (a mapping of columns)

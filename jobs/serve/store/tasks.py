@@ -16,6 +16,7 @@ from jobs.serve.store import task_rows
 from jobs.serve.store.database import Database, now_ms
 from jobs.serve.store.inline import Connection
 from jobs.serve.store.line import Place
+from jobs.serve.store.prepared import Prepared
 from jobs.serve.store.queue import AT_WORK, Queue
 from jobs.serve.store.replays import Replay, earlier_task, find_earlier_task
 from jobs.serve.store.tables import deliveries, events, tasks
@@ -62,7 +63,7 @@ class TaskStore:
                 earlier = await earlier_task(connection, new.key_id, replay, task_id, at)
                 if earlier is not None:
                     return earlier
-            sequence = await connection.scalar(task_rows.ADD, row)
+            sequence = (await task_rows.ADD.run(connection, row)).one.sequence
             await _note(connection, [task_id], State.RECEIVED, State.QUEUED, at=at)
         self.queue.wait(Place(sequence, task_id, new.key_id, new.lane))
         return task_rows.task_of_values({**row, "sequence": sequence})
@@ -82,8 +83,7 @@ class TaskStore:
     async def get(self, task_id: str, key_id: str | None = None) -> Task | None:
         """Return a task; None if there is none, or none of this key."""
         async with self._database.looking_up() as connection:
-            found = await connection.execute(task_rows.GET, {"task_id": task_id})
-            row = found.one_or_none()
+            row = (await task_rows.GET.run(connection, {"task_id": task_id})).one
         if row is None or key_id not in (None, row.key_id):
             return None
         await self._settled(task_id)
@@ -102,7 +102,7 @@ class TaskStore:
     async def events_of(self, task_id: str) -> list[tuple[State, int]]:
         """Return the states that a task has had, with the time of each, in order."""
         async with self._database.looking_up() as connection:
-            rows = (await connection.execute(task_rows.EVENTS, {"task_id": task_id})).all()
+            rows = (await task_rows.EVENTS.run(connection, {"task_id": task_id})).rows
         await self._settled(task_id)
         return [(State(row.state), row.at) for row in rows]
 
@@ -131,8 +131,11 @@ class TaskStore:
             self.queue.work(place.task_id, place.key_id)
         at, ids = now_ms(), [place.task_id for place in chosen]
         async with self._writing(durable=False) as connection:  # a lost claim is made again
-            rows = (await connection.execute(task_rows.CLAIM, {"ids": ids, "at": at})).all()
-            claimed = {row.id: task_of(row) for row in rows}
+            found = [
+                (await task_rows.CLAIM.run(connection, {"task_id": task_id, "at": at})).one
+                for task_id in ids
+            ]
+            claimed = {row.id: task_of(row) for row in found if row is not None}
             await _note(connection, list(claimed), State.DISPATCHED, at=at)
         for task_id in ids:
             if task_id not in claimed:  # it was cancelled meanwhile
@@ -157,7 +160,7 @@ class TaskStore:
         }
         durable = state is State.CANCELLING  # all others come again with the next attempt
         async with self._database.writing(durable=durable) as connection:
-            changed = (await connection.execute(task_rows.ADVANCE, change)).rowcount > 0
+            changed = (await task_rows.ADVANCE.run(connection, change)).count > 0
             if changed:
                 await _note(connection, [task_id], state, at=at)
         return changed
@@ -211,8 +214,7 @@ class TaskStore:
         """Let a task wait again; return False if it is not at work, or its cancel was asked for."""
         at = now_ms()
         async with self._writing() as connection:
-            change = await connection.execute(task_rows.REQUEUE, {"task_id": task_id, "at": at})
-            row = change.one_or_none()
+            row = (await task_rows.REQUEUE.run(connection, {"task_id": task_id, "at": at})).one
             if row is not None:
                 await _note(connection, [task_id], State.QUEUED, at=at)
         if row is not None:
@@ -223,7 +225,7 @@ class TaskStore:
         self,
         task_id: str,
         state: State,
-        ending: sa.Executable,
+        ending: Prepared,
         values: Mapping[str, Any] = _NO_VALUES,
         file_rows: Sequence[dict[str, Any]] = (),
     ) -> bool:
@@ -231,15 +233,15 @@ class TaskStore:
         at = now_ms()
         async with self._seen_once_synced(task_id), self._writing() as connection:
             change = {"task_id": task_id, "at": at, **values}
-            row = (await connection.execute(ending, change)).one_or_none()
+            row = (await ending.run(connection, change)).one
             if row is None:
                 return False
             await _note(connection, [task_id], state, at=at)
             if file_rows:
-                await connection.execute(task_rows.ADD_FILES, list(file_rows))
+                await task_rows.ADD_FILE.run_for_each(connection, file_rows)
             if row.webhook is not None:
                 outbox = {"id": new_id(), "task_id": task_id, "next_at": at}
-                await connection.execute(task_rows.ADD_DELIVERY, outbox)
+                await task_rows.ADD_DELIVERY.run(connection, outbox)
         self.queue.leave(task_id)
         if self._on_end is not None:
             facts = {column.name: getattr(row, column.name) for column in task_rows.ENDED}
@@ -281,7 +283,7 @@ async def _note(connection: Connection, task_ids: Sequence[str], *states: State,
             for task_id in task_ids
             for state in states
         ]
-        await connection.execute(task_rows.NOTE, rows)
+        await task_rows.NOTE.run_for_each(connection, rows)
 
 
 def outcome_ms(outcome: Outcome) -> int:
