@@ -19,6 +19,7 @@ from jobs.serve.access import Observed
 from jobs.serve.api_page import description_with_keys
 from jobs.serve.bodies import Bodies, Room
 from jobs.serve.dialects import DIALECTS, dialect_of
+from jobs.serve.direct import DirectRoutes
 from jobs.serve.errors import ApiError, DatabaseUnavailableError, wrong
 from jobs.serve.gate import Gate
 from jobs.serve.metrics import CONTENT_TYPE
@@ -46,7 +47,7 @@ def make_app(service: Service) -> ASGIApp:
     app.add_exception_handler(ApiError, _answer)
     app.add_exception_handler(HTTPException, _answer)
     app.add_exception_handler(RequestValidationError, _answer)
-    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    app.add_exception_handler(ClientDisconnect, _answer)
     app.add_exception_handler(UsoError, _answer)
     app.add_exception_handler(Exception, _answer)
     for dialect in DIALECTS:  # first: FastAPI tries all routes in turn, and takes 10 µs for each
@@ -60,7 +61,9 @@ def make_app(service: Service) -> ASGIApp:
     if service.config.serve.metrics_port is None:
         app.get("/metrics", tags=["state"])(_metrics)
     most = round(service.config.serve.max_body_mb * 10**6)
-    bounded = Bodies(Gate(app), most, Room(_LARGE_BODIES * most))
+    direct = {path: route for each in DIALECTS for path, route in each.direct().items()}
+    routes = DirectRoutes(app, direct, _answer)
+    bounded = Bodies(Gate(routes, app), most, Room(_LARGE_BODIES * most))
     log = service.config.serve.access_log
     return JoinedSlashes(Observed(bounded, service.metrics, log=log))
 
@@ -95,12 +98,9 @@ async def _metrics(request: Request) -> Response:
 
 async def _answer(request: Request, error: Exception) -> Response:
     """Answer a request that is refused, or that met a bug, in the form of its dialect."""
+    if isinstance(error, ClientDisconnect):  # nobody reads this answer
+        error = ApiError(400, "the body has no end")
     return dialect_of(request.url.path).error(request, _as_api_error(request, error))
-
-
-async def _answer_nobody(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    """End a request whose client went away before the end of its body."""
-    return await _answer(request, ApiError(400, "the body has no end"))
 
 
 def _as_api_error(request: Request, error: Exception) -> ApiError:

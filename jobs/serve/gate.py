@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fastapi import FastAPI, Request
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from jobs.serve.dialects import dialect_of
 from jobs.serve.errors import ApiError, unknown
@@ -20,8 +20,10 @@ _PROBES = ("/healthz", "/readyz")
 class Gate:
     """An ASGI app that answers odd requests itself, in the form of their dialect."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: ASGIApp, fastapi: FastAPI) -> None:
+        """Pass requests on to `app`; answers are formed with the state of `fastapi`."""
         self._app = app
+        self._fastapi = fastapi
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -29,7 +31,7 @@ class Gate:
         if error is None:
             await self._app(scope, receive, send)
             return
-        request = Request({**scope, "app": self._app}, receive)
+        request = Request({**scope, "app": self._fastapi}, receive)
         answer = dialect_of(scope["path"]).error(request, error)
         await answer(scope, receive, send)
 

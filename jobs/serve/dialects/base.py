@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from jobs.serve import notes
 from jobs.serve.bodies import body_of, sha256_of
+from jobs.serve.direct import Direct
 from jobs.serve.errors import ApiError, wrong
 from jobs.serve.json_body import read_json
 from jobs.serve.service import Service
@@ -37,6 +38,9 @@ class Dialect(Protocol):
 
     def router(self) -> APIRouter:
         """Return the routes."""
+
+    def direct(self) -> Mapping[str, Direct]:
+        """Return the routes that every task needs, by method and path; see `DirectRoutes`."""
 
     def error(self, request: Request, error: ApiError) -> Response:
         """Return the answer to a request that is refused."""

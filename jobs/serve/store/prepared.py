@@ -107,7 +107,7 @@ class _Sql:
         self._row: _Convert = row._make
 
     def bound(self, values: Values) -> Values:
-        """Return the values as SQLite takes them, with those that the statement has itself."""
+        """Return the values as SQLite takes them, and the fixed ones of the statement."""
         bound = {**self._fixed, **values}
         for name, convert in self._writers.items():
             bound[name] = convert(bound[name])

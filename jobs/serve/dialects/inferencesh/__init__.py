@@ -12,6 +12,7 @@ from jobs.serve.dialects.base import moment
 from jobs.serve.dialects.error_texts import error_text
 from jobs.serve.dialects.inferencesh import apps, envelope, files, run, stream, tasks
 from jobs.serve.dialects.inferencesh.view import output_view
+from jobs.serve.direct import Direct
 from jobs.serve.errors import ApiError
 from jobs.serve.service import Service
 from jobs.serve.task import State, Task
@@ -35,6 +36,14 @@ class InferenceSh:
         for module in (run, stream, tasks, files, apps):
             router.include_router(module.router)
         return router
+
+    def direct(self) -> Mapping[str, Direct]:
+        """See `Dialect`."""
+        return {
+            "POST /apps/run": Direct("/apps/run", run.run, {}),
+            "GET /tasks/{task_id}": Direct("/tasks/{task_id}", tasks.get, {}),
+            "GET /tasks/{task_id}/status": Direct("/tasks/{task_id}/status", tasks.status, {}),
+        }
 
     def error(self, request: Request, error: ApiError) -> Response:
         """See `Dialect`."""

@@ -27,8 +27,9 @@ async def get(task_id: str, request: Request) -> Response:
 
 
 @router.get("/{task_id}/status")
-async def status(task_id: str, request: Request, key: AsKey, service: WithService) -> Response:
+async def status(task_id: str, request: Request) -> Response:
     """Return the state of a task."""
+    key, service, _ = await asked_of(request)
     task = await service.task(task_id, key)
     updated_at = moment(task.updated_at)
     return success(request, {"id": task.id, "status": int(task.state), "updated_at": updated_at})

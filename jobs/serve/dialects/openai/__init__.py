@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from jobs.serve.dialects.base import AsKey
 from jobs.serve.dialects.openai import images
 from jobs.serve.dialects.openai.requests import MODEL, check_model
+from jobs.serve.direct import Direct
 from jobs.serve.errors import ApiError
 from jobs.serve.service import Service
 from jobs.serve.task import Task
@@ -39,6 +40,10 @@ class OpenAI:
         both.include_router(router)
         both.include_router(images.router)
         return both
+
+    def direct(self) -> Mapping[str, Direct]:
+        """See `Dialect`: a client gets its images by the one request that submits them."""
+        return {}
 
     def error(self, _request: Request, error: ApiError) -> Response:
         """See `Dialect`."""

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from jobs.serve.dialects.wavespeed import account, predictions, uploads
-from jobs.serve.dialects.wavespeed.view import prediction
+from jobs.serve.dialects.wavespeed.view import MODEL, prediction
+from jobs.serve.direct import Direct
 from jobs.serve.errors import ApiError
 from jobs.serve.service import Service
 from jobs.serve.task import Task
@@ -31,6 +32,15 @@ class WaveSpeed:
         for each in (predictions.router, uploads.router, account.router, predictions.submits):
             router.include_router(each)
         return router
+
+    def direct(self) -> Mapping[str, Direct]:
+        """See `Dialect`."""
+        submit = Direct("/api/v3/{model:path}", predictions.submit, {"model": MODEL})
+        path = "/api/v3/predictions/{task_id}/result"
+        return {
+            f"POST /api/v3/{MODEL}": submit,
+            f"GET {path}": Direct(path, predictions.result, {}),
+        }
 
     def error(self, _request: Request, error: ApiError) -> Response:
         """See `Dialect`."""
