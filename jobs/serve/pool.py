@@ -141,7 +141,11 @@ class Pool:
 
     async def _settled(self, settled: Settled) -> None:
         task = self._tasks.get(settled.outcome.row_id)
-        if task is not None:
+        if task is None:
+            return
+        try:
+            await self._end(task, settled.outcome)
+        except DatabaseUnavailableError:
             await _UNTIL_THE_DATABASE_ANSWERS(self._end, task, settled.outcome)
 
     async def _end(self, task: Task, outcome: Outcome) -> None:

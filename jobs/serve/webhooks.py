@@ -34,6 +34,7 @@ WAITS_S = (10, 60, 300, 1800, 7200)
 """Seconds before each further attempt."""
 _ATTEMPT_S = 10.0
 _LOOK_S = 1.0
+_SHORTEST_S = 0.2
 _AT_ONCE = 16
 _NETWORK = (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError, OSError)
 _MAY_PASS = frozenset({408, 425, 429})
@@ -92,22 +93,24 @@ class Webhooks:
         A receiver that does not answer holds one of the places, and no other delivery. What could
         not be noted, because the database was away, is sent again.
         """
+        pause_s = await self._pause_s()
         free = _AT_ONCE - len(under_way)
-        due = await self._deliveries.take_due(free) if free else []
+        due = await self._deliveries.take_due(free) if free and not pause_s else []
         under_way |= {asyncio.create_task(self._deliver(delivery)) for delivery in due}
         if len(under_way) == _AT_ONCE:
             await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
         elif not due:
-            await asyncio.sleep(await self._pause_s())
+            await asyncio.sleep(max(pause_s, _SHORTEST_S))
         ended = {attempt for attempt in under_way if attempt.done()}
         under_way -= ended
         for attempt in ended:
             attempt.result()
 
     async def _pause_s(self) -> float:
+        """Return the seconds until a delivery is due, at most `_LOOK_S`; 0: one is due."""
         next_at = await self._deliveries.next_at()
         left = _LOOK_S if next_at is None else (next_at - now_ms()) / 1000
-        return min(max(left, 0.2), _LOOK_S)
+        return min(max(left, 0), _LOOK_S)
 
     async def _deliver(self, delivery: Delivery) -> None:
         task = await self._service.tasks.get(delivery.task_id)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from jobs.serve.store.database import Database, now_ms
+from jobs.serve.store.prepared import Prepared
 from jobs.serve.store.tables import deliveries
 
 _AT_WORK_MS = 60_000
 """A delivery that was taken and not settled for this long is due again: its server has died."""
+
+_NEXT_AT = Prepared(sa.select(sa.func.min(deliveries.c.next_at).label("next_at")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +61,9 @@ class DeliveryStore:
 
     async def next_at(self) -> int | None:
         """Return the time of the next delivery, in milliseconds since the epoch."""
-        async with self._database.reading() as connection:
-            at: int | None = await connection.scalar(sa.select(sa.func.min(deliveries.c.next_at)))
+        async with self._database.looking_up() as connection:
+            (row,) = (await _NEXT_AT.run(connection, {})).rows
+        at: int | None = row.next_at
         return at
 
     async def undelivered(self) -> list[Delivery]:

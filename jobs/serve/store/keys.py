@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from cachetools import TTLCache
 
 from jobs.serve.store.database import Database, now_ms
+from jobs.serve.store.prepared import Prepared
 from jobs.serve.store.tables import keys
 from jobs.serve.task import new_id
 from uso_core.errors import UsoError
@@ -22,6 +23,8 @@ FRESH_S = 2.0
 """A change of keys by another process, e.g. `uso keys revoke`, has its effect after this time."""
 _MOST_KNOWN = 4096
 _SHOWN = 10  # characters of a key that identify it in lists and logs
+
+_LIMITS = Prepared(sa.select(keys.c.id, keys.c.limits))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +133,9 @@ class KeyStore:
         """
         known = self._limits.get(None)
         if known is None:
-            limits = {key.id: key.limits.at_work for key in await self.all()}
+            async with self._database.looking_up() as connection:
+                rows = (await _LIMITS.run(connection, {})).rows
+            limits = {row.id: row.limits.get("at_work") for row in rows}
             known = {key_id: most for key_id, most in limits.items() if most is not None}
             self._limits[None] = known
         return known
