@@ -28,7 +28,7 @@ class Direct:
     """A route.
 
     Attributes:
-        path: the template by which FastAPI knows it; for logs and metrics.
+        path: its template in FastAPI, for logs and metrics.
         handler: takes the parameters of the path by name, and the request as `request`. A mapping
             that it returns is the JSON of the answer.
         parameters: further parameters of the path.
@@ -47,7 +47,7 @@ class DirectRoutes:
 
         Args:
             app: answers all others.
-            routes: by method and path; `{task_id}` stands for the id of a task.
+            routes: the routes, by method and path. `{task_id}` is in the place of a task's id.
             refuse: answers for a handler that has raised an error.
         """
         self._app = app
