@@ -71,6 +71,7 @@ _RUN = (
     cli_run.score,
     cli_run.pack,
     cli_run.prune,
+    cli_provenance.replay,
     cli_provenance.verify,
 )
 _CLUSTER = (cli_cluster.submit, cli_cluster.jobs, cli_cluster.logs, cli_cluster.stop)

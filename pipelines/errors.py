@@ -12,6 +12,7 @@ UsoError (uso_core.errors)
     ├── ReportError              an output has nothing to report
     ├── PackError                an output cannot be packed
     ├── PruneError               nothing tells which records of an output may be removed
+    ├── ReplayError              no recorded row can be drawn again
     └── RunError                 a run that has begun cannot continue
         ├── BrokenOffError         storage, the manifest or the records failed during the run
         ├── WorkersFailedError     workers do not start
@@ -137,6 +138,10 @@ class PackError(PipelineError):
 
 class PruneError(PipelineError):
     """Nothing tells which records of an output may be removed."""
+
+
+class ReplayError(PipelineError):
+    """No recorded row can be drawn again, or an id has no record."""
 
 
 class RunError(PipelineError):

@@ -31,6 +31,9 @@ SCORES = "scores"
 TRIES = "tries"
 """The column of the tries of a row, the kept one first; null for a row with one try."""
 
+LIBRARY_VERSIONS = "library_versions"
+"""Versions of the libraries that drew the images, see `pipelines.versions`; null if unknown."""
+
 COLUMNS_DIGEST = "columns_digest"
 IMAGE_BYTES = "image_bytes"
 """Sizes of the image files; null for rows that an older version completed."""
@@ -75,11 +78,13 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("run_id", pa.string(), nullable=False),
     pa.field("worker", pa.string()),
     pa.field("device", pa.string()),
+    pa.field(LIBRARY_VERSIONS, pa.string()),
     pa.field("schema_version", pa.int32(), nullable=False),
 )
 RECORD_NAMES = frozenset(f.name for f in RECORD_FIELDS)
 _DIGESTS = {"source_digest", COLUMNS_DIGEST}
-_LATER = {IMAGE_BYTES, REFERENCE_VERSIONS, *_DIGESTS, *(f.name for f in LATER_FIELDS)}
+_LATER = {IMAGE_BYTES, REFERENCE_VERSIONS, LIBRARY_VERSIONS, *_DIGESTS}
+_LATER |= {"keep_size", "content_long_size", *(f.name for f in LATER_FIELDS)}
 ADDED_LATER = RECORD_NAMES & _LATER
 """Columns that the records of older versions may lack."""
 
@@ -176,6 +181,7 @@ def make_record(
         "run_id": run.run_id,
         "worker": outcome.worker,
         "device": outcome.device,
+        LIBRARY_VERSIONS: outcome.library_versions,
         "schema_version": SCHEMA_VERSION,
         **{name: list(values) for name, values in outcome.image_values.items()},
         **entry.extra,

@@ -197,6 +197,7 @@ class Outcome:
         decoded_beside: True if the device worked on the next rows while this one was decoded.
         worker: the name of the worker; None if no worker had the row.
         device: the name of the worker's device; None if no worker had the row.
+        library_versions: versions of the worker's libraries, see `pipelines.versions`.
         image_values: values of plug-ins by the names of their columns, one per image.
         caches: the worker's cache lookups since its start, by kind.
         is_beaten: True if an earlier try of the row is better: no image was stored.
@@ -216,6 +217,7 @@ class Outcome:
     decoded_beside: bool = False
     worker: str | None = None
     device: str | None = None
+    library_versions: str | None = None
     image_values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     caches: Mapping[str, Lookups] = field(default_factory=dict)
     is_beaten: bool = False

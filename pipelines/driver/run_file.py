@@ -7,7 +7,6 @@ import platform
 import re
 from dataclasses import asdict
 from datetime import date, datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from pipelines.config.redaction import redacted
@@ -16,21 +15,13 @@ from pipelines.errors import StorageError
 from pipelines.moments import utc_now
 from pipelines.storage.storage import Storage
 from pipelines.telemetry.stats import RunStats
+from pipelines.versions import PACKAGES, package_versions
 from uso_core.loading.source import ModelCard
 
 RunState = Literal["running", "completed", "interrupted", "failed"]
 
 _RUN_FILE = re.compile(r"run/(\d{8})T\d{6}-[0-9a-f]{6}-\d+\.json")
-_PACKAGES = (
-    "uso-batch",
-    "ray",
-    "torch",
-    "diffusers",
-    "transformers",
-    "pyarrow",
-    "fsspec",
-    "pillow",
-)
+_PACKAGES = (*PACKAGES, "ray", "pyarrow", "fsspec")
 
 
 class RunFile:
@@ -47,7 +38,7 @@ class RunFile:
             "started_at": utc_now(),
             "host": platform.node(),
             "model": {"name": model.name, "fingerprint": model.fingerprint},
-            "versions": {"python": platform.python_version(), **_versions()},
+            "versions": {"python": platform.python_version(), **package_versions(_PACKAGES)},
             "config": redacted(config),
         }
 
@@ -113,14 +104,3 @@ def first_day(output: Storage) -> date | None:
     if first is None:
         return None
     return datetime.strptime(first, "%Y%m%d").replace(tzinfo=timezone.utc).date()
-
-
-def _versions() -> dict[str, str]:
-    return {package: _version(package) for package in _PACKAGES}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # e.g. run from a checkout that is not installed
-        return "unknown"

@@ -105,8 +105,8 @@ class Fetcher:
 
         Args:
             reference: a URI, an absolute path, a `data:` URI, or the file's own bytes.
-            note: called with the version of the file, if `fingerprint` asks for it, also before an
-                error.
+            note: called with the version of the file; where `fingerprint` asks for it, also before
+                an error.
             keep: called with the file, before it is decoded.
 
         Raises:
@@ -174,9 +174,13 @@ class Fetcher:
         self._http.close()
 
     def _noted(self, reference: Reference, note: Callable[[ReferenceVersion], None]) -> Fetched:
-        is_off = isinstance(reference, bytes) or self._modes.mode(scheme_of(reference)) == "uri"
-        if is_off:
+        scheme = "data" if isinstance(reference, bytes) else scheme_of(reference)
+        if scheme == "data":  # its hash is its name
             return self.read(reference)
+        if self._modes.mode(scheme) == "uri":
+            fetched = self.read(reference)
+            note(ReferenceVersion(None, _sha256(fetched)))
+            return fetched
         try:
             fetched = self.read(reference)
         except RowFailedError as error:
@@ -185,7 +189,7 @@ class Fetcher:
             elif error.failure.code == "uri_too_large" and isinstance(reference, str):
                 note(ReferenceVersion(self.look(reference), None))
             raise
-        note(ReferenceVersion(fetched.stat, hashlib.sha256(fetched.data).hexdigest()))
+        note(ReferenceVersion(fetched.stat, _sha256(fetched)))
         return fetched
 
     def _inline(self, data: bytes, reference: Reference) -> Fetched:
@@ -218,6 +222,10 @@ class Fetcher:
         except DeadlineExceededError as error:
             reason = f"no response within {self._config.timeout_s:g} s (fetch.timeout_s)"
             raise fetch_failed("uri_timeout", uri, reason) from error
+
+
+def _sha256(fetched: Fetched) -> str:
+    return hashlib.sha256(fetched.data).hexdigest()
 
 
 def _wait_s(state: RetryCallState) -> float:

@@ -122,7 +122,6 @@ FIELDS: tuple[Field, ...] = (
         kind=BOOLEAN,
         accepted="true or false",
         otherwise="{default_keep_size}",
-        is_recorded=False,
         help="Take the image size from the content image.",
     ),
     Field(
@@ -130,7 +129,6 @@ FIELDS: tuple[Field, ...] = (
         kind=INTEGER,
         accepted="0 to {max_content_long_size}",
         otherwise="{default_content_long_size}",
-        is_recorded=False,
         metavar="PIXELS",
         help="Resize the content image to this long side; 0 ignores the image.",
     ),

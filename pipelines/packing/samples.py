@@ -18,6 +18,7 @@ from pipelines.packing.loader_types import loader_type
 from pipelines.record import (
     COLUMNS_DIGEST,
     IMAGE_BYTES,
+    LIBRARY_VERSIONS,
     NSFW_CONTENTS,
     RECORD_NAMES,
     REFERENCE_VERSIONS,
@@ -31,9 +32,10 @@ _NSFW_CONTENT = "has_nsfw_content"  # of one image
 _TAKEN = {IMAGE, _INDEX, _NSFW_CONTENT}
 # The same for all completed rows, for a later run only, or replaced by the image.
 _FOR_RUNS = {"source_digest", COLUMNS_DIGEST, IMAGE_BYTES, REFERENCE_VERSIONS}
+_FOR_REPLAYS = {"keep_size", "content_long_size", LIBRARY_VERSIONS}
 _REFERENCES = {"content_image", "style_images"}
 _ODD_MARKS = "[@=%]"  # every URI with credentials has one
-_LEFT_OUT = {"status", "error", "outputs", *_FOR_RUNS}
+_LEFT_OUT = {"status", "error", "outputs", *_FOR_RUNS, *_FOR_REPLAYS}
 
 _Column: TypeAlias = "pa.Array | pa.ChunkedArray"
 

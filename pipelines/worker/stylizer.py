@@ -24,6 +24,7 @@ from pipelines.recipe import Recipe
 from pipelines.record import SCORES
 from pipelines.rows import ManifestRow, Outcome, Timings
 from pipelines.score_values import row_scores
+from pipelines.versions import library_versions
 from pipelines.worker.activity import Activity, Tally, WorkerInfo
 from pipelines.worker.destinations import Place, Places, folder_of
 from pipelines.worker.plugin_chain import GeneratedRow, PluginChain
@@ -87,6 +88,7 @@ class Stylizer:
         self._tally = Tally()
         self._at_work = RowsAtWork()
         node, pid = platform.node(), os.getpid()
+        self._versions = library_versions()
         self._info = WorkerInfo(f"{node}:{pid}", self._renderer.device_name, node, pid)
 
     def info(self) -> WorkerInfo:
@@ -274,6 +276,7 @@ class Stylizer:
             timings=Timings(**timings),
             worker=self._info.worker,
             device=self._info.device,
+            library_versions=self._versions,
             image_values=values or {},
             caches=self._caches(),
         )

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipelines.psnr import Distance
 from pipelines.tools.report.facets import NumberColumn, comparison, number_column
 from pipelines.tools.report.pictures import Picture, results
-from pipelines.tools.report.psnr import Distance
 from pipelines.tools.report.row_table import Row, RowTable
 
 PSNR = "PSNR, dB"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from pipelines.psnr import Distance
 from pipelines.tools.report.distances import Distances
 from pipelines.tools.report.facets import Facets, comparison
 from pipelines.tools.report.own_columns import value_text
 from pipelines.tools.report.pictures import Gallery, reference, results
-from pipelines.tools.report.psnr import Distance
 from pipelines.tools.report.row_table import Row
 
 ROWS_PER_FILE = 200

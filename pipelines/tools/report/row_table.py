@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipelines.tools.report.psnr import Distance
+from pipelines.psnr import Distance
 
 _SCHEMA = """
 PRAGMA journal_mode = OFF;

@@ -21,10 +21,10 @@ from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image
 from pipelines.image_names import path_in_output
 from pipelines.in_order import in_order
+from pipelines.psnr import Distance, Pixels, distance
 from pipelines.storage.filesystems import Options
 from pipelines.tools.report.distances import PicturePair
 from pipelines.tools.report.pictures import THUMBNAILS, Picture, Places, thumbnail_path
-from pipelines.tools.report.psnr import Distance, Pixels, distance
 from pipelines.tools.report.row_table import RowTable
 from pipelines.tools.report.values import visible
 

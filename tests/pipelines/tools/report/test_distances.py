@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipelines.psnr import psnr
 from pipelines.storage.storage import Storage
 from pipelines.tools.report.distances import PSNR, Distances, LowPair, pairs_of
-from pipelines.tools.report.psnr import psnr
 from pipelines.tools.report.row_table import Row, RowRecord, RowTable
 from tests.pipelines.pictures import encode, picture
 from tests.pipelines.tools.report.outputs import (

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pipelines.tools.report.psnr import Pixels, distance, psnr
+from pipelines.psnr import Pixels, distance, psnr
 
 
 def noise(height: int, width: int = 20, seed: int = 0) -> Pixels:

@@ -1,0 +1,1 @@
+"""Draws recorded rows again, from their records alone, and compares the images."""
