@@ -56,6 +56,7 @@ def run(
     1    the run failed
     2    the configuration, manifest, model or output cannot be used
     3    done, but more rows failed than on_error.max_failed_fraction allows
+    4    done, but a row of on_end.replay_sample was different the second time
     130  interrupted
     """
     from jobs.run import run_command

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from jobs import terminal
 from pipelines.errors import StorageError
@@ -36,6 +37,17 @@ def newest_run_file(storage: Storage) -> str | None:
     """
     files = [path for path in storage.list("run") if path.endswith(".json") and path != LEASE_PATH]
     return max(files, default=None)
+
+
+def replay_text(replay: Mapping[str, Any]) -> str:
+    """Return the verdicts on rows that were drawn again at the end of a run, on one line."""
+    parts = [f"{replay['equal']:,} byte-equal"]
+    if replay["within_tolerance"]:
+        parts.append(f"{replay['within_tolerance']:,} within the preset's tolerance")
+    if replay["different"]:
+        ids = ", ".join(each["id"] for each in replay["examples"][:3])
+        parts.append(f"{replay['different']:,} different: {ids}")
+    return terminal.one_line(", ".join(parts), 300)
 
 
 def left_out_text(records: int, look: ManifestLook | None) -> str:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, terminal
-from jobs.outputs import hint_at_config, left_out_text, newest_run_file
+from jobs.outputs import hint_at_config, left_out_text, newest_run_file, replay_text
 from jobs.secret_settings import storage_options
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.flags import FlagCounts, count_flags
@@ -104,7 +104,9 @@ def read_last_run(storage: Storage) -> dict[str, Any] | None:
         document = {"run_id": newest, "state": "unknown", "reason": "its run file is damaged"}
     names = ("run_id", "state", "reason", "started_at", "updated_at")
     total = document.get("counts", {}).get("total")
-    return {**{name: document.get(name) for name in names}, "total": total}
+    found = {**{name: document.get(name) for name in names}, "total": total}
+    replay = document.get("replay")
+    return found if replay is None else {**found, "replay": replay}
 
 
 def _read_last_run_alive(storage: Storage) -> dict[str, Any] | None:
@@ -163,6 +165,9 @@ def print_counts(
     console.print(f"output     {terminal.one_line(storage.uri())}", soft_wrap=True)
     if last_run is not None:
         console.print(f"last run   {_run_line(last_run)}", soft_wrap=True)
+    if last_run is not None and "replay" in last_run:
+        rows = f"{last_run['replay']['rows']:,} rows again"
+        console.print(f"replayed   {rows}: {replay_text(last_run['replay'])}", soft_wrap=True)
     recorded = counts.completed + counts.failed
     share = f" ({counts.failed / recorded:.2%})" if recorded else ""
     console.print(f"recorded   {recorded:,} rows")

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import exits, terminal
-from jobs.outputs import left_out_text
+from jobs.outputs import left_out_text, replay_text
 from jobs.pack import print_dataset
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ def exit_code(summary: RunSummary) -> int:
     """Return the exit code of `uso run` for a run that ended."""
     if summary.interrupted:
         return exits.INTERRUPTED
-    return exits.DONE if summary.within_budget else exits.OVER_BUDGET
+    if not summary.within_budget:
+        return exits.OVER_BUDGET
+    return exits.DONE if summary.is_reproduced else exits.DIFFERS
 
 
 def as_dict(summary: RunSummary) -> dict[str, Any]:
@@ -78,6 +80,8 @@ def _new_values(count: int) -> str:
 def _headline(summary: RunSummary, max_failed_fraction: float) -> Text:
     if summary.interrupted:
         return Text("Interrupted. Existing records stay.", style="bold yellow")
+    if summary.within_budget and not summary.is_reproduced:
+        return Text("Done, but rows that were drawn again are different.", style="bold red")
     if summary.within_budget:
         return Text("Done.", style="bold green")
     return Text(
@@ -103,11 +107,8 @@ def _counts(summary: RunSummary) -> Table:
         table.add_row("lost", f"{summary.lost_images:,}", "images missing or damaged, drawn again")
     if summary.flagged:
         table.add_row("flagged", f"{summary.flagged:,}", "images, by the safety check")
-    if summary.extra_images or summary.failed_tries:
-        failed = f"; {summary.failed_tries:,} tries failed" if summary.failed_tries else ""
-        table.add_row("tries", f"{summary.extra_images:,}", f"images of further tries{failed}")
-    if summary.scores:
-        table.add_row("scores", "", terminal.score_means(summary.scores))
+    for cells in _later_work(summary):
+        table.add_row(*cells)
     speed = f"{summary.images_per_s:.2f} images/s"
     table.add_row("time", terminal.duration(summary.elapsed_s), speed)
     if reused := ", ".join(_reused(summary)):
@@ -115,6 +116,17 @@ def _counts(summary: RunSummary) -> Table:
     if summary.undelivered_events:
         table.add_row("notify", f"{summary.undelivered_events:,}", "events were not delivered")
     return table
+
+
+def _later_work(summary: RunSummary) -> Iterator[tuple[str, str, str]]:
+    """Yield the cells of further tries, scores and rows that were drawn again."""
+    if summary.extra_images or summary.failed_tries:
+        failed = f"; {summary.failed_tries:,} tries failed" if summary.failed_tries else ""
+        yield "tries", f"{summary.extra_images:,}", f"images of further tries{failed}"
+    if summary.scores:
+        yield "scores", "", terminal.score_means(summary.scores)
+    if summary.replay is not None:
+        yield "replayed", f"{summary.replay['rows']:,}", replay_text(summary.replay)
 
 
 def _reused(summary: RunSummary) -> Iterator[str]:

@@ -14,6 +14,7 @@ class Destination:
     Attributes:
         path: an absolute path or an fsspec URL.
         run_id: id of the run that holds the lease of the folder; nothing is stored without it.
+            None: there is no lease.
         creates: True if the store has conditional writes; see `Storage.creates`.
         give_up_after_s: seconds for which the store may be unavailable.
         encoding: format of the images.
@@ -21,7 +22,7 @@ class Destination:
     """
 
     path: str
-    run_id: str
+    run_id: str | None
     creates: bool = False
     give_up_after_s: float = 120
     encoding: ImageEncoding = field(default_factory=ImageEncoding)

@@ -189,7 +189,7 @@ class Outcome:
         sha256: one hash per image file, in hex.
         image_bytes: one size per image file.
         references: version of the content image, if the row has one, and of each style image; None
-            for one that was not fetched or is known by its URI alone.
+            for one that was not fetched, and for an inline image.
         width: width of the images in pixels; None if the row failed.
         height: height of the images in pixels; None if the row failed.
         prompt_truncated: True if the end of the prompt was cut off; None if the row failed.

@@ -36,6 +36,7 @@ _STATES: dict[str, JobState] = {
 _FAILURES = {
     exits.WRONG_INPUT: "not started",
     exits.OVER_BUDGET: "over budget",
+    exits.DIFFERS: "differs",
     exits.INTERRUPTED: "interrupted",
 }
 

@@ -14,6 +14,7 @@ from pipelines.config.cluster import RayConfig, StylizeConfig
 from pipelines.config.inputs import DefaultsConfig, FetchConfig, ManifestConfig
 from pipelines.config.load import load
 from pipelines.config.model import ModelConfig
+from pipelines.config.on_end import OnEndConfig
 from pipelines.config.output import OnErrorConfig, OutputConfig
 from pipelines.config.safety import SafetyConfig
 from pipelines.config.scores import ScoresConfig
@@ -42,6 +43,7 @@ class RunConfig(StrictModel):
     """
     best_of: BestOfConfig | None = None
     on_error: OnErrorConfig = OnErrorConfig()
+    on_end: OnEndConfig = OnEndConfig()
     ray: RayConfig = RayConfig()
     logging: LoggingConfig = LoggingConfig()
     notify: NotifyConfig = NotifyConfig()

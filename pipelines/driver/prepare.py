@@ -44,7 +44,7 @@ class PreparedRun:
     """A run that is ready to start.
 
     Attributes:
-        fingerprint: fingerprint of the model.
+        card: facts about the model.
         dimensions: size of the model and cost of its encoders.
         stopwatch: measures settled rows.
         worker_env: environment variables of the actors.
@@ -59,7 +59,7 @@ class PreparedRun:
     lease: Lease
     run_file: RunFile
     spec: StylizerSpec
-    fingerprint: str
+    card: ModelCard
     dimensions: Arithmetic
     stopwatch: Stopwatch
     worker_env: WorkerEnv
@@ -160,7 +160,7 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
             lease=lease,
             run_file=RunFile(output, facts.run_id, config, card),
             spec=replace(spec, creates=output.creates),
-            fingerprint=card.fingerprint,
+            card=card,
             dimensions=dimensions,
             stopwatch=Stopwatch(
                 Settings.of(dimensions, config.model, config.stylize.batch_images),

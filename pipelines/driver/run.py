@@ -16,12 +16,14 @@ from typing import Any
 from pipelines.calibration.measurements import save_calibration
 from pipelines.checks.overwritten import settle_overwritten
 from pipelines.config.schema import RunConfig, load_config
-from pipelines.dispatch.workers import WorkerTelemetry
+from pipelines.dispatch.shared_pool import SharedPool
+from pipelines.dispatch.workers import WatchedPool, WorkerTelemetry
 from pipelines.driver.announcer import RunAnnouncer
 from pipelines.driver.driver import Driver
 from pipelines.driver.packing import pack_dataset
 from pipelines.driver.prepare import PreparedRun, prepare
 from pipelines.driver.recheck import recheck
+from pipelines.driver.replay_sample import replay_sample
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.summary import RunSummary, summarize
 from pipelines.driver.thread_pool import ThreadPool
@@ -117,7 +119,7 @@ def _generate(
         driver = Driver(prepared, stats, progress, stop)
         stack.callback(driver.close)
         if driver.find_work():
-            workers.work(driver, prepared, progress)
+            stats.replay = workers.work(driver, prepared, progress, stop)
         if driver.reached_end:  # otherwise time is short, and a next run does it
             dataset = _finish(driver, prepared, progress, stop, workers.cluster)
         prepared.ledger.verify()
@@ -156,24 +158,48 @@ class _Workers:
     make: Callable[[StylizerSpec], RowWorker]
     server: ThroughServer | None
 
-    def work(self, driver: Driver, prepared: PreparedRun, progress: ProgressReporter) -> None:
-        """Work on a pool, which ends with the work: the steps after it need no GPU."""
+    def work(
+        self,
+        driver: Driver,
+        prepared: PreparedRun,
+        progress: ProgressReporter,
+        stop: StopRequest,
+    ) -> Mapping[str, Any] | None:
+        """Work on a pool, which ends with the work: the steps after it need no GPU.
+
+        Returns:
+            The counts of the rows that were drawn again; None: none were.
+        """
         config, run_id = prepared.config, prepared.facts.run_id
         if self.server is not None:
             give_up_after_s = config.stylize.placement_timeout_s
-            shared = self.server.pool(prepared.spec, prepared.fingerprint, give_up_after_s)
+            shared = self.server.pool(prepared.spec, prepared.card.fingerprint, give_up_after_s)
             with closing(shared):
                 driver.work(shared, self.server.policy(driver.policy))
-            return
+            return None
         if config.ray.is_off:
             with closing(ThreadPool(prepared.spec, config.stylize, self.make)) as threads:
-                driver.work(threads)
-            return
+                return _with_sample(threads, driver, prepared, progress, stop)
         self.cluster.join()
         telemetry = WorkerTelemetry(run_id, config.logging)
         pool = RayPool(prepared.spec, config.stylize, prepared.worker_env, self.make, telemetry)
         with run_metrics(run_id, progress), closing(pool):
-            driver.work(pool)
+            return _with_sample(pool, driver, prepared, progress, stop)
+
+
+def _with_sample(
+    pool: WatchedPool,
+    driver: Driver,
+    prepared: PreparedRun,
+    progress: ProgressReporter,
+    stop: StopRequest,
+) -> Mapping[str, Any] | None:
+    """Work, and draw a sample of the rows again if the configuration asks for it."""
+    shared = SharedPool(pool)
+    driver.work(shared)
+    if not (driver.reached_end and prepared.config.on_end.replay_sample):
+        return None
+    return replay_sample(prepared, shared, driver.policy, progress, stop).as_dict()
 
 
 class _Cluster(ExitStack):

@@ -88,6 +88,7 @@ class RunFile:
             "updated_at": utc_now(),
             "counts": counts,
             "timings": timings,
+            **({} if stats.replay is None else {"replay": stats.replay}),
             "caches": {kind: asdict(found) for kind, found in stats.caches.total.items()},
         }
         self._output.write(self._path, json.dumps(document, indent=2).encode())

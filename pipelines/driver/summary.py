@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
+from typing import Any
 
 from pipelines.driver.prepare import PreparedRun
 from pipelines.packing.pack import PackFacts
@@ -38,6 +39,7 @@ class RunSummary:
         new_values: rows that were recorded before and whose records took new values of the user's
             own columns; nothing was generated.
         left_out: records that do not count, because their rows are no longer in the manifest.
+        replay: counts of the rows that `on_end.replay_sample` has drawn again; None: none were.
         dataset: facts about the packed shards; None: `output.layout` asks for no dataset.
     """
 
@@ -65,6 +67,12 @@ class RunSummary:
     extra_images: int = 0
     failed_tries: int = 0
     scores: Mapping[str, float | None] = field(default_factory=dict)
+    replay: Mapping[str, Any] | None = None
+
+    @property
+    def is_reproduced(self) -> bool:
+        """True unless a row that was drawn again is different."""
+        return self.replay is None or not self.replay["different"]
 
     def _repr_html_(self) -> str:
         """Return the counts and an example of each failure as tables, for a notebook."""
@@ -104,6 +112,7 @@ def summarize(prepared: PreparedRun, stats: RunStats, *, interrupted: bool) -> R
         extra_images=stats.extra_images,
         failed_tries=stats.failed_tries,
         scores=stats.scores.by_name,
+        replay=stats.replay,
         failures=stats.failure_examples(),
         elapsed_s=elapsed_s,
         images_per_s=stats.images / elapsed_s if elapsed_s else 0.0,

@@ -58,7 +58,7 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What decides about an image beside its row, for all rows of a run.
+    """The settings and the model of all rows of a run.
 
     Attributes:
         name: name of the model.
@@ -89,7 +89,7 @@ class Circumstances:
         )
 
     def differences(self, now: Circumstances) -> Iterator[Difference]:
-        """Yield what is another `now`."""
+        """Yield the differences from the circumstances `now`."""
         if self.model != now.model:
             before, after = (f"{one.name} ({one.model[:_DIGITS]})" for one in (self, now))
             yield _changed("model", "model", before, after)
@@ -102,7 +102,7 @@ class Circumstances:
 def row_differences(
     record: Mapping[str, Any], outcome: Outcome, preset: str, run: StoredRun | None
 ) -> Iterator[Difference]:
-    """Yield what is another for one row than when it was recorded: preset, device, libraries.
+    """Yield the changes since one row was recorded: of preset, device and libraries.
 
     Args:
         record: its record.

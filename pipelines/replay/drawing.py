@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -23,6 +24,7 @@ from pipelines.rows import Entry, ManifestEntry, Reference
 
 _STEP_S = 0.25
 _AHEAD = 64
+_GRACE_S = 60  # for the rows on workers, once no more are to be drawn
 _AT_ONCE = 1024  # rows whose inline images are looked for in one pass over the manifest
 
 Record = dict[str, Any]
@@ -63,12 +65,16 @@ class Drawing:
         """
         not_drawn: deque[Verdict] = deque()
         with closing(RowFeeder(self._entries(records, not_drawn), ahead=_AHEAD)) as feeder:
+            give_up_at: float | None = None
             dispatcher = Dispatcher(pool, ValidRows(feeder, lambda _entry, _row: None), policy)
             while not dispatcher.done:
                 for settled in dispatcher.step(_STEP_S):
                     yield self._verdict(settled)
-                if self.stopped():
+                if give_up_at is None and self.stopped():
                     dispatcher.drain()
+                    give_up_at = time.monotonic() + _GRACE_S
+                if give_up_at is not None and time.monotonic() > give_up_at:
+                    break
             while not_drawn:
                 yield not_drawn.popleft()
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipelines.failures import Failure, FailureCode
 from pipelines.rows import Outcome
@@ -61,6 +62,7 @@ class RunStats:
         scores: means of the scores of the images.
         extra_images: images of further tries.
         failed_tries: further tries that failed; their rows stay completed.
+        replay: counts of the rows that were drawn again at the end; None: none were.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -81,6 +83,7 @@ class RunStats:
     failures: Counter[FailureCode] = field(default_factory=Counter)
     caches: CacheUse = field(default_factory=CacheUse)
     scores: ScoreMeans = field(default_factory=ScoreMeans)
+    replay: Mapping[str, Any] | None = None
     recent_failed: deque[bool] = field(default_factory=lambda: deque(maxlen=RECENT_ROWS))
     _streak: Counter[FailureCode] = field(default_factory=Counter)
     _examples: dict[FailureCode, tuple[str, str]] = field(default_factory=dict)

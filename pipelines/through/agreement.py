@@ -19,7 +19,7 @@ from pipelines.worker.spec import StylizerSpec, absolute_path
 from uso_core.loading.source import ModelSource
 
 _OF_THE_RUN = {"manifest", "output", "defaults", "on_error", "stylize", "ray", "logging", "notify"}
-_OF_THE_RUN |= {"best_of"}
+_OF_THE_RUN |= {"best_of", "on_end"}
 _OF_A_MACHINE = {"model.cache_dir", "fetch.cache_mb", "fetch.concurrency"}
 _MOST = 10
 

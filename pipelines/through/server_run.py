@@ -50,6 +50,11 @@ class ThroughServer:
                 f"--through {url}: a server signs no images; leave output.provenance.c2pa out, or "
                 "run without --through"
             )
+        if config.on_end.replay_sample:
+            raise ConfigError(
+                f"--through {url}: on_end.replay_sample needs actors of the run's own; leave it "
+                "out, or run without --through. uso replay OUTPUT --sample N draws rows again later"
+            )
         link = Link.from_environment(url)
         with ExitStack() as stack:
             stack.callback(link.close)

@@ -1,4 +1,4 @@
-"""Rows that are drawn again from their records, and the names of what has changed since."""
+"""Rows that are drawn again from their records, and the names of the changes since."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pipelines.replay.chosen import Choice, choose
 from pipelines.replay.verdict import Verdict
 from pipelines.storage.storage import Storage
 from tests.pipelines.pictures import picture
+from tests.pipelines.provenance.chains import make_chain
 from tests.pipelines.records import drop_column, stored
 from tests.pipelines.replay.outputs import drawn, inline, replayed, rewritten, settings, varied
 
@@ -202,11 +203,22 @@ def test_rows_of_several_runs_are_drawn_each_with_its_settings(tmp_path: Path) -
 
 
 def test_an_output_in_any_store(tmp_path: Path, storage: Storage) -> None:
-    drawn(tmp_path, [PLAIN, STYLED])
-    for path in (tmp_path / "out").rglob("*"):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    drawn(folder, [PLAIN, STYLED])
+    for path in (folder / "out").rglob("*"):
         if path.is_file():
-            storage.write(str(path.relative_to(tmp_path / "out")), path.read_bytes())
-    shutil.rmtree(tmp_path / "out")
+            storage.write(str(path.relative_to(folder / "out")), path.read_bytes())
+    shutil.rmtree(folder / "out")
     assert {verdict.result for verdict in replayed(storage).values()} == {"equal"}
     verdict = replayed(storage, Choice(("r0",)), None, "model.base=tiny:1")["r0"]
     assert verdict.distance is not None
+
+
+def test_a_signed_image_is_compared_as_it_was_before_it_was_signed(tmp_path: Path) -> None:
+    chain = make_chain(tmp_path)
+    keys = {"certificate": str(chain.certificate), "key": str(chain.key)}
+    drawn(tmp_path, [PLAIN, STYLED], output={"provenance": {"c2pa": True, **keys}})
+    chain.key.unlink()
+    found = replayed(output_in(tmp_path))
+    assert [verdict.result for verdict in found.values()] == ["equal", "equal"]
