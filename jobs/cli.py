@@ -22,6 +22,7 @@ from jobs import (
     cli_provenance,
     cli_run,
     cli_serve,
+    cli_style,
     cli_stylize,
     terminal,
 )
@@ -89,6 +90,7 @@ for panel, commands in _COMMANDS.items():
     for command in commands:
         cls = CheckingCommand if command in _CHECKING else None
         app.command(rich_help_panel=panel, cls=cls)(command)
+app.add_typer(cli_style.style, name="style", rich_help_panel="Prepare a run")
 app.add_typer(cli_serve.keys, name="keys", rich_help_panel="Serve over HTTP")
 
 

@@ -13,6 +13,7 @@ UsoError (uso_core.errors)
     ├── PackError                an output cannot be packed
     ├── PruneError               nothing tells which records of an output may be removed
     ├── ReplayError              no recorded row can be drawn again
+    ├── StyleError               a library of styles, or a style in it, cannot be used
     └── RunError                 a run that has begun cannot continue
         ├── BrokenOffError         storage, the manifest or the records failed during the run
         ├── WorkersFailedError     workers do not start
@@ -142,6 +143,19 @@ class PruneError(PipelineError):
 
 class ReplayError(PipelineError):
     """No recorded row can be drawn again, or an id has no record."""
+
+
+class StyleError(_LocatedError):
+    """A library of styles, or a style in it, cannot be used.
+
+    Attributes:
+        where: the library or the style's file, without credentials.
+        reason: the problem and the remedy.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason)
+        self.where = where
 
 
 class RunError(PipelineError):

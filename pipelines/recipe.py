@@ -32,6 +32,7 @@ class Recipe:
         content: the content image; None if there is none.
         content_long_size: long side of the encoded content image, in pixels.
         styles: the style images.
+        library_styles: names of styles of a library, after the style images.
         style_weights: a weight for each style; None: 1 for each.
     """
 
@@ -46,6 +47,7 @@ class Recipe:
     content: str | bytes | None = None
     content_long_size: int = 0
     styles: Sequence[str | bytes] = ()
+    library_styles: Sequence[str] = ()
     style_weights: Sequence[float] | None = None
 
     def text(self) -> str:
@@ -66,8 +68,9 @@ class Recipe:
         if self.content is not None:
             pairs["Content"] = _quoted(reference_name(self.content))
             pairs["Content size"] = self.content_long_size
-        if self.styles:
-            pairs["Styles"] = _quoted("; ".join(map(reference_name, self.styles)))
+        if self.styles or self.library_styles:
+            names = [*map(reference_name, self.styles), *self.library_styles]
+            pairs["Styles"] = _quoted("; ".join(names))
         if self.style_weights is not None:
             pairs["Style weights"] = _quoted("; ".join(f"{each:g}" for each in self.style_weights))
         line = ", ".join(f"{name}: {value}" for name, value in pairs.items())

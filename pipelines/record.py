@@ -41,6 +41,17 @@ IMAGE_BYTES = "image_bytes"
 REFERENCE_VERSIONS = "reference_versions"
 """Versions of the content image, if there is one, and of each style image; null if unknown."""
 
+LIBRARY_STYLES = "library_styles"
+"""The styles of a library that a row names; null for a row without one."""
+
+_LIBRARY_STYLE = pa.struct(
+    [
+        ("name", pa.string()),
+        ("sha256", pa.string()),
+        ("weight", pa.float64()),
+        ("licence", pa.string()),
+    ]
+)
 _VERSION = pa.struct([("stat", pa.string()), ("sha256", pa.string())])
 _ERROR = pa.struct(
     [
@@ -66,6 +77,7 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     _PROMPT,
     pa.field("prompt_truncated", pa.bool_()),
     *_OTHER_FIELDS,
+    pa.field(LIBRARY_STYLES, pa.list_(_LIBRARY_STYLE)),
     pa.field("model", pa.string()),
     pa.field("preset", pa.string()),
     pa.field("fingerprint", pa.string(), nullable=False),
@@ -83,7 +95,7 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
 )
 RECORD_NAMES = frozenset(f.name for f in RECORD_FIELDS)
 _DIGESTS = {"source_digest", COLUMNS_DIGEST}
-_LATER = {IMAGE_BYTES, REFERENCE_VERSIONS, LIBRARY_VERSIONS, *_DIGESTS}
+_LATER = {IMAGE_BYTES, REFERENCE_VERSIONS, LIBRARY_VERSIONS, LIBRARY_STYLES, *_DIGESTS}
 _LATER |= {"keep_size", "content_long_size", *(f.name for f in LATER_FIELDS)}
 ADDED_LATER = RECORD_NAMES & _LATER
 """Columns that the records of older versions may lack."""
@@ -216,5 +228,6 @@ def recorded_inputs(row: ManifestRow | RejectedRow) -> dict[str, Any]:
         "content_image": None if content is None else display_reference(content),
         "style_images": [display_reference(style) for style in row.style_images],
         "style_weights": row.style_weights,
+        LIBRARY_STYLES: [style._asdict() for style in row.library_styles] or None,
         **{name: getattr(row.parameters, name) for name in _PARAMETERS},
     }

@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeGuard, Type
 from pipelines.failures import Failure
 from pipelines.handling import Handling
 from pipelines.image_names import image_path, named_path
+from pipelines.reference_facts import LibraryStyle
 from uso_core.model.cache import Lookups
 from uso_core.request import Parameters
 
@@ -55,7 +56,9 @@ class ManifestRow:
         parameters: all parameters, with the final seed. The worker infers a width or height of
             None.
         fingerprint: hex hash of everything that changes the image.
-        style_weights: one weight per style; None if the row gives none, which means 1 for each.
+        style_weights: one weight per style image; None if the row gives none, which means 1 for
+            each.
+        library_styles: styles of a library; the model sees them after the style images.
         handling: wishes of a server for this row; None in a run, where all rows are alike.
         names: the name of each image by `output.name`, without its ending; empty: the images are
             named after the id.
@@ -71,6 +74,7 @@ class ManifestRow:
     parameters: Parameters
     fingerprint: str
     style_weights: tuple[float, ...] | None = None
+    library_styles: tuple[LibraryStyle, ...] = ()
     handling: Handling | None = None
     names: tuple[str, ...] = ()
     another_try: AnotherTry | None = None
@@ -80,6 +84,20 @@ class ManifestRow:
     def is_urgent(self) -> bool:
         """True if the row goes before others."""
         return self.handling is not None and self.handling.urgent
+
+    @property
+    def num_styles(self) -> int:
+        """Number of styles, of images and of the library."""
+        return len(self.style_images) + len(self.library_styles)
+
+    @property
+    def weights(self) -> tuple[float, ...] | None:
+        """A weight for each style, in the order of the model; None: 1 for each."""
+        own = tuple(style.weight for style in self.library_styles)
+        if self.style_weights is None and all(weight == 1 for weight in own):
+            return None
+        of_images = self.style_weights or (1.0,) * len(self.style_images)
+        return (*of_images, *own)
 
     def paths(self, extension: str, count: int) -> tuple[str, ...]:
         """Return the path of each of the row's images, relative to the output."""

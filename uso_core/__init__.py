@@ -13,12 +13,20 @@ if TYPE_CHECKING:
     from uso_core.families import describe_model
     from uso_core.loading.source import ModelCard, ModelSource
     from uso_core.pipeline import USOPipeline
-    from uso_core.request import Limits, Parameters, StylizedImage, StylizedImages, StylizeRequest
+    from uso_core.request import (
+        EncodedStyle,
+        Limits,
+        Parameters,
+        StylizedImage,
+        StylizedImages,
+        StylizeRequest,
+    )
 
     __version__: str
 
 __all__ = [
     "CheckpointError",
+    "EncodedStyle",
     "InvalidRequestError",
     "Limits",
     "ModelCard",
@@ -36,6 +44,7 @@ _MODULE_OF = {
     "CheckpointError": "errors",
     "InvalidRequestError": "errors",
     "UsoError": "errors",
+    "EncodedStyle": "request",
     "Limits": "request",
     "Parameters": "request",
     "StylizeRequest": "request",

@@ -21,9 +21,10 @@ from uso_core.model.decode import decode
 from uso_core.model.denoise import Latents, OnStep, denoise
 from uso_core.model.images import Pixels
 from uso_core.model.inputs import PreparedRequest, prepare
+from uso_core.model.style_tokens import check_encoded, pooled_style
 from uso_core.pipeline_call import PipelineCall
 from uso_core.presets import EXACT, PRESETS, Attention, Preset, PresetName
-from uso_core.request import Limits, StylizeRequest
+from uso_core.request import EncodedStyle, Limits, StylizeRequest
 from uso_core.runtime.attention import use_attention
 from uso_core.runtime.compiling import compile_blocks
 from uso_core.runtime.devices import check_device
@@ -155,6 +156,9 @@ class USOPipeline(PipelineCall):
         Raises:
             InvalidRequestError: the request is outside `limits`.
         """
+        for place, style in enumerate(request.style_images):
+            if isinstance(style, EncodedStyle):
+                check_encoded(self.components, style, place)
         prepared = prepare(request, self.limits, self.components.image_processor)
         return replace(prepared, num_steps=self.preset.steps(prepared.num_steps))
 
@@ -210,6 +214,24 @@ class USOPipeline(PipelineCall):
     def decode_pixels(self, latents: Latents) -> Pixels:
         """Decode latents on the device, without waiting for it."""
         return decode(self.components.vae, latents)
+
+    @torch.no_grad()
+    def encode_styles(
+        self, images: Sequence[Image.Image], weights: Sequence[float] | None = None
+    ) -> EncodedStyle:
+        """Encode images as one style, which requests take in place of a style image.
+
+        Args:
+            images: at least one; their tokens are averaged.
+            weights: the share of each image, above 0; None: the same for each.
+
+        Raises:
+            ValueError: there is no image, or not one weight above 0 for each.
+        """
+        shares = [1.0] * len(images) if weights is None else [float(each) for each in weights]
+        if not images or len(shares) != len(images) or min(shares) <= 0:
+            raise ValueError("give at least one image, and one weight above 0 for each")
+        return pooled_style(self.components, images, shares)
 
     def compile(self) -> None:
         """Compile the transformer's blocks; the first image of the process then takes longer."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
     from uso_core.loading.component_files import ComponentFiles, ComponentName, FileListing
     from uso_core.loading.dimensions import EncodingCosts
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from uso_core.model.images import Pixels
     from uso_core.model.sizes import Size
     from uso_core.presets import Attention, Preset
-    from uso_core.request import Limits, StylizedImage, StylizeRequest
+    from uso_core.request import EncodedStyle, Limits, StylizedImage, StylizeRequest
 
 
 class BatchKey(Protocol):
@@ -132,6 +133,16 @@ class Pipeline(Protocol[PreparedT, ConditionedT, LatentsT]):
     @property
     def can_decode_beside(self) -> bool:
         """True if one thread may decode while another conditions and denoises."""
+
+
+@runtime_checkable
+class EncodesStyles(Protocol):
+    """A pipeline that can keep a style: encode it once, and take it in place of an image."""
+
+    def encode_styles(
+        self, images: Sequence[Image.Image], weights: Sequence[float] | None = None
+    ) -> EncodedStyle:
+        """Encode images as one style; see `uso_core.pipeline.USOPipeline.encode_styles`."""
 
 
 AnyPipeline: TypeAlias = Pipeline[Any, Any, Any]

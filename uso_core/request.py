@@ -7,11 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from operator import index
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import Image
 
 from uso_core.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    import torch
 
 OutputType = Literal["pil", "np", "pt"]
 """The type of the images of a call, as in diffusers: PIL, NumPy or PyTorch."""
@@ -106,6 +109,19 @@ class Parameters:
         _check_whole("seed", self.seed, 0, MAX_SEED - self.num_images + 1)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EncodedStyle:
+    """A style that was encoded before; it takes the place of a style image.
+
+    Attributes:
+        tokens: `[tokens, width]`, as the checkpoint's style projector gives them, on the CPU.
+        sha256: hash of the tokens in hex; equal styles have equal ones.
+    """
+
+    tokens: torch.Tensor
+    sha256: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class StylizeRequest(Parameters):
     """One request: a prompt, reference images and numbers. Images may have any PIL mode.
@@ -115,14 +131,14 @@ class StylizeRequest(Parameters):
             content image.
         content_image: reference for subject, identity or layout.
         style_images: style references, in order; an image or any sequence of them, stored as a
-            tuple. None: no style.
+            tuple. An encoded style can take the place of an image. None: no style.
         style_weights: factor of each style's tokens; 0 leaves zeros in their place, which differs
             from no style. A number is that of the only style. None: 1 for each style.
     """
 
     prompt: str = ""
     content_image: Image.Image | None = None
-    style_images: Sequence[Image.Image] = ()
+    style_images: Sequence[Image.Image | EncodedStyle] = ()
     style_weights: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
@@ -130,6 +146,11 @@ class StylizeRequest(Parameters):
         object.__setattr__(self, "style_images", images)
         if self.style_weights is not None:
             object.__setattr__(self, "style_weights", _tuple(self.style_weights))
+
+    @property
+    def style_pictures(self) -> tuple[Image.Image, ...]:
+        """The styles that are images; encoded ones are left out."""
+        return tuple(each for each in self.style_images if not isinstance(each, EncodedStyle))
 
     def check(self, limits: Limits) -> None:
         """Raise `InvalidRequestError` for the first field outside `limits`."""
@@ -144,7 +165,8 @@ class StylizeRequest(Parameters):
         if self.content_image is not None:
             _check_image("content_image", self.content_image)
         for place, style in enumerate(self.style_images):
-            _check_image(f"style_images[{place}]", style)
+            if not isinstance(style, EncodedStyle):
+                _check_image(f"style_images[{place}]", style)
         if len(self.style_images) > limits.max_styles:
             raise InvalidRequestError(
                 "style_images", len(self.style_images), f"at most {limits.max_styles} styles"

@@ -84,7 +84,7 @@ class OriginalWay:
             text=hidden.last_hidden_state.to(self._dtype),
             pooled=pooled.pooler_output.to(self._dtype),
             content=content.to(self._device, self._dtype),
-            styles=prepared.styles,
+            styles=tuple(each for each in prepared.styles if isinstance(each, torch.Tensor)),
             ids=torch.cat(position_ids(sizes)).to(self._device),
             request=prepared,
         )

@@ -71,6 +71,9 @@ def _map_paths(config: RunConfig, change: Callable[[str, str], str]) -> RunConfi
         manifest_update["ids"] = changed("manifest.ids", manifest.ids)
     if manifest.base_uri is not None:
         manifest_update["base_uri"] = changed("manifest.base_uri", manifest.base_uri)
+    if manifest.style_library is not None:
+        library = changed("manifest.style_library", manifest.style_library)
+        manifest_update["style_library"] = library
     sections: dict[str, object] = {
         "manifest": manifest.model_copy(update=manifest_update),
         "output": _output(config.output, changed),

@@ -35,6 +35,8 @@ class ServeSection(StrictModel):
     `postgresql://user:${NAME}@host/database`."""
     files: str = "out/serve/files"
     """Folder or fsspec URL of uploads and images."""
+    style_library: str | None = None
+    """Folder or URL of the library of styles, for runs through this server; see docs/styles.md."""
     redirect: bool = False
     """Answer the URL of a file with a redirect to S3, which then sends the bytes: `files` must be
     an s3: URL, and clients must reach its store."""
@@ -105,7 +107,8 @@ class ServeConfig(StrictModel):
         return RunConfig.model_validate(
             {
                 **sections,
-                "manifest": {"path": "none"},  # tasks come over HTTP
+                # Tasks come over HTTP.
+                "manifest": {"path": "none", "style_library": self.serve.style_library},
                 "output": output,
                 "logging": self.logging,
                 "storage": self.storage,

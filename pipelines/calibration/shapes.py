@@ -20,7 +20,7 @@ class Shape:
         width: width of the output, in pixels.
         height: height of the output, in pixels.
         content: long side of the encoded content image, in pixels; 0 without a content image.
-        styles: number of style images.
+        styles: number of styles.
         steps: number of Euler steps.
         images: number of images.
     """
@@ -45,9 +45,7 @@ class Shape:
         else:
             width = numbers.width or limits.default_size
             height = numbers.height or limits.default_size
-        return cls(
-            width, height, content, len(row.style_images), numbers.num_steps, numbers.num_images
-        )
+        return cls(width, height, content, row.num_styles, numbers.num_steps, numbers.num_images)
 
     def tokens(self, model: Arithmetic) -> int:
         """Return the length of the transformer's sequence."""

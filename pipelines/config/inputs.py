@@ -34,6 +34,9 @@ class ManifestConfig(StrictModel):
     larger row is rejected, unread."""
     base_uri: str | None = None
     """Base of relative references. Default: the folder of each manifest file."""
+    style_library: str | None = None
+    """Folder or URL of a library of styles. With it, the column `style` names styles there; without
+    it, a column of that name is one of your own. See docs/styles.md."""
     limit: int | None = Field(None, ge=1)
     """Number of rows to read, from the first."""
     ids: str | None = None

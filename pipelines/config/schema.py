@@ -93,6 +93,15 @@ class RunConfig(StrictModel):
         return self
 
     @model_validator(mode="after")
+    def _has_a_library_for_its_style(self) -> RunConfig:
+        if self.defaults.style is not None and self.manifest.style_library is None:
+            raise ValueError(
+                "defaults.style names a style of a library; set manifest.style_library to its "
+                "folder or URL"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_gpus_for_the_preset(self) -> RunConfig:
         if self.model.chosen_preset.needs_gpu and self.stylize.gpus_per_actor == 0:
             raise ValueError(

@@ -45,5 +45,5 @@ def affinity_of(row: ManifestRow, encoding: EncodingCosts, *, batched: bool) -> 
     width, height, bucket = parameters.width, parameters.height, None
     # An inferred size is about a megapixel: too large for a batch.
     if batched and width and height and width * height <= BATCHED_PIXELS:
-        bucket = hash((width, height, parameters.num_steps, long_size, len(row.style_images)))
+        bucket = hash((width, height, parameters.num_steps, long_size, row.num_styles))
     return RowAffinity(keys, bucket)

@@ -44,6 +44,8 @@ _BASE64 = {
 }
 """Patterns of the first letters of image files in base64."""
 _NO_SCHEME = re.compile(r"image/[\w.+-]+;base64,", re.ASCII | re.IGNORECASE)
+_STYLES = 'the name of a style, or a list of {"style": NAME, "weight": NUMBER}'
+_STYLE_FIELDS = frozenset({"style", "weight"})
 _IMAGE_FIELDS = frozenset({"bytes", "path"})  # an Image of Hugging Face `datasets`
 
 
@@ -213,6 +215,34 @@ def references(field: str, value: Any) -> list[Reference]:  # noqa: ANN401 (what
     if None in found:
         raise InvalidRequestError(f"{field}[{found.index(None)}]", None, _REFERENCE)
     return [item for item in found if item is not None]
+
+
+def styles(field: str, value: Any) -> list[tuple[str, float]]:  # noqa: ANN401 (a cell)
+    """Read styles of the library: a name, `{style, weight}`, or a list of these; JSON in text.
+
+    Returns:
+        The name and the weight of each; a name alone has the weight 1.
+    """
+    if value is None or value == "":
+        return []
+    if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+        listed = value if value.lstrip().startswith("[") else f"[{value}]"
+        value = _json_list(field, listed, _STYLES)
+    if not isinstance(value, list):
+        value = [value]
+    return [_style(f"{field}[{index}]", item) for index, item in enumerate(value)]
+
+
+def _style(field: str, item: Any) -> tuple[str, float]:  # noqa: ANN401 (an item of a cell)
+    weight: Any = None
+    name = item
+    if isinstance(item, dict):
+        if not item.keys() <= _STYLE_FIELDS:
+            raise InvalidRequestError(field, item, _STYLES)
+        name, weight = item.get("style"), item.get("weight")
+    if not isinstance(name, str | bytes) or not name:
+        raise InvalidRequestError(field, item, _STYLES)
+    return text(field, name), 1.0 if weight is None else number(field, weight)
 
 
 def _json_list(field: str, value: str, accepted: str) -> list[Any]:

@@ -45,6 +45,9 @@ REFERENCES = Kind(
     is_reference=True,
 )
 NUMBERS = Kind("list of numbers", "NUMBER", list[float], "double", cells.numbers, is_list=True)
+STYLES = Kind(
+    "name or list", "STYLE", str | list[str | dict[str, str | float]], "string", cells.styles
+)
 INTEGER = Kind("integer", "N", int, "int32", cells.integer)
 LARGE_INTEGER = Kind("integer", "N", int, "int64", cells.integer)
 NUMBER = Kind("number", "NUMBER", float, "double", cells.number)

@@ -22,6 +22,7 @@ from pipelines.fields.kinds import (
     NUMBERS,
     REFERENCE,
     REFERENCES,
+    STYLES,
     TEXT,
 )
 from uso_core.request import MAX_SEED
@@ -39,6 +40,16 @@ STYLE_WEIGHTS = Field(
     option="--style-weight",
     help="The strength of a style, 0 to 2. Give one for each --style, in order.",
 )
+
+STYLE = Field(
+    name="style",
+    kind=STYLES,
+    accepted="a name in manifest.style_library, or a list of them with weights",
+    makes_picture=True,
+    part_of="style_images",
+    is_recorded=False,
+)
+"""Styles of a library. An input only where there is a library: else it is a column of the user."""
 
 FIELDS: tuple[Field, ...] = (
     Field(
@@ -80,6 +91,7 @@ FIELDS: tuple[Field, ...] = (
         help="A style image: a path or URI. Repeatable.",
     ),
     STYLE_WEIGHTS,
+    STYLE,
     Field(
         name="width",
         kind=INTEGER,
@@ -160,9 +172,11 @@ ALIASES = {alias: field.name for field in FIELDS for alias in field.aliases}
 PICTURE_NAMES = tuple(field.name for field in FIELDS if field.makes_picture)
 """A manifest needs one of these columns, or a default for one."""
 STYLE_COLUMNS = tuple(
-    field.name for field in FIELDS if "style_images" in (field.name, field.part_of)
+    field.name
+    for field in FIELDS
+    if field.kind.is_reference and "style_images" in (field.name, field.part_of)
 )
-"""The columns with styles, in the order in which the model sees the styles."""
+"""The columns with style images, in the order in which the model sees the styles."""
 REFERENCE_COLUMNS = tuple(field.name for field in FIELDS if field.kind.is_reference)
 NUMBER_NAMES = frozenset(
     field.name for field in FIELDS if field.kind.arrow not in ("string",) and not field.kind.is_list

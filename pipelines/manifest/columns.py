@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from pipelines.arrow_types.cells import column_of
 from pipelines.arrow_types.stored import stored_type, why_not_stored
+from pipelines.config.inputs import ManifestConfig
 from pipelines.config.schema import RunConfig
 from pipelines.display import display_value
 from pipelines.errors import ManifestError
-from pipelines.fields.table import ALIASES, INPUT_NAMES, PICTURE_NAMES
+from pipelines.fields.table import ALIASES, INPUT_NAMES, PICTURE_NAMES, STYLE
 from pipelines.manifest.own_columns import own_digests
 from pipelines.record import RECORD_NAMES, from_text, is_from_text
 
@@ -99,8 +100,9 @@ def plan_columns(config: RunConfig, tables: Sequence[HasColumns]) -> ColumnPlan:
     for table in tables:
         _check_unique(table)
     names = list(dict.fromkeys(name for table in tables for name in table.schema.names))
-    inputs = _mapped(config.manifest.columns, names)
-    _match_by_name(inputs, names)
+    ours = input_names(config.manifest)
+    inputs = _mapped(config.manifest.columns, names, ours)
+    _match_by_name(inputs, names, ours)
     defaults = {name for name in PICTURE_NAMES if getattr(config.defaults, name) is not None}
     if not defaults.union(inputs).intersection(PICTURE_NAMES):
         held = _listed(names) if names else f"none ({_NO_NAMES})"
@@ -110,7 +112,7 @@ def plan_columns(config: RunConfig, tables: Sequence[HasColumns]) -> ColumnPlan:
             "yours in manifest.columns, e.g. {prompt: YOUR_COLUMN}",
         )
     used = frozenset(inputs.values())
-    _warn_of_similar_names(names, inputs)
+    _warn_of_similar_names(names, inputs, ours)
     sources = _passed_through(config, [name for name in names if name not in used])
     taken = set(names) | RECORD_NAMES
     _check_storable([*sources, *inputs.values()], tables)
@@ -118,9 +120,11 @@ def plan_columns(config: RunConfig, tables: Sequence[HasColumns]) -> ColumnPlan:
     return ColumnPlan(inputs, pa.schema(fields), tuple(sources))
 
 
-def _warn_of_similar_names(names: Iterable[str], inputs: Mapping[str, str]) -> None:
+def _warn_of_similar_names(
+    names: Iterable[str], inputs: Mapping[str, str], accepted: Sequence[str]
+) -> None:
     """Tell of columns such as `Prompt` and `style image`, which are copied but not used."""
-    by_name = {name: name for name in INPUT_NAMES} | ALIASES
+    by_name = {name: name for name in accepted} | ALIASES
     for name in names:
         ours = by_name.get(re.sub(r"[\s_-]+", "_", name.strip().lower()))
         if ours is not None and ours not in inputs and name not in inputs.values():
@@ -132,15 +136,18 @@ def _warn_of_similar_names(names: Iterable[str], inputs: Mapping[str, str]) -> N
             )
 
 
-def input_columns(columns: Mapping[str, str]) -> dict[str, str]:
-    """Return our names of the inputs by the names that they may have in a table.
+def input_names(config: ManifestConfig) -> tuple[str, ...]:
+    """Return our names of the inputs; without a library of styles, `style` is not one."""
+    if config.style_library is not None:
+        return INPUT_NAMES
+    return tuple(name for name in INPUT_NAMES if name != STYLE.name)
 
-    Args:
-        columns: `manifest.columns` of the configuration.
-    """
-    mapped = {theirs: ALIASES.get(ours, ours) for ours, theirs in columns.items()}
+
+def input_columns(config: ManifestConfig) -> dict[str, str]:
+    """Return our names of the inputs by the names that they may have in a table."""
+    mapped = {theirs: ALIASES.get(ours, ours) for ours, theirs in config.columns.items()}
     taken = frozenset(mapped.values())
-    by_name = {name: name for name in INPUT_NAMES} | ALIASES
+    by_name = {name: name for name in input_names(config)} | ALIASES
     return mapped | {
         theirs: ours
         for theirs, ours in by_name.items()
@@ -175,15 +182,17 @@ def _check_storable(names: Sequence[str], tables: Sequence[HasColumns]) -> None:
                 )
 
 
-def _mapped(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+def _mapped(
+    columns: Mapping[str, str], names: Sequence[str], accepted: Sequence[str]
+) -> dict[str, str]:
     inputs: dict[str, str] = {}
     for ours, theirs in columns.items():
         where = f"manifest.columns.{ours}"
         name = ALIASES.get(ours, ours)
-        if name not in INPUT_NAMES:
-            raise ManifestError(
-                where, f"is not an input; {_nearest(ours, (*INPUT_NAMES, *ALIASES))}"
-            )
+        if name == STYLE.name and name not in accepted:
+            raise ManifestError(where, "needs manifest.style_library, which names the library")
+        if name not in accepted:
+            raise ManifestError(where, f"is not an input; {_nearest(ours, (*accepted, *ALIASES))}")
         if name in inputs:
             raise ManifestError(where, f"means the same as {name}; give one of them")
         if theirs not in names:
@@ -192,10 +201,10 @@ def _mapped(columns: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
     return inputs
 
 
-def _match_by_name(inputs: dict[str, str], names: Sequence[str]) -> None:
+def _match_by_name(inputs: dict[str, str], names: Sequence[str], accepted: Sequence[str]) -> None:
     mapped, taken = frozenset(inputs), frozenset(inputs.values())
     free = [name for name in names if name not in taken]
-    inputs.update({name: name for name in INPUT_NAMES if name in free and name not in mapped})
+    inputs.update({name: name for name in accepted if name in free and name not in mapped})
     for alias, name in ALIASES.items():
         if alias not in free or name in mapped:
             continue

@@ -91,7 +91,7 @@ def with_numbers(tables: Sequence[Table], config: ManifestConfig) -> list[Table]
     Raises:
         ManifestError: a file is gone or has changed.
     """
-    inputs = input_columns(config.columns)
+    inputs = input_columns(config)
     commas = {theirs for theirs, ours in inputs.items() if ours in _NUMBER_INPUTS}
     csvs = [table for table in tables if isinstance(table, CsvTable)]
     with ThreadPoolExecutor(_THREADS, "csv-survey") as pool:

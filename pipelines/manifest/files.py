@@ -55,7 +55,7 @@ def open_tables(
     files = [replace(file, max_row_bytes=limit) for file in find_files(config, options, finding)]
     with ThreadPoolExecutor(_OPENING_THREADS, "manifest-survey") as pool:
         tables = list(pool.map(open_table, files))
-    inputs = input_columns(config.columns)
+    inputs = input_columns(config)
     text = {theirs for theirs, ours in inputs.items() if ours not in NUMBER_NAMES}
     return with_partitions(with_numbers(tables, config), files, text)
 

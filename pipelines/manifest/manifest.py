@@ -26,6 +26,7 @@ from pipelines.manifest.row_identity import shard_of
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_names import RowNames
 from pipelines.manifest.row_parser import OversizedRow, RowParser, UnreadableRow
+from pipelines.manifest.row_styles import RowStyles
 from pipelines.manifest.row_wishes import RowWishes
 from pipelines.manifest.skipping import SkippableRows
 from pipelines.manifest.source import READING
@@ -66,12 +67,14 @@ class Manifest:
         model: ModelCard,
         begun: date | None = None,
         chosen: ChosenIds | None = None,
+        styles: RowStyles | None = None,
     ) -> None:
         self._tables = tables
         self._plan: ColumnPlan = plan_columns(config, tables)
-        self._parser = RowParser(config, model, self._plan.inputs)
-        self._digests = SourceDigests(config, model, self._plan.inputs)
+        self._parser = RowParser(config, model, self._plan.inputs, styles)
+        self._digests = SourceDigests(config, model, self._plan.inputs, styles)
         self._finder = OrdinaryRowFinder(config, model, self._plan)
+        self._has_styles = styles is not None
         self._limit = config.manifest.limit
         self._shard = config.manifest.shard_index
         self._chosen = chosen
@@ -113,7 +116,8 @@ class Manifest:
         tables = open_tables(config.manifest, options, finding)
         listed = config.manifest.ids
         chosen = None if listed is None else read_ids(listed, options, finding)
-        manifest = cls(config, tables, model, begun, chosen)
+        styles = RowStyles.of(config, model, options)
+        manifest = cls(config, tables, model, begun, chosen, styles)
         if not any(_has_rows(table, manifest._plan) for table in tables):
             held = f"{len(tables)} files, none of which has rows" if len(tables) > 1 else "no rows"
             where = ", ".join(map(redact_uri, config.manifest.paths))
@@ -121,7 +125,7 @@ class Manifest:
         if chosen is not None:
             section = config.manifest.model_copy(update={"shard": None})
             of_all = config.model_copy(update={"manifest": section})
-            cls(of_all, tables, model, begun, chosen).check_chosen(chosen)
+            cls(of_all, tables, model, begun, chosen, styles).check_chosen(chosen)
         return manifest
 
     @property
@@ -141,6 +145,11 @@ class Manifest:
     def is_whole(self) -> bool:
         """True if a row that is not among the entries is in no part of the manifest."""
         return self._is_whole
+
+    @property
+    def has_style_library(self) -> bool:
+        """True if rows may name styles of a library."""
+        return self._has_styles
 
     @property
     def extra_schema(self) -> pa.Schema:

@@ -87,7 +87,7 @@ class OrdinaryRowFinder:
         self._numbers = OrdinaryNumbers(config, model)
         self._odd_names = set(plan.inputs) - _KNOWN - self._numbers.names
         # Such a setting may reject any row.
-        self._never = config.output.name is not None
+        self._never = config.output.name is not None or config.defaults.style is not None
 
     def mask(self, batch: pa.RecordBatch) -> Flags:
         """Return True for each ordinary row, `[n]`.

@@ -23,6 +23,7 @@ from pipelines.fields.table import (
     PARAMETER_FIELDS,
     STYLE_WEIGHTS,
 )
+from pipelines.reference_facts import LibraryStyle
 from pipelines.rows import Reference
 from pipelines.storage.urls import unsigned_uri
 from uso_core.errors import InvalidRequestError
@@ -100,6 +101,7 @@ class Fingerprints:
         style_images: tuple[Reference, ...],
         parameters: Parameters,
         style_weights: Sequence[float] | None = None,
+        library_styles: Sequence[LibraryStyle] = (),
     ) -> str:
         """Return the fingerprint of a valid row.
 
@@ -108,11 +110,12 @@ class Fingerprints:
             content_image: the content image, resolved; None if there is none.
             style_images: the style images, resolved.
             parameters: all parameters, with the final seed.
-            style_weights: one weight per style; None is the same as 1 for each.
+            style_weights: one weight per style image; None is the same as 1 for each.
+            library_styles: the styles of a library; their tokens count, not their names.
         """
         return self._finish(
             [
-                _named_facts(parameters, style_weights),
+                _named_facts(parameters, style_weights, library_styles),
                 prompt,
                 "" if content_image is None else _reference_key(content_image),
                 *[form % values(parameters) for form, values in _PARAMETER_FACTS],
@@ -154,9 +157,15 @@ def run_facts(config: RunConfig, model_fingerprint: str) -> dict[str, object]:
     }
 
 
-def _named_facts(parameters: Parameters, style_weights: Sequence[float] | None) -> str:
+def _named_facts(
+    parameters: Parameters,
+    style_weights: Sequence[float] | None,
+    library_styles: Sequence[LibraryStyle],
+) -> str:
     """Return the first fact, which names the later fields whose values change the image."""
     fact = "row"
+    for style in library_styles:
+        fact += f" with style tokens {style.sha256} {style.weight}"
     if style_weights is not None:
         fact += _named_fact(STYLE_WEIGHTS, style_weights)
     for field in _LATER_PARAMETERS:

@@ -100,7 +100,9 @@ class RowNames:
             "prompt": row.prompt,
             "date": self._begun,
             "content_stem": "" if content is None else stem_of(content),
-            "style_stem": "-".join(map(stem_of, row.style_images)),
+            "style_stem": "-".join(
+                [*map(stem_of, row.style_images), *(style.name for style in row.library_styles)]
+            ),
         }
 
 

@@ -12,9 +12,11 @@ from pipelines.display import display_value
 from pipelines.errors import ManifestError
 from pipelines.failures import Failure
 from pipelines.fields import cells
-from pipelines.fields.table import FIELDS, PARAMETER_FIELDS, STYLE_COLUMNS
+from pipelines.fields.table import FIELDS, PARAMETER_FIELDS, STYLE, STYLE_COLUMNS
 from pipelines.manifest.references import resolve_reference
 from pipelines.manifest.row_identity import Fingerprints, content_hash, derived_seed
+from pipelines.manifest.row_styles import RowStyles
+from pipelines.reference_facts import LibraryStyle
 from pipelines.rows import ManifestRow, Reference, RejectedRow
 from uso_core.errors import InvalidRequestError
 from uso_core.loading.source import ModelCard
@@ -73,12 +75,20 @@ class RowParser:
         config: the configuration, with the defaults and the run's seed.
         model: the model, with its limits.
         columns: the user's names of columns, by our names, for messages.
+        styles: the styles of a library that rows may name; None: there is no library.
 
     Raises:
         ManifestError: the model does not accept a default of the configuration.
     """
 
-    def __init__(self, config: RunConfig, model: ModelCard, columns: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        model: ModelCard,
+        columns: Mapping[str, str],
+        styles: RowStyles | None = None,
+    ) -> None:
+        self._row_styles = styles
         self._limits = model.limits
         self._seed = config.stylize.seed
         self._preset = config.model.chosen_preset
@@ -144,6 +154,7 @@ class RowParser:
         content = cells.reference("content_image", self._cell(raw, "content_image"))
         content = None if content is None else _resolved(content, folder)
         styles = self._styles(raw, folder)
+        of_library = self._library_styles(raw, len(styles))
         weights = self._weights(raw, len(styles))
         parameters = self._parameters(raw, row_id)
         return ManifestRow(
@@ -152,8 +163,9 @@ class RowParser:
             content,
             styles,
             parameters,
-            self._fingerprints.of_row(prompt, content, styles, parameters, weights),
+            self._fingerprints.of_row(prompt, content, styles, parameters, weights, of_library),
             weights,
+            of_library,
         )
 
     def _cell(self, raw: RawRow, name: str) -> Any:  # noqa: ANN401 (whatever a cell holds)
@@ -170,6 +182,18 @@ class RowParser:
                 "style_images", f"{len(styles)} styles", f"at most {most} styles in all"
             )
         return tuple(styles)
+
+    def _library_styles(self, raw: RawRow, num_images: int) -> tuple[LibraryStyle, ...]:
+        if self._row_styles is None:
+            return ()
+        styles = self._row_styles.of_cell(self._cell(raw, STYLE.name))
+        most = self._limits.max_styles
+        if num_images + len(styles) > most:
+            images = f" and {num_images} style images" if num_images else ""
+            raise InvalidRequestError(
+                STYLE.name, f"{len(styles)} styles{images}", f"at most {most} styles in all"
+            )
+        return styles
 
     def _weights(self, raw: RawRow, num_styles: int) -> tuple[float, ...] | None:
         weights = cells.numbers("style_weights", raw.get("style_weights"))
@@ -248,7 +272,7 @@ def _check_defaults(defaults: Mapping[str, Any], limits: Limits) -> None:
         Parameters(**(limits.defaults | numbers)).check(limits)
         check_prompt(defaults.get("prompt", ""))
         for field in FIELDS:
-            if field.kind.is_list and field.name in defaults:
+            if (field.kind.is_list or field is STYLE) and field.name in defaults:
                 field.kind.read(field.name, defaults[field.name])
     except InvalidRequestError as error:
         raise ManifestError(

@@ -22,9 +22,10 @@ import pyarrow.compute as pc
 
 from pipelines.config.schema import RunConfig
 from pipelines.fields.field import Field
-from pipelines.fields.table import INPUT_NAMES, LATER_FIELDS, STYLE_WEIGHTS
+from pipelines.fields.table import INPUT_NAMES, LATER_FIELDS, STYLE, STYLE_WEIGHTS
 from pipelines.keys.index import row_keys
 from pipelines.manifest.row_identity import encoded, run_facts
+from pipelines.manifest.row_styles import RowStyles
 from pipelines.manifest.weighted_rows import weighted_rows
 from uso_core.loading.source import ModelCard
 from uso_core.request import LATER_LIMITS, Limits
@@ -46,9 +47,17 @@ class SourceDigests:
             digest.
         model: the model. Its fingerprint and its limits are part of every digest.
         inputs: the user's names of columns, by our names.
+        styles: the styles of a library that rows may name; a row's digest changes with its styles.
     """
 
-    def __init__(self, config: RunConfig, model: ModelCard, inputs: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        model: ModelCard,
+        inputs: Mapping[str, str],
+        styles: RowStyles | None = None,
+    ) -> None:
+        self._styles = styles
         later = {field.name for field in LATER_FIELDS}
         self._inputs = {
             name: inputs[name] for name in INPUT_NAMES if name in inputs and name not in later
@@ -72,6 +81,7 @@ class SourceDigests:
             "seed": config.stylize.seed,
             "limits": limits,
             "columns": self._inputs,
+            **self._default_style(),
         }
         self._run = blake2b(encoded(facts).encode(), digest_size=blake2b.SALT_SIZE)
 
@@ -106,6 +116,12 @@ class SourceDigests:
         digests = b"".join([blake2b(row, digest_size=_BYTES, salt=salt).digest() for row in rows])
         return np.frombuffer(digests, "<i8").astype(np.int64)
 
+    def _default_style(self) -> dict[str, str]:
+        usual = self._defaults.style
+        if self._styles is None or usual is None:
+            return {}
+        return {"default_style": self._styles.facts_of_cell(usual).decode(errors="replace")}
+
     def _later_frame(
         self, field: Field, theirs: str, column: pa.Array, columns: Mapping[str, pa.Array]
     ) -> pa.Array | None:
@@ -118,6 +134,8 @@ class SourceDigests:
         if text is None:
             return None
         facts = [theirs, str(column.type), *(self._limits[name] for name in field.limits)]
+        if field is STYLE and self._styles is not None:
+            text = pc.binary_join_element_wise(text, self._styles.facts_of_column(column), _COLON)
         if field is STYLE_WEIGHTS:
             counting = weighted_rows(column, columns, self._defaults)
         else:

@@ -13,7 +13,8 @@ from typing import Any
 
 from pipelines.config.schema import RunConfig
 from pipelines.manifest.row_identity import Fingerprints
-from pipelines.record import TRIES
+from pipelines.record import LIBRARY_STYLES, TRIES
+from pipelines.reference_facts import LibraryStyle
 from pipelines.rows import ManifestRow, Reference
 from uso_core.request import Limits, Parameters
 
@@ -93,6 +94,7 @@ class RecordedRows:
             tuple(record["style_images"] or ()),
             parameters,
             record.get("style_weights"),
+            _library_styles(record),
         )
 
     def _made(self, record: Record, parameters: Parameters) -> ManifestRow:
@@ -105,7 +107,12 @@ class RecordedRows:
             parameters=replace(parameters, seed=record["seed"]),
             fingerprint=record["fingerprint"],
             style_weights=None if weights is None else tuple(weights),
+            library_styles=_library_styles(record),
         )
+
+
+def _library_styles(record: Record) -> tuple[LibraryStyle, ...]:
+    return tuple(LibraryStyle(**each) for each in record.get(LIBRARY_STYLES) or ())
 
 
 def inline_hashes(row: ManifestRow) -> list[str]:

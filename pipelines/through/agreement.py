@@ -14,6 +14,7 @@ from pipelines.config.key_paths import KeyPath, key_name
 from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ConfigError
+from pipelines.storage.urls import redact_uri
 from pipelines.through.wire import ServerFacts
 from pipelines.worker.spec import StylizerSpec, absolute_path
 from uso_core.loading.source import ModelSource
@@ -29,6 +30,7 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
 
     A value that may be a secret is replaced, so two different ones look alike.
     """
+    spec = StylizerSpec.from_config(config)
     config = config.model_copy(
         update={
             "model": config.model.model_copy(
@@ -36,9 +38,7 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
                     name: absolute_path(getattr(config.model, name)) for name in ModelSource.WEIGHTS
                 }
             ),
-            "fetch": config.fetch.model_copy(
-                update={"local_roots": StylizerSpec.from_config(config).fetch.local_roots}
-            ),
+            "fetch": config.fetch.model_copy(update={"local_roots": spec.fetch.local_roots}),
         }
     )
     shown = redacted(config)
@@ -48,6 +48,8 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
         for path, value in _values(shown[section], (section,))
     }
     found["stylize.batch_images"] = config.stylize.batch_images
+    if spec.style_library is not None:
+        found["manifest.style_library"] = redact_uri(spec.style_library)
     return {key: value for key, value in found.items() if key not in _OF_A_MACHINE}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from pipelines.handling import Destination
+from pipelines.reference_facts import LibraryStyle
 from pipelines.rows import ManifestRow, Outcome, Reference
 from uso_core.request import Parameters
 
@@ -19,6 +20,7 @@ PREFIX = "/batch/v1"
 _OUTCOME = TypeAdapter(Outcome)
 _DESTINATION = TypeAdapter(Destination)
 _PARAMETERS = TypeAdapter(Parameters)
+_LIBRARY_STYLES = TypeAdapter(tuple[LibraryStyle, ...])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ def row_as_json(row: ManifestRow) -> dict[str, Any]:
         "content": None if row.content_image is None else _reference_as_json(row.content_image),
         "styles": [_reference_as_json(style) for style in row.style_images],
         "style_weights": row.style_weights,
+        "library_styles": row.library_styles,
         "parameters": _PARAMETERS.dump_python(row.parameters, mode="json"),
         "fingerprint": row.fingerprint,
         "names": row.names,
@@ -81,6 +84,7 @@ def row_from_json(value: Mapping[str, Any]) -> ManifestRow:
         parameters=_PARAMETERS.validate_python(value["parameters"]),
         fingerprint=str(value["fingerprint"]),
         style_weights=None if weights is None else tuple(map(float, weights)),
+        library_styles=_LIBRARY_STYLES.validate_python(value.get("library_styles", ())),
         names=tuple(map(str, value["names"])),
     )
 

@@ -17,10 +17,11 @@ from PIL import Image
 from pipelines.config.schema import load_config
 from pipelines.display import display_value
 from pipelines.errors import ConfigError
-from pipelines.fields.table import INPUT_NAMES
+from pipelines.manifest.columns import input_names
 from pipelines.manifest.references import folder_url
 from pipelines.manifest.row_identity import content_hash
 from pipelines.manifest.row_parser import RowParser
+from pipelines.manifest.row_styles import RowStyles
 from pipelines.rows import ManifestRow, RejectedRow
 from pipelines.worker.sink import ImageFile, StoredImage
 from pipelines.worker.spec import StylizerSpec
@@ -59,6 +60,7 @@ class Stylize:
         image: `bytes`, or `array`; an array of a failed row is empty.
         format: the format of the bytes.
         sections: other sections of a configuration: `fetch`, `storage`, `stylize.seed`.
+        style_library: folder or URL of the library of styles that the column `style` names.
 
     Raises:
         ConfigError: a value is not accepted.
@@ -73,6 +75,7 @@ class Stylize:
         image: Literal["bytes", "array"] = "bytes",
         format: Literal["png", "webp", "jpeg"] = "png",  # noqa: A002 (the name of the key)
         sections: Mapping[str, Any] | None = None,
+        style_library: str | None = None,
     ) -> None:
         if image not in ("bytes", "array"):
             raise ConfigError(f"image: {image!r} is not accepted; give 'bytes' or 'array'")
@@ -84,7 +87,7 @@ class Stylize:
         config = load_config(
             {
                 **given,
-                "manifest": {"path": "batches"},
+                "manifest": {"path": "batches", "style_library": style_library},
                 "output": {"path": "batches", "format": format},
                 "model": weights,
                 "defaults": dict(defaults or {}),
@@ -96,7 +99,9 @@ class Stylize:
         if config.output.recipe:
             spec = replace(spec, recipe_model=card.name)
         self._as_arrays = image == "array"
-        self._parser = RowParser(config, card, {})
+        styles = RowStyles.of(config, card, spec.storage)
+        self._parser = RowParser(config, card, {}, styles)
+        self._inputs = frozenset(input_names(config.manifest))
         self._sink = _Kept()
         self._stylizer = Stylizer(spec, sink=self._sink)
         self._threads = ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="stylize")
@@ -148,7 +153,7 @@ class Stylize:
         """Return the row of the cells; or the reason, if they are not a row."""
         raw: dict[str, Any] = {}
         for name, value in cells.items():
-            if name not in INPUT_NAMES:
+            if name not in self._inputs:
                 continue
             try:
                 raw[name] = _encoded(value) if name in _IMAGES else _plain(value)

@@ -41,6 +41,7 @@ class StylizerSpec:
         torch_threads: threads for the parts of the model that run on the CPU.
         batch_images: most images that are generated together.
         recipe_model: name of the model in the recipes that images hold; None: they hold none.
+        style_library: folder or URL of the library of styles; None: rows name none.
         image_plugins: plug-ins that look at the images before they are stored, in order.
         model_facts: the model, for plug-ins that state it; None if none does.
         stores_withheld: True if the sink also takes the files of rows whose images a plug-in has
@@ -57,6 +58,7 @@ class StylizerSpec:
     torch_threads: int = 1
     batch_images: int = 1
     recipe_model: str | None = None
+    style_library: str | None = None
     image_plugins: tuple[ChosenPlugin, ...] = ()
     model_facts: ModelFacts | None = None
     stores_withheld: bool = False
@@ -83,6 +85,7 @@ class StylizerSpec:
             here["device"] = "cuda" if config.stylize.gpus_per_actor else "cpu"
         roots = [str(local_path(root).resolve()) for root in fetch.local_roots]
         folder = absolute_path(output.path, may_be_new=True)
+        library = config.manifest.style_library
         return cls(
             model=model.model_copy(update=here),
             fetch=fetch.model_copy(update={"local_roots": roots, "http": fetch.http.resolved()}),
@@ -91,6 +94,7 @@ class StylizerSpec:
             storage=resolve_secrets(config.storage),
             torch_threads=max(1, int(config.stylize.cpus_per_actor)),
             batch_images=config.stylize.batch_images,
+            style_library=None if library is None else absolute_path(library, may_be_new=True),
             image_plugins=chosen_plugins(config),
         )
 

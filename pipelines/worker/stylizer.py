@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, Any
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.provenance.references import ingredients_of
-from pipelines.recipe import Recipe
 from pipelines.record import SCORES
 from pipelines.rows import ManifestRow, Outcome, Timings
 from pipelines.score_values import row_scores
 from pipelines.versions import library_versions
 from pipelines.worker.activity import Activity, Tally, WorkerInfo
 from pipelines.worker.destinations import Place, Places, folder_of
+from pipelines.worker.library_styles import LibraryStyles
 from pipelines.worker.plugin_chain import GeneratedRow, PluginChain
+from pipelines.worker.row_recipe import recipe_of
 from pipelines.worker.scores.picture import Sources
 from pipelines.worker.seen_references import Seen
 from pipelines.worker.sink import ImageFile, Sink, StoredImage
@@ -84,6 +85,7 @@ class Stylizer:
             pipeline = load_pipeline(spec.model, spec.storage, spec.torch_threads)
         self._renderer = Renderer(pipeline, batch_images=spec.batch_images)
         self._fetcher = Fetcher(spec.fetch, spec.storage, with_marks=True)
+        self._styles = LibraryStyles(spec.style_library, spec.storage, spec.fetch.timeout_s)
         self._threads = ThreadPoolExecutor(spec.fetch.concurrency, thread_name_prefix="fetch")
         self._tally = Tally()
         self._at_work = RowsAtWork()
@@ -198,30 +200,12 @@ class Stylizer:
         """Return small copies of the references, if a plug-in looks at them."""
         if not self._plugins.needs_sources:
             return None
-        return Sources.of(request.content_image, request.style_images)
+        return Sources.of(request.content_image, request.style_pictures)
 
     def _encoded(self, image: Image.Image, row: ManifestRow, seed: int, place: Place) -> ImageFile:
         model = place.recipe_model
-        recipe = None if model is None else self._recipe(image, row, seed, model)
+        recipe = None if model is None else recipe_of(row, image.size, seed, model, self._preset)
         return ImageFile(place.encoding.encode(image, recipe), place.encoding.extension)
-
-    def _recipe(self, image: Image.Image, row: ManifestRow, seed: int, model: str) -> str:
-        numbers = row.parameters
-        recipe = Recipe(
-            prompt=row.prompt,
-            seed=seed,
-            num_steps=numbers.num_steps,
-            guidance=numbers.guidance,
-            width=image.width,
-            height=image.height,
-            model=model,
-            preset=self._preset,
-            content=row.content_image if numbers.content_long_size else None,
-            content_long_size=numbers.content_long_size,
-            styles=row.style_images,
-            style_weights=row.style_weights,
-        )
-        return recipe.text()
 
     def _request(self, row: ManifestRow, seen: Seen) -> StylizeRequest:
         numbers = {f.name: getattr(row.parameters, f.name) for f in fields(Parameters)}
@@ -246,8 +230,8 @@ class Stylizer:
         return StylizeRequest(
             prompt=row.prompt,
             content_image=None if content is None else images[0],
-            style_images=styles,
-            style_weights=row.style_weights,
+            style_images=[*styles, *self._styles.encoded(row.library_styles)],
+            style_weights=row.weights,
             **numbers,
         )
 

@@ -111,7 +111,7 @@ def test_on_a_gpu_the_time_of_kernels_is_not_counted_twice() -> None:
 
 
 def test_distance_is_in_decibels_and_levels() -> None:
-    image = TINY[0].request(steps=1).style_images[0]
+    image = TINY[0].request(steps=1).style_pictures[0]
     assert distance([image], [image]) == (float("inf"), 0)
     off_by_one = image.point([max(level - 1, 0) for level in range(256)] * 3)
     psnr, most = distance([off_by_one], [image])

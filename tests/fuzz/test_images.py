@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import torch
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
@@ -64,7 +65,9 @@ def test_any_image_bytes(data: bytes) -> None:
         return
     assert prepared.content is not None
     assert prepared.content.mode == "RGB"
-    assert prepared.styles[0].isfinite().all()
+    style = prepared.styles[0]
+    assert isinstance(style, torch.Tensor)
+    assert style.isfinite().all()
 
 
 def test_every_file_is_read_while_it_is_whole() -> None:

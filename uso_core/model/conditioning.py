@@ -14,6 +14,8 @@ from uso_core.model.encoders import TextEmbeds, encode_content, encode_style, en
 from uso_core.model.geometry import position_ids
 from uso_core.model.hoisting import rotary_rows
 from uso_core.model.inputs import BatchKey, PreparedRequest
+from uso_core.model.style_tokens import placed_style
+from uso_core.request import EncodedStyle
 from uso_core.runtime.transfer import to_device
 
 
@@ -50,8 +52,8 @@ def make_conditioning(
     """Encode a request's prompt and images, or find them in `cache`, and place their tokens."""
     text = _text(components, prepared.prompt, cache)
     styles = [
-        _weighted(_style(components, pixels, cache), weight)
-        for pixels, weight in zip(prepared.styles, prepared.style_weights, strict=True)
+        _weighted(_style(components, style, cache), weight)
+        for style, weight in zip(prepared.styles, prepared.style_weights, strict=True)
     ]
     context = torch.cat([*styles, text.context], dim=1)
     batch_key = prepared.batch_key
@@ -77,7 +79,15 @@ def _text(components: Components, prompt: str, cache: ByteBoundedCache) -> TextE
     return cache.get_or_make("prompts", prompt, lambda: encode_text(components, prompt))
 
 
-def _style(components: Components, pixels: torch.Tensor, cache: ByteBoundedCache) -> torch.Tensor:
+def _style(
+    components: Components, style: torch.Tensor | EncodedStyle, cache: ByteBoundedCache
+) -> torch.Tensor:
+    if isinstance(style, EncodedStyle):
+        encoded = style
+        return cache.get_or_make(
+            "styles", encoded.sha256, lambda: placed_style(components, encoded)
+        )
+    pixels = style
     digest = hashlib.sha256(pixels.numpy().tobytes()).digest()
     return cache.get_or_make("styles", digest, lambda: encode_style(components, pixels))
 

@@ -10,7 +10,7 @@ from transformers import SiglipImageProcessorPil
 
 from uso_core.model.images import fit_content, to_rgb
 from uso_core.model.sizes import Size, content_size, output_size
-from uso_core.request import Limits, StylizeRequest
+from uso_core.request import EncodedStyle, Limits, StylizeRequest
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class PreparedRequest:
         num_steps: Euler steps.
         guidance: distilled guidance scale.
         content: RGB on the 16 px grid; None if there is no content image or it is not used.
-        styles: SigLIP's input for each style, [1, 3, S, S] float32 on the CPU.
+        styles: SigLIP's input for each style, [1, 3, S, S] float32 on the CPU; or its tokens, for
+            one that is encoded.
         style_weights: the factor for each style's tokens.
     """
 
@@ -49,7 +50,7 @@ class PreparedRequest:
     num_steps: int
     guidance: float
     content: Image.Image | None
-    styles: tuple[torch.Tensor, ...]
+    styles: tuple[torch.Tensor | EncodedStyle, ...]
     style_weights: tuple[float, ...]
 
     @property
@@ -80,7 +81,10 @@ def prepare(
         num_steps=request.num_steps,
         guidance=request.guidance,
         content=None if rgb is None else fit_content(rgb, long_size),
-        styles=tuple(_style_pixels(style, image_processor) for style in request.style_images),
+        styles=tuple(
+            style if isinstance(style, EncodedStyle) else style_pixels(style, image_processor)
+            for style in request.style_images
+        ),
         style_weights=_weights(request),
     )
 
@@ -91,7 +95,8 @@ def _weights(request: StylizeRequest) -> tuple[float, ...]:
     return tuple(request.style_weights)
 
 
-def _style_pixels(style: Image.Image, image_processor: SiglipImageProcessorPil) -> torch.Tensor:
+def style_pixels(style: Image.Image, image_processor: SiglipImageProcessorPil) -> torch.Tensor:
+    """Return SigLIP's input for a style image, [1, 3, S, S] float32 on the CPU."""
     rgb = to_rgb(style, "style_images")
     pixels: torch.Tensor = image_processor(rgb, return_tensors="pt").pixel_values
     return pixels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from itertools import islice
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from pipelines.arrow_types.cells import column_of
 from pipelines.fields.arrow import column
-from pipelines.fields.table import REQUEST_FIELDS
+from pipelines.fields.table import REQUEST_FIELDS, STYLE
 from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.row_identity import derived_seed
 from pipelines.manifest.skipping import RecordedIds
@@ -53,7 +54,8 @@ class ChosenRows:
             ManifestError: (while they are read) the manifest has changed or is damaged.
         """
         extra = manifest.extra_schema
-        fields = [*_INPUTS, *(field for field in extra if field.name not in _NAMES)]
+        inputs = [*_INPUTS, column(STYLE)] if manifest.has_style_library else _INPUTS
+        fields = [*inputs, *(field for field in extra if field.name not in _NAMES)]
         # In the run's own output, the records of the other rows still count.
         schema = pa.schema(fields, metadata=PARTIAL_MARK)
         return Rows(len(self._ids), schema, self._batches(manifest, schema))
@@ -91,8 +93,17 @@ def _cells(entry: ManifestEntry, row: ManifestRow) -> dict[str, Any]:
         "content_image": None if row.content_image is None else _text(row.content_image),
         "style_images": [_text(style) for style in row.style_images],
         "style_weights": row.style_weights,
+        **_library_styles(row),
         **asdict(row.parameters),
     }
+
+
+def _library_styles(row: ManifestRow) -> dict[str, str]:
+    """Return the cell with the styles of the library; a run without one has a column of its own."""
+    if not row.library_styles:
+        return {}
+    listed = [{"style": style.name, "weight": style.weight} for style in row.library_styles]
+    return {STYLE.name: json.dumps(listed)}
 
 
 def _text(reference: Reference) -> str:

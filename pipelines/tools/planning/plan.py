@@ -210,6 +210,7 @@ class _Counter:
         self._shapes.update(Shape.of(row, self._limits) for row in rows)
         contents = {display_reference(row.content_image) for row in rows if row.content_image}
         styles = {display_reference(style) for row in rows for style in row.style_images}
+        # Styles of a library are encoded already, so they are not counted.
         self._contents.add(pa.array(list(contents), pa.string()))
         self._styles.add(pa.array(list(styles), pa.string()))
         self._prompts.add(pa.array(list({row.prompt for row in rows}), pa.string()))

@@ -21,6 +21,7 @@ from pipelines.driver.summary import RunSummary
 from pipelines.errors import ClusterError, ConfigError
 from pipelines.handling import Destination
 from pipelines.ledger.lease import Lease
+from pipelines.reference_facts import LibraryStyle
 from pipelines.rows import Entry, ManifestRow, Outcome, ReferenceVersion, Timings
 from pipelines.storage.storage import Storage
 from pipelines.through.link import KEY_VARIABLE, Link
@@ -294,7 +295,8 @@ def test_runs_take_turns() -> None:
 def test_rows_and_outcomes_cross_the_wire_unchanged() -> None:
     parameters = Parameters(seed=5, num_images=2)
     row = ManifestRow("a", "p", b"\x00im", ("s3://b/k", b"\xff"), parameters, "f", (0.5, 1))
-    row = replace(row, names=("a/x", "a/y"))
+    styles = (LibraryStyle("ink", "f00d", 0.5, "CC0"), LibraryStyle("oil", "beef"))
+    row = replace(row, names=("a/x", "a/y"), library_styles=styles)
     assert row_from_json(row_as_json(row)) == row
     outcome = Outcome(
         row_id="a",

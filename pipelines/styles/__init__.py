@@ -1,0 +1,1 @@
+"""The library of styles: encoded styles under names, in a folder of any store."""

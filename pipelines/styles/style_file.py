@@ -1,0 +1,149 @@
+"""The file of a style: its tokens and the facts about them, as safetensors.
+
+The metadata of the file has one key with JSON: safetensors writes several keys in a random order,
+and the same style should give the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from uso_core.request import EncodedStyle
+
+SUFFIX = ".safetensors"
+FIRST_BYTES = 128 * 1024
+"""Bytes that hold the facts of a usual style; a longer header takes a second request."""
+_KEY = "uso-batch.style"
+_VERSION = 1
+_TENSOR = "tokens"
+_LENGTH_BYTES = 8
+_MOST_HEADER = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class StyleImage:
+    """One of the images of a style.
+
+    Attributes:
+        name: name of its file, without folders.
+        sha256: hash of its file in hex.
+        weight: its share, above 0; only the ratios of the shares count.
+        thumbnail: a small JPEG, as base64.
+    """
+
+    name: str
+    sha256: str
+    weight: float
+    thumbnail: str
+
+    @property
+    def jpeg(self) -> bytes:
+        """The thumbnail as the bytes of a JPEG file."""
+        return base64.b64decode(self.thumbnail)
+
+
+@dataclass(frozen=True, slots=True)
+class StyleFacts:
+    """The facts about a style. Its name is that of its file.
+
+    Attributes:
+        sha256: hash of the tokens, in hex; see `uso_core.model.style_tokens.tokens_sha256`.
+        model: name of the model that encoded it.
+        model_fingerprint: fingerprint of that model, `ModelCard.fingerprint`.
+        preset: the preset with which it was encoded.
+        dtype: type of the tokens, such as `bfloat16`.
+        licence: licence of the images; None: unknown.
+        images: the images, in order.
+        created_at: time at which it was encoded, in UTC.
+    """
+
+    sha256: str
+    model: str
+    model_fingerprint: str
+    preset: str
+    dtype: str
+    licence: str | None
+    images: tuple[StyleImage, ...]
+    created_at: str
+
+
+class StyleFileError(ValueError):
+    """The bytes are not the file of a style; says why."""
+
+
+def style_file(style: EncodedStyle, facts: StyleFacts) -> bytes:
+    """Return the file of a style."""
+    from safetensors.torch import save  # noqa: PLC0415 (it imports torch)
+
+    text = json.dumps({"version": _VERSION, **asdict(facts)}, ensure_ascii=False)
+    return bytes(save({_TENSOR: style.tokens}, metadata={_KEY: text}))
+
+
+def header_end(first: bytes) -> int:
+    """Return the number of bytes of a file up to its tokens.
+
+    Args:
+        first: at least the first 8 bytes of the file.
+
+    Raises:
+        StyleFileError: it is not a safetensors file.
+    """
+    length = int.from_bytes(first[:_LENGTH_BYTES], "little")
+    if len(first) < _LENGTH_BYTES or not 0 < length <= _MOST_HEADER:
+        raise StyleFileError("it is not a safetensors file")
+    return _LENGTH_BYTES + length
+
+
+def facts_in(data: bytes) -> StyleFacts:
+    """Return the facts in a file.
+
+    Args:
+        data: the file, at least up to `header_end`.
+
+    Raises:
+        StyleFileError: it is damaged, holds no style, or one of a newer version.
+    """
+    try:
+        header = json.loads(data[_LENGTH_BYTES : header_end(data)])
+        found = json.loads(header["__metadata__"][_KEY])
+        version = found.pop("version")
+    except (ValueError, KeyError, TypeError) as error:
+        raise StyleFileError("it was not made by `uso style add`, or it is damaged") from error
+    if version != _VERSION:
+        raise StyleFileError(f"it has version {version} of the format; install a newer uso-batch")
+    return _facts(found)
+
+
+def style_in(data: bytes) -> EncodedStyle:
+    """Return the style in a whole file.
+
+    Raises:
+        StyleFileError: it is damaged.
+    """
+    # They import torch, which the driver's process must not do.
+    from safetensors import SafetensorError  # noqa: PLC0415
+    from safetensors.torch import load  # noqa: PLC0415
+
+    from uso_core.model.style_tokens import as_encoded  # noqa: PLC0415
+
+    facts = facts_in(data)
+    try:
+        style = as_encoded(load(data)[_TENSOR])
+    except (SafetensorError, KeyError) as error:
+        raise StyleFileError(f"it is damaged or cut short ({error})") from error
+    if style.sha256 != facts.sha256:
+        raise StyleFileError("it is damaged: its tokens do not have the hash that it states")
+    return style
+
+
+def _facts(found: Mapping[str, Any]) -> StyleFacts:
+    try:
+        images = tuple(StyleImage(**image) for image in found["images"])
+        return StyleFacts(**{**found, "images": images})
+    except (TypeError, KeyError) as error:
+        raise StyleFileError(f"its facts are incomplete ({error})") from error

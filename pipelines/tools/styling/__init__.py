@@ -1,0 +1,1 @@
+"""Makes styles of a library from images."""

@@ -1,0 +1,104 @@
+"""A library keeps styles under names, on every kind of store."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+
+from pipelines.errors import StorageError, StyleError
+from pipelines.storage.filesystems import Options
+from pipelines.styles.library import StyleLibrary
+from pipelines.styles.style_file import FIRST_BYTES, StyleFileError, StyleImage, style_in
+from tests.pipelines.styles.made import made_style
+from tests.s3_server import S3Server
+
+
+@pytest.fixture(params=["local", "memory", pytest.param("s3", marks=pytest.mark.s3)])
+def library(request: pytest.FixtureRequest, tmp_path: Path) -> StyleLibrary:
+    url, options = str(tmp_path / "styles"), cast("Options", {})
+    if request.param == "memory":
+        url = f"memory://{secrets.token_hex(8)}/styles"
+    elif request.param == "s3":
+        server = cast("S3Server", request.getfixturevalue("s3_server"))
+        url, options = f"s3://{server.new_bucket()}/styles", server.options
+    return StyleLibrary(url, options)
+
+
+def test_a_style_is_kept_listed_read_and_removed(library: StyleLibrary) -> None:
+    assert library.names() == []
+    facts, data = made_style()
+    library.write("woodcut", data)
+    assert library.names() == ["woodcut"]
+    assert library.facts("woodcut") == facts
+    assert library.read("woodcut") == data
+    assert style_in(data).sha256 == facts.sha256
+    library.remove("woodcut")
+    assert library.names() == []
+    assert library.facts("woodcut") is None
+
+
+def test_a_name_is_replaced_only_on_purpose(library: StyleLibrary) -> None:
+    library.write("ink", made_style()[1])
+    with pytest.raises(StyleError, match=r"ink\.safetensors: exists; use --force"):
+        library.write("ink", made_style(1)[1])
+    new, data = made_style(1)
+    library.write("ink", data, force=True)
+    assert library.facts("ink") == new
+
+
+def test_facts_longer_than_the_first_request_are_read_whole(library: StyleLibrary) -> None:
+    image = StyleImage("a.png", "f00d", 1.0, "A" * FIRST_BYTES)
+    facts, data = made_style(images=(image, image))
+    library.write("long", data)
+    assert library.facts("long") == facts
+
+
+def test_a_missing_style_is_named_with_its_neighbours(library: StyleLibrary) -> None:
+    with pytest.raises(StyleError, match="no style 'ink'; it has no styles"):
+        library.read("ink")
+    for name in ("woodcut", "woodcut-2", "oil"):
+        library.write(name, made_style()[1])
+    assert library.nearest("woodcutt") == "near it are woodcut, woodcut-2"
+    assert library.nearest("xyz") == "it has oil, woodcut, woodcut-2"
+    with pytest.raises(StyleError, match="no style 'ink'"):
+        library.remove("ink")
+
+
+@pytest.mark.parametrize("name", ["", "../out", "a/b", ".hidden", "a b", "ä", "a" * 65])
+def test_names_that_are_no_file_names_are_refused(tmp_path: Path, name: str) -> None:
+    library = StyleLibrary(str(tmp_path / "styles"), {})
+    (tmp_path / "out.safetensors").write_bytes(made_style()[1])
+    with pytest.raises(StyleError):
+        library.write(name, b"")
+    with pytest.raises(StyleError):
+        library.read(name)
+    assert library.facts(name) is None
+
+
+def test_files_that_are_no_styles_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(b"no style at all, but long enough")
+    (tmp_path / "b.safetensors").write_bytes(b"")
+    data = made_style()[1]
+    (tmp_path / "c.safetensors").write_bytes(data[:200])
+    library = StyleLibrary(str(tmp_path), {})
+    for name in "abc":
+        with pytest.raises((StyleError, StorageError), match=rf"{name}\.safetensors"):
+            library.facts(name)
+
+
+def test_another_byte_among_the_tokens_is_noticed() -> None:
+    data = bytearray(made_style()[1])
+    data[-1] ^= 1
+    with pytest.raises(StyleFileError, match="damaged"):
+        style_in(bytes(data))
+    with pytest.raises(StyleFileError, match="cut short"):
+        style_in(bytes(data[:-1]))
+
+
+def test_the_same_style_has_the_same_bytes() -> None:
+    assert len({made_style()[1] for _ in range(8)}) == 1
+    assert style_in(made_style()[1]).tokens.dtype == torch.float32
