@@ -68,6 +68,14 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    trust: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="PEM file of the root certificates that signed images must lead to.",
+            show_default=False,
+        ),
+    ] = None,
     config: StorageConfig = None,
     as_json: AsJson = False,
 ) -> None:
@@ -82,4 +90,4 @@ def verify(
     """
     from jobs.verify import VerifyCommand, verify_command
 
-    raise typer.Exit(verify_command(VerifyCommand(output, problems, config, as_json)))
+    raise typer.Exit(verify_command(VerifyCommand(output, problems, trust, config, as_json)))

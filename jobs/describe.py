@@ -165,6 +165,7 @@ def _stages(config: RunConfig) -> _Section:
         ("denoise", f"actor, {device}", "noise → latents", "num_steps per image"),
         ("decode", f"actor, {device}", "latents → RGB image", ""),
         *_check(config),
+        *_signature(config),
         ("store", "actor", f"image → {output.format}", redact_uri(output.path)),
         (
             "record",
@@ -186,6 +187,13 @@ def _check(config: RunConfig) -> Iterator[tuple[str, str, str, str]]:
     scores = [each.find().name for each in chosen_scorers(config.scores)]
     if scores:
         yield "score", "actor, CPU", "RGB image → numbers", ", ".join(scores)
+
+
+def _signature(config: RunConfig) -> Iterator[tuple[str, str, str, str]]:
+    provenance = config.output.provenance
+    if provenance.c2pa:
+        with_what = redact_uri(provenance.signer) if provenance.signer else provenance.key
+        yield "sign", "actor, CPU", f"{config.output.format} → signed file", f"C2PA, {with_what}"
 
 
 def _resources(config: RunConfig) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -156,6 +157,7 @@ def inputs_digest(inputs: Mapping[str, Any], model: str, preset: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@cache
 def software_version() -> str:
     """Return the version of this package; `unknown` in a checkout that is not installed."""
     try:

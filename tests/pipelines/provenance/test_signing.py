@@ -15,6 +15,7 @@ from pipelines.provenance.claim import inputs_digest
 from pipelines.provenance.reading import read_manifest
 from pipelines.provenance.references import ReferenceFile
 from pipelines.provenance.sdk import read_store
+from tests.pipelines.pictures import encode, picture
 from tests.pipelines.provenance.chains import Chain, make_chain
 from tests.pipelines.provenance.signed import (
     ENCODINGS,
@@ -150,6 +151,19 @@ def test_references_bring_their_own_manifests_along(
     )
     assert found is not None
     assert (found.chained, len(found.ingredients)) == ((), 3)
+
+
+@pytest.mark.parametrize("name", ["AVIF", "TIFF", "GIF"])
+def test_references_of_other_formats_bring_theirs_along(chain: Chain, name: str) -> None:
+    media_type = f"image/{name.lower()}"
+    lab = signer_with(chain)
+    first = lab.sign(encode(picture(64, 64), name), media_type, claim())
+    files = [reference(first)]
+    signed = lab.sign(encoded("jpeg"), "image/jpeg", claim(references=files))
+    found = read_manifest(signed, "image/jpeg", chain.anchors)
+    assert found is not None
+    assert (found.problems, found.trust) == ((), "trusted")
+    assert found.chained == (files[0].sha256,)
 
 
 def test_a_reference_with_a_broken_manifest_does_not_fail_its_row(

@@ -1,0 +1,149 @@
+"""The check of a signed image: its manifest against its bytes, its record and its references."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import PurePosixPath
+from typing import Any
+
+from pipelines.errors import ConfigError
+from pipelines.formats import FORMAT_BY_SUFFIX, FORMATS
+from pipelines.record import REFERENCE_VERSIONS, UNSIGNED_SHA256
+from pipelines.tools.verification.image_checks import Fault, RecordedImage
+
+_MARK = b"c2pa"
+_AGAIN = "restore the file, or generate the row again with uso run --check-images=full"
+
+
+class SignatureCheck:
+    """Checks the images of signed outputs; an `ImageCheck`.
+
+    Attributes:
+        valid: number of images whose signature is valid and whose manifest agrees with the record.
+        trusted: number of those whose certificate leads to one of the roots.
+
+    Args:
+        anchors: PEM of the root certificates that are trusted; None: none is, and trust is not
+            judged.
+    """
+
+    def __init__(self, anchors: str | None = None) -> None:
+        self.valid = 0
+        self.trusted = 0
+        self._anchors = anchors
+        self._lock = threading.Lock()
+
+    @property
+    def summary(self) -> str:
+        """The numbers, for users."""
+        if self._anchors is None:
+            return f"{self.valid:,} valid; no root was given with --trust, so none is trusted"
+        return f"{self.valid:,} valid, {self.trusted:,} of them trusted"
+
+    def __call__(self, image: RecordedImage, data: bytes) -> Iterator[Fault]:
+        """Yield the faults of an image; see `ImageCheck`.
+
+        Raises:
+            ConfigError: the image is signed, and the C2PA library is not installed.
+        """
+        unsigned = image.record.get(UNSIGNED_SHA256)
+        is_signed = unsigned is not None and unsigned[image.index] is not None
+        if not is_signed and _MARK not in data:
+            return
+        if find_spec("c2pa") is None:
+            raise ConfigError(
+                f"{image.place}: the image is signed; to check it: pip install 'uso-batch[c2pa]'"
+            )
+        yield from self._faults(image, data, is_signed=is_signed)
+
+    def _faults(self, image: RecordedImage, data: bytes, *, is_signed: bool) -> Iterator[Fault]:
+        # The library is an extra.
+        from pipelines.provenance.reading import read_manifest  # noqa: PLC0415
+
+        found = read_manifest(data, _media_type(image), self._anchors)
+        if not is_signed:
+            if found is not None and found.recipe:
+                yield Fault(
+                    "record_changed",
+                    f"the image is signed, and its record has no {UNSIGNED_SHA256}; the record was "
+                    "changed: generate the row again",
+                )
+            return
+        if found is None:
+            yield Fault("signature_missing", f"the file has no C2PA manifest; {_AGAIN}")
+            return
+        if found.problems:
+            yield Fault("signature_invalid", f"{', '.join(found.problems)}; {_AGAIN}")
+            return
+        differs = [*_differences(image, found.recipe)]
+        if sorted(found.ingredients) != sorted(_hashes(found.recipe)):
+            differs.append("the ingredients")
+        if differs:
+            yield Fault(
+                "signature_of_another_recipe",
+                f"the signed manifest and the record differ in {', '.join(differs)}; one of them "
+                "was changed: generate the row again",
+            )
+            return
+        is_trusted = found.trust == "trusted"
+        with self._lock:
+            self.valid += 1
+            self.trusted += is_trusted
+        if self._anchors is not None and not is_trusted:
+            yield Fault(
+                "signature_untrusted",
+                f"the signature is valid, and the certificate of {found.signer!r} leads to no root "
+                "of --trust",
+            )
+
+
+def _differences(image: RecordedImage, recipe: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of the values in which a recipe and a record differ."""
+    from pipelines.provenance.claim import inputs_digest  # noqa: PLC0415 (see above)
+
+    record, index = image.record, image.index
+    model, preset = record["model"], record["preset"]
+    expected = {
+        "fingerprint": record["fingerprint"],
+        "index": index,
+        "seed": None if record["seed"] is None else record["seed"] + index,
+        UNSIGNED_SHA256: record[UNSIGNED_SHA256][index],
+        "preset": preset,
+    }
+    yield from (name for name, value in expected.items() if recipe.get(name) != value)
+    if recipe.get("model", {}).get("name") != model:
+        yield "model"
+    if recipe.get("sha256") != inputs_digest(record, model, preset):
+        yield "the inputs (prompt, sizes, steps, guidance, seed, style weights)"
+    yield from _reference_differences(record, recipe.get("references", ()))
+
+
+def _hashes(recipe: Mapping[str, Any]) -> list[str]:
+    return [str(each["sha256"]) for each in recipe.get("references", ())]
+
+
+def _reference_differences(
+    record: Mapping[str, Any], stated: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    roles = ["content"] if record["content_image"] is not None else []
+    roles += ["style"] * len(record["style_images"] or ())
+    versions = record.get(REFERENCE_VERSIONS) or [None] * len(roles)
+    known: list[str | None] = [None if each is None else each["sha256"] for each in versions]
+    known += [None] * (len(roles) - len(known))
+    places = list(zip(roles, known, strict=False))
+    is_unused = "content" not in [each["role"] for each in stated] and known[:1] == [None]
+    if is_unused and roles[:1] == ["content"]:  # with content_long_size: 0
+        places = places[1:]
+    if [role for role, _ in places] != [each["role"] for each in stated]:
+        yield "the number of references"
+        return
+    for number, ((role, sha256), each) in enumerate(zip(places, stated, strict=True)):
+        if sha256 is not None and sha256 != each["sha256"]:
+            yield f"reference {number} ({role})"
+
+
+def _media_type(image: RecordedImage) -> str:
+    suffix = PurePosixPath(image.path or image.place).suffix.lower()
+    return FORMATS[FORMAT_BY_SUFFIX[suffix]].mime_type
