@@ -14,7 +14,15 @@ from pipelines.failures import Failure
 from pipelines.fields.arrow import column
 from pipelines.fields.table import LATER_FIELDS, RECORDED_FIELDS
 from pipelines.image_values import of_run
-from pipelines.rows import ManifestEntry, ManifestRow, Outcome, RejectedRow, Timings
+from pipelines.reference_facts import ReferenceRights
+from pipelines.rows import (
+    ManifestEntry,
+    ManifestRow,
+    Outcome,
+    ReferenceVersion,
+    RejectedRow,
+    Timings,
+)
 
 SCHEMA_VERSION = 1
 NSFW_CONTENTS = "has_nsfw_contents"
@@ -40,6 +48,14 @@ IMAGE_BYTES = "image_bytes"
 
 REFERENCE_VERSIONS = "reference_versions"
 """Versions of the content image, if there is one, and of each style image; null if unknown."""
+
+MODEL_LICENCE = "model_licence"
+"""Licence of the base model, if it is known."""
+
+REFERENCE_RIGHTS = "reference_rights"
+"""Licence and wish of the content image, if there is one, and of each style image."""
+
+_RIGHTS = pa.struct([("licence", pa.string()), ("wish", pa.string())])
 
 LIBRARY_STYLES = "library_styles"
 """The styles of a library that a row names; null for a row without one."""
@@ -79,11 +95,13 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     *_OTHER_FIELDS,
     pa.field(LIBRARY_STYLES, pa.list_(_LIBRARY_STYLE)),
     pa.field("model", pa.string()),
+    pa.field(MODEL_LICENCE, pa.string()),
     pa.field("preset", pa.string()),
     pa.field("fingerprint", pa.string(), nullable=False),
     pa.field("source_digest", pa.int64()),
     pa.field(COLUMNS_DIGEST, pa.int64()),
     pa.field(REFERENCE_VERSIONS, pa.list_(_VERSION)),
+    pa.field(REFERENCE_RIGHTS, pa.list_(_RIGHTS)),
     pa.field("created_at", pa.timestamp("us", tz="UTC"), nullable=False),
     pa.field("timings", _TIMINGS),
     pa.field("attempt", pa.int32(), nullable=False),
@@ -96,6 +114,7 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
 RECORD_NAMES = frozenset(f.name for f in RECORD_FIELDS)
 _DIGESTS = {"source_digest", COLUMNS_DIGEST}
 _LATER = {IMAGE_BYTES, REFERENCE_VERSIONS, LIBRARY_VERSIONS, LIBRARY_STYLES, *_DIGESTS}
+_LATER |= {REFERENCE_RIGHTS, MODEL_LICENCE}
 _LATER |= {"keep_size", "content_long_size", *(f.name for f in LATER_FIELDS)}
 ADDED_LATER = RECORD_NAMES & _LATER
 """Columns that the records of older versions may lack."""
@@ -111,11 +130,13 @@ class RunFacts:
         run_id: the run's id.
         model: the model's name.
         preset: the preset's name.
+        model_licence: licence of the base model; None: unknown.
     """
 
     run_id: str
     model: str
     preset: str
+    model_licence: str | None = None
 
 
 _NO_COLUMNS = pa.schema([])
@@ -182,11 +203,13 @@ def make_record(
         **({} if outcome.width is None else {"width": outcome.width, "height": outcome.height}),
         "prompt_truncated": outcome.prompt_truncated,
         "model": run.model,
+        MODEL_LICENCE: run.model_licence,
         "preset": run.preset,
         "fingerprint": entry.row.fingerprint,
         "source_digest": entry.source_digest,
         COLUMNS_DIGEST: entry.columns_digest,
-        REFERENCE_VERSIONS: _versions(outcome),
+        REFERENCE_VERSIONS: _listed(outcome.references),
+        REFERENCE_RIGHTS: _listed(outcome.rights),
         "created_at": created_at,
         "timings": {stage: getattr(outcome.timings, stage) for stage in _STAGES},
         "attempt": attempt,
@@ -212,10 +235,13 @@ def _error(failure: Failure | None) -> dict[str, Any] | None:
     }
 
 
-def _versions(outcome: Outcome) -> list[dict[str, Any] | None] | None:
-    if not any(outcome.references):
+def _listed(
+    facts: Sequence[ReferenceVersion | ReferenceRights | None],
+) -> list[dict[str, Any] | None] | None:
+    """Return the facts about each reference; None if nothing is known of any."""
+    if not any(facts):
         return None
-    return [None if version is None else version._asdict() for version in outcome.references]
+    return [None if each is None else each._asdict() for each in facts]
 
 
 def recorded_inputs(row: ManifestRow | RejectedRow) -> dict[str, Any]:

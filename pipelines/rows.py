@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeGuard, Type
 from pipelines.failures import Failure
 from pipelines.handling import Handling
 from pipelines.image_names import image_path, named_path
-from pipelines.reference_facts import LibraryStyle
+from pipelines.reference_facts import LibraryStyle, ReferenceRights
 from uso_core.model.cache import Lookups
 from uso_core.request import Parameters
 
@@ -62,6 +62,8 @@ class ManifestRow:
         handling: wishes of a server for this row; None in a run, where all rows are alike.
         names: the name of each image by `output.name`, without its ending; empty: the images are
             named after the id.
+        given_rights: licence and wish of each reference as the manifest states them, the content
+            image first; empty: it states none.
         another_try: the row was completed before, and the images are stored only if they are
             better; None: the first try.
         training_mining: the wish of the owner that the signed images state; None: that of the run.
@@ -77,6 +79,7 @@ class ManifestRow:
     library_styles: tuple[LibraryStyle, ...] = ()
     handling: Handling | None = None
     names: tuple[str, ...] = ()
+    given_rights: tuple[ReferenceRights, ...] = ()
     another_try: AnotherTry | None = None
     training_mining: TrainingMining | None = None
 
@@ -84,6 +87,11 @@ class ManifestRow:
     def is_urgent(self) -> bool:
         """True if the row goes before others."""
         return self.handling is not None and self.handling.urgent
+
+    @property
+    def num_references(self) -> int:
+        """Number of references that are fetched: the content image and the style images."""
+        return (self.content_image is not None) + len(self.style_images)
 
     @property
     def num_styles(self) -> int:
@@ -208,6 +216,8 @@ class Outcome:
         image_bytes: one size per image file.
         references: version of the content image, if the row has one, and of each style image; None
             for one that was not fetched, and for an inline image.
+        rights: licence and wish of each of these references; None for one of which neither is
+            known.
         width: width of the images in pixels; None if the row failed.
         height: height of the images in pixels; None if the row failed.
         prompt_truncated: True if the end of the prompt was cut off; None if the row failed.
@@ -228,6 +238,7 @@ class Outcome:
     sha256: tuple[str, ...] = ()
     image_bytes: tuple[int, ...] = ()
     references: tuple[ReferenceVersion | None, ...] = ()
+    rights: tuple[ReferenceRights | None, ...] = ()
     width: int | None = None
     height: int | None = None
     prompt_truncated: bool | None = None

@@ -10,6 +10,7 @@ from pydantic import Field, create_model, field_validator, model_validator
 from pipelines.config.fingerprint import FingerprintConfig, FingerprintMode
 from pipelines.config.http import HttpConfig
 from pipelines.config.strict import StrictModel
+from pipelines.config.wishes import WishesConfig, WishMode
 from pipelines.fields.table import FIELDS
 
 
@@ -149,8 +150,23 @@ class FetchConfig(StrictModel):
     """Let references be local files."""
     local_roots: list[str] = Field(default_factory=list)
     """Folders to which local references are confined; empty: no restriction."""
+    wishes: WishMode | WishesConfig = WishesConfig()
+    """What becomes of a reference whose owner does not want it used for AI: `honour` refuses it as
+    `uri_refused`, `record` notes the mark in the record, `ignore` looks for no marks and licences.
+    One mode for all references, or one for each kind of place; see docs/rights.md."""
+    sidecars: Literal["local", "all", "off"] = "local"
+    """Look for files beside references that state licence and wish, `cat.jpg.license` and
+    `cat.jpg.xmp`: beside local files, beside objects in stores as well (up to three requests for
+    each), or not at all."""
     http: HttpConfig = HttpConfig()
     """Proxy and headers of http(s) references."""
+
+    @property
+    def wish_modes(self) -> WishesConfig:
+        """`wishes` as a mode for each kind of place."""
+        if isinstance(self.wishes, WishesConfig):
+            return self.wishes
+        return WishesConfig(http=self.wishes, others=self.wishes)
 
     @property
     def fingerprints(self) -> FingerprintConfig:

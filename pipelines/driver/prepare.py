@@ -143,8 +143,13 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
     output = _output(config, outside.options)
     begun = None if config.output.name is None else first_day(output)
     manifest = Manifest.open(config, card, begun=begun)
-    facts = RunFacts(run_id=_new_run_id(), model=card.name, preset=config.model.preset)
-    spec = _spec(config, facts, card, family.about.licence)
+    facts = RunFacts(
+        run_id=_new_run_id(),
+        model=card.name,
+        preset=config.model.preset,
+        model_licence=card.licence,
+    )
+    spec = _spec(config, facts, card, card.licence or family.about.licence)
     scores = [scorer.facts() for scorer in chosen_scorers(config.scores)]
     schema = _record_schema(config, manifest, spec, [each.name for each in scores])
     output.check_writable()

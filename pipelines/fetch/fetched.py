@@ -17,8 +17,10 @@ class Fetched:
         stat: marks that its place gives to this version, see `ReferenceVersion.stat`; None if
             there are none, or nobody asked for them.
         content_type: the server's Content-Type; None if there was none.
+        robots: the directives against AI in the server's X-Robots-Tag; None if there were none.
     """
 
     data: bytes
     content_type: str | None = None
     stat: str | None = None
+    robots: str | None = None

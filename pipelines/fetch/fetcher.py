@@ -25,6 +25,7 @@ from pipelines.fetch.http import HttpReader
 from pipelines.fetch.image_decode import decode_image, prepare_pillow
 from pipelines.fetch.local import LocalReader
 from pipelines.fetch.objects import PROTOCOLS, ObjectReader
+from pipelines.fetch.rights.policy import Asked, RightsPolicy
 from pipelines.rows import Reference, ReferenceVersion
 from pipelines.storage.filesystems import Options
 from pipelines.storage.urls import is_uri, redact_uri
@@ -89,6 +90,7 @@ class Fetcher:
             wants_stat=lambda scheme: with_marks and self._modes.mode(scheme) == "stat",
         )
         self._local = LocalReader(config)
+        self._rights = RightsPolicy(config, self.read, self._local.exists)
 
     @property
     def cache_counts(self) -> CacheCounts:
@@ -100,6 +102,7 @@ class Fetcher:
         reference: Reference,
         note: Callable[[ReferenceVersion], None] | None = None,
         keep: Callable[[bytes], None] | None = None,
+        asked: Asked | None = None,
     ) -> Image.Image:
         """Return the image at a reference: loaded, in its own mode, upright if `exif_rotate`.
 
@@ -108,11 +111,14 @@ class Fetcher:
             note: called with the version of the file; where `fingerprint` asks for it, also before
                 an error.
             keep: called with the file, before it is decoded.
+            asked: asks for licence and wish, and so for the policy `wishes`; None: the user has
+                named this reference, and knows.
 
         Raises:
-            RowFailedError: it is not available; names the failure code, the URI and the remedy.
+            RowFailedError: it is not available, or must not be used; names the failure code, the
+                URI and the remedy.
         """
-        fetched = self.read(reference) if note is None else self._noted(reference, note)
+        fetched = self.permitted(reference, asked, note)
         if keep is not None:
             keep(fetched.data)
         image = decode_image(
@@ -127,6 +133,29 @@ class Fetcher:
             self._notes += 1
             logger.warning("%s: %s", redact_uri(display_reference(reference)), said)
         return image
+
+    def permitted(
+        self,
+        reference: Reference,
+        asked: Asked | None,
+        note: Callable[[ReferenceVersion], None] | None = None,
+    ) -> Fetched:
+        """Return the file at a reference, not decoded, if the policy `wishes` allows its use.
+
+        Args:
+            reference: see `fetch`.
+            asked: see `fetch`.
+            note: see `fetch`.
+
+        Raises:
+            RowFailedError: see `fetch`.
+        """
+        if asked is not None:
+            self._rights.check_given(reference, asked)
+        fetched = self.read(reference) if note is None else self._noted(reference, note)
+        if asked is not None:
+            self._rights.check_file(reference, fetched, asked)
+        return fetched
 
     def read(self, reference: Reference) -> Fetched:
         """Return the file at a reference, not decoded; raises as `fetch` does."""

@@ -34,6 +34,7 @@ from pipelines.fetch.http_guard import (
 from pipelines.fetch.http_headers import HostHeaders
 from pipelines.fetch.proxies import Proxies, environment_proxies
 from pipelines.fetch.proxy_pools import ProxyFailedError
+from pipelines.fetch.rights.robots import HEADER, robots_wish
 
 _HEADERS = {
     "User-Agent": "uso-batch (reference images; https://pypi.org/project/uso-batch)",
@@ -141,7 +142,8 @@ class HttpReader:
             if len(body) > self._max_bytes:
                 raise too_large(uri, self._max_bytes)
         content_type = response.headers.get("Content-Type")
-        return Fetched(bytes(body), content_type, _marks(response))
+        robots = robots_wish(response.headers.get_list(HEADER))
+        return Fetched(bytes(body), content_type, _marks(response), robots)
 
 
 def _check_scheme(url: httpx2.URL, uri: str) -> None:

@@ -20,6 +20,7 @@ from pipelines.config.schema import RunConfig
 from pipelines.display import display_value
 from pipelines.errors import ManifestError
 from pipelines.fields.table import ALIASES, INPUT_NAMES, PICTURE_NAMES, STYLE
+from pipelines.manifest.given_rights import RIGHTS_COLUMNS
 from pipelines.manifest.own_columns import own_digests
 from pipelines.record import RECORD_NAMES, from_text, is_from_text
 
@@ -220,7 +221,7 @@ def _match_by_name(inputs: dict[str, str], names: Sequence[str], accepted: Seque
 def _passed_through(config: RunConfig, unused: Sequence[str]) -> list[str]:
     wanted = config.manifest.keep_columns
     if isinstance(wanted, str):
-        return list(unused) if wanted == "all" else []
+        return [name for name in unused if wanted == "all" or name in RIGHTS_COLUMNS]
     free, kept = frozenset(unused), frozenset(wanted)
     for name in wanted:
         if name not in free:
@@ -228,7 +229,7 @@ def _passed_through(config: RunConfig, unused: Sequence[str]) -> list[str]:
                 "manifest.keep_columns",
                 f"there is no column {name!r} that is not an input; {_nearest(name, unused)}",
             )
-    return [name for name in unused if name in kept]
+    return [name for name in unused if name in kept or name in RIGHTS_COLUMNS]
 
 
 def _record_name(name: str, taken: set[str]) -> str:

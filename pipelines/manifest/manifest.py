@@ -20,21 +20,29 @@ from pipelines.manifest.columns import ColumnPlan, plan_columns
 from pipelines.manifest.files import open_tables
 from pipelines.manifest.identified import IdentifiedRow, identified, with_recorded_ids
 from pipelines.manifest.ordinary import OrdinaryRowFinder, OrdinaryRows
-from pipelines.manifest.passes import SURVEY_ROWS, GivenIds, SurveyedBatch, given_ids, taken_batches
+from pipelines.manifest.passes import (
+    SURVEY_ROWS,
+    GivenIds,
+    SurveyedBatch,
+    given_ids,
+    has_rows,
+    named,
+    no_rows,
+    num_rows,
+    taken_batches,
+)
 from pipelines.manifest.references import folder_url
+from pipelines.manifest.row_additions import RowAdditions
 from pipelines.manifest.row_identity import shard_of
 from pipelines.manifest.row_ids import RowIds
-from pipelines.manifest.row_names import RowNames
 from pipelines.manifest.row_parser import OversizedRow, RowParser, UnreadableRow
 from pipelines.manifest.row_styles import RowStyles
-from pipelines.manifest.row_wishes import RowWishes
 from pipelines.manifest.skipping import SkippableRows
 from pipelines.manifest.source import READING
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
 from pipelines.manifest.table import RowBatch, Table, is_partial
 from pipelines.rows import Entry, ManifestEntry, ManifestRow, RejectedRow
 from pipelines.storage.files import Reading
-from pipelines.storage.urls import redact_uri
 from uso_core.loading.source import ModelCard
 
 __all__ = ["Batch", "Manifest", "ManifestError"]
@@ -80,8 +88,7 @@ class Manifest:
         self._chosen = chosen
         partial = config.manifest.partial or any(map(is_partial, tables))
         self._is_whole = config.manifest.is_whole and not partial
-        self._names = RowNames.of(config, self._plan.extra_schema.names, begun)
-        self._wishes = RowWishes.of(config, self._plan.extra_schema.names)
+        self._additions = RowAdditions(config, self._plan, begun)
         base = config.manifest.base_uri
         self._base = None if base is None else folder_url(base)
 
@@ -118,10 +125,8 @@ class Manifest:
         chosen = None if listed is None else read_ids(listed, options, finding)
         styles = RowStyles.of(config, model, options)
         manifest = cls(config, tables, model, begun, chosen, styles)
-        if not any(_has_rows(table, manifest._plan) for table in tables):
-            held = f"{len(tables)} files, none of which has rows" if len(tables) > 1 else "no rows"
-            where = ", ".join(map(redact_uri, config.manifest.paths))
-            raise ManifestError(where, f"has {held}; a run needs at least one")
+        if not any(has_rows(table, manifest._plan) for table in tables):
+            raise no_rows(tables, config.manifest.paths)
         if chosen is not None:
             section = config.manifest.model_copy(update={"shard": None})
             of_all = config.model_copy(update={"manifest": section})
@@ -135,11 +140,7 @@ class Manifest:
             return None
         if self._chosen is not None:
             return len(self._chosen.ids)
-        counts = [table.num_rows for table in self._tables]
-        known = [count for count in counts if count is not None]
-        if self._limit is not None and sum(known) >= self._limit:
-            return self._limit
-        return sum(known) if len(known) == len(counts) else None
+        return num_rows(self._tables, self._limit)
 
     @property
     def is_whole(self) -> bool:
@@ -159,10 +160,7 @@ class Manifest:
     def check_chosen(self, chosen: ChosenIds) -> None:
         """Read all rows, and raise `ManifestError` if none has one of the chosen ids."""
         known = {entry.row.id for entry in self.entries()}
-        place = ", ".join(redact_uri(table.uri) for table in self._tables[:2])
-        more = f" and {len(self._tables) - 2:,} more files" if len(self._tables) > 2 else ""
-        first = "" if self._limit is None else f"the first {self._limit:,} rows of "
-        chosen.check_known(known, f"{first}{place}{more}")
+        chosen.check_known(known, named(self._tables, self._limit))
 
     def entries(self) -> Iterator[ManifestEntry]:
         """Yield all rows, one by one; see `batches`."""
@@ -218,7 +216,8 @@ class Manifest:
     ) -> tuple[RowBatch, OrdinaryRows | None]:
         """Take the ordinary rows that are not on record out of a batch."""
         name = self._plan.inputs.get("id")
-        if given is None or not isinstance(batch, ArrowBatch):
+        # Rows with marks of their own are told apart from others with the same reference.
+        if given is None or self._additions.has_rights or not isinstance(batch, ArrowBatch):
             return batch, None
         if name is not None and name not in batch.columns.schema.names:
             return batch, None  # ids are made, and others may have them
@@ -285,10 +284,7 @@ class Manifest:
             if self._chosen is not None and row_id not in self._chosen.ids:
                 continue
             checked = self._row(row, row_id, ordinal, folder)
-            if self._names is not None and isinstance(checked, ManifestRow):
-                checked = self._names.named(checked, row.extra)
-            if self._wishes is not None and isinstance(checked, ManifestRow):
-                checked = self._wishes.stated(checked, row.extra)
+            checked = self._additions.added(checked, row.extra)
             yield Entry(checked, row.extra, row.source_digest, row.columns_digest)
 
     @staticmethod
@@ -309,9 +305,3 @@ class Manifest:
         if row.given and ordinal > 1:
             return self._parser.reject_repeat(row.cells, row_id, row.row_id)
         return self._parser.parse(row.cells, row_id, folder)
-
-
-def _has_rows(table: Table, plan: ColumnPlan) -> bool:
-    if table.num_rows is not None:
-        return table.num_rows > 0
-    return any(len(batch) for batch in table.batches(plan))

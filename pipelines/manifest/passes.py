@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.errors import ManifestError
 from pipelines.keys.distinct import RepeatedHashes
 from pipelines.keys.index import UInt64
 from pipelines.keys.quick import quick_hashes
@@ -17,6 +18,7 @@ from pipelines.manifest.ordinary import OrdinaryRows, ordinary_ids
 from pipelines.manifest.reference_columns import Flags
 from pipelines.manifest.table import RowBatch, Table
 from pipelines.rows import ManifestEntry
+from pipelines.storage.urls import redact_uri
 
 SURVEY_ROWS = 1 << 14
 """Rows per batch of a pass that makes no Python objects of them."""
@@ -66,6 +68,37 @@ def taken_batches(
                 if left == 0:
                     return
         table.file.check_unchanged()
+
+
+def num_rows(tables: Sequence[Table], limit: int | None) -> int | None:
+    """Return the number of rows, at most `limit`; None if only reading the tables would tell."""
+    counts = [table.num_rows for table in tables]
+    known = [count for count in counts if count is not None]
+    if limit is not None and sum(known) >= limit:
+        return limit
+    return sum(known) if len(known) == len(counts) else None
+
+
+def has_rows(table: Table, plan: ColumnPlan) -> bool:
+    """Return True if a table has rows; one that does not know their number is read for it."""
+    if table.num_rows is not None:
+        return table.num_rows > 0
+    return any(len(batch) for batch in table.batches(plan))
+
+
+def no_rows(tables: Sequence[Table], paths: Sequence[str]) -> ManifestError:
+    """Return the error for tables without rows, at these paths."""
+    held = f"{len(tables)} files, none of which has rows" if len(tables) > 1 else "no rows"
+    where = ", ".join(map(redact_uri, paths))
+    return ManifestError(where, f"has {held}; a run needs at least one")
+
+
+def named(tables: Sequence[Table], limit: int | None) -> str:
+    """Return tables in words: the first two, the number of the others, and the limit of rows."""
+    place = ", ".join(redact_uri(table.uri) for table in tables[:2])
+    more = f" and {len(tables) - 2:,} more files" if len(tables) > 2 else ""
+    first = "" if limit is None else f"the first {limit:,} rows of "
+    return f"{first}{place}{more}"
 
 
 class GivenIds(NamedTuple):

@@ -127,12 +127,30 @@ def _body(card: Card) -> Iterator[str]:
     yield from _left_out(card)
     yield from _columns(card)
     yield "## Licence\n"
+    yield from _licences(card.facts)
     yield (
         "None is set. Set `license:` at the top of this file, and remove the comment there, or the "
         "next packing overwrites the file. How the images may be used depends on the model that "
         f"generated them ({'; '.join(model.licence for model in models)}) and on the rights in the "
         "reference images."
     )
+
+
+def _licences(facts: CompletedFacts) -> Iterator[str]:
+    if facts.model_licences:
+        names = ", ".join(map(_code, facts.model_licences))
+        yield f"Base model, as its card states: {names}.\n"
+    if not facts.licences:
+        return
+    yield "References by licence, as far as they state one:\n"
+    for licence, references in _first(facts.licences):
+        yield f"- {_code(licence)}: {references:,}"
+    if len(facts.licences) > _MOST_SHOWN:
+        yield f"- {len(facts.licences) - _MOST_SHOWN:,} other licences"
+    yield ""
+    if facts.wishes:
+        verb = "states that its owner does" if facts.wishes == 1 else "state that their owners do"
+        yield f"{facts.wishes:,} of them {verb} not want use for AI (`reference_rights`).\n"
 
 
 def _abouts(facts: CompletedFacts) -> list[About]:

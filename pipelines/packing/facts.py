@@ -12,8 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.keys.index import halves_of, row_keys
+from pipelines.ledger.licences import COLUMNS as OF_LICENCES
+from pipelines.ledger.licences import LicenceTally
+from pipelines.record import MODEL_LICENCE
 
-COLUMNS = ("outputs", "sha256", "model", "preset", "width", "height", "num_steps", "guidance")
+COLUMNS = (
+    *("outputs", "sha256", "model", "preset", "width", "height", "num_steps", "guidance"),
+    *(MODEL_LICENCE, *OF_LICENCES),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,9 @@ class CompletedFacts:
         sizes: number of rows by width and height in pixels.
         spans: ranges of `num_steps` and `guidance`.
         extensions: extensions of the image files, sorted, without dots.
+        licences: number of different references by licence; `unknown` if they state none.
+        wishes: number of different references whose owners do not want them used for AI.
+        model_licences: licences of the base models, sorted.
         images: 32 hex digits that follow from the SHA-256 of each image, in any order.
     """
 
@@ -45,6 +54,9 @@ class CompletedFacts:
     spans: Mapping[str, Span]
     extensions: tuple[str, ...]
     images: str
+    licences: Mapping[str, int] = field(default_factory=dict)
+    wishes: int = 0
+    model_licences: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -56,6 +68,8 @@ class FactsTally:
     _spans: dict[str, Span] = field(default_factory=dict)
     _extensions: set[str] = field(default_factory=set)
     _images: tuple[int, int] = (0, 0)
+    _licences: LicenceTally = field(default_factory=LicenceTally)
+    _model_licences: set[str] = field(default_factory=set)
 
     def add(self, records: pa.RecordBatch) -> None:
         """Add completed rows with `COLUMNS`."""
@@ -63,6 +77,8 @@ class FactsTally:
             return
         self._models.update(_pairs(records, "model", "preset"))
         self._sizes.update(_pairs(records, "width", "height"))
+        self._licences.add(records)
+        self._model_licences.update(pc.unique(records[MODEL_LICENCE]).drop_null().to_pylist())
         outputs = pc.list_flatten(records["outputs"])
         endings = pc.extract_regex(outputs, r"\.(?P<ending>[^./]+)$").field("ending")
         self._extensions.update(pc.unique(endings).drop_null().to_pylist())
@@ -83,6 +99,9 @@ class FactsTally:
             dict(self._spans),
             tuple(sorted(self._extensions)),
             "".join(f"{half:016x}" for half in self._images),
+            self._licences.counts(),
+            self._licences.wishes,
+            tuple(sorted(self._model_licences)),
         )
 
     def _add_images(self, sha256: pa.Array) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from pipelines.handling import Destination
-from pipelines.reference_facts import LibraryStyle
+from pipelines.reference_facts import LibraryStyle, ReferenceRights
 from pipelines.rows import ManifestRow, Outcome, Reference
 from uso_core.request import Parameters
 
@@ -20,6 +20,7 @@ PREFIX = "/batch/v1"
 _OUTCOME = TypeAdapter(Outcome)
 _DESTINATION = TypeAdapter(Destination)
 _PARAMETERS = TypeAdapter(Parameters)
+_RIGHTS = TypeAdapter(tuple[ReferenceRights, ...])
 _LIBRARY_STYLES = TypeAdapter(tuple[LibraryStyle, ...])
 
 
@@ -63,6 +64,7 @@ def row_as_json(row: ManifestRow) -> dict[str, Any]:
         "styles": [_reference_as_json(style) for style in row.style_images],
         "style_weights": row.style_weights,
         "library_styles": row.library_styles,
+        "given_rights": row.given_rights,
         "parameters": _PARAMETERS.dump_python(row.parameters, mode="json"),
         "fingerprint": row.fingerprint,
         "names": row.names,
@@ -86,6 +88,7 @@ def row_from_json(value: Mapping[str, Any]) -> ManifestRow:
         style_weights=None if weights is None else tuple(map(float, weights)),
         library_styles=_LIBRARY_STYLES.validate_python(value.get("library_styles", ())),
         names=tuple(map(str, value["names"])),
+        given_rights=_RIGHTS.validate_python(value.get("given_rights", ())),
     )
 
 

@@ -218,6 +218,7 @@ class Stylizer:
                 each,
                 seen.note(place),
                 seen.keep(place) if self._plugins.needs_files else None,
+                seen.asked(place),
             )
             for place, each in enumerate(references, seen.places - len(references))
         ]
@@ -253,6 +254,7 @@ class Stylizer:
             sha256=tuple(image.sha256 for image in stored),
             image_bytes=tuple(image.num_bytes for image in stored),
             references=seen.versions,
+            rights=seen.rights,
             width=width,
             height=height,
             prompt_truncated=None if rendered is None else rendered.prompt_truncated,

@@ -14,6 +14,7 @@ from uso_core.errors import CheckpointError
 from uso_core.loading import layouts
 from uso_core.loading.component_files import ComponentFiles, ComponentName, FileListing
 from uso_core.loading.fingerprint import fingerprint
+from uso_core.loading.licence import licence_of
 from uso_core.loading.listing import hub_commit, list_files, with_files_on_disk
 from uso_core.loading.lora_identity import lora_facts
 from uso_core.loading.tiny_configs import TINY_LIMITS, TINY_VERSION
@@ -81,12 +82,14 @@ class ModelCard:
         layout: layout of its files; `tiny` for random weights.
         limits: the ranges it accepts.
         fingerprint: hexadecimal; models with different fingerprints generate different images.
+        licence: licence of the base model, as its own card states it; None: unknown.
     """
 
     name: str
     layout: str
     limits: Limits
     fingerprint: str
+    licence: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,8 @@ def describe_model(source: ModelSource) -> ModelCard:
         return ModelCard(f"tiny:{seed}", "tiny", TINY_LIMITS, _with_loras(digest, source.loras))
     model = find_model(source)
     digest = _with_loras(fingerprint(model.components), source.loras)
-    return ModelCard(model.name, model.layout, limits_of(model), digest)
+    licence = licence_of(model.components["transformer"].listing, model.name)
+    return ModelCard(model.name, model.layout, limits_of(model), digest, licence)
 
 
 def pin_revisions(source: ModelSource) -> ModelSource:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import NamedTuple
@@ -15,10 +15,12 @@ import pyarrow.compute as pc
 
 from pipelines.failures import CODES
 from pipelines.ledger.flags import FlagCounts
-from pipelines.record import NSFW_CONTENTS
+from pipelines.ledger.licences import LicenceTally
+from pipelines.record import MODEL_LICENCE, NSFW_CONTENTS
 from pipelines.tools.report.values import visible
 
 STAGES = ("fetch", "condition", "inference", "decode", "store")
+_NAMES = ("model", "device", MODEL_LICENCE)
 _EXAMPLES = 3
 _MOST_BARS = 96
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
@@ -99,13 +101,23 @@ class StageTime:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The numbers of the first screen; `workers` counts the workers of the last run."""
+    """The numbers of the first screen.
+
+    Attributes:
+        model_licences: licences of the base models.
+        licences: number of different references by licence.
+        wishes: number of references whose owners do not want them used for AI.
+        workers: number of workers of the last run.
+    """
 
     completed: int
     failed: int
     images: int
     flags: FlagCounts
     models: tuple[str, ...]
+    model_licences: tuple[str, ...]
+    licences: Mapping[str, int]
+    wishes: int
     devices: tuple[str, ...]
     workers: int
     failures: tuple[FailureGroup, ...]
@@ -126,7 +138,8 @@ class Tally:
         self._flags = FlagCounts()
         self._codes: Counter[str] = Counter()
         self._examples: dict[str, list[Example]] = defaultdict(list)
-        self._names: dict[str, set[str]] = {name: set() for name in ("model", "device")}
+        self._names: dict[str, set[str]] = {name: set() for name in _NAMES}
+        self._licences = LicenceTally()
         self._workers: dict[str, set[str]] = defaultdict(set)
         self._runs: dict[str, int] = {}
         self._run: list[npt.NDArray[np.int32]] = []
@@ -144,6 +157,7 @@ class Tally:
         self._run.append(self._run_numbers(batch["run_id"]))
         for name, seen in self._names.items():
             seen.update(value for value in pc.unique(batch[name]).to_pylist() if value)
+        self._licences.add(batch)
         self._add_workers(batch)
         self._add_timings(batch["timings"])
         self._add_failures(batch.select(["id", "error"]).filter(failed))
@@ -157,6 +171,9 @@ class Tally:
             images=self._images,
             flags=self._flags,
             models=tuple(map(visible, sorted(self._names["model"]))),
+            model_licences=tuple(map(visible, sorted(self._names[MODEL_LICENCE]))),
+            licences={visible(name): count for name, count in self._licences.counts().items()},
+            wishes=self._licences.wishes,
             devices=tuple(map(visible, sorted(self._names["device"]))),
             workers=len(self._workers[max(self._workers)]) if self._workers else 0,
             failures=tuple(self._groups()),

@@ -13,7 +13,9 @@ from PIL import Image
 
 from pipelines.errors import StyleError
 from pipelines.fetch.fetcher import Fetcher
+from pipelines.fetch.rights.policy import Asked
 from pipelines.moments import utc_now
+from pipelines.reference_facts import ReferenceRights
 from pipelines.storage.urls import redact_uri
 from pipelines.styles.style_file import StyleFacts, StyleImage, style_file
 from uso_core.loading.source import ModelCard
@@ -65,8 +67,9 @@ def make_style(
     if not isinstance(pipeline, EncodesStyles):
         raise StyleError(card.name, "this model takes styles as images only")
     images, kept = [], []
+    asked = Asked("IMAGE", ReferenceRights(licence), lambda _found: None)
     for source in sources:
-        image = fetcher.fetch(source.reference)
+        image = fetcher.fetch(source.reference, asked=asked)
         digest = hashlib.sha256(fetcher.read(source.reference).data).hexdigest()
         images.append(image)
         kept.append(

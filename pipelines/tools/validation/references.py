@@ -16,10 +16,12 @@ from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.colour.convert import COLOUR_NOTE
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import decode_image
+from pipelines.fetch.rights.policy import Asked
 from pipelines.in_order import in_order
 from pipelines.keys.distinct import DistinctCount
 from pipelines.keys.index import row_key
 from pipelines.manifest.ordinary import OrdinaryRows
+from pipelines.reference_facts import ReferenceRights
 from pipelines.rows import ManifestEntry, ManifestRow, Reference
 from pipelines.storage.filesystems import Options
 from pipelines.storage.urls import redact_uri
@@ -41,12 +43,14 @@ class Use:
         column: `content_image` or `style_images`.
         row_id: the id of the row.
         parameters: the parameters of the row.
+        given: licence and wish as the manifest states them.
     """
 
     reference: Reference
     column: str
     row_id: str
     parameters: Parameters
+    given: ReferenceRights
 
 
 @dataclass(slots=True)
@@ -181,7 +185,8 @@ class ReferenceCheck:
 
     def _check(self, use: Use) -> _Checked:
         try:
-            fetched = self._fetcher.read(use.reference)
+            asked = Asked(use.column, use.given, lambda _rights: None)
+            fetched = self._fetcher.permitted(use.reference, asked)
             image = decode_image(
                 fetched,
                 use.reference,
@@ -240,10 +245,12 @@ class ReferenceCheck:
 def uses_of(row: ManifestRow) -> Iterator[Use]:
     """Yield the references that a worker would fetch for a row."""
     numbers = row.parameters
+    given = row.given_rights or (ReferenceRights(),) * row.num_references
     if row.content_image is not None and numbers.content_long_size:
-        yield Use(row.content_image, "content_image", row.id, numbers)
-    for style in row.style_images:
-        yield Use(style, "style_images", row.id, numbers)
+        yield Use(row.content_image, "content_image", row.id, numbers, given[0])
+    of_styles = given[len(given) - len(row.style_images) :]
+    for style, stated in zip(row.style_images, of_styles, strict=True):
+        yield Use(style, "style_images", row.id, numbers, stated)
 
 
 def _first_uses(entries: Iterable[ManifestEntry], wanted: set[bytes]) -> Iterator[Use]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pipelines.reference_facts import ReferenceRights
 from pipelines.rows import ManifestRow, ReferenceVersion
 from pipelines.worker.activity import Activity
 from pipelines.worker.spec import StylizerSpec
@@ -180,3 +181,22 @@ def test_bugs_are_not_hidden_in_outcomes(make: Make) -> None:
     with pytest.raises(ZeroDivisionError):
         stylizer.stylize(make_row())
     assert stylizer.activity() == Activity(0, 0, 0, 0, 0)
+
+
+def test_licences_and_wishes_are_recorded_and_honoured_where_asked(
+    make: Make, tmp_path: Path
+) -> None:
+    style = tmp_path / "style.png"
+    style.write_bytes(encode(picture(seed=1)))
+    (tmp_path / "style.png.license").write_text("SPDX-License-Identifier: CC0-1.0\nnoai\n")
+    row = make_row(content=encode(picture()), styles=(str(style),))
+    found = ReferenceRights("CC0-1.0", "noai in style.png.license")
+    outcome = make().stylize(row)
+    assert outcome.failure is None
+    assert outcome.rights == (None, found)
+    refused = make(fetch={"wishes": "honour"}).stylize(row)
+    assert refused.failure is not None
+    assert refused.failure.code == "uri_refused"
+    assert f"{style}: column style_images[0]: " in refused.failure.message
+    assert refused.rights == (None, found)
+    assert make(fetch={"wishes": "ignore"}).stylize(row).rights == (None, None)

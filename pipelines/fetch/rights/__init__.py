@@ -1,0 +1,1 @@
+"""Licences and wishes of references: in headers, beside the file, and in the file itself."""
