@@ -58,7 +58,7 @@ class Scale:
         pairs: held-out pairs that are measured.
     """
 
-    pictures: int = 2500
+    pictures: int = 4000
     styles: int = 12000
     basis: int = 360
     pairs: int = 28

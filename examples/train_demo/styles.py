@@ -154,7 +154,7 @@ def _inked(tone: torch.Tensor, screen: torch.Tensor, sharpness: float) -> torch.
 
 
 def _wash(_light: torch.Tensor, soft: torch.Tensor, _angle: torch.Tensor) -> torch.Tensor:
-    return _blur(soft, 1.6)
+    return _blur(soft, 2.2)
 
 
 def _hatching(_light: torch.Tensor, soft: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
@@ -176,24 +176,22 @@ def _mosaic(light: torch.Tensor, _soft: torch.Tensor, _angle: torch.Tensor) -> t
 
 
 def _lines(_light: torch.Tensor, soft: torch.Tensor, _angle: torch.Tensor) -> torch.Tensor:
-    padded = functional.pad(soft[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
-    across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
-    down = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
-    strength = _blur((across**2 + down**2 + 1e-8).sqrt(), 1.2)
-    ink = torch.sigmoid((strength - 0.04) * 60)
-    return 0.95 - 0.22 * (1 - soft) - 0.7 * ink
+    # A pen follows the dark side of each edge: what is darker than its surroundings is ink.
+    around = _blur(soft, 3.0)
+    ink = torch.sigmoid((around - _blur(soft, 0.7) - 0.03) * 75)
+    return 0.97 - 0.2 * (1 - around) - 0.72 * ink
 
 
 def _strokes(_light: torch.Tensor, soft: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
     _, H, W = soft.shape
     tiles = _stroke_tiles()[angle].repeat(1, H // 16 + 1, W // 16 + 1)[:, :H, :W]
-    return _blur(soft, 1.0) + 0.17 * tiles
+    return _blur(soft, 0.7) + 0.11 * tiles
 
 
 def _poster(_light: torch.Tensor, soft: torch.Tensor, _angle: torch.Tensor) -> torch.Tensor:
-    position = soft * 4
+    position = soft * 3
     low = position.floor()
-    return (low + ((position - low - 0.3) / 0.4).clamp(0, 1)) / 4 * 1.1 - 0.05
+    return (low + ((position - low - 0.36) / 0.28).clamp(0, 1)) / 3 * 1.1 - 0.05
 
 
 @lru_cache
