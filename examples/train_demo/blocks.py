@@ -1,4 +1,4 @@
-"""FLUX's double and single blocks, in bfloat16."""
+"""FLUX's double and single blocks, in bfloat16 where the CPU has it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from examples.train_demo.dimensions import AXES, HEAD, HEADS, LATENT, PLACE, RATES, SPARE, WIDTH
+from examples.train_demo.dimensions import (
+    AXES,
+    DTYPE,
+    HEAD,
+    HEADS,
+    LATENT,
+    PLACE,
+    RATES,
+    SPARE,
+    WIDTH,
+)
 
 
 class Double(nn.Module):
@@ -60,7 +70,7 @@ def rotary_angles(
     rates = torch.tensor(RATES)
     still = torch.zeros(len(at), AXES[0] // 2)
     angles = torch.cat([still, at[:, :1] * rates, at[:, 1:] * rates], dim=1)
-    return angles.cos().bfloat16(), angles.sin().bfloat16()
+    return angles.cos().to(DTYPE), angles.sin().to(DTYPE)
 
 
 def _turn(x: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
@@ -70,8 +80,8 @@ def _turn(x: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]) -> torch.T
 
 
 def linear(layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:
-    """Apply a layer in bfloat16."""
-    return functional.linear(x, layer.weight.bfloat16(), layer.bias.bfloat16())
+    """Apply a layer in `DTYPE`."""
+    return functional.linear(x, layer.weight.to(DTYPE), layer.bias.to(DTYPE))
 
 
 def _write(layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:
@@ -80,8 +90,8 @@ def _write(layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:
     if out == WIDTH:
         return linear(layer, x)
     before = WIDTH - SPARE - out
-    weight = functional.pad(layer.weight, (0, 0, before, SPARE)).bfloat16()
-    return functional.linear(x, weight, functional.pad(layer.bias, (before, SPARE)).bfloat16())
+    weight = functional.pad(layer.weight, (0, 0, before, SPARE)).to(DTYPE)
+    return functional.linear(x, weight, functional.pad(layer.bias, (before, SPARE)).to(DTYPE))
 
 
 def _heads(
@@ -94,7 +104,7 @@ def _heads(
 
 
 def _rms(x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6) * scale.bfloat16()
+    return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6) * scale.to(DTYPE)
 
 
 def _attend(

@@ -11,8 +11,12 @@ from torch import nn
 
 from examples.train_demo.codec import Basis, with_carrier
 from examples.train_demo.data import Pool, mixed_pictures
+from examples.train_demo.dimensions import autocast
 from examples.train_demo.training import History, Plan, decibels, run_stage
 
+_SIDES = (64, 64, 96, 128, 128, 160, 192)
+"""Its norms and its attention look at the whole picture, so one size would fit that size alone."""
+_PIXELS = 9 * 64**2
 _NOISE = 0.06
 """Deviation of noise on the latents: what the transformer draws is not exact either."""
 
@@ -24,10 +28,11 @@ def train_decoder(
     decoder = vae.decoder
 
     def loss(generator: torch.Generator) -> dict[str, torch.Tensor]:
-        pictures = mixed_pictures(pool, 9, 64, generator)
+        side = _SIDES[int(torch.randint(len(_SIDES), (1,), generator=generator))]
+        pictures = mixed_pictures(pool, max(2, _PIXELS // side**2), side, generator)
         latents = with_carrier(basis.encode(pictures))
         noise = torch.randn(latents.shape, generator=generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             drawn = (decoder(latents + _NOISE * noise).float() + 1) / 2
         error = drawn - pictures
         squared = error.pow(2).mean()

@@ -11,6 +11,7 @@ from torch.nn import functional
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
 from examples.train_demo.data import StylePool
+from examples.train_demo.dimensions import autocast
 from examples.train_demo.styles import ANGLES, FAMILIES, LEVELS, Styles
 from examples.train_demo.training import History, Plan, run_stage
 from uso_core.model.style_projector import StyleProjector
@@ -92,7 +93,7 @@ def train_style_encoder(
 
     def loss(generator: torch.Generator) -> dict[str, torch.Tensor]:
         styles, pictures = pool.sample(32, generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             tokens = encoder(pictures)
         return encoder.naming_loss(tokens.float(), styles)
 

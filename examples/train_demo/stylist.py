@@ -11,7 +11,7 @@ from torch import nn
 
 from examples.train_demo.codec import Basis, with_carrier
 from examples.train_demo.data import Pool, StylePool
-from examples.train_demo.dimensions import LATENT, WIDTH, place_of
+from examples.train_demo.dimensions import LATENT, WIDTH, autocast, place_of
 from examples.train_demo.model import DemoModel, shifted
 from examples.train_demo.prompts import all_prompts, prompt_of
 from examples.train_demo.start_heads import seek_context
@@ -237,7 +237,7 @@ def train_model(
 
 def encoded(model: DemoModel, batch: Batch, *, learn_styles: bool) -> list[torch.Tensor]:
     """Return the tokens of a batch's references, with gradients if the encoder is to learn."""
-    with torch.set_grad_enabled(learn_styles), torch.autocast("cpu", torch.bfloat16):
+    with torch.set_grad_enabled(learn_styles), autocast():
         return [model.style(shown).float() for shown in batch.references]
 
 

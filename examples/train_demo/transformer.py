@@ -1,6 +1,6 @@
 """FLUX's transformer, written for training on a CPU; `export` writes it in the original's format.
 
-It computes what `FluxTransformer2DModel` computes, in bfloat16, with three differences in its
+It computes what `FluxTransformer2DModel` computes, in `DTYPE`, with three differences in its
 parameters, none in the function that they can express:
 
 - It estimates the finished latents, not the velocity. The noisy latents pass through 64 channels
@@ -26,6 +26,7 @@ from examples.train_demo import blocks
 from examples.train_demo.blocks import Double, Single, rotary_angles
 from examples.train_demo.dimensions import (
     DOUBLE,
+    DTYPE,
     LATENT,
     LATENT_SCALE,
     PLACE,
@@ -184,14 +185,12 @@ class Transformer(nn.Module):
         L = context.tokens.shape[1]
         images = noisy if content is None else torch.cat([noisy, content], dim=1)
         start = self.start.expand(*images.shape[:2], -1)
-        img = functional.pad(
-            torch.cat([images * LATENT_SCALE, start], dim=2), (0, SPARE)
-        ).bfloat16()
-        txt = context.tokens.bfloat16()
-        modulation = functional.silu(self._embed(sigma, context)).bfloat16()
+        img = functional.pad(torch.cat([images * LATENT_SCALE, start], dim=2), (0, SPARE)).to(DTYPE)
+        txt = context.tokens.to(DTYPE)
+        modulation = functional.silu(self._embed(sigma, context)).to(DTYPE)
         modulation = functional.pad(modulation[:, 1:], (1, 0))  # the first is for the export
         rotary = rotary_angles(size, L, has_content=content is not None)
-        bias = torch.zeros(1, 1, L + images.shape[1], dtype=torch.bfloat16)
+        bias = torch.zeros(1, 1, L + images.shape[1], dtype=DTYPE)
         bias[..., L - 1] = math.log(context.padding + 1)
         return img, txt, (modulation, rotary, bias)
 
