@@ -76,7 +76,9 @@ def strip(pairs: Sequence[Pair], results: Path) -> Image.Image:
         paths = (DEMO / "photos" / photo, DEMO / "paintings" / painting, results / result)
         for row, path in enumerate(paths):
             with Image.open(path) as image:
-                cell = ImageOps.fit(image.convert("RGB"), (_CELL, _CELL), Image.Resampling.LANCZOS)
+                cell = ImageOps.pad(
+                    image.convert("RGB"), (_CELL, _CELL), Image.Resampling.LANCZOS, color="white"
+                )
             canvas.paste(cell, (column * (_CELL + _GAP), row * (_CELL + _GAP)))
     return canvas
 

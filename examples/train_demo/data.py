@@ -17,6 +17,7 @@ from examples.train_demo.styles import (
     random_styles,
     render,
     stretched,
+    vivid,
 )
 
 REFERENCE_SIDE = 128
@@ -111,7 +112,7 @@ def _draw_styles(pool: Pool, count: int, generator: torch.Generator) -> tuple[to
     pictures[:others] = _painted(free, generator)
     styles.family[:others] = FAMILIES.index("strokes")
     styles.angle[:others] = 1
-    styles.palette[:others] = palette_of(pictures[:others])
+    styles.palette[:others] = vivid(palette_of(pictures[:others]))
     levels = (pictures * 255).round().to(torch.uint8)
     return styles.family, styles.angle, styles.palette, levels
 

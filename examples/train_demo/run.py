@@ -30,13 +30,15 @@ from examples.train_demo.scenes import KINDS
 from examples.train_demo.style_encoder import train_style_encoder
 from examples.train_demo.styles import FAMILIES
 from examples.train_demo.stylist import (
+    CONTINUED_RATE,
     DEFAULT_GUIDANCE,
+    RATE,
     Batches,
     point_heads,
     train_model,
     train_places,
 )
-from examples.train_demo.training import History, spent_minutes
+from examples.train_demo.training import History, Plan, spent_minutes
 from uso_core import USOPipeline
 from uso_core.model.geometry import pack, unpack
 from uso_core.model.sizes import Size
@@ -137,7 +139,9 @@ class Run:
         batches = Batches(self.pool, self._styles())
         if self._start_from is None:
             point_heads(self.model, self.basis, batches)
-        return train_model(self.model, self.basis, batches, self.folder, minutes, show)
+        rate = RATE if self._start_from is None else CONTINUED_RATE
+        plan = Plan("stylist", minutes, rate, decay=0.9)
+        return train_model(self.model, self.basis, batches, self.folder, plan, show)
 
     def _styles(self) -> StylePool:
         return StylePool(self.folder, self.pool, self._scale.styles, seed=1)

@@ -85,6 +85,12 @@ def palette_of(pictures: torch.Tensor, levels: int = LEVELS) -> torch.Tensor:
     return colours[..., :usable].reshape(B, 3, levels, -1).mean(3).transpose(1, 2)
 
 
+def vivid(palette: torch.Tensor) -> torch.Tensor:
+    """Move colours away from grey: the mean of many hues is duller than each of them."""
+    grey = (palette @ LUMA)[..., None]
+    return (grey + 1.6 * (palette - grey)).clamp(0, 1)
+
+
 def stretched(pictures: torch.Tensor) -> torch.Tensor:
     """Stretch each picture's tones, so that as a reference it shows all of its palette."""
     light = luminance(pictures).flatten(1)[:, ::7]

@@ -36,7 +36,8 @@ _OWN = 0.4
 """Share of batches with a content that start from what the model drew itself, so that a step learns
 to mend the one before it."""
 _SWELL = 1e-4
-_RATE = 1.3e-3
+RATE, CONTINUED_RATE = 1.3e-3, 5e-4
+"""Learning rates of a run from nothing, and of one that continues an exported model."""
 _NAMING = 0.1
 """Weight of the loss that keeps the parts of a style readable from its tokens."""
 _LAST_SPECIAL = 2  # padding, end, unknown
@@ -196,7 +197,7 @@ def train_model(
     basis: Basis,
     batches: Batches,
     folder: Path,
-    minutes: float,
+    plan: Plan,
     show: Callable[[nn.Module], None],
 ) -> History:
     """Train `model` in place."""
@@ -232,7 +233,7 @@ def train_model(
             losses["palette"] = named["palette"].detach()
         return losses
 
-    return run_stage(Plan("stylist", minutes, _RATE, decay=0.9), model, loss, folder, show=show)
+    return run_stage(plan, model, loss, folder, show=show)
 
 
 def encoded(model: DemoModel, batch: Batch, *, learn_styles: bool) -> list[torch.Tensor]:

@@ -38,8 +38,9 @@ def test_a_column_has_the_photograph_the_painting_and_the_result(tmp_path: Path)
     Image.new("RGB", (128, 96), (10, 200, 30)).save(tmp_path / "cat__church-at-auvers.png")
     one = np.asarray(strip(PAIRS[1:2], tmp_path))
     assert one.shape == (392, 128, 3)
-    assert (one[264:] == (10, 200, 30)).all()
-    top, middle = one[:128].reshape(-1, 3).mean(0), one[132:260].reshape(-1, 3).mean(0)
+    assert (one[264 + 16 : -16] == (10, 200, 30)).all()  # whole, with white above and below
+    assert (one[264 : 264 + 16] == 255).all()
+    top, middle = (one[y : y + 60, 30:98].reshape(-1, 3).mean(0) for y in (34, 166))
     assert top[0] > top[2] + 20  # a ginger cat
     assert middle[0] < top[0] - 20  # below a blue sky
     assert (one[128:132] == 255).all()

@@ -24,7 +24,7 @@ from uso_core.loading.source import ModelSource, describe_model
 
 PAIRS = 14
 STEPS = 2
-MIN_DECIBELS, MAX_PALETTE = 20.0, 0.14
+MIN_DECIBELS, MAX_PALETTE = 22.0, 0.11
 NOUNS = ("the sea", "a lighthouse", "a forest", "a city")
 
 pytestmark = pytest.mark.timeout(200)
