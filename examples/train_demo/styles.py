@@ -182,7 +182,7 @@ def _mosaic(light: torch.Tensor, _soft: torch.Tensor, _angle: torch.Tensor) -> t
 
 
 def _lines(_light: torch.Tensor, soft: torch.Tensor, _angle: torch.Tensor) -> torch.Tensor:
-    # A pen follows the dark side of each edge: ink lies where a place is darker than those around it.
+    # A pen follows the dark side of each edge: ink lies where a place is darker than its environs.
     around = _blur(soft, 3.0)
     ink = torch.sigmoid((around - _blur(soft, 0.7) - 0.03) * 75)
     return 0.97 - 0.2 * (1 - around) - 0.72 * ink
