@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from PIL import Image
 
 from pipelines.config.schema import load_config
@@ -30,9 +31,8 @@ from uso_core.families import family_of
 
 logger = logging.getLogger(__name__)
 
-Columns = dict[str, npt.NDArray[Any]]
-
 _IN_FLIGHT = 4  # rows: references of some are fetched while the device draws another
+_ADDED = ("image", "seed", "error")
 _IMAGES = ("content_image", "style_image", "style_images")
 
 
@@ -107,26 +107,36 @@ class Stylize:
         self._threads = ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="stylize")
         self._folder = folder_url(".")
 
-    def __call__(self, batch: Mapping[str, Any]) -> Columns:
+    def __call__(self, batch: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
         """Draw the rows of a batch.
 
         Args:
-            batch: columns of equal length, `[rows]`.
+            batch: columns of equal length, `[rows]`; or a table of Arrow, as with `batch_format`
+                `pyarrow`.
 
         Returns:
-            The same columns, and `image`, `seed` and `error`.
+            The same columns, and `image`, `seed` and `error`. In a table they are binary, int64
+            and string, also if no row or each row has failed.
+
+        Raises:
+            ConfigError: images as arrays are asked for in a table.
         """
-        columns = {name: list(values) for name, values in batch.items()}
+        is_table = isinstance(batch, pa.Table)
+        if is_table and self._as_arrays:
+            raise ConfigError("image: arrays do not fit into a table of Arrow; give 'bytes'")
+        columns = batch.to_pydict() if is_table else {name: list(batch[name]) for name in batch}
         rows = [
             dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)
         ]
         drawn = list(self._threads.map(self._drawn, rows))
         images, seeds, errors = zip(*drawn, strict=True) if drawn else ((), (), ())
-        kept = {
-            name: values for name, values in batch.items() if name not in ("image", "seed", "error")
-        }
+        kept = [name for name in columns if name not in _ADDED]
+        if is_table:
+            added = pa.array(images, pa.binary()), pa.array(seeds, pa.int64())
+            values = [*batch.select(kept).columns, *added, pa.array(errors, pa.string())]
+            return pa.table(dict(zip([*kept, *_ADDED], values, strict=True)))
         return {
-            **{name: np.asarray(values) for name, values in kept.items()},
+            **{name: np.asarray(batch[name]) for name in kept},
             "image": _objects(images),
             "seed": np.array(seeds, np.int64),
             "error": _objects(errors),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import ray.data
@@ -108,6 +109,13 @@ def test_an_empty_batch_has_the_columns(stylize: Stylize) -> None:
     }  # fmt: skip
 
 
+def test_a_table_gets_columns_with_types(stylize: Stylize, photo: str) -> None:
+    for image, failed in ((photo, 0), ("/none.png", 1)):
+        out = stylize(pa.table({"content_image": [image], "note": pa.array([7], pa.int8())}))
+        assert [*map(str, out.schema.types)] == ["string", "int8", "binary", "int64", "string"]
+        assert (out["image"].null_count, out["error"].null_count) == (failed, 1 - failed)
+
+
 def test_a_wrong_option_is_named() -> None:
     with pytest.raises(ConfigError, match=r"defaults\.num_stps"):
         Stylize("tiny", defaults={"num_stps": 1})
@@ -122,7 +130,9 @@ def _cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-def drawn(photo: str, batch_rows: int, **options: Any) -> ray.data.Dataset:
+def drawn(
+    photo: str, batch_rows: int, *, batch_format: str = "numpy", **options: Any
+) -> ray.data.Dataset:
     """Draw four rows, of which the first and the third fail, in blocks of `batch_rows`."""
     rows = [
         {"id": str(n), "content_image": photo if n % 2 else "/no/such.png", "note": n}
@@ -132,6 +142,7 @@ def drawn(photo: str, batch_rows: int, **options: Any) -> ray.data.Dataset:
         Stylize,
         fn_constructor_kwargs={"model": "tiny", "defaults": SMALL, **options},
         batch_size=batch_rows,
+        batch_format=batch_format,
         compute=ray.data.ActorPoolStrategy(size=1),
     )
 
@@ -142,19 +153,22 @@ def by_id(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("_cluster")
-@pytest.mark.parametrize("batch_rows", [4, 1])
-def test_actors_of_ray_data_draw_a_dataset(tmp_path: Path, photo: str, batch_rows: int) -> None:
-    dataset = drawn(photo, batch_rows).materialize()
+@pytest.mark.parametrize(("batch_rows", "batch_format"), [(4, "numpy"), (1, "pyarrow")])
+def test_actors_of_ray_data_draw_a_dataset(
+    tmp_path: Path, photo: str, batch_rows: int, batch_format: str
+) -> None:
+    dataset = drawn(photo, batch_rows, batch_format=batch_format).materialize()
     out = by_id(dataset.take_all())
     assert [row["note"] for row in out] == [0, 1, 2, 3]
     assert [row["error"] is None for row in out] == [False, True, False, True]
     assert out[2]["error"].startswith("uri_not_found")
     assert Image.open(io.BytesIO(out[1]["image"])).size == (16, 16)
-    dataset.write_parquet(str(tmp_path / "out"))
-    table = pyarrow.parquet.read_table(tmp_path / "out")
-    assert (table.schema.field("error").type, len(table)) == (pyarrow.string(), 4)
-    assert table.schema.field("image").type == pyarrow.binary()
-    assert table["image"].null_count == 2
+    if batch_format == "pyarrow":  # each file has the same types
+        dataset.write_parquet(str(tmp_path / "out"))
+        table = pyarrow.parquet.read_table(tmp_path / "out")
+        types = [table.schema.field(name).type for name in ("image", "seed", "error")]
+        assert types == [pa.binary(), pa.int64(), pa.string()]
+        assert (len(table), table["image"].null_count, table["error"].null_count) == (4, 2, 2)
 
 
 @pytest.mark.ray
