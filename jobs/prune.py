@@ -21,6 +21,7 @@ from pipelines.config.schema import RunConfig
 from pipelines.errors import PruneError
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.part_digests import save_part_digests
 from pipelines.ledger.removal import OldRecord
 from pipelines.manifest.manifest import Manifest
 from pipelines.record import record_schema
@@ -91,6 +92,7 @@ def prune_command(command: PruneCommand) -> int:
             facts = count_prunable(output, found, listing.add)
             if lease is not None:
                 facts = prune(output, ledger, found, lease)
+                save_part_digests(output)
     console = terminal.out()
     if command.as_json:
         _print_json(output, found, facts, listing, console, removed=command.yes)

@@ -18,6 +18,7 @@ from pipelines.config.scores import ScoresConfig
 from pipelines.errors import ConfigError
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
+from pipelines.ledger.part_digests import save_part_digests
 from pipelines.ledger.records import Records
 from pipelines.ledger.score_facts import check_score_facts, read_score_facts, save_score_facts
 from pipelines.ledger.score_means import mean_scores
@@ -101,6 +102,7 @@ def _measured(
         scorer = OutputScorer(output, ledger, lease, scores, images, command.again)
         counts = scorer.add_scores(lambda rows: progress.advance(task, rows))
         ledger.compact()
+        save_part_digests(output)
     return counts
 
 

@@ -14,11 +14,15 @@ from jobs.outputs import hint_at_config
 from jobs.problems import print_problems, problems_as_list
 from jobs.secret_settings import storage_options
 from pipelines.errors import ConfigError
+from pipelines.packing.shard import LAYOUTS
+from pipelines.storage.filesystems import Options
 from pipelines.storage.storage import Storage
 from pipelines.tools.problems import findings
+from pipelines.tools.verification.counts import VerifyCounts
 from pipelines.tools.verification.image_checks import IMAGE_CHECKS
+from pipelines.tools.verification.shards import check_dataset, is_dataset
 from pipelines.tools.verification.signature_check import SignatureCheck
-from pipelines.tools.verification.verify import OutputVerifier, Show, VerifyCounts
+from pipelines.tools.verification.verify import OutputVerifier, Show
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,23 @@ def verify_command(command: VerifyCommand) -> int:
     with exits.exit_on_error(), hint_at_config(command.config_path):
         options = storage_options(command.config_path)
         output = Storage.at(command.output, options, create=False)
-        if not output.exists("records"):
-            raise ConfigError(f"{output.uri()}: no records; check the path")
+        has_records, datasets = output.exists("records"), _datasets(command, output, options)
+        if not (has_records or datasets):
+            raise ConfigError(f"{output.uri()}: no records and no shards; check the path")
         signatures = SignatureCheck(_anchors(command.trust))
         checks = (*IMAGE_CHECKS, signatures)
         with (
             findings(command.problems, options) as found,
             terminal.progress_bars(TimeRemainingColumn()) as progress,
         ):
-            counts = OutputVerifier(output, checks, found, _shown_on(progress)).verify()
+            show = _shown_on(progress)
+            counts = VerifyCounts()
+            if has_records:
+                counts = OutputVerifier(output, checks, found, show).verify()
+            for dataset in datasets:
+                check_dataset(
+                    dataset, found, counts, lambda done: show("reading the shards", done, None)
+                )
     code = exits.DIFFERS if found.errors else exits.DONE
     if command.as_json:
         facts = {"output": output.uri(), **asdict(counts), "errors": found.errors}
@@ -77,16 +89,27 @@ def _anchors(trust: str | None) -> str | None:
     return read_anchors(trust)
 
 
+def _datasets(command: VerifyCommand, output: Storage, options: Options) -> list[Storage]:
+    """Return the packed datasets: the folder itself, or the ones that a run packs in its output."""
+    if is_dataset(output):
+        return [output]
+    places = (f"{command.output.rstrip('/')}/{name}" for name in LAYOUTS)
+    folders = (Storage.at(place, options, create=False) for place in places)
+    return [folder for folder in folders if is_dataset(folder)]
+
+
 def _facts(
     output: Storage, counts: VerifyCounts, signatures: SignatureCheck
 ) -> Sequence[tuple[str, str]]:
     records = f"{counts.records:,}, {counts.completed:,} of them completed"
     signed = [("signatures", signatures.summary)] if signatures.valid else []
+    shards = [("shards", f"{counts.shards:,}, with {counts.shard_images:,} images")]
     return (
         ("output", output.uri()),
         ("records", f"{records}, in {counts.parts:,} files"),
         ("images", f"{counts.images:,}, {counts.image_bytes / 1e6:,.1f} MB read"),
         *signed,
+        *(shards if counts.shards else []),
     )
 
 

@@ -27,6 +27,7 @@ from pipelines.driver.replay_sample import replay_sample
 from pipelines.driver.signals import StopRequest
 from pipelines.driver.summary import RunSummary, summarize
 from pipelines.driver.thread_pool import ThreadPool
+from pipelines.ledger.part_digests import save_part_digests
 from pipelines.ledger.records import all_records
 from pipelines.on_ray.actors import RayPool, RowWorker
 from pipelines.on_ray.metrics import run_metrics
@@ -147,6 +148,7 @@ def _finish(
     progress.show("compacting the records")
     prepared.confirm_lease()
     prepared.ledger.compact()
+    save_part_digests(prepared.output)
     return dataset
 
 

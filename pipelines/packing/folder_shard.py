@@ -19,9 +19,10 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.arrow_types.shown import rows_of
+from pipelines.errors import StorageError
 from pipelines.in_order import in_order
 from pipelines.packing.json_fields import json_line
-from pipelines.packing.layout import Layout
+from pipelines.packing.layout import Layout, Sample
 from pipelines.packing.samples import ImageFile
 from pipelines.storage.new_file import new_file
 from pipelines.storage.storage import Storage
@@ -68,6 +69,32 @@ def read_folder_digest(storage: Storage, path: str, num_bytes: int) -> str | Non
     """
     head = storage.read_range(path, 0, min(num_bytes, len(_HEAD) + 64)).partition(b"\n")[0]
     return head.removeprefix(_HEAD).decode("ascii") if head.startswith(_HEAD) else None
+
+
+def read_folder_samples(storage: Storage, path: str, num_bytes: int) -> Iterator[Sample]:
+    """Yield the samples of a shard, in order; an image that is gone has no content.
+
+    Raises:
+        StorageError: a file cannot be read.
+        ValueError: the mark is damaged.
+    """
+    del num_bytes
+    folder = path.rpartition("/")[0]
+    try:
+        for line in storage.read(path).splitlines()[1:]:
+            fields = json.loads(line)
+            yield Sample.of(fields, _image(storage, f"{folder}/{fields[_FILE_NAME]}"))
+    except KeyError as error:
+        raise ValueError(f"a line has no {error}") from error
+
+
+def _image(storage: Storage, path: str) -> bytes:
+    try:
+        return storage.read(path)
+    except StorageError as error:
+        if error.fault != "not_found":
+            raise
+        return b""
 
 
 @contextmanager
@@ -179,6 +206,7 @@ IMAGE_FOLDER = Layout(
     suffix=f"/{_MARK}",
     write=write_folder,
     read_digest=read_folder_digest,
+    read_samples=read_folder_samples,
     columns_title=f"Fields of {_METADATA}",
     columns=_columns,
     features=lambda _samples, _extensions: [],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,33 @@ ReadDigest = Callable[[Storage, str, int], str | None]
 program wrote the file. Raises StorageError if the file cannot be read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image in a stored shard.
+
+    Attributes:
+        row_id: id of its row.
+        index: number of the image within its row, from 0.
+        sha256: hash that the sample states, in hex.
+        data: content of the image.
+    """
+
+    row_id: str
+    index: int
+    sha256: str
+    data: bytes
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any], data: bytes) -> Sample:
+        """Return the sample with these fields."""
+        return cls(str(fields["id"]), int(fields["image_index"]), str(fields["sha256"]), data)
+
+
+ReadSamples = Callable[[Storage, str, int], Iterator[Sample]]
+"""Yields the samples of a stored shard, from its storage, path and size in bytes. Raises
+StorageError if a file cannot be read, and ValueError if the shard is damaged."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """One layout of shards: how to write, recognize and document them.
@@ -31,6 +58,7 @@ class Layout:
         suffix: end of the path of a shard: its extension, or the file in its folder that marks it.
         write: writes a shard.
         read_digest: recognizes a shard.
+        read_samples: reads a shard, one image at a time.
         columns_title: heading of the table of columns in the dataset card.
         columns: returns the columns of a shard for the columns of the samples.
         features: returns the column types that the dataset card must state because `datasets` does
@@ -46,6 +74,7 @@ class Layout:
     suffix: str
     write: WriteShard
     read_digest: ReadDigest
+    read_samples: ReadSamples
     columns_title: str
     columns: Callable[[pa.Schema], pa.Schema]
     features: Callable[[pa.Schema, Sequence[str]], list[dict[str, Any]]]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.packing.layout import Layout
+from pipelines.packing.layout import Layout, Sample
 from pipelines.packing.samples import IMAGE, ImageFile
 from pipelines.storage.storage import Storage
 
@@ -17,6 +17,7 @@ _DIGEST = b"uso-batch.contents"
 _IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _FEATURES = {"info": {"features": {IMAGE: {"_type": "Image"}}}}
 _GROUP_IMAGES = 100
+_READ_ROWS = 16
 _GROUP_BYTES = 64 * 2**20  # of images: bounds the memory that a reader needs
 
 
@@ -72,6 +73,23 @@ def read_parquet_digest(storage: Storage, path: str, num_bytes: int) -> str | No
     return metadata[_DIGEST].decode() if _DIGEST in metadata else None
 
 
+def read_parquet_samples(storage: Storage, path: str, num_bytes: int) -> Iterator[Sample]:
+    """Yield the samples of a shard, in order.
+
+    Raises:
+        StorageError: the file cannot be read.
+        ValueError: it is damaged.
+    """
+    try:
+        source = storage.open(path, num_bytes)
+        file = pq.ParquetFile(source, page_checksum_verification=True)
+        for batch in file.iter_batches(_READ_ROWS, columns=[IMAGE, "id", "image_index", "sha256"]):
+            for fields in batch.to_pylist():
+                yield Sample.of(fields, fields[IMAGE]["bytes"] or b"")
+    except (pa.ArrowException, KeyError, TypeError, OSError) as error:
+        raise ValueError(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error
+
+
 def _groups(images: Iterable[bytes]) -> Iterator[list[bytes]]:
     group: list[bytes] = []
     num_bytes = 0
@@ -89,6 +107,7 @@ PARQUET = Layout(
     suffix=".parquet",
     write=write_parquet,
     read_digest=read_parquet_digest,
+    read_samples=read_parquet_samples,
     columns_title="Columns",
     columns=parquet_schema,
     features=lambda _samples, _extensions: [],  # the schema of each shard states them

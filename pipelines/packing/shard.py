@@ -15,7 +15,7 @@ from pipelines.errors import StorageError
 from pipelines.formats import LayoutName
 from pipelines.in_order import in_order
 from pipelines.packing.folder_shard import IMAGE_FOLDER, remove_folder
-from pipelines.packing.layout import Layout
+from pipelines.packing.layout import Layout, Sample
 from pipelines.packing.parquet_shard import PARQUET
 from pipelines.packing.plan import digest_of
 from pipelines.packing.samples import ImageFile, samples_of
@@ -86,6 +86,13 @@ def read_digest(dest: Storage, path: str, num_bytes: int) -> str | None:
     found = _NAME.fullmatch(path)
     assert found is not None
     return _BY_SUFFIX[found[1]].read_digest(dest, path, num_bytes)
+
+
+def read_samples(dest: Storage, path: str, num_bytes: int) -> Iterator[Sample]:
+    """Yield the samples of a stored shard; see `ReadSamples`."""
+    found = _NAME.fullmatch(path)
+    assert found is not None
+    return _BY_SUFFIX[found[1]].read_samples(dest, path, num_bytes)
 
 
 def remove_shard(dest: Storage, path: str) -> None:

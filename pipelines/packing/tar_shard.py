@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import pyarrow as pa
 
 from pipelines.arrow_types.shown import rows_of
 from pipelines.packing.json_fields import json_features, json_line
-from pipelines.packing.layout import Layout
+from pipelines.packing.layout import Layout, Sample
 from pipelines.packing.samples import ImageFile
 from pipelines.storage.storage import Storage
 
 _COMMENT = "uso-batch contents "
 _HEAD_BYTES = 4096  # the smallest tar has 10,240
+_READ_BYTES = 8 * 2**20
 
 
 def write_tar(
@@ -58,6 +60,28 @@ def read_tar_digest(storage: Storage, path: str, num_bytes: int) -> str | None:
     return comment.removeprefix(_COMMENT) if comment.startswith(_COMMENT) else None
 
 
+def read_tar_samples(storage: Storage, path: str, num_bytes: int) -> Iterator[Sample]:
+    """Yield the samples of a shard, in order.
+
+    Raises:
+        StorageError: the file cannot be read.
+        ValueError: it is damaged.
+    """
+    image = b""
+    try:
+        # Read as a stream, for which a buffer hides the requests of a store.
+        source = io.BufferedReader(storage.open(path, num_bytes), _READ_BYTES)
+        with tarfile.open(fileobj=source, mode="r|") as tar:
+            for member in tar:
+                file = tar.extractfile(member)
+                data = b"" if file is None else file.read()
+                if member.name.endswith(".json"):
+                    yield Sample.of(json.loads(data), image)
+                image = data
+    except (tarfile.TarError, KeyError, EOFError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     member = tarfile.TarInfo(name)  # its default time and owner are constant
     member.size = len(data)
@@ -83,6 +107,7 @@ WEBDATASET = Layout(
     suffix=".tar",
     write=write_tar,
     read_digest=read_tar_digest,
+    read_samples=read_tar_samples,
     columns_title="Fields of the JSON files",
     columns=lambda samples: samples,
     features=_features,

@@ -11,7 +11,7 @@ from pipelines.display import display_reference
 from pipelines.errors import StorageError
 from pipelines.failures import Failure
 from pipelines.image_names import path_in_output
-from pipelines.record import UNSIGNED_SHA256
+from pipelines.record import LIBRARY_STYLES, UNSIGNED_SHA256
 from pipelines.replay.differences import (
     Difference,
     named_references,
@@ -135,16 +135,18 @@ def _hashes(outcome: Outcome) -> Sequence[str]:
 def _failed(record: Record, failure: Failure) -> Difference:
     """Return the difference of a row that cannot be drawn any more."""
     if failure.uri is not None and failure.code.startswith("uri_"):
-        names = _columns_of(record, failure.uri)
-        name = next(names, "reference")
+        name = next(_columns_of(record, failure), "reference")
         return Difference("reference_gone", name, f"{name}: {failure.code}: {failure.message}")
     return Difference("failure", failure.code, f"{failure.code}: {failure.message}")
 
 
-def _columns_of(record: Record, uri: str) -> Iterator[str]:
+def _columns_of(record: Record, failure: Failure) -> Iterator[str]:
     for name, reference in named_references(record):
-        if redact_uri(display_reference(reference)) == uri:
+        if redact_uri(display_reference(reference)) == failure.uri:
             yield name
+    for style in record.get(LIBRARY_STYLES) or ():
+        if f"style {style['name']!r}:" in failure.message:
+            yield f"style {style['name']}"
 
 
 def _path(uri: str) -> str:

@@ -17,17 +17,26 @@ import pyarrow as pa
 from pipelines.errors import LedgerError, StorageError
 from pipelines.image_names import path_in_output
 from pipelines.in_order import in_order
-from pipelines.ledger.parts import Part, kept_batches, list_parts, open_part
+from pipelines.ledger.parts import (
+    Part,
+    PartVanishedError,
+    kept_batches,
+    list_parts,
+    open_part,
+)
 from pipelines.ledger.records import Records
 from pipelines.ledger.scan import Scan, scan_parts
 from pipelines.storage.storage import Storage
 from pipelines.tools.problems import Findings, Problem
+from pipelines.tools.verification.counts import VerifyCounts
 from pipelines.tools.verification.image_checks import (
     Fault,
     ImageCheck,
     RecordedImage,
     faults_of,
 )
+from pipelines.tools.verification.part_checks import check_part_digests
+from pipelines.tools.verification.record_checks import RecordCheck
 from pipelines.tools.verification.recorded_paths import RecordedPaths
 
 _BATCH_ROWS = 512
@@ -37,25 +46,6 @@ _IMAGE_READERS = 16
 Record = dict[str, Any]
 Show = Callable[[str, int, int | None], None]
 """Called with the current step, the number of things done, and of all; None: unknown."""
-
-
-@dataclass(slots=True)
-class VerifyCounts:
-    """Numbers of the things that were looked at.
-
-    Attributes:
-        parts: files of records.
-        records: rows with a record.
-        completed: rows whose record is completed.
-        images: images that records name.
-        image_bytes: bytes of images that were read.
-    """
-
-    parts: int = 0
-    records: int = 0
-    completed: int = 0
-    images: int = 0
-    image_bytes: int = 0
 
 
 class _Checked(NamedTuple):
@@ -88,39 +78,55 @@ class OutputVerifier:
             StorageError: a store failed; a file that does not exist is a problem, and no error.
         """
         counts = VerifyCounts()
+        try:
+            records = self._readable_records(counts)
+        except PartVanishedError as error:
+            reason = "compacted by a run while it was read; verify the output again"
+            raise LedgerError(self.output.uri(str(error)), reason) from error
+        if records is not None:
+            self._find_unrecorded(self._check_images(records, counts))
+        return counts
+
+    def _readable_records(self, counts: VerifyCounts) -> Records | None:
+        """Return all records of the parts that are not damaged; None if they contradict."""
         whole = self._whole_parts(counts)
         scan = scan_parts(self.output, whole)
         self._note_repeats(scan)
-        # Records of rows that left the manifest keep their images, so they are read, too.
-        records = Records(self.output, replace(scan, counting=scan.wins))
-        paths = self._check_images(records, counts)
-        self._find_unrecorded(paths)
-        return counts
+        try:
+            # Records of rows that left the manifest keep their images, so they are read, too.
+            return Records(self.output, replace(scan, counting=scan.wins))
+        except LedgerError as error:  # two parts have other types
+            self.found.add(Problem("records_damaged", None, None, 0, error.reason, error.uri))
+            return None
 
     def _whole_parts(self, counts: VerifyCounts) -> list[Part]:
         """Read every page of every part, and return the ones that are not damaged."""
         parts = list_parts(self.output)
-        whole = []
+        whole: list[Part] = []
+        empty: list[str] = []
         read = in_order(self._read_part, parts, _PART_READERS)
-        for done, (part, damage) in enumerate(zip(parts, read, strict=True), 1):
-            if damage is None:
+        for done, (part, rows) in enumerate(zip(parts, read, strict=True), 1):
+            if isinstance(rows, int):
                 whole.append(part)
+                empty += [] if rows else [part.path]
             else:
                 uri = self.output.uri(part.path)
-                self.found.add(Problem("records_damaged", None, None, 0, damage, uri=uri))
+                self.found.add(Problem("records_damaged", None, None, 0, rows, uri=uri))
             self.show("reading the records", done, len(parts))
+        check_part_digests(self.output, whole, frozenset(empty), self.found)
         counts.parts = len(parts)
         return whole
 
-    def _read_part(self, part: Part) -> str | None:
-        """Return the damage of a part; None if it is whole."""
+    def _read_part(self, part: Part) -> int | str:
+        """Return the number of records in a part, or its damage."""
         try:
-            rows = open_part(self.output, part).metadata.num_rows
+            rows: int = open_part(self.output, part).metadata.num_rows
             for _ in kept_batches(self.output, part, np.ones(rows, bool), None, _BATCH_ROWS):
                 pass
+            scan_parts(self.output, [part])
         except LedgerError as error:
             return error.reason
-        return None
+        return rows
 
     def _note_repeats(self, scan: Scan) -> None:
         for part, mask in scan.by_part(~scan.wins):
@@ -156,15 +162,26 @@ class OutputVerifier:
     def _images(
         self, records: Records, counts: VerifyCounts, paths: RecordedPaths
     ) -> Iterator[RecordedImage]:
+        check = RecordCheck(self.output)
         for batch in records.batches(batch_rows=_BATCH_ROWS):
             counts.records += len(batch)
             for record in _completed(batch):
+                if not check.agrees(record):
+                    self._add_changed(record)
                 uris = record["outputs"]
                 counts.completed += 1
                 counts.images += len(uris)
                 known = map(path_in_output, uris)
                 paths.add([path for path in known if path is not None])
                 yield from map(partial(self._image, record), range(len(uris)))
+
+    def _add_changed(self, record: Record) -> None:
+        message = (
+            "its prompt, references, parameters and settings do not give its fingerprint: the "
+            "record, or run/ID.json of its run, was changed; generate the row again"
+        )
+        place = f"run_id {record['run_id']}"
+        self.found.add(Problem("record_changed", None, record["id"], 1, message, place))
 
     def _image(self, record: Record, index: int) -> RecordedImage:
         uri = record["outputs"][index]

@@ -41,6 +41,7 @@ _SCHEMA = pa.schema(
         ("content_long_size", pa.int64()),
         ("num_images", pa.int64()),
         ("note", pa.string()),
+        ("style", pa.string()),
     ]
 )
 
@@ -48,7 +49,7 @@ _SCHEMA = pa.schema(
 def settings(folder: Path, **sections: Any) -> dict[str, Any]:
     """Return the configuration of a run without Ray in a folder."""
     return {
-        "manifest": {"path": str(folder / "m.parquet")},
+        "manifest": {"path": str(folder / "m.parquet"), **sections.pop("manifest", {})},
         "output": {"path": str(folder / "out"), **sections.pop("output", {})},
         "model": {"base": "tiny", "device": "cpu", **sections.pop("model", {})},
         "stylize": {"gpus_per_actor": 0, "max_rows_in_flight": 2, **sections.pop("stylize", {})},

@@ -9,16 +9,23 @@ from typing import Any
 
 import pytest
 
+from pipelines.config.inputs import FetchConfig
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ReplayError
+from pipelines.fetch.fetcher import Fetcher
 from pipelines.ledger.records import Records
 from pipelines.replay.chosen import Choice, choose
 from pipelines.replay.verdict import Verdict
 from pipelines.storage.storage import Storage
+from pipelines.styles.library import StyleLibrary
+from pipelines.tools.styling.make import Source, make_style
 from tests.pipelines.pictures import picture
 from tests.pipelines.provenance.chains import make_chain
 from tests.pipelines.records import drop_column, stored
 from tests.pipelines.replay.outputs import drawn, inline, replayed, rewritten, settings, varied
+from tests.pipelines.tiny_models import tiny
+from uso_core.families import family_of
+from uso_core.loading.source import ModelSource
 
 PLAIN = {"prompt": "a", "width": 32, "height": 32, "num_steps": 1}
 STYLED = {**PLAIN, "content_image": "ref0.png", "style_images": ["ref1.png", "ref2.png"]}
@@ -195,7 +202,7 @@ def test_rows_of_several_runs_are_drawn_each_with_its_settings(tmp_path: Path) -
     output = output_in(tmp_path)
     assert len({record["run_id"] for record in stored(output)}) == 2
     assert {verdict.result for verdict in replayed(output).values()} == {"equal"}
-    first, _ = sorted(output.list("run"))
+    first, _ = (path for path in output.list("run") if path.endswith(".json"))
     output.delete(first)
     found = replayed(output)
     assert found["r1"].result == "equal"
@@ -222,3 +229,26 @@ def test_a_signed_image_is_compared_as_it_was_before_it_was_signed(tmp_path: Pat
     chain.key.unlink()
     found = replayed(output_in(tmp_path))
     assert [verdict.result for verdict in found.values()] == ["equal", "equal"]
+
+
+def add_style(folder: Path, seed: int) -> None:
+    """Add a style named `ink` to a library, as `uso style add` makes it."""
+    source = ModelSource("tiny")
+    card = family_of(source).describe(source)
+    picture(32, 32, seed=seed).save(folder / "ink.png")
+    images = [Source(str(folder / "ink.png"), 1.0)]
+    _, data = make_style(tiny(), card, "exact", images, Fetcher(FetchConfig()), "CC0")
+    StyleLibrary(str(folder / "styles"), {}).write("ink", data, force=True)
+
+
+def test_a_style_of_a_library_is_drawn_or_named(tmp_path: Path) -> None:
+    add_style(tmp_path, seed=1)
+    library = {"style_library": str(tmp_path / "styles")}
+    drawn(tmp_path, [{**STYLED, "style": "ink"}], manifest=library)
+    verdict = only(replayed(output_in(tmp_path)))
+    assert (verdict.result, kinds(verdict)) == ("equal", set())
+    add_style(tmp_path, seed=2)
+    verdict = only(replayed(output_in(tmp_path)))
+    assert verdict.result == "different"
+    assert kinds(verdict) == {("reference_gone", "style ink")}
+    assert "it was replaced" in verdict.reasons

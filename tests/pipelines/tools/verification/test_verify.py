@@ -5,15 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipelines.image_names import image_path
+from pipelines.ledger.part_digests import save_part_digests
 from pipelines.storage.storage import Storage
 from pipelines.tools.problems import Findings
+from pipelines.tools.verification.counts import VerifyCounts
 from pipelines.tools.verification.image_checks import IMAGE_CHECKS, Fault, RecordedImage
-from pipelines.tools.verification.verify import OutputVerifier, VerifyCounts
+from pipelines.tools.verification.verify import OutputVerifier
 from tests.pipelines.packing.outputs import generated
 from tests.pipelines.pictures import encode, picture
+from tests.pipelines.replay.outputs import rewritten
 from tests.pipelines.tools.report.outputs import commit, failed
 
 Change = Callable[[dict[str, Any]], None]
@@ -131,6 +135,46 @@ def test_a_damaged_part_hides_no_other_problem(output: Storage) -> None:
     assert found["records_damaged"] == [output.uri(damaged)]
     assert found["image_changed"] == ["b"]
     assert len(found["unrecorded_image"]) == 2
+
+
+def test_each_other_byte_of_a_listed_part_is_found(output: Storage) -> None:
+    commit(output, generated(output, "a", images=2), failed("f"))
+    save_part_digests(output)
+    assert kinds(output) == {}
+    (path,) = output.list("records")
+    data = output.read(path)
+    for place in np.random.default_rng(0).choice(len(data), 40, replace=False).tolist():
+        damaged = bytearray(data)
+        damaged[place] ^= 0x10
+        output.write(path, bytes(damaged))
+        assert kinds(output).keys() & {"records_changed", "records_damaged"}
+
+
+def test_a_part_that_was_written_anew_or_is_gone_is_found(output: Storage) -> None:
+    filled(output)
+    commit(output, generated(output, "c"))
+    save_part_digests(output)
+    first, second = output.list("records")
+    rewritten(output, lambda record: record.update(attempt=7))
+    uris = [output.uri(first), output.uri(second)]
+    assert kinds(output) == {"records_changed": uris}
+    output.delete(second)
+    found = kinds(output)
+    assert found["records_missing"] == [output.uri(second)]
+
+
+def test_a_part_of_a_killed_run_is_a_note(output: Storage) -> None:
+    filled(output)
+    save_part_digests(output)
+    (listed,) = output.list("records")
+    commit(output, generated(output, "c"))
+    _, found = verified(output)
+    assert [*found.kinds] == [("note", "records_unlisted", None)]
+    data = output.read(listed)
+    output.delete(listed)  # as after a compaction that was killed before it could write the list
+    output.write(listed.replace("-00000000-", "-00000009-"), data)
+    _, found = verified(output)
+    assert {severity for severity, _, _ in found.kinds} == {"note"}
 
 
 def test_an_older_record_of_an_id_is_a_note(output: Storage) -> None:
