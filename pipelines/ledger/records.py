@@ -27,6 +27,7 @@ class Records:
 
     Attributes:
         schema: common schema: first the fixed columns, then the user's own.
+        written: names of the columns that some part has; older versions wrote fewer.
     """
 
     def __init__(self, storage: Storage, scan: Scan | None = None) -> None:
@@ -39,6 +40,7 @@ class Records:
         self._storage = storage
         self._scan = scan_ledger(storage) if scan is None else scan
         self.schema = unified_schema(storage, self._scan.origins)
+        self.written = frozenset(name for _, one in self._scan.origins for name in one.names)
 
     def counts(self) -> LedgerCounts:
         """Return the numbers of records, by outcome."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,9 +131,16 @@ def _body(card: Card) -> Iterator[str]:
     yield (
         "None is set. Set `license:` at the top of this file, and remove the comment there, or the "
         "next packing overwrites the file. How the images may be used depends on the model that "
-        f"generated them ({'; '.join(model.licence for model in models)}) and on the rights in the "
+        f"generated them ({_terms(card.facts, models)}) and on the rights in the "
         "reference images."
     )
+
+
+def _terms(facts: CompletedFacts, models: Sequence[About]) -> str:
+    """Return the terms of the models: of their family, unless all base models have their own."""
+    if facts.model_licences and not any("flux-1-dev" in name for name in facts.model_licences):
+        return f"base model: {', '.join(map(_code, facts.model_licences))}"
+    return "; ".join(model.licence for model in models)
 
 
 def _licences(facts: CompletedFacts) -> Iterator[str]:

@@ -11,13 +11,17 @@ from pipelines.keys.key_set import KeySet
 from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.records import Records, completed
 from pipelines.manifest.chosen_ids import ChosenIds
+from pipelines.record import LIBRARY_STYLES, MODEL_LICENCE, REFERENCE_RIGHTS
+
+_OPTIONAL = frozenset({MODEL_LICENCE, REFERENCE_RIGHTS, LIBRARY_STYLES})
 
 
 class PackableRecords:
     """The records of an output from which a dataset follows.
 
     Attributes:
-        schema: the columns of the records.
+        schema: the columns of the records; licences and styles of a library only if some version
+            has recorded them, so that the shards of an old output keep their bytes.
     """
 
     def __init__(self, records: Records, chosen: ChosenIds | None = None) -> None:
@@ -25,7 +29,9 @@ class PackableRecords:
         self._records = records
         self._chosen = chosen
         self._left_out = KeySet()
-        self.schema = records.schema
+        self.schema = pa.schema(
+            [f for f in records.schema if f.name not in _OPTIONAL or f.name in records.written]
+        )
 
     def leave_out(self, row_ids: Iterable[str]) -> None:
         """Pack the dataset without these rows; takes no memory for them, see `KeySet`."""
@@ -36,8 +42,8 @@ class PackableRecords:
         return self._records.counts()
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield all records in batches; see `Records.batches` and `of`."""
-        return self._records.batches(columns)
+        """Yield all records in batches, by default with the columns of `schema`; see `of`."""
+        return self._records.batches(self.schema.names if columns is None else columns)
 
     def of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the rows of a batch to pack; it has the columns `id` and `status`."""

@@ -83,3 +83,23 @@ def test_a_readme_of_the_user_is_not_overwritten() -> None:
     dest.write("README.md", own.encode())
     assert not write_card(dest, CARD)
     assert dest.read("README.md").decode() == own
+
+
+def test_a_card_counts_references_by_licence() -> None:
+    facts = replace(
+        FACTS,
+        licences={"unknown": 9, "CC0-1.0": 1_200},
+        wishes=1,
+        model_licences=("flux-1-dev-non-commercial-license",),
+    )
+    text = render(replace(CARD, facts=facts))
+    assert "Base model, as its card states: `flux-1-dev-non-commercial-license`." in text
+    assert "- `unknown`: 9\n- `CC0-1.0`: 1,200\n" in text
+    assert "1 of them states that its owner does not want use for AI" in text
+    assert "FLUX.1 [dev] is under a Non-Commercial License" in text
+
+
+def test_a_base_model_with_its_own_licence_is_not_under_that_of_flux() -> None:
+    text = render(replace(CARD, facts=replace(FACTS, model_licences=("apache-2.0",))))
+    assert "Non-Commercial" not in text
+    assert "(base model: `apache-2.0`)" in text
