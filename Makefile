@@ -70,7 +70,7 @@ coverage:
 test-slow: $(INSTALLED) azurite
 	@command -v strace >/dev/null || \
 	  { echo "no strace; on Debian and Ubuntu: apt-get install -y strace"; exit 1; }
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests/integration
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests
 
 # Azure's emulator, for the slow tests and `python -m benchmarks.chaos --store az`.
 AZURITE := build/azurite/node_modules/azurite/package.json

@@ -86,6 +86,10 @@ READERS: dict[str, Callable[[Storage], object]] = {
     "iterate": lambda output: list(iter_records(output)),
     "follow": lambda output: LedgerFollower(output).poll(),
 }
+# A count does not read fingerprints, and of times only their type.
+UNREAD = {
+    ("count", name) for name in ("no fingerprint", "no times", "times that Python does not have")
+}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -93,7 +97,7 @@ def test_every_reader_names_the_file(tmp_path: Path, name: str) -> None:
     output = Storage.at(str(tmp_path))
     Ledger.open(output, SCHEMA).append([completed("ok"), failed("not")])
     output.write(f"records/{NAME}", FILES[name])
-    for reader in READERS.values():
+    for reader in (READERS[kind] for kind in READERS if (kind, name) not in UNREAD):
         with pytest.raises(LedgerError, match=r"move it out of records/") as caught:
             reader(output)
         assert caught.value.uri == output.uri(f"records/{NAME}")

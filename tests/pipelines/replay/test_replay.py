@@ -202,7 +202,8 @@ def test_rows_of_several_runs_are_drawn_each_with_its_settings(tmp_path: Path) -
     output = output_in(tmp_path)
     assert len({record["run_id"] for record in stored(output)}) == 2
     assert {verdict.result for verdict in replayed(output).values()} == {"equal"}
-    first, _ = (path for path in output.list("run") if path.endswith(".json"))
+    (run_id,) = (record["run_id"] for record in stored(output) if record["id"] == "r0")
+    (first,) = (path for path in output.list("run") if run_id in path and path.endswith(".json"))
     output.delete(first)
     found = replayed(output)
     assert found["r1"].result == "equal"

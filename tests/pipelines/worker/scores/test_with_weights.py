@@ -151,7 +151,10 @@ def test_a_run_says_before_it_starts_what_to_download(
 
 
 def test_a_wrong_option_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"scores\.csd\.device: Input should be 'cpu' or 'cuda'"):
+    said = r"scores\.csd\.device: 'tpu' is not accepted; give cpu or cuda"
+    with pytest.raises(ConfigError, match=said):
+        ConfigError, match=r"scores\.csd\.device: 'tpu' is not accepted; give cpu or cuda"
+    ):
         chosen_scorers({"csd": {"weights": "x/y", "device": "tpu"}})
 
 
