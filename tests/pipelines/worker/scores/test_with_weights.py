@@ -153,8 +153,6 @@ def test_a_run_says_before_it_starts_what_to_download(
 def test_a_wrong_option_is_named() -> None:
     said = r"scores\.csd\.device: 'tpu' is not accepted; give cpu or cuda"
     with pytest.raises(ConfigError, match=said):
-        ConfigError, match=r"scores\.csd\.device: 'tpu' is not accepted; give cpu or cuda"
-    ):
         chosen_scorers({"csd": {"weights": "x/y", "device": "tpu"}})
 
 
