@@ -10,9 +10,12 @@ import pytest
 import ray
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ray_cluster() -> Iterator[None]:
-    """One local cluster for all tests that run the driver in this process."""
+    """One local cluster for all tests here that run the driver in this process.
+
+    It ends with them: a process has one cluster at a time, and others follow.
+    """
     with tempfile.TemporaryDirectory(prefix="uso", ignore_cleanup_errors=True) as folder:
         ray.init(
             address="local",
