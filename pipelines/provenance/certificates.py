@@ -47,16 +47,10 @@ class Certificate:
             ConfigError: the file cannot be used, or the certificate is not valid today.
         """
         where = f"{_SECTION}.certificate: {location}{tried_path(location)}"
-        data = _content(location, where)
-        try:
-            chain = x509.load_pem_x509_certificates(data)
-        except ValueError as error:
-            raise ConfigError(f"{where}: holds no certificate in PEM ({error})") from error
-        leaf = chain[0]
+        chain = _certificates(location, where)
         _check_is_ours(chain, where)
-        pem = b"".join(each.public_bytes(serialization.Encoding.PEM) for each in chain)
-        key = leaf.public_key()
-        return cls(pem.decode(), _algorithm(key, where), _der(key), where)
+        key = chain[0].public_key()
+        return cls(_as_pem(chain), _algorithm(key, where), _der(key), where)
 
 
 def read_key(key: str, certificate: Certificate) -> bytes:
@@ -110,13 +104,20 @@ def read_anchors(location: str, option: str = "--trust") -> str:
     Raises:
         ConfigError: the file holds none.
     """
-    where = f"{option} {location}"
+    return _as_pem(_certificates(location, f"{option} {location}"))
+
+
+def _certificates(location: str, where: str) -> list[x509.Certificate]:
     data = _content(location, where)
     try:
-        found = x509.load_pem_x509_certificates(data)
+        return x509.load_pem_x509_certificates(data)
     except ValueError as error:
         raise ConfigError(f"{where}: holds no certificate in PEM ({error})") from error
-    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in found).decode()
+
+
+def _as_pem(certificates: list[x509.Certificate]) -> str:
+    parts = (each.public_bytes(serialization.Encoding.PEM) for each in certificates)
+    return b"".join(parts).decode()
 
 
 def _content(location: str, where: str) -> bytes:

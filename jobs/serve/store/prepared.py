@@ -39,7 +39,7 @@ class Found:
 
     @property
     def one(self) -> Any:  # noqa: ANN401 (a row)
-        """The only row; None if there is none."""
+        """The only row, or None."""
         return self.rows[0] if self.rows else None
 
 
