@@ -21,6 +21,9 @@ from tests.turns import (
 
 __all__ = ["pytest_collection_modifyitems", "pytest_configure_node", "pytest_runtest_protocol"]
 
+# Ray starts workers at niceness 15: beside another busy process they hardly get a turn, and a test
+# then waits for minutes.
+os.environ.setdefault("RAY_worker_niceness", "0")
 os.environ["USO_CALIBRATION_FILE"] = ""  # measurements of tests must not enter the user's own plans
 
 # The same examples in every run, so that only a change can cause a failure.

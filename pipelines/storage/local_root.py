@@ -16,7 +16,7 @@ class LocalRoot:
     """Checks before each write that the folder is still the one that was written to before.
 
     A folder that is removed during a run, or whose disk is unmounted, would otherwise be made anew:
-    on another disk, without the files that it held.
+    on another disk, without the files that it held. Several threads may write at a time.
 
     Args:
         path: the absolute path of the folder.
@@ -35,8 +35,10 @@ class LocalRoot:
             StorageError: the folder is gone, is another one than before, does not exist and must
                 not be created, or is a file or inside one.
         """
+        # What was seen is read before the folder: another thread may create the folder in between.
+        seen = self._seen
         found = self._identity()
-        if self._seen is not None and found != self._seen:
+        if seen is not None and found != seen:
             raise StorageError(
                 self._path,
                 "the folder was removed, replaced or unmounted during the run, and is not made "
@@ -48,7 +50,8 @@ class LocalRoot:
                 "the folder does not exist here; mount it, or give a folder that every node has",
                 "not_found",
             )
-        self._seen = found
+        if found is not None:
+            self._seen = found
 
     def written(self) -> None:
         """Remember the folder after the write that may have created it."""

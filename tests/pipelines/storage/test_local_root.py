@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 
 import pytest
 
 from pipelines.errors import StorageError
+from pipelines.storage.local_root import LocalRoot
 from pipelines.storage.storage import Storage
 
 
@@ -66,3 +68,24 @@ def test_a_folder_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
         with pytest.raises(StorageError, match=why):
             storage.create("a", b"1")
     assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+def test_two_threads_may_make_the_first_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    root = LocalRoot(str(folder), create=True)
+
+    def stat_before_another_thread_writes(path: str) -> os.stat_result:
+        monkeypatch.undo()
+        with pytest.raises(FileNotFoundError) as missing:
+            os.stat(path)
+        folder.mkdir()
+        root.written()
+        raise missing.value
+
+    monkeypatch.setattr(os, "stat", stat_before_another_thread_writes)
+    root.check()
+    folder.rename(tmp_path / "aside")
+    with pytest.raises(StorageError, match="removed, replaced or unmounted"):
+        root.check()

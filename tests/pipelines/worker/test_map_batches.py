@@ -152,6 +152,7 @@ def by_id(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("_cluster")
 @pytest.mark.parametrize(("batch_rows", "batch_format"), [(4, "numpy"), (1, "pyarrow")])
 def test_actors_of_ray_data_draw_a_dataset(
@@ -172,6 +173,7 @@ def test_actors_of_ray_data_draw_a_dataset(
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("_cluster")
 def test_arrays_of_failed_rows_stand_beside_others_in_ray_data(photo: str) -> None:
     out = by_id(drawn(photo, 1, image="array").materialize().take_all())
