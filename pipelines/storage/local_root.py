@@ -35,7 +35,7 @@ class LocalRoot:
             StorageError: the folder is gone, is another one than before, does not exist and must
                 not be created, or is a file or inside one.
         """
-        # What was seen is read before the folder: another thread may create the folder in between.
+        # The last look is read first: another thread may create the folder before this one looks.
         seen = self._seen
         found = self._identity()
         if seen is not None and found != seen:
