@@ -79,6 +79,15 @@ uso.pager = (nav, page, count, go) => {
   );
 };
 
+/** Pictures made while `wait` is true are not loaded before `uso.startPictures`. */
+uso.pictures = { wait: false, waiting: new Map() }; // image → its first source
+
+/** Loads the pictures that wait, unless they have left the page. */
+uso.startPictures = () => {
+  for (const [image, source] of uso.pictures.waiting) if (image.isConnected) image.src = source;
+  uso.pictures.waiting.clear();
+};
+
 /**
  * A picture from the first of `sources` that loads.
  * If none loads, the text `why` takes its place.
@@ -93,6 +102,7 @@ uso.picture = (sources, alt, why, lazy = true) => {
     if (left.length) image.src = left[0];
     else image.replaceWith(missing());
   });
-  image.src = left[0];
+  if (lazy && uso.pictures.wait) uso.pictures.waiting.set(image, left[0]);
+  else image.src = left[0];
   return image;
 };

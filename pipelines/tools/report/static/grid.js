@@ -6,6 +6,8 @@
   const CAPTION = 46; // of a card, as in cards.css
   const SMALLEST = 90; // width of a card in pixels, if all cards are to fit into the window
   const BUDGET_MS = 8; // for making cards in one frame; the others follow in the next ones
+  const GLANCE_MS = 40; // a card that is in the window for less than this needs no picture
+  const REST_MS = 200; // a move after this is a single jump
 
   /**
    * A grid in `list`. `fill(card, place)` fills a card and returns true, or false if its row is not here yet.
@@ -15,6 +17,9 @@
     let total = 0;
     const shape = { columns: 1, width: 1, height: 1, tiles: 1, wanted: 200, fits: false, left: 0 };
     let frame = 0;
+    let last = { at: -Infinity, high: 0 }; // the time of the last frame, and the top of its part of the list
+    let fastUntil = 0;
+    let calm = 0; // the timer that ends a fast scroll
 
     const left = (place) => shape.left + (place % shape.columns) * (shape.width + GAP);
     const top = (place) => Math.floor(place / shape.columns) * (shape.height + GAP);
@@ -69,31 +74,47 @@
       for (const [number, card] of cards) put(card, number);
     };
 
-    const make = (place, last) => {
+    const make = (place, end) => {
       const card = uso.el("li", { class: "card", "data-place": place, "aria-setsize": total, "aria-posinset": place + 1 });
       put(card, place);
       let next = place + 1; // cards stand in the order of their places, for screen readers
-      while (next < last && !cards.has(next)) next += 1;
+      while (next < end && !cards.has(next)) next += 1;
       list.insertBefore(card, cards.get(next) ?? null);
       cards.set(place, card);
+    };
+
+    /** True while cards leave the window before anybody could look at them. */
+    const isFast = (high) => {
+      const now = performance.now();
+      const [took, moved] = [now - last.at, Math.abs(high - last.high)];
+      last = { at: now, high };
+      // Where frames take long, less than half a window in one of them is enough, at any speed.
+      const limit = innerHeight * Math.min(0.4, took / GLANCE_MS);
+      if (took < REST_MS && moved > limit) fastUntil = now + GLANCE_MS;
+      return now < fastUntil;
     };
 
     const draw = () => {
       frame = 0;
       const box = list.getBoundingClientRect();
       const [high, low] = [-box.top, innerHeight - box.top];
-      const [first, last] = span(high - innerHeight, low + innerHeight);
+      const around = isFast(high) ? 0 : innerHeight;
+      const [first, end] = span(high - around, low + around);
       const [seen, unseen] = span(high, low);
+      clearTimeout(calm);
+      if (around) uso.startPictures();
+      else calm = setTimeout(grid.refresh, GLANCE_MS);
+      uso.pictures.wait = !around;
       for (const [place, card] of cards)
-        if ((place < first || place >= last) && !card.contains(document.activeElement)) {
+        if ((place < first || place >= end) && !card.contains(document.activeElement)) {
           card.remove();
           cards.delete(place);
         }
       const until = performance.now() + BUDGET_MS;
-      const parts = [[seen, unseen], [unseen, last], [first, seen]];
+      const parts = [[seen, unseen], [unseen, end], [first, seen]];
       for (const [from, to] of parts)
         for (let place = from; place < to; place += 1) {
-          if (!cards.has(place)) make(place, last);
+          if (!cards.has(place)) make(place, end);
           const card = cards.get(place);
           if (!card.dataset.filled && fill(card, place)) card.dataset.filled = "1";
           if (performance.now() > until) return grid.refresh();
