@@ -122,22 +122,33 @@ def validate(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Write every problem to this Parquet file: a path or URL.",
+            help="Write every problem to this Parquet file: a path or URL. An interrupted check "
+            "resumes with the same command.",
             show_default=False,
         ),
     ] = None,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="Fetch with all CPUs of the Ray cluster in ray.address; local: of this machine.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check the rows of a manifest and, if asked, their images. Needs no model or GPU.
 
     Exit codes:
     0  nothing is wrong
+    1  the cluster is lost
     2  something is wrong
     """
     from jobs.validate import ValidateRequest, validate_command
+    from jobs.validate_fetch import FetchOptions
 
     if fetch is not None and fetch != "all" and not (fetch.isdecimal() and int(fetch) > 0):
         raise typer.BadParameter("give all, or a number from 1", param_hint="--fetch")
+    _only_with("--fetch", fetch, {"--cluster": cluster or None})
     values = with_part(overrides, limit, ids)
-    request = ValidateRequest(fetch, problems, as_json)
+    request = ValidateRequest(FetchOptions(fetch, problems, cluster), as_json)
     raise typer.Exit(validate_command(config, values, request))

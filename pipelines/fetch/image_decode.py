@@ -6,14 +6,16 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from pipelines.failures import RowFailedError
 from pipelines.fetch.colour.boxes import clean_aperture
-from pipelines.fetch.colour.convert import to_srgb
+from pipelines.fetch.colour.convert import COLOUR_NOTE, to_srgb
 from pipelines.fetch.colour.stated import Stated, by_profile, stated_by
 from pipelines.fetch.errors import UnsupportedImageError, fetch_failed
 from pipelines.fetch.fetched import Fetched
@@ -24,6 +26,7 @@ from pipelines.fetch.png import read_png
 from pipelines.fetch.structure import check_structure
 from pipelines.fetch.tiff.decode import CheckPixels, decode_tiff
 from pipelines.rows import Reference
+from uso_core.model.sizes import Size
 
 # Errors that Pillow's decoders raise for damaged files; some were found by fuzzing.
 _DECODER_ERRORS = (
@@ -39,6 +42,7 @@ _DECODER_ERRORS = (
     zlib.error,
 )
 _UNREAD_BMP = "Unsupported BMP"  # Pillow's words for whole files of other layouts
+_ON_ITS_SIDE = range(5, 9)  # EXIF orientations
 
 
 def prepare_pillow() -> None:
@@ -78,12 +82,63 @@ def decode_image(
     Raises:
         RowFailedError: `image_corrupt`, `image_unsupported` or `image_too_large`.
     """
+    with _faults_named(fetched, reference):
+        check = _PixelLimit(reference, max_megapixels)
+        image, stated, _ = _decoded(fetched.data, check, exif_rotate=exif_rotate)
+        return to_srgb(image, stated) if colour == "convert" else image
+
+
+class ImageFacts(NamedTuple):
+    """Facts about an image.
+
+    Attributes:
+        size: the size that `decode_image` would return, in pixels.
+        colour_note: a remark if its colour profile cannot be used, else None.
+    """
+
+    size: Size
+    colour_note: str | None
+
+
+def inspect_image(
+    fetched: Fetched,
+    reference: Reference,
+    *,
+    max_megapixels: float,
+    exif_rotate: bool,
+    colour: Literal["convert", "original"] = "convert",
+) -> ImageFacts:
+    """Read all of an image, find the same faults as `decode_image`, and return no pixels.
+
+    The bytes of a JPEG are all read, but it is rendered at an eighth of its size, which takes a
+    third of the time.
+
+    Args:
+        fetched: see `decode_image`, as all arguments.
+        reference: the origin of the file.
+        max_megapixels: the size limit.
+        exif_rotate: rotate the image by its EXIF orientation.
+        colour: convert the colours or not.
+
+    Raises:
+        RowFailedError: see `decode_image`.
+    """
+    with _faults_named(fetched, reference):
+        check = _PixelLimit(reference, max_megapixels)
+        image, stated, size = _decoded(
+            fetched.data, check, exif_rotate=exif_rotate, full_size=False
+        )
+        converted = to_srgb(image, stated) if colour == "convert" else image
+    return ImageFacts(size, converted.info.get(COLOUR_NOTE))
+
+
+@contextmanager
+def _faults_named(fetched: Fetched, reference: Reference) -> Iterator[None]:
+    """Translate the errors of the decoders."""
     if not fetched.data:
         raise fetch_failed("image_corrupt", reference, "the file is empty; replace it")
-    check = _PixelLimit(reference, max_megapixels)
     try:
-        image, stated = _decoded(fetched.data, check, exif_rotate=exif_rotate)
-        return to_srgb(image, stated) if colour == "convert" else image
+        yield
     except UnsupportedImageError as error:
         raise fetch_failed("image_unsupported", reference, str(error)) from error
     except UnidentifiedImageError as error:
@@ -98,16 +153,30 @@ def decode_image(
         ) from error
 
 
-def _decoded(data: bytes, check: CheckPixels, *, exif_rotate: bool) -> tuple[Image.Image, Stated]:
-    """Return the image of a file, and the colour space that the file states."""
+class _Decoded(NamedTuple):
+    image: Image.Image
+    stated: Stated
+    size: Size
+
+
+def _decoded(
+    data: bytes, check: CheckPixels, *, exif_rotate: bool, full_size: bool = True
+) -> _Decoded:
+    """Return the image of a file, the colour space that the file states, and the upright size.
+
+    Without `full_size`, a JPEG may be smaller than that size.
+    """
     found = recognised(data)
     if found == "TIFF":
         image = decode_tiff(data, check)
-        return image, by_profile(image.info.get("icc_profile"))
+        return _Decoded(image, by_profile(image.info.get("icc_profile")), Size(*image.size))
     check_structure(data, found)
     png = read_png(data) if found == "PNG" else None
     with _open(png.data if png else data, found) as opened:
         check(*opened.size)
+        width, height = opened.size
+        if found == "JPEG" and not full_size:
+            opened.draft(None, (1, 1))
         opened.load()
         # After loading: EXIF may be at the end of a PNG file.
         orientation = _orientation(opened) if exif_rotate else None
@@ -116,9 +185,11 @@ def _decoded(data: bytes, check: CheckPixels, *, exif_rotate: bool) -> tuple[Ima
     if found == "AVIF":
         part = clean_aperture(data, *image.size)
         image = image.crop(part) if part else image
+        width, height = image.size
     if png and png.profile:
         image.info["icc_profile"] = png.profile
-    return upright(image, orientation), stated
+    size = Size(height, width) if orientation in _ON_ITS_SIDE else Size(width, height)
+    return _Decoded(upright(image, orientation), stated, size)
 
 
 def _open(data: bytes, found: str | None) -> ImageFile.ImageFile:

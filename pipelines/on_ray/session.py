@@ -24,10 +24,14 @@ _KNOCK_S = 10
 
 
 @contextmanager
-def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
+def ray_session(config: RayConfig, stylize: StylizeConfig | None) -> Iterator[None]:
     """Join the cluster at `config.address`, or start one for the duration of the block.
 
     An existing connection (tests, a notebook) is used and left open.
+
+    Args:
+        config: the cluster.
+        stylize: the actors that will be started; None: none will be.
 
     Raises:
         ClusterError: Ray does not start or cannot be joined; or this single machine is too small
@@ -38,7 +42,7 @@ def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
         return
     options: dict[str, Any] = {"address": config.address, "log_to_driver": False}
     if config.address == "local":
-        needed = int(stylize.max_actors * stylize.cpus_per_actor + 1)
+        needed = 1 if stylize is None else int(stylize.max_actors * stylize.cpus_per_actor + 1)
         options |= {
             "num_cpus": config.num_cpus or max(needed, os.cpu_count() or 1),
             "include_dashboard": False,
@@ -58,7 +62,7 @@ def ray_session(config: RayConfig, stylize: StylizeConfig) -> Iterator[None]:
             f"`ray status`{token}, or try again; recorded rows stay recorded"
         ) from error
     try:
-        if config.address == "local":
+        if config.address == "local" and stylize is not None:
             _check_room(stylize)
         for node in ray.nodes():  # type: ignore[no-untyped-call]
             logger.info(

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipelines.config.inputs import FetchConfig
 from pipelines.manifest.manifest import Manifest
 from pipelines.storage.filesystems import Options
+from pipelines.storage.storage import Storage
 from pipelines.tools.problems import Findings, Problem
-from pipelines.tools.validation.references import DistinctReferences, ReferenceCheck
+from pipelines.tools.validation.check import CheckSpec, check_here
+from pipelines.tools.validation.checked import CheckedParts
+from pipelines.tools.validation.conclude import Facts
+from pipelines.tools.validation.references import check_references
 from pipelines.tools.validation.row_check import check_rows
+from pipelines.tools.validation.uses import AllReferences, SampledReferences
 from tests import small_hub
 from tests.pipelines import http_origin
 from tests.pipelines.manifests import CARD, opened, write
@@ -19,19 +25,19 @@ def manifest_of(folder: Path, **columns: Any) -> Manifest:
     return opened(write(folder / "m.parquet", columns))
 
 
-def references_of(manifest: Manifest) -> DistinctReferences:
-    references = DistinctReferences()
-    check_rows(manifest, Findings(), lambda _: None, references)
-    return references
-
-
 def check(
-    manifest: Manifest, most: int | None = None, options: Options | None = None, **fetch: Any
-) -> tuple[list[Problem], ReferenceCheck]:
-    references = references_of(manifest)
-    checker = ReferenceCheck(FetchConfig(**fetch), options or {}, CARD.limits)
-    told = list(checker.check(manifest.entries(), references, references.sample(most)))
-    return [problem for some in told for problem in some], checker
+    manifest: Manifest,
+    most: int | None = None,
+    options: Options | None = None,
+    parts: CheckedParts | None = None,
+    **fetch: Any,
+) -> tuple[list[Problem], Facts]:
+    wanted = AllReferences(manifest) if most is None else SampledReferences(manifest, most)
+    spec = CheckSpec(FetchConfig(**fetch), options or {}, CARD.limits)
+    with TemporaryDirectory() as folder:
+        kept = parts or CheckedParts(Storage.at(folder), "checked", spec.context)
+        conclusion = check_references(wanted, check_here, spec, kept, lambda _: None)
+    return list(conclusion.problems(wanted.rows)), conclusion.facts
 
 
 def test_each_distinct_image_is_fetched_once(tmp_path: Path) -> None:
@@ -41,11 +47,11 @@ def test_each_distinct_image_is_fetched_once(tmp_path: Path) -> None:
         tmp_path, content_image=["a.png"] * 3, style_images=[["s.png"], ["s.png", "s.png"], []]
     )
     counted = check_rows(manifest, Findings(), lambda _: None)
-    assert counted.references == len(references_of(manifest)) == 2
-    problems, checker = check(manifest)
+    assert counted.references == 2
+    problems, facts = check(manifest)
     assert problems == []
-    assert checker.facts.images == 2
-    assert (checker.facts.smallest, checker.facts.largest) == ((32, 32), (64, 48))
+    assert facts.images == 2
+    assert (facts.smallest, facts.largest) == ((32, 32), (64, 48))
 
 
 def test_an_unusable_reference_is_reported_with_all_its_rows(tmp_path: Path) -> None:
@@ -104,7 +110,7 @@ def test_a_colour_profile_of_no_use_is_a_note(tmp_path: Path) -> None:
     (problem,), facts = check(manifest)
     assert (problem.kind, problem.severity, problem.row_id) == ("colour_profile", "note", "1")
     assert "taken as sRGB" in problem.message
-    assert facts.facts.images == 1
+    assert facts.images == 1
     assert check(manifest, colour="original")[0] == []
 
 
@@ -132,6 +138,6 @@ def test_a_hub_that_is_down_costs_its_references_only(tmp_path: Path) -> None:
     with small_hub.serving({"a.png": encode(picture())}) as hub:
         hub.break_down(http_origin.close_at_once)
         manifest = manifest_of(tmp_path, content_image=[hub.url("a.png"), "a.png"])
-        problems, checker = check(manifest, options=hub.options, attempts=1)
+        problems, facts = check(manifest, options=hub.options, attempts=1)
     assert [problem.kind for problem in problems] == ["uri_timeout"]
-    assert checker.facts.images == 1
+    assert facts.images == 1
