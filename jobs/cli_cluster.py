@@ -5,7 +5,7 @@ The module that does a command's work is imported when it runs: `uso --help` mus
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,12 @@ from jobs.options import (
     Overrides,
     RetryFailed,
     StorageConfig,
+    references_to_fetch,
     run_overrides,
 )
+
+if TYPE_CHECKING:
+    from jobs.validate_fetch import FetchOptions
 
 _ADDRESS = "http://127.0.0.1:8265"
 
@@ -68,6 +72,24 @@ def submit(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print the output of the job until it ends.")
     ] = False,
+    validate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|N",
+            help="Draw nothing: check the rows, and fetch all references or N of them with all "
+            "CPUs of the cluster, as uso validate does.",
+            show_default=False,
+        ),
+    ] = None,
+    problems: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --validate: write every problem to this Parquet file, a URL or a path that "
+            "the cluster's nodes see. Submitted again, an interrupted check resumes.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Submit a run to a Ray cluster as a Ray job. Submit it again to resume.
 
@@ -84,8 +106,25 @@ def submit(
     values = run_overrides(
         overrides, limit, ids, retry_failed=retry_failed, check_images=check_images
     )
-    options = SubmitOptions(address, env or (), pip, check, follow)
+    validation = _validation(validate, problems)
+    options = SubmitOptions(address, env or (), pip, check, follow, validation)
     raise typer.Exit(submit_command(config, values, options))
+
+
+def _validation(validate: str | None, problems: str | None) -> FetchOptions | None:
+    from jobs.validate_fetch import FetchOptions
+
+    if validate is None:
+        if problems is not None:
+            raise typer.BadParameter(
+                "goes with --validate, which is missing", param_hint="--problems"
+            )
+        return None
+    if problems is None:
+        raise typer.BadParameter(
+            "needs --problems FILE, which the nodes see", param_hint="--validate"
+        )
+    return FetchOptions(references_to_fetch(validate, "--validate"), problems, on_cluster=True)
 
 
 def jobs(

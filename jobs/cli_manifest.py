@@ -12,7 +12,16 @@ import typer
 
 from jobs.manifest_options import Chosen, Combination, Failed, LowScoring, Table
 from jobs.option_groups import with_option_groups
-from jobs.options import AsJson, ConfigFile, Ids, Limit, Overrides, StorageConfig, with_part
+from jobs.options import (
+    AsJson,
+    ConfigFile,
+    Ids,
+    Limit,
+    Overrides,
+    StorageConfig,
+    references_to_fetch,
+    with_part,
+)
 
 if TYPE_CHECKING:
     from jobs.manifest import Source
@@ -146,8 +155,7 @@ def validate(
     from jobs.validate import ValidateRequest, validate_command
     from jobs.validate_fetch import FetchOptions
 
-    if fetch is not None and fetch != "all" and not (fetch.isdecimal() and int(fetch) > 0):
-        raise typer.BadParameter("give all, or a number from 1", param_hint="--fetch")
+    fetch = None if fetch is None else references_to_fetch(fetch, "--fetch")
     _only_with("--fetch", fetch, {"--cluster": cluster or None})
     values = with_part(overrides, limit, ids)
     request = ValidateRequest(FetchOptions(fetch, problems, cluster), as_json)

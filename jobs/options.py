@@ -110,3 +110,15 @@ def with_part(
     if ids is not None:
         values.append(f"manifest.ids={json.dumps(ids)}")  # text, even if it spells a number
     return values
+
+
+def references_to_fetch(text: str, option: str) -> str:
+    """Return the text if it is `all` or a number of references; reject anything else.
+
+    Args:
+        text: the value of an option.
+        option: its name, for the message.
+    """
+    if text != "all" and not (text.isdecimal() and int(text) > 0):
+        raise typer.BadParameter("give all, or a number from 1", param_hint=option)
+    return text

@@ -47,7 +47,7 @@ class Fetched:
 
     Attributes:
         references: their number.
-        recorded: the number of those that an interrupted check had found to be good.
+        recorded: the number of good ones that an interrupted check had found.
         facts: facts about the images.
     """
 

@@ -17,7 +17,9 @@ JobState = Literal["pending", "running", "succeeded", "failed", "stopped"]
 
 OUTPUT_KEY = "uso_output"
 CONFIG_KEY = "uso_config"
-"""Keys in the metadata of a Ray job: its output and the name of its configuration file."""
+COMMAND_KEY = "uso_command"
+"""Keys in the metadata of a Ray job: its output, the name of its configuration file, and its
+command, if it is not `run`."""
 
 STOP_WAIT_KEY = "RAY_JOB_STOP_WAIT_TIME_S"
 """Environment variable: seconds from SIGTERM to SIGKILL when Ray stops a job."""
@@ -55,6 +57,7 @@ class Job:
         output_uri: the output of its run; empty: `uso submit` did not submit the job.
         config_name: the name of the configuration file that was submitted.
         stop_wait_s: the seconds that it has for a graceful stop.
+        command: its command, `run` or `validate`.
     """
 
     id: str
@@ -66,6 +69,7 @@ class Job:
     output_uri: str
     config_name: str
     stop_wait_s: int
+    command: str = "run"
 
     @property
     def ended(self) -> bool:
@@ -83,7 +87,9 @@ class Job:
 
     @property
     def outcome(self) -> str:
-        """The state, or the meaning of the exit code of `uso run`."""
+        """The state, or the meaning of the exit code of its command."""
+        if self.command == "validate" and self.exit_code == exits.WRONG_INPUT:
+            return "has problems"
         if self.state == "failed" and self.exit_code in _FAILURES:
             return _FAILURES[self.exit_code]
         return "done" if self.state == "succeeded" else self.state
@@ -111,6 +117,7 @@ def job_of(details: JobDetails) -> Job:
         ended_at=_time(details.end_time),
         output_uri=metadata.get(OUTPUT_KEY, ""),
         config_name=metadata.get(CONFIG_KEY, ""),
+        command=metadata.get(COMMAND_KEY, "run"),
         stop_wait_s=_seconds(env.get(STOP_WAIT_KEY, "")),
     )
 

@@ -1,4 +1,4 @@
-"""`uso submit`: submits a run to a cluster as a Ray job."""
+"""`uso submit`: submits a run, or a check of its manifest, to a cluster as a Ray job."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from jobs.cluster.check import (
     refuse_signing_key,
     unset_on_cluster,
 )
-from jobs.cluster.job import CONFIG_KEY, OUTPUT_KEY, STOP_WAIT_KEY, stop_wait_s
+from jobs.cluster.job import COMMAND_KEY, CONFIG_KEY, OUTPUT_KEY, STOP_WAIT_KEY, stop_wait_s
 from jobs.cluster.logs import follow_to_end
 from jobs.cluster.package import CONFIG_FILE, Package, pack, requirements
 from jobs.cluster.paths import local_paths, with_absolute_paths
 from jobs.cluster.server import JobServer, Submission
+from jobs.validate_fetch import FetchOptions
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ConfigError
-from pipelines.storage.urls import redact_uri
+from pipelines.storage.urls import is_uri, redact_uri
 
-_ENTRYPOINT = f"exec python -m jobs.cli run {CONFIG_FILE}"
+_RUN = ("run", CONFIG_FILE)
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9_-]+")
 _MOST_OF_NAME = 40
 
@@ -48,6 +49,7 @@ class SubmitOptions:
         pip: installs the package's requirements on the nodes.
         check: checks the manifest first.
         follow: prints the output of the job until it ends.
+        validate: checks the manifest on the cluster in place of the run; None: runs.
     """
 
     address: str
@@ -55,6 +57,7 @@ class SubmitOptions:
     pip: bool = False
     check: bool = True
     follow: bool = False
+    validate: FetchOptions | None = None
 
 
 def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitOptions) -> int:
@@ -73,6 +76,7 @@ def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitO
         config = RunConfig.from_yaml(config_path, overrides)
         refuse_secrets(config)
         refuse_signing_key(options.env, config)
+        command = _RUN if options.validate is None else _validation(options.validate)
         env = passed_env(options.env)
         server = JobServer(options.address)
         here = server.on_this_machine()
@@ -84,7 +88,8 @@ def submit_command(config_path: Path, overrides: Sequence[str], options: SubmitO
         with tempfile.TemporaryDirectory(prefix="uso-submit-") as folder:
             package = pack(sent, Path(folder))
             _print_packed(package, pip, console)
-            submission = _submission(config_path, sent, package, env, pip)
+            job = _Job(config_path, command, env, pip)
+            submission = _submission(job, sent, package)
             server.submit(submission)
         _print_submitted(server, submission, console)
         reach = ("--config", str(config_path)) if sent.storage else ()
@@ -114,26 +119,57 @@ def _for_cluster(config: RunConfig, console: Console, *, on_this_machine: bool) 
     return with_absolute_paths(config).model_copy(update={"ray": ray})
 
 
-def _submission(
-    config_path: Path,
-    config: RunConfig,
-    package: Package,
-    env: dict[str, str],
-    pip: tuple[str, ...],
-) -> Submission:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    config_path: Path
+    command: tuple[str, ...]
+    env: dict[str, str]
+    pip: tuple[str, ...]
+
+
+def _validation(options: FetchOptions) -> tuple[str, ...]:
+    """Return the command that checks a manifest on the cluster.
+
+    Raises:
+        ConfigError: the file for the problems cannot be one of the cluster's.
+    """
+    problems = options.problems or ""
+    if redact_uri(problems) != problems:
+        raise ConfigError(
+            "--problems: everyone who can reach the job server would see the credentials in its "
+            "URL; put them into the section storage, as ${NAME}"
+        )
+    if not is_uri(problems):
+        problems = str(Path(problems).absolute())
+    return (
+        "validate",
+        CONFIG_FILE,
+        "--fetch",
+        str(options.fetch),
+        "--cluster",
+        "--problems",
+        problems,
+    )
+
+
+def _submission(job: _Job, config: RunConfig, package: Package) -> Submission:
     now = datetime.now(timezone.utc)
-    name = _NOT_IN_ID.sub("-", config_path.stem).strip("-")[:_MOST_OF_NAME] or "run"
+    name = _NOT_IN_ID.sub("-", job.config_path.stem).strip("-")[:_MOST_OF_NAME] or "run"
     return Submission(
         job_id=f"{name}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
-        entrypoint=_ENTRYPOINT,
+        entrypoint=f"exec python -m jobs.cli {shlex.join(job.command)}",
         package=package.path,
         env={
             "RAY_USAGE_STATS_ENABLED": "0",
             STOP_WAIT_KEY: str(stop_wait_s(config.ray.stop_grace_s)),
-            **env,
+            **job.env,
         },
-        pip=pip,
-        metadata={OUTPUT_KEY: redact_uri(config.output.path), CONFIG_KEY: config_path.name},
+        pip=job.pip,
+        metadata={
+            OUTPUT_KEY: redact_uri(config.output.path),
+            CONFIG_KEY: job.config_path.name,
+            **({} if job.command == _RUN else {COMMAND_KEY: job.command[0]}),
+        },
     )
 
 

@@ -12,6 +12,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -95,7 +96,8 @@ class Storage:
         return cls(url, options or {}, patience_s=patience_s, create=create)
 
     def __reduce__(self) -> tuple[Callable[..., Storage], tuple[Any, ...]]:
-        return _reopen, (type(self), self._url, self._options, self._patience_s, self._create)
+        reopen = partial(type(self), patience_s=self._patience_s, create=self._create)
+        return reopen, (self._url, self._options)
 
     def __repr__(self) -> str:
         return f"Storage({self._public!r})"
@@ -198,6 +200,13 @@ class Storage:
             if error.fault != "not_found":
                 raise
 
+    def delete_folder(self, prefix: str) -> None:
+        """Remove the folder `prefix`, if it exists: all files in it, which is meant to be flat."""
+        for path in self._call(prefix, lambda: self._find(prefix)):
+            self.delete(path)
+        if self._local and self.exists(prefix):
+            self._call(prefix, Path(self._full(prefix)).rmdir)
+
     def remove_leftovers(self, prefix: str) -> int:
         """Remove the temporary files that killed writers left below `prefix`; returns the count."""
         if not self._local:
@@ -292,9 +301,3 @@ class Storage:
             raise
         self._outage.worked()
         return result
-
-
-def _reopen(
-    cls: type[Storage], url: str, options: Options, patience_s: float, create: bool
-) -> Storage:
-    return cls(url, options, patience_s=patience_s, create=create)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from jobs import exits
@@ -179,6 +180,24 @@ def test_a_job_with_a_wrong_manifest_says_so(tmp_path: Path, head: RayHead) -> N
     assert code == exits.WRONG_INPUT, said
     assert "/nowhere.parquet: does not exist" in said
     assert f"job {job_id(said)}: not started" in said
+    assert count_parts(str(tmp_path / "out")) == 0
+
+
+def test_a_manifest_is_checked_on_the_cluster(tmp_path: Path, head: RayHead) -> None:
+    names = [f"refs/{name}" for name in write_references(tmp_path / "refs", 3)]
+    rows = manifest_rows(12, [*names, "refs/none.png"])
+    manifest = write_manifest(tmp_path / "manifest.parquet", rows)
+    config = write_config(tmp_path / "wave.yaml", run_config(str(manifest), str(tmp_path / "out")))
+    problems, reach = tmp_path / "problems.parquet", ("--address", head.address)
+    check = ("submit", str(config), "--validate", "all", "--problems", str(problems))
+    code, said = run_uso(*check, "-f", *reach, env=head.env)
+    assert code == exits.WRONG_INPUT, said
+    assert "references  4 different, 4 fetched" in said
+    assert f"job {job_id(said)}: has problems" in said
+    found = pq.read_table(problems).to_pylist()
+    assert [(one["kind"], one["uri"]) for one in found] == [
+        ("uri_not_found", str(tmp_path / "refs/none.png"))
+    ]
     assert count_parts(str(tmp_path / "out")) == 0
 
 

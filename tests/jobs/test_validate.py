@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import fsspec
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
 from jobs.cli import app
+from tests.pipelines import http_origin
 from tests.pipelines.pictures import encode, picture
 from uso_core.loading.tiny import write_tiny_checkpoint
 
@@ -120,3 +127,54 @@ def test_json_has_the_same_problems(tmp_path: Path) -> None:
     (problem,) = document["problems"]
     assert (problem["kind"], problem["column"]) == ("uri_not_found", "content_image")
     assert problem["examples"] == ["2"]
+
+
+def test_an_interrupted_check_resumes(tmp_path: Path) -> None:
+    with http_origin.serving() as origin:
+        images = [origin.on(f"/{n}.png", http_origin.ok(encode(picture(seed=n)))) for n in range(6)]
+        config = write_run(tmp_path, content_image=[*images, origin.on("/7.png", interrupting)])
+        config.write_text(
+            config.read_text() + "fetch: {allow_private_networks: true, concurrency: 1}\n"
+        )
+        arguments = ("--fetch", "all", "--problems", tmp_path / "p.parquet")
+        interrupted = uso_process("validate", config, *arguments)
+        assert interrupted.returncode == 130, interrupted.stderr
+        assert not (tmp_path / "p.parquet").exists()
+        assert len([*(tmp_path / "p.parquet.checked").iterdir()]) == 1
+        origin.on("/7.png", http_origin.status(404))
+        result = validate(config, *arguments)
+    assert result.exit_code == 2, result.output
+    assert "7 different, 7 fetched, 6 of them by an interrupted check" in result.stdout
+    assert {origin.hits[f"/{n}.png"] for n in range(6)} == {1}
+    assert pq.read_table(tmp_path / "p.parquet")["kind"].to_pylist() == ["uri_not_found"]
+    assert not (tmp_path / "p.parquet.checked").exists()
+
+
+def interrupting(_connection: socket.socket) -> None:
+    """Interrupt the process that asks, in place of an answer."""
+    for child in psutil.Process().children():
+        child.send_signal(signal.SIGINT)
+    time.sleep(1)
+
+
+def uso_process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "jobs.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(200)
+def test_images_are_checked_with_all_cpus(tmp_path: Path) -> None:
+    config = write_run(tmp_path, id=["1", "2", "3"], content_image=["a.png", "no.png", "a.png"])
+    here = validate(config, "--fetch", "all", "--json")
+    with_ray = validate(config, "--fetch", "all", "--cluster", "--json")
+    assert with_ray.exit_code == here.exit_code == 2, with_ray.output
+    assert json.loads(with_ray.stdout) == json.loads(here.stdout)
+
+
+def test_a_cluster_is_for_references(tmp_path: Path) -> None:
+    config = write_run(tmp_path, prompt=["a"])
+    assert "goes with --fetch" in validate(config, "--cluster").output
+    result = validate(config, "--fetch", "all", "--cluster", "--set", "ray.address=none")
+    assert result.exit_code == 2
+    assert "ray.address: none does without Ray" in result.output

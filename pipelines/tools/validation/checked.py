@@ -75,7 +75,7 @@ class Checked(NamedTuple):
 class CheckedParts:
     """The results of a check, in Parquet files of a folder. Not safe to share between threads.
 
-    Of the results of an earlier check, only the good ones count: what failed is checked again.
+    Of an earlier check, only good results count: a reference that failed is checked again.
 
     Args:
         storage: the place of the folder.
@@ -163,9 +163,7 @@ class CheckedParts:
 
     def remove(self) -> None:
         """Delete the folder."""
-        for path in self._storage.list(self._folder):
-            self._storage.delete(path)
-        self._storage.remove_leftovers(self._folder)
+        self._storage.delete_folder(self._folder)
 
     def _marks(self) -> SortedKeys:
         empty = np.empty(0, np.uint64)

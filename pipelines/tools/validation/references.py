@@ -60,7 +60,7 @@ def check_references(
         wanted: the references.
         checks: the way to check them.
         spec: the settings.
-        parts: gets the results; what is there when this raises, a later call need not check.
+        parts: gets the results, also if this raises; a later call checks the others only.
         on_done: called with the number of references that have a result, since the last call.
 
     Raises:

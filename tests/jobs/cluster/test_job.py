@@ -36,6 +36,12 @@ def test_the_outcome_of_an_ended_job(
     assert (job.outcome, job.command_exit_code) == (outcome, code)
 
 
+def test_a_check_that_found_problems_says_so() -> None:
+    metadata = {"uso_command": "validate", "uso_output": "out"}
+    job = job_of(details(status="FAILED", driver_exit_code=2, metadata=metadata))
+    assert (job.outcome, job.command_exit_code) == ("has problems", exits.WRONG_INPUT)
+
+
 @pytest.mark.parametrize("status", ["PENDING", "RUNNING"])
 def test_the_outcome_of_an_active_job(status: str) -> None:
     job = job_of(details(status=status))

@@ -145,4 +145,4 @@ def test_parts_are_written_by_time_and_by_number(tmp_path: Path) -> None:
     assert len(storage.list("p")) == 2
     assert sum(map(len, parts.tables())) == 20_002
     parts.remove()
-    assert not (tmp_path / "p").exists() or storage.list("p") == []
+    assert not (tmp_path / "p").exists()
