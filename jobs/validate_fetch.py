@@ -21,6 +21,7 @@ from pipelines.tools.validation.check import Checks, CheckSpec, Placed, check_he
 from pipelines.tools.validation.checked import Checked, CheckedParts
 from pipelines.tools.validation.conclude import Facts
 from pipelines.tools.validation.references import check_references
+from pipelines.tools.validation.tasks import TaskSettings, check_some, in_tasks, lost_in_task
 from pipelines.tools.validation.uses import AllReferences, SampledReferences, Wanted
 
 _EVERY_S = 30.0
@@ -95,8 +96,8 @@ def checks_of(options: FetchOptions, config: RunConfig) -> Iterator[Checks]:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     # Imported here, because Ray takes a second.
-    from pipelines.on_ray.references import check_on_ray  # noqa: PLC0415
     from pipelines.on_ray.session import ray_session  # noqa: PLC0415
+    from pipelines.on_ray.spread import Work, spread  # noqa: PLC0415
 
     with ExitStack() as session:
 
@@ -106,7 +107,8 @@ def checks_of(options: FetchOptions, config: RunConfig) -> Iterator[Checks]:
         def checks(
             uses: Iterator[Placed], spec: CheckSpec
         ) -> Generator[Sequence[Checked], None, None]:
-            return check_on_ray(uses, spec, join, env)
+            work = Work(check_some, TaskSettings(spec, env), lost_in_task)
+            return spread(work, in_tasks(uses), join)
 
         yield checks
 

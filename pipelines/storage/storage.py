@@ -201,7 +201,7 @@ class Storage:
                 raise
 
     def delete_folder(self, prefix: str) -> None:
-        """Remove the folder `prefix`, if it exists: all files in it, which is meant to be flat."""
+        """Remove the flat folder `prefix`, if it exists."""
         for path in self._call(prefix, lambda: self._find(prefix)):
             self.delete(path)
         if self._local and self.exists(prefix):
@@ -211,22 +211,18 @@ class Storage:
         """Remove the temporary files that killed writers left below `prefix`; returns the count."""
         if not self._local:
             return 0
-        found = self._call(prefix, lambda: self._find(prefix))
-        left = [path for path in found if is_leftover(path)]
+        left = [*filter(is_leftover, self._call(prefix, lambda: self._find(prefix)))]
         for path in left:
             self.delete(path)
         return len(left)
 
     def check_writable(self) -> None:
-        """Write, read and delete a small object, so that a run fails before it costs anything.
-
-        It also learns whether the store has conditional writes; see `create`.
+        """Try the store with a small object, also for conditional writes; see `create`.
 
         Raises:
             StorageError: the bucket does not exist, access is denied, the disk is full, …
         """
-        path = f"run/probe-{secrets.token_hex(8)}"
-        probe = path.encode()
+        probe = (path := f"run/probe-{secrets.token_hex(8)}").encode()
         self.write(path, probe)
         if self.read(path) != probe:
             raise StorageError(self.uri(path), "a test object read back with different content")
