@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.serve import notes
 from jobs.serve.errors import ApiError
+
+if sys.version_info >= (3, 11):
+    from asyncio import timeout
+else:
+    from async_timeout import timeout
 
 _FREE_BYTES = 256 * 1024
 """A body up to this size needs no room."""
@@ -148,7 +154,9 @@ class _Body:
             self._give_up_at = time.monotonic() + _PATIENCE_S
         left = self._give_up_at + self._size / _SLOWEST - time.monotonic()
         try:
-            message = await asyncio.wait_for(self._receive(), max(left, 0))
+            # `asyncio.wait_for` starts a task for each part before Python 3.12.
+            async with timeout(max(left, 0)):
+                message = await self._receive()
         except asyncio.TimeoutError as error:  # not the built-in one on Python 3.10
             text = f"the body came too slowly: {self._size:,} bytes; send it faster"
             raise ApiError(408, text) from error

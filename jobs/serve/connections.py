@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 
 from jobs.serve.errors import CODES
 from jobs.serve.gate import CROWDED
+from jobs.serve.joined_writes import JoinedWrites
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class Guarded(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or refuse it."""
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))
         if self._all.are_full:
             self._refuse(503, "too many connections are open; try again")
             return

@@ -72,7 +72,6 @@ class Pool:
         A bug in the thread is raised here.
         """
         self._thread.start()
-        # Before Python 3.12, `wait_for` loses a cancel that comes with the end of its wait.
         while not self._stopping.is_set():
             if self._bug is not None:
                 raise self._bug
@@ -84,8 +83,10 @@ class Pool:
                 if not self._unsure:
                     logger.warning("database_unavailable error=%s", error)
                 self._unsure = True  # the claim may have been committed all the same
-            with suppress(asyncio.TimeoutError):  # not the built-in one on Python 3.10
-                await asyncio.wait_for(self._service.wake.wait(), _LOOK_S)
+            # Without `wait_for`, which starts a task, and loses some cancels before Python 3.12.
+            look = self._loop.call_later(_LOOK_S, self._service.wake.set)
+            await self._service.wake.wait()
+            look.cancel()
 
     async def stop(self, grace_s: float) -> None:
         """Give the rows on the actors `grace_s` to end, and let the others wait in the database."""
