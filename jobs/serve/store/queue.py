@@ -15,7 +15,7 @@ WAITING = (State.RECEIVED, State.QUEUED)
 AT_WORK = tuple(state for state in State if not state.ended and not state.waits)
 
 _OPEN = sa.select(tasks.c.sequence, tasks.c.id, tasks.c.key_id, tasks.c.lane, tasks.c.state).where(
-    tasks.c.state.in_(WAITING + AT_WORK)
+    tasks.c.ended_at.is_(None)
 )
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from uso_core.errors import UsoError
 
-NEWEST = "0002"
+NEWEST = "0003"
 """The newest version in `migrations`, whose import takes longer than to look at the database."""
 
 _versions = sa.table("alembic_version", sa.column("version_num"))

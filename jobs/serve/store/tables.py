@@ -57,8 +57,7 @@ tasks = sa.Table(
     sa.Column("error", sa.Text, nullable=False, server_default=""),
     sa.Column("outputs", sa.JSON, nullable=False),
     sa.Column("inference_ms", sa.Integer, nullable=False, server_default="0"),
-    sa.Index(None, "lane", "state", "sequence"),
-    sa.Index(None, "state"),
+    # None of states, which change with each step: open tasks are found by `ended_at`.
     sa.Index(None, "key_id", "sequence"),
     sa.Index(None, "ended_at"),
     sqlite_autoincrement=True,  # a number of a deleted task must not come again

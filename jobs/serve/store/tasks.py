@@ -206,7 +206,9 @@ class TaskStore:
         Args:
             without: tasks to leave out.
         """
-        query = sa.select(tasks).where(tasks.c.state.in_(AT_WORK), tasks.c.id.not_in(without))
+        query = sa.select(tasks).where(
+            tasks.c.ended_at.is_(None), tasks.c.state.in_(AT_WORK), tasks.c.id.not_in(without)
+        )
         async with self._database.reading() as connection:
             return [task_of(row) for row in (await connection.execute(query)).all()]
 

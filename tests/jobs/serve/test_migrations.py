@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -111,6 +113,37 @@ def test_the_scripts_make_the_tables_of_the_models(location: str, start: str | N
         assert await connection.run_sync(differences) == []
 
     on(location, check)
+
+
+def test_a_step_of_a_task_changes_no_index() -> None:
+    """Each index that changes is a page in the commit."""
+    changing = {"state", "progress", "updated_at", "started_at", "attempts"}
+    table = metadata.tables["tasks"]
+    assert not {column.name for index in table.indexes for column in index.columns} & changing
+
+
+def test_tasks_that_have_not_ended_are_found_by_an_index(tmp_path: Path) -> None:
+    path, asked = tmp_path / "uso.db", []
+
+    def note(_: object, __: object, text: str, values: tuple[object, ...], *___: object) -> None:
+        if "FROM tasks" in text:
+            asked.append((text, values))
+
+    async def run() -> None:
+        async with open_database(str(path)) as database:
+            sa.event.listen(sa.Engine, "before_cursor_execute", note)
+            try:
+                await TaskStore(database).at_work()
+                await TaskStore(database).count_waiting()
+            finally:
+                sa.event.remove(sa.Engine, "before_cursor_execute", note)
+
+    asyncio.run(run())
+    assert len(asked) == 2
+    with closing(sqlite3.connect(path)) as connection:
+        for text, values in asked:
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
+            assert "USING INDEX ix_tasks_ended_at" in plan[0][-1]
 
 
 def test_the_newest_script_is_the_version_that_is_looked_for() -> None:
