@@ -74,7 +74,12 @@ async def key_of(request: Request) -> Key:
 def base_url_of(request: Request) -> str:
     """Return the URL of the server as clients reach it, without a slash at its end."""
     public = service_of(request).config.serve.public_url
-    return (public or str(request.base_url)).rstrip("/")
+    if public:
+        return public.rstrip("/")
+    host = request.headers.get("host")
+    if host:  # `request.base_url` is the same, and takes ten times as long
+        return f"{request.scope['scheme']}://{host}"
+    return str(request.base_url).rstrip("/")
 
 
 async def asked_of(request: Request) -> tuple[Key, Service, str]:
@@ -187,8 +192,8 @@ def time_of(value: object, field: str) -> int | None:
 
 def moment(milliseconds: int) -> str:
     """Return a time as both APIs write it: ISO 8601, UTC, milliseconds, Z."""
-    at = datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+    at = datetime.fromtimestamp(milliseconds // 1000, timezone.utc)
+    return f"{at.isoformat()[:19]}.{milliseconds % 1000:03d}Z"
 
 
 async def _service(request: Request) -> Service:
