@@ -52,7 +52,8 @@ def verify_command(command: VerifyCommand) -> int:
         has_records, datasets = output.exists("records"), _datasets(command, output, options)
         if not (has_records or datasets):
             raise ConfigError(f"{output.uri()}: no records and no shards; check the path")
-        signatures = SignatureCheck(_anchors(command.trust))
+        anchors = _anchors(command.trust)
+        signatures, packed = SignatureCheck(anchors), SignatureCheck(anchors)
         checks = (*IMAGE_CHECKS, signatures)
         with (
             findings(command.problems, options) as found,
@@ -64,16 +65,18 @@ def verify_command(command: VerifyCommand) -> int:
                 counts = OutputVerifier(output, checks, found, show).verify()
             for dataset in datasets:
                 check_dataset(
-                    dataset, found, counts, lambda done: show("reading the shards", done, None)
-                )
+                    dataset, packed, found, counts,
+                    lambda done: show("reading the shards", done, None),
+                )  # fmt: skip
     code = exits.DIFFERS if found.errors else exits.DONE
     if command.as_json:
         facts = {"output": output.uri(), **asdict(counts), "errors": found.errors}
-        facts["signatures"] = {"valid": signatures.valid, "trusted": signatures.trusted}
+        for name, each in (("signatures", signatures), ("shard_signatures", packed)):
+            facts[name] = {"valid": each.valid, "trusted": each.trusted}
         terminal.print_json({**facts, "problems": problems_as_list(found)})
         return code
     console = terminal.out()
-    for label, text in _facts(output, counts, signatures):
+    for label, text in _facts(output, counts, signatures, packed):
         terminal.fact(console, label, text)
     print_problems(found, command.problems, console)
     return code
@@ -99,11 +102,12 @@ def _datasets(command: VerifyCommand, output: Storage, options: Options) -> list
 
 
 def _facts(
-    output: Storage, counts: VerifyCounts, signatures: SignatureCheck
+    output: Storage, counts: VerifyCounts, signatures: SignatureCheck, packed: SignatureCheck
 ) -> Sequence[tuple[str, str]]:
     records = f"{counts.records:,}, {counts.completed:,} of them completed"
     signed = [("signatures", signatures.summary)] if signatures.valid else []
     shards = [("shards", f"{counts.shards:,}, with {counts.shard_images:,} images")]
+    shards += [("", f"signatures {packed.summary}")] if packed.valid else []
     return (
         ("output", output.uri()),
         ("records", f"{records}, in {counts.parts:,} files"),

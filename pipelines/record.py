@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -119,6 +119,7 @@ _LATER |= {"keep_size", "content_long_size", *(f.name for f in LATER_FIELDS)}
 ADDED_LATER = RECORD_NAMES & _LATER
 """Columns that the records of older versions may lack."""
 
+_OF_DRAWING = ("seed", "num_steps", "guidance")
 _PARAMETERS = tuple(field.name for field in RECORDED_FIELDS if field.is_parameter)
 
 
@@ -137,6 +138,17 @@ class RunFacts:
     model: str
     preset: str
     model_licence: str | None = None
+
+
+def missing_value(record: Mapping[str, Any]) -> str | None:
+    """Return the column in which a completed record lacks a value that every version writes.
+
+    Another program has written such a record: it can be neither checked nor drawn again.
+
+    Returns:
+        The first such column; None if there is none.
+    """
+    return next((name for name in _OF_DRAWING if record[name] is None), None)
 
 
 _NO_COLUMNS = pa.schema([])

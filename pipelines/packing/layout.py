@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from pipelines.packing.samples import ImageFile
+from pipelines.record import MODEL_LICENCE, UNSIGNED_SHA256
 from pipelines.storage.new_file import new_file
 from pipelines.storage.storage import Storage
 
 WriteShard = Callable[[Path, pa.Table, Sequence[ImageFile], Iterable[bytes], str], None]
 """Writes a shard: into a local file, from the samples, the name and the bytes of each image, and a
 digest that the file stores. The same input always gives the same bytes."""
+
+BOUND = ("fingerprint", "seed", "preset", "model", MODEL_LICENCE, UNSIGNED_SHA256)
+"""Columns of a sample that the signature of its image covers."""
 
 ReadDigest = Callable[[Storage, str, int], str | None]
 """Returns the digest in a stored shard, from its storage, path and size in bytes; None if another
@@ -32,17 +36,21 @@ class Sample:
         index: number of the image within its row, from 0.
         sha256: hash that the sample states, in hex.
         data: content of the image.
+        values: the values of `BOUND` that the sample has; older ones have fewer.
     """
 
     row_id: str
     index: int
     sha256: str
     data: bytes
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, fields: Mapping[str, Any], data: bytes) -> Sample:
         """Return the sample with these fields."""
-        return cls(str(fields["id"]), int(fields["image_index"]), str(fields["sha256"]), data)
+        values = {name: fields[name] for name in BOUND if name in fields}
+        row_id, index = str(fields["id"]), int(fields["image_index"])
+        return cls(row_id, index, str(fields["sha256"]), data, values)
 
 
 ReadSamples = Callable[[Storage, str, int], Iterator[Sample]]

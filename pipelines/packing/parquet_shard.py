@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.packing.layout import Layout, Sample
+from pipelines.packing.layout import BOUND, Layout, Sample
 from pipelines.packing.samples import IMAGE, ImageFile
 from pipelines.storage.storage import Storage
 
@@ -83,7 +83,9 @@ def read_parquet_samples(storage: Storage, path: str, num_bytes: int) -> Iterato
     try:
         source = storage.open(path, num_bytes)
         file = pq.ParquetFile(source, page_checksum_verification=True)
-        for batch in file.iter_batches(_READ_ROWS, columns=[IMAGE, "id", "image_index", "sha256"]):
+        known = [name for name in BOUND if name in file.schema_arrow.names]
+        columns = [IMAGE, "id", "image_index", "sha256", *known]
+        for batch in file.iter_batches(_READ_ROWS, columns=columns):
             for fields in batch.to_pylist():
                 yield Sample.of(fields, fields[IMAGE]["bytes"] or b"")
     except (pa.ArrowException, KeyError, TypeError, OSError) as error:

@@ -35,9 +35,14 @@ class ReferenceFile:
     @classmethod
     def of(cls, data: bytes) -> ReferenceFile:
         """Describe a file."""
-        media_type = _MEDIA_TYPES.get(recognised(data) or "")
+        media_type = media_type_of(data)
         kept = data if media_type is not None and _MARK in data else None
         return cls(hashlib.sha256(data).hexdigest(), media_type, kept)
+
+
+def media_type_of(data: bytes) -> str | None:
+    """Return the media type of an image file; None for a format that cannot hold a manifest."""
+    return _MEDIA_TYPES.get(recognised(data) or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pipelines.dispatch.feeder import RowFeeder, ValidRows
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.dispatch.workers import WorkerPool
 from pipelines.handling import Handling
+from pipelines.record import missing_value
 from pipelines.replay.differences import Difference
 from pipelines.replay.inline import with_inline
 from pipelines.replay.judge import Judge
@@ -82,7 +83,9 @@ class Drawing:
         self, records: Iterator[Record], not_drawn: deque[Verdict]
     ) -> Iterator[Sequence[ManifestEntry]]:
         while some := [*islice(records, _AT_ONCE)]:
-            made = [(record, self.rows.row(record)) for record in some]
+            not_drawn += [_incomplete(record, name) for record, name in _lacking(some)]
+            whole = (record for record in some if missing_value(record) is None)
+            made = [(record, self.rows.row(record)) for record in whole]
             hashes = sorted({each for _, one in made for each in inline_hashes(one.row)})
             images = self.find_inline(hashes)
             for record, one in made:
@@ -98,6 +101,17 @@ class Drawing:
         verdict = self.judge.verdict(extra["record"], outcome, is_sure=extra["is_sure"])
         self.judge.clear(outcome)
         return verdict
+
+
+def _lacking(records: Sequence[Record]) -> Iterator[tuple[Record, str]]:
+    for record in records:
+        if name := missing_value(record):
+            yield record, name
+
+
+def _incomplete(record: Record, name: str) -> Verdict:
+    message = f"{name}: the record has no value, which no run writes; see uso verify"
+    return Verdict(record["id"], "different", [Difference("record", name, message)])
 
 
 def _without_inline(record: Record, shown: str) -> Verdict:

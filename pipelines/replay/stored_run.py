@@ -34,6 +34,12 @@ class StoredRun:
     model_name: str
     versions: Mapping[str, str]
 
+    @property
+    def signs(self) -> bool:
+        """True if it has signed its images."""
+        provenance = self.config.get("output", {}).get("provenance")
+        return isinstance(provenance, dict) and provenance.get("c2pa") is True
+
     def settings(self, overrides: Sequence[str] = ()) -> RunConfig:
         """Return the configuration of the run; secrets are left out.
 
@@ -46,10 +52,19 @@ class StoredRun:
         try:
             return load_config(self.config, overrides)
         except ConfigError as error:
+            if overrides and self._is_accepted():
+                raise
             raise ConfigError(
                 f"run/{self.run_id}.json: this version does not accept its configuration; give one "
                 f"with --config. {error}"
             ) from error
+
+    def _is_accepted(self) -> bool:
+        try:
+            load_config(self.config, ())
+        except ConfigError:
+            return False
+        return True
 
 
 class StoredRuns:

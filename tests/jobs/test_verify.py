@@ -16,8 +16,6 @@ from jobs.cli import app
 from pipelines.formats import LayoutName
 from pipelines.packing.pack import pack
 from pipelines.storage.storage import Storage
-from tests.pipelines.driver.test_driver import config
-from tests.pipelines.driver.test_scores import run, write_styled
 from tests.pipelines.packing.outputs import LAYOUTS, generated, request
 from tests.pipelines.replay.outputs import drawn, rewritten, varied
 from tests.pipelines.tools.report.outputs import commit
@@ -28,20 +26,19 @@ def verify(folder: Path, *arguments: str) -> Result:
 
 
 def test_the_output_of_a_run_is_whole_until_a_byte_changes(tmp_path: Path) -> None:
-    write_styled(tmp_path, "ab", "a")
-    records, _, _ = run(config(tmp_path))
+    drawn(tmp_path, [{"prompt": "a", "width": 32, "height": 32, "num_steps": 1}] * 2)
     done = verify(tmp_path)
     assert done.exit_code == 0, done.output
     assert "records    2, 2 of them completed, in 1 files" in done.stdout
     assert "Nothing is wrong." in done.stdout
-    image = Path(records["b"]["outputs"][0])
+    (image,) = (tmp_path / "out" / "images").rglob("r1.png")
     image.write_bytes(image.read_bytes()[:-1] + b"x")
     done = verify(tmp_path, "--json", "--problems", str(tmp_path / "p.parquet"))
     assert done.exit_code == 4
     (problem,) = json.loads(done.stdout)["problems"]
-    assert (problem["kind"], problem["examples"]) == ("image_changed", ["b"])
+    assert (problem["kind"], problem["examples"]) == ("image_changed", ["r1"])
     (row,) = pq.read_table(tmp_path / "p.parquet").to_pylist()
-    assert (row["row_id"], row["uri"]) == ("b", str(image))
+    assert (row["row_id"], row["uri"]) == ("r1", str(image))
     text = verify(tmp_path).stdout
     assert "1 problem" in text
 
@@ -76,6 +73,39 @@ def test_one_changed_value_of_a_record_is_found(tmp_path: Path, name: str) -> No
         output.delete("run/records.sha256")
 
 
+@pytest.mark.parametrize("damage", ["gone", "damaged", "another id"])
+def test_records_whose_run_file_is_lost_are_not_said_to_be_right(
+    tmp_path: Path, damage: str
+) -> None:
+    drawn(tmp_path, [{"prompt": "a", "width": 32, "height": 32, "num_steps": 1}] * 2)
+    output = Storage.at(str(tmp_path / "out"))
+    (path,) = (path for path in output.list("run") if path.endswith(".json"))
+    if damage == "gone":
+        output.delete(path)
+    elif damage == "damaged":
+        output.write(path, output.read(path)[:100])
+    else:
+        rewritten(output, lambda record: record.update(run_id="another", prompt="changed"))
+        output.delete("run/records.sha256")
+        path = "run/another.json"
+    done = verify(tmp_path, "--json")
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert (done.exit_code, problem["kind"], problem["rows"]) == (4, "run_missing", 2)
+    assert problem["examples"] == [output.uri(path)]
+
+
+def test_a_configuration_of_another_version_is_a_note(tmp_path: Path) -> None:
+    drawn(tmp_path, [{"prompt": "a", "width": 32, "height": 32, "num_steps": 1}])
+    output = Storage.at(str(tmp_path / "out"))
+    (path,) = (path for path in output.list("run") if path.endswith(".json"))
+    document = json.loads(output.read(path))
+    document["config"]["stylize"]["of_the_future"] = 1
+    output.write(path, json.dumps(document).encode())
+    done = verify(tmp_path, "--json")
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert (done.exit_code, problem["kind"], problem["severity"]) == (0, "run_unread", "note")
+
+
 def test_varied_rows_give_their_fingerprints(tmp_path: Path) -> None:
     drawn(tmp_path, varied(12))
     done = verify(tmp_path)
@@ -92,6 +122,11 @@ def test_varied_rows_give_their_fingerprints(tmp_path: Path) -> None:
 def test_images_in_shards_are_checked(tmp_path: Path, layout: LayoutName) -> None:
     output = Storage.at(str(tmp_path / "out"))
     commit(output, generated(output, "a", images=2), generated(output, "b", seed=1))
+    document = {
+        "config": {"output": {"layout": "of the future"}},
+        "model": {"name": "", "fingerprint": ""},
+    }
+    output.write("run/20260101T000000-r.json", json.dumps(document).encode())
     dest = Storage.at(str(tmp_path / "out" / layout))
     pack(request(output, dest, layout))
     assert verify(tmp_path).exit_code == 0
@@ -110,6 +145,6 @@ def test_images_in_shards_are_checked(tmp_path: Path, layout: LayoutName) -> Non
     done = verify(tmp_path, "--json")
     assert done.exit_code == 4
     kinds = {problem["kind"] for problem in json.loads(done.stdout)["problems"]}
-    assert kinds <= {"sample_changed", "shard_damaged"}
+    assert kinds <= {"sample_changed", "shard_damaged", "run_unread"}
     path.unlink()
     assert verify(tmp_path).exit_code == 4

@@ -18,11 +18,14 @@ from typer.testing import CliRunner
 
 from jobs.cli import app
 from pipelines.config.schema import RunConfig
+from pipelines.driver.run import run
 from pipelines.formats import FORMATS
 from tests.pipelines.driver.test_driver import config
-from tests.pipelines.driver.test_scores import run, write_styled
+from tests.pipelines.driver.test_scores import write_styled
+from tests.pipelines.packing.outputs import LAYOUTS
 from tests.pipelines.provenance.chains import Chain, make_chain
-from tests.pipelines.provenance.signed import claim, encoded, signer_with
+from tests.pipelines.provenance.signed import claim, signer_with
+from tests.pipelines.replay.outputs import worker
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -46,6 +49,14 @@ def verify(folder: Path, *options: str) -> tuple[int, dict[str, list[str]], dict
     return done.exit_code, problems, found["signatures"]
 
 
+def packed_signatures(folder: Path, *options: str) -> tuple[int, dict[str, list[str]], Any]:
+    """Verify a packed dataset alone."""
+    done = CliRunner().invoke(app, ["verify", str(folder), "--json", *options])
+    found = json.loads(done.stdout)
+    problems = {each["kind"]: each["examples"] for each in found["problems"]}
+    return done.exit_code, problems, found["shard_signatures"]
+
+
 def change_record(folder: Path, row_id: str, change: Change) -> None:
     """Write the record of a row anew, with other values."""
     (part,) = (folder / "out" / "records").glob("*.parquet")
@@ -55,13 +66,14 @@ def change_record(folder: Path, row_id: str, change: Change) -> None:
         if row["id"] == row_id:
             change(row)
     pq.write_table(pa.Table.from_pylist(rows, table.schema), part)
+    (folder / "out" / "run" / "records.sha256").unlink(missing_ok=True)  # it would tell at once
 
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory, chain: Chain) -> Path:
     folder = tmp_path_factory.mktemp("output")
     write_styled(folder, "ab", "ab")
-    run(signed(folder, chain))
+    run(signed(folder, chain), show_progress=False, make_worker=worker)
     return folder
 
 
@@ -88,7 +100,7 @@ def test_an_output_of_each_format_is_whole_until_a_byte_changes(
     tmp_path: Path, chain: Chain, name: str
 ) -> None:
     write_styled(tmp_path, "ab", "a")
-    run(signed(tmp_path, chain, name))
+    run(signed(tmp_path, chain, name), show_progress=False, make_worker=worker)
     trust = ("--trust", str(chain.root))
     assert verify(tmp_path, *trust) == (0, {}, {"valid": 2, "trusted": 2})
     assert verify(tmp_path) == (0, {}, {"valid": 2, "trusted": 0})
@@ -127,6 +139,15 @@ CHANGES: dict[str, tuple[Change, str]] = {
         lambda row: row["reference_versions"][0].update(sha256="0" * 64),
         "signature_of_another_recipe",
     ),
+    "no hash of a style": (
+        lambda row: row.update(reference_versions=None),
+        "signature_of_another_recipe",
+    ),
+    "licence of the model": (
+        lambda row: row.update(model_licence="mit"),
+        "signature_of_another_recipe",
+    ),
+    "no seed": (lambda row: row.update(seed=None), "record_changed"),
     "a style more": (
         lambda row: row["style_images"].append("b.png"),
         "signature_of_another_recipe",
@@ -138,7 +159,10 @@ CHANGES: dict[str, tuple[Change, str]] = {
 def test_another_value_of_a_record_is_found(copied: Path, name: str) -> None:
     change, kind = CHANGES[name]
     change_record(copied, "a", change)
-    assert verify(copied)[:2] == (4, {kind: ["a"]})
+    code, problems, numbers = verify(copied)
+    assert (code, problems[kind]) == (4, ["a"])
+    assert problems.keys() <= {kind, "record_changed"}
+    assert numbers["valid"] == 1
 
 
 def test_images_that_change_places_with_their_hashes_are_found(copied: Path) -> None:
@@ -151,8 +175,7 @@ def test_images_that_change_places_with_their_hashes_are_found(copied: Path) -> 
 def test_a_manifest_that_is_gone_or_another_signers_is_found(
     copied: Path, chain: Chain, tmp_path: Path
 ) -> None:
-    replace_image(copied, "a", encoded("png"))
-    change_record(copied, "a", lambda row: row.update(width=48, height=32))
+    replace_image(copied, "a", _bare(copied, "a"))
     stranger = signer_with(make_chain(tmp_path / "stranger"))
     replace_image(copied, "b", stranger.sign(_bare(copied, "b"), "image/png", claim()))
     code, problems, _ = verify(copied, "--trust", str(chain.root))
@@ -168,6 +191,37 @@ def _bare(folder: Path, row_id: str) -> bytes:
     with Image.open(image_of(folder, row_id)) as image:
         image.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def test_an_image_of_a_signed_run_without_any_signature_is_found(copied: Path) -> None:
+    replace_image(copied, "a", _bare(copied, "a"))
+    change_record(copied, "a", lambda row: row.update(unsigned_sha256=None))
+    assert verify(copied)[:2] == (4, {"signature_missing": ["a"]})
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_packed_dataset_alone_has_its_signatures_checked(
+    copied: Path, chain: Chain, tmp_path: Path, layout: str
+) -> None:
+    other, stranger = (make_chain(tmp_path / name) for name in ("other", "stranger"))
+    done = CliRunner().invoke(app, ["pack", str(copied / "out"), "--layout", layout])
+    assert done.exit_code == 0, done.output
+    dataset = copied / "out" / layout
+    code, problems, numbers = packed_signatures(dataset, "--trust", str(chain.root))
+    assert (code, problems, numbers) == (0, {}, {"valid": 2, "trusted": 2})
+    code, problems, _ = packed_signatures(dataset, "--trust", str(other.root))
+    assert (code, problems) == (4, {"signature_untrusted": ["a", "b"]})
+    # Packed as somebody leaves them who can write the record, the image and its hash.
+    foreign = signer_with(stranger).sign(_bare(copied, "b"), "image/png", claim())
+    replace_image(copied, "a", _bare(copied, "a"))
+    replace_image(copied, "b", foreign)
+    shutil.rmtree(dataset)
+    assert CliRunner().invoke(app, ["pack", str(copied / "out"), "--layout", layout]).exit_code == 0
+    code, problems, _ = packed_signatures(dataset)
+    assert (code, problems) == (
+        4,
+        {"signature_missing": ["a"], "signature_of_another_recipe": ["b"]},
+    )
 
 
 def test_an_untrusted_signature_is_told_apart_from_an_invalid_one(

@@ -28,11 +28,13 @@ class RecordedImage:
         record: the record of its row, with all columns.
         index: number of the image within its row, from 0.
         place: URI of the file that was read, without credentials.
+        must_be_signed: True if its run has signed all of its images.
     """
 
     record: Mapping[str, Any]
     index: int
     place: str
+    must_be_signed: bool = False
 
     @property
     def path(self) -> str | None:

@@ -11,7 +11,11 @@ from pipelines.tools.problems import Findings, Problem
 
 
 def check_part_digests(
-    output: Storage, parts: Sequence[Part], empty: frozenset[str], found: Findings
+    output: Storage,
+    parts: Sequence[Part],
+    empty: frozenset[str],
+    damaged: frozenset[str],
+    found: Findings,
 ) -> None:
     """Find files of records that were changed or removed since a run has listed them.
 
@@ -20,8 +24,9 @@ def check_part_digests(
 
     Args:
         output: the output.
-        parts: its files of records.
+        parts: its files of records that are not damaged.
         empty: paths of the ones without records, which a later run may write anew.
+        damaged: paths of files that are there, and damaged; they have a problem of their own.
         found: takes the problems.
 
     Raises:
@@ -34,6 +39,8 @@ def check_part_digests(
     new = [path for path in there if path not in listed and path not in empty]
     for path, digest in listed.items():
         part = there.get(path)
+        if path in damaged:
+            continue
         if part is None and not new:
             message = (
                 f"{DIGESTS_PATH} lists this file, and it is gone; restore it, or rerun the command "

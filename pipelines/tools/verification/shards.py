@@ -11,25 +11,34 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pipelines.packing.layout import Sample
 from pipelines.packing.pack import INDEX_PATH
 from pipelines.packing.shard import FOLDER, is_shard, read_samples
 from pipelines.storage.storage import Storage
 from pipelines.tools.problems import Findings, Problem
 from pipelines.tools.verification.counts import VerifyCounts
+from pipelines.tools.verification.image_checks import Fault
+from pipelines.tools.verification.signature_check import SignatureCheck
 
 
 def check_dataset(
-    dataset: Storage, found: Findings, counts: VerifyCounts, show: Callable[[int], None]
+    dataset: Storage,
+    signatures: SignatureCheck,
+    found: Findings,
+    counts: VerifyCounts,
+    show: Callable[[int], None],
 ) -> None:
     """Check all shards that the index of a dataset lists, one image at a time.
 
     Args:
         dataset: the folder of the dataset.
+        signatures: checks the signatures of images.
         found: takes the problems.
         counts: counts shards and images.
         show: called with the number of images so far.
 
     Raises:
+        ConfigError: an image is signed, and the C2PA library is not installed.
         StorageError: a store failed.
     """
     sizes = dataset.sizes(FOLDER)
@@ -44,20 +53,23 @@ def check_dataset(
                 images += 1
                 counts.shard_images += 1
                 show(counts.shard_images)
-                if hashlib.sha256(sample.data).hexdigest() != sample.sha256:
-                    _add(
-                        found,
-                        "sample_changed",
-                        dataset.uri(path),
-                        f"image {sample.index} of the row has another SHA-256 than its sample",
-                        sample.row_id,
-                    )
+                for fault in _faults(sample, signatures, dataset.uri(path)):
+                    _add(found, fault.kind, dataset.uri(path), fault.message, sample.row_id)
         except ValueError as error:
             _add(found, "shard_damaged", dataset.uri(path), f"the shard is damaged ({error})")
             continue
         if images != shard.get("images"):
             message = f"the shard has {images} images, and the index says {shard.get('images')}"
             _add(found, "shard_damaged", dataset.uri(path), message)
+
+
+def _faults(sample: Sample, signatures: SignatureCheck, place: str) -> Iterator[Fault]:
+    if hashlib.sha256(sample.data).hexdigest() != sample.sha256:
+        message = f"image {sample.index} of the row has another SHA-256 than its sample"
+        yield Fault("sample_changed", message)
+        return
+    for fault in signatures.of_sample(sample, place):
+        yield Fault(fault.kind, f"image {sample.index} of the row: {fault.message}")
 
 
 def is_dataset(folder: Storage) -> bool:

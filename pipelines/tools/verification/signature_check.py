@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import ConfigError
 from pipelines.formats import FORMAT_BY_SUFFIX, FORMATS
-from pipelines.record import REFERENCE_VERSIONS, UNSIGNED_SHA256
+from pipelines.packing.layout import Sample
+from pipelines.provenance.references import media_type_of
+from pipelines.record import MODEL_LICENCE, REFERENCE_VERSIONS, UNSIGNED_SHA256
 from pipelines.tools.verification.image_checks import Fault, RecordedImage
+
+if TYPE_CHECKING:
+    from pipelines.provenance.reading import ImageManifest
 
 _MARK = b"c2pa"
 _AGAIN = "restore the file, or generate the row again with uso run --check-images=full"
@@ -50,19 +56,51 @@ class SignatureCheck:
         """
         unsigned = image.record.get(UNSIGNED_SHA256)
         is_signed = unsigned is not None and unsigned[image.index] is not None
-        if not is_signed and _MARK not in data:
-            return
+        if not is_signed and image.must_be_signed and _MARK not in data:
+            yield Fault(
+                "signature_missing",
+                "its run has signed its images (output.provenance.c2pa in run/ID.json), and "
+                f"neither the file nor the record has a signature; {_AGAIN}",
+            )
+        elif is_signed or _MARK in data:
+            found = self._read(data, image.place, _media_type(image))
+            differences = partial(_differences, image)
+            yield from self._faults(found, differences, is_signed=is_signed)
+
+    def of_sample(self, sample: Sample, place: str) -> Iterator[Fault]:
+        """Yield the faults of the signature of an image in a shard.
+
+        Args:
+            sample: the image, with the values of its sample.
+            place: URI of the shard, without credentials.
+
+        Raises:
+            ConfigError: the image is signed, and the C2PA library is not installed.
+        """
+        is_signed = sample.values.get(UNSIGNED_SHA256) is not None
+        if is_signed or _MARK in sample.data:
+            media_type = media_type_of(sample.data)
+            found = None if media_type is None else self._read(sample.data, place, media_type)
+            differences = partial(_sample_differences, sample)
+            yield from self._faults(found, differences, is_signed=is_signed)
+
+    def _read(self, data: bytes, place: str, media_type: str) -> ImageManifest | None:
         if find_spec("c2pa") is None:
             raise ConfigError(
-                f"{image.place}: the image is signed; to check it: pip install 'uso-batch[c2pa]'"
+                f"{place}: the image is signed; to check it: pip install 'uso-batch[c2pa]'"
             )
-        yield from self._faults(image, data, is_signed=is_signed)
-
-    def _faults(self, image: RecordedImage, data: bytes, *, is_signed: bool) -> Iterator[Fault]:
         # The library is an extra.
         from pipelines.provenance.reading import read_manifest  # noqa: PLC0415
 
-        found = read_manifest(data, _media_type(image), self._anchors)
+        return read_manifest(data, media_type, self._anchors)
+
+    def _faults(
+        self,
+        found: ImageManifest | None,
+        differences: Callable[[Mapping[str, Any]], Iterator[str]],
+        *,
+        is_signed: bool,
+    ) -> Iterator[Fault]:
         if not is_signed:
             if found is not None and found.recipe:
                 yield Fault(
@@ -77,7 +115,7 @@ class SignatureCheck:
         if found.problems:
             yield Fault("signature_invalid", f"{', '.join(found.problems)}; {_AGAIN}")
             return
-        differs = [*_differences(image, found.recipe)]
+        differs = [*differences(found.recipe)]
         if sorted(found.ingredients) != sorted(_hashes(found.recipe)):
             differs.append("the ingredients")
         if differs:
@@ -87,6 +125,9 @@ class SignatureCheck:
                 "was changed: generate the row again",
             )
             return
+        yield from self._counted(found)
+
+    def _counted(self, found: ImageManifest) -> Iterator[Fault]:
         is_trusted = found.trust == "trusted"
         with self._lock:
             self.valid += 1
@@ -97,6 +138,21 @@ class SignatureCheck:
                 f"the signature is valid, and the certificate of {found.signer!r} leads to no root "
                 "of --trust",
             )
+
+
+def _sample_differences(sample: Sample, recipe: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of the values in which a recipe and a sample differ.
+
+    A sample has not all inputs of its row; the fingerprint stands for them.
+    """
+    stated = recipe.get("model", {})
+    of_recipe = {**recipe, "model": stated.get("name"), MODEL_LICENCE: stated.get("licence")}
+    values = {**sample.values, "index": sample.index}
+    for name in ("fingerprint", "index", "seed", UNSIGNED_SHA256, "preset", "model", MODEL_LICENCE):
+        value = values.get(name)
+        is_known = value is not None or name in (UNSIGNED_SHA256, "fingerprint")
+        if is_known and value != of_recipe.get(name):
+            yield name
 
 
 def _differences(image: RecordedImage, recipe: Mapping[str, Any]) -> Iterator[str]:
@@ -113,8 +169,12 @@ def _differences(image: RecordedImage, recipe: Mapping[str, Any]) -> Iterator[st
         "preset": preset,
     }
     yield from (name for name, value in expected.items() if recipe.get(name) != value)
-    if recipe.get("model", {}).get("name") != model:
+    stated = recipe.get("model", {})
+    if stated.get("name") != model:
         yield "model"
+    licence = record.get(MODEL_LICENCE)
+    if licence is not None and stated.get("licence") != licence:
+        yield MODEL_LICENCE
     if recipe.get("sha256") != inputs_digest(record, model, preset):
         yield "the inputs (prompt, sizes, steps, guidance, seed, style weights)"
     yield from _reference_differences(record, recipe.get("references", ()))
@@ -140,7 +200,7 @@ def _reference_differences(
         yield "the number of references"
         return
     for number, ((role, sha256), each) in enumerate(zip(places, stated, strict=True)):
-        if sha256 is not None and sha256 != each["sha256"]:
+        if sha256 != each["sha256"]:
             yield f"reference {number} ({role})"
 
 

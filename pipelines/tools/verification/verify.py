@@ -26,6 +26,7 @@ from pipelines.ledger.parts import (
 )
 from pipelines.ledger.records import Records
 from pipelines.ledger.scan import Scan, scan_parts
+from pipelines.record import missing_value
 from pipelines.storage.storage import Storage
 from pipelines.tools.problems import Findings, Problem
 from pipelines.tools.verification.counts import VerifyCounts
@@ -42,6 +43,7 @@ from pipelines.tools.verification.recorded_paths import RecordedPaths
 _BATCH_ROWS = 512
 _PART_READERS = 2
 _IMAGE_READERS = 16
+_OTHER_INPUTS = "its prompt, references, parameters and settings do not give its fingerprint"
 
 Record = dict[str, Any]
 Show = Callable[[str, int, int | None], None]
@@ -113,7 +115,8 @@ class OutputVerifier:
                 uri = self.output.uri(part.path)
                 self.found.add(Problem("records_damaged", None, None, 0, rows, uri=uri))
             self.show("reading the records", done, len(parts))
-        check_part_digests(self.output, whole, frozenset(empty), self.found)
+        damaged = {part.path for part in parts} - {part.path for part in whole}
+        check_part_digests(self.output, whole, frozenset(empty), frozenset(damaged), self.found)
         counts.parts = len(parts)
         return whole
 
@@ -163,30 +166,57 @@ class OutputVerifier:
         self, records: Records, counts: VerifyCounts, paths: RecordedPaths
     ) -> Iterator[RecordedImage]:
         check = RecordCheck(self.output)
+        yield from self._images_of(records, check, counts, paths)
+        self._add_unchecked(check)
+
+    def _images_of(
+        self, records: Records, check: RecordCheck, counts: VerifyCounts, paths: RecordedPaths
+    ) -> Iterator[RecordedImage]:
         for batch in records.batches(batch_rows=_BATCH_ROWS):
             counts.records += len(batch)
             for record in _completed(batch):
-                if not check.agrees(record):
-                    self._add_changed(record)
                 uris = record["outputs"]
                 counts.completed += 1
                 counts.images += len(uris)
                 known = map(path_in_output, uris)
                 paths.add([path for path in known if path is not None])
-                yield from map(partial(self._image, record), range(len(uris)))
+                if name := missing_value(record):
+                    self._add_changed(record, f"{name} is null, which no run writes: the record")
+                    continue
+                if not check.agrees(record):
+                    self._add_changed(
+                        record, f"{_OTHER_INPUTS}: the record, or run/ID.json of its run,"
+                    )
+                yield from map(partial(self._image, record, check.signs(record)), range(len(uris)))
 
-    def _add_changed(self, record: Record) -> None:
-        message = (
-            "its prompt, references, parameters and settings do not give its fingerprint: the "
-            "record, or run/ID.json of its run, was changed; generate the row again"
-        )
+    def _add_changed(self, record: Record, reason: str) -> None:
+        message = f"{reason} was changed; generate the row again"
         place = f"run_id {record['run_id']}"
         self.found.add(Problem("record_changed", None, record["id"], 1, message, place))
 
-    def _image(self, record: Record, index: int) -> RecordedImage:
+    def _add_unchecked(self, check: RecordCheck) -> None:
+        """Add the runs against whose configuration no record could be checked."""
+        for run_id, rows in check.lost.items():
+            message = (
+                f"the file of this run is gone or damaged, so the fingerprints of its {rows:,} "
+                "records cannot be checked, and uso replay cannot draw them without --config; "
+                "restore it"
+            )
+            uri = self.output.uri(f"run/{run_id}.json")
+            self.found.add(Problem("run_missing", None, None, rows, message, uri))
+        for run_id, rows in check.foreign.items():
+            message = (
+                "this version does not accept the configuration of this run, so the fingerprints "
+                f"of its {rows:,} records are not checked; verify with the version that wrote it"
+            )
+            uri = self.output.uri(f"run/{run_id}.json")
+            self.found.add(Problem("run_unread", None, None, rows, message, uri, "note"))
+
+    def _image(self, record: Record, must_be_signed: bool, index: int) -> RecordedImage:
         uri = record["outputs"][index]
         path = path_in_output(uri)
-        return RecordedImage(record, index, uri if path is None else self.output.uri(path))
+        place = uri if path is None else self.output.uri(path)
+        return RecordedImage(record, index, place, must_be_signed)
 
     def _checked(self, image: RecordedImage) -> _Checked:
         path = image.path

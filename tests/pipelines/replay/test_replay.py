@@ -253,3 +253,15 @@ def test_a_style_of_a_library_is_drawn_or_named(tmp_path: Path) -> None:
     assert verdict.result == "different"
     assert kinds(verdict) == {("reference_gone", "style ink")}
     assert "it was replaced" in verdict.reasons
+
+
+@pytest.mark.parametrize("name", ["seed", "num_steps", "guidance"])
+def test_a_record_without_a_value_is_named_and_hides_no_other_row(
+    tmp_path: Path, name: str
+) -> None:
+    drawn(tmp_path, [PLAIN, PLAIN])
+    output = output_in(tmp_path)
+    rewritten(output, lambda record: record.update({name: None} if record["id"] == "r0" else {}))
+    found = replayed(output)
+    assert kinds(found["r0"]) == {("record", name)}
+    assert [found[row].result for row in ("r0", "r1")] == ["different", "equal"]

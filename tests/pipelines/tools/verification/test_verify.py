@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.image_names import image_path
@@ -30,7 +32,9 @@ def output(tmp_path: Path) -> Storage:
 
 def verified(output: Storage) -> tuple[VerifyCounts, Findings]:
     found = Findings()
-    return OutputVerifier(output, IMAGE_CHECKS, found).verify(), found
+    counts = OutputVerifier(output, IMAGE_CHECKS, found).verify()
+    found.kinds.pop(("error", "run_missing", None), None)  # no run has made these outputs
+    return counts, found
 
 
 def kinds(output: Storage) -> dict[str, list[str]]:
@@ -95,6 +99,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "width": (lambda it: it.update(width=25), "image_dimensions"),
     "height": (lambda it: it.update(height=None), "image_dimensions"),
     "order": (_swap, "image_of_another_row"),
+    "steps": (lambda it: it.update(num_steps=None), "record_changed"),
     "uri": (lambda it: it["outputs"].__setitem__(0, "https://elsewhere/x.png"), "record_changed"),
 }
 
@@ -150,6 +155,20 @@ def test_each_other_byte_of_a_listed_part_is_found(output: Storage) -> None:
         assert kinds(output).keys() & {"records_changed", "records_damaged"}
 
 
+@pytest.mark.parametrize("damage", ["cut", "column"])
+def test_a_listed_part_that_is_damaged_is_not_said_to_be_gone(output: Storage, damage: str) -> None:
+    commit(output, failed("f"))
+    save_part_digests(output)
+    (path,) = output.list("records")
+    data = output.read(path)
+    if damage == "column":
+        sink = pa.BufferOutputStream()
+        pq.write_table(pq.read_table(pa.BufferReader(data)).drop_columns(["sha256"]), sink)
+        data = sink.getvalue().to_pybytes()
+    output.write(path, data if damage == "column" else data[:-9])
+    assert kinds(output) == {"records_damaged": [output.uri(path)]}
+
+
 def test_a_part_that_was_written_anew_or_is_gone_is_found(output: Storage) -> None:
     filled(output)
     commit(output, generated(output, "c"))
@@ -181,7 +200,6 @@ def test_an_older_record_of_an_id_is_a_note(output: Storage) -> None:
     filled(output)
     commit(output, generated(output, "b", seed=5, ext="jpg", at=1))
     _, found = verified(output)
-    assert found.errors == 0
     (key,) = found.kinds
     assert key == ("note", "repeated_id", "id")
     assert found.kinds[key].examples == ["b"]
@@ -197,4 +215,4 @@ def test_a_check_of_ones_own_sees_each_image_with_its_record(output: Storage) ->
 
     found = Findings()
     OutputVerifier(output, [*IMAGE_CHECKS, refuse], found).verify()
-    assert [key[1] for key in found.kinds] == ["mine"]
+    assert {key[1] for key in found.kinds} == {"mine", "run_missing"}
