@@ -213,8 +213,15 @@ def pack(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Pack only the rows whose ids this file or URL lists, e.g. a choice that the "
-            "report has exported. Needs --to.",
+            help="Pack only rows whose ids this file lists, as the report saves them. Needs --to.",
+            show_default=False,
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Write shards in tasks of a Ray cluster: auto, HOST:PORT, or local, this machine.",
             show_default=False,
         ),
     ] = None,
@@ -230,11 +237,8 @@ def pack(
     if ids is not None and to is None:
         # The dataset of all rows, which OUTPUT may hold, would become one of these rows.
         raise typer.BadParameter("needs --to FOLDER, a folder of its own", param_hint="--ids")
-    raise typer.Exit(
-        pack_command(
-            PackCommand(output, layout, to, shard_images, skip_missing, config, as_json, ids)
-        )
-    )
+    command = PackCommand(output, layout, to, shard_images, skip_missing, config, as_json, ids, ray)
+    raise typer.Exit(pack_command(command))
 
 
 def score(

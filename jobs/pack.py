@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,12 +12,15 @@ from rich.console import Console
 
 from jobs import exits, terminal
 from jobs.outputs import hint_at_config, left_out_text
+from jobs.ray_on_demand import ray_on_demand
 from jobs.secret_settings import storage_options
+from pipelines.config.cluster import RayConfig
 from pipelines.formats import LayoutName
 from pipelines.manifest.chosen_ids import read_ids
 from pipelines.manifest.source import LOOKING
 from pipelines.packing.not_packed import PATH as NOT_PACKED
-from pipelines.packing.pack import PackFacts, PackRequest, pack
+from pipelines.packing.pack import PackFacts, PackRequest, WriteShards, pack
+from pipelines.packing.shard import write_in_threads
 from pipelines.storage.storage import Storage
 
 _EVERY_S = 5.0
@@ -35,6 +39,7 @@ class PackCommand:
         config_path: the YAML file with the storage options; None: there are no options.
         as_json: print one JSON object instead of text.
         ids: the file or URL that lists the ids of the rows to pack; None: all completed rows.
+        ray: the address of the Ray cluster whose tasks write the shards; None: this process does.
     """
 
     output: str
@@ -45,6 +50,7 @@ class PackCommand:
     config_path: Path | None
     as_json: bool = False
     ids: str | None = None
+    ray: str | None = None
 
 
 def pack_command(command: PackCommand) -> int:
@@ -61,7 +67,8 @@ def pack_command(command: PackCommand) -> int:
             skip_missing=command.skip_missing,
             chosen=None if command.ids is None else read_ids(command.ids, options, LOOKING),
         )
-        facts = pack(request, progress=_progress(terminal.err()))
+        with _writing(command.ray) as write_shards:
+            facts = pack(request, write_shards, _progress(terminal.err()))
     left_out = left_out_text(facts.left_out, facts.look) if facts.left_out else ""
     if not facts.rows:
         why = " whose images are there" if facts.lost else f"; {left_out or 'check the path'}"
@@ -75,6 +82,19 @@ def pack_command(command: PackCommand) -> int:
         terminal.out().print(f"left out {left_out}", soft_wrap=True)
     terminal.out().print(f"time     {terminal.duration(time.monotonic() - began)}")
     return exits.DONE
+
+
+@contextmanager
+def _writing(address: str | None) -> Iterator[WriteShards]:
+    """Yield the way to write shards: in threads, or in tasks of a cluster."""
+    if address is None:
+        yield write_in_threads
+        return
+    # Imported here, because Ray takes a second.
+    from pipelines.on_ray.shards import write_on_ray  # noqa: PLC0415
+
+    with ray_on_demand(RayConfig(address=address)) as join:
+        yield lambda tasks: write_on_ray(tasks, join)
 
 
 def print_dataset(facts: PackFacts, console: Console) -> None:

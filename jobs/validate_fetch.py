@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.progress import Progress
 
 from jobs import terminal
+from jobs.ray_on_demand import ray_on_demand
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_variables
 from pipelines.errors import ConfigError
@@ -96,13 +97,9 @@ def checks_of(options: FetchOptions, config: RunConfig) -> Iterator[Checks]:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     # Imported here, because Ray takes a second.
-    from pipelines.on_ray.session import ray_session  # noqa: PLC0415
     from pipelines.on_ray.spread import Work, spread  # noqa: PLC0415
 
-    with ExitStack() as session:
-
-        def join() -> None:
-            session.enter_context(ray_session(config.ray, None))
+    with ray_on_demand(config.ray) as join:
 
         def checks(
             uses: Iterator[Placed], spec: CheckSpec

@@ -117,3 +117,19 @@ def test_chosen_rows_are_packed_into_a_folder_of_their_own(output: Path, tmp_pat
     assert f"2 of 2 ids have no row in the completed rows of {output}: 'b', 'nobody'" in " ".join(
         unknown.stderr.split()
     )
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(200)
+def test_tasks_of_a_cluster_write_the_same_shards(output: Path, tmp_path: Path) -> None:
+    here = pack(output, "--layout", "webdataset", "--to", tmp_path / "here")
+    there = pack(output, "--layout", "webdataset", "--to", tmp_path / "there", "--ray", "local")
+    assert (here.exit_code, there.exit_code) == (0, 0), there.output
+    shard = "data/train-00000-of-00001.tar"
+    assert (tmp_path / "there" / shard).read_bytes() == (tmp_path / "here" / shard).read_bytes()
+
+
+def test_a_cluster_that_is_not_there_is_named(output: Path) -> None:
+    result = pack(output, "--layout", "webdataset", "--ray", "127.0.0.1:1")
+    assert result.exit_code == 1
+    assert "there is no Ray at ray.address '127.0.0.1:1'" in result.output
