@@ -7,12 +7,15 @@ becomes a link.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import pairwise
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -21,6 +24,7 @@ from pydantic.fields import FieldInfo
 from pipelines.config.accepted import AcceptedValues
 from pipelines.config.key_paths import KeyPath
 from pipelines.config.schema import RunConfig
+from pipelines.config.strict import StrictModel
 
 _WIDTH = 100
 _LINK = re.compile(r"docs/(\w+)\.md(#[\w-]+)?")
@@ -62,7 +66,7 @@ def _section(name: str, field: FieldInfo, accepted: AcceptedValues) -> Iterator[
     """Yield the paragraphs of a section."""
     yield f"## `{name}`"
     model = _model_in(field.annotation)
-    prose = inspect.cleandoc((model.__doc__ if model else field.description) or "")
+    prose = inspect.cleandoc((model.__doc__ if model else _meanings(RunConfig).get(name)) or "")
     first, *others = prose.split("\n\n")
     yield _wrapped(first)
     if model is not None:
@@ -71,9 +75,9 @@ def _section(name: str, field: FieldInfo, accepted: AcceptedValues) -> Iterator[
 
 
 def _keys(path: KeyPath, model: type[BaseModel], accepted: AcceptedValues) -> str:
-    fields = model.model_fields
-    if not any(field.description for field in fields.values()):
-        return _wrapped(f"Keys, all null by default: {', '.join(map(_code, fields))}.")
+    if not _meanings(model):
+        names = ", ".join(map(_code, model.model_fields))
+        return _wrapped(f"Keys, all null by default: {names}.")
     header = ("| key | accepts | default | meaning |", "|---|---|---|---|")
     return "\n".join([*header, *_rows(path, model, accepted)])
 
@@ -82,6 +86,7 @@ def _rows(
     path: KeyPath, model: type[BaseModel], accepted: AcceptedValues, prefix: str = ""
 ) -> Iterator[str]:
     """Yield the table rows of a section's keys, each with the keys inside it."""
+    meanings = _meanings(model)
     for name, field in model.model_fields.items():
         key = (*path, name)
         default, shown = _default(field)
@@ -89,7 +94,7 @@ def _rows(
             _code(f"{prefix}{name}"),
             accepted.of(key, null=default is not None),
             shown,
-            _linked(" ".join((field.description or "").split())),
+            _linked(" ".join(meanings.get(name, "").split())),
         )
         yield f"| {' | '.join(cells)} |".replace("|  |", "| |")
         inner = _model_in(field.annotation)
@@ -98,6 +103,25 @@ def _rows(
             inner_path = (*key, 0) if in_list else key
             inner_prefix = f"{prefix}{name}{'[]' if in_list else ''}."
             yield from _rows(inner_path, inner, accepted, inner_prefix)
+
+
+@cache
+def _meanings(model: type[BaseModel]) -> Mapping[str, str]:
+    """Return the docstrings of a model's attributes.
+
+    Pydantic can keep them as the descriptions of fields. It then reads and parses the source of
+    each class when the class is imported, and every command waits for it.
+    """
+    found: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        if issubclass(each, StrictModel):
+            (definition,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
+            assert isinstance(definition, ast.ClassDef)
+            for node, after in pairwise(definition.body):
+                if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr):
+                    assert isinstance(node.target, ast.Name)
+                    found[node.target.id] = ast.literal_eval(after.value)
+    return found
 
 
 def _default(field: FieldInfo) -> tuple[Any, str]:

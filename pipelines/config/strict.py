@@ -11,9 +11,7 @@ from pydantic_core import PydanticCustomError
 class StrictModel(BaseModel):
     """A model that rejects unknown keys and does not change after validation."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod

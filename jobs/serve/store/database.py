@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from jobs.serve.errors import DatabaseDiskError, DatabaseUnavailableError
@@ -149,8 +149,12 @@ class Database:
 
 async def insert_if_new(connection: Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
     """Insert a row unless there is one with its key, also if another transaction inserts it now."""
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    await connection.execute(insert(table).values(row).on_conflict_do_nothing())
+    if connection.dialect.name == "sqlite":
+        await connection.execute(sqlite.insert(table).values(row).on_conflict_do_nothing())
+        return
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 (the server listens before)
+
+    await connection.execute(postgresql.insert(table).values(row).on_conflict_do_nothing())
 
 
 @asynccontextmanager

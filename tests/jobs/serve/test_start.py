@@ -20,15 +20,19 @@ from jobs.serve.store.database import open_database
 from jobs.serve.store.keys import KeyStore
 from tests.jobs.serve.running import config_for, running
 
-SLOW = ("torch", "ray", "diffusers", "transformers", "pyarrow", "numpy", "alembic", "asyncpg")
+SLOW = (
+    *("torch", "ray", "diffusers", "transformers", "pyarrow", "numpy", "alembic", "asyncpg"),
+    "sqlalchemy.dialects.postgresql",
+)
 START = """
-import json, os, sys
+import json, linecache, os, sys
 from pathlib import Path
 import uvloop
 from jobs import cli
 from jobs.serve.command import load_serve_config, serve
 def on_start(url, secret):
-    print(json.dumps({"url": url, "secret": secret, "modules": list(sys.modules)}), flush=True)
+    print(json.dumps({"url": url, "secret": secret, "modules": list(sys.modules),
+        "sources": list(linecache.cache)}), flush=True)
     os._exit(0)
 config = load_serve_config(Path(sys.argv[1]), sys.argv[2:])
 uvloop.run(serve(config, on_start))
@@ -57,6 +61,12 @@ def test_a_server_listens_before_the_slow_imports(tmp_path: Path) -> None:
     modules = set(started(config)["modules"])
     assert {"uvicorn", "fastapi", "jobs.serve.pool"} <= modules
     assert modules.isdisjoint(SLOW)
+
+
+def test_a_start_reads_no_source(tmp_path: Path) -> None:
+    """Pydantic parses the classes of the configuration if it has to know their docstrings."""
+    config = write_config(tmp_path, str(tmp_path / "uso.db"))
+    assert [name for name in started(config)["sources"] if "pipelines" in name] == []
 
 
 def test_the_first_start_on_this_machine_makes_a_key_once(tmp_path: Path) -> None:
