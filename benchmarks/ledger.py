@@ -21,7 +21,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timezone
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +37,11 @@ from benchmarks.pipeline import NoWork
 from benchmarks.process_memory import memory_mb
 from pipelines.config.schema import RunConfig
 from pipelines.driver.run import run
+from pipelines.editions import Place
 from pipelines.ledger.compaction import MAX_ROWS
 from pipelines.ledger.part_writer import PartWriter
 from pipelines.ledger.parts import list_parts
+from pipelines.manifest.manifest import Manifest
 from pipelines.manifest.own_columns import own_digests
 from pipelines.manifest.source_digest import Digests, SourceDigests
 from pipelines.record import SCHEMA_VERSION, record_schema
@@ -64,6 +68,7 @@ _SAME_FOR_ALL = {
     "device": "NVIDIA H200",
     "schema_version": SCHEMA_VERSION,
 }
+FILE_ROWS = 10_000_000
 _STEPS = ("build", "resume", "status")
 
 
@@ -102,22 +107,45 @@ def one_each(values: pa.Array, missing: npt.NDArray[np.bool_]) -> pa.Array:
 
 
 def build(folder: Path, recorded: int, left: int) -> None:
-    """Write the manifest, and the records of its first rows in the form that compaction leaves."""
-    config = resume_config(folder)
+    """Write the manifest, and the records of its first rows in the form that compaction leaves.
+
+    Each core writes a file of the manifest or some parts at a time.
+    """
+    (folder / "manifest").mkdir(parents=True)
+    files = [
+        (start, min(start + FILE_ROWS, recorded + left))
+        for start in range(0, recorded + left, FILE_ROWS)
+    ]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for work in (write_file, write_records):
+            done = [pool.submit(work, folder, recorded, *rows) for rows in files]
+            for one in done:
+                one.result()
+
+
+def write_file(folder: Path, recorded: int, start: int, stop: int) -> None:
+    """Write one file of the manifest; no row group has recorded rows and others."""
+    path = folder / f"manifest/{start:010}.parquet"
+    middle = min(max(start, recorded), stop)
+    with pq.ParquetWriter(path, manifest_rows(0, 1).schema) as writer:
+        for first, end in [*ranges(start, middle), *ranges(middle, stop)]:
+            writer.write_batch(manifest_rows(first, end))
+
+
+def write_records(folder: Path, recorded: int, start: int, stop: int) -> None:
+    """Write the records of one file of the manifest."""
+    config, card = resume_config(folder), describe_model(ModelSource("tiny"))
     inputs = {name: name for name in manifest_rows(0, 1).schema.names if name not in _EXTRA.names}
-    digests = SourceDigests(config, describe_model(ModelSource("tiny")), inputs)
-    storage = Storage.at(config.output.path)
+    digests = SourceDigests(config, card, inputs)
+    edition = Manifest.open(config, card).editions[start // FILE_ROWS]
     schema = record_schema(_EXTRA)
-    rng = np.random.default_rng(0)
-    writer_of_parts = PartWriter(storage, "benchmark", [])
-    with pq.ParquetWriter(folder / "manifest.parquet", manifest_rows(0, 1).schema) as writer:
-        for start, stop in ranges(0, recorded):
-            rows = manifest_rows(start, stop)
-            writer.write_batch(rows)
-            source = digests.of_batch(rows, f"{folder}/")
-            writer_of_parts.write(records(rows, source, schema, rng).to_batches(), schema)
-        for start, stop in ranges(recorded, recorded + left):
-            writer.write_batch(manifest_rows(start, stop))
+    rng = np.random.default_rng(start)
+    writer = PartWriter(Storage.at(config.output.path), f"benchmark-{start}", [])
+    for first, end in ranges(start, min(stop, recorded)):
+        rows = manifest_rows(first, end)
+        source = digests.of_batch(rows, f"{folder}/manifest/")
+        found = records(rows, source, Place(edition.digest, first - start), schema, rng)
+        writer.write(found.to_batches(), schema)
 
 
 def ranges(start: int, stop: int) -> Iterator[tuple[int, int]]:
@@ -126,9 +154,13 @@ def ranges(start: int, stop: int) -> Iterator[tuple[int, int]]:
 
 
 def records(
-    rows: pa.RecordBatch, source: Digests, schema: pa.Schema, rng: np.random.Generator
+    rows: pa.RecordBatch,
+    source: Digests,
+    first: Place,
+    schema: pa.Schema,
+    rng: np.random.Generator,
 ) -> pa.Table:
-    """Return records of manifest rows; hashes and fingerprints are random."""
+    """Return records of manifest rows from `first` on; hashes and fingerprints are random."""
     count = len(rows)
     failed = np.arange(count) % _FAILED_EVERY == _FAILED_EVERY - 1
     errors = pa.repeat(pa.scalar(_ERROR, schema.field("error").type), count)
@@ -141,6 +173,8 @@ def records(
         "style_images": one_each(rows["style_image"], np.zeros(count, bool)),
         "fingerprint": random_hex(rng, count, 16),
         "source_digest": pa.array(source),
+        "edition_digest": pa.repeat(pa.scalar(first.edition), count),
+        "edition_row": pa.array(np.arange(first.row, first.row + count)),
         "columns_digest": pa.array(own_digests({"photographer": rows["photographer"]}, count)),
     }
     constants = {**_SAME_FOR_ALL, "created_at": datetime.now(timezone.utc)}
@@ -158,7 +192,7 @@ def resume_config(folder: Path) -> RunConfig:
     """Return the configuration of the run to resume."""
     return RunConfig.model_validate(
         run_config(
-            str(folder / "manifest.parquet"),
+            str(folder / "manifest"),
             str(folder / "out"),
             on_error={"max_failed_fraction": 1},
             fetch={"fingerprint": "uri"},  # there is no such bucket

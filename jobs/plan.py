@@ -76,7 +76,8 @@ def plan_run(config: RunConfig, *, price_per_gpu_hour: float | None, as_json: bo
         if config.output.name is not None:
             check_names(manifest, config.output.encoding.extension)
         output = Storage.at(config.output.path, options, patience_s=LOOK_S)
-        ledger = Ledger.view(output, record_schema(manifest.extra_schema))
+        schema, again = record_schema(manifest.extra_schema), config.on_error.retry_failed
+        ledger = Ledger.view(output, schema, manifest.editions, retry_failed=again)
         with Progress(console=terminal.err(), transient=True) as progress:
             task = progress.add_task("rows", total=manifest.total_rows)
             work = survey(

@@ -84,7 +84,7 @@ def prune_command(command: PruneCommand) -> int:
         output = Storage.at(command.output, options, create=False)
         _check_place(output, Storage.at(config.output.path, options, create=False))
         manifest = Manifest.open(config, inspect_model(config.model).card)
-        with _opened(output, alone=command.yes) as (ledger, lease):
+        with _opened(output, manifest, alone=command.yes) as (ledger, lease):
             if not ledger.counts().records:
                 raise PruneError(f"{output.uri()}: no records; check the path")
             with _progress(manifest.total_rows) as advance:
@@ -117,7 +117,9 @@ def _check_place(output: Storage, configured: Storage) -> None:
 
 
 @contextmanager
-def _opened(output: Storage, *, alone: bool) -> Iterator[tuple[Ledger, Lease | None]]:
+def _opened(
+    output: Storage, manifest: Manifest, *, alone: bool
+) -> Iterator[tuple[Ledger, Lease | None]]:
     """Open the records; hold the lease if `alone`, because only a change needs it.
 
     Raises:
@@ -125,11 +127,14 @@ def _opened(output: Storage, *, alone: bool) -> Iterator[tuple[Ledger, Lease | N
     """
     schema = record_schema(pa.schema([]))  # no record is added
     if not alone or not output.exists("records"):
-        yield Ledger.view(output, schema), None
+        yield Ledger.view(output, schema, manifest.editions), None
         return
     run_id = f"prune-{secrets.token_hex(4)}"
     with Lease(output, run_id) as lease:
-        yield Ledger.open(output, schema, run_id, taken_from=lease.taken_from), lease
+        ledger = Ledger.open(
+            output, schema, run_id, taken_from=lease.taken_from, editions=manifest.editions
+        )
+        yield ledger, lease
 
 
 @contextmanager

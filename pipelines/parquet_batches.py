@@ -51,7 +51,7 @@ class Slice(NamedTuple):
     too_large: dict[int, LargeRow]
 
 
-def bounded_slices(
+def bounded_slices(  # noqa: PLR0913 (the options of one reading)
     parquet: pq.ParquetFile,
     source: BinaryIO,
     columns: Sequence[str],
@@ -59,6 +59,7 @@ def bounded_slices(
     most_rows: int,
     most_row_bytes: int | None = None,
     use_threads: bool = True,
+    groups: range | None = None,
 ) -> Iterator[Slice]:
     """Read columns in slices of up to `SLICE_BYTES`, or of one larger row.
 
@@ -69,6 +70,7 @@ def bounded_slices(
         most_rows: the maximum number of rows of a slice.
         most_row_bytes: the limit of a row; None: there is none.
         use_threads: decode columns in parallel.
+        groups: the numbers of the row groups to read; None: all.
 
     Raises:
         ExpansionError: a column cannot be read with bounded memory.
@@ -77,10 +79,11 @@ def bounded_slices(
     # Built anew from the file at each access.
     schema = pa.schema([field for field in parquet.schema_arrow if field.name in wanted])
     names = schema.names
-    for groups, way in ways(parquet, source, wanted, most_rows):
+    chosen = range(parquet.metadata.num_row_groups) if groups is None else groups
+    for run, way in ways(parquet, source, wanted, most_rows, chosen):
         reader = encoded_reader(parquet, source, way.encoded) if way.encoded else parquet
         for batch in reader.iter_batches(
-            way.rows, row_groups=groups, columns=names, use_threads=use_threads
+            way.rows, row_groups=run, columns=names, use_threads=use_threads
         ):
             yield from sliced(batch, schema, most_row_bytes)
 

@@ -82,7 +82,7 @@ class Way:
 
 
 def ways(
-    parquet: pq.ParquetFile, source: BinaryIO, wanted: set[str], most_rows: int
+    parquet: pq.ParquetFile, source: BinaryIO, wanted: set[str], most_rows: int, groups: range
 ) -> Iterator[tuple[list[int], Way]]:
     """Yield runs of row groups, each with the way to read them.
 
@@ -91,6 +91,7 @@ def ways(
         source: the same file, for other readers of it.
         wanted: the names of the columns to read.
         most_rows: the maximum number of rows per batch.
+        groups: the numbers of the row groups to read.
 
     Raises:
         ExpansionError: a column cannot be read with bounded memory.
@@ -98,7 +99,7 @@ def ways(
     leaves = _leaves(parquet, wanted)
     run: list[int] = []
     current: Way | None = None
-    for group in range(parquet.metadata.num_row_groups):
+    for group in groups:
         way = _way(parquet, source, group, leaves, most_rows)
         joined = way if current is None else current.joined(way)
         if joined is None:

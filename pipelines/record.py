@@ -43,6 +43,10 @@ LIBRARY_VERSIONS = "library_versions"
 """Versions of the libraries that drew the images, see `pipelines.versions`; null if unknown."""
 
 COLUMNS_DIGEST = "columns_digest"
+EDITION_DIGEST = "edition_digest"
+EDITION_ROW = "edition_row"
+"""The `Place` of the row, see `pipelines.editions`; null if a later run has to read the row."""
+
 IMAGE_BYTES = "image_bytes"
 """Sizes of the image files; null for rows that an older version completed."""
 
@@ -100,6 +104,8 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("fingerprint", pa.string(), nullable=False),
     pa.field("source_digest", pa.int64()),
     pa.field(COLUMNS_DIGEST, pa.int64()),
+    pa.field(EDITION_DIGEST, pa.int64()),
+    pa.field(EDITION_ROW, pa.int64()),
     pa.field(REFERENCE_VERSIONS, pa.list_(_VERSION)),
     pa.field(REFERENCE_RIGHTS, pa.list_(_RIGHTS)),
     pa.field("created_at", pa.timestamp("us", tz="UTC"), nullable=False),
@@ -112,7 +118,7 @@ RECORD_FIELDS: tuple[pa.Field, ...] = (
     pa.field("schema_version", pa.int32(), nullable=False),
 )
 RECORD_NAMES = frozenset(f.name for f in RECORD_FIELDS)
-_DIGESTS = {"source_digest", COLUMNS_DIGEST}
+_DIGESTS = {"source_digest", COLUMNS_DIGEST, EDITION_DIGEST, EDITION_ROW}
 _LATER = {IMAGE_BYTES, REFERENCE_VERSIONS, LIBRARY_VERSIONS, LIBRARY_STYLES, *_DIGESTS}
 _LATER |= {REFERENCE_RIGHTS, MODEL_LICENCE}
 _LATER |= {"keep_size", "content_long_size", *(f.name for f in LATER_FIELDS)}
@@ -220,6 +226,8 @@ def make_record(
         "fingerprint": entry.row.fingerprint,
         "source_digest": entry.source_digest,
         COLUMNS_DIGEST: entry.columns_digest,
+        EDITION_DIGEST: None if entry.place is None else entry.place.edition,
+        EDITION_ROW: None if entry.place is None else entry.place.row,
         REFERENCE_VERSIONS: _listed(outcome.references),
         REFERENCE_RIGHTS: _listed(outcome.rights),
         "created_at": created_at,

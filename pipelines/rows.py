@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
+from pipelines.editions import Place
 from pipelines.failures import Failure
 from pipelines.handling import Handling
 from pipelines.image_names import image_path, named_path
@@ -154,6 +155,7 @@ class Entry(Generic[RowT_co]):
             run has to parse the row. See `pipelines.manifest.source_digest`.
         columns_digest: a hash that shows a later run that `extra` has not changed; None if that
             run cannot tell. See `pipelines.manifest.own_columns`.
+        place: the place of the row in the manifest; None if a later run has to read the row.
         num_bytes: approximate memory of the values: images and texts, and 64 for any other one.
     """
 
@@ -161,6 +163,7 @@ class Entry(Generic[RowT_co]):
     extra: Mapping[str, Any] = field(default_factory=dict)
     source_digest: int | None = None
     columns_digest: int | None = None
+    place: Place | None = field(default=None, compare=False)
     num_bytes: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:

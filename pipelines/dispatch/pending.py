@@ -87,7 +87,7 @@ class RowSelection:
             RowsChangedError: see `pending`.
         """
         done = self._ledger.done_rows(retry_failed=self._retry_failed)
-        for batch in manifest.survey(done if len(done) else None):
+        for batch in manifest.survey(done or None):
             pending = self._pending(batch.entries)
             self._stats.skipped += batch.num_skipped + len(batch.entries) - len(pending)
             yield batch._replace(entries=pending)

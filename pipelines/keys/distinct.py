@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.keys.index import UInt64
 from pipelines.keys.quick import quick_hashes
-from pipelines.keys.temporary import in_a_file
+from pipelines.keys.temporary import NumbersFile
 
-_MOST_HASHES = 1 << 20
+_MOST_HASHES = 1 << 19
 """Hashes in memory, 8 bytes each."""
+_BLOCK = 1024
+"""Hashes that are read at once."""
+_PARTS = 256
+_TO_FIRST_BYTE = np.uint64(56)
 
 
 class DistinctCount:
@@ -58,30 +63,98 @@ class RepeatedHashes:
         return np.concatenate([part[_is_first(part)] for part in found])
 
 
+class KnownHashes:
+    """Hashes that can be looked up: 8 bytes each on disk, and 1 byte in memory for 128 of them.
+
+    Attributes:
+        repeated: the hashes that came more than once, each once, sorted.
+    """
+
+    def __init__(self, hashes: Iterable[UInt64]) -> None:
+        """Take all hashes, `[n]` at a time.
+
+        Raises:
+            StorageError: the temporary folder is full or not writable.
+        """
+        sorted_hashes = _SortedHashes()
+        for some in hashes:
+            sorted_hashes.add(some)
+        repeated: list[UInt64] = [np.empty(0, np.uint64)]
+        firsts: list[UInt64] = [np.empty(0, np.uint64)]
+
+        def pieces() -> Iterator[tuple[int, UInt64]]:
+            place = 0
+            for part in sorted_hashes.in_order():
+                again = part[~_is_first(part)]
+                repeated.append(again[_is_first(again)])
+                firsts.append(part[-place % _BLOCK :: _BLOCK].copy())  # a view would keep the part
+                yield place, part
+                place += len(part)
+
+        self._file = NumbersFile("ids", len(sorted_hashes), pieces())
+        self.repeated, self._firsts = np.concatenate(repeated), np.concatenate(firsts)
+
+    def has(self, hashes: UInt64) -> npt.NDArray[np.bool_]:
+        """Return True for each known hash, `[n]`."""
+        found = np.zeros(len(hashes), bool)
+        blocks = np.searchsorted(self._firsts, hashes, side="right") - 1
+        order = np.argsort(blocks)
+        order = order[blocks[order] >= 0]  # others are below the least known hash
+        bounds = np.flatnonzero(np.diff(blocks[order])) + 1
+        for asked in np.split(order, bounds) if len(order) else ():
+            start = _BLOCK * int(blocks[asked[0]])
+            block = self._file.read(start, min(start + _BLOCK, len(self._file)))
+            found[asked] = is_among(hashes[asked], block)
+        return found
+
+
+def is_among(hashes: UInt64, known: UInt64) -> npt.NDArray[np.bool_]:
+    """Return True for each hash, `[n]`, that is among known ones, which are sorted."""
+    if not len(known):
+        return np.zeros(len(hashes), bool)
+    order = np.argsort(hashes)  # sorted queries keep the search in the processor's cache
+    at = np.searchsorted(known, hashes[order]).clip(max=len(known) - 1)
+    found = np.empty(len(hashes), bool)
+    found[order] = known[at] == hashes[order]
+    return found
+
+
 class _SortedHashes:
-    """Hashes that are sorted in nameless temporary files and read once, in order."""
+    """Hashes that wait in nameless temporary files and are read once, in order.
+
+    A file holds them by their first byte: hashes are spread evenly, so that these parts are about
+    equal, and each can be sorted alone.
+    """
 
     def __init__(self) -> None:
         self._recent: list[UInt64] = []
-        self._runs: list[UInt64] = []
+        self._num_recent = 0
+        self._files: list[tuple[NumbersFile, list[int]]] = []
+
+    def __len__(self) -> int:
+        return sum(len(file) for file, _ in self._files) + self._num_recent
 
     def add(self, hashes: UInt64) -> None:
         self._recent.append(hashes)
-        if sum(map(len, self._recent)) >= _MOST_HASHES:
-            run = np.sort(np.concatenate(self._recent))
-            self._runs.append(in_a_file("texts", len(run), [(0, run)]))
-            self._recent = []
+        self._num_recent += len(hashes)
+        if self._num_recent >= _MOST_HASHES:
+            parted, ends = self._parted_recent()
+            self._files.append((NumbersFile("texts", len(parted), [(0, parted)]), ends))
+            self._recent, self._num_recent = [], 0
 
     def in_order(self) -> Iterator[UInt64]:
         """Yield all hashes in order; equal ones are in one array."""
-        runs = [*self._runs, np.sort(np.concatenate([np.empty(0, np.uint64), *self._recent]))]
-        # Hashes are spread evenly, so equal parts of their range hold about equally many.
-        pieces = 1 + sum(map(len, runs)) // _MOST_HASHES
-        bounds = np.array([2**64 // pieces * piece for piece in range(1, pieces)], np.uint64)
-        ends = [[0, *np.searchsorted(run, bounds).tolist(), len(run)] for run in runs]
-        for piece in range(pieces):
-            cut = [run[at[piece] : at[piece + 1]] for run, at in zip(runs, ends, strict=True)]
-            yield np.sort(np.concatenate(cut))
+        recent, ends = self._parted_recent()
+        for part in range(_PARTS):
+            cut = [file.read(at[part], at[part + 1]) for file, at in self._files]
+            yield np.sort(np.concatenate([*cut, recent[ends[part] : ends[part + 1]]]))
+
+    def _parted_recent(self) -> tuple[UInt64, list[int]]:
+        """Return the recent hashes by their first byte, and the bounds of these parts."""
+        recent = np.concatenate([np.empty(0, np.uint64), *self._recent])
+        part_of = (recent >> _TO_FIRST_BYTE).astype(np.uint8)
+        ends = np.cumsum(np.bincount(part_of, minlength=_PARTS))
+        return recent[np.argsort(part_of, kind="stable")], [0, *ends.tolist()]
 
 
 def _is_first(hashes: UInt64) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -62,11 +62,22 @@ class KeySet:
             self._flush_recent()
         return new
 
+    def add_new(self, high: UInt64, low: UInt64) -> None:
+        """Add keys that are absent, `[n]` halves each.
+
+        Raises:
+            StorageError: the temporary folder is full or not writable.
+        """
+        if len(high):
+            self._store(high, low)
+
     def _flush_recent(self) -> None:
-        high, low = halves_of(b"".join(self._recent))
+        self._store(*halves_of(b"".join(self._recent)))
+        self._recent.clear()
+
+    def _store(self, high: UInt64, low: UInt64) -> None:
         order = np.argsort(high)
         stored = _in_a_file(len(order), [(high[order], low[order])])
-        self._recent.clear()
         while self._files and should_merge(stored, self._files[-1]):
             larger = self._files.pop()
             merged = len(larger) + len(stored)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from pipelines.editions import Edition
 from pipelines.keys.index import SortedKeys, UInt64
+from pipelines.ledger.done_groups import DoneGroups
 from pipelines.ledger.row_state import columns_numbers, is_final
 
 
@@ -19,6 +22,7 @@ class DoneRows:
         recorded: keys with payloads of `row_state.STATE_DTYPE`.
         retry_failed: True if no failed row is done; otherwise failures that are not retryable are.
         marks: a `Mark` for each record, `[n]`: a marked row must not be skipped. None: no marks.
+        done: the groups that are done, whose records are not among these; None: no group is.
     """
 
     def __init__(
@@ -27,15 +31,23 @@ class DoneRows:
         *,
         retry_failed: bool,
         marks: npt.NDArray[np.uint8] | None = None,
+        done: DoneGroups | None = None,
     ) -> None:
         self._recorded = recorded
         self._retry_failed = retry_failed
         self._marks = marks
+        self._done = done
         self._met = np.zeros(len(recorded), bool)
 
-    def __len__(self) -> int:
-        """Return the number of records."""
-        return len(self._recorded)
+    def __bool__(self) -> bool:
+        """Return False if there is no record."""
+        return len(self._recorded) > 0 or self._done is not None
+
+    def unread(self, edition: Edition) -> npt.NDArray[np.bool_]:
+        """Return True for each group of an edition that is done as a whole, `[groups]`."""
+        if self._done is None:
+            return np.zeros(len(edition.groups), bool)
+        return self._done.unread(edition)
 
     def candidates(
         self,
@@ -84,14 +96,26 @@ class DoneRows:
         """True for each record whose row the pass has come across, `[records]`."""
         return self._met
 
-    def has_skipped(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
-        """Return a mask of the keys whose row has been skipped, or looked up, `[n]`.
+    def has_skipped(self, high: UInt64, low: UInt64, ids: pa.Array) -> npt.NDArray[np.bool_]:
+        """Return a mask of the ids whose row has been skipped, looked up or left unread, `[n]`.
 
-        The pass knows by itself which keys it has looked up.
+        The pass knows by itself which ids it has looked up.
         """
         at = self._recorded.find(high, low)
-        return (at >= 0) & self._met[at] if len(self._met) else np.zeros(len(at), bool)
+        met = (at >= 0) & self._met[at] if len(self._met) else np.zeros(len(at), bool)
+        return met | self._is_closed(at < 0, high, low, ids)
 
-    def is_recorded(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
-        """Return a mask of the keys that have a record, `[n]`."""
-        return np.asarray(self._recorded.find(high, low) >= 0)
+    def is_recorded(self, high: UInt64, low: UInt64, ids: pa.Array) -> npt.NDArray[np.bool_]:
+        """Return a mask of the ids that have a record, `[n]`."""
+        at = self._recorded.find(high, low)
+        return np.asarray((at >= 0) | self._is_closed(at < 0, high, low, ids))
+
+    def _is_closed(
+        self, asked: npt.NDArray[np.bool_], high: UInt64, low: UInt64, ids: pa.Array
+    ) -> npt.NDArray[np.bool_]:
+        """Return a mask of the asked ids that have a closed record, `[n]`."""
+        found = np.zeros(len(asked), bool)
+        if self._done is not None and asked.any():
+            others = ids.filter(pa.array(asked))
+            found[asked] = self._done.holds(high[asked], low[asked], others)
+        return found

@@ -12,12 +12,13 @@ from pipelines.errors import LedgerError
 from pipelines.keys.index import KEY_BYTES, LsmTable, keys_of, row_keys
 from pipelines.ledger.counts import LedgerCounts, count_states
 from pipelines.ledger.left_out import LeftOut, read_left_out
+from pipelines.ledger.part_columns import read_ahead
 from pipelines.ledger.parts import FOLDER, Part, PartVanishedError, list_parts
 from pipelines.ledger.row_state import StateCodes, is_completed
-from pipelines.ledger.scan import read_ahead
 from pipelines.storage.storage import Storage
 
 _DTYPE = np.dtype([("created_at", np.int64), ("state", np.uint8)])
+_COLUMNS = ("id", "status", "created_at", "error.code", "error.retryable")
 _ATTEMPTS = 5
 _AT_ONCE = 1 << 16
 
@@ -58,7 +59,7 @@ class LedgerFollower:
         raise LedgerError(self._storage.uri(FOLDER), reason)
 
     def _read(self, parts: list[Part]) -> None:
-        for part, read in zip(parts, read_ahead(self._storage, parts), strict=True):
+        for part, read in zip(parts, read_ahead(self._storage, parts, _COLUMNS), strict=True):
             self._take(read.columns)
             self._seen |= {part.path}
 

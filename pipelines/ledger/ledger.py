@@ -13,11 +13,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from pipelines.arrow_types.stored import recorded_schema
+from pipelines.editions import Edition
 from pipelines.errors import LedgerError
 from pipelines.keys.index import SortedKeys
 from pipelines.ledger.compaction import compact_parts
@@ -35,7 +37,7 @@ from pipelines.ledger.parts import FOLDER, Part, PartVanishedError, list_parts, 
 from pipelines.ledger.records import Records, count_records, iter_records
 from pipelines.ledger.removal import remove_records
 from pipelines.ledger.row_state import Mark, Recorded
-from pipelines.ledger.scan import Scan, scan_ledger, scan_parts
+from pipelines.ledger.scan import Scan, scan_ledger, scan_parts, with_doubts
 from pipelines.storage.storage import Storage
 
 __all__ = ["FailureExample", "Ledger", "LedgerCounts", "LedgerError", "Recorded"]
@@ -54,12 +56,12 @@ class Ledger:
         """Use `open`."""
         self._storage = storage
         self._schema = recorded_schema(schema)
-        self._index = DoneIndex(scan)
+        self._index = DoneIndex(scan, partial(with_doubts, storage))
         self._scan: Scan | None = scan
         self._latest_us = scan.latest_us
         self._look = scan.look
         self._next_stamp = _EPOCH + timedelta(microseconds=scan.latest_us + 1)
-        self._superseded = bool((~scan.wins).any())
+        self._superseded = not scan.wins.all()
         self._parts = LiveParts(zip(scan.parts, scan.num_rows, strict=True))
         self._writer = PartWriter(storage, run_id, scan.parts)
         self._count_lock = threading.Lock()
@@ -73,6 +75,8 @@ class Ledger:
         run_id: str | None = None,
         *,
         taken_from: str | None = None,
+        editions: Sequence[Edition] = (),
+        retry_failed: bool = False,
     ) -> Ledger:
         """Read the existing records; leftovers of a killed writer are removed.
 
@@ -82,6 +86,9 @@ class Ledger:
             run_id: the run, which gives the new parts their names; None: a random one.
             taken_from: a run that may still be alive, though its lease was taken: none of its
                 commits land after this call, if the store has conditional writes.
+            editions: the editions of the manifest that `done_rows` is for, so that groups of its
+                rows that are done can be left unread.
+            retry_failed: see `done_rows`; needed with `editions`.
 
         Raises:
             LedgerError: a part is damaged, `records/` holds a foreign file, or a column has another
@@ -91,7 +98,7 @@ class Ledger:
         storage.remove_leftovers(FOLDER)
         if taken_from is not None:
             fence_off(storage, taken_from, schema)
-        scan = scan_ledger(storage)
+        scan = scan_ledger(storage, None, editions, retry_failed=retry_failed)
         unified = unified_schema(storage, [*scan.origins, ("this run", schema)])
         if any(not known.equals(unified) for _, known in scan.origins):
             sized = zip(scan.parts, scan.num_rows, strict=True)
@@ -99,9 +106,17 @@ class Ledger:
         return cls(storage, schema, scan, run_id or secrets.token_hex(8))
 
     @classmethod
-    def view(cls, storage: Storage, schema: pa.Schema) -> Ledger:
+    def view(
+        cls,
+        storage: Storage,
+        schema: pa.Schema,
+        editions: Sequence[Edition] = (),
+        *,
+        retry_failed: bool = False,
+    ) -> Ledger:
         """Open the ledger read-only: nothing is removed, and a run may be writing to it."""
-        return cls(storage, schema, scan_ledger(storage), secrets.token_hex(8))
+        scan = scan_ledger(storage, None, editions, retry_failed=retry_failed)
+        return cls(storage, schema, scan, secrets.token_hex(8))
 
     def lookup(self, row_ids: Sequence[str]) -> list[Recorded | None]:
         """Return each row's record when the ledger was opened; None if it had none.

@@ -29,13 +29,13 @@ from pipelines.ledger.parts import (
     readable,
     unified_schema,
 )
-from pipelines.record import COLUMNS_DIGEST, RECORD_NAMES
+from pipelines.record import COLUMNS_DIGEST, EDITION_DIGEST, EDITION_ROW, RECORD_NAMES
 from pipelines.rows import ManifestEntry
 from pipelines.storage.storage import Storage
 
 _CHUNK_ROWS = 4096
 _CHUNK_BYTES = 16 * 2**20
-_DIGESTS = ("source_digest", COLUMNS_DIGEST)
+_FACTS = ("source_digest", COLUMNS_DIGEST, EDITION_DIGEST, EDITION_ROW)
 _BATCH_ROWS = 8192
 
 
@@ -48,7 +48,7 @@ class NewValues:
 
     def __init__(self, own: pa.Schema) -> None:
         self.own = recorded_schema(own)
-        self._schema = pa.schema([*((name, pa.int64()) for name in _DIGESTS), *self.own])
+        self._schema = pa.schema([*((name, pa.int64()) for name in _FACTS), *self.own])
         self._file = tempfile.TemporaryFile(prefix="uso-values-")  # noqa: SIM115 (see `close`)
         self._chunks: list[tuple[int, int, int]] = []  # first row, place and size in the file
         self._waiting: list[ManifestEntry] = []
@@ -73,7 +73,7 @@ class NewValues:
         return SortedKeys.sort(high, low, np.arange(len(high)))
 
     def take(self, numbers: npt.NDArray[np.int64]) -> pa.RecordBatch:
-        """Return the digests and own columns of the rows with these numbers, in this order."""
+        """Return the facts and own columns of the rows with these numbers, in this order."""
         starts = np.array([first for first, _, _ in self._chunks])
         chunk_of = np.searchsorted(starts, numbers, side="right") - 1
         order = np.argsort(chunk_of, kind="stable")
@@ -96,8 +96,7 @@ class NewValues:
             return
         batch = pa.Table.from_arrays(
             [
-                pa.array([entry.source_digest for entry in entries], pa.int64()),
-                pa.array([entry.columns_digest for entry in entries], pa.int64()),
+                *(pa.array(facts, pa.int64()) for facts in zip(*map(_facts, entries), strict=True)),
                 *(
                     column_of([entry.extra.get(field.name) for entry in entries], field.type)
                     for field in self.own
@@ -123,6 +122,12 @@ class NewValues:
             with pa.ipc.open_stream(self._file.read(num_bytes)) as reader:
                 self._read = (number, reader.read_all().combine_chunks().to_batches()[0])
         return self._read[1]
+
+
+def _facts(entry: ManifestEntry) -> tuple[int | None, ...]:
+    """Return the values of the columns `_FACTS`."""
+    place = (None, None) if entry.place is None else entry.place
+    return entry.source_digest, entry.columns_digest, *place
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from pipelines.arrow_types.stored import recorded_schema
 from pipelines.errors import LedgerError, StorageError
@@ -24,7 +25,10 @@ from pipelines.storage.parquet_file import open_parquet
 from pipelines.storage.ranged_file import RangedFile
 from pipelines.storage.storage import Storage
 
+T = TypeVar("T")
+
 FOLDER = "records"
+_ATTEMPTS = 5
 # Named by a hash: the parts of older versions. See `part_names` for the others.
 _PART_NAME = re.compile(r"part-([0-9a-f]{32}|r\d{6}-\d{8}-[0-9a-f]{8})\.parquet")
 _WHOLE_BYTES = 8 * 2**20  # parts up to this size are read in one request
@@ -50,6 +54,24 @@ class Part:
 
     path: str
     num_bytes: int
+
+
+def unless_vanished(storage: Storage, read: Callable[[], T]) -> T:
+    """Return the result of `read`, which is called again if a part vanishes meanwhile.
+
+    Raises:
+        LedgerError: parts vanish each time.
+    """
+    again = Retrying(
+        stop=stop_after_attempt(_ATTEMPTS),
+        retry=retry_if_exception_type(PartVanishedError),
+        reraise=True,
+    )
+    try:
+        return again(read)
+    except PartVanishedError as error:
+        reason = "this part vanished while it was read; do not remove records during a run"
+        raise LedgerError(storage.uri(str(error)), reason) from error
 
 
 def list_parts(storage: Storage) -> list[Part]:

@@ -17,16 +17,12 @@ from pipelines.keys.distinct import RepeatedHashes
 from pipelines.keys.index import halves_of, row_keys
 from pipelines.keys.quick import quick_hashes
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
+from pipelines.ledger.examples import read_example
 from pipelines.ledger.left_out import read_left_out
-from pipelines.ledger.parts import Part, list_parts
+from pipelines.ledger.part_columns import PartColumns, read_ahead
+from pipelines.ledger.parts import Part, list_parts, unless_vanished
 from pipelines.ledger.row_state import StateCodes, is_completed
-from pipelines.ledger.scan import (
-    PartColumns,
-    read_ahead,
-    read_example,
-    scan_ledger,
-    unless_vanished,
-)
+from pipelines.ledger.scan import scan_ledger
 from pipelines.storage.storage import Storage
 
 _COLUMNS = ("id", "status", "error.code", "error.retryable")

@@ -86,12 +86,13 @@ class StateCodes:
         states = np.full(len(status), _COMPLETED, np.uint8)
         if completed.all():
             return states
+        error = error.filter(pa.array(~completed))
         codes = pc.fill_null(pc.struct_field(error, "code"), "internal").dictionary_encode()
         numbers = np.array([self._number(code) for code in codes.dictionary.to_pylist()], np.uint8)
         retryable = pc.fill_null(pc.struct_field(error, "retryable"), False)
         failed = _FIRST_FAILED + 2 * numbers[codes.indices.to_numpy(zero_copy_only=False)]
         failed += retryable.to_numpy(zero_copy_only=False)
-        states[~completed] = failed[~completed]
+        states[~completed] = failed
         return states
 
     def code(self, state: int) -> str | None:

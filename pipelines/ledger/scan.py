@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeVar
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-from pipelines.errors import LedgerError
-from pipelines.in_order import in_order
+from pipelines.editions import Edition
 from pipelines.keys.column import Column
-from pipelines.keys.index import SortedKeys, halves_of, row_keys
+from pipelines.keys.index import SortedKeys, UInt64, halves_of, row_keys
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
 from pipelines.ledger.dedup import winning_rows
+from pipelines.ledger.done_groups import DoneGroups, SeenPart, find_done_groups
+from pipelines.ledger.examples import closed_examples, examples_of, first_of_each
 from pipelines.ledger.left_out import LeftOut, ManifestLook, no_keys, read_left_out
-from pipelines.ledger.part_checks import check_values
-from pipelines.ledger.parts import Part, PartVanishedError, list_parts, open_part, readable
+from pipelines.ledger.part_columns import PartColumns, read_ahead
+from pipelines.ledger.parts import Part, list_parts, unless_vanished
 from pipelines.ledger.row_state import STATE_DTYPE, StateCodes, is_completed, states_of
+from pipelines.record import EDITION_DIGEST, EDITION_ROW
 from pipelines.storage.storage import Storage
-
-T = TypeVar("T")
 
 _COLUMNS = (
     "id",
@@ -35,11 +34,9 @@ _COLUMNS = (
     "created_at",
     "error.code",
     "error.retryable",
+    EDITION_DIGEST,
+    EDITION_ROW,
 )
-_READERS = 8
-_MAX_AHEAD = 16  # parts read but not yet processed
-_MAX_AHEAD_BYTES = 16 * 2**20  # size of those parts: bounds the memory
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +50,10 @@ class Scan:
             part that has it.
         wins: `[n]`, True for the winning rows (see `dedup`), over all parts in order.
         counting: `[n]`, True for the winning rows that are not left out.
-        states: keys of the winning rows, with payloads of `STATE_DTYPE`.
-        left_out: `[m]`, True for the winning rows that do not count, see `LeftOut`.
+        states: keys of the winning rows, with payloads of `STATE_DTYPE`; without closed records.
+        left_out: `[m]`, True for the rows of `states` that do not count, see `LeftOut`.
+        closed_by_state: number of closed records in each state, see `done_groups`.
+        done: the groups of manifest rows that are done; None: no record is closed.
         latest_us: time of the latest record, in microseconds since the epoch; 0 without records.
         codes: meaning of the states.
         examples: one counting row for each failure code.
@@ -68,6 +67,8 @@ class Scan:
     counting: npt.NDArray[np.bool_]
     states: SortedKeys
     left_out: npt.NDArray[np.bool_]
+    closed_by_state: Counter[int]
+    done: DoneGroups | None
     latest_us: int
     codes: StateCodes
     examples: Mapping[str, FailureExample]
@@ -81,7 +82,7 @@ class Scan:
 
     def counts(self) -> LedgerCounts:
         """Return the numbers of counting rows, by outcome, and of those left out."""
-        rows = rows_by_state(self.states.payload["state"])
+        rows = rows_by_state(self.states.payload["state"]) + self.closed_by_state
         left_out = rows_by_state(self.states.payload["state"][self.left_out])
         return count_states(rows, left_out, self.codes, self.examples, self.look)
 
@@ -92,98 +93,88 @@ def rows_by_state(states: npt.NDArray[np.uint8]) -> Counter[int]:
     return Counter(dict(zip(found.tolist(), rows.tolist(), strict=True)))
 
 
-def scan_ledger(storage: Storage, left_out: LeftOut | None = None) -> Scan:
+def scan_ledger(
+    storage: Storage,
+    left_out: LeftOut | None = None,
+    editions: Sequence[Edition] = (),
+    *,
+    retry_failed: bool = False,
+) -> Scan:
     """Scan all parts; start again if another process compacts in the meantime.
 
     Args:
         storage: the output folder.
         left_out: the records that do not count; None: as the output lists them.
+        editions: the editions of the manifest; records of groups of theirs that are done are
+            closed.
+        retry_failed: True if no failed row is done.
 
     Raises:
         LedgerError: a part is damaged, or `records/` holds a foreign file.
         StorageError: the records cannot be read.
     """
-    return unless_vanished(storage, lambda: _scan_all(storage, left_out))
+
+    def scan_all() -> Scan:
+        # The list first: a record that is pruned meanwhile is then in neither.
+        listed = read_left_out(storage) if left_out is None else left_out
+        parts, done = list_parts(storage), None
+        if editions:
+            done = find_done_groups(storage, parts, editions, retry_failed=retry_failed)
+        return scan_parts(storage, parts, listed, done)
+
+    return unless_vanished(storage, scan_all)
 
 
-def unless_vanished(storage: Storage, read: Callable[[], T]) -> T:
-    """Return the result of `read`, which is called again if a part vanishes meanwhile.
+def with_doubts(storage: Storage, done: DoneGroups, hashes: UInt64) -> Scan:
+    """Scan again, with the records closed that `done` has without those of some ids.
 
-    Raises:
-        LedgerError: parts vanish each time.
-    """
-    again = Retrying(
-        stop=stop_after_attempt(_ATTEMPTS),
-        retry=retry_if_exception_type(PartVanishedError),
-        reraise=True,
-    )
-    try:
-        return again(read)
-    except PartVanishedError as error:
-        reason = "this part vanished while it was read; do not remove records during a run"
-        raise LedgerError(storage.uri(str(error)), reason) from error
-
-
-def _scan_all(storage: Storage, left_out: LeftOut | None) -> Scan:
-    # The list first: a record that is pruned meanwhile is then in neither.
-    left_out = read_left_out(storage) if left_out is None else left_out
-    return scan_parts(storage, list_parts(storage), left_out)
-
-
-def scan_parts(storage: Storage, parts: Sequence[Part], left_out: LeftOut | None = None) -> Scan:
-    """Scan these parts, which must be sorted by name; without `left_out`, every record counts.
+    Args:
+        storage: the output folder.
+        done: the groups that are done.
+        hashes: quick hashes of the ids.
 
     Raises:
-        PartVanishedError: a part no longer exists.
-        LedgerError: a part is damaged, or is not a file of records.
+        LedgerError, StorageError: see `scan_ledger`.
     """
-    found = _Collector(LeftOut(no_keys()) if left_out is None else left_out)
-    for read in read_ahead(storage, parts):
-        found.add(read)
-    scan, first_rows = found.finish(parts)
-    return replace(scan, examples=_examples(storage, scan, first_rows))
+    parts = [seen.part for seen in done.parts]
+
+    def scan_open() -> Scan:
+        return scan_parts(storage, parts, read_left_out(storage), done.with_doubts(hashes))
+
+    return unless_vanished(storage, scan_open)
 
 
-class PartColumns(NamedTuple):
-    """The scanned columns of a part: ids, states, and times of the records."""
-
-    uri: str
-    schema: pa.Schema
-    columns: pa.RecordBatch
-
-
-def read_ahead(
-    storage: Storage, parts: Sequence[Part], columns: Sequence[str] = _COLUMNS
-) -> Iterator[PartColumns]:
-    """Yield columns of each part, in order; threads read ahead to hide the storage's latency.
+def scan_parts(
+    storage: Storage,
+    parts: Sequence[Part],
+    left_out: LeftOut | None = None,
+    done: DoneGroups | None = None,
+) -> Scan:
+    """Scan these parts, which must be sorted by name.
 
     Args:
         storage: the output folder.
         parts: the parts.
-        columns: the names of the columns.
+        left_out: the records that do not count; None: every record counts.
+        done: closes records of these parts, which are not scanned; None: none are closed.
 
     Raises:
         PartVanishedError: a part no longer exists.
         LedgerError: a part is damaged, or is not a file of records.
     """
-    return in_order(
-        lambda part: _read(storage, part, columns),
-        parts,
-        _READERS,
-        cost=lambda part: max(part.num_bytes, _MAX_AHEAD_BYTES // _MAX_AHEAD),
-        budget=_MAX_AHEAD_BYTES,
-    )
-
-
-def _read(storage: Storage, part: Part, names: Sequence[str]) -> PartColumns:
-    file = open_part(storage, part)
-    with readable(storage, part):
-        table = file.read(columns=list(names), use_threads=False)
-    columns = [table[name].combine_chunks() for name in table.column_names]
-    batch = pa.RecordBatch.from_arrays(columns, table.column_names)
-    uri = storage.uri(part.path)
-    check_values(uri, batch)
-    return PartColumns(uri, file.schema_arrow, batch)
+    found = _Collector(LeftOut(no_keys()) if left_out is None else left_out, done)
+    is_read = [done is None or done.may_have_open(number) for number in range(len(parts))]
+    reads = read_ahead(storage, list(compress(parts, is_read)), _COLUMNS)
+    for number, part_is_read in enumerate(is_read):
+        if part_is_read:
+            found.add(next(reads))
+        elif done is not None:
+            found.add_closed(done.parts[number])
+    scan, first_rows = found.finish(parts)
+    examples = examples_of(storage, scan.parts, scan.num_rows, scan.codes, first_rows)
+    if done is not None:
+        examples = {**closed_examples(done, scan.closed_by_state), **examples}
+    return replace(scan, examples=examples)
 
 
 @dataclass(slots=True)
@@ -191,6 +182,7 @@ class _Collector:
     """The columns that a scan has read so far."""
 
     listed: LeftOut
+    done: DoneGroups | None
     codes: StateCodes = field(default_factory=StateCodes)
     num_rows: list[int] = field(default_factory=list)
     origins: list[tuple[str, pa.Schema]] = field(default_factory=list)
@@ -199,21 +191,37 @@ class _Collector:
     low: Column = field(default_factory=lambda: Column(np.uint64))
     created_at: Column = field(default_factory=lambda: Column(np.int64))
     states: Column = field(default_factory=lambda: Column(STATE_DTYPE))
+    rows: Column = field(default_factory=lambda: Column(np.int64))
+
+    def __post_init__(self) -> None:
+        if self.done is not None:
+            self.codes = self.done.codes
+
+    def add_closed(self, seen: SeenPart) -> None:
+        """Add the next part, all of whose records are closed."""
+        self._note(seen.uri, seen.schema, seen.rows_by_state.total())
 
     def add(self, read: PartColumns) -> None:
         """Add the rows of the next part."""
         columns = read.columns
-        known = (at for at, (_, one) in enumerate(self.origins) if read.schema.equals(one))
-        origin = next(known, len(self.origins))
-        if origin == len(self.origins):
-            self.origins.append((read.uri, read.schema))
-        self.origin_of.append(origin)
-        self.num_rows.append(len(columns))
+        self._note(read.uri, read.schema, len(columns))
+        if self.done is not None:
+            is_open = ~self.done.is_closed(columns)
+            self.rows.extend(sum(self.num_rows[:-1]) + np.flatnonzero(is_open))
+            columns = columns.filter(pa.array(is_open))
         high, low = halves_of(row_keys(columns["id"].cast(pa.binary()).to_pylist()))
         self.high.extend(high)
         self.low.extend(low)
         self.created_at.extend(columns["created_at"].cast(pa.int64()).to_numpy())
         self.states.extend(states_of(columns, self.codes))
+
+    def _note(self, uri: str, schema: pa.Schema, num_rows: int) -> None:
+        known = (at for at, (_, one) in enumerate(self.origins) if schema.equals(one))
+        origin = next(known, len(self.origins))
+        if origin == len(self.origins):
+            self.origins.append((uri, schema))
+        self.origin_of.append(origin)
+        self.num_rows.append(num_rows)
 
     def finish(self, parts: Sequence[Part]) -> tuple[Scan, dict[int, int]]:
         """Return the scan, without examples, and the position of one row of each state.
@@ -226,12 +234,18 @@ class _Collector:
         low = self.low.permuted(order)
         completed = is_completed(self.states.values["state"])[order]
         latest_us = int(self.created_at.values.max(initial=0))
+        closed_by_state: Counter[int] = Counter()
+        if self.done is not None:
+            latest_us = self.done.latest_us
+            closed_by_state = self.done.rows_by_state - rows_by_state(self.states.values["state"])
         times = self.created_at.permuted(order)
-        sorted_wins = winning_rows(high, low, times, completed, order)
+        sorted_wins = winning_rows(high, low, times, completed, order)  # rows are in order, too
         is_old = times <= self.listed.until_us
         del times
         states = self.states.permuted(order)
-        wins = np.empty(len(order), bool)
+        if self.done is not None:
+            order = self.rows.values[order]
+        wins = np.ones(sum(self.num_rows), bool)
         wins[order] = sorted_wins
         if not sorted_wins.all():
             high, low = high[sorted_wins], low[sorted_wins]
@@ -251,12 +265,14 @@ class _Collector:
             counting=counting,
             states=keys,
             left_out=left_out,
+            closed_by_state=closed_by_state,
+            done=self.done,
             latest_us=latest_us,
             codes=self.codes,
             examples={},
             look=self.listed.look,
         )
-        return scan, _first_rows(states["state"], left_out, order)
+        return scan, first_of_each(states["state"], left_out, order)
 
     def _origins(self, wins: npt.NDArray[np.bool_]) -> list[tuple[str, pa.Schema]]:
         """Return the origins whose parts hold a winning row, or no row: others do not count."""
@@ -264,37 +280,3 @@ class _Collector:
         parts = zip(self.origin_of, self.num_rows, ends, strict=True)
         used = {origin for origin, rows, end in parts if not rows or wins[end - rows : end].any()}
         return [self.origins[origin] for origin in sorted(used)]
-
-
-def _first_rows(
-    states: npt.NDArray[np.uint8],
-    left_out: npt.NDArray[np.bool_],
-    order: npt.NDArray[np.int64],
-) -> dict[int, int]:
-    """Return the position of one counting row of each state."""
-    shown = np.where(left_out, 0, states) if left_out.any() else states  # no state is 0
-    found = np.unique(shown).tolist()
-    return {state: int(order[np.argmax(shown == state)]) for state in found if state}
-
-
-def _examples(
-    storage: Storage, scan: Scan, first_rows: Mapping[int, int]
-) -> dict[str, FailureExample]:
-    """Read one row of each failure code; only messages are read again."""
-    examples: dict[str, FailureExample] = {}
-    ends = np.cumsum(scan.num_rows, dtype=np.int64)
-    for state, row in first_rows.items():
-        code = scan.codes.code(state)
-        if code is not None and code not in examples:
-            at = int(np.searchsorted(ends, row, side="right"))
-            examples[code] = read_example(storage, scan.parts[at], row - int(ends[at]))
-    return examples
-
-
-def read_example(storage: Storage, part: Part, row: int) -> FailureExample:
-    """Read the failure in a row of a part, counted from its end (-1 is the last)."""
-    file = open_part(storage, part)
-    with readable(storage, part):
-        table = file.read(columns=["id", "error.message"], use_threads=False)
-    record = table.slice(table.num_rows + row, 1).to_pylist()[0]
-    return FailureExample(record["id"], (record["error"] or {}).get("message") or "")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.editions import Place
 from pipelines.fields.cells import identifier
 from pipelines.manifest.row_identity import content_hash
 from pipelines.manifest.row_ids import RowIds
@@ -23,6 +28,7 @@ class IdentifiedRow(NamedTuple):
     row_id: str
     given: bool
     error: InvalidRequestError | None
+    place: Place | None
 
 
 def with_recorded_ids(rows: list[IdentifiedRow], ids: RowIds) -> list[IdentifiedRow]:
@@ -44,18 +50,51 @@ def _own_cells(cells: RawRow | OversizedRow | UnreadableRow) -> RawRow | Unreada
     return cells.cells if isinstance(cells, OversizedRow) else cells
 
 
-def identified(
-    row: SourceRow, digest: int | None, columns_digest: int, *, by_value: bool
-) -> IdentifiedRow:
-    """Find the id of a row.
+def places_of(rows: npt.NDArray[np.int64], first: Place | None) -> list[Place | None]:
+    """Return the places of some rows of a batch, `[n]`; None for each if the batch has none.
 
     Args:
-        row: the row as written.
-        digest: its source digest; None if it has none.
-        columns_digest: the digest of its pass-through columns.
+        rows: the numbers of the rows in the batch, `[n]`.
+        first: the place of the first row of the batch.
+    """
+    if first is None:
+        return [None] * len(rows)
+    return [Place(first.edition, first.row + row) for row in rows.tolist()]
+
+
+def identified_rows(
+    rows: list[SourceRow],
+    own: list[int],
+    digests: list[int] | None = None,
+    places: list[Place | None] | None = None,
+    *,
+    by_value: bool,
+) -> list[IdentifiedRow]:
+    """Find the ids of rows.
+
+    Args:
+        rows: the rows as written, `[n]`.
+        own: the digests of their pass-through columns, `[n]`.
+        digests: their source digests, `[n]`; 0, or None for all: there is none.
+        places: their places in the manifest, `[n]`; they count for a row with a digest.
         by_value: True if text that spells a number is the number, which it is not in JSON.
     """
+    nothing = [None] * len(rows)
+    values = zip(rows, digests or nothing, own, places or nothing, strict=True)
     content = same_rows_hash if by_value else content_hash
+    return [
+        _identified(row, digest or None, one, place if digest else None, content)
+        for row, digest, one, place in values
+    ]
+
+
+def _identified(
+    row: SourceRow,
+    digest: int | None,
+    columns_digest: int,
+    place: Place | None,
+    content: Callable[[Mapping[str, Any]], str],
+) -> IdentifiedRow:
     cells, extra = row
     given, error = False, None
     own = _own_cells(cells)
@@ -68,4 +107,4 @@ def identified(
             row_id, given = identifier(own["id"]), True
         except InvalidRequestError as refused:
             row_id, error = content(own), refused
-    return IdentifiedRow(cells, extra, digest, columns_digest, row_id, given, error)
+    return IdentifiedRow(cells, extra, digest, columns_digest, row_id, given, error, place)

@@ -12,14 +12,21 @@ import pyarrow as pa
 
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
+from pipelines.editions import Edition, Place
 from pipelines.errors import ManifestError
 from pipelines.keys.index import halves_of, row_key
-from pipelines.manifest.arrow_batch import ArrowBatch
 from pipelines.manifest.chosen_ids import ChosenIds, read_ids
 from pipelines.manifest.columns import ColumnPlan, plan_columns
+from pipelines.manifest.edition_digests import find_editions
 from pipelines.manifest.files import open_tables
-from pipelines.manifest.identified import IdentifiedRow, identified, with_recorded_ids
-from pipelines.manifest.ordinary import OrdinaryRowFinder, OrdinaryRows
+from pipelines.manifest.identified import (
+    IdentifiedRow,
+    identified_rows,
+    places_of,
+    with_recorded_ids,
+)
+from pipelines.manifest.ordinary import OrdinaryRowFinder
+from pipelines.manifest.ordinary_split import OrdinarySplit
 from pipelines.manifest.passes import (
     SURVEY_ROWS,
     GivenIds,
@@ -29,8 +36,9 @@ from pipelines.manifest.passes import (
     named,
     no_rows,
     num_rows,
-    taken_batches,
+    taken_rows,
 )
+from pipelines.manifest.reference_columns import Flags
 from pipelines.manifest.references import folder_url
 from pipelines.manifest.row_additions import RowAdditions
 from pipelines.manifest.row_identity import shard_of
@@ -81,6 +89,7 @@ class Manifest:
         self._plan: ColumnPlan = plan_columns(config, tables)
         self._parser = RowParser(config, model, self._plan.inputs, styles)
         self._digests = SourceDigests(config, model, self._plan.inputs, styles)
+        self._editions = find_editions(tables, config.manifest, self._plan, self._digests)
         self._finder = OrdinaryRowFinder(config, model, self._plan)
         self._has_styles = styles is not None
         self._limit = config.manifest.limit
@@ -153,6 +162,13 @@ class Manifest:
         return self._has_styles
 
     @property
+    def editions(self) -> list[Edition]:
+        """The editions of files whose rows may be left unread; none if ids choose the rows."""
+        if self._shard is not None or self._chosen is not None:
+            return []
+        return [edition for edition in self._editions if edition is not None]
+
+    @property
     def extra_schema(self) -> pa.Schema:
         """The user's own columns, as they go to the record."""
         return self._plan.extra_schema
@@ -172,15 +188,22 @@ class Manifest:
 
         Args:
             done: rows that may be skipped. Those among them whose table has columns are skipped
-                before Python looks at them. This changes no id, no order and no other row.
+                before Python looks at them, and whole row groups of them are left unread. This
+                changes no id, no order and no other row.
 
         Raises:
             ManifestError: a file is gone, has changed since `open`, or is damaged.
             StorageError: the temporary folder cannot hold the ids.
         """
         ids = RowIds(done)
-        for batch, table in taken_batches(self._tables, self._plan, self._limit):
-            yield self._batch(batch, self._folder(table), ids, typed=table.typed)
+        unread = self._unread(done)
+        for taken in taken_rows(self._tables, self._plan, self._limit, unread=unread):
+            if taken.batch is None:
+                yield Batch([], taken.num_rows)
+                continue
+            edition = self._editions[taken.number]
+            first = None if edition is None else Place(edition.digest, taken.first)
+            yield self._batch(taken.batch, taken.table, ids, first)
 
     def survey(self, done: SkippableRows | None = None) -> Iterator[SurveyedBatch]:
         """Yield the same rows as `batches`, for a pass that only counts the valid ones.
@@ -195,66 +218,69 @@ class Manifest:
         Raises:
             ManifestError, StorageError: see `batches`.
         """
-        ids, given = RowIds(done), self._given_ids(done)
+        unread = self._unread(done)
+        ids, given = RowIds(done), self._given_ids(done, unread)
+        ordinary = OrdinarySplit(self._plan, self._finder, given, done)
         most_rows = None if given is None else SURVEY_ROWS
-        for batch, table in taken_batches(self._tables, self._plan, self._limit, most_rows):
-            folder = self._folder(table)
-            odd, rows = self._split(batch, folder, given, done)
-            found = self._batch(odd, folder, ids, typed=table.typed) if len(odd) else Batch([], 0)
+        for taken in taken_rows(self._tables, self._plan, self._limit, most_rows, unread):
+            if taken.batch is None:
+                yield SurveyedBatch([], taken.num_rows, None)
+                continue
+            odd, rows = ordinary.split(taken.batch, self._folder(taken.table))
+            found = self._batch(odd, taken.table, ids) if len(odd) else Batch([], 0)
             yield SurveyedBatch(found.entries, found.num_skipped, rows)
 
-    def _given_ids(self, done: SkippableRows | None) -> GivenIds | None:
-        """Read the ids; None if they decide which rows are read, or are made for rows on record."""
-        if self._shard is not None or self._chosen is not None:
+    def _unread(self, done: SkippableRows | None) -> list[Flags | None] | None:
+        """Return for each table which of its groups are left unread; None: all are read."""
+        if done is None or not self.editions:
+            return None
+        return [None if edition is None else done.unread(edition) for edition in self._editions]
+
+    def _given_ids(
+        self, done: SkippableRows | None, unread: list[Flags | None] | None
+    ) -> GivenIds | None:
+        """Read the ids; None if no row is taken out of the batches as an ordinary one."""
+        # Rows with marks of their own are told apart from others with the same reference.
+        if self._shard is not None or self._chosen is not None or self._additions.has_rights:
             return None
         if "id" in self._plan.inputs:
-            return given_ids(self._tables, self._plan.inputs["id"], self._limit)
+            return given_ids(self._tables, self._plan.inputs["id"], self._limit, unread)
         return GivenIds(np.empty(0, np.uint64)) if done is None else None
-
-    def _split(
-        self, batch: RowBatch, folder: str, given: GivenIds | None, done: SkippableRows | None
-    ) -> tuple[RowBatch, OrdinaryRows | None]:
-        """Take the ordinary rows that are not on record out of a batch."""
-        name = self._plan.inputs.get("id")
-        # Rows with marks of their own are told apart from others with the same reference.
-        if given is None or self._additions.has_rights or not isinstance(batch, ArrowBatch):
-            return batch, None
-        if name is not None and name not in batch.columns.schema.names:
-            return batch, None  # ids are made, and others may have them
-        batch.check_extras()
-        mask = self._finder.mask(batch.columns)
-        mask[list(batch.large)] = False
-        if name is not None and mask.any():
-            ids = batch.columns.column(name)
-            mask &= given.unique(ids)
-            if done is not None and (keys := id_keys(ids)) is not None:
-                mask &= ~done.is_recorded(*halves_of(keys))
-        if not mask.any():
-            return batch, None
-        ordinary = batch.columns.filter(pa.array(mask))
-        return batch.where(~mask), self._finder.rows(ordinary, folder)
 
     def _folder(self, table: Table) -> str:
         return table.file.folder if self._base is None else self._base
 
-    def _batch(self, batch: RowBatch, folder: str, ids: RowIds, *, typed: bool) -> Batch:
+    def _batch(
+        self, batch: RowBatch, table: Table, ids: RowIds, first: Place | None = None
+    ) -> Batch:
+        """Return the rows of a batch; only those with a place can be left unread later.
+
+        Args:
+            batch: some rows.
+            table: their table.
+            ids: the ids so far.
+            first: the place of the first row; None: it has none.
+        """
+        folder = self._folder(table)
         if batch.columns is None:
             rows = batch.rows()
-            of_cells = self._plan.own_digests_of_cells([extra for _, extra in rows])
-            pairs = zip(rows, of_cells, strict=True)
-            found = [identified(row, None, one, by_value=not typed) for row, one in pairs]
+            own = self._plan.own_digests_of_cells([extra for _, extra in rows])
+            found = identified_rows(rows, own, by_value=not table.typed)
             return Batch(list(self._checked(with_recorded_ids(found, ids), folder, ids)), 0)
         digests = self._digests.of_batch(batch.columns, folder)
         digests[list(batch.large)] = 0
-        own = self._plan.own_digests(batch.columns)
-        skipped = self._skipped(batch.columns, digests, own, ids)
-        num_skipped = int(skipped.sum())
-        if num_skipped:
-            batch, digests, own = batch.where(~skipped), digests[~skipped], own[~skipped]
-        cells = zip(batch.rows(), digests.tolist(), own.tolist(), strict=True)
-        found = [identified(row, digest or None, one, by_value=True) for row, digest, one in cells]
+        own_digests = self._plan.own_digests(batch.columns)
+        skipped = self._skipped(batch.columns, digests, own_digests, ids)
+        left = np.flatnonzero(~skipped)
+        found = identified_rows(
+            (batch if len(left) == len(batch) else batch.where(~skipped)).rows(),
+            own_digests[left].tolist(),
+            digests[left].tolist(),
+            places_of(left, first),
+            by_value=True,
+        )
         rows_with_ids = with_recorded_ids(found, ids)
-        return Batch(list(self._checked(rows_with_ids, folder, ids)), num_skipped)
+        return Batch(list(self._checked(rows_with_ids, folder, ids)), len(batch) - len(left))
 
     def _skipped(
         self, columns: pa.RecordBatch, digests: Digests, own: Digests, ids: RowIds
@@ -285,7 +311,7 @@ class Manifest:
                 continue
             checked = self._row(row, row_id, ordinal, folder)
             checked = self._additions.added(checked, row.extra)
-            yield Entry(checked, row.extra, row.source_digest, row.columns_digest)
+            yield Entry(checked, row.extra, row.source_digest, row.columns_digest, row.place)
 
     @staticmethod
     def _unique_id(row: IdentifiedRow, ordinal: int, ids: RowIds) -> str:

@@ -34,6 +34,7 @@ class ParquetTable:
     num_rows: int | None
     typed: bool = True
     index: RangeIndex | None = None
+    groups: tuple[int, ...] = ()
 
     @classmethod
     def open(cls, file: ManifestFile) -> ParquetTable:
@@ -47,14 +48,17 @@ class ParquetTable:
             index = range_index(schema, num_rows)
             if index is not None:
                 schema = index.with_field(schema)
-            return cls(file, schema, num_rows, index=index)
+            groups = tuple(_group_rows(parquet.metadata))
+            return cls(file, schema, num_rows, index=index, groups=groups)
 
     @property
     def uri(self) -> str:
         """The file's URI for messages, without credentials."""
         return self.file.uri
 
-    def batches(self, plan: ColumnPlan, *, most_rows: int | None = None) -> Iterator[ArrowBatch]:
+    def batches(
+        self, plan: ColumnPlan, *, most_rows: int | None = None, groups: range | None = None
+    ) -> Iterator[ArrowBatch]:
         """Yield the planned columns, a small batch at a time; see `Table.batches`.
 
         Raises:
@@ -65,13 +69,15 @@ class ParquetTable:
             parquet = stack.enter_context(_readable(self.file, source))
             names = {*plan.inputs.values(), *plan.extra_sources}
             index = self.index if self.index is not None and self.index.name in names else None
-            before = 0
+            wanted = range(len(self.groups)) if groups is None else groups
+            before = sum(self.groups[: wanted.start])
             for part in bounded_slices(
                 parquet,
                 source,
                 sorted(names),
                 most_rows=_batch_rows(parquet, names, most_rows),
                 most_row_bytes=self.file.max_row_bytes,
+                groups=wanted,
             ):
                 rows = part.rows if index is None else index.with_index(part.rows, before)
                 before += len(rows)
@@ -92,6 +98,10 @@ def _readable(file: ManifestFile, source: BinaryIO) -> Iterator[pq.ParquetFile]:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0][:200]
         raise ManifestError(file.uri, f"is not a readable Parquet file ({reason})") from error
+
+
+def _group_rows(metadata: pq.FileMetaData) -> Iterator[int]:
+    return (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
 
 
 def _batch_rows(parquet: pq.ParquetFile, names: set[str], most_rows: int | None) -> int:

@@ -53,11 +53,18 @@ class PartitionedTable:
         """The number of rows; None if only reading them would tell."""
         return self.table.num_rows
 
-    def batches(self, plan: ColumnPlan, *, most_rows: int | None = None) -> Iterator[RowBatch]:
-        """Yield all rows in order; see `Table.batches`."""
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """The number of rows in each group that can be read alone."""
+        return self.table.groups
+
+    def batches(
+        self, plan: ColumnPlan, *, most_rows: int | None = None, groups: range | None = None
+    ) -> Iterator[RowBatch]:
+        """Yield rows in order; see `Table.batches`."""
         sources = {*plan.inputs.values(), *plan.extra_sources}
         constants = {name: value for name, value in self.constants.items() if name in sources}
-        for batch in self.table.batches(plan, most_rows=most_rows):
+        for batch in self.table.batches(plan, most_rows=most_rows, groups=groups):
             if not constants:
                 yield batch
             elif batch.columns is None:

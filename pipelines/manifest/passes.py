@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -43,31 +45,85 @@ class SurveyedBatch(NamedTuple):
     ordinary: OrdinaryRows | None
 
 
-def taken_batches(
-    tables: Sequence[Table], plan: ColumnPlan, limit: int | None, most_rows: int | None = None
-) -> Iterator[tuple[RowBatch, Table]]:
-    """Yield the first rows of the tables in order, each batch with its table.
+class TakenRows(NamedTuple):
+    """Some rows of a table.
+
+    Attributes:
+        table: the table.
+        number: the number of the table, from 0.
+        first: the number of the first row in the table, from 0.
+        num_rows: the number of rows.
+        batch: the rows; None: they are left unread.
+    """
+
+    table: Table
+    number: int
+    first: int
+    num_rows: int
+    batch: RowBatch | None
+
+
+def taken_rows(
+    tables: Sequence[Table],
+    plan: ColumnPlan,
+    limit: int | None,
+    most_rows: int | None = None,
+    unread: Sequence[Flags | None] | None = None,
+) -> Iterator[TakenRows]:
+    """Yield the first rows of the tables in order.
 
     Args:
         tables: the files.
         plan: the use of their columns.
         limit: the number of rows; None: all.
         most_rows: see `Table.batches`.
+        unread: for each table, True for each of its groups that is left unread; None: all are read.
 
     Raises:
         ManifestError: a file is gone, has changed since it was opened, or is damaged.
     """
-    left = limit
-    for table in tables:
+    left = sys.maxsize if limit is None else limit
+    for number, table in enumerate(tables):
         table.file.check_unchanged()
-        for batch in table.batches(plan, most_rows=most_rows):
-            taken = batch if left is None else batch.head(left)
-            yield taken, table
-            if left is not None:
-                left -= len(taken)
-                if left == 0:
-                    return
+        left_unread = None if unread is None else unread[number]
+        for rows in _rows_of(table, number, plan, most_rows, left_unread):
+            yield rows if rows.num_rows <= left else _head(rows, left)
+            left = max(left - rows.num_rows, 0)
+            if left == 0:
+                return
         table.file.check_unchanged()
+
+
+def _rows_of(
+    table: Table, number: int, plan: ColumnPlan, most_rows: int | None, unread: Flags | None
+) -> Iterator[TakenRows]:
+    """Yield all rows of a table."""
+    if unread is None or not unread.any():
+        yield from _read(table, number, plan, most_rows, None)
+        return
+    first = 0
+    bounds = [0, *(np.flatnonzero(np.diff(unread)) + 1).tolist(), len(unread)]
+    for start, stop in pairwise(bounds):
+        count = sum(table.groups[start:stop])
+        if unread[start]:
+            yield TakenRows(table, number, first, count, None)
+        else:
+            yield from _read(table, number, plan, most_rows, range(start, stop))
+        first += count
+
+
+def _read(
+    table: Table, number: int, plan: ColumnPlan, most_rows: int | None, groups: range | None
+) -> Iterator[TakenRows]:
+    first = 0 if groups is None else sum(table.groups[: groups.start])
+    for batch in table.batches(plan, most_rows=most_rows, groups=groups):
+        yield TakenRows(table, number, first, len(batch), batch)
+        first += len(batch)
+
+
+def _head(rows: TakenRows, count: int) -> TakenRows:
+    batch = None if rows.batch is None else rows.batch.head(count)
+    return rows._replace(num_rows=count, batch=batch)
 
 
 def num_rows(tables: Sequence[Table], limit: int | None) -> int | None:
@@ -120,13 +176,19 @@ class GivenIds(NamedTuple):
         return np.asarray(self.repeated[at] != hashes)
 
 
-def given_ids(tables: Sequence[Table], name: str, limit: int | None) -> GivenIds | None:
+def given_ids(
+    tables: Sequence[Table],
+    name: str,
+    limit: int | None,
+    unread: Sequence[Flags | None] | None = None,
+) -> GivenIds | None:
     """Read the column of the ids.
 
     Args:
         tables: the files.
         name: the column of the ids.
         limit: the number of rows; None: all.
+        unread: see `taken_rows`; those rows are on record, so that others with their ids are read.
 
     Returns:
         None if a table has no columns, or if a row may have the id that a run makes for another
@@ -137,7 +199,8 @@ def given_ids(tables: Sequence[Table], name: str, limit: int | None) -> GivenIds
     """
     plan = ColumnPlan({"id": name}, pa.schema([]), ())
     hashes, all_given, like_repeat, like_made = RepeatedHashes(), True, False, False
-    for batch, _ in taken_batches(tables, plan, limit, SURVEY_ROWS):
+    taken = (rows.batch for rows in taken_rows(tables, plan, limit, SURVEY_ROWS, unread))
+    for batch in filter(None, taken):
         if batch.columns is None:
             return None
         if name not in batch.columns.schema.names:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from pipelines.keys.index import KEY_BYTES, LsmTable, halves_of, row_key, row_keys
 from pipelines.keys.key_set import KeySet
@@ -54,12 +55,12 @@ class RowIds:
         if not ids:
             return []
         keys = halves_of(row_keys(row_id.encode() for row_id in ids))
-        return self._done.is_recorded(*keys).tolist()  # type: ignore[no-any-return]
+        return self._done.is_recorded(*keys, pa.array(ids, pa.string())).tolist()  # type: ignore[no-any-return]
 
     def claim(self, ids: Sequence[str]) -> list[int]:
         """Return each id's occurrence number so far, starting at 1."""
         keys = [row_key(row_id) for row_id in ids]
-        new = self._add(keys)
+        new = self._add(ids, keys)
         return [1 if is_new else self._count(key) for key, is_new in zip(keys, new, strict=True)]
 
     def variant(self, row_id: str, separator: str, ordinal: int) -> str:
@@ -72,13 +73,14 @@ class RowIds:
         """
         while True:
             found = f"{row_id}{separator}{ordinal}"
-            if self._add([row_key(found)])[0]:
+            if self._add([found], [row_key(found)])[0]:
                 return found
             ordinal += 1
 
-    def _add(self, keys: Sequence[bytes]) -> list[bool]:
+    def _add(self, ids: Sequence[str], keys: Sequence[bytes]) -> list[bool]:
         new = self._given.add(keys)
-        left_out = self._done.has_skipped(*halves_of(b"".join(keys))).tolist()
+        texts = pa.array(ids, pa.string())
+        left_out = self._done.has_skipped(*halves_of(b"".join(keys)), texts).tolist()
         return [is_new and not is_out for is_new, is_out in zip(new, left_out, strict=True)]
 
     def _count(self, key: bytes) -> int:

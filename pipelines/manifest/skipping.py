@@ -7,7 +7,9 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from pipelines.editions import Edition
 from pipelines.keys.index import SortedKeys, UInt64, halves_of, row_keys
 
 
@@ -41,11 +43,23 @@ class SkippableRows(Protocol):
     def skip(self, numbers: npt.NDArray[np.int64]) -> None:
         """Note that the rows with these numbers are skipped."""
 
-    def has_skipped(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
-        """Return for each key, `[n]`, whether a row with it was skipped."""
+    def unread(self, edition: Edition) -> npt.NDArray[np.bool_]:
+        """Return for each group of rows whether it is done as a whole, `[groups]`.
 
-    def is_recorded(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
-        """Return for each key, `[n]`, whether an earlier run recorded a row with it."""
+        All rows of such a group may be skipped: the records say that they were made from them.
+        """
+
+    def has_skipped(self, high: UInt64, low: UInt64, ids: pa.Array) -> npt.NDArray[np.bool_]:
+        """Return for each row id, `[n]`, whether a row with it was skipped or left unread.
+
+        Args:
+            high: `[n]`, the first halves of the keys of the ids.
+            low: `[n]`, the second halves.
+            ids: `[n]`, the ids as text.
+        """
+
+    def is_recorded(self, high: UInt64, low: UInt64, ids: pa.Array) -> npt.NDArray[np.bool_]:
+        """Return for each row id, `[n]`, whether an earlier run recorded it; see `has_skipped`."""
 
 
 class NothingToSkip:
@@ -64,20 +78,26 @@ class NothingToSkip:
     def skip(self, numbers: npt.NDArray[np.int64]) -> None:
         """Do nothing: there is never a number to skip by."""
 
+    def unread(self, edition: Edition) -> npt.NDArray[np.bool_]:
+        """Return False for every group."""
+        return np.zeros(len(edition.groups), bool)
+
     def has_skipped(
         self,
         high: UInt64,
         low: UInt64,  # noqa: ARG002 (the protocol's)
+        ids: pa.Array,  # noqa: ARG002 (the protocol's)
     ) -> npt.NDArray[np.bool_]:
-        """Return False for every key."""
+        """Return False for every row."""
         return np.zeros(len(high), bool)
 
     def is_recorded(
         self,
         high: UInt64,
         low: UInt64,  # noqa: ARG002 (the protocol's)
+        ids: pa.Array,  # noqa: ARG002 (the protocol's)
     ) -> npt.NDArray[np.bool_]:
-        """Return False for every key."""
+        """Return False for every row."""
         return np.zeros(len(high), bool)
 
 
@@ -92,6 +112,11 @@ class RecordedIds(NothingToSkip):
         halves = halves_of(row_keys(row_id.encode() for row_id in ids))
         self._keys = SortedKeys.sort(*halves, np.zeros(len(ids), np.bool_))
 
-    def is_recorded(self, high: UInt64, low: UInt64) -> npt.NDArray[np.bool_]:
-        """Return for each key, `[n]`, whether it is that of a recorded row."""
+    def is_recorded(
+        self,
+        high: UInt64,
+        low: UInt64,
+        ids: pa.Array,  # noqa: ARG002 (the protocol's)
+    ) -> npt.NDArray[np.bool_]:
+        """Return for each row, `[n]`, whether it is a recorded one."""
         return np.asarray(self._keys.find(high, low) >= 0)

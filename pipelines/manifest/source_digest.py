@@ -85,6 +85,20 @@ class SourceDigests:
         }
         self._run = blake2b(encoded(facts).encode(), digest_size=blake2b.SALT_SIZE)
 
+    @property
+    def settings(self) -> str | None:
+        """A text that changes with every setting on which a digest depends.
+
+        None if digests depend on other files, too: those of a library of styles.
+        """
+        if self._styles is not None:
+            return None
+        later = [
+            [field.name, theirs, *(self._limits[name] for name in field.limits)]
+            for field, theirs in self._later
+        ]
+        return encoded([self._run.hexdigest(), later])
+
     def of_batch(self, batch: pa.RecordBatch, folder: str) -> Digests:
         """Compute the digests of raw rows. All are 0 if a column has an unusual type.
 

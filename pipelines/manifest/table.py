@@ -72,13 +72,20 @@ class Table(Protocol):
     def num_rows(self) -> int | None:
         """The number of rows; None if only reading them would tell."""
 
-    def batches(self, plan: ColumnPlan, *, most_rows: int | None = None) -> Iterator[RowBatch]:
-        """Yield all rows in order, a small batch at a time.
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """The number of rows in each group that can be read alone; empty: there are none."""
+
+    def batches(
+        self, plan: ColumnPlan, *, most_rows: int | None = None, groups: range | None = None
+    ) -> Iterator[RowBatch]:
+        """Yield rows in order, a small batch at a time.
 
         Args:
             plan: the use of the columns.
             most_rows: the maximum number of rows of a batch of columns; None: as many as suit a
                 pass that makes Python objects of them.
+            groups: the numbers of the groups to read; None: the whole table.
 
         Raises:
             ManifestError: the file is gone, has changed, or is damaged.

@@ -79,11 +79,17 @@ class TextTable:
         """The file's URI for messages, without credentials."""
         return self.file.uri
 
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """No groups: the rows of a text have no digests, so that all are read."""
+        return ()
+
     def batches(
         self,
         plan: ColumnPlan,
         *,
         most_rows: int | None = None,  # noqa: ARG002 (for tables with columns)
+        groups: range | None = None,  # noqa: ARG002 (for tables with groups)
     ) -> Iterator[LineBatch]:
         """Yield all rows in order, each with its pass-through cells.
 

@@ -17,6 +17,8 @@ from pipelines.image_values import is_per_image, of_images
 from pipelines.packing.loader_types import loader_type
 from pipelines.record import (
     COLUMNS_DIGEST,
+    EDITION_DIGEST,
+    EDITION_ROW,
     IMAGE_BYTES,
     LIBRARY_VERSIONS,
     NSFW_CONTENTS,
@@ -31,7 +33,8 @@ _INDEX = "image_index"
 _NSFW_CONTENT = "has_nsfw_content"  # of one image
 _TAKEN = {IMAGE, _INDEX, _NSFW_CONTENT}
 # The same for all completed rows, for a later run only, or replaced by the image.
-_FOR_RUNS = {"source_digest", COLUMNS_DIGEST, IMAGE_BYTES, REFERENCE_VERSIONS}
+_FOR_RUNS = {"source_digest", COLUMNS_DIGEST, EDITION_DIGEST, EDITION_ROW}
+_FOR_RUNS |= {IMAGE_BYTES, REFERENCE_VERSIONS}
 _FOR_REPLAYS = {"keep_size", "content_long_size", LIBRARY_VERSIONS}
 _REFERENCES = {"content_image", "style_images"}
 _ODD_MARKS = "[@=%]"  # every URI with credentials has one
@@ -67,8 +70,8 @@ class ImageFile:
 def sample_schema(records: pa.Schema) -> pa.Schema:
     """Return the columns of a sample, without its image.
 
-    These are the columns of the record except `status`, `error`, `source_digest`, `outputs`,
-    `image_bytes` and `reference_versions`.
+    These are the columns of the record except `status`, `error`, `outputs`, and some that only a
+    later run or a replay needs.
     `sha256`, `seed`, `has_nsfw_content` and the values of plug-ins belong to the one image, and
     `image_index` is its number within the row. A user's column gets a trailing underscore if its
     name is one of ours, and a type that the loaders read, see `loader_type`.

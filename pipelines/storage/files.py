@@ -8,7 +8,8 @@ may pass are waited out. A fault that stays becomes an error of the caller's cho
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar, cast
@@ -33,10 +34,9 @@ _SMALL_BYTES = 32 * 2**20
 _LINES_BYTES = 8 * 2**20
 # Filesystems describe a file's version under different keys. The first one that is present counts:
 # marks of the content come before times, which may change while the content stays.
-_VERSION_KEYS = (
-    *("ETag", "etag", "md5Hash", "blob_id"),
-    *("LastModified", "last_modified", "mtime", "updated", "created"),
-)
+_CONTENT_KEYS = ("ETag", "etag", "md5Hash", "blob_id")
+_TIME_KEYS = ("LastModified", "last_modified", "mtime", "updated", "created")
+_NS_PER_S = 10**9
 
 
 class ShortReadError(OSError):
@@ -99,6 +99,8 @@ class StoredFile:
         inside: the path below the folder that was searched; empty if the file itself was named, or
             matched by a glob.
         url_of: returns the URL of a path on `fs`, in the form of the URL that was searched.
+        mark: a text that no other content at this path ever gets, not even one that is put back;
+            empty if the filesystem cannot tell. It may change while the content stays.
     """
 
     uri: str
@@ -109,6 +111,7 @@ class StoredFile:
     reading: Reading = field(compare=False, repr=False)
     inside: str = ""
     url_of: Callable[[str], str] = field(default=str, compare=False, repr=False)
+    mark: str = field(default="", compare=False)
 
     @property
     def is_local(self) -> bool:
@@ -123,7 +126,8 @@ class StoredFile:
     def looked_at(self) -> StoredFile:
         """Return the same file with its current size and version."""
         info = self.reading.call(self.uri, lambda: self.fs.info(self.path))
-        return replace(self, size=info["size"], version=version_of(info))
+        size, version, mark = info["size"], version_of(info), _mark_of(self.fs, info)
+        return replace(self, size=size, version=version, mark=mark)
 
     def read_range(self, start: int, end: int) -> bytes:
         """Return the bytes from `start` to `end`, excluded, in one request."""
@@ -280,6 +284,7 @@ class Place:
             path=path,
             size=info["size"],
             version=version_of(info),
+            mark=_mark_of(self._fs, info),
             reading=self._reading,
             inside=inside,
             url_of=self._url_of,
@@ -291,4 +296,23 @@ class Place:
 
 def version_of(info: Mapping[str, Any]) -> str:
     """Return a text that changes when the described file does; empty if there is none."""
-    return next((str(info[key]) for key in _VERSION_KEYS if info.get(key) is not None), "")
+    return _first_of(info, _CONTENT_KEYS) or _first_of(info, _TIME_KEYS)
+
+
+def _first_of(info: Mapping[str, Any], keys: Sequence[str]) -> str:
+    return next((str(info[key]) for key in keys if info.get(key) is not None), "")
+
+
+def _mark_of(fs: AbstractFileSystem, info: Mapping[str, Any]) -> str:
+    """Return the mark of a file, see `StoredFile`."""
+    if not isinstance(fs, LocalFileSystem):
+        content, time = _first_of(info, _CONTENT_KEYS), _first_of(info, _TIME_KEYS)
+        return f"{content} {time}" if content and time else ""
+    try:
+        found = os.stat(info["name"])  # not of a link, but of its file
+    except OSError:  # the reader says why
+        return ""
+    # The time of the last change cannot be set. Whole seconds are too coarse to tell two changes.
+    if found.st_ctime_ns % _NS_PER_S == 0:
+        return ""
+    return f"{found.st_ino} {found.st_ctime_ns}"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.keys import distinct
-from pipelines.keys.distinct import DistinctCount, RepeatedHashes
+from pipelines.keys.distinct import DistinctCount, KnownHashes, RepeatedHashes
 from pipelines.keys.quick import quick_hashes
 
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=20), st.sampled_from(["a", "\0", "\0\0"])))
@@ -57,3 +57,20 @@ def test_counts_do_not_depend_on_the_files(monkeypatch: pytest.MonkeyPatch, most
     again = quick_hashes(pa.array([str(n) for n in values[times > 1]]))
     assert repeated.repeated().tolist() == sorted(again.tolist())
     assert len(DistinctCount()) == 0
+
+
+@pytest.mark.parametrize(("most", "block"), [(1, 1), (7, 3), (1 << 20, 1024)])
+def test_known_hashes_are_found(monkeypatch: pytest.MonkeyPatch, most: int, block: int) -> None:
+    monkeypatch.setattr(distinct, "_MOST_HASHES", most)
+    monkeypatch.setattr(distinct, "_BLOCK", block)
+    largest = np.iinfo(np.uint64).max
+    numbers = np.random.default_rng(0).integers(0, 90, 60).astype(np.uint64) << np.uint64(57)
+    given = np.concatenate([numbers[numbers > 0], np.array([largest, largest], np.uint64)])
+    known = KnownHashes(np.array_split(given, 9))
+    asked = np.arange(256, dtype=np.uint64) << np.uint64(56)
+    asked = np.concatenate([asked, asked + np.uint64(1), [np.uint64(largest)]])
+    assert known.has(asked).tolist() == np.isin(asked, given).tolist()
+    values, times = np.unique(given, return_counts=True)
+    assert known.repeated.tolist() == values[times > 1].tolist()
+    assert known.has(asked[:0]).tolist() == []
+    assert not KnownHashes([]).has(asked).any()

@@ -86,9 +86,13 @@ READERS: dict[str, Callable[[Storage], object]] = {
     "iterate": lambda output: list(iter_records(output)),
     "follow": lambda output: LedgerFollower(output).poll(),
 }
-# A count does not read fingerprints, and of times only their type.
+# Who counts does not read fingerprints, and of times only their type.
 UNREAD = {
-    ("count", name) for name in ("no fingerprint", "no times", "times that Python does not have")
+    ("follow", "no fingerprint"),
+    *(
+        ("count", name)
+        for name in ("no fingerprint", "no times", "times that Python does not have")
+    ),
 }
 
 

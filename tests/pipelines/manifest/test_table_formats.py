@@ -48,7 +48,13 @@ class FeatherTable:
     def num_rows(self) -> int:
         return int(self.table.num_rows)
 
-    def batches(self, plan: ColumnPlan, *, most_rows: int | None = None) -> Iterator[ArrowBatch]:
+    @property
+    def groups(self) -> tuple[int, ...]:
+        return ()
+
+    def batches(
+        self, plan: ColumnPlan, *, most_rows: int | None = None, groups: range | None = None
+    ) -> Iterator[ArrowBatch]:
         for batch in self.table.to_batches():
             yield ArrowBatch(self.uri, batch, plan)
 
