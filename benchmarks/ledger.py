@@ -3,6 +3,7 @@
     python -m benchmarks.ledger                        # 10 million rows recorded, 1,000 left
     python -m benchmarks.ledger --recorded 500000
     python -m benchmarks.ledger --folder /big/disk     # an empty folder, which keeps the files
+    python -m benchmarks.ledger --recorded 100000000 --folder /big/disk    # 10 GB
 
 Writes a manifest whose first rows are recorded, with the real digests and the real writer of parts,
 and whose last rows are not: the worst place for them. Then a new process resumes the run with
