@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from itertools import pairwise
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -14,12 +11,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from pipelines.config.variables import is_variable, variables_in
 from pipelines.errors import ConfigError
+from pipelines.provenance.certificate_rules import check_chain
 from uso_core.local_path import local_path, tried_path
 
 _SECTION = "output.provenance"
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _LEAST_RSA_BITS = 2048
 _PEM = b"-----BEGIN"
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+_DER = b"\x30\x82"  # a sequence of over 255 bytes, as every certificate is
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,14 @@ class Certificate:
         """Read `output.provenance.certificate`.
 
         Raises:
-            ConfigError: the file cannot be used, or the certificate is not valid today.
+            ConfigError: the file cannot be used, or the chain breaks C2PA's rules.
         """
         where = f"{_SECTION}.certificate: {location}{tried_path(location)}"
         chain = _certificates(location, where)
-        _check_is_ours(chain, where)
         key = chain[0].public_key()
-        return cls(_as_pem(chain), _algorithm(key, where), _der(key), where)
+        algorithm = _algorithm(key, where)
+        check_chain(chain, where)
+        return cls(_as_pem(chain), algorithm, _der(key), where)
 
 
 def read_key(key: str, certificate: Certificate) -> bytes:
@@ -109,10 +110,18 @@ def read_anchors(location: str, option: str = "--trust") -> str:
 
 def _certificates(location: str, where: str) -> list[x509.Certificate]:
     data = _content(location, where)
+    if not data.strip():
+        raise ConfigError(f"{where}: is empty")
+    if data.startswith(_DER):
+        raise ConfigError(f"{where}: is in DER; convert it with `openssl x509 -inform DER`")
+    if _CERTIFICATE not in data:
+        raise ConfigError(
+            f"{where}: holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----"
+        )
     try:
         return x509.load_pem_x509_certificates(data)
     except ValueError as error:
-        raise ConfigError(f"{where}: holds no certificate in PEM ({error})") from error
+        raise ConfigError(f"{where}: holds a damaged certificate ({error})") from error
 
 
 def _as_pem(certificates: list[x509.Certificate]) -> str:
@@ -128,26 +137,6 @@ def _content(location: str, where: str) -> bytes:
             f"{where}: cannot be read ({error.strerror}); it must be on each machine that runs "
             "actors"
         ) from error
-
-
-def _check_is_ours(chain: Sequence[x509.Certificate], where: str) -> None:
-    leaf, now = chain[0], datetime.now(timezone.utc)
-    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
-        raise ConfigError(
-            f"{where}: the certificate is valid from {leaf.not_valid_before_utc:%Y-%m-%d} to "
-            f"{leaf.not_valid_after_utc:%Y-%m-%d}; get a new one"
-        )
-    if leaf.subject == leaf.issuer:
-        raise ConfigError(
-            f"{where}: begins with a root certificate; C2PA takes no self-signed one: give the "
-            "signing certificate first, then its intermediates"
-        )
-    for one, issuer in pairwise(chain):
-        if one.issuer != issuer.subject:
-            raise ConfigError(
-                f"{where}: {issuer.subject.rfc4514_string()} has not issued "
-                f"{one.subject.rfc4514_string()}; give each certificate before its issuer"
-            )
 
 
 def _algorithm(key: object, where: str) -> str:

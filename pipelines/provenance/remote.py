@@ -53,6 +53,7 @@ class RemoteSigner:
         # httpx2 logs every URL at INFO.
         logging.getLogger("httpx2").setLevel(logging.WARNING)
         self._url = config.signer
+        self._algorithm = certificate.algorithm
         self._attempts = config.signer_attempts
         self._timeout_s = config.signer_timeout_s
         self._client = httpx2.Client(
@@ -66,6 +67,15 @@ class RemoteSigner:
             },
         )
         self._of_thread = threading.local()
+
+    @property
+    def shown(self) -> str:
+        """The signer and the key that it should have, for messages."""
+        return f"{self._name}, asked for {self._algorithm} by the key of the first certificate,"
+
+    @property
+    def _name(self) -> str:
+        return f"the signer {redact_uri(self._url)} (output.provenance.signer)"
 
     def during(self, work: Callable[[], T]) -> T:
         """Return the result of `work`, in which the library calls `signature` in this thread.
@@ -97,8 +107,8 @@ class RemoteSigner:
         except Exception as error:  # noqa: BLE001 (nothing may leave a callback of the library)
             tried = retrying.statistics["attempt_number"]
             message = (
-                f"the signer {redact_uri(self._url)} (output.provenance.signer) gave no signature: "
-                f"{_reason(error)} (tried {tried} times, of signer_attempts {self._attempts})"
+                f"{self._name} gave no signature: {_reason(error)} (tried {tried} times, of "
+                f"signer_attempts {self._attempts})"
             )
             self._of_thread.failure = Failure("signing_failed", message)
             return b""

@@ -13,6 +13,7 @@ from typing import Any
 
 from c2pa import Builder, C2paError, Context, Reader, Signer
 
+from pipelines.provenance.certificate_rules import PURPOSES
 from pipelines.provenance.references import IngredientFile
 
 __all__ = ["C2paError", "SigningContext", "read_store"]
@@ -27,6 +28,8 @@ _READING: dict[str, Any] = {
         "remote_manifest_fetch": False,
         "ocsp_fetch": False,
     },
+    # Without it, the library calls the purposes invalid that C2PA's own trust list asks for.
+    "trust": {"trust_config": "\n".join(PURPOSES.values())},
 }
 
 
@@ -87,8 +90,8 @@ def read_store(data: bytes, media_type: str, anchors: str | None = None) -> dict
     Raises:
         C2paError: there is something, but it cannot be read.
     """
-    settings = _READING if anchors is None else {**_READING, "trust": {"user_anchors": anchors}}
-    context = Context.from_dict(settings)
+    trust = _READING["trust"] | ({} if anchors is None else {"user_anchors": anchors})
+    context = Context.from_dict({**_READING, "trust": trust})
     try:
         reader = Reader(media_type, io.BytesIO(data), context=context)
     except C2paError.ManifestNotFound:

@@ -83,6 +83,8 @@ class ImageSigner:
             return self._signed(data, media_type, claim, kept)
         except C2paError as error:
             message = f"the C2PA library refused to sign: {error}"
+            if self._remote is not None:
+                message = f"{self._remote.shown} gave no signature that holds: {message}"
             raise RowFailedError(Failure("signing_failed", message)) from error
 
     def _unreadable_among(self, chained: Sequence[IngredientFile], reason: str) -> set[str]:
@@ -109,9 +111,8 @@ class ImageSigner:
             self._context.sign(buffer.getvalue(), "image/png", _TRIAL.definition([]))
         except C2paError as error:
             raise ConfigError(
-                f"{certificate.where}: the C2PA library refuses the certificate: {error}; it needs "
-                "the key usage digitalSignature, an extended key usage such as emailProtection, "
-                "and no CA flag"
+                f"{certificate.where}: the C2PA library refuses the certificate: {error}; get one "
+                "for signing C2PA manifests"
             ) from error
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from pipelines.config.provenance import ProvenanceConfig
-from pipelines.config.variables import is_variable
+from pipelines.config.variables import is_variable, variables_in
 from pipelines.errors import ConfigError
 from pipelines.formats import FORMAT_BY_SUFFIX, FORMATS
 from pipelines.record import UNSIGNED_SHA256, recorded_inputs
@@ -23,6 +23,7 @@ from pipelines.worker.image_plugins import Finding, FinishedImage, ImagePlugin, 
 from uso_core.local_path import local_path
 
 if TYPE_CHECKING:
+    from pipelines.config.cluster import RayConfig
     from pipelines.config.schema import RunConfig
 
 EXTRA = "c2pa"
@@ -38,7 +39,7 @@ def _options(config: RunConfig) -> dict[str, Any] | None:
             "every machine that runs actors"
         )
     provenance = _with_absolute_paths(provenance)
-    _check_files(provenance, may_be_elsewhere=config.ray.address not in ("local", "none"))
+    _check_here(provenance, config.ray)
     return {"provenance": provenance}
 
 
@@ -52,22 +53,25 @@ def _with_absolute_paths(config: ProvenanceConfig) -> ProvenanceConfig:
     return config.model_copy(update=here)
 
 
-def _check_files(config: ProvenanceConfig, *, may_be_elsewhere: bool) -> None:
-    """Check certificate and key, as far as this machine has them.
+def _check_here(config: ProvenanceConfig, ray: RayConfig) -> None:
+    """Check certificate, key and token, as far as this machine has them.
 
     Raises:
         ConfigError: they cannot be used; or they are not here, and no other machine is used.
     """
-    from pipelines.provenance.certificates import Certificate, read_key  # noqa: PLC0415
+    from pipelines.provenance.certificates import Certificate  # noqa: PLC0415
+    from pipelines.provenance.signing import ImageSigner  # noqa: PLC0415
 
     assert config.certificate is not None
-    if may_be_elsewhere and not os.path.exists(config.certificate):
-        return
-    certificate = Certificate.read(config.certificate)
-    key = config.key
-    if key is None or is_variable(key) or (may_be_elsewhere and not os.path.exists(key)):
-        return
-    read_key(key, certificate)
+    may_be_elsewhere = ray.address not in ("local", "none")
+    secrets = (config.key, config.signer_token)
+    names = {name for secret in secrets for name in variables_in(secret or "")}
+    files = [path for path in (config.key,) if path is not None and not is_variable(path)]
+    is_away = may_be_elsewhere and not all(map(os.path.exists, (config.certificate, *files)))
+    if not is_away and not names.intersection(ray.env) and not (names and may_be_elsewhere):
+        ImageSigner(config)  # with a key, it signs a trial image
+    elif not may_be_elsewhere or os.path.exists(config.certificate):
+        Certificate.read(config.certificate)
 
 
 def _load(options: Mapping[str, Any]) -> Look:

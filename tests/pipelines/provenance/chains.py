@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+Flaw = Literal["expired", "no ca", "another key", "ca", "no usage"]
 KEYS: dict[str, Callable[[], Any]] = {
     "es256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "es384": lambda: ec.generate_private_key(ec.SECP384R1()),
@@ -44,8 +45,13 @@ def make_chain(
     intermediates: int = 1,
     days: int = 30,
     purpose: x509.ObjectIdentifier | None = ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    flaw: Flaw | None = None,
 ) -> Chain:
-    """Make a chain whose signing key is of one kind, and the keys above it of another."""
+    """Make a chain whose signing key is of one kind, and the keys above it of another.
+
+    With a flaw, its last intermediate certificate is `expired`, `no ca`, or of `another key` than
+    the one that signed; or the signing certificate is a `ca`, or has `no usage`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     above = issuers or kind
     key = KEYS[above]()
@@ -54,10 +60,24 @@ def make_chain(
     chain: list[bytes] = []
     for number in range(intermediates):
         next_key = KEYS[above]()
-        chain.insert(0, _pem(_issue(f"Issuing {number}", next_key, name, key, is_ca=True)))
+        stated = KEYS[above]() if flaw == "another key" else next_key
+        days_left = -1 if flaw == "expired" else 365
+        issuer = _issue(
+            f"Issuing {number}", stated, name, key, is_ca=flaw != "no ca", days=days_left
+        )
+        chain.insert(0, _pem(issuer))
         key, name = next_key, f"Issuing {number}"
     own = KEYS[kind]()
-    leaf = _issue("Photo Lab", own, name, key, is_ca=False, days=days, purpose=purpose)
+    leaf = _issue(
+        "Photo Lab",
+        own,
+        name,
+        key,
+        is_ca=flaw == "ca",
+        days=days,
+        purpose=purpose,
+        has_usage=flaw != "no usage",
+    )
     made = Chain(folder / "chain.pem", folder / "key.pem", folder / "root.pem", own)
     made.certificate.write_bytes(b"".join([_pem(leaf), *chain]))
     made.root.write_bytes(b"".join(pems))
@@ -80,6 +100,7 @@ def _issue(
     is_ca: bool,
     days: int = 365,
     purpose: x509.ObjectIdentifier | None = None,
+    has_usage: bool = True,
 ) -> x509.Certificate:
     now = datetime.now(timezone.utc)
     usage = dict.fromkeys(
@@ -99,13 +120,14 @@ def _issue(
         .not_valid_before(now - timedelta(days=60))
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
-        .add_extension(x509.KeyUsage(**usage), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
             critical=False,
         )
     )
+    if has_usage:
+        builder = builder.add_extension(x509.KeyUsage(**usage), critical=True)
     if purpose is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
     is_edwards = isinstance(issuer_key, ed25519.Ed25519PrivateKey)

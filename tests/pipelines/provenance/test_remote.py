@@ -102,7 +102,8 @@ def test_passing_troubles_are_waited_out(chain: Chain, origin: http.Origin) -> N
         (http.status(401), 4, "it answers 401 (tried 1 times, of signer_attempts 4)"),
         (http.ok(b""), 1, "its answer is empty"),
         (http.ok(b"x" * 9000), 1, "its answer is longer than a signature"),
-        (http.ok(b"x" * 64), 1, "refused to sign"),
+        (http.ok(b"x" * 64), 1, "refused to sign: Signature:"),
+        (http.ok(b"<html>log in</html>"), 1, "gave no signature that holds"),
     ],
 )
 def test_a_failure_names_the_signer_and_its_answer(
@@ -115,8 +116,7 @@ def test_a_failure_names_the_signer_and_its_answer(
     failure = caught.value.failure
     assert (failure.code, failure.retryable) == ("signing_failed", True)
     assert words in failure.message
-    if "answer" in words:
-        assert f"the signer {url} (output.provenance.signer)" in failure.message
+    assert f"the signer {url} (output.provenance.signer)" in failure.message
 
 
 def test_a_signer_that_is_slow_or_away_does_not_hold_a_row(

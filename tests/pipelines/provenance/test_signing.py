@@ -7,10 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from cryptography.x509.oid import ExtendedKeyUsageOID
 from PIL import Image
 
-from pipelines.errors import ConfigError
 from pipelines.provenance.claim import inputs_digest
 from pipelines.provenance.reading import read_manifest
 from pipelines.provenance.references import ReferenceFile
@@ -223,61 +221,6 @@ def test_a_thumbnail_is_made_on_request(chain: Chain) -> None:
         for side in (0, 64)
     )
     assert plain + 400 < small
-
-
-@pytest.mark.parametrize(
-    ("making", "words"),
-    [
-        ({"days": -1}, "the certificate is valid from"),
-        ({"kind": "weak"}, "has no signatures for its kind of key"),
-        ({"kind": "secp256k1"}, "has no signatures for its kind of key"),
-        ({"purpose": None}, "the C2PA library refuses the certificate"),
-        ({"purpose": ExtendedKeyUsageOID.SERVER_AUTH}, "the C2PA library refuses the certificate"),
-    ],
-)
-def test_certificates_that_cannot_sign_are_refused_at_once(
-    tmp_path: Path, making: dict[str, object], words: str
-) -> None:
-    chain = make_chain(tmp_path, **making)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=words):
-        signer_with(chain)
-
-
-def test_keys_and_chains_that_do_not_fit_are_refused_without_showing_them(tmp_path: Path) -> None:
-    chain, other = make_chain(tmp_path / "a"), make_chain(tmp_path / "b")
-    secret = chain.key.read_text().splitlines()[1]
-    bad = tmp_path / "bad.pem"
-    for content, words in (
-        (other.key.read_text(), "is not the key of the first certificate"),
-        (chain.certificate.read_text(), "holds no private key"),
-        (chain.key.read_text().replace("\n", "\nx", 1), "holds no private key"),
-        (secret, "is not in PEM"),
-    ):
-        bad.write_text(content)
-        with pytest.raises(ConfigError, match=words) as caught:
-            signer_with(chain, key=str(bad))
-        assert secret not in str(caught.value)
-        assert str(bad) in str(caught.value)
-    with pytest.raises(ConfigError, match="cannot be read"):
-        signer_with(chain, key=str(tmp_path / "absent.pem"))
-    leaf, issuer = chain.certificate.read_text().split("-----END CERTIFICATE-----\n")[:2]
-    end = "-----END CERTIFICATE-----\n"
-    chain.certificate.write_text(leaf + end + other.root.read_text() + issuer + end)
-    with pytest.raises(ConfigError, match="give each certificate before its issuer"):
-        signer_with(chain)
-    chain.certificate.write_text(other.root.read_text())
-    with pytest.raises(ConfigError, match="self-signed"):
-        signer_with(chain)
-
-
-def test_a_key_in_a_variable(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="the variable is not set on this machine"):
-        signer_with(chain, key="${USO_TEST_SIGNING}")
-    monkeypatch.setenv("USO_TEST_SIGNING", chain.key.read_text())
-    signed = signer_with(chain, key="${USO_TEST_SIGNING}").sign(
-        encoded("png"), "image/png", claim()
-    )
-    assert read_manifest(signed, "image/png") is not None
 
 
 def test_a_file_without_a_manifest_and_one_that_is_no_image() -> None:

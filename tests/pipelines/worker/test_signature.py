@@ -137,3 +137,28 @@ def test_keys_are_checked_before_a_run_starts(tmp_path: Path, chain: Chain) -> N
     elsewhere = config.model_copy(update={"ray": config.ray.model_copy(update={"address": "auto"})})
     (plugin,) = chosen_plugins(elsewhere)
     assert chain.key.read_text() not in repr(plugin) + repr(pickle.dumps(plugin))
+
+
+def test_a_certificate_or_variable_that_fails_later_is_refused_before_a_run_starts(
+    tmp_path: Path, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poor = make_chain(tmp_path / "poor", purpose=None)
+    keys = {"certificate": str(poor.certificate), "key": str(poor.key)}
+    with pytest.raises(ConfigError, match="lacks an extended key usage"):
+        chosen_plugins(signed_config(tmp_path, chain, provenance=keys))
+    name = "USO_TEST_SIGNING"
+    in_variable = signed_config(tmp_path, chain, provenance={"key": f"${{{name}}}"})
+    with pytest.raises(ConfigError, match=r"output\.provenance\.key: .*is not set on this machine"):
+        chosen_plugins(in_variable)
+    monkeypatch.setenv(name, poor.key.read_text())
+    with pytest.raises(ConfigError, match="is not the key of the first certificate"):
+        chosen_plugins(in_variable)
+    monkeypatch.setenv(name, chain.key.read_text())
+    chosen_plugins(in_variable)
+    token = {"key": None, "signer": "http://127.0.0.1:1/", "signer_token": "${USO_ABSENT}"}
+    with pytest.raises(ConfigError, match=r"signer_token: .* is not set on this machine"):
+        chosen_plugins(signed_config(tmp_path, chain, provenance=token))
+    # Only the actors have what `ray.env` and other machines give them.
+    monkeypatch.delenv(name)
+    for ray in ({"address": "none", "env": {name: "${ELSEWHERE}"}}, {"address": "auto"}):
+        chosen_plugins(in_variable.model_copy(update={"ray": in_variable.ray.model_validate(ray)}))
