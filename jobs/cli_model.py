@@ -72,7 +72,7 @@ def generate(
         typer.Option(
             metavar="FILE",
             dir_okay=False,
-            help="The image to write; its ending (.png, .webp, .jpg) sets the format.",
+            help="The image to write; its ending (.png, .webp, .jpg, .avif) sets the format.",
             show_default=False,
         ),
     ],

@@ -74,8 +74,8 @@ class Naming:
     PANEL: ClassVar[str] = "Files"
 
     format: Annotated[
-        Literal["png", "webp", "jpeg", "jpg"],
-        typer.Option(metavar="FORMAT", help="png, webp or jpeg."),
+        Literal["png", "webp", "jpeg", "jpg", "avif"],
+        typer.Option(metavar="FORMAT", help="png, webp, jpeg or avif."),
     ] = "png"
     name: Annotated[
         str | None,

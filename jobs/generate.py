@@ -16,7 +16,7 @@ from pipelines.config.inputs import FetchConfig
 from pipelines.config.model import ModelConfig
 from pipelines.failures import RowFailedError
 from pipelines.fetch.fetcher import Fetcher
-from pipelines.formats import FORMAT_BY_SUFFIX, ImageEncoding
+from pipelines.formats import FORMAT_BY_SUFFIX, ImageEncoding, can_write
 from pipelines.recipe import Recipe
 from pipelines.storage.local_files import write_file
 from pipelines.storage.urls import is_uri, redact_uri
@@ -61,6 +61,12 @@ def generate_command(
         image = _generate(model, request, console)
         text = _recipe(image, request, row, name, model.preset) if recipe else None
         encoding = ImageEncoding(FORMAT_BY_SUFFIX[out.suffix.lower()])
+        if not can_write(encoding.format):
+            exits.print_error(
+                f"--out {out}: the Pillow of this machine cannot write {encoding.format}; install "
+                "a wheel of Pillow from PyPI, or give another ending"
+            )
+            return exits.WRONG_INPUT
         write_file(out, encoding.encode(image.image, text))
     if as_json:
         terminal.print_json(

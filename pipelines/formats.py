@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from PIL import Image  # at run time the caller's image brings its own encoder
 
-FormatName = Literal["png", "webp", "jpeg"]
+FormatName = Literal["png", "webp", "jpeg", "avif"]
 """Accepted values of `output.format`; in upper case, Pillow's names of the encoders."""
 LayoutName = Literal["webdataset", "parquet", "folder"]
 """Layouts of a dataset in shards: `output.layout` accepts them beside `images`."""
@@ -57,12 +57,14 @@ class ImageFormat:
         compressions: the ways in which it compresses, one or two; `output.lossless` chooses if
             there are two.
         metadata: Pillow's encoder options that store a text in the file.
+        feature: Pillow's name of the library that it needs; None: it is in every build of Pillow.
     """
 
     extensions: tuple[str, ...]
     mime_type: str
     compressions: tuple[Compression, ...]
     metadata: Callable[[str], dict[str, Any]]
+    feature: str | None = None
 
 
 def _text_chunk(text: str) -> dict[str, Any]:
@@ -97,6 +99,12 @@ def _jpeg_options(quality: int) -> dict[str, Any]:
     return {"quality": quality, "subsampling": "4:4:4" if quality >= 90 else "4:2:0"}
 
 
+def _avif_options(quality: int) -> dict[str, Any]:
+    # The bytes depend on the number of threads, which would be that of the machine's cores.
+    sampling = "4:4:4" if quality >= 90 else "4:2:0"
+    return {"quality": quality, "subsampling": sampling, "speed": 8, "max_threads": 1}
+
+
 FORMATS: Mapping[FormatName, ImageFormat] = {
     "png": ImageFormat(("png",), "image/png", (Compression(True, 1.6, _png_options),), _text_chunk),
     "webp": ImageFormat(
@@ -108,12 +116,25 @@ FORMATS: Mapping[FormatName, ImageFormat] = {
     "jpeg": ImageFormat(
         ("jpg", "jpeg"), "image/jpeg", (Compression(False, 0.45, _jpeg_options),), _user_comment
     ),
+    "avif": ImageFormat(
+        ("avif",), "image/avif", (Compression(False, 0.2, _avif_options),), _user_comment, "avif"
+    ),
 }
 
 FORMAT_BY_SUFFIX: Mapping[str, FormatName] = {
     f".{extension}": name for name, known in FORMATS.items() for extension in known.extensions
 }
 """The format of a file by the end of its name: `.jpg` → `jpeg`."""
+
+
+def can_write(name: FormatName) -> bool:
+    """Return False if the Pillow of this machine lacks the encoder of a format."""
+    feature = FORMATS[name].feature
+    if feature is None:
+        return True
+    from PIL import features  # noqa: PLC0415 (see the import of Image)
+
+    return bool(features.check(feature))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from pipelines.config.provenance import ProvenanceConfig
 from pipelines.config.strict import StrictModel
-from pipelines.formats import DEFAULT_QUALITY, FormatName, ImageEncoding, LayoutName
+from pipelines.formats import DEFAULT_QUALITY, FormatName, ImageEncoding, LayoutName, can_write
 from pipelines.name_template import NameTemplate
 
 ImageCheck = Literal["none", "sizes", "full"]
@@ -25,9 +25,10 @@ class OutputConfig(StrictModel):
     `pictures/`. Default: `images/`, named after the row's id. See docs/output.md#names-of-your-own.
     """
     format: FormatName = "png"
-    """Format of the images. WebP is lossy unless `lossless` is true."""
+    """Format of the images. WebP is lossy unless `lossless` is true; AVIF is always lossy, and
+    needs a Pillow with its encoder, as on PyPI."""
     quality: int = Field(DEFAULT_QUALITY, ge=1, le=100)
-    """Quality of JPEG and of lossy WebP."""
+    """Quality of JPEG, AVIF and lossy WebP."""
     lossless: bool = False
     """Use lossless WebP."""
     recipe: bool = True
@@ -63,6 +64,16 @@ class OutputConfig(StrictModel):
     def _is_no_ending(cls, name: Any) -> Any:  # noqa: ANN401 (any YAML value)
         """Take the ending of the files for the name of their format."""
         return "jpeg" if name == "jpg" else name
+
+    @field_validator("format")
+    @classmethod
+    def _is_writable(cls, name: FormatName) -> FormatName:
+        if not can_write(name):
+            raise ValueError(
+                f"the Pillow of this machine cannot write {name}; install a wheel of Pillow from "
+                "PyPI, here and on the machines that run actors, or give another format"
+            )
+        return name
 
     @field_validator("name", mode="before")
     @classmethod

@@ -83,7 +83,7 @@ def _check_issued(one: x509.Certificate, issuer: x509.Certificate, where: str) -
     constraints = _extension(issuer, x509.BasicConstraints)
     if constraints is None or not constraints.ca:
         raise ConfigError(
-            f"{where}: {_name(issuer)} is no CA, so readers trust nothing that it has issued; "
+            f"{where}: {_name(issuer)} is not a CA, so readers trust nothing that it has issued; "
             f"{remedy}"
         )
     try:

@@ -18,6 +18,7 @@ from PIL import Image
 from pipelines.config.schema import load_config
 from pipelines.display import display_value
 from pipelines.errors import ConfigError
+from pipelines.formats import FormatName
 from pipelines.manifest.columns import input_names
 from pipelines.manifest.references import folder_url
 from pipelines.manifest.row_identity import content_hash
@@ -73,7 +74,7 @@ class Stylize:
         *,
         defaults: Mapping[str, Any] | None = None,
         image: Literal["bytes", "array"] = "bytes",
-        format: Literal["png", "webp", "jpeg"] = "png",  # noqa: A002 (the name of the key)
+        format: FormatName = "png",  # noqa: A002 (the name of the key)
         sections: Mapping[str, Any] | None = None,
         style_library: str | None = None,
     ) -> None:

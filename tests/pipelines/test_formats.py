@@ -63,6 +63,7 @@ def test_the_quality_is_a_fact_where_it_changes_the_file(encoding: ImageEncoding
         ({"quality": 50}, ("png", True, None), 1.6),
         ({"format": "webp", "quality": 80}, ("webp", False, 80), 0.25),
         ({"format": "webp", "lossless": True}, ("webp", True, None), 1.1),
+        ({"format": "avif", "quality": 60}, ("avif", False, 60), 0.2),
         ({"format": "jpeg", "lossless": True}, ("jpeg", False, 95), 0.45),
     ],
 )
@@ -85,6 +86,28 @@ def test_the_same_pixels_give_the_same_file_with_or_without_metadata(name: Forma
     }
     assert ImageEncoding(name).encode(plain) == ImageEncoding(name).encode(annotated)
     assert "comment" in annotated.info
+
+
+def test_the_bytes_of_avif_do_not_depend_on_the_cores_of_a_machine() -> None:
+    image = picture(600, 400)
+    encoding = ImageEncoding("avif", quality=90)
+    buffer = io.BytesIO()
+    options = FORMATS["avif"].compressions[0].options(90)
+    image.save(buffer, "AVIF", **options, autotiling=True)
+    assert options["max_threads"] == 1
+    assert encoding.encode(image) == buffer.getvalue()
+    image.save(several := io.BytesIO(), "AVIF", **{**options, "max_threads": 4})
+    assert several.getvalue() != buffer.getvalue()  # else the option has become needless
+
+
+def test_a_format_that_pillow_cannot_write_is_refused_before_a_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert OutputConfig(path="out", format="avif").encoding.extension == "avif"
+    monkeypatch.setattr("PIL.features.check", lambda name: name != "avif")
+    with pytest.raises(ValueError, match="cannot write avif; install a wheel of Pillow"):
+        OutputConfig(path="out", format="avif")
+    OutputConfig(path="out", format="jpeg")
 
 
 def test_a_format_is_found_by_the_end_of_a_name() -> None:

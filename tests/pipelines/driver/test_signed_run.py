@@ -24,6 +24,7 @@ from jobs.cluster.paths import local_paths, with_absolute_paths
 from pipelines.config.schema import RunConfig
 from pipelines.driver.prepare import prepare
 from pipelines.errors import ConfigError
+from pipelines.formats import FORMATS, LAYOUT_SUMMARIES, FormatName
 from pipelines.manifest.manifest import Manifest
 from pipelines.provenance.reading import read_manifest
 from pipelines.telemetry.stats import RunStats
@@ -113,26 +114,38 @@ def is_signed(data: bytes, media_type: str = "image/png") -> bool:
     return found is not None and not found.problems
 
 
-@pytest.mark.parametrize("layout", ["webdataset", "parquet", "folder"])
-def test_signatures_survive_packing(output: Path, layout: str) -> None:
-    call("pack", str(output), "--layout", layout)
-    folder = output / layout
-    assert [is_signed(data) for data in _packed(folder, layout)] == [True, True]
+@pytest.mark.parametrize("name", FORMATS)
+def test_signatures_survive_packing(tmp_path: Path, chain: Chain, name: FormatName) -> None:
+    write_styled(tmp_path, "ab", "a")
+    settings = signed(tmp_path, chain)
+    run(settings.model_copy(update={"output": settings.output.model_copy(update={"format": name})}))
+    output, known = tmp_path / "out", FORMATS[name]
+    for layout in LAYOUT_SUMMARIES:
+        call("pack", str(output), "--layout", layout)
+        files = [*_packed(output / layout, layout, known.extensions[0])]
+        assert [is_signed(data, known.mime_type) for data in files] == [True, True]
+    (image,) = _decoded_by_datasets(output / "webdataset", tmp_path / "cache", known.extensions[0])
+    assert image.size == (32, 32)
 
 
-def _packed(folder: Path, layout: str) -> Iterator[bytes]:
+def _decoded_by_datasets(folder: Path, cache: Path, extension: str) -> list[Image.Image]:
+    data = datasets.load_dataset(str(folder), split="train", cache_dir=str(cache))
+    return [row[extension] for row in data.select([0])]
+
+
+def _packed(folder: Path, layout: str, extension: str = "png") -> Iterator[bytes]:
     if layout == "webdataset":
         for shard in sorted((folder / "data").glob("*.tar")):
             with tarfile.open(shard) as archive:
                 for member in archive:
                     file = archive.extractfile(member)
-                    if member.name.endswith(".png") and file is not None:
+                    if member.name.endswith(f".{extension}") and file is not None:
                         yield file.read()
     elif layout == "parquet":
         for path in sorted((folder / "data").glob("*.parquet")):
             yield from (each["image"]["bytes"] for each in pq.read_table(path).to_pylist())
     else:
-        yield from (path.read_bytes() for path in sorted(folder.rglob("*.png")))
+        yield from (path.read_bytes() for path in sorted(folder.rglob(f"*.{extension}")))
 
 
 def test_a_map_that_decodes_and_encodes_loses_them(output: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def generated(
     """Store the images of a row, and return its record; equal arguments give equal bytes."""
     stored = []
     for index in range(images):
-        kind = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}[ext]
+        kind = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "avif": "AVIF"}[ext]
         data = encode(picture(24, 16, seed=100 * seed + index), kind)
         uri = storage.write(image_path(row_id, index, images, ext), data)
         stored.append((uri, hashlib.sha256(data).hexdigest(), len(data)))

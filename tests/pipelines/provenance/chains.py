@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-Flaw = Literal["expired", "no ca", "another key", "ca", "no usage"]
+Flaw = Literal["expired", "not a ca", "another key", "ca", "no usage"]
 KEYS: dict[str, Callable[[], Any]] = {
     "es256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "es384": lambda: ec.generate_private_key(ec.SECP384R1()),
@@ -49,8 +49,8 @@ def make_chain(
 ) -> Chain:
     """Make a chain whose signing key is of one kind, and the keys above it of another.
 
-    With a flaw, its last intermediate certificate is `expired`, `no ca`, or of `another key` than
-    the one that signed; or the signing certificate is a `ca`, or has `no usage`.
+    With a flaw, its intermediate certificates are `expired`, `not a ca`, or state `another key`
+    than the one that signed; or the signing certificate is a `ca`, or has `no usage`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     above = issuers or kind
@@ -63,7 +63,7 @@ def make_chain(
         stated = KEYS[above]() if flaw == "another key" else next_key
         days_left = -1 if flaw == "expired" else 365
         issuer = _issue(
-            f"Issuing {number}", stated, name, key, is_ca=flaw != "no ca", days=days_left
+            f"Issuing {number}", stated, name, key, is_ca=flaw != "not a ca", days=days_left
         )
         chain.insert(0, _pem(issuer))
         key, name = next_key, f"Issuing {number}"

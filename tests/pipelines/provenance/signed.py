@@ -18,6 +18,7 @@ ENCODINGS = {
     "png": ImageEncoding("png"),
     "jpeg": ImageEncoding("jpeg"),
     "webp": ImageEncoding("webp"),
+    "avif": ImageEncoding("avif"),
     "lossless webp": ImageEncoding("webp", lossless=True),
 }
 

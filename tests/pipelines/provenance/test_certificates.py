@@ -37,7 +37,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
         ({"flaw": "no usage"}, "lacks the key usage digitalSignature"),
         ({"flaw": "ca"}, "is the certificate of a CA"),
         ({"flaw": "expired"}, "the certificate is valid from .*CN=Issuing 0"),
-        ({"flaw": "no ca"}, "CN=Issuing 0.* is no CA, so readers trust nothing"),
+        ({"flaw": "not a ca"}, "CN=Issuing 0.* is not a CA, so readers trust nothing"),
         ({"flaw": "another key"}, "CN=Issuing 0.* has the name of the issuer of CN=Photo Lab"),
     ],
 )

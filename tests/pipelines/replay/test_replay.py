@@ -54,7 +54,9 @@ def test_varied_rows_are_byte_equal(tmp_path: Path, count: int) -> None:
     assert {verdict.row_id for verdict in found.values() if verdict.differences} == set()
 
 
-@pytest.mark.parametrize("encoding", [{"format": "webp"}, {"format": "jpeg", "recipe": False}])
+@pytest.mark.parametrize(
+    "encoding", [{"format": "webp"}, {"format": "avif"}, {"format": "jpeg", "recipe": False}]
+)
 def test_other_formats_and_names_are_byte_equal(tmp_path: Path, encoding: dict[str, Any]) -> None:
     drawn(tmp_path, [STYLED], output={**encoding, "name": "{prompt}-{content_stem}"})
     assert only(replayed(output_in(tmp_path))).result == "equal"

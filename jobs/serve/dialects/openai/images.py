@@ -77,7 +77,7 @@ async def _generated(
         "created": task.created_at // 1000,
         "data": data,
         "background": "opaque",
-        "output_format": _FORMATS[task.outputs[0].content_type],
+        "output_format": _FORMATS.get(task.outputs[0].content_type),
     }
 
 
