@@ -44,14 +44,19 @@ def passed_env(names: Sequence[str]) -> dict[str, str]:
 
 
 def refuse_signing_key(names: Sequence[str], config: RunConfig) -> None:
-    """Raise `ConfigError` if one of the variables to pass holds the key that signs images."""
-    signing = set(variables_in(config.output.provenance.key or "")) & set(names)
-    if signing:
-        raise ConfigError(
-            f"--env {min(signing)}: output.provenance.key names this variable, and a signing key "
-            "must not be in the job, which Ray keeps and shows; set it in the environment of the "
-            "nodes, or give the path of a file on them"
-        )
+    """Raise `ConfigError` if one of the variables to pass lets its reader sign images."""
+    provenance = config.output.provenance
+    secrets = {"key": provenance.key, "signer_token": provenance.signer_token}
+    for key, value in secrets.items():
+        own = variables_in(value or "")
+        through = [name for one in own for name in variables_in(config.ray.env.get(one, ""))]
+        signing = {*own, *through} & set(names)
+        if signing:
+            raise ConfigError(
+                f"--env {min(signing)}: output.provenance.{key} names this variable, and a secret "
+                "that signs must not be in the job, which Ray keeps and shows; set it in the "
+                "environment of the nodes, or give a key as the path of a file on them"
+            )
 
 
 def unset_on_cluster(config: RunConfig, passed: Sequence[str]) -> list[str]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from itertools import pairwise
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from pipelines.errors import ConfigError
+
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 PURPOSES = {
     "emailProtection": "1.3.6.1.5.5.7.3.4",
@@ -97,9 +100,7 @@ def _check_issued(one: x509.Certificate, issuer: x509.Certificate, where: str) -
         ) from error
 
 
-def _extension(
-    certificate: x509.Certificate, kind: type[x509.ExtensionTypeVar]
-) -> x509.ExtensionTypeVar | None:
+def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
     try:
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:

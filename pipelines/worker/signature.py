@@ -63,6 +63,7 @@ def _check_here(config: ProvenanceConfig, ray: RayConfig) -> None:
     from pipelines.provenance.signing import ImageSigner  # noqa: PLC0415
 
     assert config.certificate is not None
+    _refuse_plain(config, ray)
     may_be_elsewhere = ray.address not in ("local", "none")
     secrets = (config.key, config.signer_token)
     names = {name for secret in secrets for name in variables_in(secret or "")}
@@ -72,6 +73,18 @@ def _check_here(config: ProvenanceConfig, ray: RayConfig) -> None:
         ImageSigner(config)  # with a key, it signs a trial image
     elif not may_be_elsewhere or os.path.exists(config.certificate):
         Certificate.read(config.certificate)
+
+
+def _refuse_plain(config: ProvenanceConfig, ray: RayConfig) -> None:
+    """Raise `ConfigError` if `ray.env` holds a secret as text: Ray's logs would show it."""
+    for key, value in (("key", config.key), ("signer_token", config.signer_token)):
+        for name in variables_in(value or ""):
+            if name in ray.env and not is_variable(ray.env[name]):
+                raise ConfigError(
+                    f"ray.env.{name}: holds the secret of output.provenance.{key} as text, which "
+                    f"Ray's logs and run files would show; write ${{NAME}}, and set NAME where the "
+                    "driver runs"
+                )
 
 
 def _load(options: Mapping[str, Any]) -> Look:

@@ -17,7 +17,9 @@ from pipelines.provenance.claim import ModelFacts, inputs_digest
 from pipelines.provenance.reading import read_manifest
 from pipelines.record import UNSIGNED_SHA256, recorded_inputs
 from pipelines.rows import AnotherTry, ManifestRow
+from pipelines.storage.storage import Storage
 from pipelines.worker.image_plugins import chosen_plugins
+from pipelines.worker.sink import FolderSink
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
 from tests.image_plugins import chosen
@@ -162,3 +164,65 @@ def test_a_certificate_or_variable_that_fails_later_is_refused_before_a_run_star
     monkeypatch.delenv(name)
     for ray in ({"address": "none", "env": {name: "${ELSEWHERE}"}}, {"address": "auto"}):
         chosen_plugins(in_variable.model_copy(update={"ray": in_variable.ray.model_validate(ray)}))
+
+
+def test_a_key_that_stands_in_ray_env_is_refused_without_showing_it(
+    tmp_path: Path, chain: Chain
+) -> None:
+    config = signed_config(tmp_path, chain, provenance={"key": "${SIGNING}"})
+    secret = chain.key.read_text()
+    ray = config.ray.model_validate({"address": "auto", "env": {"SIGNING": secret}})
+    with pytest.raises(ConfigError, match=r"ray\.env\.SIGNING: holds the secret") as caught:
+        chosen_plugins(config.model_copy(update={"ray": ray}))
+    assert secret.splitlines()[1] not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", ["flag", "withhold"])
+def test_a_withheld_row_has_neither_an_image_nor_a_signature_and_a_flagged_one_has_both(
+    tmp_path: Path, chain: Chain, mode: str
+) -> None:
+    checker = f"{__name__}:everything"
+    config = signed_config(tmp_path, chain)
+    safety = config.safety.model_validate({"mode": mode, "checker": checker})
+    outcome = stylize(config.model_copy(update={"safety": safety}), make_row(num_images=2))
+    assert outcome.image_values["has_nsfw_contents"] == (True, True)
+    if mode == "withhold":
+        assert outcome.failure.code == "unsafe_content"
+        assert (outcome.outputs, outcome.sha256) == ((), ())
+        assert set(outcome.image_values.get(UNSIGNED_SHA256, ())) <= {None}
+        assert [*tmp_path.rglob("*.png")] == []
+        return
+    for data in stored(outcome):
+        found = read_manifest(data, "image/png", chain.anchors)
+        assert found is not None
+        assert (found.problems, found.trust) == ((), "trusted")
+
+
+def test_a_blurred_image_that_a_sink_gets_is_signed_as_it_is(tmp_path: Path, chain: Chain) -> None:
+    config = signed_config(tmp_path, chain)
+    safety = config.safety.model_validate({"mode": "withhold", "checker": f"{__name__}:everything"})
+    spec = StylizerSpec.from_config(config.model_copy(update={"safety": safety}))
+    kept: list[bytes] = []
+
+    class Keeping:
+        def save(self, row: ManifestRow, files: Any) -> Any:
+            kept.extend(file.data for file in files)
+            return FolderSink(Storage.at(str(tmp_path))).save(row, files)
+
+    spec = replace(spec, model_facts=MODEL, stores_withheld=True)
+    stylizer = Stylizer(spec, pipeline=tiny(), sink=Keeping())
+    try:
+        outcome = stylizer.stylize(make_row())
+    finally:
+        stylizer.close()
+    assert outcome.failure is not None
+    (data,) = kept
+    found = read_manifest(data, "image/png", chain.anchors)
+    assert found is not None
+    assert (found.problems, found.trust) == ((), "trusted")
+    assert found.recipe[UNSIGNED_SHA256] == outcome.image_values[UNSIGNED_SHA256][0]
+
+
+def everything() -> Any:
+    """A checker that flags everything."""
+    return lambda _image: 1.0
