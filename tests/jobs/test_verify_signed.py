@@ -17,6 +17,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from jobs.cli import app
+from pipelines.config.inputs import FetchConfig
 from pipelines.config.schema import RunConfig
 from pipelines.driver.run import run
 from pipelines.formats import FORMATS
@@ -25,7 +26,7 @@ from tests.pipelines.driver.test_scores import write_styled
 from tests.pipelines.packing.outputs import LAYOUTS
 from tests.pipelines.provenance.chains import Chain, make_chain
 from tests.pipelines.provenance.signed import claim, signer_with
-from tests.pipelines.replay.outputs import worker
+from tests.pipelines.replay.outputs import inline, worker, write_inputs
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -119,6 +120,23 @@ def test_an_output_of_each_format_is_whole_until_a_byte_changes(
         {"signature_invalid": ["b"]},
         {"valid": 1, "trusted": 1},
     )
+
+
+@pytest.mark.parametrize("mode", ["uri", "stat", "content"])
+def test_references_of_every_kind_agree_with_their_records(
+    tmp_path: Path, chain: Chain, mode: str
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"content_image": inline(1), "style_images": [inline(1), "ref2.png"]},
+        {"content_image": "ref0.png", "style_images": [inline(2)], "content_long_size": 0},
+        {"content_image": inline(1), "style_images": ["ref2.png", "ref2.png"], "num_images": 2},
+    ]
+    small = {"width": 32, "height": 32, "num_steps": 1, "prompt": "a"}
+    write_inputs(tmp_path, [{**row, **small} for row in rows])
+    fetch = FetchConfig.model_validate({"fingerprint": mode})
+    settings = signed(tmp_path, chain).model_copy(update={"fetch": fetch})
+    run(settings, show_progress=False, make_worker=worker)
+    assert verify(tmp_path) == (0, {}, {"valid": 4, "trusted": 0})
 
 
 CHANGES: dict[str, tuple[Change, str]] = {
