@@ -105,15 +105,17 @@ class HttpReader:
         """Return the result of `take` on the response after all redirects; raises as `read`."""
         with until(deadline), _errors_named(uri, self._hint):
             request = self._request(method, httpx2.URL(uri), httpx2.URL(uri))
-            first = request.url
+            first, history = request.url, list[httpx2.Response]()
             for _ in range(self._max_redirects + 1):
                 _check_scheme(request.url, uri)
                 response = self._client.send(request, stream=True)
                 with closing(response):
+                    response.history = history
                     if not response.has_redirect_location:
                         return take(response)
                     if response.next_request is None:
                         raise fetch_failed("uri_refused", uri, "it redirects to an invalid URL")
+                history.append(response)
                 request = self._request(method, response.next_request.url, first)
         raise fetch_failed(
             "uri_refused", uri, f"it redirects more than {self._max_redirects} times "
@@ -142,7 +144,9 @@ class HttpReader:
             if len(body) > self._max_bytes:
                 raise too_large(uri, self._max_bytes)
         content_type = response.headers.get("Content-Type")
-        robots = robots_wish(response.headers.get_list(HEADER))
+        # The owner of the URL that the row names may speak in a redirect to a store.
+        hops = (*response.history, response)
+        robots = robots_wish(value for hop in hops for value in hop.headers.get_list(HEADER))
         return Fetched(bytes(body), content_type, _marks(response), robots)
 
 

@@ -6,6 +6,8 @@ digests. They are read in addition.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +16,7 @@ from pipelines.reference_facts import ReferenceRights
 LICENCE_COLUMNS = ("licence", "license")
 NOAI_COLUMN = "noai"
 RIGHTS_COLUMNS = frozenset({*LICENCE_COLUMNS, NOAI_COLUMN})
-_NO = frozenset({"", "0", "false", "no", "none", "null", "off"})
+_NO = frozenset({"", "0", "f", "false", "n", "n/a", "na", "<na>", "no", "none", "null", "off"})
 _MOST = 200
 
 
@@ -22,7 +24,8 @@ def given_rights(own: Mapping[str, Any], num_references: int) -> tuple[Reference
     """Return what the user's own columns state about each reference of a row.
 
     A list with one item for each reference, the content image first, states them one by one; any
-    other value states it for all. A value of `noai` that does not plainly say no is a wish.
+    other value states it for all. In CSV, and in JSON Lines whose column has values of several
+    types, a list is JSON in text. A value of `noai` that does not plainly say no is a wish.
 
     Args:
         own: the user's own columns.
@@ -42,21 +45,49 @@ def given_rights(own: Mapping[str, Any], num_references: int) -> tuple[Reference
 
 
 def _each(value: Any, count: int) -> list[Any]:  # noqa: ANN401 (whatever a cell holds)
-    if isinstance(value, list):
-        if len(value) == count:
-            return value
-        return [next((item for item in value if _is_wish(item)), None)] * count
-    return [value] * count
+    items = _items(value)
+    if items is None:
+        return [value] * count
+    if len(items) == count:
+        return items
+    return [next(filter(_is_wish, items), None)] * count
+
+
+def _items(value: Any) -> list[Any] | None:  # noqa: ANN401 (whatever a cell holds)
+    """Return the items of a list, also of one in text; None for another value."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, list) else None
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 (whatever a cell holds)
-    if value is None:
+    if value is None or value is False or _is_nan(value):
         return None
-    return " ".join(str(value).split())[:_MOST] or None
+    return " ".join(_decoded(value).split())[:_MOST] or None
 
 
 def _is_wish(value: Any) -> bool:  # noqa: ANN401 (whatever a cell holds)
-    if value is None:
+    items = _items(value)
+    if items is not None:
+        return any(map(_is_wish, items))
+    if isinstance(value, Mapping):
+        return any(map(_is_wish, value.values()))
+    text = "" if value is None else _decoded(value).strip().lower()
+    if text in _NO:
         return False
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return text.strip().lower() not in _NO
+    try:
+        number = float(text)
+    except ValueError:
+        return True
+    return number != 0 and not math.isnan(number)
+
+
+def _is_nan(value: Any) -> bool:  # noqa: ANN401 (whatever a cell holds)
+    return isinstance(value, float) and math.isnan(value)  # which is how pandas writes null
+
+
+def _decoded(value: Any) -> str:  # noqa: ANN401 (whatever a cell holds)
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -6,8 +6,7 @@ import io
 import json
 import logging
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from pipelines.fetch.file_formats import recognised
 
@@ -20,6 +19,7 @@ _JUMBF = b"jumb"
 _LABEL = b"c2pa"
 _ASSERTIONS = ("c2pa.training-mining", "cawg.training-mining")
 _PROHIBITED = ("notAllowed", "constrained")
+_MOST_PARENTS = 16
 _MIME = {
     "JPEG": "image/jpeg",
     "PNG": "image/png",
@@ -80,15 +80,47 @@ def c2pa_wish(data: bytes) -> str | None:
     return _wish_in(found)
 
 
-def _wish_in(found: Mapping[str, Any]) -> str | None:
-    manifest = found.get("manifests", {}).get(found.get("active_manifest"), {})
-    for assertion in manifest.get("assertions", ()):
-        label = str(assertion.get("label", ""))
-        # A second assertion of one kind has `__1` at its end.
-        if label.partition("__")[0] not in _ASSERTIONS:
-            continue
-        for name, entry in (assertion.get("data") or {}).get("entries", {}).items():
-            use = entry.get("use") if isinstance(entry, Mapping) else None
-            if use in _PROHIBITED:
-                return f"{label} {name} {use}"
+def _wish_in(found: object) -> str | None:
+    """Return the wish of the active manifest, or else of the image that it was made from.
+
+    An editor writes a new manifest around that of its input, whose owner's wish still holds if the
+    new one states nothing of its own.
+    """
+    manifests = _mapping(_mapping(found).get("manifests"))
+    label = _mapping(found).get("active_manifest")
+    for _ in range(_MOST_PARENTS):
+        manifest = _mapping(manifests.get(str(label)))
+        stated = [item for item in _list(manifest.get("assertions")) if _is_mining(item)]
+        if stated:
+            return next(filter(None, map(_prohibition, stated)), None)
+        parents = [
+            _mapping(item).get("active_manifest")
+            for item in _list(manifest.get("ingredients"))
+            if _mapping(item).get("relationship") == "parentOf"
+        ]
+        if not parents:
+            return None
+        label = parents[0]  # a manifest has one at most
     return None
+
+
+def _is_mining(assertion: object) -> bool:
+    # A second assertion of one kind has `__1` at its end.
+    return str(_mapping(assertion).get("label")).partition("__")[0] in _ASSERTIONS
+
+
+def _prohibition(assertion: object) -> str | None:
+    stated = _mapping(assertion)
+    for name, entry in _mapping(_mapping(stated.get("data")).get("entries")).items():
+        use = entry if isinstance(entry, str) else _mapping(entry).get("use")
+        if use in _PROHIBITED:
+            return f"{stated.get('label')} {name} {use}"
+    return None
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,14 +11,12 @@ from pipelines.fetch.errors import fetch_failed
 from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.rights.c2pa_wish import UNREAD, c2pa_wish
 from pipelines.fetch.rights.sidecars import rights_beside, sidecars_of
-from pipelines.fetch.rights.xmp import has_xmp, xmp_licence, xmp_wish
+from pipelines.fetch.rights.xmp import xmp_rights
 from pipelines.reference_facts import ReferenceRights
 from pipelines.rows import Reference
 from pipelines.storage.urls import is_uri
 
-_PNG = b"\x89PNG"
-_COMPRESSED = b"XML:com.adobe.xmp\0\1"  # the keyword of an iTXt chunk, and its flag
-_MOST_XMP = 2**20
+_MOST_BESIDE = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +90,7 @@ class RightsPolicy:
         if self._has_sidecars(reference):
             assert isinstance(reference, str)
             yield from map(self._beside, sidecars_of(reference))
-        data = fetched.data
-        if has_xmp(data):
-            yield ReferenceRights(xmp_licence(data), xmp_wish(data))
-        at = data.find(_COMPRESSED) if data.startswith(_PNG) else -1
-        if at >= 0:
-            packet = _inflated(data, at + len(_COMPRESSED))
-            yield ReferenceRights(xmp_licence(packet), xmp_wish(packet))
+        yield xmp_rights(fetched.data)
 
     def _has_sidecars(self, reference: Reference) -> bool:
         if isinstance(reference, bytes) or self._sidecars == "off":
@@ -115,7 +106,7 @@ class RightsPolicy:
             data = self._read(uri).data
         except RowFailedError:  # there is none, or it is as little readable
             return ReferenceRights()
-        return rights_beside(uri, data[:_MOST_XMP])
+        return rights_beside(uri, data[:_MOST_BESIDE])
 
     def _mode(self, reference: Reference) -> str:
         return self._wishes.mode(_scheme(reference))
@@ -134,20 +125,3 @@ def _scheme(reference: Reference) -> str:
     if isinstance(reference, bytes) or not is_uri(reference):
         return ""
     return reference.partition(":")[0].lower()
-
-
-def _inflated(data: bytes, start: int) -> bytes:
-    """Return the text of a compressed iTXt chunk.
-
-    Args:
-        data: a PNG file.
-        start: place after the compression flag: the method, the language, the translated keyword,
-            each with a NUL at its end, then the text.
-    """
-    body = data[start + 1 :].split(b"\0", 2) if start < len(data) else []
-    if len(body) < 3:
-        return b""
-    try:
-        return zlib.decompressobj().decompress(body[2], _MOST_XMP)
-    except zlib.error:
-        return b""

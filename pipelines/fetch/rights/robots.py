@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 HEADER = "X-Robots-Tag"
-_WISH = re.compile(r"(?:^|[,:\s])(noai|noimageai)(?=$|[,\s])", re.IGNORECASE)
+_WISH = re.compile(r"(?:^|[,:;\"'\s])(noai|noimageai)(?=$|[,;\"'\s])", re.IGNORECASE)
 
 
 def robots_wish(values: Iterable[str]) -> str | None:

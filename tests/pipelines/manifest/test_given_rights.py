@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,21 @@ NOAI = "column noai"
         ({"noai": [False, False, True]}, [(None, NOAI)] * 2),  # of another length: for all
         ({"noai": 0, "licence": ""}, []),
         ({"noai": None, "other": 1}, []),
+        ({"noai": 0.0, "licence": math.nan}, []),  # a column of pandas with missing values
+        ({"noai": math.nan}, []),
+        ({"noai": 1.0}, [(None, NOAI)] * 2),
+        ({"noai": Decimal("0.00")}, []),
+        ({"noai": "0.0"}, []),
+        ({"noai": " N/A "}, []),
+        ({"noai": b"no"}, []),
+        ({"noai": {"noai": False, "since": None}}, []),
+        ({"noai": {"noai": True}}, [(None, NOAI)] * 2),
+        ({"noai": []}, []),
+        ({"noai": [False]}, []),
+        ({"noai": [[True], []]}, [(None, NOAI), (None, None)]),
+        # As in CSV, and in JSON Lines whose rows have values of several types.
+        ({"noai": "[false, true]", "licence": '["MIT", null]'}, [("MIT", None), (None, NOAI)]),
+        ({"noai": "[false, 0]", "licence": "[sic] CC0"}, [("[sic] CC0", None)] * 2),
     ],
 )
 def test_columns_state_rights(own: dict[str, Any], found: list[tuple[Any, Any]]) -> None:

@@ -18,7 +18,7 @@ from pipelines.fetch.rights.policy import Asked
 from pipelines.reference_facts import ReferenceRights
 from pipelines.rows import Reference
 from tests.pipelines import http_origin as http
-from tests.pipelines.fetch.rights.test_marks import xmp
+from tests.pipelines.fetch.rights.test_xmp import xmp
 from tests.pipelines.pictures import encode, picture
 
 COLUMN = "style_images[0]"
@@ -66,6 +66,14 @@ def test_a_wish_in_a_response_is_honoured_by_default(origin: http.Origin) -> Non
     recorded = ReferenceRights(None, "X-Robots-Tag: noai, noimageai")
     assert rights_of(url, wishes="record") == recorded
     assert rights_of(url, wishes="ignore") is None
+
+
+def test_a_wish_of_any_hop_of_a_redirect_counts(origin: http.Origin) -> None:
+    """The owner of the URL that a row names may send on to a store, which says nothing."""
+    origin.on("/a.png", *[http.ok(encode(picture()))] * 2)
+    origin.on("/hop", http.status(302, Location="/a.png", X_Robots_Tag="noai"))
+    assert "(X-Robots-Tag: noai)" in refusal_of(origin.on("/start", http.redirect("/hop")))
+    assert rights_of(origin.url("/a.png")) is None
 
 
 def test_a_wish_in_a_local_file_is_recorded_by_default(tmp_path: Path) -> None:
