@@ -90,7 +90,12 @@ def add(
 
 @style.command("list")
 def list_styles(library: _Library = None, config: _Config = None, as_json: AsJson = False) -> None:
-    """List the styles of a library."""
+    """List the styles of a library.
+
+    Exit codes:
+    0  listed
+    2  a file cannot be read as a style, beside those that are listed; or the library cannot
+    """
     from jobs.style import Where, list_command
 
     raise typer.Exit(list_command(Where(library, config), as_json=as_json))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,10 +97,10 @@ def add_command(command: AddCommand, where: Where) -> int:
             raise StyleError(f"the name {command.name!r}", f"is not accepted; give {NAME_FORM}")
         weights = _weights(command)
         library, settings = where.open(), _settings(command, where)
-        if library.facts(command.name) is not None and not command.force:
+        if not command.force and library.has(command.name):
             raise StyleError(library.file_uri(command.name), "exists; use --force to replace it")
         facts, data = _made(command, weights, settings)
-        uri = library.write(command.name, data, force=True)
+        uri = library.write(command.name, data, force=command.force)
     if command.as_json:
         terminal.print_json({"uri": uri, **_as_json(command.name, facts)})
         return exits.DONE
@@ -113,22 +113,35 @@ def add_command(command: AddCommand, where: Where) -> int:
 
 def list_command(where: Where, *, as_json: bool) -> int:
     """List the styles of a library, and return the exit code."""
+    styles, damaged = list[tuple[str, StyleFacts]](), list[StyleError]()
     with exits.exit_on_error(), hint_at_config(where.config_path):
         library = where.open()
-        found = [(name, library.facts(name)) for name in library.names()]
-    styles = [(name, facts) for name, facts in found if facts is not None]
+        for name in library.names():
+            try:
+                facts = library.facts(name)
+            except StyleError as error:
+                damaged.append(error)
+                continue
+            if facts is not None:  # removed meanwhile
+                styles.append((name, facts))
     if as_json:
         terminal.print_json([_as_json(name, facts) for name, facts in styles])
-        return exits.DONE
+    else:
+        _print_list(library.uri, styles)
+    for each in damaged:
+        exits.print_error(str(each))
+    return exits.WRONG_INPUT if damaged else exits.DONE
+
+
+def _print_list(uri: str, styles: Sequence[tuple[str, StyleFacts]]) -> None:
     console = terminal.out()
     if not styles:
-        console.print(f"{terminal.one_line(library.uri)}: no styles; `uso style add` adds one")
+        console.print(f"{terminal.one_line(uri)}: no styles; `uso style add` adds one")
     for name, facts in styles:
         count = len(facts.images)
         images = f"{count} images" if count > 1 else "1 image"
         licence = f", {facts.licence}" if facts.licence else ""
         terminal.fact(console, name, f" {images}, {facts.model}{licence}")
-    return exits.DONE
 
 
 def show_command(name: str, where: Where, thumbnails: Path | None, *, as_json: bool) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines.config.schema import RunConfig
+from pipelines.errors import StyleError
 from pipelines.fields.table import STYLE
 from pipelines.reference_facts import LibraryStyle
 from pipelines.storage.filesystems import Options
@@ -47,12 +48,14 @@ class RowStyles:
         """Return the styles in a cell.
 
         Raises:
-            InvalidRequestError: the cell is malformed, the library lacks a style, another model has
-                encoded it, or a weight is outside the range of the model.
-            StyleError, StorageError: the library cannot be read.
+            InvalidRequestError: the cell is malformed, the library lacks a style, its file is
+                damaged, another model has encoded it, or a weight is outside the range of the
+                model.
+            StyleError: the library has no styles at all.
+            StorageError: the library cannot be read.
         """
         found = STYLE.kind.read(STYLE.name, cell)
-        return tuple(self._style(name, weight) for name, weight in found)
+        return tuple(self._style(name, weight, place) for place, (name, weight) in enumerate(found))
 
     def facts_of_cell(self, cell: Any) -> bytes:  # noqa: ANN401 (whatever it holds)
         """Return what the library says about a cell: it changes when one of the styles does."""
@@ -75,9 +78,19 @@ class RowStyles:
             return str(error).encode(errors="surrogatepass")
         return " ".join(style.sha256 for style in styles).encode()
 
-    def _style(self, name: str, weight: float) -> LibraryStyle:
-        facts = self._library.facts(name)
+    def _style(self, name: str, weight: float, place: int) -> LibraryStyle:
+        try:
+            facts = self._library.facts(name)
+        except StyleError as error:
+            raise InvalidRequestError(STYLE.name, name, f"one that can be read: {error}") from error
         if facts is None:
+            if not self._library.names():
+                # A wrong URL must not turn the records of completed rows into failures.
+                raise StyleError(
+                    self._library.uri,
+                    f"it has no styles, and a row names {name!r}; correct "
+                    "manifest.style_library, or add styles by `uso style add`",
+                )
             accepted = f"a style of {self._library.uri}; {self._library.nearest(name)}"
             raise InvalidRequestError(STYLE.name, name, accepted)
         if facts.model_fingerprint != self._model.fingerprint:
@@ -89,12 +102,12 @@ class RowStyles:
                 f"{self._library.file_uri(name)} was made for {facts.model} ({theirs}…); "
                 "`uso style add` makes it anew",
             )
-        _check_weight(weight, self._model.limits)
+        _check_weight(weight, self._model.limits, place)
         return LibraryStyle(name, facts.sha256, weight, facts.licence)
 
 
-def _check_weight(weight: float, limits: Limits) -> None:
+def _check_weight(weight: float, limits: Limits, place: int) -> None:
     if not 0 <= weight <= limits.max_style_weight:
         raise InvalidRequestError(
-            f"{STYLE.name}.weight", weight, f"0 to {limits.max_style_weight:g}"
+            f"{STYLE.name}[{place}].weight", weight, f"0 to {limits.max_style_weight:g}"
         )

@@ -24,6 +24,7 @@ from pipelines.replay.verdict import Verdict
 from pipelines.rows import Outcome
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
+from pipelines.worker.library_styles import REPLACED
 
 Record = Mapping[str, Any]
 
@@ -136,6 +137,8 @@ def _failed(record: Record, failure: Failure) -> Difference:
     """Return the difference of a row that cannot be drawn any more."""
     if failure.uri is not None and failure.code.startswith("uri_"):
         name = next(_columns_of(record, failure), "reference")
+        if REPLACED in failure.message:
+            return Difference("reference_changed", name, f"{name}: {REPLACED} now")
         return Difference("reference_gone", name, f"{name}: {failure.code}: {failure.message}")
     return Difference("failure", failure.code, f"{failure.code}: {failure.message}")
 

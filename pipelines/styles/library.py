@@ -43,7 +43,7 @@ class StyleLibrary:
         """
         self._storage = Storage.at(url, options, patience_s=patience_s)
         self._lock = threading.Lock()
-        self._facts: dict[str, StyleFacts | None] = {}
+        self._facts: dict[str, StyleFacts | StyleFileError | None] = {}
 
     @property
     def uri(self) -> str:
@@ -60,20 +60,32 @@ class StyleLibrary:
         Raises:
             StorageError: the folder cannot be listed.
         """
-        found = (path.removesuffix(SUFFIX) for path in self._storage.list("") if SUFFIX in path)
+        paths = self._storage.list("")
+        found = (path.removesuffix(SUFFIX) for path in paths if path.endswith(SUFFIX))
         return sorted(name for name in found if NAME.fullmatch(name))
+
+    def has(self, name: str) -> bool:
+        """Return True if there is a file of that name, also a damaged one.
+
+        Raises:
+            StorageError: the folder cannot be read.
+        """
+        return NAME.fullmatch(name) is not None and self._storage.exists(name + SUFFIX)
 
     def facts(self, name: str) -> StyleFacts | None:
         """Return the facts about a style; None if there is no style of that name.
 
         Raises:
-            StyleError: the file is not that of a style.
+            StyleError: the file is not that of a style; the reason has the remedy.
             StorageError: the file cannot be read.
         """
         with self._lock:
             if name not in self._facts:
                 self._facts[name] = self._read_facts(name) if NAME.fullmatch(name) else None
-            return self._facts[name]
+            found = self._facts[name]
+        if isinstance(found, StyleFileError):
+            raise StyleError(self.file_uri(name), str(found)) from found
+        return found
 
     def read(self, name: str) -> bytes:
         """Return the file of a style.
@@ -102,11 +114,26 @@ class StyleLibrary:
         if not NAME.fullmatch(name):
             raise StyleError(f"the name {name!r}", f"is not accepted; give {NAME_FORM}")
         path = name + SUFFIX
-        if not force and self._storage.exists(path):
-            raise StyleError(self.file_uri(name), "exists; use --force to replace it")
         with self._lock:
             self._facts.pop(name, None)
-        return self._storage.write(path, data)
+        if force:
+            return self._storage.write(path, data)
+        # Another process may add the name meanwhile, so the store decides where it can.
+        if self._storage.exists(path) or not self._created(path, data):
+            raise StyleError(self.file_uri(name), "exists; use --force to replace it")
+        return self.file_uri(name)
+
+    def _created(self, path: str, data: bytes) -> bool:
+        self._storage.creates = True  # not known yet
+        try:
+            return self._storage.create(path, data)
+        except StorageError as error:
+            if error.fault == "unavailable":
+                raise
+        except (TypeError, ValueError, NotImplementedError):
+            pass  # a filesystem without conditional writes
+        self._storage.write(path, data)
+        return True
 
     def remove(self, name: str) -> None:
         """Remove a style.
@@ -115,7 +142,7 @@ class StyleLibrary:
             StyleError: there is no style of that name.
             StorageError: the file cannot be removed.
         """
-        if not NAME.fullmatch(name) or not self._storage.exists(name + SUFFIX):
+        if not self.has(name):
             raise StyleError(self.uri, f"it has no style {name!r}; {self.nearest(name)}")
         with self._lock:
             self._facts.pop(name, None)
@@ -126,12 +153,13 @@ class StyleLibrary:
         names = self.names()
         if not names:
             return "it has no styles; `uso style add` adds one"
-        close = get_close_matches(name, names, n=3)
+        folded = {each.casefold(): each for each in reversed(names)}
+        close = [folded[each] for each in get_close_matches(name.casefold().strip(), folded, n=3)]
         if close:
             return f"near it {'is' if len(close) == 1 else 'are'} {_listed(close)}"
         return f"it has {_listed(names)}"
 
-    def _read_facts(self, name: str) -> StyleFacts | None:
+    def _read_facts(self, name: str) -> StyleFacts | StyleFileError | None:
         try:
             first = self._storage.read_range(name + SUFFIX, 0, FIRST_BYTES)
             end = header_end(first)
@@ -139,7 +167,7 @@ class StyleLibrary:
                 first = self._storage.read_range(name + SUFFIX, 0, end)
             return facts_in(first)
         except StyleFileError as error:
-            raise StyleError(self.file_uri(name), f"{error}; remove it, or add it anew") from error
+            return error  # kept, as many rows may name it
         except StorageError as error:
             if error.fault == "not_found":
                 return None

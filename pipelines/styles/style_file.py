@@ -7,10 +7,12 @@ and the same style should give the same bytes.
 from __future__ import annotations
 
 import base64
+import binascii
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
     from uso_core.request import EncodedStyle
@@ -23,6 +25,18 @@ _VERSION = 1
 _TENSOR = "tokens"
 _LENGTH_BYTES = 8
 _MOST_HEADER = 16 * 2**20
+_ANEW = "remove it, or add it anew"
+
+
+def _checked_base64(text: str) -> str:
+    try:
+        base64.b64decode(text)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+_Hash = Annotated[str, Field(pattern="^[0-9a-f]+$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +51,9 @@ class StyleImage:
     """
 
     name: str
-    sha256: str
-    weight: float
-    thumbnail: str
+    sha256: _Hash
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    thumbnail: Annotated[str, AfterValidator(_checked_base64)]
 
     @property
     def jpeg(self) -> bytes:
@@ -62,7 +76,7 @@ class StyleFacts:
         created_at: time at which it was encoded, in UTC.
     """
 
-    sha256: str
+    sha256: _Hash
     model: str
     model_fingerprint: str
     preset: str
@@ -72,8 +86,11 @@ class StyleFacts:
     created_at: str
 
 
+_FACTS = TypeAdapter(StyleFacts)
+
+
 class StyleFileError(ValueError):
-    """The bytes are not the file of a style; says why."""
+    """The bytes are not the file of a style; says why, and what to do."""
 
 
 def style_file(style: EncodedStyle, facts: StyleFacts) -> bytes:
@@ -95,7 +112,7 @@ def header_end(first: bytes) -> int:
     """
     length = int.from_bytes(first[:_LENGTH_BYTES], "little")
     if len(first) < _LENGTH_BYTES or not 0 < length <= _MOST_HEADER:
-        raise StyleFileError("it is not a safetensors file")
+        raise StyleFileError(f"it is not a safetensors file; {_ANEW}")
     return _LENGTH_BYTES + length
 
 
@@ -112,8 +129,10 @@ def facts_in(data: bytes) -> StyleFacts:
         header = json.loads(data[_LENGTH_BYTES : header_end(data)])
         found = json.loads(header["__metadata__"][_KEY])
         version = found.pop("version")
-    except (ValueError, KeyError, TypeError) as error:
-        raise StyleFileError("it was not made by `uso style add`, or it is damaged") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StyleFileError(
+            f"it was not made by `uso style add`, or it is damaged; {_ANEW}"
+        ) from error
     if version != _VERSION:
         raise StyleFileError(f"it has version {version} of the format; install a newer uso-batch")
     return _facts(found)
@@ -135,15 +154,18 @@ def style_in(data: bytes) -> EncodedStyle:
     try:
         style = as_encoded(load(data)[_TENSOR])
     except (SafetensorError, KeyError) as error:
-        raise StyleFileError(f"it is damaged or cut short ({error})") from error
+        raise StyleFileError(f"it is damaged or cut short ({error}); {_ANEW}") from error
     if style.sha256 != facts.sha256:
-        raise StyleFileError("it is damaged: its tokens do not have the hash that it states")
+        raise StyleFileError(
+            f"it is damaged: its tokens do not have the hash that it states; {_ANEW}"
+        )
     return style
 
 
-def _facts(found: Mapping[str, Any]) -> StyleFacts:
+def _facts(found: dict[str, Any]) -> StyleFacts:
     try:
-        images = tuple(StyleImage(**image) for image in found["images"])
-        return StyleFacts(**{**found, "images": images})
-    except (TypeError, KeyError) as error:
-        raise StyleFileError(f"its facts are incomplete ({error})") from error
+        return _FACTS.validate_json(json.dumps(found), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise StyleFileError(f"its facts are wrong ({place}: {first['msg']}); {_ANEW}") from error

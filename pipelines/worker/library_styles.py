@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from uso_core.request import EncodedStyle
 
 _MOST_BYTES = 256 * 2**20
+REPLACED = "another style has its name"
+"""Says in a message that a style was replaced, which a replay tells apart from one that is gone."""
 
 
 class LibraryStyles:
@@ -73,12 +75,12 @@ class LibraryStyles:
         except StyleError as error:
             raise _failed("uri_not_found", style, uri, error.reason) from error
         except StyleFileError as error:
-            raise _failed("image_corrupt", style, uri, f"{error}; add it anew") from error
+            raise _failed("image_corrupt", style, uri, str(error)) from error
         except StorageError as error:
             code: FailureCode = "uri_timeout" if error.fault == "unavailable" else "uri_forbidden"
             raise _failed(code, style, uri, error.reason) from error
         if found.sha256 != style.sha256:
-            reason = "it was replaced since the run read its row; run the same command again"
+            reason = f"{REPLACED} since the run read its row; run the same command again"
             raise _failed("uri_not_found", style, uri, reason)
         return found
 

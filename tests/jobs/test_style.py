@@ -70,6 +70,21 @@ def test_a_style_is_added_listed_shown_and_removed(folder: Path) -> None:
     assert "no styles" in style(folder, "list").stdout
 
 
+def test_a_damaged_style_is_named_beside_the_others_and_can_be_replaced(folder: Path) -> None:
+    (folder / "styles").mkdir()
+    (folder / "styles" / "bad.safetensors").write_bytes(b"no style")
+    assert style(folder, "add", "ink", folder / "1.png").exit_code == 0
+    listed = style(folder, "list")
+    assert "ink         1 image, tiny:0" in listed.stdout
+    assert "bad.safetensors: it is not a safetensors file; remove it" in listed.stderr
+    assert listed.exit_code == 2
+    assert "exists; use --force" in style(folder, "add", "bad", folder / "1.png").stderr
+    assert style(folder, "add", "bad", folder / "1.png", "--force").exit_code == 0
+    assert style(folder, "list").exit_code == 0
+    (folder / "styles" / "bad.safetensors").write_bytes(b"no style")
+    assert style(folder, "remove", "bad").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

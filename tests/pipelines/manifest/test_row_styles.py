@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipelines.errors import ConfigError, ManifestError
+from pipelines.errors import ConfigError, ManifestError, StyleError
 from pipelines.reference_facts import LibraryStyle
 from pipelines.rows import ManifestRow
 from pipelines.styles.library import StyleLibrary
@@ -61,9 +61,10 @@ def test_a_cell_names_styles_in_every_form(
     ("cell", "said"),
     [
         ("inc", "column style: 'inc' is not accepted; give a style of LIBRARY; near it is ink"),
+        (" INK", "column style: ' INK' is not accepted; give a style of LIBRARY; near it is ink"),
         ("../ink", "column style: '../ink' is not accepted; give a style of LIBRARY"),
         (["ink"] * 5, "5 styles is not accepted; give at most 4 styles in all"),
-        ({"style": "ink", "weight": 3.0}, "style.weight: 3.0 is not accepted; give 0 to 2"),
+        ({"style": "ink", "weight": 3.0}, "style[0].weight: 3.0 is not accepted; give 0 to 2"),
         ({"style": "ink", "wieght": 1.0}, "the name of a style, or a list"),
         ("[1]", "the name of a style, or a list"),
         ('[{"style": "ink", "weight": "x"}]', "a number"),
@@ -81,6 +82,27 @@ def test_a_style_of_another_model_is_refused_with_both(library: Path) -> None:
     for words in ("made for base (fingerprint 0123abcd", "far.safetensors was made for other",
                   "feedfeedfeed…", "uso style add"):  # fmt: skip
         assert words in message
+
+
+def test_a_damaged_style_rejects_the_rows_that_name_it_and_no_others(library: Path) -> None:
+    (library / "cut.safetensors").write_bytes(made_style()[1][:200])
+    path = write(library.parent / "m.parquet", {"id": ["a", "b"], "style": ["cut", "ink"]})
+    damaged, whole = entries(path, manifest={"style_library": str(library)})
+    message = rejected(damaged).failure.message
+    assert "'cut' is not accepted" in message
+    assert f"{library}/cut.safetensors: it was not made by `uso style add`" in message
+    assert valid(whole).library_styles[0].name == "ink"
+
+
+def test_a_library_without_styles_ends_the_run_instead_of_rejecting_its_rows(
+    library: Path,
+) -> None:
+    """A wrong URL would otherwise turn the records of completed rows into failures."""
+    path = write(library.parent / "m.parquet", {"id": ["a"], "style": ["ink"]})
+    with pytest.raises(StyleError, match=r"nowhere: it has no styles, and a row names 'ink'"):
+        entries(path, manifest={"style_library": str(library.parent / "nowhere")})
+    unnamed = write(library.parent / "n.parquet", {"id": ["a"], "style": [None], "prompt": ["x"]})
+    assert entries(unnamed, manifest={"style_library": str(library.parent / "nowhere")})
 
 
 def test_weights_of_images_and_of_styles_stand_in_the_order_of_the_model(library: Path) -> None:

@@ -253,8 +253,8 @@ def test_a_style_of_a_library_is_drawn_or_named(tmp_path: Path) -> None:
     add_style(tmp_path, seed=2)
     verdict = only(replayed(output_in(tmp_path)))
     assert verdict.result == "different"
-    assert kinds(verdict) == {("reference_gone", "style ink")}
-    assert "it was replaced" in verdict.reasons
+    assert kinds(verdict) == {("reference_changed", "style ink")}
+    assert "style ink: another style has its name now" in verdict.reasons
 
 
 @pytest.mark.parametrize("name", ["seed", "num_steps", "guidance"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import torch
@@ -50,6 +50,18 @@ def test_a_name_is_replaced_only_on_purpose(library: StyleLibrary) -> None:
     assert library.facts("ink") == new
 
 
+@pytest.mark.parametrize("library", ["local", "memory"], indirect=True)
+def test_of_two_processes_that_add_a_name_one_is_told(
+    library: StyleLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look for the name and the write, another process may have written."""
+    monkeypatch.setattr(library._storage, "exists", lambda _path: False)
+    library.write("ink", made_style()[1])
+    with pytest.raises(StyleError, match=r"ink\.safetensors: exists; use --force"):
+        library.write("ink", made_style(1)[1])
+    assert library.read("ink") == made_style()[1]
+
+
 def test_facts_longer_than_the_first_request_are_read_whole(library: StyleLibrary) -> None:
     image = StyleImage("a.png", "f00d", 1.0, "A" * FIRST_BYTES)
     facts, data = made_style(images=(image, image))
@@ -63,6 +75,7 @@ def test_a_missing_style_is_named_with_its_neighbours(library: StyleLibrary) -> 
     for name in ("woodcut", "woodcut-2", "oil"):
         library.write(name, made_style()[1])
     assert library.nearest("woodcutt") == "near it are woodcut, woodcut-2"
+    assert library.nearest(" OIL ") == "near it is oil"
     assert library.nearest("xyz") == "it has oil, woodcut, woodcut-2"
     with pytest.raises(StyleError, match="no style 'ink'"):
         library.remove("ink")
@@ -88,6 +101,33 @@ def test_files_that_are_no_styles_are_named(tmp_path: Path) -> None:
     for name in "abc":
         with pytest.raises((StyleError, StorageError), match=rf"{name}\.safetensors"):
             library.facts(name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"licence": 7}, r"licence: Input should be a valid string"),
+        ({"images": "x"}, r"images: "),
+        ({"images": ({"name": "a"},)}, r"images\.0\.sha256: Field required"),
+        ({"images": (StyleImage("a", "f00d", float("nan"), ""),)}, r"images\.0\.weight: "),
+        ({"images": (StyleImage("a", "f00d", 1.0, "x"),)}, r"images\.0\.thumbnail: "),
+        ({"sha256": "no hash"}, r"sha256: "),
+        ({"model_fingerprint": None}, r"model_fingerprint: "),
+    ],
+)
+def test_facts_of_other_types_are_named(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    """A file of somebody else's must not bring a run down when its records are written."""
+    (tmp_path / "a.safetensors").write_bytes(made_style(**changes)[1])
+    with pytest.raises(StyleError, match=rf"its facts are wrong \({said}.*; remove it, or add"):
+        StyleLibrary(str(tmp_path), {}).facts("a")
+
+
+def test_other_files_beside_styles_are_none(tmp_path: Path) -> None:
+    for name in ("a.safetensors.bak", "b.safetensors.1", "c.txt", "d.SAFETENSORS"):
+        (tmp_path / name).write_bytes(made_style()[1])
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "e.safetensors").write_bytes(made_style()[1])
+    assert StyleLibrary(str(tmp_path), {}).names() == []
 
 
 def test_another_byte_among_the_tokens_is_noticed() -> None:

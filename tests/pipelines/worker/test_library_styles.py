@@ -72,7 +72,7 @@ def test_a_style_that_is_gone_replaced_or_damaged_fails_its_row(make: Make, kept
     failure = make(manifest=kept.manifest).stylize(row).failure
     assert failure is not None
     assert failure.code == "uri_not_found"
-    assert "ink.safetensors: style 'ink': it was replaced since" in failure.message
+    assert "ink.safetensors: style 'ink': another style has its name since" in failure.message
     kept.library.remove("ink")
     failure = make(manifest=kept.manifest).stylize(row).failure
     assert failure is not None
