@@ -21,28 +21,44 @@ COLUMNS = ("content_image", "style_images", REFERENCE_RIGHTS, LIBRARY_STYLES)
 class LicenceTally:
     """Counts different references, styles of a library included; see `KeySet` for the memory.
 
-    Attributes:
-        wishes: number of different references whose owners do not want them used for AI.
+    The counts do not depend on the order of the records: a reference with two licences, in two
+    records, counts for both, and one that any record states a wish of counts as wished.
     """
 
     def __init__(self) -> None:
-        self.wishes = 0
-        self._known = KeySet()
+        self._known, self._stated, self._wished = KeySet(), KeySet(), KeySet()
+        self._pairs = KeySet()
         self._licences: Counter[str] = Counter()
 
+    @property
+    def references(self) -> int:
+        """Number of different references."""
+        return len(self._known)
+
+    @property
+    def wishes(self) -> int:
+        """Number of different references whose owners do not want them used for AI."""
+        return len(self._wished)
+
     def add(self, records: pa.RecordBatch) -> None:
-        """Add records with `COLUMNS`; a reference counts with what its first record states."""
-        for record in records.select(list(COLUMNS)).to_pylist():
-            found = list(_references(record))
-            new = self._known.add([row_key(reference) for reference, _, _ in found])
-            for (_, licence, wish), is_new in zip(found, new, strict=True):
-                if is_new:
-                    self._licences[licence or UNKNOWN] += 1
-                    self.wishes += wish is not None
+        """Add records with `COLUMNS`."""
+        rows = records.select(list(COLUMNS)).to_pylist()
+        found = [each for record in rows for each in _references(record)]
+        self._known.add([row_key(reference) for reference, _, _ in found])
+        self._wished.add([row_key(reference) for reference, _, wish in found if wish])
+        stated = [(reference, licence) for reference, licence, _ in found if licence]
+        self._stated.add([row_key(reference) for reference, _ in stated])
+        pairs = [row_key(f"{licence}\0{reference}") for reference, licence in stated]
+        for (_, licence), is_new in zip(stated, self._pairs.add(pairs), strict=True):
+            self._licences[licence] += is_new
 
     def counts(self) -> dict[str, int]:
         """Return the number of references by licence, the most frequent first."""
-        return dict(sorted(self._licences.items(), key=lambda item: (-item[1], item[0])))
+        counts = dict(self._licences)
+        silent = self.references - len(self._stated)
+        if silent:
+            counts[UNKNOWN] = counts.get(UNKNOWN, 0) + silent
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _references(record: Mapping[str, Any]) -> Iterator[tuple[str, str | None, str | None]]:

@@ -43,7 +43,8 @@ class CompletedFacts:
         sizes: number of rows by width and height in pixels.
         spans: ranges of `num_steps` and `guidance`.
         extensions: extensions of the image files, sorted, without dots.
-        licences: number of different references by licence; `unknown` if they state none.
+        licences: number of different references by licence, of which one may have several;
+            `unknown` if they state none.
         wishes: number of different references whose owners do not want them used for AI.
         model_licences: licences of the base models, sorted.
         images: 32 hex digits that follow from the SHA-256 of each image, in any order.

@@ -6,10 +6,13 @@ import re
 
 from uso_core.loading.component_files import FileListing
 
+TINY_LICENCE = "apache-2.0"
+"""Licence of tiny models, which this package makes: its own."""
 _CARD = "README.md"
 _MOST_READ = 64 * 1024
 _VALUE = r"[\"']?([\w.+ -]{1,100}?)[\"']?"
-_FIELD = re.compile(rf"^(license_name|license):[ \t]*{_VALUE}[ \t]*$", re.MULTILINE)
+_END = r"[ \t]*(?:[ \t]#.*)?$"
+_FIELD = re.compile(rf"^(license_name|license):[ \t]*{_VALUE}{_END}", re.MULTILINE)
 _OTHER = "other"  # the Hub's word for a licence that only `license_name` names
 _KNOWN = {
     "FLUX.1-dev": "flux-1-dev-non-commercial-license",
@@ -32,7 +35,7 @@ def licence_of(base: FileListing, name: str) -> str | None:
     if base.folder is None or _CARD not in base.names:
         return known
     try:
-        text = (base.folder / _CARD).read_text(encoding="utf-8", errors="replace")[:_MOST_READ]
+        text = (base.folder / _CARD).read_text(encoding="utf-8-sig", errors="replace")[:_MOST_READ]
     except OSError:
         return known
     head = text.split("---", 2)[1] if text.startswith("---") and text.count("---") > 1 else ""

@@ -14,7 +14,7 @@ from uso_core.errors import CheckpointError
 from uso_core.loading import layouts
 from uso_core.loading.component_files import ComponentFiles, ComponentName, FileListing
 from uso_core.loading.fingerprint import fingerprint
-from uso_core.loading.licence import licence_of
+from uso_core.loading.licence import TINY_LICENCE, licence_of
 from uso_core.loading.listing import hub_commit, list_files, with_files_on_disk
 from uso_core.loading.lora_identity import lora_facts
 from uso_core.loading.tiny_configs import TINY_LIMITS, TINY_VERSION
@@ -138,7 +138,8 @@ def describe_model(source: ModelSource) -> ModelCard:
     seed = tiny_seed(source.base)
     if seed is not None:
         digest = hashlib.sha256(f"tiny {TINY_VERSION} {seed}".encode()).hexdigest()
-        return ModelCard(f"tiny:{seed}", "tiny", TINY_LIMITS, _with_loras(digest, source.loras))
+        digest = _with_loras(digest, source.loras)
+        return ModelCard(f"tiny:{seed}", "tiny", TINY_LIMITS, digest, TINY_LICENCE)
     model = find_model(source)
     digest = _with_loras(fingerprint(model.components), source.loras)
     licence = licence_of(model.components["transformer"].listing, model.name)

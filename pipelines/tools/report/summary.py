@@ -105,7 +105,8 @@ class Summary:
 
     Attributes:
         model_licences: licences of the base models.
-        licences: number of different references by licence.
+        references: number of different references, styles of a library included.
+        licences: number of them by licence; one may have several.
         wishes: number of references whose owners do not want them used for AI.
         workers: number of workers of the last run.
     """
@@ -116,6 +117,7 @@ class Summary:
     flags: FlagCounts
     models: tuple[str, ...]
     model_licences: tuple[str, ...]
+    references: int
     licences: Mapping[str, int]
     wishes: int
     devices: tuple[str, ...]
@@ -172,6 +174,7 @@ class Tally:
             flags=self._flags,
             models=tuple(map(visible, sorted(self._names["model"]))),
             model_licences=tuple(map(visible, sorted(self._names[MODEL_LICENCE]))),
+            references=self._licences.references,
             licences={visible(name): count for name, count in self._licences.counts().items()},
             wishes=self._licences.wishes,
             devices=tuple(map(visible, sorted(self._names["device"]))),

@@ -19,6 +19,7 @@ DEV = "flux-1-dev-non-commercial-license"
         ("---\nlicense: apache-2.0\n---\n# A", "mine", "apache-2.0"),
         ("---\nlicense: other\nlicense_name: 'my-license'\n---\n", "FLUX.1-dev", "my-license"),
         ("---\ntags: [a]\n---\nlicense: mit\n", "FLUX.1-dev", DEV),
+        ("\ufeff---\r\nlicense: mit  # of the weights\r\n---\r\n", "mine", "mit"),
         ("license: mit\n", "mine", None),
         (None, "black-forest-labs/FLUX.1-dev", DEV),
         (None, "mine", None),
@@ -28,12 +29,13 @@ def test_a_card_counts_before_the_name(
     tmp_path: Path, card: str | None, name: str, licence: str | None
 ) -> None:
     if card is not None:
-        (tmp_path / "README.md").write_text(card)
+        (tmp_path / "README.md").write_bytes(card.encode())
     names = frozenset(path.name for path in tmp_path.iterdir())
     assert licence_of(FileListing(str(tmp_path), names, tmp_path), name) == licence
 
 
-def test_the_demo_has_its_own_and_a_hub_id_is_known_by_name() -> None:
+def test_the_demo_and_tiny_models_have_their_own_and_a_hub_id_is_known_by_name() -> None:
+    assert describe_model(ModelSource(base="tiny:7")).licence == "apache-2.0"
     assert describe_model(ModelSource(base="demo")).licence == "apache-2.0"
     listing = FileListing("black-forest-labs/FLUX.1-dev", frozenset({"README.md"}))
     assert licence_of(listing, listing.location) == DEV
