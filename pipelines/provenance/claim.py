@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +12,7 @@ from typing import Any
 
 from pipelines.fields.table import RECORDED_FIELDS
 from pipelines.provenance.references import IngredientFile
+from pipelines.reference_facts import LibraryStyle
 from pipelines.rows import TrainingMining
 
 RECIPE = "org.uso-batch.recipe"
@@ -59,6 +60,7 @@ class Claim:
         index: number of the image within its row, from 0.
         unsigned_sha256: hash of the encoded image before it was signed, in hex.
         references: the content image, if the row has one, then the style images.
+        library_styles: styles of a library, in order.
         training_mining: the wish of the owner; None: none is stated.
     """
 
@@ -69,11 +71,13 @@ class Claim:
     index: int
     unsigned_sha256: str
     references: Sequence[IngredientFile] = ()
+    library_styles: Sequence[LibraryStyle] = ()
     training_mining: TrainingMining | None = None
 
     def recipe(self) -> dict[str, Any]:
         """Return the content of the assertion `RECIPE`."""
         model = self.model
+        styles = stated_styles(each._asdict() for each in self.library_styles)
         return {
             "schema": _SCHEMA,
             "sha256": inputs_digest(self.inputs, model.name, model.preset),
@@ -88,6 +92,7 @@ class Claim:
             },
             "preset": model.preset,
             "references": [{"role": each.role, "sha256": each.sha256} for each in self.references],
+            **({"library_styles": styles} if styles else {}),
         }
 
     def definition(self, plain: Sequence[IngredientFile]) -> dict[str, Any]:
@@ -98,7 +103,9 @@ class Claim:
                 from their files.
         """
         agent = {"name": GENERATOR, "version": software_version()}
-        parts = ["model", *(each.label for each in self.references)]
+        styles = [_ingredient(at, style) for at, style in enumerate(self.library_styles, 1)]
+        labels = [each.label for each in self.references]
+        parts = ["model", *labels, *(style["label"] for style in styles)]
         created = {
             "action": "c2pa.created",
             "digitalSourceType": GENERATED,
@@ -117,7 +124,7 @@ class Claim:
         return {
             "claim_generator_info": [agent],
             "assertions": assertions,
-            "ingredients": [self._model(), *(each.ingredient() for each in plain)],
+            "ingredients": [self._model(), *(each.ingredient() for each in plain), *styles],
         }
 
     def _model(self) -> dict[str, Any]:
@@ -130,6 +137,27 @@ class Claim:
             "relationship": "inputTo",
             "data_types": [{"type": _MODEL_TYPE}],
         }
+
+
+def _ingredient(number: int, style: LibraryStyle) -> dict[str, Any]:
+    """Return the ingredient that is a style of a library: its tokens are in no file of a format."""
+    return {
+        "label": f"library-style-{number}",
+        "title": style.name,
+        "description": f"Licence: {style.licence or 'unknown'}",
+        "format": "application/octet-stream",
+        "instance_id": f"urn:uso-batch:style:{style.sha256}",
+        "relationship": "inputTo",
+    }
+
+
+def stated_styles(styles: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what a recipe states of styles of a library: the hash of the tokens, and the weight.
+
+    Args:
+        styles: in order, as a record has them.
+    """
+    return [{"sha256": style["sha256"], "weight": style["weight"]} for style in styles]
 
 
 def inputs_digest(inputs: Mapping[str, Any], model: str, preset: str) -> str:

@@ -109,6 +109,7 @@ def _load(options: Mapping[str, Any]) -> Look:
             index=image.index,
             unsigned_sha256=unsigned,
             references=image.files,
+            library_styles=row.library_styles,
             training_mining=row.training_mining or provenance.training_mining,
         )
         signed = signer.sign(data, media_type, claim)

@@ -166,6 +166,12 @@ CHANGES: dict[str, tuple[Change, str]] = {
         "signature_of_another_recipe",
     ),
     "no seed": (lambda row: row.update(seed=None), "record_changed"),
+    "a style of a library more": (
+        lambda row: row.update(
+            library_styles=[{"name": "ink", "sha256": "f" * 64, "weight": 1.0, "licence": None}]
+        ),
+        "signature_of_another_recipe",
+    ),
     "a style more": (
         lambda row: row["style_images"].append("b.png"),
         "signature_of_another_recipe",

@@ -13,7 +13,7 @@ from pipelines.errors import ConfigError
 from pipelines.formats import FORMAT_BY_SUFFIX, FORMATS
 from pipelines.packing.layout import Sample
 from pipelines.provenance.references import media_type_of
-from pipelines.record import MODEL_LICENCE, REFERENCE_VERSIONS, UNSIGNED_SHA256
+from pipelines.record import LIBRARY_STYLES, MODEL_LICENCE, REFERENCE_VERSIONS, UNSIGNED_SHA256
 from pipelines.replay.differences import named_references
 from pipelines.replay.recorded_row import is_inline
 from pipelines.tools.verification.image_checks import Fault, RecordedImage
@@ -159,7 +159,7 @@ def _sample_differences(sample: Sample, recipe: Mapping[str, Any]) -> Iterator[s
 
 def _differences(image: RecordedImage, recipe: Mapping[str, Any]) -> Iterator[str]:
     """Yield the names of the values in which a recipe and a record differ."""
-    from pipelines.provenance.claim import inputs_digest  # noqa: PLC0415 (see above)
+    from pipelines.provenance.claim import inputs_digest, stated_styles  # noqa: PLC0415 (see above)
 
     record, index = image.record, image.index
     model, preset = record["model"], record["preset"]
@@ -179,6 +179,8 @@ def _differences(image: RecordedImage, recipe: Mapping[str, Any]) -> Iterator[st
         yield MODEL_LICENCE
     if recipe.get("sha256") != inputs_digest(record, model, preset):
         yield "the inputs (prompt, sizes, steps, guidance, seed, style weights)"
+    if recipe.get("library_styles", []) != stated_styles(record.get(LIBRARY_STYLES) or ()):
+        yield "the styles of the library"
     yield from _reference_differences(record, recipe.get("references", ()))
 
 

@@ -13,6 +13,7 @@ from pipelines.provenance.claim import inputs_digest
 from pipelines.provenance.reading import read_manifest
 from pipelines.provenance.references import ReferenceFile
 from pipelines.provenance.sdk import read_store
+from pipelines.reference_facts import LibraryStyle
 from tests.pipelines.pictures import encode, picture
 from tests.pipelines.provenance.chains import Chain, make_chain
 from tests.pipelines.provenance.signed import (
@@ -122,6 +123,23 @@ def test_references_are_ingredients_by_their_hashes(chain: Chain) -> None:
         {"role": "style", "sha256": files[1].sha256},
     ]
     assert found.chained == ()
+
+
+def test_styles_of_a_library_are_ingredients_by_their_tokens(chain: Chain) -> None:
+    styles = [LibraryStyle("ink", "a" * 64, 0.5, "CC0"), LibraryStyle("oil", "b" * 64)]
+    files = [reference(encoded("jpeg", 1), "content")]
+    made = claim(references=files, library_styles=styles)
+    signed = signer_with(chain).sign(encoded("png"), "image/png", made)
+    found = read_manifest(signed, "image/png")
+    assert found is not None
+    assert (found.problems, found.ingredients) == ((), (files[0].sha256,))
+    assert found.recipe["library_styles"] == [
+        {"sha256": "a" * 64, "weight": 0.5},
+        {"sha256": "b" * 64, "weight": 1.0},
+    ]
+    assert "library_styles" not in claim().recipe()
+    for text in (b"urn:uso-batch:style:" + b"a" * 64, b"Licence: CC0", b"Licence: unknown"):
+        assert text in signed
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "webp"])
