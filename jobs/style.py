@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -236,7 +236,8 @@ def _absolute(reference: str) -> str:
 def _print_facts(facts: StyleFacts) -> None:
     console = terminal.out()
     for image in facts.images:
-        terminal.fact(console, "image", f"{image.name}, weight {image.weight:g}")
+        stated = "".join(f", {text}" for text in (image.licence, image.wish) if text)
+        terminal.fact(console, "image", f"{image.name}, weight {image.weight:g}{stated}")
     terminal.fact(console, "licence", facts.licence or "unknown")
     made = f"{facts.model}, fingerprint {facts.model_fingerprint[:12]}, preset {facts.preset}"
     terminal.fact(console, "model", made)
@@ -246,7 +247,7 @@ def _print_facts(facts: StyleFacts) -> None:
 
 def _as_json(name: str, facts: StyleFacts) -> dict[str, Any]:
     images = [
-        {"name": image.name, "sha256": image.sha256, "weight": image.weight}
+        {name: value for name, value in asdict(image).items() if name != "thumbnail"}
         for image in facts.images
     ]
     return {

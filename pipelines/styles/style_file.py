@@ -48,12 +48,16 @@ class StyleImage:
         sha256: hash of its file in hex.
         weight: its share, above 0; only the ratios of the shares count.
         thumbnail: a small JPEG, as base64.
+        licence: its licence, as stated; None: unknown.
+        wish: the mark with which its owner asked not to use it for AI; None: no mark.
     """
 
     name: str
     sha256: _Hash
     weight: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     thumbnail: Annotated[str, AfterValidator(_checked_base64)]
+    licence: str | None = None
+    wish: str | None = None
 
     @property
     def jpeg(self) -> bytes:

@@ -70,6 +70,20 @@ def test_a_style_is_added_listed_shown_and_removed(folder: Path) -> None:
     assert "no styles" in style(folder, "list").stdout
 
 
+def test_licences_and_wishes_of_the_images_are_kept(folder: Path) -> None:
+    (folder / "1.png.license").write_text("SPDX-License-Identifier: CC0-1.0\nnoai\n")
+    added = style(folder, "add", "ink", folder / "1.png", "--json")
+    facts = json.loads(added.stdout)
+    assert facts["licence"] == "CC0-1.0"
+    assert facts["images"][0]["wish"] == "noai in 1.png.license"
+    shown = style(folder, "show", "ink").stdout
+    assert "1.png, weight 1, CC0-1.0, noai in 1.png.license" in shown
+    mixed = style(folder, "add", "two", folder / "1.png", folder / "2.png", "--json")
+    assert json.loads(mixed.stdout)["licence"] is None  # that of one image is unknown
+    given = style(folder, "add", "own", folder / "1.png", "--licence", "MIT", "--json")
+    assert json.loads(given.stdout)["licence"] == "MIT"
+
+
 def test_a_damaged_style_is_named_beside_the_others_and_can_be_replaced(folder: Path) -> None:
     (folder / "styles").mkdir()
     (folder / "styles" / "bad.safetensors").write_bytes(b"no style")

@@ -55,7 +55,7 @@ def make_style(
         preset: name of the preset with which it was loaded.
         sources: the images, at least one.
         fetcher: fetches the images, with the settings of the runs that will use the style.
-        licence: licence of the images; None: unknown.
+        licence: licence of the images; None: those that they state themselves, if all do.
 
     Returns:
         The facts about the style, and its file.
@@ -67,13 +67,21 @@ def make_style(
     if not isinstance(pipeline, EncodesStyles):
         raise StyleError(card.name, "this model takes styles as images only")
     images, kept = [], []
-    asked = Asked("IMAGE", ReferenceRights(licence), lambda _found: None)
     for source in sources:
+        found = [ReferenceRights(licence)]
+        asked = Asked("IMAGE", found[0], found.append)
         image = fetcher.fetch(source.reference, asked=asked)
         digest = hashlib.sha256(fetcher.read(source.reference).data).hexdigest()
         images.append(image)
         kept.append(
-            StyleImage(_file_name(source.reference), digest, source.weight, _thumbnail(image))
+            StyleImage(
+                _file_name(source.reference),
+                digest,
+                source.weight,
+                _thumbnail(image),
+                found[-1].licence,
+                found[-1].wish,
+            )
         )
     style = pipeline.encode_styles(images, [source.weight for source in sources])
     facts = StyleFacts(
@@ -82,11 +90,16 @@ def make_style(
         model_fingerprint=card.fingerprint,
         preset=preset,
         dtype=str(style.tokens.dtype).removeprefix("torch."),
-        licence=licence,
+        licence=licence or _licence_of(kept),
         images=tuple(kept),
         created_at=utc_now(),
     )
     return facts, style_file(style, facts)
+
+
+def _licence_of(images: Sequence[StyleImage]) -> str | None:
+    found = [image.licence for image in images if image.licence is not None]
+    return ", ".join(dict.fromkeys(found)) if len(found) == len(images) else None
 
 
 def _file_name(reference: str) -> str:
