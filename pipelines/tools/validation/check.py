@@ -12,10 +12,12 @@ from pipelines.config.inputs import FetchConfig
 from pipelines.failures import Failure, RowFailedError
 from pipelines.fetch.fetcher import Fetcher
 from pipelines.fetch.image_decode import inspect_image
+from pipelines.fetch.rights.c2pa_wish import UNREAD
 from pipelines.fetch.rights.policy import Asked
 from pipelines.in_order import in_order
+from pipelines.reference_facts import ReferenceRights
 from pipelines.storage.filesystems import Options
-from pipelines.tools.validation.checked import Checked
+from pipelines.tools.validation.checked import CHECKED_SCHEMA, Checked
 from pipelines.tools.validation.uses import Use
 from uso_core.errors import InvalidRequestError
 from uso_core.model.sizes import Size, content_size, output_size
@@ -52,9 +54,10 @@ class CheckSpec:
 
     @property
     def context(self) -> str:
-        """A hash of the settings that decide about results, 16 hex digits."""
+        """A hash of the settings that decide about results, and of their form, 16 hex digits."""
         policy = self.config.model_dump_json(exclude={"http", "concurrency", "cache_mb"})
-        return hashlib.sha256(f"{policy} {self.limits}".encode()).hexdigest()[:16]
+        columns = ",".join(CHECKED_SCHEMA.names)
+        return hashlib.sha256(f"{policy} {self.limits} {columns}".encode()).hexdigest()[:16]
 
 
 class ReferenceCheck:
@@ -69,10 +72,10 @@ class ReferenceCheck:
     def __call__(self, placed: Placed) -> Checked:
         """Check one reference; a fault is part of the result."""
         use, result = placed[1], _unchecked(placed)
+        rights = [ReferenceRights()]
         try:
-            fetched = self._fetcher.permitted(
-                use.reference, Asked(use.column, use.given, lambda _rights: None)
-            )
+            asked = Asked(use.column, use.given, rights.append)
+            fetched = self._fetcher.permitted(use.reference, asked)
             size, note = inspect_image(
                 fetched,
                 use.reference,
@@ -91,6 +94,7 @@ class ReferenceCheck:
             height=size.height,
             num_bytes=len(fetched.data),
             digest=hashlib.sha256(fetched.data).digest()[:_DIGEST_BYTES],
+            wish=None if rights[-1].wish == UNREAD else rights[-1].wish,
         )
         failure = self._misfit(use, size)
         return result if failure is None else _failed(result, failure)

@@ -30,6 +30,7 @@ CHECKED_SCHEMA = pa.schema(
         ("height", pa.int32()),
         ("num_bytes", pa.int64()),
         ("digest", pa.binary(16)),
+        ("wish", pa.string()),
     ]
 )
 _ROWS_OF_A_PART = 20_000
@@ -54,6 +55,7 @@ class Checked(NamedTuple):
         height: height of the image in pixels.
         num_bytes: size of the file.
         digest: the first half of the file's SHA-256.
+        wish: the mark with which the owner asked not to use the image for AI.
     """
 
     place: int
@@ -70,6 +72,7 @@ class Checked(NamedTuple):
     height: int | None = None
     num_bytes: int | None = None
     digest: bytes | None = None
+    wish: str | None = None
 
 
 class CheckedParts:

@@ -94,6 +94,11 @@ def _problems(result: dict[str, Any], rows: int) -> Iterator[Problem]:
     if result["note"] is not None:
         message = f"{shown}: {result['note']}"
         yield Problem("colour_profile", *place, message, shown, "note")
+    if result["wish"] is not None:
+        message = (
+            f"{shown}: its owner does not want it used for AI ({result['wish']}); see fetch.wishes"
+        )
+        yield Problem("wish", *place, message, shown, "note")
     if result["same_as"] is not None:
         message = f"{shown}: the same file as {result['same_as']}"
         yield Problem("duplicate_image", *place, message, shown, "note")
@@ -106,7 +111,8 @@ def _digests(table: pa.Table) -> UInt64:
 def _concerned(table: pa.Table, repeated: UInt64) -> pa.Table:
     """Return the results with problems, and those whose file is that of others."""
     has_digest = table["digest"].is_valid().to_numpy()
-    chosen = (table["code"].is_valid().to_numpy()) | (table["note"].is_valid().to_numpy())
+    remarks = ("code", "note", "wish")
+    chosen = np.any([table[name].is_valid().to_numpy() for name in remarks], axis=0)
     chosen[np.flatnonzero(has_digest)[np.isin(_digests(table), repeated)]] = True
     return table.filter(pa.array(chosen))
 

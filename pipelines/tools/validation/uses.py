@@ -40,8 +40,14 @@ class Use:
 
     @property
     def key(self) -> bytes:
-        """The key of the fetched URI, including its signature, 16 bytes."""
-        return row_key(_text(self.reference))
+        """The key of the fetched URI, including its signature, 16 bytes.
+
+        A use whose row states a wish has another key than one without, as a run may refuse it.
+        """
+        wish = self.given.wish
+        return row_key(
+            _text(self.reference) if wish is None else f"{wish}\0{_text(self.reference)}"
+        )
 
     @property
     def mark(self) -> bytes:

@@ -104,6 +104,23 @@ def test_the_same_file_twice_is_a_note(tmp_path: Path) -> None:
     assert "a.png" in problem.message
 
 
+def test_a_wish_is_a_note_or_a_problem_as_the_policy_says(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(encode(picture(seed=ord(name))))
+    (tmp_path / "a.png.license").write_text("noai")
+    # The second row states a wish of its own about the same image.
+    manifest = manifest_of(tmp_path, content_image=["a.png", "b.png", "b.png"], noai=[0, 0, 1])
+    wished = {"a.png": "noai in a.png.license", "b.png": "column noai"}
+    for policy, kind, severity in (("record", "wish", "note"), ("honour", "uri_refused", "error")):
+        problems, _ = check(manifest, wishes=policy)
+        found = {Path(problem.uri or "").name: problem.message for problem in problems}
+        assert {(problem.kind, problem.severity) for problem in problems} == {(kind, severity)}
+        assert found.keys() == wished.keys()
+        for name, mark in wished.items():
+            assert f"does not want it used for AI ({mark})" in found[name]
+    assert check(manifest, wishes="ignore")[0] == []
+
+
 def test_a_colour_profile_of_no_use_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encode(picture(), icc_profile=b"no profile"))
     manifest = manifest_of(tmp_path, id=["1"], content_image=["a.png"])
