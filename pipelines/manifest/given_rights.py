@@ -56,11 +56,15 @@ def _each(value: Any, count: int) -> list[Any]:  # noqa: ANN401 (whatever a cell
 def _items(value: Any) -> list[Any] | None:  # noqa: ANN401 (whatever a cell holds)
     """Return the items of a list, also of one in text; None for another value."""
     if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return None
+        value = _of_json(value)
     return value if isinstance(value, list) else None
+
+
+def _of_json(text: str) -> Any:  # noqa: ANN401 (whatever it holds)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 (whatever a cell holds)
@@ -70,9 +74,10 @@ def _text(value: Any) -> str | None:  # noqa: ANN401 (whatever a cell holds)
 
 
 def _is_wish(value: Any) -> bool:  # noqa: ANN401 (whatever a cell holds)
-    items = _items(value)
-    if items is not None:
-        return any(map(_is_wish, items))
+    if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+        value = _of_json(value)
+    if isinstance(value, list):
+        return any(map(_is_wish, value))
     if isinstance(value, Mapping):
         return any(map(_is_wish, value.values()))
     text = "" if value is None else _decoded(value).strip().lower()

@@ -40,6 +40,9 @@ NOAI = "column noai"
         ({"noai": [[True], []]}, [(None, NOAI), (None, None)]),
         # As in CSV, and in JSON Lines whose rows have values of several types.
         ({"noai": "[false, true]", "licence": '["MIT", null]'}, [("MIT", None), (None, NOAI)]),
+        ({"noai": '{"noai": false}'}, []),
+        ({"noai": "{}", "licence": "{}"}, [("{}", None)] * 2),
+        ({"noai": "{x"}, [(None, NOAI)] * 2),
         ({"noai": "[false, 0]", "licence": "[sic] CC0"}, [("[sic] CC0", None)] * 2),
     ],
 )
