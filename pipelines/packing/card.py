@@ -146,7 +146,7 @@ def _terms(facts: CompletedFacts, models: Sequence[About]) -> str:
 def _licences(facts: CompletedFacts) -> Iterator[str]:
     if facts.model_licences:
         names = ", ".join(map(_code, facts.model_licences))
-        yield f"Base model, as its card states: {names}.\n"
+        yield f"Base model: {names}.\n"
     if not facts.licences:
         return
     yield "References by licence, as far as they state one:\n"

@@ -93,7 +93,7 @@ def test_a_card_counts_references_by_licence() -> None:
         model_licences=("flux-1-dev-non-commercial-license",),
     )
     text = render(replace(CARD, facts=facts))
-    assert "Base model, as its card states: `flux-1-dev-non-commercial-license`." in text
+    assert "Base model: `flux-1-dev-non-commercial-license`." in text
     assert "- `unknown`: 9\n- `CC0-1.0`: 1,200\n" in text
     assert "1 of them states that its owner does not want use for AI" in text
     assert "FLUX.1 [dev] is under a Non-Commercial License" in text
