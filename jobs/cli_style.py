@@ -94,7 +94,7 @@ def list_styles(library: _Library = None, config: _Config = None, as_json: AsJso
 
     Exit codes:
     0  listed
-    2  a file cannot be read as a style, beside those that are listed; or the library cannot
+    2  a file of the library, or all of it, cannot be read; the other styles are listed
     """
     from jobs.style import Where, list_command
 

@@ -55,7 +55,7 @@ def make_style(
         preset: name of the preset with which it was loaded.
         sources: the images, at least one.
         fetcher: fetches the images, with the settings of the runs that will use the style.
-        licence: licence of the images; None: those that they state themselves, if all do.
+        licence: licence of the images; None: as all of them state it, if they do.
 
     Returns:
         The facts about the style, and its file.
