@@ -156,7 +156,8 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
     table.add_column("result", no_wrap=True)
     table.add_column("reason", overflow="fold")
     for verdict in verdicts:
-        reason = verdict.reasons if verdict.result != "equal" else ""
+        # An equal row has no reason, but a change that made no difference is worth a look.
+        reason = verdict.reasons
         cells = (terminal.one_line(verdict.row_id, 40), LABELS[verdict.result])
         table.add_row(*map(Text, cells), Text(terminal.one_line(reason, 600)))
     return table
@@ -169,7 +170,8 @@ def _facts(counts: ReplayCounts) -> Iterator[tuple[str, str]]:
         if counts.results[result] or result == "equal":
             yield "", f"{counts.results[result]:,} {label}"
     for (kind, name), rows in counts.differences.most_common(_MOST_SHOWN):
-        yield "changed", f"{name} ({kind.replace('_', ' ')}), for {rows:,} rows"
+        plural = "" if rows == 1 else "s"
+        yield "changed", f"{name} ({kind.replace('_', ' ')}), for {rows:,} row{plural}"
 
 
 def _shown_on(progress: Progress, total: int) -> Any:  # noqa: ANN401

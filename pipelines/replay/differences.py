@@ -137,7 +137,8 @@ def reference_differences(record: Mapping[str, Any], outcome: Outcome) -> Iterat
         found = None if after is None else after.sha256
         if known is not None and found is not None and known != found:
             shown = redact_uri(display_reference(uri))
-            message = f"{shown}: SHA-256 {found[:_DIGITS]}… now, {known[:_DIGITS]}… then"
+            hashes = f"SHA-256 {found[:_DIGITS]}… now, {known[:_DIGITS]}… then"
+            message = f"{name}: {shown}: {hashes}"
             yield Difference("reference_changed", name, message)
 
 

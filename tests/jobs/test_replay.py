@@ -42,6 +42,7 @@ def test_a_different_row_has_exit_code_4_and_its_reason(folder: Path) -> None:
     text = " ".join(done.stdout.split())
     assert "1 different" in text
     assert "model: tiny:1 (" in text
+    assert "model (model), for 1 row " in text
     picture(40, 32, seed=77).save(folder / "ref1.png")
     done = replay(folder, "--sample", "9", "--json")
     assert done.exit_code == 4
@@ -55,6 +56,19 @@ def test_a_different_row_has_exit_code_4_and_its_reason(folder: Path) -> None:
         "name": "style_images[0]",
         "rows": 1,
     }
+
+
+def test_a_change_that_made_no_difference_is_shown_with_both_values(folder: Path) -> None:
+    done = replay(folder, "r0", "--set", "fetch.exif_rotate=false")
+    assert done.exit_code == 0, done.output
+    assert "byte-equal fetch.exif_rotate: False now, True then" in " ".join(done.stdout.split())
+
+
+def test_a_wrong_override_is_not_called_a_fault_of_the_run_file(folder: Path) -> None:
+    done = replay(folder, "r0", "--set", "model.preset=fp9")
+    text = " ".join(done.output.split())
+    assert (done.exit_code, "model.preset (from --set): 'fp9' is not accepted" in text) == (2, True)
+    assert "does not accept" not in text
 
 
 @pytest.mark.parametrize(

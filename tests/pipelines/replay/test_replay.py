@@ -81,6 +81,7 @@ def test_a_replaced_reference_is_named(tmp_path: Path) -> None:
     assert found["r0"].result == "different"
     assert kinds(found["r0"]) == {("reference_changed", "style_images[1]")}
     assert "ref2.png: SHA-256" in found["r0"].reasons
+    assert "style_images[1]: " in found["r0"].reasons
 
 
 def test_a_reference_that_is_gone_is_named(tmp_path: Path) -> None:
