@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.keys.index import row_key
 from pipelines.keys.key_set import KeySet
@@ -14,6 +16,9 @@ from pipelines.record import LIBRARY_STYLES, REFERENCE_RIGHTS
 
 UNKNOWN = "unknown"
 """Stands for the licence of a reference that states none."""
+
+_Reference = tuple[str, str | None, str | None]
+"""A reference with its licence and wish."""
 
 COLUMNS = ("content_image", "style_images", REFERENCE_RIGHTS, LIBRARY_STYLES)
 
@@ -42,8 +47,7 @@ class LicenceTally:
 
     def add(self, records: pa.RecordBatch) -> None:
         """Add records with `COLUMNS`."""
-        rows = records.select(list(COLUMNS)).to_pylist()
-        found = [each for record in rows for each in _references(record)]
+        found = _different(records.select(list(COLUMNS)))
         self._known.add([row_key(reference) for reference, _, _ in found])
         self._wished.add([row_key(reference) for reference, _, wish in found if wish])
         stated = [(reference, licence) for reference, licence, _ in found if licence]
@@ -61,7 +65,42 @@ class LicenceTally:
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _references(record: Mapping[str, Any]) -> Iterator[tuple[str, str | None, str | None]]:
+def _different(columns: pa.RecordBatch) -> list[_Reference]:
+    """Return the references with their licences and wishes, equal ones mostly once."""
+    flat = None
+    if columns[LIBRARY_STYLES].null_count == len(columns):
+        flat = _flat_references(columns)
+    if flat is None:
+        return [each for record in columns.to_pylist() for each in _references(record)]
+    found = flat.group_by(flat.column_names).aggregate([]).to_pydict()
+    return list(zip(*(found[name] for name in ("uri", "licence", "wish")), strict=True))
+
+
+def _flat_references(columns: pa.RecordBatch) -> pa.Table | None:
+    """Return all references, each with its licence and wish.
+
+    Returns None if some record does not state one fact for each of its references.
+    """
+    contents, styles = columns["content_image"], columns["style_images"]
+    rights = columns[REFERENCE_RIGHTS]
+    own = contents.is_valid().to_numpy(zero_copy_only=False).astype(np.int64)
+    others = pc.fill_null(pc.list_value_length(styles), 0).to_numpy().astype(np.int64)
+    counts = own + others
+    stated = pc.fill_null(pc.list_value_length(rights), 0).to_numpy()
+    if not ((stated == counts) | (stated == 0)).all():
+        return None
+    # Content images first, then all styles; `order` brings them into the order of the rows.
+    rows = np.concatenate([np.flatnonzero(own), np.repeat(np.arange(len(own)), others)])
+    order = np.argsort(rows, kind="stable")
+    uris = pa.concat_arrays([contents.drop_null(), pc.list_flatten(styles)]).take(pa.array(order))
+    has_facts = np.repeat(stated > 0, counts)
+    places = pa.array(np.cumsum(has_facts) - 1, mask=~has_facts)
+    facts = pc.list_flatten(rights).take(places)
+    stated_by = {name: pc.struct_field(facts, name) for name in ("licence", "wish")}
+    return pa.table({"uri": uris, **stated_by})
+
+
+def _references(record: Mapping[str, Any]) -> Iterator[_Reference]:
     """Yield each reference of a record with its licence and wish."""
     content = record["content_image"]
     uris = [*(() if content is None else (content,)), *(record["style_images"] or ())]

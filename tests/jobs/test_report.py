@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 from pipelines.storage.storage import Storage
-from tests.pipelines.tools.report.outputs import commit, failed, generated
+from tests.pipelines.tools.report.outputs import commit, data_file, failed, generated
 
 
 @pytest.fixture
@@ -65,8 +65,8 @@ def test_the_fetch_policy_of_a_configuration_applies(output: Path, tmp_path: Pat
         "manifest: {path: m.parquet}\noutput: {path: o}\nfetch: {allow_local_files: false}\n"
     )
     assert report(output, "--config", config).exit_code == 0
-    (rows,) = (output / "report/data").glob("*/rows-0.js")
-    assert "uri_refused" in rows.read_text()
+    texts = data_file(Storage.at(str(output / "report")), "texts-0")
+    assert "uri_refused" in texts["refs"][0]["why"]
 
 
 def test_the_facts_as_json(output: Path) -> None:

@@ -117,7 +117,7 @@ def _example(
         prompt=here["prompt"] or "",
         content=None if content is None else reference(content),
         styles=tuple(map(reference, here["style_images"] or ())),
-        a=tuple(results(here, "run")),
-        b=tuple(results(there, "other")),
+        a=tuple(results(here["outputs"], here["sha256"], "run")),
+        b=tuple(results(there["outputs"], there["sha256"], "other")),
         scores=scores,
     )

@@ -23,8 +23,8 @@ from pipelines.tools.compare.figures import (
     verdict_text,
 )
 from pipelines.tools.report.page_template import page_template
+from pipelines.tools.report.picture_table import PictureTable
 from pipelines.tools.report.pictures import Gallery, Places
-from pipelines.tools.report.row_table import RowTable
 from pipelines.tools.report.thumbnails import Thumbnailer
 from pipelines.tools.report.values import visible
 
@@ -67,7 +67,7 @@ def write_page(
     """
     wanted = [picture for pair in pairs for picture in pair.pictures]
     with tempfile.TemporaryDirectory(prefix="uso-compare-") as folder:
-        table = RowTable(Path(folder))
+        table = PictureTable(Path(folder))
         with closing(table):
             reader = Thumbnailer(places, options.fetch, options.storage_options)
             with closing(reader):

@@ -11,8 +11,10 @@ import numpy as np
 
 from pipelines.psnr import Distance
 from pipelines.tools.report.facets import NumberColumn, comparison, number_column
+from pipelines.tools.report.picture_table import PictureTable
 from pipelines.tools.report.pictures import Picture, results
 from pipelines.tools.report.row_table import Row, RowTable
+from pipelines.tools.report.values import visible
 
 PSNR = "PSNR, dB"
 _LOWEST = 5
@@ -75,18 +77,21 @@ class DistanceSummary:
 
 def pairs_of(row: Row) -> list[PicturePair]:
     """Return the pairs of pictures of a row; an empty list unless both runs completed it."""
-    if row.against is None or comparison(row) not in ("same", "different"):
+    other = row.against
+    if other is None or comparison(row) not in ("same", "different"):
         return []
-    both = zip(results(row.record.shown, "run"), results(row.against, "other"), strict=False)
-    return [PicturePair(here, there) for here, there in both]
+    here = results(row.outputs, row.sha256, "run")
+    there = results(other.get("outputs"), other.get("sha256"), "other")
+    return [PicturePair(*pair) for pair in zip(here, there, strict=False)]
 
 
 class Distances:
     """Looks up measured distances and summarizes them; 8 bytes per row and per measured pair."""
 
-    def __init__(self, table: RowTable) -> None:
-        """Look distances up in `table`, where all pictures have been compared."""
+    def __init__(self, table: RowTable, pictures: PictureTable) -> None:
+        """Look distances up in `pictures`, where all pairs of the rows of `table` are noted."""
         self._table = table
+        self._pictures = pictures
         self._words: Counter[str] = Counter()
         self._measured = array("d")
         self._rows = array("d")
@@ -104,7 +109,7 @@ class Distances:
 
     def columns(self) -> list[NumberColumn]:
         """Return the rows' PSNR as a column for filters and order, if any was measured."""
-        column = number_column("psnr", PSNR, self._rows)
+        column = number_column("psnr", PSNR, np.asarray(self._rows))
         return [] if column is None else [column]
 
     def summary(self) -> DistanceSummary:
@@ -122,13 +127,13 @@ class Distances:
     def _distance(self, pair: PicturePair) -> Distance | None:
         if pair.same_file:
             return "identical"
-        return self._table.distance(pair.here.key, pair.there.key)
+        return self._pictures.distance(pair.here.key, pair.there.key)
 
     def _lowest(self) -> list[LowPair]:
         rows = np.asarray(self._rows)
         order = np.argsort(rows, kind="stable")[:_LOWEST].tolist()  # NaN is last
         return [
-            LowPair(number, self._table.row(number).record.shown["id"], float(rows[number]))
+            LowPair(number, visible(self._table.row(number).id), float(rows[number]))
             for number in order
             if not np.isnan(rows[number])
         ]

@@ -1,28 +1,31 @@
-"""Filter data: a few numbers per row, in files of their own."""
+"""Filter data: a few numbers per row, in files that the page loads when a filter needs them."""
 
 from __future__ import annotations
 
-import base64
-from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.ledger.score_facts import ScoreFacts
 from pipelines.storage.urls import redact_uri
+from pipelines.tools.report.data_files import DataFile, codes_file, json_file
 from pipelines.tools.report.links import short_name
 from pipelines.tools.report.own_columns import FilterColumns, PickCodes
-from pipelines.tools.report.records import worker_seconds
-from pipelines.tools.report.row_table import Row
+from pipelines.tools.report.plain_columns import OWN_NUMBER, SCORE, SECONDS, TEXT
+from pipelines.tools.report.row_table import Part, Row, RowTable, rows_of_part
 from pipelines.tools.report.values import visible
 
-SECONDS = "seconds on the worker"
+SECONDS_TITLE = "seconds on the worker"
 COMPARISONS = ("same", "different", "only_this", "only_other", "neither", "absent")
 
 
 NumberKind = Literal["score", "own", "time", "psnr"]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class NumberColumn(NamedTuple):
@@ -31,11 +34,11 @@ class NumberColumn(NamedTuple):
     Attributes:
         facts: name on the page, kind, name in the rows, minimum, mean and maximum; of a score also
             its meaning and the direction in which it gets better, if they are known.
-        values: the numbers of all rows, as base64.
+        values: the numbers of all rows; NaN for none.
     """
 
     facts: dict[str, Any]
-    values: str
+    values: npt.NDArray[np.float64]
 
 
 def comparison(row: Row) -> str:
@@ -43,9 +46,10 @@ def comparison(row: Row) -> str:
     other = row.against
     if other is None:
         return "absent"
-    mine, theirs = row.record.code is None, "error" not in other
+    mine, theirs = row.code is None, "error" not in other
     if mine and theirs:
-        return "same" if row.record.shown.get("sha256") == other.get("sha256") else "different"
+        same = list(row.sha256) == (other.get("sha256") or [])
+        return "same" if same else "different"
     if mine:
         return "only_this"
     return "only_other" if theirs else "neither"
@@ -54,46 +58,48 @@ def comparison(row: Row) -> str:
 class Facets:
     """Collects filter data in the order of the rows.
 
-    Memory: 9 bytes per row, 8 for each number, and 1 for each column with few values.
+    Memory: 6 bytes per row, 8 for each number, and 1 for each column with few values.
     """
 
     def __init__(
-        self, styles: Sequence[tuple[str, int]], columns: FilterColumns, *, compared: bool
+        self, table: RowTable, most_styles: int, columns: FilterColumns, *, compared: bool
     ) -> None:
-        """Collect data for these styles (URI, number of rows) and columns."""
-        self._styles = styles
-        self._style_numbers = {uri: index for index, (uri, _) in enumerate(styles)}
+        """Collect data of these columns, and of the `most_styles` most used styles."""
+        self._table = table
+        self._styles = table.styles(most_styles)
         self._scores, self._own = columns.scores, columns.numbers
         self._picks = [PickCodes(name, values) for name, values in columns.picks.items()]
         self._compared = compared
         self._codes: dict[str, int] = {"": 0}
-        self._sets: dict[tuple[int, ...], int] = {}
-        self._code = array("H")
-        self._set = array("I")
-        self._comparison = array("B")
-        self._flagged = array("B")
-        self._numbers = [array("d") for _ in range(len(self._scores) + len(self._own) + 1)]
+        self._code: list[npt.NDArray[np.uint16]] = []
+        self._comparison: list[npt.NDArray[np.uint8]] = []
+        self._flagged: list[npt.NDArray[np.bool_]] = []
+        names = [
+            *(SCORE + name for name in self._scores),
+            *(OWN_NUMBER + name for name in self._own),
+        ]
+        self._numbers: dict[str, list[npt.NDArray[np.float64]]] = {n: [] for n in (*names, SECONDS)}
         self._shapes: Counter[tuple[int, int]] = Counter()
 
-    def add(self, row: Row) -> None:
-        """Add the next row."""
-        record = row.record
-        self._code.append(self._codes.setdefault(record.code or "", len(self._codes)))
-        known = (self._style_numbers.get(style) for style in record.styles)
-        styles = tuple(sorted({style for style in known if style is not None}))
-        self._set.append(self._sets.setdefault(styles, len(self._sets)))
-        self._flagged.append("flags" in record.shown)
+    def add(self, part: Part) -> None:
+        """Add the next rows."""
+        rows = part.rows
+        coded = pc.fill_null(rows["code"], "").dictionary_encode()
+        names = coded.dictionary.to_pylist()
+        known = [self._codes.setdefault(code, len(self._codes)) for code in names]
+        self._code.append(np.array(known, np.uint16)[coded.indices.to_numpy()])
+        self._flagged.append(rows["flagged"].to_numpy(zero_copy_only=False))
         if self._compared:
-            self._comparison.append(COMPARISONS.index(comparison(row)))
+            found = [COMPARISONS.index(comparison(row)) for row in rows_of_part(part)]
+            self._comparison.append(np.array(found, np.uint8))
         for pick in self._picks:
-            pick.add(record.shown["own"])
-        scores, own = record.shown.get("scores", {}), record.shown["numbers"]
-        values = [*map(scores.get, self._scores), *map(own.get, self._own)]
-        values.append(worker_seconds(record.shown))
-        for value, column in zip(values, self._numbers, strict=True):
-            column.append(np.nan if value is None else value)
-        if record.shown.get("width") and record.shown.get("height") and record.code is None:
-            self._shapes[record.shown["width"], record.shown["height"]] += 1
+            pick.add(rows[TEXT + pick.name])
+        for name, numbers in self._numbers.items():
+            numbers.append(rows[name].to_numpy(zero_copy_only=False))
+        sides = pa.table({name: rows[name] for name in ("width", "height")}).drop_null()
+        for shape in sides.group_by(["width", "height"]).aggregate([([], "count_all")]).to_pylist():
+            if shape["width"] and shape["height"]:
+                self._shapes[shape["width"], shape["height"]] += shape["count_all"]
 
     @property
     def aspect(self) -> float:
@@ -105,14 +111,13 @@ class Facets:
 
     def comparisons(self) -> dict[str, int]:
         """Return the number of rows by comparison."""
-        counts = np.bincount(np.asarray(self._comparison), minlength=len(COMPARISONS))
+        counts = np.bincount(_joined(self._comparison), minlength=len(COMPARISONS))
         return dict(zip(COMPARISONS, counts.tolist(), strict=True))
 
-    def as_json(self) -> dict[str, Any]:
-        """Return codes, styles and comparisons of all rows; arrays are base64, little-endian."""
+    def files(self) -> Iterator[DataFile]:
+        """Yield what the filters offer, and in files of their own the numbers of all rows."""
         values: dict[str, Any] = {
             "codes": [visible(code) for code in self._codes],
-            "code": _encoded(self._code, "<u2"),
             "styles": [
                 {
                     "uri": visible(redact_uri(uri)),
@@ -121,28 +126,47 @@ class Facets:
                 }
                 for uri, rows in self._styles
             ],
-            "sets": [list(styles) for styles in self._sets],
-            "set": _encoded(self._set, "<u4"),
-            "picks": [pick.facts() | {"code": _encoded(pick.rows, "u1")} for pick in self._picks],
+            "picks": [pick.facts() for pick in self._picks],
+            "flagged": any(part.any() for part in self._flagged),
         }
-        if any(self._flagged):
-            values["flagged"] = _encoded(self._flagged, "u1")
+        yield json_file("facets", values)
+        yield codes_file("of-code", _joined(self._code))
+        sets, numbers = self._style_sets()
+        yield json_file("sets", sets)
+        yield codes_file("of-set", numbers)
+        for index, pick in enumerate(self._picks):
+            yield codes_file(f"of-pick-{index}", pick.rows)
+        if values["flagged"]:
+            yield codes_file("of-flagged", _joined(self._flagged).astype(np.uint8))
         if self._compared:
-            values["comparison"] = _encoded(self._comparison, "u1")
-        return values
+            yield codes_file("of-comparison", _joined(self._comparison))
 
     def numbers(self, described: Mapping[str, ScoreFacts]) -> list[NumberColumn]:
         """Return the columns that have at least one number; `described` has the known scores."""
         kinds: list[tuple[NumberKind, str]] = [("score", name) for name in self._scores]
         kinds += [("own", name) for name in self._own]
-        named = zip([*kinds, ("time", SECONDS)], self._numbers, strict=True)
-        columns = [number_column(kind, name, values) for (kind, name), values in named]
+        named = zip([*kinds, ("time", SECONDS_TITLE)], self._numbers.values(), strict=True)
+        columns = [number_column(kind, name, _joined(values)) for (kind, name), values in named]
         return [_described(column, described) for column in columns if column is not None]
 
+    def _style_sets(self) -> tuple[list[list[int]], npt.NDArray[np.int64]]:
+        """Return the combinations of styles that the filter knows, and the number of each row's."""
+        codes = self._table.codes
+        numbers = {uri: index for index, (uri, _) in enumerate(self._styles)}
+        offered = [numbers.get(uri) for uri in codes.style_texts]
+        different: dict[tuple[int, ...], int] = {}
+        of_set = []
+        for styles in codes.styles_of_sets:
+            known = {offered[style] for style in styles} - {None}
+            key = tuple(sorted(one for one in known if one is not None))
+            of_set.append(different.setdefault(key, len(different)))
+        return [list(key) for key in different], np.array(of_set, np.int64)[codes.sets]
 
-def number_column(kind: NumberKind, name: str, values: array[float]) -> NumberColumn | None:
+
+def number_column(
+    kind: NumberKind, name: str, numbers: npt.NDArray[np.float64]
+) -> NumberColumn | None:
     """Make a column from one number per row, NaN for none; returns None if all are NaN."""
-    numbers = np.asarray(values)
     present = numbers[~np.isnan(numbers)]
     if not len(present):
         return None
@@ -154,7 +178,7 @@ def number_column(kind: NumberKind, name: str, values: array[float]) -> NumberCo
         "mean": float(present.mean()),
         "max": float(present.max()),
     }
-    return NumberColumn(facts, _encoded(values, "<f8"))
+    return NumberColumn(facts, numbers)
 
 
 def _described(column: NumberColumn, known: Mapping[str, ScoreFacts]) -> NumberColumn:
@@ -181,9 +205,5 @@ def with_unique_names(facts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return named
 
 
-def _encoded(values: array[Any] | bytearray, dtype: str) -> str:
-    return base64.b64encode(
-        (np.frombuffer(values, np.uint8) if isinstance(values, bytearray) else np.asarray(values))
-        .astype(dtype)
-        .tobytes()
-    ).decode()
+def _joined(parts: Sequence[npt.NDArray[Scalar]]) -> npt.NDArray[Scalar]:
+    return np.concatenate(parts)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from pipelines.tools.report.data_files import DataFile, json_file
 from pipelines.tools.report.pictures import Gallery, Picture, reference, results
-from pipelines.tools.report.row_files import DataFile, References
+from pipelines.tools.report.references import References
 from pipelines.tools.report.row_table import RowTable
+from pipelines.tools.report.values import visible
 
 _STYLES = 12
 _CONTENTS = 2400
@@ -51,7 +53,8 @@ def first_pictures(matrix: Matrix, table: RowTable) -> Iterator[Picture]:
     for content in matrix.page(0):
         yield reference(content)
         for pair in table.pairs(content, matrix.styles):
-            yield from islice(results(table.row(pair.number).record.shown, "run"), 1)
+            row = table.row(pair.number)
+            yield from islice(results(row.outputs, row.sha256, "run"), 1)
 
 
 def matrix_files(matrix: Matrix, table: RowTable, gallery: Gallery) -> Iterator[DataFile]:
@@ -69,14 +72,15 @@ def matrix_files(matrix: Matrix, table: RowTable, gallery: Gallery) -> Iterator[
             }
             for content in matrix.page(number)
         ]
-        yield f"matrix-{number}", {"refs": references.shown, "styles": columns, "rows": rows}
+        values = {"refs": references.shown, "styles": columns, "rows": rows}
+        yield json_file(f"matrix-{number}", values)
 
 
 def _cell(table: RowTable, gallery: Gallery, style: int, rows: int, number: int) -> dict[str, Any]:
-    record = table.row(number).record
-    cell: dict[str, Any] = {"style": style, "rows": rows, "row": number, "id": record.shown["id"]}
-    if record.code is not None:
-        cell["code"] = record.shown["error"]["code"]
-    for picture in results(record.shown, "run")[:1]:
+    row = table.row(number)
+    cell: dict[str, Any] = {"style": style, "rows": rows, "row": number, "id": visible(row.id)}
+    if row.code is not None:
+        cell["code"] = visible(row.code)
+    for picture in results(row.outputs, row.sha256, "run")[:1]:
         cell["image"] = gallery.shown(picture)
     return cell

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.image_values import is_per_image
 from pipelines.record import RECORD_NAMES, SCORES
@@ -18,7 +20,8 @@ _MOST_NUMBERS = 8
 _MOST_SCORES = 24
 _MOST_OTHERS = 16
 _MOST_VALUES = 40
-_MOST_TEXT = 200
+MOST_TEXT = 200
+"""Characters of the longest text that is picked or searched whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +42,23 @@ class FilterColumns:
 
 
 def score_names(schema: pa.Schema) -> list[str]:
-    """Return the names of the scores in records with this schema; empty without scores."""
+    """Return the names of the first scores in records with this schema; empty without scores."""
     if SCORES not in schema.names:
         return []
     column = schema.field(SCORES)
     kind = column.type.value_type if is_per_image(column) else column.type
     if not pa.types.is_struct(kind) or not all(pa.types.is_floating(one.type) for one in kind):
         return []
-    return [one.name for one in kind]
+    return [one.name for one in kind][:_MOST_SCORES]
 
 
 def number_names(schema: pa.Schema) -> list[str]:
-    """Return the names of the user's columns of numbers, and of those with one for each image."""
+    """Return the names of the user's first columns of numbers, or with one for each image."""
     kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
     own = [field for field in schema if field.name not in RECORD_NAMES]
     types = {f.name: f.type.value_type if is_per_image(f) else f.type for f in own}
-    return [name for name, type_ in types.items() if any(kind(type_) for kind in kinds)]
+    named = [name for name, type_ in types.items() if any(kind(type_) for kind in kinds)]
+    return named[:_MOST_NUMBERS]
 
 
 def scores_of(cell: object) -> dict[str, float | None]:
@@ -73,7 +77,7 @@ def value_text(value: Any) -> str | None:  # noqa: ANN401 (of any type that `sho
         return None
     if isinstance(value, bool):
         return str(value).lower()
-    return visible(str(value), _MOST_TEXT)
+    return visible(str(value), MOST_TEXT)
 
 
 class OtherColumns:
@@ -82,42 +86,54 @@ class OtherColumns:
     def __init__(self) -> None:
         self._values: dict[str, set[str] | None] = {}
 
-    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Add the values of rows by column, as the page shows them."""
-        for row in rows:
-            for name, value in row.items():
-                seen = self._values.setdefault(name, set())
-                text = value_text(value)
-                if seen is not None and text is not None:
-                    seen.add(text)
-                    if len(seen) > _MOST_VALUES:
-                        self._values[name] = None
+    def add(self, columns: Mapping[str, pa.Array]) -> None:
+        """Add the texts of a batch by column, null for none; see `cells.cell_texts`."""
+        for name in self._in_order_of_appearance(columns):
+            seen = self._values.setdefault(name, set())
+            if seen is None:
+                continue
+            seen.update(pc.unique(columns[name]).drop_null().to_pylist())
+            if len(seen) > _MOST_VALUES:
+                self._values[name] = None
 
     def columns(self, scores: Sequence[str], numbers: Sequence[str]) -> FilterColumns:
-        """Return all columns that have a value, the first ones of each kind."""
-        numbers = numbers[:_MOST_NUMBERS]
-        shown = {visible(name) for name in numbers}
-        others = [name for name in self._values if name not in shown][:_MOST_OTHERS]
+        """Return these columns, and those of the others that have a value, the first ones."""
+        others = list(self._values)[:_MOST_OTHERS]
         picks = {name: sorted(seen) for name in others if (seen := self._values[name])}
         texts = [name for name in others if self._values[name] is None]
-        return FilterColumns(scores[:_MOST_SCORES], numbers, picks, texts)
+        return FilterColumns(scores, numbers, picks, texts)
+
+    def _in_order_of_appearance(self, columns: Mapping[str, pa.Array]) -> list[str]:
+        """Return the columns with a value, in the order of their first rows with one."""
+        first = {}
+        for name, texts in columns.items():
+            if texts.null_count < len(texts):
+                first[name] = pc.index(texts.is_valid(), True).as_py()
+        return sorted(first, key=lambda name: first[name])
 
 
 class PickCodes:
     """The value of each row in one column with few values; 1 byte per row."""
 
     def __init__(self, name: str, values: Sequence[str]) -> None:
-        self._name = name
+        self.name = name
         self._texts = values
-        self._codes = {text: code for code, text in enumerate(values, 1)}
-        self.rows = bytearray()
+        self._parts: list[npt.NDArray[np.uint8]] = []
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Add the next row's columns, as the page shows them."""
-        self.rows.append(self._codes.get(value_text(row.get(self._name)) or "", 0))
+    def add(self, texts: pa.Array) -> None:
+        """Add the texts of the next rows, null for none."""
+        codes = pc.index_in(texts, value_set=pa.array(self._texts, pa.string()))
+        codes = pc.if_else(texts.is_valid(), codes, None)
+        known = pc.fill_null(pc.add(codes, 1), 0)
+        self._parts.append(known.to_numpy().astype(np.uint8))
+
+    @property
+    def rows(self) -> npt.NDArray[np.uint8]:
+        """The number of each row's value, from 1; 0 for a row without one."""
+        return np.concatenate([np.empty(0, np.uint8), *self._parts])
 
     def facts(self) -> dict[str, Any]:
         """Return name, values with their numbers of rows, and number of rows without a value."""
-        counts = Counter(self.rows)
+        counts = np.bincount(self.rows, minlength=len(self._texts) + 1).tolist()
         values = [{"text": text, "rows": counts[code]} for code, text in enumerate(self._texts, 1)]
-        return {"name": visible(self._name, _MOST_TEXT), "values": values, "none": counts[0]}
+        return {"name": visible(self.name, MOST_TEXT), "values": values, "none": counts[0]}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -12,12 +13,14 @@ from pipelines.image_names import path_in_output
 from pipelines.storage.storage import Storage
 from pipelines.storage.urls import redact_uri
 from pipelines.tools.report.links import link, public_link, short_name
-from pipelines.tools.report.row_table import Row, RowTable
+from pipelines.tools.report.picture_table import PictureTable
+from pipelines.tools.report.row_table import Row
 from pipelines.tools.report.values import visible
 
 Owner = Literal["reference", "run", "other"]
 
 THUMBNAILS = "thumbs"
+_KEPT = 4096  # descriptions of references
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,43 +54,63 @@ def thumbnail_path(key: str) -> str:
 
 def reference(uri: str) -> Picture:
     """Return the picture of a content or style image."""
-    return Picture(_key(uri), uri, "reference")
+    return Picture(picture_key(uri), uri, "reference")
 
 
-def results(shown_row: dict[str, Any], owner: Owner) -> list[Picture]:
-    """Return the pictures that a run generated for a row; a regenerated picture gets a new key."""
-    outputs = shown_row.get("outputs") or []
-    hashes = shown_row.get("sha256") or [None] * len(outputs)
+def results(
+    outputs: Sequence[str] | None, sha256: Sequence[str | None] | None, owner: Owner
+) -> list[Picture]:
+    """Return the pictures that a run generated for a row; a regenerated picture gets a new key.
+
+    Args:
+        outputs: URIs of the pictures, as recorded.
+        sha256: their hashes; None or empty if they are unknown.
+        owner: the run.
+    """
+    hashes = sha256 or [None] * len(outputs or ())
     return [
-        Picture(_key(digest or uri), uri, owner)
-        for uri, digest in zip(outputs, hashes, strict=False)
+        Picture(picture_key(uri, digest), uri, owner)
+        for uri, digest in zip(outputs or (), hashes, strict=False)
     ]
+
+
+def picture_key(uri: str, sha256: str | None = None) -> str:
+    """Return the key of a picture: that of its bytes, or of its URI if their hash is unknown."""
+    text = sha256 or uri
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def pictures_of(row: Row) -> Iterator[Picture]:
     """Yield all pictures of a row, results first."""
-    yield from results(row.record.shown, "run")
+    yield from results(row.outputs, row.sha256, "run")
     if row.against is not None:
-        yield from results(row.against, "other")
-    if row.record.content is not None:
-        yield reference(row.record.content)
-    yield from map(reference, row.record.styles)
+        yield from results(row.against.get("outputs"), row.against.get("sha256"), "other")
+    if row.content is not None:
+        yield reference(row.content)
+    yield from map(reference, row.styles)
 
 
 class Gallery:
-    """Describes pictures for the page: thumbnail, link, or the reason why there is no thumbnail."""
+    """Describes pictures for the page: thumbnail, link, or the reason why there is no thumbnail.
 
-    def __init__(self, places: Places, table: RowTable) -> None:
-        self._table = table
+    Attributes:
+        pictures: notes of all thumbnails.
+        roots: the link to each run's folder; None if there is no such link.
+        shown_reference: describes a reference given by its URI; keeps the last ones.
+    """
+
+    def __init__(self, places: Places, pictures: PictureTable) -> None:
+        self.pictures = pictures
         folder, other = places.out.uri(), places.other
-        self._roots = {
+        self.roots = {
             "run": link(folder, places.run.uri()),
             "other": None if other is None else link(folder, other.uri()),
         }
+        self.shown_reference = lru_cache(_KEPT)(self._shown_reference)
 
     def shown(self, picture: Picture) -> dict[str, Any]:
         """Return JSON values: `uri`, and `name`, `thumb`, `full`, `link`, `why` if they apply."""
-        made, why = self._table.picture(picture.key)
+        made, why = self.pictures.picture(picture.key)
         values = {
             "uri": visible(redact_uri(picture.uri)),
             "thumb": thumbnail_path(picture.key) if made else None,
@@ -100,10 +123,9 @@ class Gallery:
             values["full"] = self._full(picture)
         return {name: value for name, value in values.items() if value is not None}
 
+    def _shown_reference(self, uri: str) -> dict[str, Any]:
+        return self.shown(reference(uri))
+
     def _full(self, picture: Picture) -> str | None:
-        root, path = self._roots.get(picture.owner), path_in_output(picture.uri)
+        root, path = self.roots.get(picture.owner), path_in_output(picture.uri)
         return None if root is None or path is None else f"{root}/{quote(path)}"
-
-
-def _key(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -22,18 +22,21 @@ from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.left_out import ManifestLook
 from pipelines.ledger.score_facts import read_score_facts
 from pipelines.storage.filesystems import Options
+from pipelines.tools.report.data_files import DataFile, numbers_file
 from pipelines.tools.report.distances import Distances, PicturePair, pairs_of
 from pipelines.tools.report.facets import Facets, with_unique_names
 from pipelines.tools.report.matrix import Matrix, choose, first_pictures, matrix_files
 from pipelines.tools.report.own_columns import FilterColumns
 from pipelines.tools.report.page import Comparison, Page, assets, render
+from pipelines.tools.report.picture_table import PictureTable
 from pipelines.tools.report.pictures import Gallery, Picture, Places, pictures_of
-from pipelines.tools.report.records import FACTS, load, load_other
-from pipelines.tools.report.row_files import ROWS_PER_FILE, TEXTS_PER_FILE, DataFile, RowFiles
+from pipelines.tools.report.plain_columns import FACTS
+from pipelines.tools.report.records import load, load_other
+from pipelines.tools.report.row_files import IDS_PER_FILE, ROWS_PER_FILE, RowFiles
 from pipelines.tools.report.row_table import RowTable
 from pipelines.tools.report.summary import Summary, Tally
 from pipelines.tools.report.thumbnails import Thumbnailer
-from pipelines.tools.report.values import as_script, visible
+from pipelines.tools.report.values import visible
 
 DEFAULT_THUMBNAILS = 1000
 FOLDER = "report"
@@ -41,7 +44,7 @@ FOLDER = "report"
 _DATA, _ASSETS = "data", "assets"
 # Only files of an earlier report are ever removed; the folder may hold others.
 _MADE = re.compile(
-    r"data/[0-9a-f]{8}/(facets|(rows|texts|ids|own-\d+|numbers|matrix)-\d+)\.js"
+    r"data/[0-9a-f]{8}/(facets|sets|of-[a-z]+|(rows|texts|ids|own-\d+|of-pick|numbers|matrix)-\d+)\.js"
     r"|assets/[0-9a-f]{8}/[a-z]+\.(js|css)"
 )
 _MOST_STYLES = 1000
@@ -93,9 +96,9 @@ def write_report(places: Places, options: ReportOptions, progress: Progress) -> 
     """Write the report of a run; safe to repeat and to interrupt.
 
     The page is written last and names its own data files, so a browser can show the previous report
-    until then. Existing thumbnails are kept. Memory: one batch of records, a few data files, four
-    images (eight with a comparison), and about 100 bytes per row for the filters; other data is in
-    a temporary file.
+    until then. Existing thumbnails are kept. Memory: 50,000 rows at a time, four images (eight with a
+    comparison), about 100 bytes per row for filters and counts, and each different reference; other
+    data is in temporary files.
 
     Raises:
         ReportError: there are no records.
@@ -103,25 +106,32 @@ def write_report(places: Places, options: ReportOptions, progress: Progress) -> 
         StorageError: a file cannot be read or written.
     """
     with tempfile.TemporaryDirectory(prefix="uso-report-") as folder:
-        table = RowTable(Path(folder))
-        with closing(table):
-            return _Report(places, options, progress, table).write()
+        pictures = PictureTable(Path(folder))
+        with closing(pictures):
+            table = RowTable(Path(folder))
+            return _Report(places, options, progress, table, pictures).write()
 
 
 class _Report:
     """Writes one report."""
 
     def __init__(
-        self, places: Places, options: ReportOptions, progress: Progress, table: RowTable
+        self,
+        places: Places,
+        options: ReportOptions,
+        progress: Progress,
+        table: RowTable,
+        pictures: PictureTable,
     ) -> None:
         self._places = places
         self._options = options
         self._progress = progress
         self._table = table
-        self._gallery = Gallery(places, table)
+        self._pictures = pictures
+        self._gallery = Gallery(places, pictures)
         self._build = secrets.token_hex(4)
         self._other_rows = 0
-        self._distances = None if places.other is None else Distances(table)
+        self._distances = None if places.other is None else Distances(table, pictures)
 
     def write(self) -> ReportFacts:
         summary, columns, counts = self._load()
@@ -155,7 +165,7 @@ class _Report:
         with closing(maker):
             return maker.make_all(
                 self._wanted(matrix),
-                self._table,
+                self._pictures,
                 lambda done: self._progress("thumbnails", done, None),
             )
 
@@ -168,18 +178,17 @@ class _Report:
 
     def _data(self, columns: FilterColumns, matrix: Matrix) -> tuple[Facets, dict[str, Any]]:
         total = len(self._table)
-        facets = Facets(
-            self._table.styles(_MOST_STYLES), columns, compared=self._places.other is not None
-        )
+        compared = self._places.other is not None
+        facets = Facets(self._table, _MOST_STYLES, columns, compared=compared)
         files = RowFiles(self._gallery, self._distances, columns.texts)
         self._write_data(
-            files.cut(self._table.rows(), facets, lambda done: self._progress("rows", done, total))
+            files.cut(self._table.parts(), facets, lambda done: self._progress("rows", done, total))
         )
         numbers = facets.numbers(read_score_facts(self._places.run))
         if self._distances is not None:
             numbers += self._distances.columns()
-        self._write_data([("facets", facets.as_json())])
-        self._write_data((f"numbers-{n}", column.values) for n, column in enumerate(numbers))
+        self._write_data(facets.files())
+        self._write_data(numbers_file(f"numbers-{n}", one.values) for n, one in enumerate(numbers))
         self._write_data(matrix_files(matrix, self._table, self._gallery))
         uri = self._places.run.uri()
         boot = {
@@ -189,7 +198,7 @@ class _Report:
             "outputArgument": shlex.quote(visible(uri)),
             "rows": total,
             "rowsPerFile": ROWS_PER_FILE,
-            "textsPerFile": TEXTS_PER_FILE,
+            "idsPerFile": IDS_PER_FILE,
             "rowsPerPage": _ROWS_PER_PAGE,
             "thumbnails": self._options.thumbnails,
             "aspect": facets.aspect,
@@ -202,8 +211,11 @@ class _Report:
 
     def _write_data(self, data: Iterable[DataFile]) -> None:
         folder = f"{_DATA}/{self._build}"
-        scripts = ((f"{folder}/{name}.js", as_script(name, values)) for name, values in data)
-        for _ in in_order(lambda script: self._places.out.write(*script), scripts, _WRITERS):
+
+        def write(file: DataFile) -> None:
+            self._places.out.write(f"{folder}/{file.name}.js", file.script())
+
+        for _ in in_order(write, data, _WRITERS):
             pass
 
     def _page(self, summary: Summary, left_out: int, facets: Facets, boot: dict[str, Any]) -> str:

@@ -1,47 +1,24 @@
-"""The rows of a report in a temporary SQLite file: sorts, joins and counts in bounded memory."""
+"""The rows of a report in the order of their ids: joined with another run's, and counted."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipelines.psnr import Distance
+import pyarrow as pa
+import pyarrow.compute as pc
 
-_SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-CREATE TABLE incoming (id TEXT, code TEXT, content TEXT, styles TEXT, shown TEXT);
-CREATE TABLE other (id TEXT PRIMARY KEY, shown TEXT) WITHOUT ROWID;
-CREATE TABLE pictures (key TEXT PRIMARY KEY, why TEXT) WITHOUT ROWID;
-CREATE TABLE distances (here TEXT, there TEXT, value, PRIMARY KEY (here, there)) WITHOUT ROWID;
-"""
-_SORT = """
-CREATE TABLE rows AS
-    SELECT incoming.*, other.shown AS against FROM incoming LEFT JOIN other USING (id) ORDER BY id;
-DROP TABLE incoming;
-CREATE INDEX pairs ON rows (content, styles);
-"""
+from pipelines.tools.report.reference_codes import ReferenceCodes
+from pipelines.tools.report.sorted_batches import PART_ROWS, SortedBatches
 
+_OF_A_ROW = ("id", "code", "content", "styles", "outputs", "sha256")
+_OF_THE_OTHER = ("outputs", "sha256", "error")
 
-class RowRecord(NamedTuple):
-    """The part of a record that the report needs.
-
-    Attributes:
-        id: id of the row.
-        code: failure code; None if the row is completed.
-        content: recorded reference of the content image; None without one.
-        styles: recorded references of the style images, in order.
-        shown: everything that the page shows, as JSON values.
-    """
-
-    id: str
-    code: str | None
-    content: str | None
-    styles: tuple[str, ...]
-    shown: dict[str, Any]
+Against = dict[str, Any]
+"""The other run's row: `outputs`, `sha256` and `error` as JSON values, if it has them."""
 
 
 class Row(NamedTuple):
@@ -49,13 +26,37 @@ class Row(NamedTuple):
 
     Attributes:
         number: position in the order of the ids, from 0.
-        record: its record.
-        against: the other run's row with the same id, as JSON values; None without one.
+        id: its id as recorded.
+        code: failure code; None if the row is completed.
+        content: recorded reference of the content image; None without one.
+        styles: recorded references of the style images, in order.
+        outputs: recorded URIs of its images.
+        sha256: hashes of the images.
+        against: the other run's row with the same id; None without one.
     """
 
     number: int
-    record: RowRecord
-    against: dict[str, Any] | None
+    id: str
+    code: str | None = None
+    content: str | None = None
+    styles: tuple[str, ...] = ()
+    outputs: Sequence[str] = ()
+    sha256: Sequence[str] = ()
+    against: Against | None = None
+
+
+class Part(NamedTuple):
+    """Consecutive rows.
+
+    Attributes:
+        first: number of the first one.
+        rows: the columns of `pipelines.tools.report.plain_columns`.
+        against: the other run's rows with the same ids, null for none; None without such a run.
+    """
+
+    first: int
+    rows: pa.RecordBatch
+    against: pa.Table | None
 
 
 class Pair(NamedTuple):
@@ -73,135 +74,120 @@ class Pair(NamedTuple):
 
 
 class RowTable:
-    """Takes records in any order; after `sort`, reads them in the order of their ids."""
+    """Takes plain columns in any order; after `sort`, reads them in the order of the ids.
+
+    Memory: 9 bytes per row, and each different reference; the rest is in temporary files.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Create a table in `folder`, which the caller removes."""
-        self._db = sqlite3.connect(folder / "rows.sqlite", isolation_level=None)
-        self._db.executescript(_SCHEMA)
+        self._rows = SortedBatches(folder, "rows")
+        self._other = SortedBatches(folder, "other")
+        self.codes = ReferenceCodes()
 
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add rows of the run."""
+        self._rows.add(batch)
+        self.codes.add(batch["content"], batch["styles"], batch["code"])
 
-    def add(self, records: Iterable[RowRecord]) -> None:
-        """Add records of the run."""
-        rows = (
-            (row.id, row.code, row.content, json.dumps(row.styles), json.dumps(row.shown))
-            for row in records
-        )
-        self._insert("INSERT INTO incoming VALUES (?, ?, ?, ?, ?)", rows)
-
-    def add_other(self, records: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """Add records of the run to compare with: ids and JSON values for the page."""
-        rows = ((row_id, json.dumps(row)) for row_id, row in records)
-        self._insert("INSERT OR REPLACE INTO other VALUES (?, ?)", rows)
+    def add_other(self, batch: pa.RecordBatch) -> None:
+        """Add rows of the run to compare with: `id`, `outputs`, `sha256`, and `error` as JSON."""
+        self._other.add(batch)
 
     def sort(self) -> None:
         """Sort the rows by id, after all were added."""
-        self._db.executescript(_SORT)
+        self.codes.finish(self._rows.sort())
+        self._other.sort()
 
     def __len__(self) -> int:
-        return self._number("SELECT count(*) FROM rows")
+        return self._rows.rows
 
     def only_in_other(self) -> int:
         """Return the number of rows that only the other run has."""
-        return self._number("SELECT count(*) FROM other WHERE id NOT IN (SELECT id FROM rows)")
+        common = (part.against["id"] for part in self.parts() if part.against is not None)
+        matched: int = sum(len(ids) - ids.null_count for ids in common)
+        return self._other.rows - matched
+
+    def parts(self) -> Iterator[Part]:
+        """Yield all rows in order."""
+        for number in range(-(-len(self) // PART_ROWS)):
+            yield self._part(number)
 
     def rows(self, first: int | None = None) -> Iterator[Row]:
         """Yield the rows in order: the first `first` rows, or all."""
-        query = "SELECT rowid - 1, id, code, content, styles, shown, against FROM rows"
-        return map(_row, self._db.execute(f"{query} ORDER BY rowid LIMIT ?", [_limit(first)]))
+        return islice((row for part in self.parts() for row in rows_of_part(part)), first)
 
     def row(self, number: int) -> Row:
-        """Return a row by its number."""
-        query = "SELECT rowid - 1, id, code, content, styles, shown, against FROM rows"
-        return _row(self._db.execute(f"{query} WHERE rowid = ?", [number + 1]).fetchone())
+        """Return a row by its number, without the other run's."""
+        (row,) = rows_of_part(Part(number, self._rows.row(number, _OF_A_ROW), None))
+        return row
 
     def styles(self, most: int) -> list[tuple[str, int]]:
         """Return the most used styles, each with its number of rows."""
-        query = (
-            "SELECT value, count(*) FROM rows, json_each(rows.styles) "
-            "GROUP BY value ORDER BY count(*) DESC, value LIMIT ?"
-        )
-        return self._db.execute(query, [most]).fetchall()
+        return self.codes.styles(most)
 
     def style_sets(self, most: int) -> list[tuple[str, ...]]:
         """Return the most used combinations of styles among rows with a content image."""
-        query = (
-            "SELECT styles FROM rows WHERE content IS NOT NULL AND styles != '[]' "
-            "GROUP BY styles ORDER BY count(*) DESC, styles LIMIT ?"
-        )
-        return [tuple(json.loads(styles)) for (styles,) in self._db.execute(query, [most])]
+        return self.codes.style_sets(most)
 
     def contents(self, styles: Iterable[tuple[str, ...]], most: int) -> list[str]:
         """Return the most used content images among rows with one of these combinations."""
-        query = (
-            "SELECT content FROM rows WHERE content IS NOT NULL "
-            "AND styles IN (SELECT value FROM json_each(?)) "
-            "GROUP BY content ORDER BY count(*) DESC, content LIMIT ?"
-        )
-        wanted = json.dumps([json.dumps(one) for one in styles])
-        return [content for (content,) in self._db.execute(query, [wanted, most])]
+        return self.codes.contents(styles, most)
 
     def pairs(self, content: str, styles: Iterable[tuple[str, ...]]) -> list[Pair]:
         """Return the rows of one content image with each of these combinations that it has."""
-        query = (
-            "SELECT count(*), coalesce(min(CASE WHEN code IS NULL THEN rowid END), min(rowid)) - 1 "
-            "FROM rows WHERE content = ? AND styles = ?"
+        found = self.codes.pairs(content, styles)
+        return [Pair(index, rows, number) for index, rows, number in found]
+
+    def _part(self, number: int) -> Part:
+        rows = self._rows.part(number)
+        against = self._joined(rows["id"]) if self._other.rows else None
+        return Part(number * PART_ROWS, rows, against)
+
+    def _joined(self, ids: pa.Array) -> pa.Table:
+        """Return the other run's rows with these sorted ids, null for none."""
+        lowest, highest = ids[0].as_py(), ids[-1].as_py()
+        parts = [
+            part
+            for part in self._other.parts()
+            if part["id"][-1].as_py() >= lowest and part["id"][0].as_py() <= highest
+        ]
+        columns = ["id", *_OF_THE_OTHER]
+        if not parts:
+            empty = self._other.part(0).schema
+            return pa.table({n: pa.nulls(len(ids), empty.field(n).type) for n in columns})
+        there = pa.Table.from_batches(parts).select(columns).combine_chunks()
+        return there.take(pc.index_in(ids, value_set=there["id"].combine_chunks()))
+
+
+def slice_of(part: Part, start: int, length: int) -> Part:
+    """Return some of the rows of a part."""
+    against = None if part.against is None else part.against.slice(start, length)
+    return Part(part.first + start, part.rows.slice(start, length), against)
+
+
+def rows_of_part(part: Part) -> Iterator[Row]:
+    """Yield the rows of a part, one by one."""
+    columns = [part.rows[name].to_pylist() for name in _OF_A_ROW]
+    others = against_of(part)
+    for number, values in enumerate(zip(*columns, others, strict=True), part.first):
+        row_id, code, content, styles, outputs, sha256, against = values
+        yield Row(
+            number, row_id, code, content, tuple(styles or ()), outputs or (), sha256 or (), against
         )
-        found = []
-        for index, one in enumerate(styles):
-            count, number = self._db.execute(query, [content, json.dumps(one)]).fetchone()
-            if count:
-                found.append(Pair(index, count, number))
-        return found
-
-    def claim_picture(self, key: str) -> bool:
-        """Claim a thumbnail; returns True if it was not claimed before."""
-        query = "INSERT OR IGNORE INTO pictures VALUES (?, 'not made')"
-        return self._db.execute(query, [key]).rowcount == 1
-
-    def note_picture(self, key: str, why: str | None) -> None:
-        """Note the reason why a thumbnail is missing; None if it exists."""
-        self._db.execute("INSERT OR REPLACE INTO pictures VALUES (?, ?)", [key, why])
-
-    def picture(self, key: str) -> tuple[bool, str | None]:
-        """Return True if a thumbnail exists, else the reason; None if it was never claimed."""
-        found = self._db.execute("SELECT why FROM pictures WHERE key = ?", [key]).fetchone()
-        return (False, None) if found is None else (found[0] is None, found[0])
-
-    def claim_distance(self, here: str, there: str) -> bool:
-        """Claim the comparison of two pictures; returns True if it was not claimed before."""
-        query = "INSERT OR IGNORE INTO distances VALUES (?, ?, NULL)"
-        return self._db.execute(query, [here, there]).rowcount == 1
-
-    def note_distance(self, here: str, there: str, value: Distance) -> None:
-        """Note the distance of two pictures."""
-        query = "INSERT OR REPLACE INTO distances VALUES (?, ?, ?)"
-        self._db.execute(query, [here, there, value])
-
-    def distance(self, here: str, there: str) -> Distance | None:
-        """Return the distance of two pictures; None if it was not noted."""
-        query = "SELECT value FROM distances WHERE here = ? AND there = ?"
-        found: tuple[Distance | None] | None = self._db.execute(query, [here, there]).fetchone()
-        return None if found is None else found[0]
-
-    def _insert(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        self._db.execute("BEGIN")
-        self._db.executemany(query, rows)
-        self._db.execute("COMMIT")
-
-    def _number(self, query: str) -> int:
-        value: int = self._db.execute(query).fetchone()[0]
-        return value
 
 
-def _limit(most: int | None) -> int:
-    return -1 if most is None else most
-
-
-def _row(found: tuple[Any, ...]) -> Row:
-    number, row_id, code, content, styles, shown, against = found
-    record = RowRecord(row_id, code, content, tuple(json.loads(styles)), json.loads(shown))
-    return Row(number, record, None if against is None else json.loads(against))
+def against_of(part: Part) -> Sequence[Against | None]:
+    """Return the other run's rows of a part."""
+    if part.against is None:
+        return [None] * part.rows.num_rows
+    return [
+        None
+        if row["id"] is None
+        else {
+            name: json.loads(row[name]) if name == "error" else row[name]
+            for name in _OF_THE_OTHER
+            if row[name]
+        }
+        for row in part.against.to_pylist()
+    ]

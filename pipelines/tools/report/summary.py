@@ -150,7 +150,7 @@ class Tally:
         self._ms: dict[str, list[npt.NDArray[np.float32]]] = {stage: [] for stage in STAGES}
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Add a batch of records with all columns."""
+        """Add a batch of records with all columns that `pipelines.tools.report.records` reads."""
         self._images += pc.sum(pc.list_value_length(batch["outputs"])).as_py() or 0
         self._flags += FlagCounts.of(batch[NSFW_CONTENTS])
         failed = pc.not_equal(batch["status"], "completed")

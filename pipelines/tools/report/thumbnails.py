@@ -24,8 +24,8 @@ from pipelines.in_order import in_order
 from pipelines.psnr import Distance, Pixels, distance
 from pipelines.storage.filesystems import Options
 from pipelines.tools.report.distances import PicturePair
+from pipelines.tools.report.picture_table import PictureTable
 from pipelines.tools.report.pictures import THUMBNAILS, Picture, Places, thumbnail_path
-from pipelines.tools.report.row_table import RowTable
 from pipelines.tools.report.values import visible
 
 LONG_SIDE = 384  # pixels: a card on a screen with two pixels per CSS pixel
@@ -80,7 +80,7 @@ class Thumbnailer:
     def make_all(
         self,
         wanted: Iterable[Picture | PicturePair],
-        table: RowTable,
+        table: PictureTable,
         progress: Callable[[int], None],
     ) -> int:
         """Make missing thumbnails and measure distances; notes the results in `table`.
@@ -109,7 +109,7 @@ class Thumbnailer:
         return missing
 
     def _unclaimed(
-        self, wanted: Iterable[Picture | PicturePair], table: RowTable
+        self, wanted: Iterable[Picture | PicturePair], table: PictureTable
     ) -> Iterator[Callable[[], Seen]]:
         for one in wanted:
             if isinstance(one, PicturePair):

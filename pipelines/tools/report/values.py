@@ -9,15 +9,16 @@ from typing import Any
 
 from pipelines.display import display_value
 
-_MOST_TEXT = 4000
-_LARGEST_JS_INTEGER = 2**53
+LONGEST_TEXT = 4000
+"""Characters of the longest text that the page shows whole."""
+LARGEST_JS_INTEGER = 2**53
 
 # C0 and C1 controls except tab and line feed, lone surrogates, and marks that reorder text.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _IN_SCRIPTS = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
-def visible(text: str, most: int = _MOST_TEXT) -> str:
+def visible(text: str, most: int = LONGEST_TEXT) -> str:
     """Return `text` with control characters escaped, cut to `most` characters."""
     safe = _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode(), text[:most])
     return f"{safe}…" if len(text) > most else safe
@@ -39,7 +40,7 @@ def shown(value: object) -> str | int | float | bool | None:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if abs(value) <= _LARGEST_JS_INTEGER else str(value)
+        return value if abs(value) <= LARGEST_JS_INTEGER else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, bytes):
@@ -53,11 +54,6 @@ def to_json(value: object) -> str:
     """Return `value` as ASCII JSON that is safe anywhere in a script or an HTML page."""
     compact = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return compact.translate(_IN_SCRIPTS)
-
-
-def as_script(name: str, value: object) -> bytes:
-    """Return a script that passes `value` to the page; pages on disk cannot fetch JSON."""
-    return f"uso.take({to_json(name)},{to_json(value)});\n".encode()
 
 
 def _nested(value: Any) -> str:  # noqa: ANN401 (whatever Arrow gives)

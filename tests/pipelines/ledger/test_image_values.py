@@ -27,7 +27,7 @@ from pipelines.worker.plugin_chain import plugin_columns
 from tests.image_plugins import chosen
 from tests.pipelines.packing.outputs import samples
 from tests.pipelines.records import stored
-from tests.pipelines.tools.report.outputs import generated
+from tests.pipelines.tools.report.outputs import generated, reported, rows_of
 from uso_core.request import Parameters
 
 NOTE = pa.schema([("note", pa.string())])
@@ -140,12 +140,13 @@ def test_a_report_shows_values_and_filters_by_the_lowest(mixed: Storage, tmp_pat
     table = RowTable(tmp_path)
     assert set(load(mixed, table, Tally())[0].numbers) == {"brightness", "glow"}
     table.sort()
-    shown = {row.record.id: row.record.shown for row in table.rows()}
-    table.close()
-    assert [shown[row_id]["numbers"].get("brightness") for row_id in "abcde"] == [
-        None, 0.2, 0.9, None, None,
-    ]  # fmt: skip
-    assert shown["b"]["own"] == {
+    (part,) = table.parts()
+    assert part.rows["id"].to_pylist() == list("abcde")
+    assert part.rows["number:brightness"].to_pylist() == [None, 0.2, 0.9, None, None]
+    out = Storage.at(str(tmp_path / "report"))
+    reported(mixed, out, thumbnails=0)
+    (shown,) = (row for row in rows_of(out) if row["id"] == "b")
+    assert shown["own"] == {
         "brightness": "[0.5, 0.2]",
         "channel": '["R", "G"]',
         "note": "mine",

@@ -57,11 +57,12 @@
     return tests;
   };
 
-  const picks = (state, facets) => {
+  const picks = async (state, facets) => {
     const tests = [];
-    for (const { name, values, code } of facets.picks) {
+    for (const [index, { name, values }] of facets.picks.entries()) {
       const wanted = state.get(`pick:${name}`);
       if (!wanted) continue;
+      const code = await uso.numbersOf(`pick-${index}`);
       const number = wanted === "none" ? 0 : values.findIndex((one) => `=${one.text}` === wanted) + 1 || -1;
       tests.push((row) => code[row] === number);
     }
@@ -72,39 +73,46 @@
 
   /** Tests of texts, each of which reads the texts of all rows. */
   const texts = async (state, progress, isStale) => {
-    const searches = [["texts", state.get("q")], ...uso.boot.texts.map((name, index) => [`own-${index}`, state.get(`text:${name}`)])];
+    const own = uso.boot.texts.map((name, index) => [(...all) => uso.ownTexts(index, ...all), state.get(`text:${name}`)]);
     const tests = [];
-    for (const [file, asked] of searches) {
+    for (const [read, asked] of [[uso.searched, state.get("q")], ...own]) {
       const wanted = words(asked);
       if (!wanted.length) continue;
       const found = new Uint8Array(uso.boot.rows);
       const look = (text, row) => {
         if (wanted.every((word) => text.includes(word))) found[row] = 1;
       };
-      await uso.texts(file, look, progress, isStale);
+      await read(look, progress, isStale);
       tests.push((row) => found[row] === 1);
     }
     return tests;
   };
 
-  const plain = (state, facets) => {
-    const tests = [];
-    const status = state.get("status");
-    if (status === "completed") tests.push((row) => facets.code[row] === 0);
-    else if (status === "failed") tests.push((row) => facets.code[row] !== 0);
-    else if (status === "flagged") tests.push((row) => Boolean(facets.flagged?.[row]));
-    else if (status) {
-      const code = facets.codes.indexOf(status);
-      tests.push((row) => facets.code[row] === code);
+  const ofStatus = async (status, facets) => {
+    if (status === "flagged") {
+      const flagged = facets.flagged && (await uso.numbersOf("flagged"));
+      return (row) => Boolean(flagged && flagged[row]);
     }
+    const codes = await uso.numbersOf("code");
+    if (status === "completed") return (row) => codes[row] === 0;
+    if (status === "failed") return (row) => codes[row] !== 0;
+    const wanted = facets.codes.indexOf(status);
+    return (row) => codes[row] === wanted;
+  };
+
+  const plain = async (state, facets) => {
+    const tests = [];
+    if (state.get("status")) tests.push(await ofStatus(state.get("status"), facets));
     if (state.get("style")) {
       const style = facets.styles.findIndex((one) => one.uri === state.get("style"));
-      const having = facets.sets.map((set) => set.has(style));
-      tests.push((row) => having[facets.set[row]]);
+      const having = (await uso.styleSets()).map((set) => set.has(style));
+      const sets = await uso.numbersOf("set");
+      tests.push((row) => having[sets[row]]);
     }
-    if (state.get("compare") && facets.comparison) {
+    if (state.get("compare") && uso.boot.against) {
       const wanted = COMPARISONS.indexOf(state.get("compare"));
-      tests.push((row) => facets.comparison[row] === wanted);
+      const comparisons = await uso.numbersOf("comparison");
+      tests.push((row) => comparisons[row] === wanted);
     }
     return tests;
   };
@@ -126,7 +134,7 @@
   uso.matching = async (state, progress, isStale) => {
     if (![...state.values.keys()].some((name) => name !== "show")) return null;
     const facets = await uso.facets();
-    const tests = [...plain(state, facets), ...picks(state, facets), ...(await ranges(state))];
+    const tests = [...(await plain(state, facets)), ...(await picks(state, facets)), ...(await ranges(state))];
     const marks = state.get("marks");
     if (marks === "unmarked" || uso.marks.names.includes(marks)) tests.push(await uso.marks.test(marks));
     tests.push(...(await texts(state, progress, isStale)));

@@ -251,7 +251,7 @@
   uso.shownKeys = async () => {
     if (!total()) return [];
     const all = new Array(uso.boot.rows);
-    await uso.texts("ids", (id, row) => (all[row] = id));
+    await uso.ids((id, row) => (all[row] = id));
     return rows === null ? all : rows.map((row) => all[row]);
   };
 

@@ -74,7 +74,7 @@
         name === "unmarked"
           ? (id) => !sets.starred.has(id) && !sets.rejected.has(id)
           : (id) => sets[name].has(id);
-      await uso.texts("ids", (id, row) => (rows[row] = fits(id) ? 1 : 0));
+      await uso.ids((id, row) => (rows[row] = fits(id) ? 1 : 0));
       return (row) => rows[row] === 1;
     },
   };

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from pipelines.config.inputs import FetchConfig
@@ -101,22 +104,69 @@ def boot(out: Storage) -> dict[str, Any]:
 
 
 def data_file(out: Storage, name: str) -> Any:
-    """Return the value that a data file of a report passes to the page."""
+    """Return the value that a data file of a report passes to the page; arrays as lists."""
     found = [path for path in out.list("data") if path.endswith(f"/{name}.js")]
     assert len(found) == 1, (name, out.list("data"))
     script = out.read(found[0]).decode("ascii")
-    head = f'uso.take("{name}",'
-    assert script.startswith(head)
-    assert script.endswith(");\n")
-    return json.loads(script.removeprefix(head).removesuffix(");\n"))
+    match = re.fullmatch(
+        r'uso\.unpack\("([a-z0-9-]+)","([A-Za-z0-9+/=]*)"(?:,(\{.*\}))?\);\n', script
+    )
+    assert match is not None, script[:200]
+    assert match[1] == name
+    content = zlib.decompress(base64.b64decode(match[2]))
+    return json.loads(content) if match[3] is None else numbers_in(content, json.loads(match[3]))
 
 
-def rows_of(out: Storage) -> list[dict[str, Any]]:
-    """Return the rows of a small report, with references in place of their numbers."""
-    file = data_file(out, "rows-0")
-    rows: list[dict[str, Any]] = file["rows"]
-    for row in rows:
-        row["styles"] = [file["refs"][index] for index in row["styles"]]
-        if "content" in row:
-            row["content"] = file["refs"][row["content"]]
-    return rows
+def numbers_in(content: bytes, array: dict[str, Any]) -> list[float]:
+    """Return the numbers of an array, as the page makes them."""
+    values = np.frombuffer(content, np.dtype(array["type"].lower()))
+    if "scale" not in array:
+        whole: list[float] = values.tolist()
+        return whole
+    none = values == np.iinfo(values.dtype).max
+    numbers = (values.astype(np.float64) + array["least"]) / array["scale"]
+    found: list[float] = np.where(none, np.nan, numbers).tolist()
+    return found
+
+
+def cell(column: Any, index: int) -> Any:
+    """Return the value of a row in a column of a data file; None for none."""
+    if isinstance(column, dict) and column.keys() == {"all"}:
+        return column["all"]
+    return None if column is None else column[index]
+
+
+def rows_of(out: Storage, number: int = 0) -> list[dict[str, Any]]:
+    """Return the rows of a file, with references in place of their numbers, as the page does."""
+    start = boot(out)
+    per_file, per_ids = start["rowsPerFile"], start["idsPerFile"]
+    shown, texts = data_file(out, f"rows-{number}"), data_file(out, f"texts-{number}")
+    first = number * per_file
+    ids = data_file(out, f"ids-{first // per_ids}")["of"]
+    count = min(per_file, start["rows"] - first)
+    return [page_row(shown, texts, cell(ids, first % per_ids + n), n) for n in range(count)]
+
+
+def page_row(shown: dict[str, Any], texts: dict[str, Any], key: str, index: int) -> dict[str, Any]:
+    """Return a row of the data files `rows-N` and `texts-N`, as the page makes it."""
+    nested = ("timings", "own", "scores", "images")
+    plain = {name: cell(column, index) for name, column in shown.items() if name not in nested}
+    plain |= {name: cell(texts.get(name), index) for name in ("prompt", "error")}
+    row = {name: value for name, value in plain.items() if value is not None}
+    odd_id = cell(texts.get("id"), index)
+    row |= {"id": key} if odd_id is None else {"id": odd_id, "key": key}
+    for group in ("timings", "own", "scores"):
+        values = {n: cell(column, index) for n, column in shown.get(group, {}).items()}
+        kept = {name: value for name, value in values.items() if value is not None}
+        if kept or group == "own" or (group == "scores" and group in shown):
+            row[group] = kept
+    images, found = shown["images"], cell(shown["images"].get("of"), index)
+    if isinstance(found, str):
+        links = {"full": images["full"] + found} if "full" in images else {}
+        found = [{"uri": images["uri"] + found, **links}]
+    row["images"] = found or []
+    styles = cell(texts.get("styles"), index)
+    styles = [] if styles is None else [styles] if isinstance(styles, int) else styles
+    row["styles"] = [texts["refs"][style] for style in styles]
+    content = cell(texts.get("content"), index)
+    return row if content is None else row | {"content": texts["refs"][content]}

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +12,8 @@ import pytest
 from pipelines.psnr import psnr
 from pipelines.storage.storage import Storage
 from pipelines.tools.report.distances import PSNR, Distances, LowPair, pairs_of
-from pipelines.tools.report.row_table import Row, RowRecord, RowTable
+from pipelines.tools.report.picture_table import PictureTable
+from pipelines.tools.report.row_table import Row, RowTable
 from tests.pipelines.pictures import encode, picture
 from tests.pipelines.tools.report.outputs import (
     boot,
@@ -24,6 +24,7 @@ from tests.pipelines.tools.report.outputs import (
     reported,
     rows_of,
 )
+from tests.pipelines.tools.report.plain_rows import batch_of
 
 
 class CountingStorage(Storage):
@@ -37,8 +38,13 @@ class CountingStorage(Storage):
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Iterator[RowTable]:
-    table = RowTable(tmp_path)
+def table(tmp_path: Path) -> RowTable:
+    return RowTable(tmp_path)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Iterator[PictureTable]:
+    table = PictureTable(tmp_path)
     yield table
     table.close()
 
@@ -153,7 +159,7 @@ def test_the_psnr_is_a_column_to_filter_and_order_by(tmp_path: Path) -> None:
     commit(run, generated(run, "a"), generated(run, "b"))
     commit(other, generated(other, "a"), generated(other, "b", seed=1))
     reported(run, out, other)
-    values = np.frombuffer(base64.b64decode(data_file(out, "numbers-1")), "<f8")
+    values = np.array(data_file(out, "numbers-1"))
     np.testing.assert_array_equal(values, [np.nan, psnr(pixels(0), pixels(1))])
     page = out.read("index.html").decode()
     assert [one["name"] for one in boot(out)["numbers"]][1] == PSNR
@@ -168,24 +174,23 @@ def pictured(number: int, here: str, there: str) -> Row:
     def outputs(hashes: str) -> dict[str, Any]:
         return {"outputs": [f"images/00/{one}.png" for one in hashes], "sha256": list(hashes)}
 
-    shown = {"id": f"row-{number}", **outputs(here)}
-    return Row(number, RowRecord(f"row-{number}", None, None, (), shown), outputs(there))
+    return Row(number, f"row-{number}", **outputs(here), against=outputs(there))
 
 
 def test_the_summary_has_the_median_of_the_pairs_and_the_rows_farthest_apart(
-    table: RowTable,
+    table: RowTable, pictures: PictureTable
 ) -> None:
     rows = [pictured(n, "ab", "cd") for n in range(2)]
     rows += [pictured(n, "a", "e") for n in range(2, 9)]
     rows.append(pictured(9, "ax", "ay"))
-    table.add(row.record for row in rows)
+    table.add(batch_of(*rows))
     table.sort()
     first, second = (pair for pair in pairs_of(rows[0]))
     (third,) = pairs_of(rows[2])
     for pair, value in ((first, 30.0), (second, 20.0), (third, 25.0)):
-        assert table.claim_distance(pair.here.key, pair.there.key)
-        table.note_distance(pair.here.key, pair.there.key, value)
-    distances = Distances(table)
+        assert pictures.claim_distance(pair.here.key, pair.there.key)
+        pictures.note_distance(pair.here.key, pair.there.key, value)
+    distances = Distances(table, pictures)
     taken = [distances.take(row) for row in rows]
     assert (taken[0], taken[2], taken[9]) == ([30.0, 20.0], [25.0], ["identical", None])
     summary = distances.summary()
@@ -196,9 +201,9 @@ def test_the_summary_has_the_median_of_the_pairs_and_the_rows_farthest_apart(
     )
 
 
-def test_without_pairs_the_summary_is_empty(table: RowTable) -> None:
+def test_without_pairs_the_summary_is_empty(table: RowTable, pictures: PictureTable) -> None:
     table.sort()
-    distances = Distances(table)
+    distances = Distances(table, pictures)
     summary = distances.summary()
     assert (summary.pairs, summary.median, summary.lowest) == (0, None, ())
     assert distances.columns() == []

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import base64
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from pipelines.errors import ReportError
 from pipelines.storage.storage import Storage
 from pipelines.tools.report.facets import COMPARISONS
 from pipelines.tools.report.page import SCRIPTS, STYLES, span
-from pipelines.tools.report.row_files import ROWS_PER_FILE, TEXTS_PER_FILE
+from pipelines.tools.report.row_files import IDS_PER_FILE, ROWS_PER_FILE
 from tests.pipelines.records import drop_column
 from tests.pipelines.tools.report.outputs import (
     boot,
@@ -40,11 +38,6 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-def decoded(text: str, dtype: str) -> list[Any]:
-    values: list[Any] = np.frombuffer(base64.b64decode(text), dtype).tolist()
-    return values
-
-
 def test_a_report_is_written_to_any_storage_and_can_be_written_again(storage: Storage) -> None:
     out = Storage.at(storage.uri("report"), storage._options)
     commit(storage, generated(storage, "a", styles=["/nowhere/s.png"]), failed("b"))
@@ -55,7 +48,7 @@ def test_a_report_is_written_to_any_storage_and_can_be_written_again(storage: St
     files = out.list("")
     build = boot(out)["data"].removeprefix("data/")
     assets = {f"assets/{build}/{name}" for name in (*SCRIPTS, *STYLES)}
-    names = ("facets", "ids-0", "numbers-0", "rows-0", "texts-0")
+    names = ("facets", "ids-0", "numbers-0", "of-code", "of-set", "rows-0", "sets", "texts-0")
     data = {f"data/{build}/{name}.js" for name in names}
     thumbs = {path for path in files if path.startswith("thumbs/")}
     assert set(files) == {"index.html", *assets, *data, *thumbs}
@@ -94,7 +87,9 @@ def test_rows_have_the_facts_of_their_records(tmp_path: Path) -> None:
     )
     assert second["timings"]["inference"] == 60
     assert second["own"] == {"score": 0.5}
-    assert data_file(out, "texts-0")[1] == "b\na cat\ns.png\nt.png\nc.png\n"
+    texts = data_file(out, "texts-0")
+    assert (texts["prompt"], data_file(out, "ids-0")["of"]) == (["a picture", "a cat"], ["a", "b"])
+    assert [ref["name"] for ref in texts["refs"]] == ["c.png", "s.png", "t.png"]
 
 
 def test_rows_have_their_style_weights(tmp_path: Path) -> None:
@@ -126,10 +121,11 @@ def test_facets_have_the_filter_data_of_each_row(tmp_path: Path) -> None:
     )
     reported(run, out, thumbnails=0)
     facets = data_file(out, "facets")
-    codes = [facets["codes"][code] for code in decoded(facets["code"], "<u2")]
+    codes = [facets["codes"][code] for code in data_file(out, "of-code")]
     assert codes == ["", "uri_timeout", ""]
     assert [style["name"] for style in facets["styles"]] == ["s.png", "t.png"]
-    assert [facets["sets"][one] for one in decoded(facets["set"], "<u4")] == [[0], [0, 1], []]
+    sets = data_file(out, "sets")
+    assert [sets[one] for one in data_file(out, "of-set")] == [[0], [0, 1], []]
     assert [column["name"] for column in boot(out)["numbers"]] == ["score", "seconds on the worker"]
     assert boot(out)["numbers"][0] == {
         "name": "score",
@@ -139,9 +135,9 @@ def test_facets_have_the_filter_data_of_each_row(tmp_path: Path) -> None:
         "mean": -0.375,
         "max": 0.25,
     }
-    assert decoded(data_file(out, "numbers-0"), "<f8")[:2] == [0.25, -1]
-    assert np.isnan(decoded(data_file(out, "numbers-0"), "<f8")[2])
-    assert decoded(data_file(out, "numbers-1"), "<f8")[0] == pytest.approx(0.1)
+    assert data_file(out, "numbers-0")[:2] == [0.25, -1]
+    assert np.isnan(data_file(out, "numbers-0")[2])
+    assert data_file(out, "numbers-1")[0] == 0.1
 
 
 def test_many_rows_are_cut_into_files_without_a_loss(tmp_path: Path) -> None:
@@ -149,10 +145,10 @@ def test_many_rows_are_cut_into_files_without_a_loss(tmp_path: Path) -> None:
     count = 2 * ROWS_PER_FILE + 7
     commit(run, *(failed(f"row-{n:05d}") for n in range(count)))
     reported(run, out)
-    ids = [row["id"] for n in range(3) for row in data_file(out, f"rows-{n}")["rows"]]
+    ids = [row["id"] for n in range(3) for row in rows_of(out, n)]
     assert ids == [f"row-{n:05d}" for n in range(count)]
-    assert len(data_file(out, "texts-0")) == count < TEXTS_PER_FILE
-    assert data_file(out, "ids-0") == ids
+    assert count < IDS_PER_FILE
+    assert data_file(out, "ids-0")["of"] == ids
     assert boot(out)["rows"] == count
 
 
@@ -168,8 +164,7 @@ def test_two_runs_are_compared_row_by_row(tmp_path: Path) -> None:
     ]
     commit(other, *theirs, failed("f"), failed("only there"))
     reported(run, out, other)
-    numbers = decoded(data_file(out, "facets")["comparison"], "u1")
-    states = [COMPARISONS[number] for number in numbers]
+    states = [COMPARISONS[number] for number in data_file(out, "of-comparison")]
     assert states == ["same", "different", "only_this", "absent", "only_other", "neither"]
     assert boot(out)["comparisons"] == dict.fromkeys(COMPARISONS, 1)
     rows = {row["id"]: row for row in rows_of(out)}
@@ -221,6 +216,7 @@ def test_user_texts_are_never_html_or_script(tmp_path: Path) -> None:
     for path in out.list("data"):
         text = out.read(path).decode("ascii")
         assert not set("<>&\x1b") & set(text), path
+        assert re.fullmatch(r'uso\.unpack\("[a-z0-9-]+","[A-Za-z0-9+/=]*"(,\{[^<>]*\})?\);\n', text)
     first = rows_of(out)[0]
     assert "link" not in first["content"]
     assert "\u202e" not in first["prompt"]

@@ -1,50 +1,80 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from pipelines.tools.report.row_table import Pair, RowRecord, RowTable
+from pipelines.tools.report import sorted_batches
+from pipelines.tools.report.picture_table import PictureTable
+from pipelines.tools.report.row_table import Pair, Row, RowTable
+from tests.pipelines.tools.report.plain_rows import batch_of, others_of
 
 
-@pytest.fixture
-def table(tmp_path: Path) -> Iterator[RowTable]:
+def row(row_id: str, *styles: str, content: str | None = None, code: str | None = None) -> Row:
+    return Row(0, row_id, code, content, styles)
+
+
+def test_rows_are_in_the_order_of_their_ids_with_the_other_runs_rows(tmp_path: Path) -> None:
     table = RowTable(tmp_path)
-    yield table
-    table.close()
-
-
-def row(
-    row_id: str, *styles: str, content: str | None = None, code: str | None = None
-) -> RowRecord:
-    return RowRecord(row_id, code, content, styles, {"id": row_id})
-
-
-def test_rows_are_in_the_order_of_their_ids_with_the_other_runs_rows(table: RowTable) -> None:
-    table.add([row("b"), row("é"), row("a\x00")])
-    table.add([row("a"), row("B")])
-    table.add_other([("a", {"x": 1}), ("z", {"x": 2})])
+    table.add(batch_of(row("b"), row("é"), row("a\x00")))
+    table.add(batch_of(row("a"), row("B")))
+    table.add_other(others_of(z={"outputs": ["2"]}, a={"outputs": ["1"], "sha256": ["f"]}))
     table.sort()
     rows = list(table.rows())
-    assert [one.record.id for one in rows] == ["B", "a", "a\x00", "b", "é"]
+    assert [one.id for one in rows] == ["B", "a", "a\x00", "b", "é"]
     assert [one.number for one in rows] == [0, 1, 2, 3, 4]
-    assert [one.against for one in rows] == [None, {"x": 1}, None, None, None]
+    theirs = {"outputs": ["1"], "sha256": ["f"]}
+    assert [one.against for one in rows] == [None, theirs, None, None, None]
     assert table.only_in_other() == 1
-    assert table.row(3).record == row("b")
-    assert [one.record.id for one in table.rows(2)] == ["B", "a"]
+    assert table.row(3) == row("b")._replace(number=3)
+    assert [one.id for one in table.rows(2)] == ["B", "a"]
 
 
-def test_styles_and_contents_are_counted(table: RowTable) -> None:
+def test_another_run_without_a_common_row_is_joined(tmp_path: Path) -> None:
+    table = RowTable(tmp_path)
+    table.add(batch_of(row("m"), row("n")))
+    table.add_other(others_of(a={"error": {"code": "internal"}}, z={"outputs": ["1"]}))
+    table.sort()
+    assert [one.against for one in table.rows()] == [None, None]
+    assert table.only_in_other() == 2
+
+
+def test_many_parts_are_sorted_and_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("sorted_batches", "row_table"):
+        monkeypatch.setattr(f"pipelines.tools.report.{module}.PART_ROWS", 7)
+    assert sorted_batches.PART_ROWS == 7
+    ids = [f"{number:03d}" for number in range(100)]
+    random.Random(0).shuffle(ids)
+    table = RowTable(tmp_path)
+    for start in range(0, 100, 13):
+        mine = ids[start : start + 13]
+        table.add(batch_of(*(row(one, f"s{one}", content=f"c{one[:2]}") for one in mine)))
+        table.add_other(others_of(**{one: {"outputs": [one]} for one in mine if one[2] in "05"}))
+    table.sort()
+    rows = list(table.rows())
+    assert all(one.id < other.id for one, other in pairwise(rows))
+    assert [one.number for one in rows] == list(range(100))
+    assert {one.id: one.styles for one in rows} == {one: (f"s{one}",) for one in ids}
+    assert [one.id for one in rows if one.against] == [one for one in sorted(ids) if one[2] in "05"]
+    assert all(one.against == {"outputs": [one.id]} for one in rows if one.against)
+    assert table.row(33).id == "033"
+    assert table.pairs("c04", [("s047",)]) == [Pair(0, 1, 47)]
+    assert table.only_in_other() == 0
+
+
+def test_styles_and_contents_are_counted(tmp_path: Path) -> None:
+    table = RowTable(tmp_path)
     table.add(
-        [
+        batch_of(
             row("1", "s", content="c", code="internal"),
             row("2", "s", content="c"),
             row("3", "s", content="c"),
             row("4", "s", "t", content="c"),
             row("5", "t"),
             row("6", "u", content="d"),
-        ]
+        )
     )
     table.sort()
     assert table.styles(2) == [("s", 4), ("t", 2)]
@@ -54,10 +84,14 @@ def test_styles_and_contents_are_counted(table: RowTable) -> None:
     assert table.pairs("c", sets) == [Pair(0, 3, 1), Pair(1, 1, 3)]
 
 
-def test_a_thumbnail_is_claimed_once(table: RowTable) -> None:
+def test_a_thumbnail_is_claimed_once(tmp_path: Path) -> None:
+    table = PictureTable(tmp_path)
+    assert table.is_empty
     assert [table.claim_picture("k"), table.claim_picture("k")] == [True, False]
     assert table.picture("unknown") == (False, None)
     table.note_picture("k", "gone")
     assert table.picture("k") == (False, "gone")
     table.note_picture("k", None)
     assert table.picture("k") == (True, None)
+    assert table.are_known(["unknown", "k"]).tolist() == [False, True]
+    table.close()

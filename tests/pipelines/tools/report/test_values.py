@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.tools.report.values import as_script, number, shown, to_json, visible
+from pipelines.tools.report.values import number, shown, to_json, visible
 
 
 def test_control_characters_are_escaped_and_line_breaks_kept() -> None:
@@ -58,8 +58,3 @@ def test_json_is_safe_in_html_and_scripts_and_keeps_its_meaning(value: Any) -> N
     assert text.isascii()
     assert not set("<>&\u2028\u2029") & set(text)
     assert json.loads(text) == value
-
-
-def test_a_data_file_is_one_call() -> None:
-    script = as_script("rows-0", {"a": "</script>"})
-    assert script == b'uso.take("rows-0",{"a":"\\u003c/script\\u003e"});\n'
