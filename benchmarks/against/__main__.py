@@ -7,17 +7,19 @@
 Unpacks the revision from git, and runs each measure in a process of its own, on the revision and on
 this tree in turn. Each tree makes its own output; the manifests are the same. The CPU per row is
 that of the rows beyond the first thousand: the start of a command is in none of them. Prints
-medians, with the ratio of the revision's figure to this tree's.
+medians, with the ratio of the revision's figure to this tree's. The report is also opened in
+Chromium, if it is installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -42,23 +44,50 @@ def costs(measure: Measure, tree: Path, place: Place) -> Callable[[], Cost]:
             shutil.copytree(kept, place.folder / "out")
         if measure.makes is not None:
             shutil.rmtree(place.folder / measure.makes, ignore_errors=True)
-        return run_in(tree, ["-m", *measure.arguments(place)])
+        cost = run_in(tree, ["-m", *measure.arguments(place)])
+        return (
+            cost if measure.makes is None else replace(cost, written=_bytes(place, measure.makes))
+        )
 
     return take
 
 
+def _bytes(place: Place, name: str) -> int:
+    made = place.folder / name
+    files = [made, *made.rglob("*")] if made.is_dir() else [made]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 @dataclass(frozen=True)
 class Compared:
-    """A measure of both trees: µs of CPU per row, seconds and MB, the revision's first."""
+    """A measure of both trees, the revision's figure first.
+
+    Attributes:
+        row_us: µs of CPU per row.
+        wall_s: seconds.
+        peak_mb: peak memory in MB.
+        row_bytes: bytes written per row.
+    """
 
     row_us: tuple[float, float]
     wall_s: tuple[float, float]
     peak_mb: tuple[float, float]
+    row_bytes: tuple[float, float] = (0, 0)
 
     @property
     def ratio(self) -> float:
         """The revision's CPU per row to this tree's."""
         return self.row_us[0] / max(self.row_us[1], 1e-3)
+
+    @property
+    def bytes_ratio(self) -> float:
+        """The revision's bytes per row to this tree's."""
+        return self.row_bytes[0] / max(self.row_bytes[1], 1e-3)
+
+    def is_slow(self, measure: Measure) -> bool:
+        """True below half of a target."""
+        fewer = measure.bytes_target or 0
+        return self.ratio < measure.target / 2 or self.bytes_ratio < fewer / 2
 
     def line(self, name: str, target: float) -> str:
         """Return a line of the table."""
@@ -97,15 +126,30 @@ def compare(
     def middle(tree: int, of: Callable[[Cost], float], rows: int = many) -> float:
         return median(of(one[tree, rows]) for one in taken)
 
-    def row_us(tree: int) -> float:
-        more = middle(tree, lambda cost: cost.cpu_s) - middle(tree, lambda cost: cost.cpu_s, few)
-        return 1e6 * more / (many - few)
+    def per_row(tree: int, of: Callable[[Cost], float]) -> float:
+        return (middle(tree, of) - middle(tree, of, few)) / (many - few)
+
+    def cpu_us(cost: Cost) -> float:
+        return 1e6 * cost.cpu_s
 
     return Compared(
-        (row_us(0), row_us(1)),
+        (per_row(0, cpu_us), per_row(1, cpu_us)),
         (middle(0, lambda cost: cost.wall_s), middle(1, lambda cost: cost.wall_s)),
         (middle(0, lambda cost: cost.peak_mb), middle(1, lambda cost: cost.peak_mb)),
+        (per_row(0, lambda cost: cost.written), per_row(1, lambda cost: cost.written)),
     )
+
+
+def opened(page: str, places: tuple[Path, Path]) -> str:
+    """Return how long a browser takes to show the first row, on the pages of both trees."""
+    seconds = []
+    for place in places:
+        arguments = ["-m", "benchmarks.against.opening", str(place / page)]
+        said = subprocess.run(
+            [sys.executable, *arguments], cwd=HERE, check=True, capture_output=True, text=True
+        )
+        seconds.append(said.stdout.strip())
+    return f"{page} opens in {seconds[0]} (revision) and {seconds[1]} (here)"
 
 
 def main() -> None:
@@ -128,8 +172,15 @@ def main() -> None:
             measure, own = MEASURES[name], folder / name.replace(" ", "-")
             found = compare(measure, trees, inputs, own, arguments.rounds)
             print(found.line(name, measure.target), flush=True)
+            if measure.bytes_target is not None:
+                then, now = found.row_bytes
+                ratio = f"{found.bytes_ratio:.1f} ({measure.bytes_target:g})"
+                print(f"{name}: bytes per row {then:.0f}, here {now:.0f}, ratio {ratio}")
+            if measure.page is not None and shutil.which("chromium"):
+                places = (own / f"0-{arguments.rows}", own / f"1-{arguments.rows}")
+                print(opened(measure.page, places), flush=True)
             shutil.rmtree(own)
-            if found.ratio < measure.target / 2:
+            if found.is_slow(measure):
                 slow.append(name)
     if arguments.check and slow:
         sys.exit(f"below half of the target: {', '.join(slow)}")

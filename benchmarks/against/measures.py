@@ -39,6 +39,8 @@ class Measure:
         prepare: returns the arguments of `python` that make the output; None: there is none.
         changes_output: True if each round needs the output as it was.
         makes: the name of what the command writes, which is removed before each round.
+        bytes_target: the ratio of the bytes of `makes` that is aimed at; None: they do not matter.
+        page: the page that is opened in a browser after the last round; None: there is none.
     """
 
     arguments: Callable[[Place], Sequence[str]]
@@ -46,6 +48,8 @@ class Measure:
     prepare: Callable[[Place], Sequence[str]] | None = None
     changes_output: bool = False
     makes: str | None = None
+    bytes_target: float | None = None
+    page: str | None = None
 
 
 def _uso(*arguments: str) -> Callable[[Place], Sequence[str]]:
@@ -85,7 +89,12 @@ MEASURES = {
     "resume": Measure(partial(_recorded, step="resume"), 5, _records, changes_output=True),
     "status": Measure(_uso("status", "{here}/out"), 3, _records),
     "report": Measure(
-        _uso("report", "{here}/out", "--thumbnails", "none"), 8, _generated, makes="out/report"
+        _uso("report", "{here}/out", "--thumbnails", "none"),
+        8,
+        _generated,
+        makes="out/report",
+        bytes_target=5,
+        page="out/report/index.html",
     ),
     "pack": Measure(
         _uso("pack", "{here}/out", "--layout", "webdataset"), 1, _generated, makes="out/webdataset"

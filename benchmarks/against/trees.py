@@ -17,11 +17,19 @@ HERE = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of one command: CPU seconds with its children, wall seconds, and peak memory."""
+    """The cost of one command.
+
+    Attributes:
+        cpu_s: CPU seconds, with its children.
+        wall_s: wall seconds.
+        peak_mb: peak memory.
+        written: bytes of the files that it made.
+    """
 
     cpu_s: float
     wall_s: float
     peak_mb: float
+    written: int = 0
 
 
 def run_in(tree: Path, arguments: Sequence[str]) -> Cost:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -39,6 +40,35 @@ def test_the_cost_of_a_row_is_compared_without_the_start(tmp_path: Path) -> None
     found = compare(measure, trees, inputs, tmp_path / "measured", rounds=2)
     assert found.ratio > 3
     assert found.line("work", 10).startswith("| work | ")
+
+
+def test_bytes_are_those_of_the_rows(tmp_path: Path) -> None:
+    trees = (writing_tree(tmp_path, "then", 90), writing_tree(tmp_path, "now", 10))
+    measure = Measure(
+        lambda place: ["work", str(place.rows), str(place.folder)],
+        target=1,
+        prepare=lambda place: ["-c", "pass"],
+        makes="made",
+        bytes_target=8,
+    )
+    inputs = {10: tmp_path, 1000: tmp_path}
+    found = compare(measure, trees, inputs, tmp_path / "measured", rounds=1)
+    assert found.row_bytes == (90, 10)
+    assert not replace(found, row_us=(1, 1)).is_slow(measure)
+    assert replace(found, row_us=(1, 1), row_bytes=(30, 10)).is_slow(measure)
+
+
+def writing_tree(folder: Path, name: str, size: int) -> Path:
+    """Return a tree with a command that writes 500 bytes, and some for each row."""
+    (folder / name).mkdir()
+    lines = [
+        "import pathlib, sys",
+        "made = pathlib.Path(sys.argv[2]) / 'made/inner'",
+        "made.mkdir(parents=True)",
+        f"(made / 'file').write_bytes(bytes(500 + {size} * int(sys.argv[1])))",
+    ]
+    (folder / name / "work.py").write_text("\n".join(lines))
+    return folder / name
 
 
 def test_the_process_that_measures_is_small() -> None:
