@@ -71,7 +71,7 @@ def text_json(texts: pa.Array) -> pa.Array:
 
 
 def ids_json(ids: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Return the JSON of all ids, and of the odd ones as the page shows them; null for the others."""
+    """Return the JSON of all ids, and of odd ones as the page shows them, else null."""
     odd, _ = _odd_texts(ids, LONGEST_TEXT)
     if odd is None:
         return text_json(ids), pa.nulls(len(ids), pa.string())

@@ -96,9 +96,9 @@ def write_report(places: Places, options: ReportOptions, progress: Progress) -> 
     """Write the report of a run; safe to repeat and to interrupt.
 
     The page is written last and names its own data files, so a browser can show the previous report
-    until then. Existing thumbnails are kept. Memory: 50,000 rows at a time, four images (eight with a
-    comparison), about 100 bytes per row for filters and counts, and each different reference; other
-    data is in temporary files.
+    until then. Existing thumbnails are kept. Memory: 50,000 rows at a time, four images (eight with
+    a comparison), about 100 bytes per row for filters and counts, and each different reference;
+    other data is in temporary files.
 
     Raises:
         ReportError: there are no records.
