@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from pipelines.tools.report.values import to_json
 
-_LEVEL = 4  # 6 takes twice as long and saves 6 %
+_LEVEL = 2  # 6 takes four times as long and saves 17 %
 _MOST_DECIMALS = 6
 _INTEGERS = (np.uint8, np.uint16, np.uint32)
 _NAMES = {np.uint8: "Uint8", np.uint16: "Uint16", np.uint32: "Uint32", np.float64: "Float64"}

@@ -108,11 +108,15 @@ def _facts(batch: pa.RecordBatch) -> dict[str, pa.Array]:
         "content": batch["content_image"],
         "styles": batch["style_images"].cast(_TEXT_LISTS),
         "outputs": batch["outputs"],
-        "sha256": batch["sha256"],
+        "sha256": _if_read(batch, "sha256", _TEXT_LISTS),
         "width": sides[0],
         "height": sides[1],
         "flagged": _flagged(batch[NSFW_CONTENTS]),
     }
+
+
+def _if_read(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:
+    return batch[name] if name in batch.schema.names else pa.nulls(len(batch), kind)
 
 
 def _shown(batch: pa.RecordBatch) -> dict[str, pa.Array]:

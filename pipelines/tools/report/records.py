@@ -19,6 +19,7 @@ from pipelines.tools.report.plain_columns import TEXT, PlainColumns, errors_json
 from pipelines.tools.report.row_table import RowTable
 from pipelines.tools.report.summary import Tally
 
+_BATCH_ROWS = 32_768
 _UNREAD = frozenset(
     (
         *("fingerprint", "source_digest", "schema_version"),
@@ -29,8 +30,16 @@ _UNREAD = frozenset(
 _OTHER_COLUMNS = ("id", "status", "outputs", "sha256", "error")
 
 
-def load(run: Storage, table: RowTable, tally: Tally) -> tuple[FilterColumns, LedgerCounts]:
+def load(
+    run: Storage, table: RowTable, tally: Tally, *, hashes: bool = True
+) -> tuple[FilterColumns, LedgerCounts]:
     """Read the records into `table` and `tally`.
+
+    Args:
+        run: the output.
+        table: takes the rows.
+        tally: takes the records.
+        hashes: False leaves the hashes of the images unread; thumbnails and comparisons need them.
 
     Returns:
         The columns that the page filters, and the counts of the records.
@@ -38,8 +47,9 @@ def load(run: Storage, table: RowTable, tally: Tally) -> tuple[FilterColumns, Le
     others, records = OtherColumns(), Records(run)
     scores, numbers = score_names(records.schema), number_names(records.schema)
     plain = PlainColumns(records.schema, scores, numbers)
-    wanted = [name for name in records.schema.names if name not in _UNREAD]
-    for batch in records.batches(wanted):
+    unread = _UNREAD if hashes else _UNREAD | {"sha256"}
+    wanted = [name for name in records.schema.names if name not in unread]
+    for batch in records.batches(wanted, batch_rows=_BATCH_ROWS):
         tally.add(batch)
         columns = plain.convert(batch)
         texts = [name for name in columns.schema.names if name.startswith(TEXT)]

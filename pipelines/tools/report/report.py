@@ -145,7 +145,8 @@ class _Report:
     def _load(self) -> tuple[Summary, FilterColumns, LedgerCounts]:
         self._progress("reading records", 0, None)
         tally = Tally()
-        columns, counts = load(self._places.run, self._table, tally)
+        hashes = self._options.thumbnails != 0 or self._places.other is not None
+        columns, counts = load(self._places.run, self._table, tally, hashes=hashes)
         summary = tally.summary()
         if not summary.rows:
             where = self._places.run.uri()

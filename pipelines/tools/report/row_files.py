@@ -25,8 +25,8 @@ from pipelines.tools.report.references import References
 from pipelines.tools.report.result_paths import ResultPaths
 from pipelines.tools.report.row_table import Part, Row, rows_of_part, slice_of
 
-ROWS_PER_FILE = 1000
-IDS_PER_FILE = 5000
+ROWS_PER_FILE = 2000
+IDS_PER_FILE = 10_000
 _SEARCHED = ("prompt", "error", "id")
 """Columns of `texts-N`, beside the references."""
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 PART_ROWS = 50_000
+"""Rows of a part; a multiple of the rows of each data file."""
 
 Order = npt.NDArray[np.int64]
 
@@ -32,6 +33,7 @@ class SortedBatches:
         self._ids: list[pa.Array] = []
         self._reader: pa.ipc.RecordBatchFileReader | None = None
         self._mapped: pa.ipc.RecordBatchFileReader | None = None
+        self._some: dict[tuple[int, tuple[str, ...]], pa.RecordBatch] = {}
         self.rows = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -81,9 +83,11 @@ class SortedBatches:
 
     def row(self, number: int, columns: Sequence[str]) -> pa.RecordBatch:
         """Return some columns of one row; reads no others."""
-        assert self._mapped is not None
-        part = self._mapped.get_batch(number // PART_ROWS).select(list(columns))
-        return part.slice(number % PART_ROWS, 1)
+        key = number // PART_ROWS, tuple(columns)
+        if key not in self._some:
+            assert self._mapped is not None
+            self._some[key] = self._mapped.get_batch(key[0]).select(list(columns))
+        return self._some[key].slice(number % PART_ROWS, 1)
 
     def _write(self, table: pa.Table) -> None:
         whole = table.combine_chunks()
