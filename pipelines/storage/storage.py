@@ -102,6 +102,11 @@ class Storage:
     def __repr__(self) -> str:
         return f"Storage({self._public!r})"
 
+    @property
+    def is_local(self) -> bool:
+        """True if the files are on this machine's disk."""
+        return self._local
+
     def uri(self, path: str = "") -> str:
         """Return the URI of a path, without credentials; an absolute path on a local disk."""
         return f"{self._public}/{path}" if path else self._public

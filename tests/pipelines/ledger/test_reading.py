@@ -25,6 +25,7 @@ def test_columns_and_batches_of_a_stream(storage: Storage) -> None:
 
 def test_a_large_part_is_read_in_ranges(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_parts, "_WHOLE_BYTES", 1000)
+    monkeypatch.setattr(ledger_parts, "_WHOLE_LOCAL_BYTES", 1000)
     Ledger.open(storage, SCHEMA).append([completed(f"r{n:04}") for n in range(2000)])
     assert storage.sizes("records").popitem()[1] > 1000
     assert count_records(storage).completed == 2000
