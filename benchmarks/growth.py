@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -59,10 +60,10 @@ class WatchedInstantPool(InstantPool):
         self._submitted = 0
         self.samples = [MemorySample.now()]
 
-    def submit(self, worker: str, row: ManifestRow) -> None:
-        """Accept a row and complete it."""
-        super().submit(worker, row)
-        self._submitted += 1
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
+        """Accept rows and complete them."""
+        super().submit(worker, rows)
+        self._submitted += len(rows)
         if self._submitted >= self._rows * len(self.samples) / _SAMPLES:
             self.samples.append(MemorySample.now())
 

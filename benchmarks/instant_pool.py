@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.pipeline import NoWork
@@ -29,9 +30,9 @@ class InstantPool:
         self._worker = NoWork(spec)
         self._events: deque[Event] = deque(Ready(f"w{n}", "none") for n in range(workers))
 
-    def submit(self, worker: str, row: ManifestRow) -> None:
-        """Accept a row and complete it."""
-        self._events.append(Finished(worker, self._worker.stylize(row)))
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
+        """Accept rows and complete them."""
+        self._events.extend(Finished(worker, self._worker.stylize(row)) for row in rows)
 
     def wait(self, _timeout_s: float) -> list[Event]:
         """Return all events so far."""

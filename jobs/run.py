@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from jobs import exits, terminal
+from jobs.heap import collect_seldom
 from jobs.log import log_to
 from jobs.progress import display_for
 from jobs.summary import as_dict, exit_code, print_summary
@@ -77,6 +78,8 @@ def run_config(
     console = terminal.err()
     with exits.exit_on_error(show=show), _interruptible(console):
         log_to(console, config.logging)
+        if not config.ray.is_off:  # a model in this process may leave images in cycles
+            collect_seldom()
         # Imported late: Ray loads for seconds, and a wrong configuration ends the command first.
         from pipelines.driver.run import run  # noqa: PLC0415
 

@@ -45,6 +45,8 @@ def costs(measure: Measure, tree: Path, place: Place) -> Callable[[], Cost]:
         if measure.makes is not None:
             shutil.rmtree(place.folder / measure.makes, ignore_errors=True)
         cost = run_in(tree, ["-m", *measure.arguments(place)])
+        if measure.own_cpu_s is not None:
+            cost = replace(cost, cpu_s=measure.own_cpu_s(cost.printed, place))
         return (
             cost if measure.makes is None else replace(cost, written=_bytes(place, measure.makes))
         )
@@ -111,17 +113,18 @@ def compare(
     Args:
         measure: the measure.
         trees: the revision's and this one.
-        inputs: the inputs by their number of rows.
+        inputs: the inputs by their number of rows; a measure may take fewer of them.
         folder: an empty folder.
         rounds: the number of runs of each command.
     """
+    paths = {min(rows, measure.most_rows or rows): path for rows, path in inputs.items()}
     takes = {
         (tree, rows): costs(measure, trees[tree], Place(folder / f"{tree}-{rows}", path, rows))
         for tree in (0, 1)
-        for rows, path in inputs.items()
+        for rows, path in paths.items()
     }
     taken = [{key: take() for key, take in takes.items()} for _ in range(rounds)]
-    few, many = min(inputs), max(inputs)
+    few, many = min(paths), max(paths)
 
     def middle(tree: int, of: Callable[[Cost], float], rows: int = many) -> float:
         return median(of(one[tree, rows]) for one in taken)

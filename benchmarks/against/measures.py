@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +42,9 @@ class Measure:
         makes: the name of what the command writes, which is removed before each round.
         bytes_target: the ratio of the bytes of `makes` that is aimed at; None: they do not matter.
         page: the page that is opened in a browser after the last round; None: there is none.
+        own_cpu_s: finds CPU seconds in what the command prints, for a command whose children do
+            not count; None: they count.
+        most_rows: the rows of a measure that takes long; None: as many as the others.
     """
 
     arguments: Callable[[Place], Sequence[str]]
@@ -50,6 +54,8 @@ class Measure:
     makes: str | None = None
     bytes_target: float | None = None
     page: str | None = None
+    own_cpu_s: Callable[[str, Place], float] | None = None
+    most_rows: int | None = None
 
 
 def _uso(*arguments: str) -> Callable[[Place], Sequence[str]]:
@@ -71,6 +77,16 @@ def _records(place: Place) -> Sequence[str]:
 
 def _generated(place: Place) -> Sequence[str]:
     return ["-c", _GENERATE.format(folder=f"{place.folder}/out", rows=place.rows)]
+
+
+def _with_ray(place: Place) -> Sequence[str]:
+    return ["benchmarks.as_driver", "benchmarks.pipeline", "--memory-here", str(place.rows)]
+
+
+def _driver_cpu_s(printed: str, place: Place) -> float:
+    line = next(line for line in printed.splitlines() if line.startswith("{"))
+    found: float = json.loads(line)["driver_cpu_ms_per_row"]
+    return found * place.rows / 1e3
 
 
 MEASURES = {
@@ -99,4 +115,5 @@ MEASURES = {
     "pack": Measure(
         _uso("pack", "{here}/out", "--layout", "webdataset"), 1, _generated, makes="out/webdataset"
     ),
+    "driver with Ray": Measure(_with_ray, 3, own_cpu_s=_driver_cpu_s, most_rows=20_000),
 }

@@ -14,6 +14,8 @@ from pathlib import Path
 HERE = Path(__file__).parents[2]
 """This tree."""
 
+_KEPT = 2000  # characters
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -24,12 +26,14 @@ class Cost:
         wall_s: wall seconds.
         peak_mb: peak memory.
         written: bytes of the files that it made.
+        printed: its output, errors included.
     """
 
     cpu_s: float
     wall_s: float
     peak_mb: float
     written: int = 0
+    printed: str = ""
 
 
 def run_in(tree: Path, arguments: Sequence[str]) -> Cost:
@@ -53,13 +57,13 @@ def run_in(tree: Path, arguments: Sequence[str]) -> Cost:
             [sys.executable, *arguments], cwd=tree, env=environment, stdout=said, stderr=said
         )
         _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        printed = said.read().decode(errors="replace")[-_KEPT:]
         if process.returncode:
-            said.seek(0)
-            text = said.read().decode(errors="replace")[-2000:]
-            raise RuntimeError(f"{' '.join(arguments)} failed in {tree}:\n{text}")
-    cpu_s = usage.ru_utime + usage.ru_stime
-    return Cost(cpu_s, time.monotonic() - began, usage.ru_maxrss / 1e3)
+            raise RuntimeError(f"{' '.join(arguments)} failed in {tree}:\n{printed}")
+    return Cost(usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss / 1e3, printed=printed)
 
 
 def unpack(revision: str, folder: Path) -> Path:

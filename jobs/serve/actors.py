@@ -15,7 +15,7 @@ from pipelines.errors import ConfigError
 from pipelines.worker.spec import StylizerSpec
 
 if TYPE_CHECKING:
-    from pipelines.on_ray.actors import RowWorker
+    from pipelines.on_ray.row_actor import RowWorker
 
 
 @contextmanager

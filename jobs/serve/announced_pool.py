@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pipelines.dispatch.workers import Event, WorkerPool
 from pipelines.rows import ManifestRow
@@ -21,10 +21,11 @@ class AnnouncedPool:
         """See `WorkerPool`."""
         return self._pool.placed
 
-    def submit(self, worker: str, row: ManifestRow) -> None:
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
         """See `WorkerPool`."""
-        self._on_given(row)
-        self._pool.submit(worker, row)
+        for row in rows:
+            self._on_given(row)
+        self._pool.submit(worker, rows)
 
     def wait(self, timeout_s: float) -> list[Event]:
         """See `WorkerPool`."""

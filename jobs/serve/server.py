@@ -30,7 +30,7 @@ from pipelines.worker.spec import StylizerSpec
 from uso_core.families import describe_model
 
 if TYPE_CHECKING:
-    from pipelines.on_ray.actors import RowWorker
+    from pipelines.on_ray.row_actor import RowWorker
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 
@@ -21,7 +22,7 @@ from pipelines.dispatch.waiting_rows import RowSource, WaitingRows
 from pipelines.dispatch.worker_table import WorkerState, WorkerTable
 from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, Returned, WorkerPool
 from pipelines.failures import Failure
-from pipelines.rows import Outcome
+from pipelines.rows import ManifestRow, Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Dispatcher:
         )
         self._workers = WorkerTable(policy.row_timeout_s, clock)
         self._waiting = WaitingRows(source, policy)
+        self._given: defaultdict[str, list[ManifestRow]] = defaultdict(list)  # and not yet sent
         self._cancelled: list[Task] = []
         self._starts = StartWatch(policy, clock)
         self._draining = False
@@ -244,11 +246,19 @@ class Dispatcher:
     def _fill(self) -> None:
         if self._draining or not len(self._workers):
             return
-        self._assign_isolation()
-        self._assign_urgent()
+        try:
+            self._assign_isolation()
+            self._assign_urgent()
+            self._assign()
+        finally:
+            for worker, rows in self._given.items():
+                self._pool.submit(worker, rows)
+            self._given.clear()
+
+    def _assign(self) -> None:
         self._waiting.read_ahead(_AHEAD * self._flow.limit * len(self._workers))
         share, now = self._share(), self._clock()
-        for worker in self._workers.with_room(self._flow.limit):
+        for worker in self._workers.with_room(self._flow.limit, self._flow.at_once):
             # Even if few rows are left, the next row of a device must be fetched in time.
             frees_soon = worker.turns.left_s(now) <= self._flow.ahead_s
             if len(worker.in_flight) >= share and not frees_soon:
@@ -296,4 +306,4 @@ class Dispatcher:
     def _give(self, worker: WorkerState, task: Task) -> None:
         task.given_at = self._stamp()
         self._workers.give(worker, task)
-        self._pool.submit(worker.name, task.row)
+        self._given[worker.name].append(task.row)

@@ -9,6 +9,8 @@ from pipelines.rows import Outcome
 
 _WINDOW = 64  # rows: enough for quantiles, few enough to follow a change of load
 _SLACK_S = 0.25  # longest pause of the driver's loop
+_STRIDE = 8  # rows between two looks at a full window: sorting it costs more than a row is worth
+_CALL_MS = 50.0  # work in one call of a worker: a call costs the driver half a millisecond
 
 
 class FlowControl:
@@ -21,8 +23,12 @@ class FlowControl:
     slow are the 20th and 80th percentile of recent rows, so that a series of short rows does not
     starve the device.
 
+    A worker gets through short rows in less time than it takes to give them one by one. It then
+    holds the rows of two more calls, and gets new ones once a whole call fits.
+
     Attributes:
         limit: rows that one worker should hold now.
+        at_once: rows in one call.
         ahead_s: seconds before its device is free at which a worker needs its next row, so that the
             references arrive in time.
     """
@@ -36,12 +42,14 @@ class FlowControl:
             together: rows in one batch.
         """
         self._fixed = fixed
-        self._most = most
+        self._most = most if fixed is None else fixed
         self._together = together
         self._drawing_ms: deque[float] = deque(maxlen=_WINDOW)
         self._fetch_ms: deque[float] = deque(maxlen=_WINDOW)
         self._around_ms: deque[float] = deque(maxlen=_WINDOW)
+        self._observed = 0
         self.limit = min(2 * together + 1, most) if fixed is None else fixed
+        self.at_once = 1
         self.ahead_s = _SLACK_S
 
     def observe(self, outcome: Outcome) -> None:
@@ -50,14 +58,23 @@ class FlowControl:
             return
         fetch_ms = outcome.timings.fetch or 0
         self._fetch_ms.append(fetch_ms)
-        self.ahead_s = _SLACK_S + _quantile(self._fetch_ms, 0.8) / 1e3
-        if self._fixed is not None:
-            return
         self._drawing_ms.append(max(1e3 * outcome.device_s, 0.1))
         self._around_ms.append(fetch_ms + 1e3 * outcome.after_s)
-        quick = _quantile(self._drawing_ms, 0.2)
-        slow = _quantile(self._around_ms, 0.8)
-        self.limit = min(2 * self._together + math.ceil(slow / quick), self._most)
+        self._observed += 1
+        if self._observed <= _WINDOW or self._observed % _STRIDE == 0:
+            self._follow()
+
+    def _follow(self) -> None:
+        self.ahead_s = _SLACK_S + _quantile(self._fetch_ms, 0.8) / 1e3
+        slow, drawing = _quantile(self._around_ms, 0.8), _quantile(self._drawing_ms, 0.8)
+        each_ms = max(drawing, (drawing + slow) / self._most)
+        short = max(1, int(_CALL_MS / each_ms))
+        if self._fixed is None:
+            quick = _quantile(self._drawing_ms, 0.2)
+            needed = 2 * self._together + math.ceil(slow / quick)
+            self.limit = min(needed + 2 * (short - 1), self._most)
+        spare = self.limit - 2 * self._together
+        self.at_once = max(1, min(short, 1 + spare // 2))
 
 
 def _quantile(values: deque[float], fraction: float) -> float:

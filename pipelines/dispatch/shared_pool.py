@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipelines.dispatch.workers import Event, Lost, Ready, WatchedPool
 from pipelines.rows import ManifestRow
 from pipelines.worker.activity import Activity
@@ -33,9 +35,9 @@ class SharedPool:
         """See `WatchedPool`."""
         return self._pool.head_lost
 
-    def submit(self, worker: str, row: ManifestRow) -> None:
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
         """See `WorkerPool`."""
-        self._pool.submit(worker, row)
+        self._pool.submit(worker, rows)
 
     def wait(self, timeout_s: float) -> list[Event]:
         """See `WorkerPool`."""

@@ -104,14 +104,22 @@ class WorkerTable:
         member.turns.ended(row_id, outcome, self._clock())
         return member.in_flight.pop(row_id)[0]
 
-    def with_room(self, limit: int) -> Iterator[WorkerState]:
+    def with_room(self, limit: int, at_once: int = 1) -> Iterator[WorkerState]:
         """Yield workers with fewer than `limit` rows, each once per free place.
 
         The emptiest come first, one row each in turn, so that no worker starts with more than its
         share. A worker that is given no row is not yielded again.
+
+        Args:
+            limit: most rows of a worker.
+            at_once: free places that a worker needs to be yielded, unless it holds no row.
         """
-        members = [m for m in self if len(m.in_flight) < limit and not m.isolating]
-        for held in range(limit if members else 0):
+        most = limit - at_once
+        members = [
+            m for m in self if (len(m.in_flight) <= most or not m.in_flight) and not m.isolating
+        ]
+        fewest = min((len(m.in_flight) for m in members), default=limit)
+        for held in range(fewest, limit):
             for member in members:
                 if len(member.in_flight) == held:
                     yield member

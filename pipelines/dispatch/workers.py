@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -102,8 +102,8 @@ class WorkerPool(Protocol):
     def placed(self) -> int:
         """Number of workers that have a process: they load their model or are ready."""
 
-    def submit(self, worker: str, row: ManifestRow) -> None:
-        """Give a row to a ready worker; returns at once."""
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
+        """Give rows to a ready worker; returns at once."""
 
     def wait(self, timeout_s: float) -> list[Event]:
         """Return the events since the last call; wait up to `timeout_s` for the first."""

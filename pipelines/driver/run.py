@@ -29,8 +29,9 @@ from pipelines.driver.summary import RunSummary, summarize
 from pipelines.driver.thread_pool import ThreadPool
 from pipelines.ledger.part_digests import save_part_digests
 from pipelines.ledger.records import all_records
-from pipelines.on_ray.actors import RayPool, RowWorker
+from pipelines.on_ray.actors import RayPool
 from pipelines.on_ray.metrics import run_metrics
+from pipelines.on_ray.row_actor import RowWorker
 from pipelines.on_ray.session import ray_session
 from pipelines.packing.pack import PackFacts
 from pipelines.telemetry.bar import ProgressBar

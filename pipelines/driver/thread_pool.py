@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.dispatch.workers import Event, Finished, Raised, Ready, StartFailed
@@ -20,7 +20,7 @@ from pipelines.worker.activity import Activity
 
 if TYPE_CHECKING:
     from pipelines.config.cluster import StylizeConfig
-    from pipelines.on_ray.actors import RowWorker
+    from pipelines.on_ray.row_actor import RowWorker
     from pipelines.worker.spec import StylizerSpec
 
 _NAME = "this-process"
@@ -55,10 +55,11 @@ class ThreadPool:
         """Always one: the process is there."""
         return 1
 
-    def submit(self, worker: str, row: ManifestRow) -> None:
-        """Give the worker a row."""
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
+        """Give the worker rows."""
         assert worker == _NAME
-        self._rows.put(row)
+        for row in rows:
+            self._rows.put(row)
 
     def wait(self, timeout_s: float) -> list[Event]:
         """Return events in order; after a failed start, try again."""

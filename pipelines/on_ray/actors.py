@@ -3,40 +3,40 @@
 The pool replaces a dead actor by a new one; Ray never restarts it (`max_restarts=0`). With restarts
 left to Ray, a constructor that crashes is repeated for ever without a sign to the driver (seen with
 Ray 2.60: 24 times in 12 s), and after a kill the old process can still answer a call.
-
-An actor's process loads this module first, so it imports little.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import pickle
 import queue
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from pipelines.dispatch.workers import (
     Event,
     Finished,
     Lost,
+    Raised,
     Ready,
     StartFailed,
     WorkerEnv,
     WorkerTelemetry,
 )
 from pipelines.on_ray.head_watch import HeadWatch
-from pipelines.rows import ManifestRow, Outcome
-from pipelines.telemetry.logs import log_of_worker, row_in_log
-from pipelines.worker.activity import Activity, WorkerInfo
+from pipelines.rows import ManifestRow
+from pipelines.worker.activity import Activity
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
 
 import ray
 
-from pipelines.on_ray.metrics import WorkerMetrics
-from pipelines.on_ray.worker_errors import reason_of, row_event
+from pipelines.on_ray.reply import Reply
+from pipelines.on_ray.row_actor import RowActor, RowWorker
+from pipelines.on_ray.worker_errors import reason_of
 
 if TYPE_CHECKING:
     from pipelines.config.cluster import StylizeConfig
@@ -46,56 +46,9 @@ logger = logging.getLogger(__name__)
 
 _NO_TELEMETRY = WorkerTelemetry()
 _ASKED_AT_ONCE = 64  # actors per poll of activity: a call costs the driver 0.2 ms
+_MOST_BYTES = 64 * 2**10  # of several rows in one call: Ray sends larger ones through its store
+_NO_ROWS = pickle.dumps((), pickle.HIGHEST_PROTOCOL)
 _SPARE_THREADS = 1  # beside one per row, so that an actor answers while it works on rows
-
-
-class RowWorker(Protocol):
-    """The worker in an actor; `pipelines.worker.stylizer.Stylizer` is the real one."""
-
-    def info(self) -> WorkerInfo:
-        """Return the place and device of this worker."""
-
-    def stylize(self, row: ManifestRow) -> Outcome:
-        """Work on one row; called from several threads at once."""
-
-    def activity(self) -> Activity:
-        """Return the number of rows in each stage."""
-
-    def cancel(self, row_id: str) -> None:
-        """End the work on a row soon, whether it has come or still comes; returns at once."""
-
-
-class _Actor:
-    """The actor's process: loads its worker on request, then works on rows in threads.
-
-    The constructor does almost nothing, so that an actor that has a node and loads can be
-    distinguished from one that waits for a node.
-    """
-
-    def __init__(self, secrets: Mapping[str, str], telemetry: WorkerTelemetry) -> None:
-        os.environ.update(secrets)
-        log_of_worker(telemetry.logging, telemetry.run_id)
-        self._run_id = telemetry.run_id
-
-    def place(self) -> None:
-        """Answer as soon as there is a process."""
-
-    def load(self, make: Callable[[StylizerSpec], RowWorker], spec: StylizerSpec) -> WorkerInfo:
-        self._worker = make(spec)
-        self._metrics = WorkerMetrics(self._run_id)
-        return self._worker.info()
-
-    def stylize(self, row: ManifestRow) -> Outcome:
-        with row_in_log(row.id):
-            outcome = self._worker.stylize(row)
-        self._metrics.observe(outcome, self._worker.activity())
-        return outcome
-
-    def activity(self) -> Activity:
-        return self._worker.activity()
-
-    def cancel(self, row_id: str) -> None:
-        self._worker.cancel(row_id)
 
 
 @dataclass(slots=True)
@@ -107,6 +60,8 @@ class _Slot:
     placed: bool = False
     activity: Activity | None = None
     asked: bool = False  # True while a call for its activity is unanswered
+    calls: int = 0  # with rows, unanswered
+    rows: set[str] = field(default_factory=set)  # given, and not ended
 
 
 class RayPool:
@@ -140,9 +95,9 @@ class RayPool:
         self._secrets = env.secret
         self._telemetry = telemetry
         self._make = make
-        self._events: queue.SimpleQueue[tuple[str, int, Event] | None]
+        self._events: queue.SimpleQueue[tuple[str, int, Event | Reply] | None]
         self._events = queue.SimpleQueue()  # None ends a wait
-        self._actor_class = ray.remote(_Actor).options(
+        self._actor_class = ray.remote(RowActor).options(
             num_gpus=config.gpus_per_actor,
             num_cpus=config.cpus_per_actor,
             max_restarts=0,
@@ -152,6 +107,7 @@ class RayPool:
             # ones, and starts the others directly rather than through another Python.
             runtime_env={"env_vars": dict(env.plain)} if env.plain else None,
         )
+        self._unheard: set[str] = set()  # workers that have rows and perhaps no call
         self._slots: dict[str, _Slot] = {}
         for number in range(config.max_actors):
             name = f"stylizer-{number}"
@@ -170,24 +126,21 @@ class RayPool:
         """True if the Ray head is lost, and its actors with it."""
         return self._head.lost
 
-    def submit(self, worker: str, row: ManifestRow) -> None:
-        """Give a row to a ready worker."""
-        slot = self._slots[worker]
-        generation = slot.generation
-
-        def on_done(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
-            error = future.exception()
-            event: Event = (
-                Finished(worker, future.result())
-                if error is None
-                else row_event(worker, row.id, error)
-            )
-            self._events.put((worker, generation, event))
-
-        slot.actor.stylize.remote(row).future().add_done_callback(on_done)
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
+        """Give rows to a ready worker, in one call unless they are large."""
+        given = pickle.dumps(rows, pickle.HIGHEST_PROTOCOL)
+        if len(given) > _MOST_BYTES and len(rows) > 1:
+            for row in rows:
+                self.submit(worker, [row])
+        else:
+            self._call(worker, rows, given)
 
     def wait(self, timeout_s: float) -> list[Event]:
         """Return events in order; create a replacement for each dead worker on the way."""
+        while self._unheard:
+            worker = self._unheard.pop()
+            if self._slots[worker].rows and not self._slots[worker].calls:
+                self._call(worker, (), _NO_ROWS)
         events: list[Event] = []
         try:
             item = self._events.get(timeout=timeout_s)
@@ -231,18 +184,42 @@ class RayPool:
             slot.generation += 1  # later answers are ignored
             ray.kill(slot.actor, no_restart=True)
 
-    def _accept(self, worker: str, generation: int, event: Event) -> Iterator[Event]:
+    def _accept(self, worker: str, generation: int, said: Event | Reply) -> Iterator[Event]:
         slot = self._slots[worker]
         if generation != slot.generation:
             return  # of an actor that is gone: its rows are retried elsewhere
-        if isinstance(event, Lost | StartFailed):
-            ray.kill(slot.actor, no_restart=True)  # it may be unreachable rather than dead
-            slot.generation += 1
-            slot.actor, slot.placed = self._new_actor(), False
+        if isinstance(said, Reply):
+            slot.calls -= 1
+            self._unheard.add(worker)
+        for event in said.events(worker) if isinstance(said, Reply) else [said]:
+            if isinstance(event, Finished):
+                slot.rows.discard(event.outcome.row_id)
+            elif isinstance(event, Raised):
+                slot.rows.discard(event.row_id)
+            elif isinstance(event, Lost | StartFailed):
+                self._replace(worker)
             yield event
-            self._load(worker)
-        else:
-            yield event
+
+    def _replace(self, worker: str) -> None:
+        slot = self._slots[worker]
+        ray.kill(slot.actor, no_restart=True)  # it may be unreachable rather than dead
+        slot.generation += 1
+        slot.actor, slot.placed = self._new_actor(), False
+        slot.calls, slot.rows = 0, set()
+        self._load(worker)
+
+    def _call(self, worker: str, rows: Sequence[ManifestRow], given: bytes) -> None:
+        slot = self._slots[worker]
+        generation, row_ids = slot.generation, [row.id for row in rows]
+
+        def on_done(future: Any) -> None:  # noqa: ANN401 - a concurrent.futures.Future of Any
+            error = future.exception()
+            ended = () if error is not None else future.result()
+            self._events.put((worker, generation, Reply(row_ids, ended, error)))
+
+        slot.calls += 1
+        slot.rows.update(row_ids)
+        slot.actor.work.remote(given).future().add_done_callback(on_done)
 
     def _new_actor(self) -> Any:  # noqa: ANN401 - Ray's handle of an actor
         return self._actor_class.remote(self._secrets, self._telemetry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ray.exceptions import OutOfMemoryError, RayTaskError
 
@@ -11,15 +12,16 @@ from pipelines.dispatch.workers import Event, Lost, Raised
 _ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # in Ray's tracebacks
 
 
-def row_event(worker: str, row_id: str, error: BaseException) -> Event:
-    """Classify the error of a row: the worker's code raised, or the worker is dead.
+def call_events(worker: str, row_ids: Sequence[str], error: BaseException) -> list[Event]:
+    """Classify the error of a call with rows: our code in the actor raised, or the actor is dead.
 
-    Only `RayTaskError` comes from the worker's code. For a dead actor Ray answers every call with
+    Only `RayTaskError` comes from code in the actor. For a dead actor Ray answers every call with
     one of several other errors (`RayActorError`, `OutOfMemoryError`, `NodeDiedError`, …).
     """
-    if isinstance(error, RayTaskError):
-        return Raised(worker, row_id, _ANSI_COLOUR.sub("", str(error)))
-    return Lost(worker, reason_of(error))
+    if isinstance(error, RayTaskError) and row_ids:
+        text = _ANSI_COLOUR.sub("", str(error))
+        return [Raised(worker, row_id, text) for row_id in row_ids]
+    return [Lost(worker, reason_of(error))]
 
 
 def reason_of(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipelines.dispatch.workers import Event, Finished, Ready, Returned
 from pipelines.errors import ClusterError
@@ -82,11 +82,12 @@ class ServerPool:
         """False: `wait` raises if the server stays away."""
         return False
 
-    def submit(self, worker: str, row: ManifestRow) -> None:
-        """Give a row to the server; returns at once."""
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
+        """Give rows to the server; returns at once."""
         with self._changed:
-            self._rows[row.id] = (worker, row)
-            self._unsent.append(row.id)
+            for row in rows:
+                self._rows[row.id] = (worker, row)
+                self._unsent.append(row.id)
             self._changed.notify_all()
 
     def wait(self, timeout_s: float) -> list[Event]:

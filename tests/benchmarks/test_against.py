@@ -72,6 +72,19 @@ def writing_tree(folder: Path, name: str, size: int) -> Path:
     return folder / name
 
 
+def test_a_command_may_tell_its_cost_and_take_fewer_rows(tmp_path: Path) -> None:
+    (tmp_path / "tell.py").write_text("import sys\nprint('{\"driver_cpu_ms_per_row\": 0.25}')")
+    measure = Measure(
+        lambda place: ["tell", str(place.rows)],
+        target=1,
+        own_cpu_s=MEASURES["driver with Ray"].own_cpu_s,
+        most_rows=300,
+    )
+    inputs = {100: tmp_path, 20_000: tmp_path}
+    found = compare(measure, (tmp_path, tmp_path), inputs, tmp_path / "measured", rounds=1)
+    assert found.row_us == pytest.approx((250, 250))
+
+
 def test_the_process_that_measures_is_small() -> None:
     assert {"numpy", "pyarrow"}.isdisjoint(loaded_after("import benchmarks.against.__main__"))
 

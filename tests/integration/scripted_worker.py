@@ -8,14 +8,18 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.rows import ManifestRow, Outcome
+from pipelines.rows import ManifestRow, Outcome, Timings
 from pipelines.worker.activity import Activity, WorkerInfo
 from pipelines.worker.spec import StylizerSpec
 from uso_core.request import Parameters
 
 
 class ScriptedWorker:
-    """`die` ends the process, `raise` raises, `sleep:S` takes S seconds; other rows complete."""
+    """Rows complete in a millisecond of device time, unless the prompt says something else.
+
+    `die` ends the process, and `die-after:FILE` once a file exists; `raise` raises; `sleep:S` takes
+    S seconds.
+    """
 
     def __init__(self, spec: StylizerSpec) -> None:
         node, pid = platform.node(), os.getpid()
@@ -33,11 +37,16 @@ class ScriptedWorker:
     def stylize(self, row: ManifestRow) -> Outcome:
         if row.prompt == "die":
             os._exit(11)
+        if row.prompt.startswith("die-after:"):
+            while not os.path.exists(row.prompt.removeprefix("die-after:")):
+                time.sleep(0.01)
+            os._exit(11)
         if row.prompt == "raise":
             raise KeyError("a bug in the worker")
         if row.prompt.startswith("sleep:"):
             time.sleep(float(row.prompt.removeprefix("sleep:")))
-        return Outcome(row_id=row.id, worker=self._info.worker)
+        times = Timings(fetch=0, condition=0, inference=1, decode=0, store=0)
+        return Outcome(row_id=row.id, worker=self._info.worker, timings=times)
 
 
 class CannotLoadWorker(ScriptedWorker):

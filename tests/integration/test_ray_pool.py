@@ -3,7 +3,8 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, Wor
 from pipelines.errors import WorkersFailedError
 from pipelines.handling import Handling
 from pipelines.on_ray import actors
-from pipelines.on_ray.actors import RayPool, RowWorker
-from pipelines.on_ray.worker_errors import row_event
+from pipelines.on_ray.actors import RayPool
+from pipelines.on_ray.row_actor import RowWorker
+from pipelines.on_ray.worker_errors import call_events
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
@@ -90,7 +92,7 @@ def settle(pool: RayPool, rows: list[ManifestRow], policy: DispatchPolicy) -> li
 def test_a_row_comes_back_from_another_process(make_pool: MakePool) -> None:
     pool = make_pool()
     wait_for(pool, Ready)
-    pool.submit("stylizer-0", scripted_row("a"))
+    pool.submit("stylizer-0", [scripted_row("a")])
     finished = wait_for(pool, Finished)[-1]
     assert isinstance(finished, Finished)
     assert finished.outcome.row_id == "a"
@@ -116,12 +118,12 @@ def test_actors_load_beside_each_other(make_pool: MakePool) -> None:
 def test_a_bug_is_told_with_its_traceback_and_the_actor_lives(make_pool: MakePool) -> None:
     pool = make_pool()
     wait_for(pool, Ready)
-    pool.submit("stylizer-0", scripted_row("a", "raise"))
+    pool.submit("stylizer-0", [scripted_row("a", "raise")])
     raised = wait_for(pool, Raised)[-1]
     assert isinstance(raised, Raised)
     assert "a bug in the worker" in raised.error
     assert "stylize" in raised.error
-    pool.submit("stylizer-0", scripted_row("b"))
+    pool.submit("stylizer-0", [scripted_row("b")])
     assert isinstance(wait_for(pool, Finished)[-1], Finished)
 
 
@@ -131,7 +133,7 @@ def test_secrets_get_to_the_actor_and_not_to_the_logs_of_ray(make_pool: MakePool
     pool = make_pool(1, ShowsEnvironmentWorker, env)
     wait_for(pool, Ready)
     for name, value in (*env.plain.items(), *env.secret.items()):
-        pool.submit("stylizer-0", scripted_row(name))
+        pool.submit("stylizer-0", [scripted_row(name)])
         finished = wait_for(pool, Finished)[-1]
         assert isinstance(finished, Finished)
         assert finished.outcome.device == value
@@ -146,23 +148,25 @@ def test_a_dead_actor_is_replaced_and_loss_is_told_once(make_pool: MakePool) -> 
     pool = make_pool()
     wait_for(pool, Ready)
     for name, prompt in [("a", "sleep:20"), ("b", "sleep:20"), ("c", "die")]:
-        pool.submit("stylizer-0", scripted_row(name, prompt))
+        pool.submit("stylizer-0", [scripted_row(name, prompt)])
     events = wait_for(pool, Lost) + wait_for(pool, Ready)
     assert [type(event) for event in events] == [Lost, Ready]
-    pool.submit("stylizer-0", scripted_row("d"))
+    pool.submit("stylizer-0", [scripted_row("d")])
     assert isinstance(wait_for(pool, Finished)[-1], Finished)
 
 
 @pytest.mark.parametrize("error", [OutOfMemoryError, NodeDiedError])
 def test_whatever_ray_itself_says_of_an_actor_is_a_loss(error: type[RayError]) -> None:
     # An actor killed by the memory monitor answers every further call with OutOfMemoryError.
-    assert isinstance(row_event("stylizer-0", "a", error("the worker is gone")), Lost)
+    (event,) = call_events("stylizer-0", ["a", "b"], error("the worker is gone"))
+    assert isinstance(event, Lost)
 
 
 def test_the_list_of_a_node_s_processes_is_not_told() -> None:
     kind: type[RayError] = OutOfMemoryError
     error = kind("1 worker was killed\nTop memory users:\n7 0.5 GB --secret-key x")
-    assert row_event("stylizer-0", "a", error) == Lost("stylizer-0", "1 worker was killed")
+    expected = [Lost("stylizer-0", "1 worker was killed")]
+    assert call_events("stylizer-0", ["a"], error) == expected
 
 
 def test_questions_do_not_pile_up_for_an_actor_that_does_not_answer(make_pool: MakePool) -> None:
@@ -189,7 +193,7 @@ def test_of_many_actors_some_are_asked_at_a_time_and_all_in_turn(
 def test_a_killed_actor_is_replaced(make_pool: MakePool) -> None:
     pool = make_pool()
     wait_for(pool, Ready)
-    pool.submit("stylizer-0", scripted_row("a", "sleep:60"))
+    pool.submit("stylizer-0", [scripted_row("a", "sleep:60")])
     pool.kill("stylizer-0")
     events = wait_for(pool, Lost) + wait_for(pool, Ready)
     assert [type(event) for event in events] == [Lost, Ready]
@@ -212,6 +216,60 @@ def test_poison_rows_among_many_on_real_processes(make_pool: MakePool) -> None:
     assert {s.entry.row.id for s in settled if s.outcome.failure} == {"r5", "r17"}
 
 
+def test_rows_that_were_told_of_are_kept_if_the_next_one_in_their_call_kills_the_actor(
+    make_pool: MakePool, tmp_path: Path
+) -> None:
+    pool = make_pool()
+    wait_for(pool, Ready)
+    sign = tmp_path / "die"
+    pool.submit("stylizer-0", [scripted_row("a"), scripted_row("b", f"die-after:{sign}")])
+    assert pool._slots["stylizer-0"].calls == 1
+    finished = wait_for(pool, Finished)
+    assert [finished_id(event) for event in finished] == ["a"]
+    sign.touch()
+    assert [type(event) for event in wait_for(pool, Lost)] == [Lost]
+
+
+def test_short_rows_share_calls_and_each_settles_once(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = {97: "die", 300: "raise", 301: "die"}
+    rows = [scripted_row(f"r{n}", prompts.get(n, "")) for n in range(600)]
+    calls: list[int] = []
+    call = RayPool._call
+
+    def counted(pool: RayPool, worker: str, rows: Sequence[ManifestRow], given: bytes) -> None:
+        calls.append(len(rows))
+        call(pool, worker, rows, given)
+
+    monkeypatch.setattr(RayPool, "_call", counted)
+    settled = settle(make_pool(2), rows, DispatchPolicy(max_rows_in_flight=32, retry_delay_s=0.01))
+    assert Counter(s.entry.row.id for s in settled) == Counter(row.id for row in rows)
+    assert codes(settled) == {"completed": 597, "worker_lost": 2, "internal": 1}
+    lost = {s.entry.row.id: s.attempt for s in settled if s.outcome.failure}
+    assert lost == {"r97": 2, "r300": 2, "r301": 2}
+    assert {s.attempt for s in settled if not s.outcome.failure} == {1}
+    assert sum(calls) >= 600
+    assert len(calls) < 300
+
+
+def test_many_large_rows_get_calls_of_their_own(make_pool: MakePool) -> None:
+    pool = make_pool()
+    wait_for(pool, Ready)
+    pool.submit("stylizer-0", [scripted_row(name, 50_000 * name) for name in "abc"])
+    assert pool._slots["stylizer-0"].calls == 3
+    pool.submit("stylizer-0", [scripted_row(name) for name in "def"])
+    ended: list[Event] = []
+    while len(ended) < 6:
+        ended += wait_for(pool, Finished)
+    assert sorted(map(finished_id, ended)) == list("abcdef")
+
+
+def finished_id(event: Event) -> str:
+    assert isinstance(event, Finished)
+    return event.outcome.row_id
+
+
 def test_an_overdue_row_is_cut_off(make_pool: MakePool) -> None:
     rows = [scripted_row("slow", "sleep:60"), *(scripted_row(f"r{n}") for n in range(6))]
     settled = settle(make_pool(2), rows, DispatchPolicy(row_timeout_s=1.0))
@@ -225,7 +283,7 @@ def test_an_actor_tells_the_steps_of_a_row_and_ends_it_when_it_is_cancelled(
     wait_for(pool, Ready, 60)
     parameters = Parameters(width=32, height=32, num_steps=50, num_images=4)
     row = ManifestRow("a", "", None, (), parameters, "f", handling=Handling(watched=True))
-    pool.submit("stylizer-0", row)
+    pool.submit("stylizer-0", [row])
     events: list[Event] = []
     while not events:
         events = pool.wait(0.01)

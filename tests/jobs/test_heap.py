@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +31,29 @@ def test_freed_arrays_go_back_to_the_system(call: str, least: int, most: int) ->
     freed_mb = int(subprocess.run(program, check=True, capture_output=True, text=True).stdout)
 
     assert least <= freed_mb <= most
+
+
+def test_a_driver_looks_for_garbage_seldom_and_a_process_with_a_model_as_always(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "import gc, sys\n"
+        "from pathlib import Path\n"
+        "from jobs.run import run_config\n"
+        "from pipelines.config.schema import RunConfig\n"
+        "given = {'manifest': {'path': 'none'}, 'output': {'path': sys.argv[2]},\n"
+        "         'model': {'base': 'tiny'}, 'stylize': {'gpus_per_actor': 0},\n"
+        "         'ray': {'address': sys.argv[1]}}\n"
+        "try:\n"
+        "    run_config(RunConfig.model_validate(given))\n"
+        "finally:\n"
+        "    print(gc.get_threshold()[0])"
+    )
+
+    def threshold(address: str, output: Path) -> int:
+        command = [sys.executable, "-c", program, address, str(output)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "none: does not exist" in ran.stderr, ran.stderr
+        return int(ran.stdout)
+
+    assert threshold("local", tmp_path / "a") > 20 * threshold("none", tmp_path / "b")

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipelines.dispatch.workers import Event, Finished, Lost, Raised, Ready, StartFailed
@@ -76,14 +76,15 @@ class InProcessPool:
         for name in self.slots:
             self._start(name)
 
-    def submit(self, worker: str, row: ManifestRow) -> None:
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
         slot = self.slots[worker]
-        with self._lock:
-            self.tries[row.id] += 1
-            slot.held.add(row.id)
-            slot.most_held = max(slot.most_held, len(slot.held))
-        args = (worker, slot.generation, row)
-        threading.Thread(target=self._run, args=args, daemon=True).start()
+        for row in rows:
+            with self._lock:
+                self.tries[row.id] += 1
+                slot.held.add(row.id)
+                slot.most_held = max(slot.most_held, len(slot.held))
+            args = (worker, slot.generation, row)
+            threading.Thread(target=self._run, args=args, daemon=True).start()
 
     def wait(self, timeout_s: float) -> list[Event]:
         events: list[Event] = []

@@ -52,7 +52,11 @@ class SimulatedPool:
     def placed(self) -> int:
         return len(self._pace)
 
-    def submit(self, worker: str, row: ManifestRow) -> None:
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
+        for row in rows:
+            self._draw(worker, row)
+
+    def _draw(self, worker: str, row: ManifestRow) -> None:
         self.given.append(Given(self.now, worker, row.id))
         if self._work is not None:
             self._work(worker, row)

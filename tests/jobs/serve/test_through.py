@@ -219,7 +219,7 @@ def test_rows_that_wait_come_back_and_others_end(
         with closing(pool):
             assert events_of(pool, 1) == [Ready("server-0", "server")]
             for name in names:
-                pool.submit("server-0", small(name))
+                pool.submit("server-0", [small(name)])
             until(lambda: len(slow.begun) >= 3)
             pool.withdraw()
             back = events_of(pool, len(names) - len(slow.begun))
@@ -240,7 +240,7 @@ def test_rows_of_a_run_that_ends_are_dropped(
         pool = ServerPool(Link(server.url, key_of(server)), destination, 1, 30)
         with closing(pool):
             for n in range(30):
-                pool.submit("server-0", small(f"r{n}"))
+                pool.submit("server-0", [small(f"r{n}")])
             until(lambda: len(slow.begun) >= 3)
         slow.open()
         until(lambda: not server.service.runs.drops)

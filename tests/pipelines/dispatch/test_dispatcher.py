@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from pipelines.dispatch.dispatcher import Dispatcher
 from pipelines.dispatch.tasks import DispatchPolicy, Settled
 from pipelines.failures import Failure
-from pipelines.rows import ManifestRow, Outcome, Timings
+from pipelines.handling import Handling
+from pipelines.rows import Entry, ManifestRow, Outcome, Timings
 from tests.pipelines.inprocess_pool import DiesError, HangsError, InProcessPool
 from tests.pipelines.simulated_pool import ListSource, SimulatedPool, run_all
 from uso_core.request import Parameters
@@ -56,6 +59,43 @@ def test_no_worker_holds_more_than_the_limit() -> None:
     pool = InProcessPool(2, ok)
     settle_all(pool, rows(60), DispatchPolicy(rows_in_flight=4))
     assert max(slot.most_held for slot in pool.slots.values()) <= 4
+
+
+class CallsPool(SimulatedPool):
+    """Keeps the rows of each call."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self.calls: list[list[str]] = []
+
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
+        self.calls.append([row.id for row in rows])
+        super().submit(worker, rows)
+
+
+def test_rows_that_a_worker_gets_together_are_one_call() -> None:
+    pool = CallsPool(2)
+    run_all(pool, rows(40), DispatchPolicy(rows_in_flight=4))
+    assert [len(call) for call in pool.calls[:2]] == [4, 4]
+    assert all(len(call) == 1 for call in pool.calls[2:])  # long rows: one call for each
+
+
+def test_rows_that_were_assigned_are_sent_even_if_no_more_can_be_read() -> None:
+    class Broken(ListSource):
+        def take(self, most: int) -> list[Entry[ManifestRow]]:
+            raise OSError("the manifest is gone")
+
+    class Urgent(ListSource):
+        """Never ends."""
+
+        exhausted = False
+
+    pool = CallsPool(1)
+    dispatcher = Dispatcher(pool, Broken(rows(2)), FAST)
+    dispatcher.put_first(Urgent([replace(row("u"), handling=Handling(urgent=True))]))
+    with pytest.raises(OSError, match="the manifest is gone"):
+        list(dispatcher.step(0))
+    assert pool.calls == [["u"]]
 
 
 def test_a_poison_row_is_found_and_its_neighbours_complete() -> None:

@@ -39,7 +39,11 @@ class StagedPool:
     def placed(self) -> int:
         return WORKERS
 
-    def submit(self, worker: str, row: ManifestRow) -> None:
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
+        for row in rows:
+            self._draw(worker, row)
+
+    def _draw(self, worker: str, row: ManifestRow) -> None:
         turns = self.turns[worker]
         start = max(self.now + self._fetch_s, turns[-1][1] if turns else 0)
         drawing_s = row.parameters.num_steps / 10

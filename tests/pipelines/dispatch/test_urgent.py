@@ -39,8 +39,8 @@ class SlowPool:
     def placed(self) -> int:
         return len(self.held)
 
-    def submit(self, worker: str, row: ManifestRow) -> None:
-        self.held[worker].append(row.id)
+    def submit(self, worker: str, rows: Sequence[ManifestRow]) -> None:
+        self.held[worker] += [row.id for row in rows]
 
     def wait(self, timeout_s: float) -> list[Event]:
         del timeout_s

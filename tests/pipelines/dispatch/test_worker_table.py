@@ -35,6 +35,16 @@ def test_the_emptiest_come_first_and_none_gets_more_than_the_limit() -> None:
     assert workers.in_flight == 6
 
 
+def test_a_worker_with_rows_gets_more_once_a_whole_call_fits() -> None:
+    workers, _ = crew_of("a", "b", "c")
+    give(workers, "a", "r0")
+    for n in range(3):
+        give(workers, "b", f"b{n}")
+    assert {member.name for member in workers.with_room(4, 3)} == {"a", "c"}
+    assert {member.name for member in workers.with_room(4, 9)} == {"c"}  # which would stand idle
+    assert {member.name for member in workers.with_room(4, 1)} == {"a", "b", "c"}
+
+
 def test_who_is_set_aside_gets_no_other_rows() -> None:
     workers, _ = crew_of("a", "b")
     next(iter(workers)).isolating = True
