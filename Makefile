@@ -115,7 +115,7 @@ docs: $(INSTALLED)
 REVISION ?= ac64d33
 against: $(INSTALLED)
 	$(BIN)/python -m benchmarks.against $(REVISION) --rows 40000 --rounds 1 --check --only $(AGAINST)
-AGAINST := validate plan
+AGAINST := validate plan "driver with Ray"
 
 # Draws docs/readme/strip.jpg and report.jpg; run it after a change of the demo model or the report.
 pictures: $(INSTALLED)
