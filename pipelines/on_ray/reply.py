@@ -27,7 +27,7 @@ class Reply:
     error: BaseException | None
 
     def events(self, worker: str) -> list[Event]:
-        """Return what has happened on a worker."""
+        """Return the events of a worker that the answer tells."""
         if self.error is not None:
             return call_events(worker, self.row_ids, self.error)
         return [_event(worker, each) for each in self.ended]

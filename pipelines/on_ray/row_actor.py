@@ -69,7 +69,7 @@ class RowActor:
         return self._worker.info()
 
     def work(self, rows: bytes) -> list[Ended]:
-        """Begin rows, and return those that have ended; see `RowThreads.exchange`.
+        """Begin rows, and return the ended ones; see `RowThreads.exchange`.
 
         Args:
             rows: a pickled list of `ManifestRow`; it may be empty.
