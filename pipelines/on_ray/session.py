@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from pipelines.config.cluster import RayConfig, StylizeConfig
@@ -16,6 +16,8 @@ from pipelines.on_ray.head_watch import knock
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
 
 import ray
+
+from pipelines.on_ray.small_start import small_start
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,8 @@ def ray_session(config: RayConfig, stylize: StylizeConfig | None) -> Iterator[No
     try:
         if explicit:
             knock(config.address, _KNOCK_S)  # Ray itself would retry an absent head for minutes
-        ray.init(logging_level=logging.ERROR, **options)
+        with small_start() if config.address == "local" else nullcontext():
+            ray.init(logging_level=logging.ERROR, **options)
     except Exception as error:  # Ray itself raises that class, e.g. when its processes are slow
         reason = str(error).rstrip(".")
         token = ", set RAY_AUTH_MODE=token if it has a token" if explicit else ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,28 @@ def test_a_run_that_packs_joins_its_cluster_once() -> None:
         cluster.join()
         cluster.join()
     assert heard.waiting_for == ["starting Ray"]
+
+
+_OWN_CLUSTER = """
+import sys, psutil, ray
+from pipelines.config.cluster import RayConfig, StylizeConfig
+from pipelines.on_ray.session import ray_session
+from ray._private import parameter, services
+before = parameter.RayParams, services.start_api_server
+with ray_session(RayConfig(), StylizeConfig(gpus_per_actor=0)):
+    children = psutil.Process().children(recursive=True)
+    print(*(part for child in children for part in child.cmdline()))
+    print(ray.get(ray.remote(lambda: 6 * 7).remote()))
+assert (parameter.RayParams, services.start_api_server) == before
+"""
+
+
+def test_a_cluster_of_its_own_starts_no_process_that_a_run_does_not_use() -> None:
+    command = [sys.executable, "-c", _OWN_CLUSTER]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    processes, answer = ran.stdout.splitlines()[-2:]
+    assert answer == "42"
+    assert "raylet" in processes
+    for name in ("dashboard.py", "monitor.py"):
+        assert name not in processes
+    assert ran.stderr == ""

@@ -1,0 +1,110 @@
+"""Seconds to the first image of the demo, and CPU seconds of the processes.
+
+    python -m benchmarks.start                # this tree, three runs
+    python -m benchmarks.start --tree PATH    # another one, e.g. an unpacked earlier revision
+
+Runs `uso run` with the demo's configuration in the tree's folder, looks for the first image file,
+and adds up the CPU time until then of the command and of all processes below it. Prints one JSON
+line for each run, with the actors and the processes of Ray apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.against.trees import HERE
+
+_LOOK_S = 0.02
+_GIVE_UP_S = 600
+_ACTOR = "ray::"
+
+
+class _Tree:
+    """CPU seconds of a process and of all below it, also after their end."""
+
+    def __init__(self, pid: int) -> None:
+        self._root = psutil.Process(pid)
+        self._seconds: dict[psutil.Process, tuple[str, float]] = {}
+
+    def look(self) -> None:
+        """Read the times of the processes that there are."""
+        for process in [self._root, *self._root.children(recursive=True)]:
+            try:
+                times, name = process.cpu_times(), _kind(process, self._root)
+            except psutil.NoSuchProcess:
+                continue
+            self._seconds[process] = (name, times.user + times.system)
+
+    @property
+    def by_kind(self) -> dict[str, float]:
+        """CPU seconds by kind of process."""
+        found: defaultdict[str, float] = defaultdict(float)
+        for name, seconds in self._seconds.values():
+            found[name] += seconds
+        return {name: round(seconds, 2) for name, seconds in sorted(found.items())}
+
+
+def _kind(process: psutil.Process, root: psutil.Process) -> str:
+    if process == root:
+        return "driver"
+    title = " ".join(process.cmdline())
+    is_actor = title.startswith(_ACTOR) and "Agent" not in title
+    return "actors" if is_actor else "ray"
+
+
+def measure(tree: Path) -> dict[str, Any]:
+    """Run the demo in a tree until its first image.
+
+    Raises:
+        RuntimeError: the command ended, or took too long, without an image.
+    """
+    environment = {**os.environ, "PYTHONPATH": str(tree), "RAY_USAGE_STATS_ENABLED": "0"}
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as said:
+        output = Path(name) / "out"
+        given = ["run", "configs/demo.yaml", "--set", f"output.path={output}"]
+        began = time.monotonic()
+        command = subprocess.Popen(
+            [sys.executable, "-m", "jobs.cli", *given],
+            cwd=tree, env=environment, stdout=said, stderr=said,
+        )  # fmt: skip
+        try:
+            processes = _Tree(command.pid)
+            while not any(output.glob("images/**/*.png")):
+                if command.poll() is not None or time.monotonic() > began + _GIVE_UP_S:
+                    said.seek(0)
+                    text = said.read().decode(errors="replace")[-2000:]
+                    raise RuntimeError(f"{tree}: no image came:\n{text}")
+                processes.look()
+                time.sleep(_LOOK_S)
+            wall_s = time.monotonic() - began
+            processes.look()
+        finally:
+            command.terminate()
+            command.wait()
+    seconds = processes.by_kind
+    return {"wall_s": round(wall_s, 2), "cpu_s": round(sum(seconds.values()), 2), **seconds}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tree", type=Path, default=HERE)
+    parser.add_argument("--runs", type=int, default=3)
+    given = parser.parse_args(arguments)
+    for _ in range(given.runs):
+        print(json.dumps(measure(given.tree.resolve())), flush=True)
+
+
+if __name__ == "__main__":
+    main()
