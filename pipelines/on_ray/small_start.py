@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
 
-import ray._private.parameter as ray_parameter
-import ray._private.services as ray_services
+_SERVER = "start_api_server"
+_LEFT_OUT = {"no_monitor": True, "include_log_monitor": False}
 
 
 @contextmanager
@@ -26,21 +28,30 @@ def small_start() -> Iterator[None]:
     Ray has no public option for any of them; where a version of Ray does not have these places, it
     starts them all. Call it in one thread at a time.
     """
-    parameter: Any = ray_parameter
-    services: Any = ray_services
-    params, server = parameter.RayParams, getattr(services, "start_api_server", None)
-    known = params.__init__.__code__.co_varnames
-    left_out = {"no_monitor": True, "include_log_monitor": False}
-    if all(name in known for name in left_out):
-        parameter.RayParams = partial(params, **left_out)
+    parameter, services = _private("parameter"), _private("services")
+    params, server = getattr(parameter, "RayParams", None), getattr(services, _SERVER, None)
+    if params is not None and _takes(params, _LEFT_OUT):
+        parameter.RayParams = partial(params, **_LEFT_OUT)
     if server is not None and os.environ["RAY_USAGE_STATS_ENABLED"] == "0":
-        services.start_api_server = _no_server
+        setattr(services, _SERVER, _no_server)
     try:
         yield
     finally:
         parameter.RayParams = params
-        if server is not None:
-            services.start_api_server = server
+        setattr(services, _SERVER, server)
+
+
+def _private(name: str) -> Any:  # noqa: ANN401 - a module without types
+    """Return a private module of Ray; an empty one where this version has none."""
+    try:
+        return import_module(f"ray._private.{name}")
+    except ImportError:
+        return SimpleNamespace()
+
+
+def _takes(made: type[Any], options: Iterable[str]) -> bool:
+    known = made.__init__.__code__.co_varnames
+    return all(name in known for name in options)
 
 
 def _no_server(*_arguments: object, **_options: object) -> tuple[str, None]:
