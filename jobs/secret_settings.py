@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from pipelines.config.inputs import FetchConfig
 from pipelines.config.load import load
 from pipelines.config.schema import RunConfig
@@ -20,6 +22,16 @@ class _Stores(StrictModel):
     storage: dict[str, dict[str, Any]]
 
 
+class _AnyFile(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+_ACCEPTED = (
+    "Give a file with the section `storage` alone, or the whole configuration of a run; this "
+    "command reads only its section `storage`."
+)
+
+
 def stores_in(config_path: Path) -> dict[str, dict[str, Any]]:
     """Return the storage options of a file, as they are written.
 
@@ -31,8 +43,19 @@ def stores_in(config_path: Path) -> dict[str, dict[str, Any]]:
     """
     try:
         return load(_Stores, config_path).storage
-    except ConfigError:
-        return RunConfig.from_yaml(config_path).storage
+    except ConfigError as alone:
+        try:
+            return RunConfig.from_yaml(config_path).storage
+        except ConfigError:
+            if _is_of_a_run(config_path):
+                raise
+            raise ConfigError(f"{alone}\n{_ACCEPTED}") from alone
+
+
+def _is_of_a_run(config_path: Path) -> bool:
+    """Return whether a file, if it were right, would be the configuration of a run."""
+    sections = load(_AnyFile, config_path).model_extra or {}
+    return "manifest" in sections or "output" in sections
 
 
 def storage_options(config_path: Path | None) -> Options:

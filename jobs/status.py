@@ -63,7 +63,7 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
         if means:
             console.print(f"scores     {terminal.score_means(means)}", soft_wrap=True)
         if shown:
-            console.print(_record_table(storage, shown))
+            console.print(_record_table(storage, shown, console.width))
     return exits.DONE
 
 
@@ -198,10 +198,16 @@ def _failures(counts: LedgerCounts) -> Iterator[terminal.FailureRow]:
         )
 
 
-def _record_table(storage: Storage, records: list[dict[str, Any]]) -> Table:
-    """Return a table with one line per record, in the order of their ids."""
+def _record_table(storage: Storage, records: list[dict[str, Any]], width: int) -> Table:
+    """Return a table with one line per record, in the order of their ids.
+
+    Args:
+        storage: the output.
+        records: the records to show.
+        width: characters of a line; long ids, such as paths, leave some to the other columns.
+    """
     table = Table(title="Records", title_justify="left", box=box.SIMPLE_HEAD, expand=True)
-    table.add_column("id", no_wrap=True, min_width=22)
+    table.add_column("id", no_wrap=True, min_width=22, max_width=max(22, width * 2 // 5))
     table.add_column("status", no_wrap=True)
     table.add_column("size", no_wrap=True)
     table.add_column("images", justify="right", no_wrap=True)

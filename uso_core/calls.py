@@ -46,6 +46,8 @@ _NOT_OURS = {
 }
 """Arguments of diffusers' pipelines that have no counterpart, and what to do instead."""
 _FIELDS = [field.name for field in fields(StylizeRequest)]
+_NEVER_NONE = {"prompt", "num_steps", "guidance", "seed", "num_images", "content_long_size"}
+"""Fields that have a default, so that None can only mean "not given", as in diffusers."""
 _ONE = "a StylizeRequest, a prompt, or a mapping of fields"
 _ACCEPTED = f"{_ONE}, or a list of them"
 
@@ -103,7 +105,7 @@ def with_seeds(
     """
     if generator is None:
         return requests
-    if "seed" in fields:
+    if fields.get("seed") is not None:
         raise TypeError("the seed is given twice: as `seed` and by `generator`")
     import torch  # noqa: PLC0415 (it loads for seconds, and the caller has it)
 
@@ -170,9 +172,9 @@ def _named(given: Mapping[str, Any]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for name, value in given.items():
         ours = _NAMES_OF_DIFFUSERS.get(name, name)
+        if value is None and (ours in _NOT_OURS or ours in _NEVER_NONE):
+            continue  # what diffusers takes for not given
         if ours in _NOT_OURS:
-            if value is None:  # what diffusers takes for not given
-                continue
             raise TypeError(f"`{name}` of diffusers is not taken: {_NOT_OURS[ours]}")
         if ours not in _FIELDS:
             close = get_close_matches(name, _FIELDS, 1)

@@ -61,7 +61,10 @@ def status_failed(
 def too_large(reference: Reference, max_bytes: int) -> RowFailedError:
     """Return the error for a file that is larger than `max_bytes`."""
     return fetch_failed(
-        "uri_too_large", reference, f"the file is larger than {max_bytes / 1e6:g} MB (fetch.max_mb)"
+        "uri_too_large",
+        reference,
+        f"the file is larger than {max_bytes / 1e6:g} MB (fetch.max_mb); make it smaller, or raise "
+        "that limit",
     )
 
 

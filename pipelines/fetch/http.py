@@ -119,7 +119,7 @@ class HttpReader:
                 request = self._request(method, response.next_request.url, first)
         raise fetch_failed(
             "uri_refused", uri, f"it redirects more than {self._max_redirects} times "
-            "(fetch.max_redirects)"
+            "(fetch.max_redirects); give the address where it ends"
         )  # fmt: skip
 
     def _request(self, method: str, url: httpx2.URL, first: httpx2.URL) -> httpx2.Request:

@@ -212,7 +212,7 @@ class _PixelLimit:
                 "image_too_large",
                 self.reference,
                 f"the image is {width}x{height}{deep}, more than {self.max_megapixels:g} "
-                f"megapixels{counted} (fetch.max_megapixels)",
+                f"megapixels{counted} (fetch.max_megapixels); make it smaller, or raise that limit",
             )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -167,6 +168,14 @@ def test_a_record_is_shown_with_its_image_or_its_failure(output: Path) -> None:
     assert rows["d"] == ["failed", "image_corrupt:", "cut", "short"]
 
 
+def test_a_long_id_leaves_room_for_status_and_image(tmp_path: Path) -> None:
+    ledger = Ledger.open(Storage.at(str(tmp_path)), record_schema(pa.schema([])))
+    ledger.append([record("album/" * 40), record("b", Failure("image_corrupt", "cut short"))])
+    table = status(str(tmp_path), "--rows", "10").stdout.partition("Records")[2]
+    assert re.search(r"^ +album/album\S*… +completed +64x48 +1 +/out/album/album", table, re.M)
+    assert re.search(r"^ +b +failed +image_corrupt: cut short", table, re.M)
+
+
 def test_an_empty_folder_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = status("nothing")
@@ -197,6 +206,26 @@ def test_storage_options_come_from_a_configuration(tmp_path: Path, output: Path)
     result = status(str(output), "--config", str(config))
     assert result.exit_code == 2
     assert "NOT_SET" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("fetch: {max_mb: 3}", r"fetch: .*\n.*reads only its section `storage`\.$"),
+        ("storage: {anon: true}", r"storage\.anon: .*\n.*the section `storage` alone"),
+        ("manifest: {path: m.parquet}", r"^error: \S+run\.yaml: output: is missing[^\n]*$"),
+        ("storage: [", r"^error: [^\n]*run\.yaml[^`]*$"),
+    ],
+)
+def test_a_configuration_without_stores_is_named(
+    tmp_path: Path, output: Path, content: str, message: str
+) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(content)
+    result = status(str(output), "--config", str(config))
+    assert result.exit_code == 2
+    assert re.search(message, result.stderr.strip()), result.stderr
+    assert "manifest: is missing" not in result.stderr
 
 
 def test_a_damaged_run_file_does_not_hide_the_counts(output: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,11 @@ DOG = StylizeRequest(prompt="a dog")
         ("a cat", {"num_images_per_prompt": 2}, [StylizeRequest(prompt="a cat", num_images=2)]),
         ("a cat", {"image": PICTURE}, [StylizeRequest(prompt="a cat", content_image=PICTURE)]),
         ("a cat", {"negative_prompt": None, "latents": None}, [StylizeRequest(prompt="a cat")]),
+        ("a cat", {"seed": None, "guidance": None, "num_images_per_prompt": None}, [CAT]),
+        ("a cat", {"num_steps": 4, "num_inference_steps": None}, [replace(CAT, num_steps=4)]),
+        ({"prompt": "a cat", "seed": None}, {"content_long_size": None}, [CAT]),
+        (None, {"prompt": None, "image": PICTURE}, [StylizeRequest(content_image=PICTURE)]),
+        (StylizeRequest(content_image=PICTURE), {"content_image": None}, [StylizeRequest()]),
         (None, {"prompt": ["a cat", "a dog"]}, [CAT, DOG]),
         (
             None,
@@ -176,6 +182,9 @@ def test_a_generator_gives_seeds_that_the_result_names(tiny: USOPipeline) -> Non
     assert first.seed != second.seed
     again = tiny(**SMALL, generator=torch.Generator().manual_seed(1))[0]
     assert again.seed == first.seed
+    assert (
+        tiny(**SMALL, generator=torch.Generator().manual_seed(1), seed=None)[0].seed == again.seed
+    )
     assert tiny(**SMALL, seed=first.seed)[0].image.tobytes() == first.image.tobytes()
     with pytest.raises(TypeError, match="the seed is given twice"):
         tiny(**SMALL, generator=generator, seed=1)

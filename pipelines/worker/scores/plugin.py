@@ -93,11 +93,9 @@ def deciding_scorer(config: RunConfig) -> Scorer:
     by, until = config.best_of.by, config.best_of.until
     scorers = {scorer.name: scorer for scorer in map(_scorer, chosen_scorers(config.scores))}
     if by not in scorers:
-        known = ", ".join(scorers) or "empty"
-        raise ConfigError(
-            f"best_of.by: {by!r} is not among the scores of this run ({known})"
-            f"{did_you_mean(by, scorers)}"
-        )
+        known = ", ".join(scorers) or "it has none"
+        hint = did_you_mean(by, scorers) or "; add it to the section `scores`"
+        raise ConfigError(f"best_of.by: {by!r} is not among the scores of this run ({known}){hint}")
     scorer = scorers[by]
     if scorer.better == "neither":
         raise ConfigError(f"best_of.by: {by}: neither end of this score is better; choose another")

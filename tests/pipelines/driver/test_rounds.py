@@ -212,7 +212,8 @@ def test_rows_that_are_kept_after_a_change_get_no_try(tmp_path: Path) -> None:
     [
         (
             {"by": "palette"},
-            r"best_of\.by: 'palette' is not among the scores of this run \(sharpness, [a-z, ]+\)$",
+            r"best_of\.by: 'palette' is not among the scores of this run \(sharpness, [a-z, ]+\); "
+            "add it to the section `scores`$",
         ),
         ({"by": "sharpnes"}, r"\(sharpness, .*\); did you mean sharpness\?"),
         (
@@ -231,6 +232,14 @@ def test_a_rule_that_cannot_decide_is_refused(
 ) -> None:
     write_images(tmp_path, ROWS)
     wanted = settings(tmp_path, {**HARD, **rule})
+    with pytest.raises(ConfigError, match=message), prepare(wanted):
+        pass
+
+
+def test_a_rule_without_scores_is_refused(tmp_path: Path) -> None:
+    write_images(tmp_path, ROWS)
+    message = r"'sharpness' is not .* \(it has none\); add it to the section `scores`$"
+    wanted = config(tmp_path, scores={}, best_of=HARD)
     with pytest.raises(ConfigError, match=message), prepare(wanted):
         pass
 

@@ -149,7 +149,9 @@ def test_bytes_are_capped_everywhere(make: Make, origin: Origin) -> None:
     ]
     fetcher = make(max_mb=0.001)
     for reference in references:
-        assert failure_of(fetcher, reference).code == "uri_too_large", reference
+        failure = failure_of(fetcher, reference)
+        assert failure.code == "uri_too_large", reference
+        assert "(fetch.max_mb); make it smaller, or raise that limit" in failure.message
 
 
 def test_empty_files_are_corrupt(make: Make, origin: Origin, tmp_path: Path) -> None:

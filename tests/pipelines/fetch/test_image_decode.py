@@ -174,6 +174,8 @@ def test_the_cap_is_ours_not_pillows(monkeypatch: pytest.MonkeyPatch) -> None:
         Image.open(io.BytesIO(large))
     prepare_pillow()
     assert code_of(large, max_megapixels=1.9) == "image_too_large"
+    with pytest.raises(RowFailedError, match=r"max_megapixels\); make it smaller, or raise that"):
+        decode(large, max_megapixels=1.9)
     assert decode(large, max_megapixels=2).size == (2000, 1000)
 
 
