@@ -16,8 +16,8 @@ from pipelines.fetch.errors import TransientFetchError, fetch_failed, too_large
 from pipelines.fetch.fetched import Fetched
 from pipelines.storage.causes import cause_of
 from pipelines.storage.faults import error_code, fault_of
-from pipelines.storage.files import version_of
 from pipelines.storage.filesystems import Options, open_filesystem
+from pipelines.storage.stored_file import version_of
 
 PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf", "memory"})
 

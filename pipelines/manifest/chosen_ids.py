@@ -19,8 +19,9 @@ from pipelines.manifest.row_parser import OversizedRow, UnreadableRow
 from pipelines.manifest.source import READING
 from pipelines.manifest.table import Table
 from pipelines.manifest.table_formats import FORMATS
-from pipelines.storage.files import Place, Reading
+from pipelines.storage.files import Place
 from pipelines.storage.filesystems import Options
+from pipelines.storage.reading import Reading
 from pipelines.storage.urls import redact_uri
 from uso_core.errors import InvalidRequestError
 

@@ -24,9 +24,11 @@ from pipelines.manifest.source import READING, ManifestFile
 from pipelines.manifest.table import Table
 from pipelines.manifest.table_formats import FORMATS, open_table
 from pipelines.manifest.table_logs import TableLogs
-from pipelines.storage.files import Place, Reading, StoredFile
+from pipelines.storage.files import Place
 from pipelines.storage.filesystems import Options
 from pipelines.storage.output_files import without_outputs
+from pipelines.storage.reading import Reading
+from pipelines.storage.stored_file import StoredFile
 from pipelines.storage.urls import redact_uri
 from uso_core.local_path import tried_path
 

@@ -50,7 +50,7 @@ from pipelines.manifest.source import READING
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
 from pipelines.manifest.table import RowBatch, Table, is_partial
 from pipelines.rows import Entry, ManifestEntry, ManifestRow, RejectedRow
-from pipelines.storage.files import Reading
+from pipelines.storage.reading import Reading
 from uso_core.loading.source import ModelCard
 
 __all__ = ["Batch", "Manifest", "ManifestError"]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from pipelines.errors import Fault, ManifestError
 from pipelines.storage.causes import cause_of
-from pipelines.storage.files import Reading, ShortReadError, StoredFile
 from pipelines.storage.patience import LOOK_S, Patience
+from pipelines.storage.reading import Reading
+from pipelines.storage.stored_file import ShortReadError, StoredFile
 
 logger = logging.getLogger(__name__)
 

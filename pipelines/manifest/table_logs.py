@@ -16,8 +16,8 @@ from fsspec import AbstractFileSystem
 
 from pipelines.errors import ManifestError
 from pipelines.manifest.source import READING
-from pipelines.storage.files import StoredFile
 from pipelines.storage.filesystems import url_on
+from pipelines.storage.stored_file import StoredFile
 from pipelines.storage.urls import redact_uri
 
 _THREADS = 16

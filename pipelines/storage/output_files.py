@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pipelines.name_template import PICTURES
-from pipelines.storage.files import StoredFile
+from pipelines.storage.stored_file import StoredFile
 
 _PART = r"(.*)/records/part-(?:[0-9a-f]{32}|r\d{6}-\d{8}-[0-9a-f]{8})\.parquet"
 _RUN_FILE = r"(.*)/run/(?:\d{8}T\d{6}-[0-9a-f]{6}-\d+|lease)\.json"

@@ -8,9 +8,7 @@ that is gone for good is waited for once, not by each operation anew.
 
 from __future__ import annotations
 
-import logging
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Any, TypeVar, cast
 from fsspec.implementations.local import LocalFileSystem
 
 from pipelines.errors import StorageError
-from pipelines.storage.faults import fault_of
+from pipelines.storage.attempts import Attempts
 from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.listing import folders_in, objects_below
 from pipelines.storage.local_files import (
@@ -30,14 +28,10 @@ from pipelines.storage.local_files import (
     write_file,
 )
 from pipelines.storage.local_root import LocalRoot
-from pipelines.storage.outage import Outage
-from pipelines.storage.patience import Patience
 from pipelines.storage.puts import create_object, presigned_get, put_options, put_timeout
 from pipelines.storage.ranged_file import RangedFile
-from pipelines.storage.reasons import WHAT_TO_DO, public_cause, reason_of
 from pipelines.storage.urls import output_problem, redact_uri
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -61,9 +55,8 @@ class Storage:
         self._url = url
         self._create = create
         self._options = options
-        self._patience = Patience(patience_s)
         self._patience_s = patience_s
-        self._outage = Outage(patience_s)
+        self._attempts = Attempts(patience_s, options)
         self._fs, root = open_filesystem(url, options)
         self._root = root.rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
@@ -271,34 +264,4 @@ class Storage:
         return put_options(self._fs, num_bytes, self._patience_s)
 
     def _call(self, path: str, operation: Callable[[], T]) -> T:
-        try:
-            return self._patience.call(
-                lambda: self._attempt(path, operation),
-                give_up=lambda: self._outage.over_patience,
-            )
-        except Exception as error:
-            fault = fault_of(error)
-            if fault is None:
-                raise
-            reason = reason_of(fault, error, self._options)
-            raise StorageError(self.uri(path), reason, fault) from error
-
-    def _attempt(self, path: str, operation: Callable[[], T]) -> T:
-        """Do `operation` once and note its success or failure for the outage."""
-        if self._outage.given_up:
-            reason = f"unavailable for {self._patience_s:g} s; {WHAT_TO_DO['unavailable']}"
-            raise StorageError(self.uri(path), reason, "unavailable")
-        started = time.monotonic()
-        try:
-            result = operation()
-        except Exception as error:
-            fault = fault_of(error)
-            if fault == "unavailable":
-                self._outage.failed(started)
-                cause = public_cause(error, self._options)
-                logger.warning("storage_unavailable uri=%s cause=%s", self.uri(path), cause)
-            elif fault is not None:
-                self._outage.worked()
-            raise
-        self._outage.worked()
-        return result
+        return self._attempts.call(self.uri(path), operation)

@@ -20,10 +20,12 @@ from pipelines.config.model import ModelConfig
 from pipelines.errors import Fault, StorageError
 from pipelines.storage.causes import cause_of
 from pipelines.storage.faults import fault_of
-from pipelines.storage.files import Place, Reading, StoredFile
+from pipelines.storage.files import Place
 from pipelines.storage.filesystems import Options
 from pipelines.storage.local_files import write_file
 from pipelines.storage.patience import Patience
+from pipelines.storage.reading import Reading
+from pipelines.storage.stored_file import StoredFile
 from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.families import family_in, family_of
 from uso_core.loading.component_files import ComponentFiles, ComponentName, FileListing

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pipelines.config.model import ModelConfig
-from pipelines.storage.files import StoredFile
 from pipelines.storage.filesystems import Options
+from pipelines.storage.stored_file import StoredFile
 from pipelines.worker.model_files import cache_folder, fetch_whole, localize_with
 from uso_core.loading import fingerprint
 from uso_core.loading.source import ModelSource

@@ -11,9 +11,10 @@ from urllib.parse import unquote, urlsplit
 
 from pipelines.errors import ComposeError
 from pipelines.manifest.source import LOOKING
-from pipelines.storage.files import Place, StoredFile
+from pipelines.storage.files import Place
 from pipelines.storage.filesystems import Options
 from pipelines.storage.output_files import without_outputs
+from pipelines.storage.stored_file import StoredFile
 from uso_core.local_path import tried_path
 
 _HEIC = (".heic", ".heif", ".hif")

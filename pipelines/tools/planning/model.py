@@ -9,9 +9,10 @@ from typing import Any
 from pipelines.config.model import ModelConfig
 from pipelines.errors import Fault, StorageError
 from pipelines.storage.causes import cause_of
-from pipelines.storage.files import Place, Reading
+from pipelines.storage.files import Place
 from pipelines.storage.filesystems import Options
 from pipelines.storage.patience import Patience
+from pipelines.storage.reading import Reading
 from pipelines.storage.urls import is_uri, redact_uri
 from uso_core.errors import CheckpointError
 from uso_core.families import assumed_card, describe_model

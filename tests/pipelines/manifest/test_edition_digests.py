@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.storage.files import StoredFile
+from pipelines.storage.stored_file import StoredFile
 from tests.pipelines.manifests import opened, write
 from tests.s3_server import S3Server
 

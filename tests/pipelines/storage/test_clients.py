@@ -14,8 +14,9 @@ from benchmarks.chaos.proxy import FaultProxy
 from pipelines.errors import Fault, StorageError
 from pipelines.storage import clients
 from pipelines.storage.causes import cause_of
-from pipelines.storage.files import Place, Reading
+from pipelines.storage.files import Place
 from pipelines.storage.patience import Patience
+from pipelines.storage.reading import Reading
 from pipelines.storage.storage import Storage
 from tests.gcs_server import GcsServer
 from tests.pipelines import http_origin as http
@@ -38,7 +39,7 @@ def find(url: str, options: dict[str, dict[str, Any]]) -> object:
 
 def once(url: str, options: dict[str, dict[str, Any]]) -> Storage:
     storage = Storage.at(url, options)
-    storage._patience = ONCE
+    storage._attempts.patience = ONCE
     return storage
 
 

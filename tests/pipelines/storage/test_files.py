@@ -13,8 +13,10 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from pipelines.errors import Fault, StorageError
-from pipelines.storage.files import Place, Reading, ShortReadError, StoredFile
+from pipelines.storage.files import Place
 from pipelines.storage.patience import Patience
+from pipelines.storage.reading import Reading
+from pipelines.storage.stored_file import ShortReadError, StoredFile
 
 CONTENT = bytes(range(256)) * 10
 
@@ -73,8 +75,8 @@ def test_a_local_file_and_a_small_remote_one_are_read_like_any_other(tmp_path: P
 
 
 def test_a_large_remote_file_is_read_in_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.storage.files._SMALL_BYTES", 100)
-    monkeypatch.setattr("pipelines.storage.files._LINES_BYTES", 300)
+    monkeypatch.setattr("pipelines.storage.stored_file._SMALL_BYTES", 100)
+    monkeypatch.setattr("pipelines.storage.stored_file._LINES_BYTES", 300)
     assert list(stored().open_lines()) == io.BytesIO(CONTENT).readlines()
 
 
@@ -92,7 +94,7 @@ def test_faults_that_pass_are_waited_out() -> None:
 def test_a_large_remote_file_is_copied_range_after_range(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("pipelines.storage.files._SMALL_BYTES", 1000)
+    monkeypatch.setattr("pipelines.storage.stored_file._SMALL_BYTES", 1000)
     stored(ConnectionResetError("cut")).copy_to(tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == CONTENT
 
@@ -100,7 +102,7 @@ def test_a_large_remote_file_is_copied_range_after_range(
 def test_a_large_file_that_changes_while_it_is_copied_is_not_taken(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("pipelines.storage.files._SMALL_BYTES", 1000)
+    monkeypatch.setattr("pipelines.storage.stored_file._SMALL_BYTES", 1000)
     file = stored()
     read_range = file.fs.cat_file
 

@@ -10,8 +10,9 @@ from huggingface_hub import close_session
 
 from pipelines.errors import Fault, StorageError
 from pipelines.storage.causes import cause_of
-from pipelines.storage.files import Place, Reading
+from pipelines.storage.files import Place
 from pipelines.storage.patience import Patience
+from pipelines.storage.reading import Reading
 from pipelines.storage.storage import Storage
 from tests import small_hub
 from tests.pipelines import http_origin as http

@@ -9,8 +9,9 @@ import pytest
 
 from pipelines.errors import StorageError
 from pipelines.storage.causes import cause_of
-from pipelines.storage.files import Place, Reading
+from pipelines.storage.files import Place
 from pipelines.storage.patience import Patience
+from pipelines.storage.reading import Reading
 from pipelines.storage.storage import Storage
 from tests.gcs_server import GcsServer
 from tests.pipelines import http_origin as http

@@ -103,7 +103,8 @@ def test_one_that_comes_late_does_not_begin_to_wait_anew(origin: Origin) -> None
     origin.on("/bucket/out/a", http.status(500))
     storage = at(origin, patience_s=30)
     started = time.monotonic()
-    storage._outage.failed(started - 29.9)  # for another operation, which began so long ago
+    # Another operation, which began so long ago, has failed.
+    storage._attempts.outage.failed(started - 29.9)
     with pytest.raises(StorageError, match="check the endpoint"):
         storage.read_range("a", 0, 10)
     assert time.monotonic() - started < 15
