@@ -14,17 +14,12 @@ from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.editions import Edition, Place
 from pipelines.errors import ManifestError
-from pipelines.keys.index import halves_of, row_key
+from pipelines.keys.index import halves_of
 from pipelines.manifest.chosen_ids import ChosenIds, read_ids
 from pipelines.manifest.columns import ColumnPlan, plan_columns
 from pipelines.manifest.edition_digests import find_editions
 from pipelines.manifest.files import open_tables
-from pipelines.manifest.identified import (
-    IdentifiedRow,
-    identified_rows,
-    places_of,
-    with_recorded_ids,
-)
+from pipelines.manifest.identified import identified_rows, places_of, with_recorded_ids
 from pipelines.manifest.ordinary import OrdinaryRowFinder
 from pipelines.manifest.ordinary_split import OrdinarySplit
 from pipelines.manifest.passes import (
@@ -41,15 +36,15 @@ from pipelines.manifest.passes import (
 from pipelines.manifest.reference_columns import Flags
 from pipelines.manifest.references import folder_url
 from pipelines.manifest.row_additions import RowAdditions
-from pipelines.manifest.row_identity import shard_of
+from pipelines.manifest.row_checker import RowChecker
 from pipelines.manifest.row_ids import RowIds
-from pipelines.manifest.row_parser import OversizedRow, RowParser, UnreadableRow
+from pipelines.manifest.row_parser import RowParser
 from pipelines.manifest.row_styles import RowStyles
 from pipelines.manifest.skipping import SkippableRows
 from pipelines.manifest.source import READING
 from pipelines.manifest.source_digest import Digests, SourceDigests, id_keys
 from pipelines.manifest.table import RowBatch, Table, is_partial
-from pipelines.rows import Entry, ManifestEntry, ManifestRow, RejectedRow
+from pipelines.rows import ManifestEntry
 from pipelines.storage.reading import Reading
 from uso_core.loading.source import ModelCard
 
@@ -87,7 +82,7 @@ class Manifest:
     ) -> None:
         self._tables = tables
         self._plan: ColumnPlan = plan_columns(config, tables)
-        self._parser = RowParser(config, model, self._plan.inputs, styles)
+        parser = RowParser(config, model, self._plan.inputs, styles)
         self._digests = SourceDigests(config, model, self._plan.inputs, styles)
         self._editions = find_editions(tables, config.manifest, self._plan, self._digests)
         self._finder = OrdinaryRowFinder(config, model, self._plan)
@@ -98,6 +93,7 @@ class Manifest:
         partial = config.manifest.partial or any(map(is_partial, tables))
         self._is_whole = config.manifest.is_whole and not partial
         self._additions = RowAdditions(config, self._plan, begun)
+        self._checker = RowChecker(parser, self._additions, self._shard, chosen)
         base = config.manifest.base_uri
         self._base = None if base is None else folder_url(base)
 
@@ -266,7 +262,7 @@ class Manifest:
             rows = batch.rows()
             own = self._plan.own_digests_of_cells([extra for _, extra in rows])
             found = identified_rows(rows, own, by_value=not table.typed)
-            return Batch(list(self._checked(with_recorded_ids(found, ids), folder, ids)), 0)
+            return Batch(self._checker.entries(with_recorded_ids(found, ids), folder, ids), 0)
         digests = self._digests.of_batch(batch.columns, folder)
         digests[list(batch.large)] = 0
         own_digests = self._plan.own_digests(batch.columns)
@@ -280,7 +276,8 @@ class Manifest:
             by_value=True,
         )
         rows_with_ids = with_recorded_ids(found, ids)
-        return Batch(list(self._checked(rows_with_ids, folder, ids)), len(batch) - len(left))
+        entries = self._checker.entries(rows_with_ids, folder, ids)
+        return Batch(entries, len(batch) - len(left))
 
     def _skipped(
         self, columns: pa.RecordBatch, digests: Digests, own: Digests, ids: RowIds
@@ -297,37 +294,3 @@ class Manifest:
         if self._chosen is not None:
             digests = np.where(self._chosen.has(high, low), digests, 0)
         return ids.skip(keys, digests, own)
-
-    def _checked(
-        self, rows: list[IdentifiedRow], folder: str, ids: RowIds
-    ) -> Iterator[ManifestEntry]:
-        if self._shard is not None:
-            index, num_shards = self._shard
-            rows = [row for row in rows if shard_of(row_key(row.row_id), num_shards) == index]
-        ordinals = ids.claim([row.row_id for row in rows])
-        for row, ordinal in zip(rows, ordinals, strict=True):
-            row_id = self._unique_id(row, ordinal, ids)
-            if self._chosen is not None and row_id not in self._chosen.ids:
-                continue
-            checked = self._row(row, row_id, ordinal, folder)
-            checked = self._additions.added(checked, row.extra)
-            yield Entry(checked, row.extra, row.source_digest, row.columns_digest, row.place)
-
-    @staticmethod
-    def _unique_id(row: IdentifiedRow, ordinal: int, ids: RowIds) -> str:
-        if ordinal == 1:
-            return row.row_id
-        return ids.variant(row.row_id, "~" if row.given else "-", ordinal)
-
-    def _row(
-        self, row: IdentifiedRow, row_id: str, ordinal: int, folder: str
-    ) -> ManifestRow | RejectedRow:
-        if isinstance(row.cells, UnreadableRow):
-            return self._parser.reject_unreadable(row.cells, row_id)
-        if isinstance(row.cells, OversizedRow):
-            return self._parser.reject_oversized(row.cells, row_id)
-        if row.error is not None:
-            return self._parser.reject_id(row.cells, row_id, row.error)
-        if row.given and ordinal > 1:
-            return self._parser.reject_repeat(row.cells, row_id, row.row_id)
-        return self._parser.parse(row.cells, row_id, folder)
