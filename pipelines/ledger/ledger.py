@@ -7,7 +7,6 @@ id; `pipelines.ledger.compaction` keeps the parts few.
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
@@ -22,28 +21,24 @@ from pipelines.arrow_types.stored import recorded_schema
 from pipelines.editions import Edition
 from pipelines.errors import LedgerError
 from pipelines.keys.index import SortedKeys
-from pipelines.ledger.compaction import compact_parts
 from pipelines.ledger.counts import FailureExample, LedgerCounts
 from pipelines.ledger.done_index import DoneIndex
 from pipelines.ledger.done_rows import DoneRows
 from pipelines.ledger.fence import fence_off, widen_fences
 from pipelines.ledger.leave_out import leave_out
 from pipelines.ledger.left_out import ManifestLook
-from pipelines.ledger.live_parts import LiveParts
 from pipelines.ledger.new_records import newer_records, record_table
 from pipelines.ledger.new_values import NewValues, renewed_records
-from pipelines.ledger.part_writer import PartWriter
-from pipelines.ledger.parts import FOLDER, Part, PartVanishedError, list_parts, unified_schema
+from pipelines.ledger.owned_parts import OwnedParts
+from pipelines.ledger.parts import FOLDER, unified_schema
 from pipelines.ledger.records import Records, count_records, iter_records
 from pipelines.ledger.removal import remove_records
 from pipelines.ledger.row_state import Mark, Recorded
-from pipelines.ledger.scan import Scan, scan_ledger, scan_parts, with_doubts
+from pipelines.ledger.scan import Scan, scan_ledger, with_doubts
 from pipelines.storage.storage import Storage
 
 __all__ = ["FailureExample", "Ledger", "LedgerCounts", "LedgerError", "Recorded"]
 __all__ += ["count_records", "iter_records"]
-
-logger = logging.getLogger(__name__)
 
 _MAX_SMALL_PARTS = 128
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)
@@ -61,9 +56,7 @@ class Ledger:
         self._latest_us = scan.latest_us
         self._look = scan.look
         self._next_stamp = _EPOCH + timedelta(microseconds=scan.latest_us + 1)
-        self._superseded = not scan.wins.all()
-        self._parts = LiveParts(zip(scan.parts, scan.num_rows, strict=True))
-        self._writer = PartWriter(storage, run_id, scan.parts)
+        self._parts = OwnedParts(storage, scan, run_id)
         self._count_lock = threading.Lock()
         self._write_lock = threading.Lock()
 
@@ -164,14 +157,14 @@ class Ledger:
             with self._write_lock:
                 self._write(batches, self._schema)
                 with self._count_lock:
-                    self._superseded |= self._index.add(batches[0])
+                    self._parts.superseded |= self._index.add(batches[0])
 
     def replace(self, records: Sequence[Mapping[str, Any] | pa.RecordBatch]) -> None:
         """Commit newer records of completed rows; see `newer_records`, and errors of `append`."""
         if records:
             with self._write_lock:
                 self._write(*newer_records(self._storage, records, self._schema))
-                self._superseded = True
+                self._parts.superseded = True
 
     def take_new_values(self, values: NewValues) -> int:
         """Write the records of these rows again, with their new values; errors as in `compact`."""
@@ -179,15 +172,13 @@ class Ledger:
         with self._write_lock:
             for batches, schema in renewed_records(self._storage, values, stamp, self._schema):
                 count += self._write(batches, schema)
-            self._superseded |= count > 0
+            self._parts.superseded |= count > 0
         return count
 
     def _write(self, batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> int:
         """Write a part, and return its number of rows."""
         self._scan = None
-        part, rows = self._writer.write(batches, schema), sum(map(len, batches))
-        self._parts.add(part, rows)
-        return rows
+        return self._parts.write(batches, schema)
 
     def leave_out(self, look: ManifestLook, *, whole: bool) -> None:
         """Count only the records whose rows are in the manifest, here and for all readers.
@@ -214,7 +205,7 @@ class Ledger:
     def remove(self, keys: SortedKeys) -> None:
         """Remove all records of the rows with these keys; see `remove_records`."""
         with self._write_lock:
-            remove_records(self._storage, keys, self._writer)
+            remove_records(self._storage, keys, self._parts.writer)
 
     def forget_rows(self) -> None:
         """Free the memory for single rows: from now on, rows can be neither looked up nor appended.
@@ -237,7 +228,7 @@ class Ledger:
     def compact_small(self) -> None:
         """Merge the small parts: cheap for any ledger. Raises the same errors as `compact`."""
         with self._write_lock:
-            self._compact(self._parts.small)
+            self._parts.compact_small()
 
     def compact(self) -> None:
         """Leave exactly one record per id, in few parts.
@@ -250,13 +241,7 @@ class Ledger:
             StorageError: a part cannot be written or deleted.
         """
         with self._write_lock:
-            parts = list_parts(self._storage)
-            self._writer.check_alone(parts)
-            # An earlier driver may have added parts, before it noticed that its lease was lost.
-            if not self._superseded and self._parts.paths.issuperset(part.path for part in parts):
-                self._compact(self._parts.small)
-            elif self._compact(parts):
-                self._superseded = False
+            self._parts.compact()
 
     def verify(self) -> None:
         """Check that every committed record is still in the store, and write lost ones again.
@@ -270,7 +255,7 @@ class Ledger:
             StorageError: the records cannot be listed, read or written.
         """
         with self._write_lock:
-            gone = self._restore()
+            gone = self._parts.restore()
         if not gone:
             return
         lost = self.counts().records - scan_ledger(self._storage).counts().records
@@ -281,35 +266,3 @@ class Ledger:
                 f"{lost:,} records are gone, though the store had acknowledged them, with {parts}; "
                 "check the store and rerun the same command: it generates their rows again",
             )
-
-    def _restore(self) -> list[str]:
-        """Write again the parts that have vanished; return the paths of those it cannot."""
-        parts = list_parts(self._storage)
-        self._writer.check_alone(parts)
-        there = {part.path for part in parts}
-        gone: list[str] = []
-        for path in sorted(self._parts.paths - there):
-            part = self._writer.write_again(path)
-            if part is None:
-                gone.append(path)
-                continue
-            logger.warning("part_lost uri=%s written_again=%s", self._storage.uri(path), part.path)
-            self._parts.remove(path)
-            self._parts.add(part, 1)
-        return gone
-
-    def _compact(self, parts: Sequence[Part]) -> bool:
-        try:
-            left = compact_parts(self._storage, scan_parts(self._storage, parts), self._writer)
-        except PartVanishedError as error:
-            logger.warning("compaction_skipped vanished_part=%s", error)
-            if self._restore():
-                # The known parts are out of date: the next full compaction lists them again.
-                self._parts.forget_small()
-                self._superseded = True
-            return False
-        for part in parts:
-            self._parts.remove(part.path)
-        for part, rows in left:
-            self._parts.add(part, rows)
-        return True

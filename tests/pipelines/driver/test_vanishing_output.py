@@ -58,7 +58,7 @@ def test_parts_that_another_driver_compacted_are_not_called_lost(tmp_path: Path)
         assert driver.find_work()
         driver.work(InProcessPool(2, ok))
         other = type(prepared.ledger).view(prepared.output, prepared.ledger._schema)
-        other._superseded = True
+        other._parts.superseded = True
         other.compact()
         with pytest.raises(LeaseLostError):
             prepared.ledger.verify()
