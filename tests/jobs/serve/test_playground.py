@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from jobs.serve.actors import worker_spec
 from pipelines.rows import ManifestRow, Outcome
 from pipelines.worker.stylizer import Stylizer
 from tests.chromium import chromium
-from tests.jobs.serve.playground_site import Site
+from tests.jobs.serve.playground_site import Site, a_file, ask, expect_state, png, signed_in
 from tests.jobs.serve.running import config_for, running
-from tests.pipelines.pictures import encode, picture
 from tests.pipelines.tiny_models import tiny
 
 pytestmark = pytest.mark.browser
@@ -76,36 +75,8 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
         yield context
 
 
-def signed_in(site: Site, context: BrowserContext, *, remember: bool = False) -> Page:
-    page = site.open(context)
-    page.fill("#key", site.server.secret)
-    page.set_checked("#remember", remember)
-    page.click("text=Use this key")
-    expect(page.locator("#key-form")).to_be_hidden()
-    return page
-
-
-def ask(page: Page, prompt: str, **fields: str) -> None:
-    page.fill("#prompt", prompt)
-    for name, value in {"width": "32", "height": "48", "num_steps": "2", **fields}.items():
-        page.fill(f"#{name}", value)
-    page.click("#generate")
-
-
-def expect_state(page: Page, text: str) -> None:
-    expect(page.locator("#state")).to_have_text(text, timeout=20_000)
-
-
 def fits(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
-
-
-def png(seed: int) -> bytes:
-    return encode(picture(seed=seed))
-
-
-def a_file(name: str, data: bytes, kind: str = "image/png") -> FilePayload:
-    return {"name": name, "mimeType": kind, "buffer": data}
 
 
 def test_a_picture_from_upload_to_download(site: Site, context: BrowserContext) -> None:

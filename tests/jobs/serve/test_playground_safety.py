@@ -11,9 +11,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.chromium import chromium
-from tests.jobs.serve.playground_site import Site
+from tests.jobs.serve.playground_site import Site, a_file, ask, expect_state, png, signed_in
 from tests.jobs.serve.running import config_for, running
-from tests.jobs.serve.test_playground import a_file, ask, expect_state, png, signed_in
 
 pytestmark = pytest.mark.browser
 

