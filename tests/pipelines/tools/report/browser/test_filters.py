@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FloatRect, Page, expect
 
 from pipelines.storage.storage import Storage
 from tests.pipelines.tools.report.browser.conftest import expect_found, ids, opened
@@ -42,6 +42,31 @@ def test_filters_select_rows_and_are_in_the_address(page: Page) -> None:
     expect_found(page, "76 of 80 rows")
     page.fill("#q", "no such thing")
     expect(page.locator("#empty")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_bounds_of_a_number_are_readable(browser: Browser, tmp_path: Path, width: int) -> None:
+    run = Storage.at(str(tmp_path))
+    values = (0.0078021, 0.96881)
+    commit(run, *(failed(f"row-{n}", score=value) for n, value in enumerate(values)))
+    reported(run, Storage.at(str(tmp_path / "report")), thumbnails=0)
+    url = (tmp_path / "report/index.html").as_uri()
+    page = opened(browser, url, [], viewport={"width": width, "height": 800})
+    page.click("#more-toggle")
+    for placeholder in ("≥ 0.007802", "≤ 0.9688"):
+        field = page.get_by_placeholder(placeholder, exact=True)
+        box = field.bounding_box()
+        assert box
+        inside: FloatRect = {
+            "x": box["x"],
+            "y": box["y"] + 8,
+            "width": box["width"] - 3,  # without its right border
+            "height": box["height"] - 16,
+        }
+        narrow = page.screenshot(clip=inside)
+        field.evaluate("({ style }) => { style.width = '300px'; style.marginRight = '-250px'; }")
+        assert page.screenshot(clip=inside) == narrow, placeholder  # nothing is cut off
+        field.evaluate("({ style }) => { style.width = style.marginRight = ''; }")
 
 
 def test_failures_lead_to_their_rows(page: Page) -> None:
