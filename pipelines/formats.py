@@ -80,7 +80,8 @@ def _user_comment(text: str) -> dict[str, Any]:
 
     exif = Image.Exif()
     exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = b"UNICODE\0" + text.encode("utf-16-be")
-    return {"exif": exif}
+    # As bytes: Pillow's AVIF encoder takes an `Exif` with nothing but such a part for empty.
+    return {"exif": exif.tobytes()}
 
 
 def _png_options(_quality: int) -> dict[str, Any]:

@@ -17,7 +17,8 @@ SCALE = Scale(pictures=40, styles=50, basis=20, pairs=2)
 MINUTES = {"decoder": 1.0, "style-encoder": 1.0, "places": 0.5, "stylist": 0.4, "export": 0.0}
 """What each stage gets is its share of these, some seconds."""
 
-pytestmark = pytest.mark.timeout(200)  # one module-wide training, then quick looks at it
+# One module-wide training of a minute, then quick looks at it.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ def test_keys_inside_a_key_have_rows_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        (("output", "format"), "`png`, `webp` or `jpeg`"),
+        (("output", "format"), "`png`, `webp`, `jpeg` or `avif`"),
         (("output", "lossless"), "`true` or `false`"),
         (("stylize", "rows_in_flight"), "an integer from 1 to 64 or `auto`"),
         (("stylize", "actors"), "an integer of at least 1 or a section with `min`, `max`"),
