@@ -112,7 +112,7 @@ def test_everything_that_ends_a_pod_leaves_time_to_stop_in_good_order(
     assert min(pod["terminationGracePeriodSeconds"] for pod in pods(cluster)) > needed
     head, worker = (pod["containers"][0]["lifecycle"]["preStop"] for pod in pods(cluster))
     assert f"uso stop {spec['jobId']} " in head["exec"]["command"][-1]
-    assert "[r]ay::_Actor" in worker["exec"]["command"][-1]
+    assert "[r]ay::RowActor" in worker["exec"]["command"][-1]
 
 
 def test_all_pods_have_the_same_image_and_the_secrets(cluster: dict[str, Any]) -> None:

@@ -147,7 +147,7 @@ def test_submit_follow_stop_half_way_submit_again_complete(tmp_path: Path, head:
             (driver,) = working_folders(head.folder, "jobs.cli run run.yaml")
             assert "_ray_pkg_" in driver  # the job runs the code that was sent
             # configs/kuberay/rayjob.yaml waits for this name.
-            assert set(working_folders(head.folder, "ray::_Actor")) == {driver}
+            assert set(working_folders(head.folder, "ray::RowActor")) == {driver}
             assert tunnel.cut() > 0
             stop_while_rows_are_held(first, head, output, released)
             log, _ = following.communicate(timeout=120)
