@@ -104,7 +104,8 @@ class HttpReader:
     ) -> T:
         """Return the result of `take` on the response after all redirects; raises as `read`."""
         with until(deadline), _errors_named(uri, self._hint):
-            request = self._request(method, httpx2.URL(uri), httpx2.URL(uri))
+            url = httpx2.URL(uri)
+            request = self._request(method, url, url)
             first, history = request.url, list[httpx2.Response]()
             for _ in range(self._max_redirects + 1):
                 _check_scheme(request.url, uri)
