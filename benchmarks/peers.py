@@ -131,7 +131,7 @@ def compare(commands: dict[str, list[str]], images: int, rounds: int, makes: Pat
     for name, times in found.items():
         cpu, wall = (statistics.median(one) for one in zip(*times, strict=True))
         figures = {"images_per_s": images / wall}
-        if not {"--cluster", "--ray"} & {*commands[name]}:  # Ray's processes are no children
+        if not {"--cluster", "--ray"} & {*commands[name]}:  # Ray's processes are not counted
             figures |= {"cpu_s": cpu, "images_per_cpu_s": images / cpu}
         rounded = {key: round(value, 1) for key, value in figures.items()}
         print(json.dumps({"command": name, **rounded}))
