@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: against azurite install demo serve tutorial test lint fix types unit test-slow test-browser test-postgres test-clients docs coverage pictures chaos fuzz wheel constraints clean
+.PHONY: against revision azurite install demo serve tutorial test lint fix types unit test-slow test-browser test-postgres test-clients docs coverage pictures chaos fuzz wheel constraints clean
 
 install: $(INSTALLED)
 
@@ -114,8 +114,10 @@ docs: $(INSTALLED)
 # is below half of its target.
 REVISION ?= ac64d33
 against: $(INSTALLED)
-	$(BIN)/python -m benchmarks.against $(REVISION) --rows 40000 --rounds 1 --check --only $(AGAINST)
-AGAINST := validate plan "driver with Ray"
+	$(BIN)/python -m benchmarks.against $(REVISION) --rows 150000 --rounds 1 --check --only $(AGAINST)
+AGAINST := validate plan status "manifest from CSV" report "driver with Ray"
+revision:
+	@echo $(REVISION)
 
 # Draws docs/readme/strip.jpg and report.jpg; run it after a change of the demo model or the report.
 pictures: $(INSTALLED)

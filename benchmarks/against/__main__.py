@@ -94,7 +94,8 @@ class Compared:
     def line(self, name: str, target: float) -> str:
         """Return a line of the table."""
         (then, now), (wall, wall_now), (peak, peak_now) = self.row_us, self.wall_s, self.peak_mb
-        cells = [name, f"{then:.2f}", f"{now:.2f}", f"{self.ratio:.1f}", f"{target:g}"]
+        ratio = f"{self.ratio:.1f}" if self.ratio < 100 else "> 100"
+        cells = [name, f"{then:.2f}", f"{now:.2f}", ratio, f"{target:g}"]
         cells += [f"{wall:.1f}", f"{wall_now:.1f}", f"{peak:.0f}", f"{peak_now:.0f}"]
         return f"| {' | '.join(cells)} |"
 

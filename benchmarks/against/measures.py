@@ -115,5 +115,5 @@ MEASURES = {
     "pack": Measure(
         _uso("pack", "{here}/out", "--layout", "webdataset"), 1, _generated, makes="out/webdataset"
     ),
-    "driver with Ray": Measure(_with_ray, 3, own_cpu_s=_driver_cpu_s, most_rows=20_000),
+    "driver with Ray": Measure(_with_ray, 3, own_cpu_s=_driver_cpu_s, most_rows=10_000),
 }

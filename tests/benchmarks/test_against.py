@@ -90,7 +90,9 @@ def test_the_process_that_measures_is_small() -> None:
 
 
 def test_a_ratio_needs_no_cost_at_all() -> None:
-    assert Compared((10.0, 0.0), (1, 1), (1, 1)).ratio > 1000
+    free = Compared((10.0, 0.0), (1, 1), (1, 1))
+    assert free.ratio > 1000
+    assert "| > 100 | 5 |" in free.line("work", 5)
 
 
 def test_a_revision_that_is_not_there_and_a_command_that_fails_are_told_of(tmp_path: Path) -> None:
