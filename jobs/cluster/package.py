@@ -137,12 +137,14 @@ def _root(package: str) -> Path:
 def _installed_files() -> dict[str, Path]:
     """Return the files of the packages that the installed wheel lists; empty for a checkout."""
     try:
-        listed = distribution(_DISTRIBUTION).files or ()
+        installed = distribution(_DISTRIBUTION)
     except PackageNotFoundError:
+        return {}
+    if installed.read_text("RECORD") is None:  # a checkout lists the files of its last install
         return {}
     own = {
         file.as_posix(): Path(str(file.locate()))
-        for file in listed
+        for file in installed.files or ()
         if file.parts[0] in PACKAGES and file.suffix != ".pyc"
     }
     first = own.get("jobs/__init__.py")

@@ -105,6 +105,19 @@ def test_an_installed_package_is_packed_as_its_wheel_lists_it(
     assert set(packed) == {*listed[:3], "run.yaml", "uso_batch-0.1.0.dist-info/METADATA"}
 
 
+def test_a_checkout_is_packed_as_it_stands_whatever_its_last_install_listed(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkout / "jobs/later.py").write_text("LATER = True")
+    info = checkout / "uso_batch.egg-info"
+    info.mkdir()
+    (info / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: uso-batch\nVersion: 0.1.0\n")
+    (info / "SOURCES.txt").write_text("jobs/__init__.py\njobs/cli.py\n")
+    monkeypatch.syspath_prepend(str(checkout))
+    packed = contents(pack(RunConfig.from_yaml(CONFIGS[0]), tmp_path).path)
+    assert {"jobs/later.py", "jobs/cluster/package.py", "pipelines/record.py"} <= set(packed)
+
+
 def test_the_data_files_are_those_of_the_wheel() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     section = text.partition("[tool.setuptools.package-data]")[2].partition("\n[")[0]
