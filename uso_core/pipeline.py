@@ -27,7 +27,6 @@ from uso_core.presets import EXACT, PRESETS, Attention, Preset, PresetName
 from uso_core.request import EncodedStyle, Limits, StylizeRequest
 from uso_core.runtime.attention import use_attention
 from uso_core.runtime.compiling import compile_blocks
-from uso_core.runtime.devices import check_device
 from uso_core.runtime.step_cache import enable_step_cache
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
@@ -82,13 +81,13 @@ class USOPipeline(PipelineCall):
             attention: kernel of the transformer's attention.
 
         Raises:
-            CheckpointError: a file is missing or does not match the model.
+            CheckpointError: a file is missing or does not match the model. A missing file is told
+                before a missing GPU.
             NoSuchDeviceError: PyTorch does not find the GPU.
             UnsupportedPresetError: the device cannot run the preset.
             RuntimeError: the package that `flash_3` needs is missing or too old.
         """
         device = torch.device(device)
-        check_device(device)
         components = load_components(source, dtype=dtype, device=device, preset=preset)
         use_attention(components.transformer, attention, device)
         return cls(components, preset=preset)

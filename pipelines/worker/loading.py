@@ -14,7 +14,9 @@ import torch
 from pipelines.config.model import ModelConfig
 from pipelines.worker.gpu_memory import await_free_memory
 from pipelines.worker.model_files import cache_folder, localize
-from uso_core.families import family_of
+from pipelines.worker.sparse_copy import sparse_copy
+from uso_core.errors import UsoError
+from uso_core.families import describe_model, family_of
 from uso_core.presets import PRESETS, SMALL_PRESETS
 from uso_core.protocol import AnyPipeline
 from uso_core.runtime.devices import check_device, check_preset
@@ -24,6 +26,8 @@ def load_pipeline(
     model: ModelConfig, storage: Mapping[str, Mapping[str, Any]], threads: int
 ) -> AnyPipeline:
     """Load a model on this node's device.
+
+    A missing file is told before a missing GPU.
 
     Args:
         model: the weights and how to run them.
@@ -40,8 +44,13 @@ def load_pipeline(
     torch.set_num_threads(threads)
     device, preset = _device(model), model.chosen_preset
     dtype = _dtype(model, device)
-    check_device(device)
-    check_preset(preset, device, dtype)
+    try:
+        check_device(device)
+        check_preset(preset, device, dtype)
+    except UsoError:
+        # A wrong path is told first. Weights at a URL are not pulled for it.
+        describe_model(sparse_copy(model, storage))
+        raise
     source = localize(model, storage)
     family = family_of(source)
     if device.type == "cuda":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -41,7 +43,7 @@ from uso_core.model.components import Components
 from uso_core.model.hoisting import hoist_embedders
 from uso_core.model.style_projector import StyleProjector
 from uso_core.presets import EXACT, Preset
-from uso_core.runtime.devices import check_preset
+from uso_core.runtime.devices import check_device, check_preset
 
 # While a module is built without weights, accelerate changes torch's Module for all threads: a
 # model that another thread loads meanwhile would have no weights either.
@@ -52,11 +54,12 @@ _SIZING_KEY = "feature_embedder.high_embedding_linear.0.weight"
 def load_components(
     source: ModelSource, *, dtype: torch.dtype, device: torch.device, preset: Preset = EXACT
 ) -> Components:
-    """Load a model; files on the Hub are downloaded first.
+    """Load a model: find its files, check the device, then download files of the Hub.
 
-    Weights are read, merged and converted one tensor at a time, straight to their final place:
-    the peak is the loaded model plus one tensor in float32. Callable from any thread; one model
-    is loaded at a time.
+    A missing file is told before a missing GPU, and both before gigabytes are read. Weights are
+    read, merged and converted one tensor at a time, straight to their final place: the peak is the
+    loaded model plus one tensor in float32. Callable from any thread; one model is loaded at a
+    time.
 
     Args:
         source: the model to load.
@@ -67,26 +70,33 @@ def load_components(
 
     Raises:
         CheckpointError: a file is missing, cannot be read, or does not match the model.
+        NoSuchDeviceError: PyTorch does not find the GPU.
         UnsupportedPresetError: the device cannot run the preset.
     """
-    check_preset(preset, device, dtype)
-    with _LOADING:
-        return _load_source(source, dtype, device, preset)
+    with _LOADING, _found(source) as model:
+        check_device(device)
+        check_preset(preset, device, dtype)
+        components = _load(model.downloaded(), dtype, device, preset)
+        apply_preset(components, preset, device)
+    return components
 
 
-def _load_source(
-    source: ModelSource, dtype: torch.dtype, device: torch.device, preset: Preset
-) -> Components:
+@contextmanager
+def _found(source: ModelSource) -> Iterator[FoundModel]:
+    """Yield the files of a model, which may still be on the Hub; a tiny one is written for it.
+
+    Raises:
+        CheckpointError: there is no such folder or repository, or a file is missing or unreadable.
+    """
+    for lora in source.loras:
+        open_tensor_files([Path(lora.path)])
     seed = tiny_seed(source.base)
     if seed is None:
-        components = _load(find_model(source).downloaded(), dtype, device, preset)
-    else:
-        with tempfile.TemporaryDirectory(prefix="uso-tiny-") as folder:
-            write_tiny_checkpoint(Path(folder), seed=seed)
-            tiny = find_model(ModelSource(folder, loras=source.loras))
-            components = _load(tiny, dtype, device, preset)
-    apply_preset(components, preset, device)
-    return components
+        yield find_model(source)
+        return
+    with tempfile.TemporaryDirectory(prefix="uso-tiny-") as folder:
+        write_tiny_checkpoint(Path(folder), seed=seed)
+        yield find_model(ModelSource(folder, loras=source.loras))
 
 
 def _load(

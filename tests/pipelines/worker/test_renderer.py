@@ -3,11 +3,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
 from pipelines.config.model import ModelConfig
+from pipelines.errors import StorageError
 from pipelines.failures import RowFailedError
 from pipelines.worker.loading import load_pipeline
 from pipelines.worker.renderer import Renderer
@@ -19,6 +21,7 @@ from tests.pipelines.tiny_models import (
     short_of_memory,
     tiny,
 )
+from uso_core.errors import CheckpointError, UnsupportedPresetError
 from uso_core.model.inputs import PreparedRequest
 from uso_core.pipeline import USOPipeline
 from uso_core.request import StylizeRequest
@@ -124,3 +127,17 @@ def test_loading_settles_device_and_dtype() -> None:
     assert isinstance(pipeline, USOPipeline)
     assert (pipeline.device.type, pipeline.dtype) == ("cpu", torch.float32)
     assert Renderer(pipeline).device_name == "cpu"
+
+
+@pytest.mark.parametrize("base", ["/nowhere", "memory://nowhere/model"])
+def test_missing_weights_are_told_before_a_device_that_cannot_run_them(
+    tmp_path: Path, base: str
+) -> None:
+    model = ModelConfig(base=base, preset="fp8", cache_dir=str(tmp_path)).model_copy(
+        update={"device": "cpu"}
+    )
+    with pytest.raises((CheckpointError, StorageError), match=r"nowhere"):
+        load_pipeline(model, {}, threads=1)
+    tiny = model.model_copy(update={"base": "tiny"})
+    with pytest.raises(UnsupportedPresetError):
+        load_pipeline(tiny, {}, threads=1)
