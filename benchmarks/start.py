@@ -5,7 +5,8 @@
 
 Runs `uso run` with the demo's configuration in the tree's folder, looks for the first image file,
 and adds up the CPU time until then of the command and of all processes below it. Prints one JSON
-line for each run, with the actors and the processes of Ray apart.
+line for each run, with the actors and the processes of Ray apart. Python may keep the compiled code
+of the tree, as an installed package has it; the first run after a change compiles it.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ def measure(tree: Path) -> dict[str, Any]:
         RuntimeError: the command ended, or took too long, without an image.
     """
     environment = {**os.environ, "PYTHONPATH": str(tree), "RAY_USAGE_STATS_ENABLED": "0"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as said:
         output = Path(name) / "out"
         given = ["run", "configs/demo.yaml", "--set", f"output.path={output}"]

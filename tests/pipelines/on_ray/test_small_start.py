@@ -11,9 +11,9 @@ from pipelines.on_ray import small_start as module
 from pipelines.on_ray.small_start import small_start
 
 
-def places() -> tuple[Any, Any]:
+def places() -> tuple[Any, ...]:
     parameter, services = (import_module(f"ray._private.{n}") for n in ("parameter", "services"))
-    return parameter.RayParams, services.start_api_server
+    return parameter.RayParams, services.start_api_server, services.get_node
 
 
 def test_the_places_are_as_before_at_the_end() -> None:
@@ -41,3 +41,32 @@ def test_other_parameters_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("ray._private.parameter.RayParams", Params)
     with small_start():
         assert places()[0] is Params
+
+
+class Client:
+    """A client of Ray's that knows of one node from the third question on."""
+
+    asked = 0
+
+    def __init__(self, address: str) -> None:
+        assert address == "head:1"
+
+    def get_all_node_info(self) -> dict[bytes, None]:
+        Client.asked += 1
+        return {b"\x0a": None} if Client.asked > 2 else {}
+
+
+def test_ray_is_asked_for_its_node_once_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_before: list[int] = []
+
+    def get_node(address: str, node_id: str) -> dict[str, Any]:
+        asked_before.append(Client.asked)
+        return {"node": (address, node_id)}
+
+    services = import_module("ray._private.services")
+    monkeypatch.setattr(services, "get_node", get_node)
+    monkeypatch.setattr("ray._raylet.GcsClient", Client)
+    with small_start():
+        assert services.get_node("head:1", "0a") == {"node": ("head:1", "0a")}
+    assert asked_before == [3]
+    assert services.get_node is get_node
