@@ -9,6 +9,7 @@ import gc
 import os
 import pickle
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from pipelines.on_ray.row_threads import Ended, RowThreads
@@ -61,7 +62,7 @@ class RowActor:
         """Make the worker, and return its place."""
         gc.disable()  # a model's modules make many objects and drop few
         try:
-            self._worker = make(spec)
+            self._worker = make(replace(spec, alone=True))
         finally:
             gc.freeze()  # no later collection looks at them
             gc.enable()

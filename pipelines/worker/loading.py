@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 
 from pipelines.config.model import ModelConfig
+from pipelines.worker.absent import absent
 from pipelines.worker.gpu_memory import await_free_memory
 from pipelines.worker.model_files import cache_folder, localize
 from pipelines.worker.sparse_copy import sparse_copy
@@ -23,7 +25,11 @@ from uso_core.runtime.devices import check_device, check_preset
 
 
 def load_pipeline(
-    model: ModelConfig, storage: Mapping[str, Mapping[str, Any]], threads: int
+    model: ModelConfig,
+    storage: Mapping[str, Mapping[str, Any]],
+    threads: int,
+    *,
+    alone: bool = False,
 ) -> AnyPipeline:
     """Load a model on this node's device.
 
@@ -33,6 +39,8 @@ def load_pipeline(
         model: the weights and how to run them.
         storage: fsspec options by protocol, secrets resolved.
         threads: CPU threads for the parts of the model that run there.
+        alone: no other code in this process uses the libraries of the model; they are loaded
+            without packages that they need elsewhere.
 
     Raises:
         CheckpointError: a weight file is missing or does not match the model.
@@ -58,9 +66,10 @@ def load_pipeline(
             name: family.memory_needed(source, dtype, PRESETS[name]) for name in SMALL_PRESETS
         }
         await_free_memory(device, family.memory_needed(source, dtype, preset), presets=needs)
-    pipeline = family.load(
-        source, dtype=dtype, device=device, preset=preset, attention=model.attention
-    )
+    with absent() if alone else nullcontext():
+        pipeline = family.load(
+            source, dtype=dtype, device=device, preset=preset, attention=model.attention
+        )
     if model.compile:
         # torch's own folder is emptied when the machine starts. There is one folder per attention
         # kernel, because torch would reuse code that it compiled for another kernel.

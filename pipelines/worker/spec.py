@@ -46,6 +46,7 @@ class StylizerSpec:
         model_facts: the model, for plug-ins that state it; None if none does.
         stores_withheld: True if the sink also takes the files of rows whose images a plug-in has
             rejected, as the plug-in has left them, e.g. blurred.
+        alone: True if the worker and its plug-ins are all that runs in the process.
     """
 
     model: ModelConfig
@@ -62,6 +63,7 @@ class StylizerSpec:
     image_plugins: tuple[ChosenPlugin, ...] = ()
     model_facts: ModelFacts | None = None
     stores_withheld: bool = False
+    alone: bool = False
 
     @classmethod
     def from_config(cls, config: RunConfig) -> StylizerSpec:

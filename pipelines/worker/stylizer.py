@@ -82,7 +82,8 @@ class Stylizer:
         self._places = Places(own, spec.storage)
         self._plugins = PluginChain(spec.image_plugins, spec.model_facts)
         if pipeline is None:
-            pipeline = load_pipeline(spec.model, spec.storage, spec.torch_threads)
+            alone = spec.alone and not spec.image_plugins
+            pipeline = load_pipeline(spec.model, spec.storage, spec.torch_threads, alone=alone)
         self._renderer = Renderer(pipeline, batch_images=spec.batch_images)
         self._fetcher = Fetcher(spec.fetch, spec.storage, with_marks=True)
         self._styles = LibraryStyles(spec.style_library, spec.storage, spec.fetch.timeout_s)
