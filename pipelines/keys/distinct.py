@@ -29,14 +29,21 @@ class DistinctCount:
     def __init__(self) -> None:
         self._hashes = _SortedHashes()
 
-    def add(self, texts: pa.Array) -> None:
-        """Add texts, an array of strings or binary values; nulls do not count.
+    def add(self, texts: pa.Array, *, are_distinct: bool = False) -> None:
+        """Add texts.
+
+        Args:
+            texts: an array of strings or binary values; nulls do not count.
+            are_distinct: True if no text is there twice, which saves the search for repeats.
 
         Raises:
             StorageError: the temporary folder is full or not writable.
         """
-        found = np.sort(quick_hashes(texts.drop_null()))
-        self._hashes.add(found[_is_first(found)])
+        found = quick_hashes(texts.drop_null())
+        if not are_distinct:
+            found = np.sort(found)
+            found = found[_is_first(found)]
+        self._hashes.add(found)
 
     def __len__(self) -> int:
         """Return the number of distinct texts; reads all files."""

@@ -89,6 +89,18 @@ class BoundedLines(Iterator[Any]):
             self._in_quotes ^= isinstance(line, str) and line.count('"') % 2 == 1
 
 
+def most_row_size(lines: str, most: int) -> int:
+    """Return an upper bound of the size of each row in some lines, as `BoundedLines` counts it.
+
+    Args:
+        lines: the lines.
+        most: the limit of a row; the marks in shorter lines need not be counted.
+    """
+    if len(lines) <= _MANY or len(lines) * (1 + VALUE_BYTES) <= most:
+        return len(lines)
+    return len(lines) + VALUE_BYTES * _num_marks(lines)
+
+
 def _num_marks(line: bytes | str) -> int:
     """Return an upper bound of the number of values in a line."""
     if isinstance(line, bytes):

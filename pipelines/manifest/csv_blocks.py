@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.manifest.bounded_lines import most_row_size
+from pipelines.manifest.csv_columns import columns_of
 from pipelines.manifest.csv_table import CsvTable, names_in, opened_csv
 from pipelines.manifest.text_table import cannot_read_on
 
 _BLOCK = 1 << 20
 _MOST_LINES = 1000  # of a block that has a quote open at its end
+# As in `csv_table`, where `\s` of ASCII is this class; RE2's has no vertical tab.
+_DECIMAL_COMMA = r"^[ \t\n\r\f\v]*[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?[ \t\n\r\f\v]*$"
 
 
 class Block(NamedTuple):
@@ -39,8 +43,6 @@ def read_blocks(table: CsvTable) -> Iterator[Block | None]:
     Raises:
         ManifestError: the file is gone or has changed.
     """
-    if table.decimal_commas:
-        return
     try:
         with opened_csv(table.file) as source:
             lines, delimiter = source.lines, source.dialect.delimiter
@@ -52,10 +54,10 @@ def read_blocks(table: CsvTable) -> Iterator[Block | None]:
                 if not text:
                     yield None
                     return
-                block = _parsed(text, names, delimiter)
-                if block is None:
+                columns = columns_of(text, names, delimiter)
+                if columns is None:
                     return
-                yield block
+                yield Block(_with_points(columns, table.decimal_commas), columns.num_rows)
     except OSError as error:
         raise cannot_read_on(table.file, error) from error
 
@@ -75,27 +77,15 @@ def _block(text: io.TextIOWrapper, most: int) -> str | None:
     else:
         return None
     joined = "".join(pieces)
-    return joined if len(joined) <= most else None
+    return joined if most_row_size(joined, most) <= most else None
 
 
-def _parsed(text: str, names: list[str], delimiter: str) -> Block | None:
-    """Return the rows of some lines; None if one of them is odd."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return None
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        rows = [cells for cells in reader if cells]
-    except csv.Error:  # among others, a quote that is still open at the end
-        return None
-    if any(len(cells) != len(names) for cells in rows):
-        return None
-    columns = zip(*rows, strict=True) if rows else [[] for _ in names]
-    arrays = [_filled(pa.array(cells, pa.string())) for cells in columns]
-    return Block(pa.RecordBatch.from_arrays(arrays, names), len(rows))
-
-
-def _filled(column: pa.Array) -> pa.Array:
-    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+def _with_points(columns: pa.RecordBatch, names: Set[str]) -> pa.RecordBatch:
+    """Return the columns; in those with these names, a point for each decimal comma."""
+    for place, name in enumerate(columns.schema.names):
+        cells = columns.column(place)
+        if name in names and pc.any(pc.match_substring(cells, ",")).as_py():
+            points = pc.replace_substring(cells, ",", ".")
+            is_number = pc.match_substring_regex(cells, _DECIMAL_COMMA)
+            columns = columns.set_column(place, name, pc.if_else(is_number, points, cells))
+    return columns

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from pipelines.fields.table import ALIASES, INPUT_NAMES
 
 _COMMA = ","
-# In this order if the first line has as many of one as of another.
-_DELIMITERS = (_COMMA, ";", "\t", "|")
+DELIMITERS = (_COMMA, ";", "\t", "|")
+"""The usual delimiters; the first of two that a line has as many of."""
 _INPUTS = frozenset({*INPUT_NAMES, *ALIASES})
 _QUOTED = re.compile(r'"[^"]*("|$)')
 _EXCEL = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
@@ -54,7 +54,7 @@ def dialect_of(first_line: str, *, is_tabs: bool) -> Dialect:
     def rank(delimiter: str) -> tuple[int, int]:
         return _num_inputs(line, delimiter), outside.count(delimiter)
 
-    return Dialect(max(_DELIMITERS, key=rank))
+    return Dialect(max(DELIMITERS, key=rank))
 
 
 def _num_inputs(line: str, delimiter: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,14 +38,27 @@ def new_file(storage: Storage, path: str) -> Iterator[Path]:
 
 
 @contextmanager
-def new_parquet(storage: Storage, path: str, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+def new_parquet(
+    storage: Storage, path: str, schema: pa.Schema, dictionaries: Sequence[str] | None = None
+) -> Iterator[pq.ParquetWriter]:
     """Yield a writer of record batches; its file becomes `path` if the block raises nothing.
+
+    Args:
+        storage: the folder of the file.
+        path: the path of the file in it.
+        schema: the columns.
+        dictionaries: the paths of columns that hold each of their values once; None: all do.
 
     Raises:
         StorageError: it cannot be stored; a file that was at `path` before is still there.
     """
     with (
         new_file(storage, path) as local,
-        pq.ParquetWriter(local, schema, compression="zstd") as writer,
+        pq.ParquetWriter(
+            local,
+            schema,
+            compression="zstd",
+            use_dictionary=True if dictionaries is None else list(dictionaries),
+        ) as writer,
     ):
         yield writer

@@ -7,7 +7,6 @@ checked; `uso validate` does that.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
@@ -21,7 +20,7 @@ from pipelines.arrow_types.json_text import holds_json, texts_of
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ComposeError
-from pipelines.fields.cells import LONGEST_PATH, references
+from pipelines.fields.cells import LONGEST_PATH
 from pipelines.fields.kinds import NUMBERS
 from pipelines.fields.table import FIELDS, REFERENCE_COLUMNS
 from pipelines.manifest.columns import ColumnPlan, plan_columns
@@ -29,19 +28,16 @@ from pipelines.manifest.csv_blocks import read_blocks
 from pipelines.manifest.csv_table import CsvTable
 from pipelines.manifest.files import open_tables
 from pipelines.manifest.json_types import JsonTypes
-from pipelines.manifest.references import folder_url, resolve_reference
+from pipelines.manifest.references import folder_url
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import OversizedRow, UnreadableRow
 from pipelines.manifest.table import RowBatch, SourceRow, Table
 from pipelines.tools.compose.given_ids import differ_as_text, id_text, ids_as_text
 from pipelines.tools.compose.names import stem
 from pipelines.tools.compose.pairing import Rows
+from pipelines.tools.compose.resolved import resolved
 from pipelines.tools.compose.score_table import is_number
-from uso_core.errors import InvalidRequestError
 
-_ABSOLUTE = r"^(/|[A-Za-z][A-Za-z0-9+.\-]*://|(?i:data:|file:))"
-# Dots, queries, the home folder and JSON lists, to which a folder is not simply prefixed.
-_SPECIAL = r"(^|/)\.{1,2}(/|$)|\?|^~/|^\s*\["
 _NUMBER_LISTS = frozenset(field.name for field in FIELDS if field.kind is NUMBERS)
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 _KEYED = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
@@ -119,7 +115,7 @@ def _batches(
                 columns[field.name] = _numbers(columns[field.name], field.type)
             for name in REFERENCE_COLUMNS:
                 if name in columns:
-                    columns[name] = _resolved(columns[name], folder_url(folder))
+                    columns[name] = resolved(columns[name], folder_url(folder))
             yield pa.record_batch([columns[name] for name in schema.names], schema=schema)
 
 
@@ -210,40 +206,6 @@ def _from_rows(
         given = id_text(uri, plan.inputs.get("id", "id"), own_id)
         fitted.append({**cells, **extra, "id": given})
     return pa.RecordBatch.from_pylist(fitted, schema=schema)
-
-
-def _resolved(column: pa.Array, folder: str) -> pa.Array:
-    """Make references absolute; bytes, and structs that hold them, stay unchanged."""
-    if pa.types.is_list(column.type):
-        items = _resolved(column.flatten(), folder)
-        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
-        offsets = pa.array([0, *lengths.cumsum().tolist()], pa.int32())
-        mask = column.is_null() if column.null_count else None
-        return pa.ListArray.from_arrays(offsets, items, mask=mask)
-    if not pa.types.is_string(column.type):
-        return column
-    no_path = pc.or_(pc.equal(column, ""), pc.greater(pc.utf8_length(column), LONGEST_PATH))
-    absolute = pc.or_(pc.match_substring_regex(column, _ABSOLUTE), no_path)
-    found = pc.if_else(absolute, column, pc.binary_join_element_wise(folder, column, ""))
-    special = pc.and_not(pc.match_substring_regex(column, _SPECIAL), absolute)
-    if not pc.any(special).as_py():
-        return found
-    exact = [
-        _resolved_text(text, folder) if is_special else text
-        for text, is_special in zip(column.to_pylist(), special.to_pylist(), strict=True)
-    ]
-    return pc.if_else(special, pa.array(exact, pa.string()), found)
-
-
-def _resolved_text(text: str, folder: str) -> str:
-    """Resolve one reference or a JSON list; text that only starts like a list stays unchanged."""
-    if not text.lstrip().startswith("["):
-        return resolve_reference(text, folder)
-    try:
-        found = references("style_images", text)
-    except InvalidRequestError:
-        return text
-    return json.dumps([resolve_reference(item, folder) for item in found if isinstance(item, str)])
 
 
 def _ids(columns: dict[str, pa.Array], ids: RowIds) -> pa.Array:

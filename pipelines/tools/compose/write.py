@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from pipelines.errors import ComposeError
 from pipelines.fields.table import STYLE_COLUMNS
@@ -17,6 +20,7 @@ from pipelines.tools.compose.pairing import Rows
 
 _GROUP_ROWS = 1 << 16
 _GROUP_BYTES = 64 * 2**20
+_COUNTED = (pa.types.is_string, pa.types.is_binary, pa.types.is_integer, pa.types.is_floating)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +76,16 @@ def write_manifest(
         raise ComposeError(f"{storage.uri(name)}: already exists; use --force to replace it")
     distinct = _Distinct()
     count = 0
-    with new_parquet(storage, name, rows.schema) as writer:
-        for table in _grouped(rows):
+    groups = _grouped(rows)
+    first = next(groups, None)
+    if first is None:
+        raise ComposeError("there are no rows to write")
+    with new_parquet(storage, name, rows.schema, _with_few_values(first)) as writer:
+        for table in chain([first], groups):
             distinct.add(table)
             count += table.num_rows
             writer.write_table(table, row_group_size=_GROUP_ROWS)
             on_rows(table.num_rows)
-        if not count:
-            raise ComposeError("there are no rows to write")
     return Written(
         uri=storage.uri(name),
         rows=count,
@@ -91,7 +97,7 @@ def write_manifest(
 
 
 def _grouped(rows: Rows) -> Iterator[pa.Table]:
-    """Join small batches into tables of row-group size."""
+    """Join and cut batches to tables of row-group size."""
     waiting: list[pa.RecordBatch] = []
     size = num_rows = 0
     for batch in rows.batches:
@@ -99,10 +105,32 @@ def _grouped(rows: Rows) -> Iterator[pa.Table]:
         size += batch.nbytes
         num_rows += batch.num_rows
         if num_rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
-            yield pa.Table.from_batches(waiting, rows.schema)
-            waiting, size, num_rows = [], 0, 0
+            table = pa.Table.from_batches(waiting, rows.schema)
+            ends = range(_GROUP_ROWS, num_rows + 1, _GROUP_ROWS) or [num_rows]
+            for end in ends:
+                yield table[max(0, end - _GROUP_ROWS) : end]
+            rest = table[ends[-1] :]
+            waiting, size, num_rows = rest.to_batches(), rest.nbytes, rest.num_rows
     if num_rows:
         yield pa.Table.from_batches(waiting, rows.schema)
+
+
+def _with_few_values(group: pa.Table) -> list[str]:
+    """Return the paths of the columns in which most values are repeats.
+
+    A dictionary of values that do not repeat takes time, and twice the space.
+    """
+    empty = BytesIO()
+    pq.write_table(group.schema.empty_table(), empty)
+    paths = [str(column.path) for column in pq.ParquetFile(empty).schema]
+    return [path for path in paths if not _are_many_values(group, path)]
+
+
+def _are_many_values(group: pa.Table, path: str) -> bool:
+    place = group.schema.get_field_index(path)  # -1 for a path inside a nested column
+    if place < 0 or not any(is_kind(group.schema.field(place).type) for is_kind in _COUNTED):
+        return False
+    return 2 * int(pc.count_distinct(group.column(place)).as_py()) > len(group)
 
 
 class _Distinct:
@@ -133,4 +161,4 @@ class _Distinct:
         values = pc.unique(column).drop_null()
         if not empty_counts:
             values = values.filter(pc.not_equal(values, ""))
-        known.add(values)
+        known.add(values, are_distinct=True)

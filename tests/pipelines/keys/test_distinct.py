@@ -51,6 +51,7 @@ def test_counts_do_not_depend_on_the_files(monkeypatch: pytest.MonkeyPatch, most
     for some in np.array_split(numbers, 9):
         texts = pa.array([str(n) for n in some])
         count.add(texts)
+        count.add(pa.array(list(set(texts.to_pylist()))), are_distinct=True)
         repeated.add(quick_hashes(texts))
     values, times = np.unique(numbers, return_counts=True)
     assert len(count) == len(values)

@@ -10,6 +10,7 @@ import pytest
 from pipelines.errors import ComposeError
 from pipelines.storage.new_file import file_storage
 from pipelines.storage.storage import Storage
+from pipelines.tools.compose import write
 from pipelines.tools.compose.images import find_images
 from pipelines.tools.compose.pairing import Ingredients, Rows, grid
 from pipelines.tools.compose.write import write_manifest
@@ -73,6 +74,42 @@ def test_small_batches_become_few_row_groups(tmp_path: Path) -> None:
     batches = (pa.record_batch([[str(n)]], schema=schema) for n in range(500))
     write_manifest(Rows(500, schema, batches), f"{tmp_path}/m.parquet", {})
     assert pq.ParquetFile(tmp_path / "m.parquet").metadata.num_row_groups == 1
+
+
+def test_row_groups_do_not_depend_on_the_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "_GROUP_ROWS", 7)
+    table = pa.table({"id": [str(n) for n in range(30)], "style_image": ["s"] * 30})
+    made = set()
+    for most in (1, 5, 7, 11, 30):
+        rows = Rows(30, table.schema, iter(table.to_batches(max_chunksize=most)))
+        write_manifest(rows, f"{tmp_path}/m.parquet", {}, force=True)
+        metadata = pq.ParquetFile(tmp_path / "m.parquet").metadata
+        assert [metadata.row_group(at).num_rows for at in range(5)] == [7, 7, 7, 7, 2]
+        made.add((tmp_path / "m.parquet").read_bytes())
+    assert len(made) == 1
+    assert pq.read_table(tmp_path / "m.parquet") == table
+
+
+def test_only_values_that_repeat_are_in_a_dictionary(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "id": [str(n) for n in range(10)],
+            "style_images": [["s.png"]] * 10,
+            "seed": range(10),
+            "mark": ["x", "y"] * 5,
+            "own": pa.array([{"a": n} for n in range(10)]),
+            "no": pa.nulls(10),
+        }
+    )
+    rows = Rows(10, table.schema, iter(table.to_batches()))
+    write_manifest(rows, f"{tmp_path}/m.parquet", {})
+    group = pq.ParquetFile(tmp_path / "m.parquet").metadata.row_group(0)
+    columns = [group.column(at) for at in range(group.num_columns)]
+    with_one = {it.path_in_schema for it in columns if it.has_dictionary_page}
+    assert with_one == {"style_images.list.element", "mark", "own.a", "no"}
+    assert pq.read_table(tmp_path / "m.parquet") == table
 
 
 @pytest.mark.s3
