@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,15 +13,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import ManifestError
+from pipelines.fields.cells import identifier
 from pipelines.keys.distinct import RepeatedHashes
 from pipelines.keys.index import UInt64
 from pipelines.keys.quick import quick_hashes
+from pipelines.manifest.arrow_batch import id_cells
 from pipelines.manifest.columns import ColumnPlan
 from pipelines.manifest.ordinary import OrdinaryRows, ordinary_ids
 from pipelines.manifest.reference_columns import Flags
 from pipelines.manifest.table import RowBatch, Table
 from pipelines.rows import ManifestEntry
 from pipelines.storage.urls import redact_uri
+from uso_core.errors import InvalidRequestError
 
 SURVEY_ROWS = 1 << 14
 """Rows per batch of a pass that makes no Python objects of them."""
@@ -206,13 +210,10 @@ def given_ids(
         if name not in batch.columns.schema.names:
             all_given = False
             continue
-        ids = batch.columns.column(name)
-        given = ordinary_ids(ids)
-        if not given.all():
-            all_given, ids = False, ids.filter(pa.array(given))
-        if not len(ids):
+        texts = _id_texts(batch.columns.column(name))
+        all_given &= len(texts) == len(batch)
+        if not len(texts):
             continue
-        texts = ids.cast(pa.string())
         hashes.add(quick_hashes(texts))
         if _any_like(texts, f"{_REPEAT}|{_MADE}"):
             like_repeat |= _any_like(texts, _REPEAT)
@@ -221,6 +222,23 @@ def given_ids(
     if (len(repeated) and like_repeat) or (like_made and not all_given):
         return None
     return GivenIds(repeated)
+
+
+def _id_texts(column: pa.Array) -> pa.Array:
+    """Return the cells that are ids as a run reads them, `[m]`, in any order."""
+    given = ordinary_ids(column)
+    if given.all():
+        return column.cast(pa.string())
+    # Another file may have the same ids in another type, such as floats beside integers.
+    odd = column.filter(pa.array(~given)).drop_null()
+    read: list[str] = []
+    for cell in id_cells(odd):
+        with suppress(InvalidRequestError):
+            read.append(identifier(cell))
+    others = pa.array(read, pa.string())
+    if not given.any():
+        return others
+    return pa.concat_arrays([column.filter(pa.array(given)).cast(pa.string()), others])
 
 
 def _any_like(texts: pa.Array, pattern: str) -> bool:

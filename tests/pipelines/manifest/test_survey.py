@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -68,6 +69,7 @@ COLUMNS: dict[str, list[Cells]] = {
         (TEXT, tuple(f"row-{n}" for n in range(99))),
         (pa.int64(), (1, 2, 3, -4, None)),
         (pa.float64(), (1.0, 2.5, 2.0**53, None)),
+        (pa.binary(), IDS),
     ],
     "prompt": [(TEXT, PROMPTS), (pa.binary(), ("a", None)), (pa.null(), (None,))],
     "content_image": REFERENCE_CELLS,
@@ -97,18 +99,22 @@ DEFAULTS: dict[str, Any] = {
 
 
 @st.composite
-def manifests(draw: st.DrawFn) -> tuple[pa.Table, dict[str, Any]]:
-    """Draw a table with odd and usual columns, and the defaults of a run."""
+def manifests(draw: st.DrawFn) -> tuple[list[pa.Table], dict[str, Any]]:
+    """Draw tables with odd and usual columns, of any types, and the defaults of a run."""
     names = draw(st.lists(st.sampled_from(list(COLUMNS)), unique=True, max_size=8))
-    rows = draw(st.integers(1, 12))
     dice = Random(draw(st.integers(0, 2**32)))
+    tables = [table_of(names, rows, dice) for rows in draw(st.sampled_from([[9], [5], [7, 4]]))]
+    given = draw(st.lists(st.sampled_from(list(DEFAULTS)), unique=True, max_size=3))
+    return tables, {name: DEFAULTS[name] for name in given}
+
+
+def table_of(names: list[str], rows: int, dice: Random) -> pa.Table:
     columns = {}
     for name in dict.fromkeys(["prompt", *names]):
         kind, values = dice.choice(COLUMNS[name])
         few = values if dice.random() < 0.5 else dice.sample(values, min(3, len(values)))
         columns[name] = column_of(kind, dice.choices(few, k=rows))
-    given = draw(st.lists(st.sampled_from(list(DEFAULTS)), unique=True, max_size=3))
-    return pa.table(columns), {name: DEFAULTS[name] for name in given}
+    return pa.table(columns)
 
 
 Facts = tuple[list[Any], Counter[Shape], set[str], set[str], set[str], int]
@@ -149,12 +155,14 @@ def surveyed(manifest: Manifest) -> tuple[Facts, int]:
 
 @settings(max_examples=150, deadline=None)
 @given(manifests())
-def test_a_survey_finds_what_the_parser_finds(drawn: tuple[pa.Table, dict[str, Any]]) -> None:
-    table, defaults = drawn
+def test_a_survey_finds_what_the_parser_finds(
+    drawn: tuple[list[pa.Table], dict[str, Any]],
+) -> None:
+    tables, defaults = drawn
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "m.parquet"
-        pq.write_table(table, path, row_group_size=5)
-        run = config(path, defaults=defaults)
+        for number, table in enumerate(tables):
+            pq.write_table(table, Path(folder) / f"{number}.parquet", row_group_size=5)
+        run = config(folder, defaults=defaults)
         found, _ = surveyed(Manifest.open(run, CARD))
         assert found == parsed(Manifest.open(run, CARD))
 
@@ -205,6 +213,39 @@ def test_ids_that_a_run_may_make_for_other_rows(
     assert ordinary == 0
     assert found == parsed(manifest)
     assert [row.id for row in found[0]] == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "repeated"),
+    [
+        (pa.array([1, 2]), pa.array([2.0, None]), "2~2"),  # pandas: a column with a missing id
+        (pa.array([2.0, None]), pa.array([1, 2]), "2~2"),
+        (pa.array(["a", "b"]), pa.array([b"b", b"c"]), "b~2"),
+        (pa.array([1, 2]), pa.array([Decimal("2.0"), Decimal(5)]), "2~2"),
+        (pa.array(["a", "b"]), pa.array(['"b"', "1"], pa.json_()), "b~2"),
+    ],
+    ids=lambda it: str(it.type) if isinstance(it, pa.Array) else it,
+)
+def test_an_id_that_another_file_has_in_another_type(
+    tmp_path: Path, first: pa.Array, second: pa.Array, repeated: str
+) -> None:
+    for name, ids in (("a", first), ("b", second)):
+        write(tmp_path / f"{name}.parquet", {"id": ids, "prompt": ["a", "b"]})
+    manifest = opened(tmp_path)
+    found, _ = surveyed(manifest)
+    assert found == parsed(manifest)
+    assert [row.id for row in found[0]] == [repeated]
+
+
+@pytest.mark.parametrize("ids", [[float(2**53), 1.5], [b"\xff", b""]], ids=str)
+def test_odd_ids_of_another_file_cost_no_row_the_fast_way(tmp_path: Path, ids: list[Any]) -> None:
+    write(tmp_path / "a.parquet", {"id": ["a", "b"], "prompt": ["a", "b"]})
+    write(tmp_path / "b.parquet", {"id": ids, "prompt": ["a", "b"]})
+    manifest = opened(tmp_path)
+    found, ordinary = surveyed(manifest)
+    assert ordinary == 2
+    assert found == parsed(manifest)
+    assert len(found[0]) == 2
 
 
 def test_texts_that_are_not_utf8_are_told_of(tmp_path: Path) -> None:
