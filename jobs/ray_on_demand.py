@@ -19,7 +19,12 @@ def ray_on_demand(config: RayConfig) -> Iterator[Callable[[], None]]:
         ClusterError: from the function; see `ray_session`.
     """
     # Imported here, because Ray takes a second.
-    from pipelines.on_ray.session import ray_session  # noqa: PLC0415
+    from pipelines.on_ray.session import log_nodes, ray_session  # noqa: PLC0415
 
     with ExitStack() as session:
-        yield lambda: session.enter_context(ray_session(config, None))
+
+        def join() -> None:
+            session.enter_context(ray_session(config, None))
+            log_nodes()
+
+        yield join

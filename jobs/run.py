@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 
 from jobs import exits, terminal
+from jobs.early_ray import early_ray
 from jobs.heap import collect_seldom
 from jobs.log import log_to
 from jobs.progress import display_for
-from jobs.summary import as_dict, exit_code, print_summary
 from pipelines.config.schema import RunConfig
 from pipelines.config.telemetry import LoggingConfig
 from pipelines.errors import RunError
@@ -52,6 +52,9 @@ def run_command(
         logging_config = config.logging.model_copy(update={"level": "info"})
         config = config.model_copy(update={"logging": logging_config})
     summary = run_config(config, through)
+    # Imported here, because it loads Arrow: Ray gets ready meanwhile.
+    from jobs.summary import as_dict, exit_code, print_summary  # noqa: PLC0415
+
     if as_json:
         terminal.print_json(as_dict(summary))
         return exit_code(summary)
@@ -76,8 +79,11 @@ def run_config(
         show: prints the message of an error in the inputs.
     """
     console = terminal.err()
-    with exits.exit_on_error(show=show), _interruptible(console):
+    with ExitStack() as at_end, exits.exit_on_error(show=show), _interruptible(console):
         log_to(console, config.logging)
+        early = early_ray(config) if through is None else None
+        if early is not None:
+            at_end.callback(early.close)  # after the message of an error
         if not config.ray.is_off:  # a model in this process may leave images in cycles
             collect_seldom()
         # Imported late: Ray loads for seconds, and a wrong configuration ends the command first.
@@ -87,7 +93,7 @@ def run_config(
             exits.exit_on_error(RunError, show=_error_printer(config.logging)),
             display_for(console, config.logging) as display,
         ):
-            return run(config, listener=display, through=through, on_begin=on_begin)
+            return run(config, listener=display, through=through, on_begin=on_begin, ray=early)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def ray_actors(
     """
     # Ray and torch load for seconds, and the server listens before.
     from pipelines.on_ray.actors import RayPool  # noqa: PLC0415
-    from pipelines.on_ray.session import ray_session  # noqa: PLC0415
+    from pipelines.on_ray.session import log_nodes, ray_session  # noqa: PLC0415
     from pipelines.worker.stylizer import Stylizer  # noqa: PLC0415
 
     try:
@@ -49,6 +49,7 @@ def ray_actors(
         raise ConfigError(str(error)) from error
     report("starting Ray")
     with ray_session(config.ray, config.stylize):
+        log_nodes()
         report("loading the model")
         spec = replace(spec, recipe_model=model_name)
         make = make_worker or Stylizer

@@ -30,9 +30,10 @@ from pipelines.driver.thread_pool import ThreadPool
 from pipelines.ledger.part_digests import save_part_digests
 from pipelines.ledger.records import all_records
 from pipelines.on_ray.actors import RayPool
+from pipelines.on_ray.early_ray import EarlyRay
 from pipelines.on_ray.metrics import run_metrics
 from pipelines.on_ray.row_actor import RowWorker
-from pipelines.on_ray.session import ray_session
+from pipelines.on_ray.session import log_nodes, ray_session
 from pipelines.packing.pack import PackFacts
 from pipelines.telemetry.bar import ProgressBar
 from pipelines.telemetry.logs import run_in_log
@@ -45,13 +46,14 @@ from pipelines.worker.stylizer import Stylizer
 from uso_core.interactive import is_watched
 
 
-def run(
+def run(  # noqa: PLR0913 (each is optional)
     config: RunConfig | str | PathLike[str] | Mapping[str, Any],
     *,
     listener: Listener | None = None,
     show_progress: bool | None = None,
     through: str | None = None,
     on_begin: Callable[[], None] | None = None,
+    ray: EarlyRay | None = None,
     make_worker: Callable[[StylizerSpec], RowWorker] = Stylizer,
 ) -> RunSummary:
     """Generate every row of the manifest that the output does not hold yet.
@@ -69,6 +71,8 @@ def run(
         through: URL of a `uso serve` whose actors generate the images, with an API key in
             `USO_API_KEY`. None: the run has actors of its own.
         on_begin: called once, when all checks have passed and the run holds its output.
+        ray: a Ray for this run that gets ready meanwhile; the run ends it. None: the run joins or
+            starts one when it has work.
         make_worker: builds the worker of an actor; tests and benchmarks replace it.
 
     Raises:
@@ -98,7 +102,7 @@ def run(
         if on_begin is not None:
             on_begin()
         stop.let_rows_end()
-        cluster = stack.enter_context(_Cluster(config, progress, stop))
+        cluster = stack.enter_context(_Cluster(config, progress, stop, ray))
         workers = _Workers(cluster, make_worker, server)
         return _generate(prepared, workers, stats, progress, stop)
 
@@ -208,8 +212,15 @@ def _with_sample(
 class _Cluster(ExitStack):
     """The Ray cluster of a run, joined on first need."""
 
-    def __init__(self, config: RunConfig, progress: ProgressReporter, stop: StopRequest) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        progress: ProgressReporter,
+        stop: StopRequest,
+        early: EarlyRay | None = None,
+    ) -> None:
         super().__init__()
+        self._early = early
         self._config = config
         self._progress = progress
         self._stop = stop
@@ -224,6 +235,11 @@ class _Cluster(ExitStack):
         if self._joined or self._config.ray.is_off:
             return
         self._progress.show("starting Ray")
-        self.enter_context(ray_session(self._config.ray, self._config.stylize))
+        if self._early is None:
+            self.enter_context(ray_session(self._config.ray, self._config.stylize))
+        else:
+            self.callback(self._early.close)
+            self._early.join()
+        log_nodes()
         self._joined = True
         self._stop.install()  # Ray has taken SIGTERM for itself

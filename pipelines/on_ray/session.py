@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -26,7 +26,12 @@ _KNOCK_S = 10
 
 
 @contextmanager
-def ray_session(config: RayConfig, stylize: StylizeConfig | None) -> Iterator[None]:
+def ray_session(
+    config: RayConfig,
+    stylize: StylizeConfig | None,
+    *,
+    on_spawned: Callable[[], None] | None = None,
+) -> Iterator[None]:
     """Join the cluster at `config.address`, or start one for the duration of the block.
 
     An existing connection (tests, a notebook) is used and left open.
@@ -34,6 +39,8 @@ def ray_session(config: RayConfig, stylize: StylizeConfig | None) -> Iterator[No
     Args:
         config: the cluster.
         stylize: the actors that will be started; None: none will be.
+        on_spawned: called when the processes of a started cluster are there, and not ready yet;
+            perhaps not with every version of Ray.
 
     Raises:
         ClusterError: Ray does not start or cannot be joined; or this single machine is too small
@@ -55,7 +62,7 @@ def ray_session(config: RayConfig, stylize: StylizeConfig | None) -> Iterator[No
     try:
         if explicit:
             knock(config.address, _KNOCK_S)  # Ray itself would retry an absent head for minutes
-        with small_start() if config.address == "local" else nullcontext():
+        with small_start(on_spawned) if config.address == "local" else nullcontext():
             ray.init(logging_level=logging.ERROR, **options)
     except Exception as error:  # Ray itself raises that class, e.g. when its processes are slow
         reason = str(error).rstrip(".")
@@ -67,14 +74,18 @@ def ray_session(config: RayConfig, stylize: StylizeConfig | None) -> Iterator[No
     try:
         if config.address == "local" and stylize is not None:
             _check_room(stylize)
-        for node in ray.nodes():  # type: ignore[no-untyped-call]
-            logger.info(
-                "ray_node metrics=http://%s:%s/metrics",
-                node["NodeManagerAddress"], node["MetricsExportPort"],
-            )  # fmt: skip
         yield
     finally:
         ray.shutdown()
+
+
+def log_nodes() -> None:
+    """Log the nodes of the cluster, with the addresses of their metrics."""
+    for node in ray.nodes():  # type: ignore[no-untyped-call]
+        logger.info(
+            "ray_node metrics=http://%s:%s/metrics",
+            node["NodeManagerAddress"], node["MetricsExportPort"],
+        )  # fmt: skip
 
 
 def _check_room(stylize: StylizeConfig) -> None:

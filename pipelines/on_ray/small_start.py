@@ -19,7 +19,7 @@ _LOOK_S, _MOST_S = 0.02, 10
 
 
 @contextmanager
-def small_start() -> Iterator[None]:
+def small_start(on_spawned: Callable[[], None] | None = None) -> Iterator[None]:
     """Leave processes out while a local Ray is started.
 
     - The dashboard's. With `include_dashboard=False` it still starts, reports usage, which is off
@@ -32,6 +32,9 @@ def small_start() -> Iterator[None]:
 
     Ray has no public option for any of them; where a version of Ray does not have these places, it
     starts as it does by itself. Call it in one thread at a time.
+
+    Args:
+        on_spawned: called when all processes have been started.
     """
     parameter, services = _module("_private.parameter"), _module("_private.services")
     params, server = getattr(parameter, "RayParams", None), getattr(services, _SERVER, None)
@@ -41,7 +44,7 @@ def small_start() -> Iterator[None]:
     if server is not None and os.environ["RAY_USAGE_STATS_ENABLED"] == "0":
         setattr(services, _SERVER, _no_server)
     if node is not None and client is not None:
-        setattr(services, _NODE, partial(_node_once_there, node, client))
+        setattr(services, _NODE, partial(_node_once_there, node, client, on_spawned))
     try:
         yield
     finally:
@@ -71,10 +74,13 @@ def _no_server(*_arguments: object, **_options: object) -> tuple[str, None]:
 def _node_once_there(
     get_node: Callable[[str, str], Mapping[str, Any]],
     make_client: Callable[..., Any],
+    on_spawned: Callable[[], None] | None,
     address: str,
     node_id: str,
 ) -> Mapping[str, Any]:
     """Ask Ray for a node once the node has registered, or after 10 s."""
+    if on_spawned is not None:
+        on_spawned()
     client, until = make_client(address=address), time.monotonic() + _MOST_S
     while time.monotonic() < until:
         if any(known.hex() == node_id for known in client.get_all_node_info()):

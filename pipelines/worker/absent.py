@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 UNUSED = ("boto3", "scipy")
-"""For diffusers' other schedulers, transformers' losses, and accelerate's questions about a cloud."""
+"""For diffusers' other schedulers, transformers' losses, and accelerate's way to a cloud."""
 
 
 @contextmanager

@@ -84,6 +84,44 @@ assert (parameter.RayParams, services.start_api_server) == before
 """
 
 
+_EARLY = """
+import threading
+import ray
+from pipelines.config.cluster import RayConfig, StylizeConfig
+from pipelines.errors import ClusterError
+from pipelines.on_ray.early_ray import EarlyRay
+early = EarlyRay(RayConfig(), StylizeConfig(gpus_per_actor=0))
+began_before_it_was_ready = not ray.is_initialized()
+early.join()
+print(began_before_it_was_ready, ray.get(ray.remote(lambda: 6 * 7).remote()))
+early.close()
+early.close()
+print(ray.is_initialized(), [t.name for t in threading.enumerate() if t.name.startswith("ray_")])
+too_small = EarlyRay(RayConfig(), StylizeConfig(gpus_per_actor=64))
+try:
+    too_small.join()
+except ClusterError as error:
+    print(error)
+too_small.close()
+print(ray.is_initialized())
+"""
+
+
+def test_an_early_cluster_gets_ready_in_a_thread_of_its_own() -> None:
+    command = [sys.executable, "-c", _EARLY]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    answer, ended, error, ended_again = ran.stdout.splitlines()
+    assert (answer, ended, ended_again) == ("True 42", "False []", "False")
+    assert error.startswith("an actor needs 64 GPUs")
+    assert ran.stderr == ""
+
+
+def test_an_error_in_the_inputs_ends_an_early_cluster(tmp_path: Path) -> None:
+    code, said = said_by(tmp_path, "manifest.columns.prompt=caption")
+    assert code == 2
+    assert "manifest.columns.prompt" in said
+
+
 def test_a_cluster_of_its_own_starts_no_process_that_a_run_does_not_use() -> None:
     command = [sys.executable, "-c", _OWN_CLUSTER]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Mistakes in the call of `uso run`. Whole runs are in tests/integration."""
+"""Mistakes in the call of `uso run`. Whole runs, and those with Ray, are in tests/integration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typer.testing import CliRunner, Result
 
 from jobs.cli import app
 
-CONFIG = "manifest: {path: FOLDER/rows.jsonl}\noutput: {path: FOLDER/out}\nmodel: {base: tiny}\n"
+CONFIG = """
+manifest: {path: FOLDER/rows.jsonl}
+output: {path: FOLDER/out}
+model: {base: tiny}
+ray: {address: none}
+"""
 
 
 def run(folder: Path, *arguments: str, config: str = CONFIG) -> Result:
