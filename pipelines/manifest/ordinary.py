@@ -86,8 +86,13 @@ class OrdinaryRowFinder:
         self._limits = model.limits
         self._numbers = OrdinaryNumbers(config, model)
         self._odd_names = set(plan.inputs) - _KNOWN - self._numbers.names
+        output = config.output
         # Such a setting may reject any row.
-        self._never = config.output.name is not None or config.defaults.style is not None
+        self._never = output.name is not None or config.defaults.style is not None
+        self._never |= output.provenance.training_mining_column is not None
+        # An id that is made ignores weights of 1, though they may be wrong: a row that is rejected
+        # for them has the id of a valid one, if that comes first.
+        self._never |= "style_weights" in plan.inputs and "id" not in plan.inputs
 
     def mask(self, batch: pa.RecordBatch) -> Flags:
         """Return True for each ordinary row, `[n]`.
@@ -112,9 +117,7 @@ class OrdinaryRowFinder:
         styles = self._style_counts(columns, len(batch))
         found &= styles <= self._limits.max_styles
         if "style_weights" in columns:
-            fit = self._weights_fit(columns["style_weights"], styles)
-            # An id that is made ignores weights of 1, though they may be wrong.
-            found &= fit if "id" in columns else columns["style_weights"].is_null()
+            found &= self._weights_fit(columns["style_weights"], styles)
         return found
 
     def rows(self, batch: pa.RecordBatch, folder: str) -> OrdinaryRows:

@@ -248,6 +248,26 @@ def test_odd_ids_of_another_file_cost_no_row_the_fast_way(tmp_path: Path, ids: l
     assert len(found[0]) == 2
 
 
+def test_a_wrong_weight_that_changes_no_id(tmp_path: Path) -> None:
+    manifest = opened(
+        write(tmp_path / "m.parquet", {"prompt": ["a", "a"], "style_weights": [None, [1.0]]})
+    )
+    found, _ = surveyed(manifest)
+    assert found == parsed(manifest)
+    assert [row.id.partition("-")[2] for row in found[0]] == ["2"]
+
+
+def test_a_wish_that_is_no_word_is_told_of(tmp_path: Path) -> None:
+    columns = {"id": ["a", "b"], "prompt": ["p", "p"], "wish": ["allowed", "perhaps"]}
+    signed = {"c2pa": True, "certificate": "c.pem", "key": "k.pem"}
+    provenance = {**signed, "training_mining_column": "wish"}
+    output = {"path": str(tmp_path / "out"), "provenance": provenance}
+    manifest = opened(write(tmp_path / "m.parquet", columns), output=output)
+    found, _ = surveyed(manifest)
+    assert found == parsed(manifest)
+    assert [row.id for row in found[0]] == ["b"]
+
+
 def test_texts_that_are_not_utf8_are_told_of(tmp_path: Path) -> None:
     raw = pa.array([b"fine", b"\xff\xfe"])
     broken = pa.Array.from_buffers(TEXT, 2, raw.buffers())
