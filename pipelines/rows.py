@@ -132,6 +132,8 @@ class RejectedRow:
         prompt: the prompt; None if the row has none that can be stored.
         column: the user's name of the invalid column; None if the row has no cells, because its
             line could not be read.
+        inputs_fingerprint: the fingerprint of the row's inputs, if they are valid and only the
+            user's own columns are at fault; None if they are not.
     """
 
     id: str
@@ -139,6 +141,7 @@ class RejectedRow:
     fingerprint: str
     prompt: str | None = None
     column: str | None = None
+    inputs_fingerprint: str | None = None
 
 
 RowT_co = TypeVar("RowT_co", bound=ManifestRow | RejectedRow, covariant=True)

@@ -13,7 +13,7 @@ from pipelines.ledger.ledger import Ledger, Recorded
 from pipelines.ledger.row_state import Mark
 from pipelines.manifest.manifest import Batch
 from pipelines.manifest.passes import SurveyedBatch
-from pipelines.rows import ManifestEntry
+from pipelines.rows import ManifestEntry, RejectedRow
 from pipelines.telemetry.stats import RunStats
 
 logger = logging.getLogger(__name__)
@@ -102,6 +102,9 @@ class RowSelection:
 
     def _again(self, entry: ManifestEntry, known: Recorded) -> bool:
         same = known.has_fingerprint(entry.row.fingerprint)
+        if known.status == "completed" and isinstance(entry.row, RejectedRow):
+            inputs = entry.row.inputs_fingerprint  # no image changes with the user's own columns
+            same = same or (inputs is not None and known.has_fingerprint(inputs))
         same = same and Mark.REFERENCE_CHANGED not in known.mark
         if known.status == "failed":
             again = known.retryable or self._retry_failed or not same

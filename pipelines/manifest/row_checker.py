@@ -57,8 +57,10 @@ class RowChecker:
                 continue
             checked = self._row(row, row_id, ordinal, folder)
             checked = self._additions.added(checked, row.extra)
-            digests = row.source_digest, row.columns_digest
-            entries.append(Entry(checked, row.extra, *digests, row.place))
+            source, place = row.source_digest, row.place
+            if isinstance(checked, RejectedRow) and checked.inputs_fingerprint is not None:
+                source = place = None  # neither covers the settings that reject such a row
+            entries.append(Entry(checked, row.extra, source, row.columns_digest, place))
         return entries
 
     @staticmethod

@@ -16,6 +16,7 @@ from typing import Any
 from pipelines.config.model import ModelConfig
 from pipelines.config.schema import RunConfig
 from pipelines.display import display_reference
+from pipelines.failures import Failure
 from pipelines.fields.field import Field
 from pipelines.fields.table import (
     FACTS_BY_PLACE,
@@ -24,7 +25,7 @@ from pipelines.fields.table import (
     STYLE_WEIGHTS,
 )
 from pipelines.reference_facts import LibraryStyle
-from pipelines.rows import Reference
+from pipelines.rows import ManifestRow, Reference, RejectedRow
 from pipelines.storage.urls import unsigned_uri
 from uso_core.errors import InvalidRequestError
 from uso_core.request import MAX_PROMPT_CHARACTERS, MAX_SEED, Parameters
@@ -137,6 +138,31 @@ class Fingerprints:
         # Lengths, so that two lists of facts never join to the same text.
         digest.update("".join([f"{len(fact)}:{fact}" for fact in facts]).encode())
         return digest.hexdigest()
+
+
+def rejected_for_own_columns(
+    row: ManifestRow, failure: Failure, column: str | None = None
+) -> RejectedRow:
+    """Reject a row with valid inputs for a value of the user's own columns.
+
+    Its fingerprint has the message: it changes when a value, or the setting that it has to fit, is
+    corrected.
+
+    Args:
+        row: the row.
+        failure: the reason.
+        column: the user's name of the invalid column; None if there are several.
+    """
+    text = encoded(["own columns", row.fingerprint, failure.message])
+    fingerprint = blake2b(text.encode(), digest_size=_HASH_BYTES).hexdigest()
+    return RejectedRow(
+        row.id,
+        failure,
+        fingerprint,
+        prompt=row.prompt,
+        column=column,
+        inputs_fingerprint=row.fingerprint,
+    )
 
 
 def run_facts(config: RunConfig, model_fingerprint: str) -> dict[str, object]:

@@ -13,6 +13,7 @@ from pipelines.config.schema import RunConfig
 from pipelines.display import did_you_mean, display_reference, display_value
 from pipelines.errors import ConfigError
 from pipelines.failures import Failure
+from pipelines.manifest.row_identity import rejected_for_own_columns
 from pipelines.name_template import NameTemplate
 from pipelines.rows import ManifestRow, Reference, RejectedRow
 from uso_core.request import Parameters
@@ -82,7 +83,7 @@ class RowNames:
                 name = self._template.fill(of_image)
             except ValueError as error:
                 failure = Failure("invalid_request", f"{_KEY}: {error} ({self._given(of_image)})")
-                return RejectedRow(row.id, failure, row.fingerprint, prompt=row.prompt)
+                return rejected_for_own_columns(row, failure)
             names.append(name if self._numbers_itself or count == 1 else f"{name}_{index}")
         return replace(row, names=tuple(names))
 

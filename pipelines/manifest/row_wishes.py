@@ -10,6 +10,7 @@ from pipelines.config.schema import RunConfig
 from pipelines.display import display_value
 from pipelines.errors import ConfigError
 from pipelines.failures import Failure
+from pipelines.manifest.row_identity import rejected_for_own_columns
 from pipelines.rows import ManifestRow, RejectedRow, TrainingMining
 
 _KEY = "output.provenance.training_mining_column"
@@ -66,4 +67,4 @@ class RowWishes:
             f"{self._column}: {display_value(value)} is not a wish about training and mining "
             f"({_KEY}); give {', '.join(_WORDS.values())}, or leave it empty",
         )
-        return RejectedRow(row.id, failure, row.fingerprint, prompt=row.prompt, column=self._column)
+        return rejected_for_own_columns(row, failure, self._column)

@@ -191,6 +191,27 @@ def test_a_value_that_does_not_fit_rejects_its_row_alone(outputs: Outputs) -> No
     assert "'{prompt:path}' gives an empty name ({prompt}: '../')" in failure.message
 
 
+def test_a_rejected_row_is_drawn_once_its_value_or_the_template_fits(outputs: Outputs) -> None:
+    columns: Columns = {"id": ["1", "2", "3"], "prompt": ["p"] * 3, "note": [None, None, "c"]}
+    columns["album"] = ["a", None, None]
+    first = outputs.run(columns, "{album}")
+    assert (first.completed, first.failed) == (1, 2)
+    assert outputs.run(columns, "{album}").skipped == 3
+    columns["album"] = ["a", "b", None]
+    assert outputs.run(columns, "{album}").completed == 1
+    assert outputs.run(columns, "{album}{note}").completed == 1
+    assert list(outputs.recorded().values()) == [[f"pictures/{name}.png"] for name in "abc"]
+
+
+def test_a_completed_row_stays_completed_if_its_name_no_longer_fits(outputs: Outputs) -> None:
+    columns: Columns = {"id": ["1", "2"], "prompt": ["p"] * 2, "album": ["a", "b"]}
+    outputs.run(columns, "{album}")
+    columns["album"] = ["a", None]
+    found = outputs.run(columns, "{album}")
+    assert (found.completed, found.failed, found.skipped) == (0, 0, 2)
+    assert set(outputs.recorded()) == {"1", "2"}
+
+
 def test_an_unknown_field_is_refused_with_the_fields_that_there_are(outputs: Outputs) -> None:
     with pytest.raises(
         ConfigError, match=r"\{artist\}, which no row has; there are id, .*: album$"

@@ -87,6 +87,11 @@ def test_a_column_holds_the_wish_of_each_row(tmp_path: Path, chain: Chain) -> No
     error = records["d"]["error"]
     assert error["code"] == "invalid_request"
     assert error["message"].startswith("wish: 'perhaps' is not a wish about training and mining")
+    wishes[3] = "allowed"
+    write_rows(tmp_path, list("abcd"), wish=wishes, **sizes, num_steps=[1] * count)
+    records, drawn, _ = run(settings)
+    assert drawn == ["d"]
+    assert records["d"]["status"] == "completed"
     with pytest.raises(ConfigError, match=r"training_mining_column: 'wishes' is not among"):
         Manifest.open(signed(tmp_path, chain, training_mining_column="wishes"), CARD)
 
