@@ -48,10 +48,9 @@ def main() -> None:
 
 def _microseconds(config: FetchConfig, path: Path, data: bytes) -> float:
     policy = RightsPolicy(config, Fetcher(config).read, LocalReader(config).exists)
-    fetched = Fetched(data)
     began = time.process_time()
     for _ in range(_ROUNDS):
-        policy.check_file(str(path), fetched, _ASKED)
+        policy.check_file(str(path), Fetched(data), _ASKED)  # a new one: it keeps what it finds
     return (time.process_time() - began) / _ROUNDS * 1e6
 
 

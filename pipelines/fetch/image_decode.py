@@ -42,6 +42,7 @@ _DECODER_ERRORS = (
     zlib.error,
 )
 _UNREAD_BMP = "Unsupported BMP"  # Pillow's words for whole files of other layouts
+_MANY_IMAGES = b"MPF\0"  # the segment of a JPEG with several images
 _ON_ITS_SIDE = range(5, 9)  # EXIF orientations
 
 
@@ -84,7 +85,7 @@ def decode_image(
     """
     with _faults_named(fetched, reference):
         check = _PixelLimit(reference, max_megapixels)
-        image, stated, _ = _decoded(fetched.data, check, exif_rotate=exif_rotate)
+        image, stated, _ = _decoded(fetched, fetched.data, check, exif_rotate=exif_rotate)
         return to_srgb(image, stated) if colour == "convert" else image
 
 
@@ -110,8 +111,9 @@ def inspect_image(
 ) -> ImageFacts:
     """Read all of an image, find the same faults as `decode_image`, and return no pixels.
 
-    The bytes of a JPEG are all read, but it is rendered at an eighth of its size, which takes a
-    third of the time.
+    A JPEG is decoded at an eighth of its size, which takes a third of the time. Of a plain JPEG
+    (`jpeg`) even the coded pixels are only searched for markers, as decoding finds no other fault
+    in them.
 
     Args:
         fetched: see `decode_image`, as all arguments.
@@ -126,7 +128,7 @@ def inspect_image(
     with _faults_named(fetched, reference):
         check = _PixelLimit(reference, max_megapixels)
         image, stated, size = _decoded(
-            fetched.data, check, exif_rotate=exif_rotate, full_size=False
+            fetched, _inspected(fetched), check, exif_rotate=exif_rotate, full_size=False
         )
         converted = to_srgb(image, stated) if colour == "convert" else image
     return ImageFacts(size, converted.info.get(COLOUR_NOTE))
@@ -159,18 +161,35 @@ class _Decoded(NamedTuple):
     size: Size
 
 
+def _inspected(fetched: Fetched) -> bytes:
+    """Return a file with the same faults, which is decoded in less time."""
+    data = fetched.without_pixels
+    return fetched.data if _MANY_IMAGES in data else data  # it holds places in the file
+
+
 def _decoded(
-    data: bytes, check: CheckPixels, *, exif_rotate: bool, full_size: bool = True
+    fetched: Fetched,
+    data: bytes,
+    check: CheckPixels,
+    *,
+    exif_rotate: bool,
+    full_size: bool = True,
 ) -> _Decoded:
     """Return the image of a file, the colour space that the file states, and the upright size.
 
-    Without `full_size`, a JPEG may be smaller than that size.
+    Args:
+        fetched: the file.
+        data: the bytes to decode, see `_inspected`.
+        check: refuses an image by its size.
+        exif_rotate: rotate by the EXIF orientation.
+        full_size: False if a JPEG may be returned smaller than that size.
     """
     found = recognised(data)
     if found == "TIFF":
         image = decode_tiff(data, check)
         return _Decoded(image, by_profile(image.info.get("icc_profile")), Size(*image.size))
-    check_structure(data, found)
+    if not fetched.is_plain_jpeg:
+        check_structure(data, found)
     png = read_png(data) if found == "PNG" else None
     with _open(png.data if png else data, found) as opened:
         check(*opened.size)

@@ -14,6 +14,7 @@ from pipelines.fetch.image_decode import decode_image, prepare_pillow
 from tests.fuzz.fuzzed import fuzzed
 from tests.fuzz.tables import damaged
 from tests.pipelines.fetch.test_image_decode import FILES
+from tests.pipelines.fetch.test_inspect_image import both
 from tests.pipelines.pictures import encode, picture
 from tests.pipelines.tiny_models import tiny
 from uso_core.errors import InvalidRequestError
@@ -68,6 +69,12 @@ def test_any_image_bytes(data: bytes) -> None:
     style = prepared.styles[0]
     assert isinstance(style, torch.Tensor)
     assert style.isfinite().all()
+
+
+@fuzzed(_DAMAGED)
+def test_an_image_that_is_inspected_has_the_same_facts(data: bytes) -> None:
+    decoded, inspected = both(data, max_megapixels=2)
+    assert decoded == inspected
 
 
 def test_every_file_is_read_while_it_is_whole() -> None:

@@ -9,7 +9,7 @@ from pipelines.config.inputs import FetchConfig
 from pipelines.failures import RowFailedError
 from pipelines.fetch.errors import fetch_failed
 from pipelines.fetch.fetched import Fetched
-from pipelines.fetch.rights.c2pa_wish import UNREAD, c2pa_wish
+from pipelines.fetch.rights.c2pa_wish import UNREAD, c2pa_wish, has_manifest
 from pipelines.fetch.rights.sidecars import rights_beside, sidecars_of
 from pipelines.fetch.rights.xmp import xmp_rights
 from pipelines.reference_facts import ReferenceRights
@@ -79,7 +79,8 @@ class RightsPolicy:
         licence, wish = asked.given
         for found in self._found(reference, fetched):
             licence, wish = licence or found.licence, wish or found.wish
-        wish = wish or c2pa_wish(fetched.data)
+        if wish is None and has_manifest(fetched.without_pixels):
+            wish = c2pa_wish(fetched.data)
         if licence is not None or wish is not None:
             asked.note(ReferenceRights(licence, wish))
         if wish is not None and wish != UNREAD and mode == "honour":
@@ -90,7 +91,7 @@ class RightsPolicy:
         if self._has_sidecars(reference):
             assert isinstance(reference, str)
             yield from map(self._beside, sidecars_of(reference))
-        yield xmp_rights(fetched.data)
+        yield xmp_rights(fetched.without_pixels)
 
     def _has_sidecars(self, reference: Reference) -> bool:
         if isinstance(reference, bytes) or self._sidecars == "off":

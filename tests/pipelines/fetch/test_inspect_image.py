@@ -78,18 +78,45 @@ def test_a_cut_jpeg_has_the_same_fault(way: dict[str, Any]) -> None:
     assert {"image_corrupt"} <= {decoded for decoded, _ in found if isinstance(decoded, str)}
 
 
-@given(
-    st.sampled_from(WAYS),
-    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8),
+MARKERS = st.integers(0, 255).map(lambda kind: bytes([0xFF, kind]))
+DAMAGE = st.tuples(
+    st.floats(0, 1, exclude_max=True),
+    st.integers(0, 9).map(lambda taken: max(0, taken - 3)),
+    st.binary(max_size=9) | MARKERS | st.just(jpeg({})) | st.just(jpeg({"progressive": True})[40:]),
 )
+
+
+@given(st.sampled_from(WAYS), st.sampled_from(["RGB", "L"]), st.lists(DAMAGE, max_size=4))
 def test_a_damaged_jpeg_has_the_same_facts(
-    way: dict[str, Any], damage: list[tuple[float, int]]
+    way: dict[str, Any], mode: str, damage: list[tuple[float, int, bytes]]
 ) -> None:
-    data = bytearray(jpeg(way))
-    for place, value in damage:
-        data[int(place * len(data))] = value
-    decoded, inspected = both(bytes(data))
+    data = jpeg(way, mode)
+    for place, taken, put in damage:
+        at = int(place * len(data))
+        data = data[:at] + put + data[at + taken :]
+    decoded, inspected = both(data)
     assert decoded == inspected
+
+
+def test_a_jpeg_of_several_images_has_the_same_facts() -> None:
+    stream = io.BytesIO()
+    first, second = picture(40, 30), picture(64, 48)
+    first.save(stream, "MPO", save_all=True, append_images=[second])
+    data = stream.getvalue()
+    assert both(data) == ((Size(40, 30), None),) * 2
+    for part in range(100):
+        decoded, inspected = both(data[: len(data) * part // 100])
+        assert decoded == inspected
+
+
+def test_pixels_without_a_meaning_are_found_by_neither() -> None:
+    """The reason why a plain JPEG need not be decoded; a decoder that finds them must be asked."""
+    data = bytearray(jpeg({}))
+    pixels = Fetched(bytes(data)).without_pixels.index(b"\xff\xd9")
+    end = len(data) - 2
+    for filling in (bytes(end - pixels), b"\x7f" * (end - pixels), b""):
+        damaged = bytes(data[:pixels]) + filling + b"\xff\xd9"
+        assert both(damaged) == ((Size(67, 45), None),) * 2
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])

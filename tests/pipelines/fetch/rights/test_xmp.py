@@ -10,8 +10,11 @@ import zlib
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import PngImagePlugin
 
+from pipelines.fetch.fetched import Fetched
 from pipelines.fetch.rights.xmp import xmp_rights
 from tests.pipelines.pictures import encode, picture
 
@@ -169,3 +172,30 @@ def test_hostile_files_take_bounded_time(data: bytes) -> None:
     began = time.process_time()
     assert xmp_rights(data) == (None, None)
     assert time.process_time() - began < 5
+
+
+SEGMENT = b"\xff\xe1"
+
+
+@given(
+    st.lists(st.sampled_from(["xmp", "licence", "exif"]), max_size=3),
+    st.lists(st.sampled_from(["xmp", "licence", "image"]), max_size=3),
+    st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "utf-32-be"]),
+)
+def test_without_its_pixels_a_jpeg_says_the_same(
+    before: list[str], after: list[str], encoding: str
+) -> None:
+    licence = xmp("DMI-ALLOWED", 'xmpRights:WebStatement="https://a.test/l"')
+    parts = {
+        "xmp": xmp().decode().encode(encoding),
+        "licence": licence.decode().encode(encoding),
+        "exif": b"Exif\0\0II*\0",
+        "image": encode(picture(), "JPEG"),
+    }
+    data = encode(picture(), "JPEG")
+    segments = [XMP_HEAD + parts[name] for name in before]
+    head = b"".join(SEGMENT + struct.pack(">H", len(one) + 2) + one for one in segments)
+    whole = Fetched(data[:2] + head + data[2:] + b"".join(parts[name] for name in after))
+    assert whole.is_plain_jpeg
+    assert xmp_rights(whole.without_pixels) == xmp_rights(whole.data)
+    assert (xmp_rights(whole.data).wish is None) == ("xmp" not in before + after)
