@@ -39,12 +39,8 @@ class KeySet:
 
     def has(self, keys: Sequence[bytes]) -> npt.NDArray[np.bool_]:
         """Return a mask of the keys that are present, `[n]`."""
-        known = np.array([key in self._recent for key in keys], bool)
-        if self._files:
-            high, low = halves_of(b"".join(keys))
-            for file in self._files:
-                known |= file.find(high, low) >= 0
-        return known
+        recent = np.array([key in self._recent for key in keys], bool)
+        return recent | self._stored(keys)
 
     def add(self, keys: Sequence[bytes]) -> list[bool]:
         """Add keys; return True for each that is new, here and among the earlier `keys`.
@@ -52,12 +48,12 @@ class KeySet:
         Raises:
             StorageError: the temporary folder is full or not writable.
         """
-        new = []
-        for key, is_known in zip(keys, self.has(keys).tolist(), strict=True):
-            is_new = not is_known and key not in self._recent
-            new.append(is_new)
-            if is_new:
-                self._recent.add(key)
+        stored, distinct = self._stored(keys), set(keys)
+        if len(distinct) == len(keys) and not stored.any() and self._recent.isdisjoint(distinct):
+            new = [True] * len(keys)
+            self._recent |= distinct
+        else:
+            new = [self._is_new(*key) for key in zip(keys, stored.tolist(), strict=True)]
         if len(self._recent) >= _RECENT:
             self._flush_recent()
         return new
@@ -70,6 +66,22 @@ class KeySet:
         """
         if len(high):
             self._store(high, low)
+
+    def _stored(self, keys: Sequence[bytes]) -> npt.NDArray[np.bool_]:
+        """Return a mask of the keys that are in a file, `[n]`."""
+        found = np.zeros(len(keys), bool)
+        if self._files:
+            high, low = halves_of(b"".join(keys))
+            for file in self._files:
+                found |= file.find(high, low) >= 0
+        return found
+
+    def _is_new(self, key: bytes, is_stored: bool) -> bool:
+        """Add a key, and return True if it was absent."""
+        if is_stored or key in self._recent:
+            return False
+        self._recent.add(key)
+        return True
 
     def _flush_recent(self) -> None:
         self._store(*halves_of(b"".join(self._recent)))

@@ -8,16 +8,19 @@ are looked at. Ids, prompts and all other inputs stay text, and so the ids of ro
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from typing import cast
 
 import pyarrow as pa
 
 from pipelines.config.inputs import ManifestConfig
 from pipelines.fields.table import FIELDS
 from pipelines.manifest.columns import input_columns
+from pipelines.manifest.csv_blocks import read_blocks
 from pipelines.manifest.csv_table import CsvTable
 from pipelines.manifest.number_text import is_integer, is_number
 from pipelines.manifest.table import Table
@@ -127,14 +130,35 @@ def _survey(csv: CsvTable, names: Iterable[str]) -> dict[str, _Column]:
     if not columns:
         return columns
     places = {csv.schema.names.index(name): column for name, column in columns.items()}
-    rows = csv.cells()
-    while places and (some := list(islice(rows, _CHUNK_ROWS))):
+    for some in _cells_of(csv):
         for place, column in list(places.items()):
-            cells = [row[place] for row in some]
-            column.add(cells, may_have_commas=csv.dialect.may_have_decimal_commas)
+            column.add(some(place), may_have_commas=csv.dialect.may_have_decimal_commas)
             if column.is_text:
                 del places[place]
+        if not places:
+            break
     return columns
+
+
+def _cells_of(csv: CsvTable) -> Iterator[Callable[[int], list[str]]]:
+    """Yield functions that return the cells of some rows in the column at a place."""
+    done = 0
+    for block in read_blocks(csv):
+        if block is None:
+            return
+        done += block.rows
+        yield partial(_of_block, block.columns)
+    rows = islice(csv.cells(), done, None)
+    while some := list(islice(rows, _CHUNK_ROWS)):
+        yield partial(_of_rows, some)
+
+
+def _of_block(columns: pa.RecordBatch, place: int) -> list[str]:
+    return cast("list[str]", columns.column(place).fill_null("").to_pylist())
+
+
+def _of_rows(rows: list[list[str]], place: int) -> list[str]:
+    return [row[place] for row in rows]
 
 
 def _kind(columns: Sequence[_Column]) -> pa.DataType:

@@ -61,6 +61,8 @@ class RowIds:
         """Return each id's occurrence number so far, starting at 1."""
         keys = [row_key(row_id) for row_id in ids]
         new = self._add(ids, keys)
+        if all(new):
+            return [1] * len(new)
         return [1 if is_new else self._count(key) for key, is_new in zip(keys, new, strict=True)]
 
     def variant(self, row_id: str, separator: str, ordinal: int) -> str:

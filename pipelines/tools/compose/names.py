@@ -17,6 +17,8 @@ _MOST = 80  # characters: three names and two separators fit into the 256 of an 
 _MOST_OF_PROMPT = 40
 _UNREADABLE = re.compile(r"[^\w.-]+")
 _DASHES = re.compile(r"-{2,}")
+# A file name that is a name already, in front of its ending.
+_USUAL = re.compile(r"(?:[^?]*/)?(\w[\w.]*(?:-[\w.]+)*)\.[^./?]*")
 
 
 def image_names(uris: Sequence[str]) -> list[str]:
@@ -31,6 +33,9 @@ def prompt_names(prompts: Sequence[str]) -> list[str]:
 
 def stem(uri: str) -> str:
     """Return the file name in a URI, without its ending, as a name that need not be unique."""
+    usual = _USUAL.fullmatch(uri)
+    if usual is not None and len(usual[1]) <= _MOST:
+        return usual[1]
     return _name(_parts(uri)[-1])
 
 

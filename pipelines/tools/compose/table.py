@@ -9,20 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from hashlib import blake2b
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.arrow_types.json_text import holds_json, texts_of
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ComposeError
-from pipelines.fields.cells import LONGEST_PATH
-from pipelines.fields.kinds import NUMBERS
-from pipelines.fields.table import FIELDS, REFERENCE_COLUMNS
+from pipelines.fields.table import REFERENCE_COLUMNS
 from pipelines.manifest.columns import ColumnPlan, plan_columns
 from pipelines.manifest.csv_blocks import read_blocks
 from pipelines.manifest.csv_table import CsvTable
@@ -33,14 +29,12 @@ from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import OversizedRow, UnreadableRow
 from pipelines.manifest.table import RowBatch, SourceRow, Table
 from pipelines.tools.compose.given_ids import differ_as_text, id_text, ids_as_text
-from pipelines.tools.compose.names import stem
+from pipelines.tools.compose.made_ids import with_made_ids
 from pipelines.tools.compose.pairing import Rows
 from pipelines.tools.compose.resolved import resolved
 from pipelines.tools.compose.score_table import is_number
 
-_NUMBER_LISTS = frozenset(field.name for field in FIELDS if field.kind is NUMBERS)
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-_KEYED = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
 
 
 def table_rows(config: RunConfig) -> Rows:
@@ -110,7 +104,7 @@ def _batches(
         written = replace(plan, extra_schema=_as_text(plan.extra_schema, numbers))
         for raw in _raw_batches(table, written, _as_text(schema, numbers)):
             columns = {name: raw.column(name) for name in raw.schema.names}
-            columns["id"] = _ids(columns, ids)  # from references as written: the same anywhere
+            columns["id"] = with_made_ids(columns, ids)  # before references are absolute
             for field in numbers:
                 columns[field.name] = _numbers(columns[field.name], field.type)
             for name in REFERENCE_COLUMNS:
@@ -125,7 +119,10 @@ def _as_text(schema: pa.Schema, numbers: Sequence[pa.Field]) -> pa.Schema:
 
 
 def _numbers(texts: pa.Array, kind: pa.DataType) -> pa.Array:
-    read: type = int if pa.types.is_integer(kind) else float
+    try:
+        return texts.cast(kind)
+    except pa.ArrowInvalid:  # Arrow takes no spaces beside a number
+        read: type = int if pa.types.is_integer(kind) else float
     return pa.array([None if text is None else read(text) for text in texts.to_pylist()], kind)
 
 
@@ -206,46 +203,3 @@ def _from_rows(
         given = id_text(uri, plan.inputs.get("id", "id"), own_id)
         fitted.append({**cells, **extra, "id": given})
     return pa.RecordBatch.from_pylist(fitted, schema=schema)
-
-
-def _ids(columns: dict[str, pa.Array], ids: RowIds) -> pa.Array:
-    """Keep given ids; make others from the content image's name and a hash of the row."""
-    given = columns["id"]
-    if not given.null_count:
-        return given
-    content = columns.get("content_image")
-    if content is None or not pa.types.is_string(content.type):
-        return given  # a run makes them from the row's content
-    keys = _row_keys(columns)
-    named = [
-        f"{stem(uri)}-{key}" if own is None and uri and _is_named(uri) else None
-        for own, uri, key in zip(given.to_pylist(), content.to_pylist(), keys, strict=True)
-    ]
-    claimed = ids.claim([name for name in named if name is not None])
-    ordinals = iter(claimed)
-    made = [
-        None
-        if name is None
-        else (name if (n := next(ordinals)) == 1 else ids.variant(name, "-", n))
-        for name in named
-    ]
-    return pc.coalesce(given, pa.array(made, pa.string()))
-
-
-def _is_named(uri: str) -> bool:
-    return not uri.startswith("data:") and len(uri) <= LONGEST_PATH
-
-
-def _row_keys(columns: dict[str, pa.Array]) -> list[str]:
-    """Hash each row's cells that are text or numbers; other columns do not matter."""
-    parts = []
-    for name in sorted(columns):
-        column = columns[name]
-        if pa.types.is_list(column.type) and name in _NUMBER_LISTS:
-            column = column.cast(pa.list_(pa.string()))
-        if pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type):
-            column = pc.binary_join(column, "\n")
-        if any(is_kind(column.type) for is_kind in _KEYED):
-            parts.append(pc.fill_null(column.cast(pa.string()), ""))
-    joined = cast("list[str]", pc.binary_join_element_wise(*parts, "\0").to_pylist())
-    return [blake2b(text.encode(), digest_size=6).hexdigest() for text in joined]

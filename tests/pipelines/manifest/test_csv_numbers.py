@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipelines.config.schema import RunConfig
 from pipelines.errors import LedgerError
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import Records
+from pipelines.manifest import csv_blocks, csv_numbers
 from pipelines.manifest.row_identity import content_hash
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
+from pipelines.tools.compose import table as table_module
 from pipelines.tools.compose.low_scores import low_scores
 from pipelines.tools.compose.score_table import ScoreTable
 from pipelines.tools.compose.table import table_rows
-from tests.pipelines.manifests import entries, opened, valid, write
+from tests.pipelines.manifests import config, entries, opened, valid, write
 from tests.pipelines.records import completed
+from uso_core.errors import UsoError
 
 TEXT, INTEGER, NUMBER = pa.string(), pa.int64(), pa.float64()
 
@@ -204,3 +210,55 @@ def test_integers_that_a_float_cannot_hold_are_reported(tmp_path: Path) -> None:
     Ledger.open(storage, schema_of(tmp_path, ["0.5"])).append([completed("b", note=0.5)])
     with pytest.raises(LedgerError, match=r"'note' has integers .* manifest\.csv_numbers: false"):
         list(Records(storage).batches())
+
+
+CELLS = st.one_of(
+    st.sampled_from(
+        ("", "0", "7", "-3", "007", "+1", " 5 ", "1.5", ".5", "5.", "1e3", "-0", "-0.0")
+    ),
+    st.sampled_from(
+        ("1,5", "nan", "Infinity", "9" * 19, "123456789.123456789", "1e-400", "a", '"')
+    ),
+    st.integers(-(2**63), 2**63).map(str),
+    st.floats().map(repr),
+)
+TABLES = st.lists(
+    st.one_of(
+        st.lists(CELLS, min_size=2, max_size=2),
+        st.lists(st.floats(allow_nan=False).map(repr), min_size=2, max_size=2),
+        st.lists(CELLS, max_size=3),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TABLES, st.sampled_from(",;"), st.sampled_from((4, 1 << 20)))
+def test_types_and_values_by_blocks_are_those_by_lines(
+    rows: list[list[str]], delimiter: str, block: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = Path(folder) / "m.csv"
+        lines = [["one", "two", "prompt"], *([*row, "a picture"] for row in rows)]
+        path.write_text("\n".join(delimiter.join(cells) for cells in lines), encoding="utf-8")
+        patch.setattr(csv_blocks, "_BLOCK", block)
+        by_blocks = shown(path)
+        patch.setattr(csv_numbers, "read_blocks", lambda _: iter(()))
+        patch.setattr(table_module, "read_blocks", lambda _: iter(()))
+        patch.setattr(table_module, "_numbers", numbers)
+        assert by_blocks == shown(path)
+
+
+def numbers(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+    read: type = int if pa.types.is_integer(kind) else float
+    return pa.array([None if text is None else read(text) for text in texts.to_pylist()], kind)
+
+
+def shown(path: Path) -> str:
+    """The types and values of the table, or the message of the error."""
+    try:
+        rows = table_rows(config(path))
+        found = [row for batch in rows.batches for row in batch.to_pylist()]
+    except UsoError as error:
+        return str(error)
+    return f"{rows.schema} {found}"

@@ -42,7 +42,7 @@ COLUMNS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(COLUMNS, st.sampled_from(FOLDERS), st.integers(0, 2))
 def test_columns_and_single_references(texts: list[str | None], folder: str, start: int) -> None:
     column = pa.array(texts, pa.string())[start:]
