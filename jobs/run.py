@@ -81,11 +81,11 @@ def run_config(
     console = terminal.err()
     with ExitStack() as at_end, exits.exit_on_error(show=show), _interruptible(console):
         log_to(console, config.logging)
+        if not config.ray.is_off:  # a model in this process may leave images in cycles
+            collect_seldom()
         early = early_ray(config) if through is None else None
         if early is not None:
             at_end.callback(early.close)  # after the message of an error
-        if not config.ray.is_off:  # a model in this process may leave images in cycles
-            collect_seldom()
         # Imported late: Ray loads for seconds, and a wrong configuration ends the command first.
         from pipelines.driver.run import run  # noqa: PLC0415
 

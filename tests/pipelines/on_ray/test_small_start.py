@@ -10,10 +10,20 @@ import pytest
 from pipelines.on_ray import small_start as module
 from pipelines.on_ray.small_start import small_start
 
+PLACES = {
+    "parameter": ["RayParams"],
+    "services": ["start_api_server", "start_raylet", "get_node"],
+    "node": ["wait_for_persisted_port"],
+    "utils": ["get_dashboard_dependency_error"],
+}
 
-def places() -> tuple[Any, ...]:
-    parameter, services = (import_module(f"ray._private.{n}") for n in ("parameter", "services"))
-    return parameter.RayParams, services.start_api_server, services.get_node
+
+def places() -> list[Any]:
+    return [
+        getattr(import_module(f"ray._private.{module}"), name)
+        for module, names in PLACES.items()
+        for name in names
+    ]
 
 
 def test_the_places_are_as_before_at_the_end() -> None:
@@ -70,3 +80,36 @@ def test_ray_is_asked_for_its_node_once_it_is_there(monkeypatch: pytest.MonkeyPa
         assert services.get_node("head:1", "0a") == {"node": ("head:1", "0a")}
     assert asked_before == [3]
     assert services.get_node is get_node
+
+
+def test_the_caller_hears_when_the_processes_are_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    def start_raylet(name: str) -> str:
+        heard.append(name)
+        return "started"
+
+    services = import_module("ray._private.services")
+    monkeypatch.setattr(services, "start_raylet", start_raylet)
+    with small_start(lambda: heard.append("told")):
+        assert services.start_raylet("raylet") == "started"
+    assert heard == ["raylet", "told"]
+
+
+@pytest.mark.parametrize(("packages", "said"), [(("pytest",), None), (("no_such", "pytest"), "no")])
+def test_the_packages_of_the_agents_are_looked_for_and_not_loaded(
+    monkeypatch: pytest.MonkeyPatch, packages: tuple[str, ...], said: str | None
+) -> None:
+    utils = import_module("ray._private.utils")
+    monkeypatch.setattr(utils, "get_dashboard_dependency_error", lambda: "no")
+    monkeypatch.setattr(module, "_OF_AGENTS", packages)
+    with small_start():
+        assert utils.get_dashboard_dependency_error() == said
+
+
+def test_the_port_of_the_head_is_looked_for_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = import_module("ray._private.node")
+    for wait, seen in ((lambda poll_interval_ms=100: poll_interval_ms, 5), (lambda: 100, 100)):
+        monkeypatch.setattr(node, "wait_for_persisted_port", wait)
+        with small_start():
+            assert node.wait_for_persisted_port() == seen
