@@ -18,7 +18,8 @@ from pipelines.arrow_types.json_text import holds_json, texts_of
 from pipelines.config.schema import RunConfig
 from pipelines.config.variables import resolve_secrets
 from pipelines.errors import ComposeError
-from pipelines.fields.table import REFERENCE_COLUMNS
+from pipelines.fields.kinds import REFERENCES
+from pipelines.fields.table import FIELDS, REFERENCE_COLUMNS
 from pipelines.manifest.columns import ColumnPlan, plan_columns
 from pipelines.manifest.csv_blocks import read_blocks
 from pipelines.manifest.csv_table import CsvTable
@@ -34,6 +35,7 @@ from pipelines.tools.compose.pairing import Rows
 from pipelines.tools.compose.resolved import resolved
 from pipelines.tools.compose.score_table import is_number
 
+_REFERENCE_LISTS = frozenset(field.name for field in FIELDS if field.kind is REFERENCES)
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 
 
@@ -72,13 +74,28 @@ def _schema(plan: ColumnPlan, tables: Sequence[Table]) -> pa.Schema:
 def _unified(ours: str, theirs: str, kinds: Sequence[pa.DataType]) -> pa.Field:
     schemas = [pa.schema([(ours, _plain(kind))]) for kind in kinds]
     try:
-        return pa.unify_schemas(schemas, promote_options="permissive").field(0)
+        unified = pa.unify_schemas(schemas, promote_options="permissive").field(0)
+        # Arrow makes bytes of texts: the name of an image would become its content.
+        if ours not in REFERENCE_COLUMNS or not _turns_texts_into_bytes(schemas, unified):
+            return unified
+        fault = None
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        held = " and ".join(dict.fromkeys(map(str, kinds)))
-        raise ComposeError(
-            f"column {theirs!r} is {held}, which one file cannot hold; give it one type in all "
-            "tables, or make a manifest from each"
-        ) from error
+        fault = error
+    held = " and ".join(dict.fromkeys(map(str, kinds)))
+    raise ComposeError(
+        f"column {theirs!r} is {held}, which one file cannot hold; give it one type in all "
+        "tables, or make a manifest from each"
+    ) from fault
+
+
+def _turns_texts_into_bytes(schemas: Sequence[pa.Schema], unified: pa.Field) -> bool:
+    if not pa.types.is_binary(_item(unified.type)):
+        return False
+    return any(pa.types.is_string(_item(schema.field(0).type)) for schema in schemas)
+
+
+def _item(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_list(kind) else kind
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -109,7 +126,9 @@ def _batches(
                 columns[field.name] = _numbers(columns[field.name], field.type)
             for name in REFERENCE_COLUMNS:
                 if name in columns:
-                    columns[name] = resolved(columns[name], folder_url(folder))
+                    columns[name] = resolved(
+                        columns[name], folder_url(folder), json_lists=name in _REFERENCE_LISTS
+                    )
             yield pa.record_batch([columns[name] for name in schema.names], schema=schema)
 
 

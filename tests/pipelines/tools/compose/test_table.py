@@ -142,3 +142,42 @@ def test_json_columns_and_own_columns_of_any_type(tmp_path: Path) -> None:
     assert first["content_image"] == f"{tmp_path}/cat.jpg"
     assert second["style_images"] == [f"{tmp_path}/t.png"]
     assert (first["words"], first["nothing"]) == (["x"], [None, None])
+
+
+def test_names_of_images_that_start_like_a_list_are_absolute(tmp_path: Path) -> None:
+    names = ["[2023] cat.png", '["a.png"]', "[x"]
+    table = pa.table({"content_image": names, "style_images": [[name] for name in names]})
+    rows = listed(write(tmp_path / "t.parquet", table))
+    absolute = [f"{tmp_path}/{name}" for name in names]
+    assert [row["content_image"] for row in rows] == absolute
+    assert [row["style_images"] for row in rows] == [[name] for name in absolute]
+
+
+def test_text_that_a_run_rejects_stays_as_it_is(tmp_path: Path) -> None:
+    image = "iVBORw0KGgo" + "A" * 80
+    rows = listed(write(tmp_path / "t.parquet", pa.table({"content_image": [image, "a.png"]})))
+    assert [row["content_image"] for row in rows] == [image, f"{tmp_path}/a.png"]
+
+
+def test_paths_in_images_of_hugging_face_are_absolute(tmp_path: Path) -> None:
+    images: list[dict[str, Any] | None] = [
+        {"bytes": None, "path": "a.png"},
+        {"bytes": b"x", "path": "b.png"},
+        {"bytes": b"", "path": "/c.png"},
+        {"bytes": b"x", "path": None},
+        None,
+    ]
+    table = pa.table({"content_image": images, "style_images": [[image] for image in images]})
+    rows = listed(write(tmp_path / "t.parquet", table))
+    images[0] = {"bytes": None, "path": f"{tmp_path}/a.png"}
+    assert [row["content_image"] for row in rows] == images
+    assert [row["style_images"] for row in rows] == [[image] for image in images]
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_names_do_not_become_bytes(tmp_path: Path, is_list: bool) -> None:
+    for name, cell in (("a", "a.png"), ("b", b"image")):
+        column = {"style_images": [[cell]]} if is_list else {"content_image": [cell]}
+        write(tmp_path / f"{name}.parquet", {"prompt": ["p"], **column})
+    with pytest.raises(ComposeError, match=r"string>? and .*binary.*, which one file cannot hold"):
+        listed(tmp_path)
