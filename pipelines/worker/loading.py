@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from pipelines.config.model import ModelConfig
 from pipelines.worker.absent import absent
 from pipelines.worker.gpu_memory import await_free_memory
 from pipelines.worker.model_files import cache_folder, localize
+from pipelines.worker.one_pass import import_transformers
 from pipelines.worker.sparse_copy import sparse_copy
 from uso_core.errors import UsoError
 from uso_core.families import describe_model, family_of
@@ -66,7 +67,10 @@ def load_pipeline(
             name: family.memory_needed(source, dtype, PRESETS[name]) for name in SMALL_PRESETS
         }
         await_free_memory(device, family.memory_needed(source, dtype, preset), presets=needs)
-    with absent() if alone else nullcontext():
+    with ExitStack() as imports:
+        if alone:
+            imports.enter_context(absent())
+            import_transformers()
         pipeline = family.load(
             source, dtype=dtype, device=device, preset=preset, attention=model.attention
         )
