@@ -20,12 +20,12 @@ from jobs.serve.service import Service
 from jobs.serve.store.database import now_ms
 from jobs.serve.store.deliveries import Delivery, DeliveryStore
 from pipelines.fetch.deadline import Deadline, DeadlineExceededError
+from pipelines.fetch.deadline_stream import until
+from pipelines.fetch.guarded_transport import GuardedTransport
 from pipelines.fetch.http_guard import (
     AddressRefusedError,
     GuardedBackend,
-    GuardedTransport,
     NameNotFoundError,
-    until,
 )
 
 logger = logging.getLogger(__name__)

@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import logging
-import ssl
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import httpcore2
 import httpx2
 
 from pipelines.config.inputs import FetchConfig
-from pipelines.failures import RowFailedError
 from pipelines.fetch.deadline import Deadline
-from pipelines.fetch.errors import (
-    TransientFetchError,
-    fetch_failed,
-    status_failed,
-    too_large,
-)
+from pipelines.fetch.deadline_stream import until
+from pipelines.fetch.errors import fetch_failed, status_failed, too_large
 from pipelines.fetch.fetched import ABSENT, Fetched
-from pipelines.fetch.http_guard import (
-    AddressRefusedError,
-    GuardedBackend,
-    GuardedTransport,
-    NameNotFoundError,
-    until,
-)
+from pipelines.fetch.guarded_transport import RECEIVED, GuardedTransport, core_url
+from pipelines.fetch.http_errors import errors_named, proxy_hint
+from pipelines.fetch.http_guard import GuardedBackend
 from pipelines.fetch.http_headers import HostHeaders
-from pipelines.fetch.proxies import Proxies, environment_proxies
-from pipelines.fetch.proxy_pools import ProxyFailedError
+from pipelines.fetch.proxies import Proxies
 from pipelines.fetch.rights.robots import HEADER, robots_wish
 
 _HEADERS = {
@@ -45,7 +34,17 @@ T = TypeVar("T")
 
 _GONE = frozenset({404, 410})
 _AGAIN = "again"  # told apart from marks by identity
-_ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+_SCHEMES = ("http", "https")
+_AS_IT_IS = frozenset({"", "identity"})
+_ENCODINGS = _AS_IT_IS | {"gzip", "x-gzip", "deflate"}
+_MOST_HEADS = 1000
+
+
+class _Head(NamedTuple):
+    """All of a request to a host but its path."""
+
+    headers: list[tuple[bytes, bytes]]
+    extensions: dict[str, Any]
 
 
 class HttpReader:
@@ -58,16 +57,18 @@ class HttpReader:
         self._max_redirects = config.max_redirects
         self._silence_s = config.timeout_s / config.attempts
         self._headers = HostHeaders(config.http)
-        self._hint = _proxy_hint(config)
+        self._hint = proxy_hint(config)
+        self._transport = GuardedTransport(
+            backend or GuardedBackend(allow_private=config.allow_private_networks),
+            proxies=Proxies.of(config.http.proxy),
+        )
         self._client = httpx2.Client(
-            transport=GuardedTransport(
-                backend or GuardedBackend(allow_private=config.allow_private_networks),
-                proxies=Proxies.of(config.http.proxy),
-            ),
+            transport=self._transport,
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             trust_env=False,
         )
+        self._heads: dict[tuple[bytes, bytes], _Head] = {}
 
     def read(self, uri: str, deadline: Deadline) -> Fetched:
         """Return the body at `uri`.
@@ -81,7 +82,20 @@ class HttpReader:
             RowFailedError: the fetch failed permanently.
             TransientFetchError: a retry may succeed.
         """
-        return self._answered("GET", uri, deadline, lambda response: self._body(uri, response))
+
+        def take(response: httpx2.Response) -> Fetched:
+            return self._body(uri, response)
+
+        with until(deadline), errors_named(uri, self._hint):
+            url = httpx2.URL(uri)
+            if self._client.is_closed or not _is_usual(url):
+                return self._followed("GET", uri, url, take)
+            with closing(self._received(url)) as received:
+                if received.status == httpx2.codes.OK:
+                    headers = httpx2.Headers(received.headers)
+                    if _encoding(headers) in _AS_IT_IS:
+                        return self._fetched(uri, received.iter_stream(), [headers])
+                return self._followed("GET", uri, url, take, received)
 
     def look(self, uri: str, deadline: Deadline) -> str | None:
         """Return the marks of the file at `uri`, as `read` gives them; raises as `read` does.
@@ -103,30 +117,78 @@ class HttpReader:
         self, method: str, uri: str, deadline: Deadline, take: Callable[[httpx2.Response], T]
     ) -> T:
         """Return the result of `take` on the response after all redirects; raises as `read`."""
-        with until(deadline), _errors_named(uri, self._hint):
-            url = httpx2.URL(uri)
-            request = self._request(method, url, url)
-            first, history = request.url, list[httpx2.Response]()
-            for _ in range(self._max_redirects + 1):
-                _check_scheme(request.url, uri)
-                response = self._client.send(request, stream=True)
-                with closing(response):
-                    response.history = history
-                    if not response.has_redirect_location:
-                        return take(response)
-                    if response.next_request is None:
-                        raise fetch_failed("uri_refused", uri, "it redirects to an invalid URL")
-                history.append(response)
-                request = self._request(method, response.next_request.url, first)
+        with until(deadline), errors_named(uri, self._hint):
+            return self._followed(method, uri, httpx2.URL(uri), take)
+
+    def _received(self, url: httpx2.URL) -> httpcore2.Response:
+        """Return the response to `_request("GET", url, url)` as httpcore2 gives it.
+
+        httpx2 takes as long for a request and its response as httpcore2 does, and all of it only
+        matters for unusual ones.
+        """
+        host = (url.raw_scheme, url.netloc)
+        head = self._heads.get(host)
+        if head is None:
+            if len(self._heads) >= _MOST_HEADS:
+                self._heads.clear()
+            request = self._request("GET", url, url)
+            head = self._heads[host] = _Head(request.headers.raw, request.extensions)
+        return self._transport.send(
+            httpcore2.Request(
+                "GET", core_url(url), headers=head.headers, content=(), extensions=head.extensions
+            )
+        )
+
+    def _followed(
+        self,
+        method: str,
+        uri: str,
+        url: httpx2.URL,
+        take: Callable[[httpx2.Response], T],
+        received: httpcore2.Response | None = None,
+    ) -> T:
+        """Return the result of `take` on the response after all redirects.
+
+        Args:
+            method: the method.
+            uri: the URI of the row.
+            url: the same, parsed.
+            take: reads the response.
+            received: the first response, if it is there already.
+        """
+        request = self._request(method, url, url, received)
+        first, history = request.url, list[httpx2.Response]()
+        for _ in range(self._max_redirects + 1):
+            _check_scheme(request.url, uri)
+            response = self._client.send(request, stream=True)
+            with closing(response):
+                response.history = history
+                if not response.has_redirect_location:
+                    return take(response)
+                if response.next_request is None:
+                    raise fetch_failed("uri_refused", uri, "it redirects to an invalid URL")
+            history.append(response)
+            request = self._request(method, response.next_request.url, first)
         raise fetch_failed(
             "uri_refused", uri, f"it redirects more than {self._max_redirects} times "
             "(fetch.max_redirects); give the address where it ends"
         )  # fmt: skip
 
-    def _request(self, method: str, url: httpx2.URL, first: httpx2.URL) -> httpx2.Request:
+    def _request(
+        self,
+        method: str,
+        url: httpx2.URL,
+        first: httpx2.URL,
+        received: httpcore2.Response | None = None,
+    ) -> httpx2.Request:
         """Return a request with the headers of its own host only."""
-        headers = self._headers.of(url, first)
-        return self._client.build_request(method, url, headers=headers, timeout=self._silence_s)
+        return self._client.build_request(
+            method,
+            url,
+            headers=self._headers.of(url, first),
+            timeout=self._silence_s,
+            extensions=None if received is None else {RECEIVED: received},
+        )
 
     def close(self) -> None:
         """Close all connections."""
@@ -135,24 +197,38 @@ class HttpReader:
     def _body(self, uri: str, response: httpx2.Response) -> Fetched:
         if not response.is_success:
             raise status_failed(response.status_code, uri, retry_after_s=_retry_after(response))
-        encoding = response.headers.get("Content-Encoding", "").lower()
+        encoding = _encoding(response.headers)
         if encoding not in _ENCODINGS:
             reason = f"the server sent Content-Encoding {encoding!r}, which is not supported"
             raise fetch_failed("image_unsupported", uri, reason)
+        # The owner of the URL that the row names may speak in a redirect to a store.
+        hops = [hop.headers for hop in (*response.history, response)]
+        return self._fetched(uri, response.iter_bytes(), hops)
+
+    def _fetched(
+        self, uri: str, pieces: Iterable[bytes], hops: Sequence[httpx2.Headers]
+    ) -> Fetched:
+        """Return the body in pieces, and what the headers of the responses say about it."""
         body = bytearray()
-        for chunk in response.iter_bytes():
-            body += chunk
+        for piece in pieces:
+            body += piece
             if len(body) > self._max_bytes:
                 raise too_large(uri, self._max_bytes)
-        content_type = response.headers.get("Content-Type")
-        # The owner of the URL that the row names may speak in a redirect to a store.
-        hops = (*response.history, response)
-        robots = robots_wish(value for hop in hops for value in hop.headers.get_list(HEADER))
-        return Fetched(bytes(body), content_type, _marks(response), robots)
+        robots = robots_wish(value for hop in hops for value in hop.get_list(HEADER))
+        return Fetched(bytes(body), hops[-1].get("Content-Type"), _marks(hops[-1]), robots)
+
+
+def _is_usual(url: httpx2.URL) -> bool:
+    """Return False for a URL that httpx2 changes, or of which it makes a header."""
+    return url.scheme in _SCHEMES and bool(url.host) and not url.userinfo
+
+
+def _encoding(headers: httpx2.Headers) -> str:
+    return headers.get("Content-Encoding", "").lower()
 
 
 def _check_scheme(url: httpx2.URL, uri: str) -> None:
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in _SCHEMES or not url.host:
         raise fetch_failed("uri_refused", uri, f"it leads to a {url.scheme or 'nameless'}: URI")
 
 
@@ -161,13 +237,13 @@ def _marks_of(uri: str, response: httpx2.Response) -> str | None:
         return ABSENT
     if not response.is_success:
         raise status_failed(response.status_code, uri, retry_after_s=_retry_after(response))
-    return _marks(response)
+    return _marks(response.headers)
 
 
-def _marks(response: httpx2.Response) -> str | None:
+def _marks(headers: httpx2.Headers) -> str | None:
     """Return the ETag of a response, else its Last-Modified, else None."""
     names = ("ETag", "Last-Modified")
-    found = (response.headers.get(name, "").strip() for name in names)
+    found = (headers.get(name, "").strip() for name in names)
     return next((value.removeprefix("W/") for value in found if value), None)
 
 
@@ -183,60 +259,3 @@ def _retry_after(response: httpx2.Response) -> float | None:
     if at.tzinfo is None:
         at = at.replace(tzinfo=timezone.utc)
     return max(0.0, (at - datetime.now(timezone.utc)).total_seconds())
-
-
-def _proxy_hint(config: FetchConfig) -> str:
-    """Return an advice for failed connections if the environment has a proxy that is not used."""
-    if config.http.proxy is not None or not environment_proxies():
-        return ""
-    return "; the environment names a proxy, and fetch.http.proxy: environment would use it"
-
-
-@contextmanager
-def _errors_named(uri: str, hint: str) -> Iterator[None]:
-    """Translate the errors of the libraries."""
-    try:
-        yield
-    except (AddressRefusedError, NameNotFoundError, httpx2.InvalidURL) as error:
-        raise _refused(uri, error, hint) from error
-    except ProxyFailedError as error:
-        raise _proxy_failed(uri, error) from error
-    except httpcore2.TimeoutException as error:
-        raise TransientFetchError(f"the server did not respond in time{hint}") from error
-    except httpcore2.NetworkError as error:
-        raise _not_connected(uri, error, hint) from error
-    except httpcore2.RemoteProtocolError as error:
-        raise TransientFetchError(f"the response was cut short or is not HTTP: {error}") from error
-    except httpx2.DecodingError as error:
-        raise fetch_failed("image_corrupt", uri, f"its compression is damaged: {error}") from error
-    except (httpcore2.LocalProtocolError, httpx2.RequestError) as error:
-        raise fetch_failed("uri_not_found", uri, f"it cannot be fetched: {error}") from error
-
-
-def _proxy_failed(uri: str, error: ProxyFailedError) -> Exception:
-    reason = f"the proxy {error.proxy} failed ({error.reason})"
-    if error.may_pass:
-        return TransientFetchError(reason)
-    advice = "check fetch.http.proxy and its credentials"
-    return fetch_failed("uri_forbidden", uri, f"{reason}; {advice}")
-
-
-def _not_connected(uri: str, error: httpcore2.NetworkError, hint: str) -> Exception:
-    cause = error.args[0] if error.args else None  # httpcore2 drops __cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        reason = f"its TLS certificate is not valid: {cause.verify_message}"
-        return fetch_failed("uri_refused", uri, reason)
-    return TransientFetchError(f"the connection failed: {error}{hint}")
-
-
-def _refused(uri: str, error: Exception, hint: str) -> RowFailedError:
-    if isinstance(error, NameNotFoundError):
-        return fetch_failed("uri_not_found", uri, f"the host does not exist; check its name{hint}")
-    if isinstance(error, AddressRefusedError):
-        return fetch_failed(
-            "uri_refused",
-            uri,
-            f"its host {error.host!r} has the address {error.address}, which is not public; "
-            "fetch.allow_private_networks: true allows it",
-        )
-    return fetch_failed("uri_refused", uri, f"it is not a valid URL: {error}")

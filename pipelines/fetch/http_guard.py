@@ -10,39 +10,14 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address
-from ssl import SSLContext
-from typing import Any
 
 import httpcore2
-import httpx2
 from cachetools import LRUCache
 
 from pipelines.fetch.deadline import Deadline, DeadlineExceededError, call_until
 from pipelines.fetch.deadline_stream import DeadlineStream, capped, current_deadline, until
-from pipelines.fetch.proxies import Proxies
-from pipelines.fetch.proxy_pools import ProxyPools
-
-__all__ = [
-    "AddressRefusedError",
-    "GuardedBackend",
-    "GuardedTransport",
-    "NameNotFoundError",
-    "until",
-]
-
-__all__ = [
-    "Address",
-    "AddressRefusedError",
-    "GuardedBackend",
-    "GuardedTransport",
-    "NameNotFoundError",
-    "Resolve",
-    "is_public",
-    "resolve",
-    "until",
-]
 
 # IPv4 inside IPv6, in the last 32 bits: NAT64, translated and compatible addresses.
 _ENDS_IN_IPV4 = tuple(
@@ -219,68 +194,3 @@ class GuardedBackend(httpcore2.NetworkBackend):
                 if not is_public(address):
                     raise AddressRefusedError(host, str(address))
         return addresses
-
-
-class GuardedTransport(httpx2.BaseTransport):
-    """An httpx2 transport over a `GuardedBackend`, or through proxies.
-
-    httpcore2's exceptions pass through unchanged.
-    """
-
-    def __init__(
-        self,
-        backend: GuardedBackend,
-        ssl_context: SSLContext | None = None,
-        proxies: Proxies | None = None,
-    ) -> None:
-        self._backend = backend
-        options: dict[str, Any] = {
-            "ssl_context": ssl_context or httpx2.create_ssl_context(),
-            "max_connections": None,
-            "max_keepalive_connections": 32,
-            "keepalive_expiry": 15,
-        }
-        self._direct = httpcore2.ConnectionPool(network_backend=backend, **options)
-        self._through = ProxyPools(proxies or Proxies(), backend.unguarded(), options)
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request, without following redirects.
-
-        Raises:
-            ProxyFailedError: the proxy of the host cannot be used.
-        """
-        url = request.url
-        sent = httpcore2.Request(
-            request.method,
-            httpcore2.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            ),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-        proxy = self._through.proxy_of(sent.url)
-        if proxy is None:
-            response = self._direct.handle_request(sent)
-        else:
-            self._backend.check(sent.url.host.decode("ascii"), sent.url.origin.port)
-            response = self._through.send(sent, proxy)
-        return httpx2.Response(
-            response.status, headers=response.headers, stream=_ResponseStream(response)
-        )
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._direct.close()
-        self._through.close()
-
-
-class _ResponseStream(httpx2.SyncByteStream):
-    def __init__(self, response: httpcore2.Response) -> None:
-        self._response = response
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._response.iter_stream()
-
-    def close(self) -> None:
-        self._response.close()

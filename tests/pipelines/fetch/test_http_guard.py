@@ -9,6 +9,7 @@ import pytest
 
 from pipelines.config.inputs import FetchConfig
 from pipelines.fetch.deadline import Deadline
+from pipelines.fetch.deadline_stream import until
 from pipelines.fetch.http import HttpReader
 from pipelines.fetch.http_guard import (
     Address,
@@ -16,7 +17,6 @@ from pipelines.fetch.http_guard import (
     NameNotFoundError,
     is_public,
     resolve,
-    until,
 )
 from tests.pipelines import http_origin as http
 from tests.pipelines.fetch.fake_internet import PUBLIC, LoopbackTcp, Names, read, refusal

@@ -11,10 +11,10 @@ import pytest
 import trustme
 
 from pipelines.config.inputs import FetchConfig
+from pipelines.fetch.guarded_transport import GuardedTransport
 from pipelines.fetch.http import HttpReader
 from pipelines.fetch.http_guard import (
     GuardedBackend,
-    GuardedTransport,
 )
 from tests.pipelines import http_origin as http
 from tests.pipelines.fetch.fake_internet import PUBLIC, LoopbackTcp, Names, refusal

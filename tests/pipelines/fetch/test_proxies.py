@@ -14,8 +14,9 @@ from pipelines.config.inputs import FetchConfig
 from pipelines.failures import RowFailedError
 from pipelines.fetch.deadline import Deadline
 from pipelines.fetch.errors import TransientFetchError
+from pipelines.fetch.guarded_transport import GuardedTransport
 from pipelines.fetch.http import HttpReader
-from pipelines.fetch.http_guard import Address, GuardedBackend, GuardedTransport, NameNotFoundError
+from pipelines.fetch.http_guard import Address, GuardedBackend, NameNotFoundError
 from pipelines.fetch.proxies import Proxies
 from tests.pipelines.fetch.fake_internet import read, refusal
 from tests.pipelines.fetch.local_proxy import proxying
