@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobs.heap import collect_seldom
 from jobs.manifest_options import Chosen, Combination, Failed, LowScoring, Table
 from jobs.option_groups import with_option_groups
 from jobs.options import (
@@ -152,6 +153,7 @@ def validate(
     1  the cluster is lost
     2  something is wrong
     """
+    collect_seldom()  # also while modules are imported
     from jobs.validate import ValidateRequest, validate_command
     from jobs.validate_fetch import FetchOptions
 

@@ -100,13 +100,19 @@ def failure_table(failures: Iterable[FailureRow]) -> Table:
 
 
 def progress_bars(time_column: ProgressColumn) -> Progress:
-    """Return a display of bars on stderr that disappears at its end.
+    """Return a display of bars on stderr that disappears at its end; a file gets nothing.
 
     Args:
         time_column: the last column, an elapsed or a remaining time.
     """
     text, bar = TextColumn("{task.description}"), BarColumn()
-    return Progress(text, bar, MofNCompleteColumn(), time_column, console=err(), transient=True)
+    console = err()
+    return Progress(
+        *(text, bar, MofNCompleteColumn(), time_column),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,  # it would draw ten times a second, and show nothing
+    )
 
 
 @dataclass(frozen=True, slots=True)

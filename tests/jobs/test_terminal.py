@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import pytest
 from rich.console import Console
+from rich.progress import TimeElapsedColumn
 
 from jobs import terminal
 from tests.clock import Clock
@@ -55,6 +57,16 @@ def test_narrow_encodings_do_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     stream.write("12 · 13")
     stream.flush()
     assert raw.getvalue() == rb"12 \xb7 13"
+
+
+def test_bars_write_nothing_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    threads = threading.active_count()
+    with terminal.progress_bars(TimeElapsedColumn()) as progress:
+        task = progress.add_task("rows", total=2)
+        progress.advance(task)
+        assert threading.active_count() == threads  # nothing draws
+        assert progress.tasks[0].completed == 1
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_first_line_is_due_at_once_and_the_next_after_the_interval() -> None:

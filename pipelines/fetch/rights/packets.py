@@ -45,8 +45,7 @@ def packets_in(data: bytes) -> Iterator[str]:
 
 
 def _elements(data: bytes) -> Iterator[str]:
-    for width, encodings in _ENCODINGS:
-        begin, end = _spaced(_BEGIN, width), _spaced(_END, width)
+    for begin, end, width, encodings in _FORMS:
         at = data.find(begin)
         for _ in range(_MOST_PACKETS):
             if at < 0:
@@ -64,6 +63,12 @@ def _elements(data: bytes) -> Iterator[str]:
 def _spaced(text: str, width: int) -> bytes:
     """Return what text in both byte orders of an encoding has in common."""
     return bytes(width - 1).join(character.encode() for character in text)
+
+
+_FORMS = tuple(
+    (_spaced(_BEGIN, width), _spaced(_END, width), width, encodings)
+    for width, encodings in _ENCODINGS
+)
 
 
 def _png_texts(data: bytes) -> Iterator[bytes]:

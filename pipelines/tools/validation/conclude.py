@@ -72,7 +72,8 @@ class Conclusion:
             digests.add(_digests(table))
         repeated = digests.repeated()
         chosen = [_concerned(table, repeated) for table in parts.tables()]
-        table = pa.concat_tables([CHECKED_SCHEMA.empty_table(), *chosen]).sort_by("place")
+        table = pa.concat_tables([CHECKED_SCHEMA.empty_table(), *chosen])
+        table = table.take(pc.sort_indices(table["place"]))  # `sort_by` imports pyarrow.dataset
         return cls(facts, table.append_column("same_as", _same_as(table)))
 
     def problems(self, rows: Callable[[bytes], int]) -> Iterator[Problem]:
