@@ -23,6 +23,7 @@ from transformers import (
     T5EncoderModel,
     T5Tokenizer,
 )
+from transformers.initialization import no_init_weights
 
 from uso_core.errors import CheckpointError
 from uso_core.loading.component_files import ComponentFiles, ComponentName
@@ -85,7 +86,7 @@ def load_clip(
     """
     values = encoder_config(component.config_path, ("clip", "clip_text_model"), "text_config")
     config = CLIPTextConfig.from_dict(values | {"eos_token_id": tokenizer.eos_token_id})
-    with init_empty_weights(include_buffers=False):
+    with _without_weights():
         module = CLIPTextModel(config)
     files = encoder_files("text_encoder", component)
     load_strictly(module, files, _tower_rules(module, files, "text_model."), destination)
@@ -101,7 +102,7 @@ def load_siglip(component: ComponentFiles, destination: Destination) -> SiglipVi
     values = encoder_config(
         component.config_path, ("siglip", "siglip_vision_model"), "vision_config"
     )
-    with init_empty_weights(include_buffers=False):
+    with _without_weights():
         module = SiglipVisionModel(
             SiglipVisionConfig.from_dict(values | {"vision_use_head": False})
         )
@@ -119,7 +120,7 @@ def load_t5(component: ComponentFiles, destination: Destination) -> T5EncoderMod
         CheckpointError: the files do not hold this model.
     """
     values = encoder_config(component.config_path, ("t5",), "")
-    with init_empty_weights(include_buffers=False):
+    with _without_weights():
         module = T5EncoderModel(T5Config.from_dict(values))
     files = encoder_files("text_encoder_2", component)
     _check_t5_tables(component)
@@ -130,6 +131,16 @@ def load_t5(component: ComponentFiles, destination: Destination) -> T5EncoderMod
     load_strictly(module, files, rules, destination, tied=tied)
     module.tie_weights()
     return module
+
+
+@contextmanager
+def _without_weights() -> Iterator[None]:
+    """Build models whose parameters have no values, and let transformers not draw any for them.
+
+    Their buffers have theirs. For the encoders of FLUX this saves a quarter of a second.
+    """
+    with init_empty_weights(include_buffers=False), no_init_weights():
+        yield
 
 
 def load_clip_tokenizer(component: ComponentFiles) -> CLIPTokenizer:
