@@ -7,9 +7,13 @@ import mmap
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+
+Fill = Callable[[Path], None]
+"""Writes to a local path that it is given."""
 
 _PREFIX, _SUFFIX = ".uso-", ".tmp"
 # Some network and user-space filesystems can sync files but not folders.
@@ -22,7 +26,7 @@ def write_file(path: Path, data: bytes | memoryview) -> None:
     Missing folders are created. A writer that is killed leaves at most its temporary file, which
     `is_leftover` recognizes by its name.
     """
-    with _file_beside(path, data) as temporary:
+    with _file_beside(path, partial(_put, data)) as temporary:
         temporary.replace(path)
 
 
@@ -32,7 +36,7 @@ def create_file(path: Path, data: bytes | memoryview) -> bool:
     Raises:
         OSError: the filesystem has no hard links, among other reasons.
     """
-    with _file_beside(path, data) as temporary:
+    with _file_beside(path, partial(_put, data)) as temporary:
         try:
             path.hardlink_to(temporary)  # a rename would replace the file
         except FileExistsError:
@@ -42,22 +46,42 @@ def create_file(path: Path, data: bytes | memoryview) -> bool:
     return True
 
 
+def fill_file(path: Path, fill: Fill) -> None:
+    """Do as `write_file`, with the content that `fill` puts into the temporary file.
+
+    Raises:
+        OSError: ESTALE, which is worth another attempt, if someone has removed the temporary file.
+    """
+    with _file_beside(path, fill) as temporary:
+        try:
+            with temporary.open("r+b") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except FileNotFoundError as error:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(temporary)) from error
+
+
 @contextmanager
-def _file_beside(path: Path, data: bytes | memoryview) -> Iterator[Path]:
-    """Yield a temporary file beside `path` that holds `data`, synced; then sync their folder."""
+def _file_beside(path: Path, fill: Fill) -> Iterator[Path]:
+    """Yield a temporary file beside `path` that `fill` has made; then sync their folder."""
     _make_folder(path.parent)
     # Not derived from path.name, which may be as long as the filesystem allows.
     temporary = path.parent / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        fill(temporary)
         yield temporary
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _put(data: bytes | memoryview, path: Path) -> None:
+    """Write a new file, and sync it."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -68,6 +92,12 @@ def copy_file(source: Path, target: Path) -> None:
         memoryview(mapped) as data,
     ):
         write_file(target, data)
+
+
+def read_file(path: str) -> bytes:
+    """Return the content of a file, without the buffers and layers of `open` and fsspec."""
+    with open(path, "rb", buffering=0) as file:
+        return file.readall()
 
 
 def files_below(folder: str) -> Iterator[tuple[str, int]]:

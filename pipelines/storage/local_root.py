@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from pipelines.errors import StorageError
+from pipelines.storage.local_files import Fill, fill_file
 
 _NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 
@@ -57,6 +58,21 @@ class LocalRoot:
         """Remember the folder after the write that may have created it."""
         if self._seen is None:
             self._seen = self._identity()
+
+    def fill(self, path: Path, fill: Fill) -> StorageError | None:
+        """Check the folder, and then do as `fill_file` in it.
+
+        Returns:
+            An error of the folder, or of a store that `fill` reads, which another attempt does not
+            mend. It is not raised, because it must not count as a fault of this disk.
+        """
+        try:
+            self.check()
+            fill_file(path, fill)
+        except StorageError as error:
+            return error
+        self.written()
+        return None
 
     def _identity(self) -> tuple[int, int] | None:
         try:

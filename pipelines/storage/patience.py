@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from itertools import chain, repeat
+from typing import NoReturn, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
@@ -47,20 +50,37 @@ class Patience:
             give_up: returns True once another attempt is pointless.
             on_wait: called with the error before each wait.
         """
+        began = time.monotonic()
+        try:
+            return operation()
+        except Exception as error:
+            if not _may_pass(error):
+                raise
+            first = error
+        # Only now, because these objects take longer than the read of a small local file.
+        fail: Callable[[], T] = partial(_fail, first)
+        attempts = chain([fail], repeat(operation))
+
+        def attempt() -> T:
+            return next(attempts)()
+
         retrying = Retrying(
-            stop=lambda state: self._is_over(state) or give_up(),
+            stop=lambda state: self._is_over(state.attempt_number, began) or give_up(),
             wait=wait_random_exponential(multiplier=self.first_wait_s, max=self.longest_wait_s),
             retry=retry_if_exception(_may_pass),
             before_sleep=lambda state: on_wait(_error_in(state)),
             reraise=True,
         )
-        return retrying(operation)
+        return retrying(attempt)
 
-    def _is_over(self, state: RetryCallState) -> bool:
-        if self.attempts is not None and state.attempt_number >= self.attempts:
+    def _is_over(self, attempts: int, began: float) -> bool:
+        if self.attempts is not None and attempts >= self.attempts:
             return True
-        elapsed = state.seconds_since_start or 0
-        return self.seconds is not None and elapsed >= self.seconds
+        return self.seconds is not None and time.monotonic() - began >= self.seconds
+
+
+def _fail(error: Exception) -> NoReturn:
+    raise error
 
 
 def _error_in(state: RetryCallState) -> BaseException:

@@ -9,6 +9,7 @@ that is gone for good is waited for once, not by each operation anew.
 from __future__ import annotations
 
 import secrets
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,10 +22,12 @@ from pipelines.storage.attempts import Attempts
 from pipelines.storage.filesystems import Options, open_filesystem
 from pipelines.storage.listing import folders_in, objects_below
 from pipelines.storage.local_files import (
+    Fill,
     copy_file,
     create_file,
     files_below,
     is_leftover,
+    read_file,
     write_file,
 )
 from pipelines.storage.local_root import LocalRoot
@@ -146,9 +149,32 @@ class Storage:
             self._call(path, lambda: self._fs.put_file(str(source), self._full(path), **options))
         return self.uri(path)
 
+    def write_with(self, path: str, fill: Fill) -> str:
+        """Do as `write`, with the content that `fill` puts into a new local file.
+
+        That file is beside `path` on a local disk, and a temporary one for other stores.
+
+        Args:
+            path: the path to write.
+            fill: writes the file at the path that it is given; called again if a fault of a local
+                disk may pass. Its own errors pass through, also a `StorageError` of another store.
+        """
+        if self._local_root is None:
+            with tempfile.TemporaryDirectory(prefix="uso-new-") as folder:
+                fill(Path(folder) / "new")
+                return self.write_from(path, Path(folder) / "new")
+        full = Path(self._full(path))
+        error = self._call(path, partial(self._local_root.fill, full, fill))
+        if error is not None:
+            raise error
+        return self.uri(path)
+
     def read(self, path: str) -> bytes:
         """Return the whole content of `path`; the fault is `not_found` if it does not exist."""
-        return self._call(path, lambda: cast(bytes, self._fs.cat_file(self._full(path))))
+        full = self._full(path)
+        if self._local:
+            return self._call(path, lambda: read_file(full))
+        return self._call(path, lambda: cast(bytes, self._fs.cat_file(full)))
 
     def read_range(self, path: str, start: int, end: int) -> bytes:
         """Return the bytes of `path` from `start` to `end`, excluded."""
