@@ -1,4 +1,4 @@
-"""Memory of a long-running driver: near what it uses, and not searched too often."""
+"""Memory of a process of our own: near what it uses, and not searched too often."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import os
 import platform
 import sys
 
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 _MAPPED_FROM_BYTES = 256 * 1024
+_MOST_MAPPED_FROM_BYTES = 32 * 2**20
+_KEPT_BYTES = 256 * 2**20
 _ARENAS = 2
 
 
@@ -45,3 +47,16 @@ def keep_heap_compact() -> None:
     libc = ctypes.CDLL(None)
     libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES)
     libc.mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def keep_freed_buffers() -> None:
+    """Undo a part of `keep_heap_compact`: keep up to 256 MB that are freed for the next buffers.
+
+    For work that allocates buffers of the same sizes again and again, such as packing. The system
+    clears each page that it gives, which took half of the time for a Parquet shard.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(_M_MMAP_THRESHOLD, _MOST_MAPPED_FROM_BYTES)
+    libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

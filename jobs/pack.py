@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs import exits, terminal
+from jobs.heap import keep_freed_buffers
 from jobs.outputs import hint_at_config, left_out_text
 from jobs.ray_on_demand import ray_on_demand
 from jobs.secret_settings import storage_options
@@ -56,6 +57,7 @@ class PackCommand:
 def pack_command(command: PackCommand) -> int:
     """Pack an output and return the exit code. Safe to interrupt and to run again."""
     began = time.monotonic()
+    keep_freed_buffers()
     with exits.exit_on_error(), hint_at_config(command.config_path):
         options = storage_options(command.config_path)
         dest = command.to or f"{command.output.rstrip('/')}/{command.layout}"

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from pipelines.in_order import in_order
 from pipelines.packing.json_fields import json_line
 from pipelines.packing.layout import Layout, Sample
 from pipelines.packing.samples import ImageFile
+from pipelines.storage.local_files import Fill
 from pipelines.storage.new_file import new_file
 from pipelines.storage.storage import Storage
 
@@ -97,19 +97,19 @@ def _image(storage: Storage, path: str) -> bytes:
         return b""
 
 
-@contextmanager
-def new_folder(dest: Storage, path: str) -> Iterator[Path]:
-    """Yield an empty local folder, which becomes the shard if the block raises nothing.
+def store_folder(dest: Storage, path: str, fill: Fill) -> None:
+    """Store the shard that `fill` writes into a new local folder.
 
     Args:
         dest: the dataset.
         path: path of the shard's mark. It is removed before another file changes, and stored last.
+        fill: see `StoreShard`.
 
     Raises:
         StorageError: the shard cannot be stored; without its mark, it is written again next time.
     """
     with tempfile.TemporaryDirectory(prefix="uso-new-") as folder:
-        yield Path(folder)
+        fill(Path(folder))
         dest.delete(path)
         remove_folder(dest, path)
         inside = path.rpartition("/")[0]
@@ -211,6 +211,6 @@ IMAGE_FOLDER = Layout(
     columns=_columns,
     features=lambda _samples, _extensions: [],
     loader=lambda _pattern, _count: "",
-    stored=new_folder,
+    store=store_folder,
     publish=write_metadata,
 )

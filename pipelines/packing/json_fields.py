@@ -10,8 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines.arrow_types.shown import values_of
+from pipelines.arrow_types.stored import contains
+
 _TYPES = pa.types
 _ENTRY = ("key", "value")
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+# JSON escapes line feeds, so in a list of values that are not nested, each is a line.
+_LINES = json.JSONEncoder(ensure_ascii=False, separators=("\n", ":"), allow_nan=False)
 
 
 def json_line(fields: dict[str, Any]) -> bytes:
@@ -20,13 +26,42 @@ def json_line(fields: dict[str, Any]) -> bytes:
     Dates and times become ISO 8601, durations seconds, bytes base64, and maps lists of objects with
     `key` and `value`. NaN and infinities become null.
     """
-    plain = {name: _plain(value) for name, value in fields.items()}
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _JSON.encode({name: _plain(value) for name, value in fields.items()}).encode()
+
+
+def json_lines(rows: pa.Table) -> list[bytes]:
+    """Return `json_line` of each row, in a tenth of the time; of columns of one name, the last."""
+    columns = dict(zip(rows.schema.names, rows.columns, strict=True))
+    form, varying = [], []
+    for name, column in columns.items():
+        texts = _texts(column)
+        key = f"{_JSON.encode(name)}:".replace("%", "%%")
+        if len(set(texts)) == 1:
+            form.append(key + texts[0].replace("%", "%%"))
+        else:
+            form.append(f"{key}%s")
+            varying.append(texts)
+    line = f"{{{','.join(form)}}}"
+    if not varying:
+        return [(line % ()).encode()] * rows.num_rows
+    return [(line % texts).encode() for texts in zip(*varying, strict=True)]
 
 
 def json_features(schema: pa.Schema) -> list[dict[str, Any]]:
     """Return the types of `json_line`'s fields, as `features` of a dataset card lists them."""
     return [{"name": field.name, **_feature(field.type)} for field in schema]
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    """Return the JSON of each value."""
+    if column.null_count == len(column):
+        return ["null"] * len(column)
+    values, kind = values_of(column), column.type
+    if not (_TYPES.is_string(kind) or _TYPES.is_integer(kind)):  # these are plain
+        values = list(map(_plain, values))
+    if contains(kind, _TYPES.is_nested):
+        return list(map(_JSON.encode, values))
+    return _LINES.encode(values)[1:-1].split("\n")
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (any cell)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,21 @@ import pyarrow as pa
 
 from pipelines.packing.samples import ImageFile
 from pipelines.record import MODEL_LICENCE, UNSIGNED_SHA256
-from pipelines.storage.new_file import new_file
+from pipelines.storage.local_files import Fill
 from pipelines.storage.storage import Storage
 
 WriteShard = Callable[[Path, pa.Table, Sequence[ImageFile], Iterable[bytes], str], None]
 """Writes a shard: into a local file, from the samples, the name and the bytes of each image, and a
 digest that the file stores. The same input always gives the same bytes."""
+
+StoreShard = Callable[[Storage, str, Fill], object]
+"""Stores a shard, from its storage, its path, and a function that makes it at a local path: a file,
+or the files of an empty folder. The function may be called again; its errors leave nothing."""
+
+
+def _store_file(dest: Storage, path: str, fill: Fill) -> None:
+    dest.write_with(path, fill)
+
 
 BOUND = ("fingerprint", "seed", "preset", "model", MODEL_LICENCE, UNSIGNED_SHA256)
 """Columns of a sample that the signature of its image covers."""
@@ -72,8 +80,7 @@ class Layout:
         features: returns the column types that the dataset card must state because `datasets` does
             not find them in the shards, for the columns of the samples and the extensions of the
             images; an empty list if it finds them all.
-        stored: stores a shard, from its storage and path: yields the local path that `write` gets,
-            and stores the file or folder there if the block raises nothing.
+        store: stores a shard, see `StoreShard`.
         publish: writes what follows from all shards, from their storage and paths; None: nothing.
         loader: returns example code that loads the shards without `datasets`, for their glob and
             their number; an empty string if there is no example.
@@ -87,7 +94,7 @@ class Layout:
     columns: Callable[[pa.Schema], pa.Schema]
     features: Callable[[pa.Schema, Sequence[str]], list[dict[str, Any]]]
     loader: Callable[[str, int], str]
-    stored: Callable[[Storage, str], AbstractContextManager[Path]] = new_file
+    store: StoreShard = _store_file
     publish: Callable[[Storage, Sequence[str]], None] | None = None
 
     @property

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
-from pipelines.checks.images import Fault, LostImage
-from pipelines.errors import StorageError
+from pipelines.checks.images import LostImage
 from pipelines.formats import LayoutName
 from pipelines.in_order import in_order
 from pipelines.packing.folder_shard import IMAGE_FOLDER, remove_folder
+from pipelines.packing.images import Found, read_images
 from pipelines.packing.layout import Layout, Sample
 from pipelines.packing.parquet_shard import PARQUET
 from pipelines.packing.plan import digest_of
-from pipelines.packing.samples import ImageFile, samples_of
+from pipelines.packing.samples import samples_of
 from pipelines.packing.tar_shard import WEBDATASET
 from pipelines.storage.storage import Storage
 
@@ -34,7 +34,6 @@ _BY_SUFFIX = {layout.suffix: layout for layout in LAYOUTS.values()}
 _NAME = re.compile(
     rf"{FOLDER}/train[-/]\d{{5,}}-of-\d{{5,}}({'|'.join(map(re.escape, _BY_SUFFIX))})"
 )
-_READERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +135,19 @@ def write_shard(task: ShardTask) -> ShardResult:
     """
     records = task.records.sort_by("id")
     samples, files = samples_of(records)
-    read = in_order(_reader(task.output), files, _READERS)
-    lost: list[LostImage] = []
+    digest = digest_of(records)
     layout = LAYOUTS[task.layout]
-    with suppress(_ImagesLostError), layout.stored(task.dest, task.path) as local:
-        images = _images(read, lost)
-        layout.write(local, samples, files, images, digest_of(records))
+    lost: list[LostImage] = []
+
+    def write(local: Path) -> None:
+        lost.clear()
+        with closing(read_images(task.output, files)) as found:
+            layout.write(local, samples, files, _images(found, lost), digest)
         if lost:
             raise _ImagesLostError
+
+    with suppress(_ImagesLostError):
+        layout.store(task.dest, task.path, write)
     return ShardResult(task.path, tuple(lost))
 
 
@@ -152,27 +156,11 @@ def write_in_threads(tasks: Iterator[ShardTask]) -> Iterator[ShardResult]:
     return in_order(write_shard, tasks, threads=2)
 
 
-def _images(read: Iterator[bytes | LostImage], lost: list[LostImage]) -> Iterator[bytes]:
+def _images(found: Iterator[Found], lost: list[LostImage]) -> Iterator[bytes]:
     """Yield the images, and nothing in place of a lost image, which goes into `lost`."""
-    for image in read:
+    for image in found:
         if isinstance(image, bytes):
             yield image
         else:
             lost.append(image)
             yield b""
-
-
-def _reader(output: Storage) -> Callable[[ImageFile], bytes | LostImage]:
-    def read(file: ImageFile) -> bytes | LostImage:
-        try:
-            data = output.read(file.path)
-        except StorageError as error:
-            if error.fault == "not_found":
-                return LostImage(file.row_id, output.uri(file.path), "is missing")
-            raise
-        if hashlib.sha256(data).hexdigest() == file.sha256:
-            return data
-        fault: Fault = "is not the recorded file" if data else "is empty"
-        return LostImage(file.row_id, output.uri(file.path), fault)
-
-    return read

@@ -7,12 +7,11 @@ import json
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from pipelines.arrow_types.shown import rows_of
-from pipelines.packing.json_fields import json_features, json_line
+from pipelines.packing.json_fields import json_features, json_lines
 from pipelines.packing.layout import Layout, Sample
 from pipelines.packing.samples import ImageFile
 from pipelines.storage.storage import Storage
@@ -20,6 +19,9 @@ from pipelines.storage.storage import Storage
 _COMMENT = "uso-batch contents "
 _HEAD_BYTES = 4096  # the smallest tar has 10,240
 _READ_BYTES = 8 * 2**20
+_WRITE_BYTES = 2**20
+_NAME_BYTES = 100
+_MOST_BYTES = 8**11  # for which a header has place
 
 
 def write_tar(
@@ -38,11 +40,13 @@ def write_tar(
         images: contents of each sample's image.
         digest: identifies the contents; the head of the file stores it as a comment.
     """
-    comment = {"comment": _COMMENT + digest}
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT, pax_headers=comment) as tar:
-        for sample, file, image in zip(rows_of(samples), files, images, strict=True):
+    with path.open("wb", buffering=_WRITE_BYTES) as tar:
+        tar.write(_head(digest))
+        for fields, file, image in zip(json_lines(samples), files, images, strict=True):
             _add(tar, file.name, image)
-            _add(tar, f"{file.key}.json", json_line(sample))
+            _add(tar, f"{file.key}.json", fields)
+        tar.write(bytes(2 * tarfile.BLOCKSIZE))
+        tar.write(bytes(-tar.tell() % tarfile.RECORDSIZE))
 
 
 def read_tar_digest(storage: Storage, path: str, num_bytes: int) -> str | None:
@@ -82,10 +86,47 @@ def read_tar_samples(storage: Storage, path: str, num_bytes: int) -> Iterator[Sa
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+def tar_header(name: str, num_bytes: int) -> bytes:
+    """Return the header of a member, as `tarfile` makes it, in a tenth of the time.
+
+    Args:
+        name: name of the member.
+        num_bytes: size of its content.
+    """
+    if num_bytes >= _MOST_BYTES or len(name) > _NAME_BYTES or not name.isascii() or "\0" in name:
+        return _slow_header(name, num_bytes)
+    letters, size = name.encode(), b"%011o" % num_bytes
+    total = b"%06o" % (sum(letters) + sum(size) + _SUM_OF_OTHERS)
+    padded = letters.ljust(_NAME_BYTES, b"\0")
+    return b"".join((padded, _AFTER_NAME, size, _AFTER_SIZE, total, _AFTER_SUM))
+
+
+def _slow_header(name: str, num_bytes: int) -> bytes:
     member = tarfile.TarInfo(name)  # its default time and owner are constant
-    member.size = len(data)
-    tar.addfile(member, io.BytesIO(data))
+    member.size = num_bytes
+    return member.tobuf(tarfile.PAX_FORMAT)
+
+
+# The parts of a header around its name, its size and its sum, which are of 100, 11 and 6 bytes.
+_EMPTY = _slow_header("", 0)
+_AFTER_NAME, _AFTER_SIZE, _AFTER_SUM = _EMPTY[100:124], _EMPTY[135:148], _EMPTY[154:]
+_SUM_OF_OTHERS = int(_EMPTY[148:154], 8) - sum(_EMPTY[124:135])
+
+
+def _add(tar: BinaryIO, name: str, data: bytes) -> None:
+    tar.write(tar_header(name, len(data)))
+    tar.write(data)
+    tar.write(bytes(-len(data) % tarfile.BLOCKSIZE))
+
+
+def _head(digest: str) -> bytes:
+    """Return the beginning of a tar file with our comment."""
+    head = io.BytesIO()
+    comment = {"comment": _COMMENT + digest}
+    with tarfile.open(
+        fileobj=head, mode="w", format=tarfile.PAX_FORMAT, pax_headers=comment
+    ) as tar:
+        return head.getvalue()[: tar.offset]
 
 
 def _features(samples: pa.Schema, extensions: Sequence[str]) -> list[dict[str, Any]]:

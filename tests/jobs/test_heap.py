@@ -1,4 +1,4 @@
-"""Freed memory goes back to the system."""
+"""Freed memory goes back to the system, or stays for the next buffers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 # Arrays smaller than 32 MB, up to which glibc raises its threshold. Every other one is freed.
 _PROGRAM = """
 import psutil, numpy
-from jobs.heap import keep_heap_compact
+from jobs.heap import keep_freed_buffers, keep_heap_compact
 {call}
 for megabytes in range(1, 31):  # teaches glibc to keep large buffers in its heap
     numpy.ones(megabytes << 20, numpy.uint8)
@@ -24,7 +24,13 @@ print((before - psutil.Process().memory_info().rss) >> 20)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
 @pytest.mark.parametrize(
-    ("call", "least", "most"), [("keep_heap_compact()", 95, 105), ("", -5, 20)], ids=["on", "off"]
+    ("call", "least", "most"),
+    [
+        ("keep_heap_compact()", 95, 105),
+        ("", -5, 20),
+        ("keep_heap_compact(); keep_freed_buffers()", -5, 20),
+    ],
+    ids=["on", "off", "off again"],
 )
 def test_freed_arrays_go_back_to_the_system(call: str, least: int, most: int) -> None:
     program = [sys.executable, "-c", _PROGRAM.format(call=call)]

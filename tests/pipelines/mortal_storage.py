@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.storage.filesystems import Options
+from pipelines.storage.local_files import Fill
 from pipelines.storage.storage import Storage
 
 
@@ -33,6 +34,12 @@ class MortalStorage(Storage):
     def write_from(self, path: str, source: Path) -> str:
         with self._maybe_killed():
             return super().write_from(path, source)
+
+    def write_with(self, path: str, fill: Fill) -> str:
+        if not self.is_local:  # it is a `write_from` then
+            return super().write_with(path, fill)
+        with self._maybe_killed():
+            return super().write_with(path, fill)
 
     def delete(self, path: str) -> None:
         with self._maybe_killed():

@@ -8,8 +8,14 @@ from typing import Any
 import datasets
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
-from pipelines.packing.json_fields import json_features, json_line
+from pipelines.arrow_types.shown import rows_of
+from pipelines.arrow_types.stored import stored_type
+from pipelines.packing.json_fields import json_features, json_line, json_lines
+from pipelines.packing.loader_types import to_loader_type
+from tests.fuzz.arrow_types import TYPES, column
 
 UTC = timezone.utc
 
@@ -74,3 +80,28 @@ def test_every_column_type(
     assert features == [{"name": "c", **feature}]
     known = datasets.Features._from_yaml_list(features)
     assert known.encode_example({"c": written}) == {"c": written}
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pa.Table:
+    """Tables of any columns, in one chunk or two, some with one value in all rows."""
+    rows = draw(st.integers(0, 5))
+    kinds = draw(st.lists(TYPES.map(stored_type), min_size=1, max_size=6))
+    columns = []
+    for kind in kinds:
+        values = to_loader_type(draw(column(kind, rows)))  # as all records are
+        if rows and draw(st.booleans()):
+            values = pa.concat_arrays([values.slice(0, 1)] * rows)
+        at = draw(st.integers(0, rows))
+        columns.append(pa.chunked_array([values.slice(0, at), values.slice(at)], values.type))
+    names = draw(st.lists(st.text(max_size=5), min_size=len(kinds), max_size=len(kinds)))
+    return pa.Table.from_arrays(columns, names=names)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(tables())
+@example(pa.table({"100%s": ["%", "\n"], "%": [1, 1]}))
+@example(pa.table({"f": [float("nan"), -0.0, 0.0, float("inf"), None]}))
+@example(pa.table([pa.array(["a"]), pa.array(["b"])], names=["twice", "twice"]))
+def test_lines_are_those_of_the_rows(table: pa.Table) -> None:
+    assert json_lines(table) == [json_line(row) for row in rows_of(table)]

@@ -10,6 +10,7 @@ from pipelines.errors import PackError
 from pipelines.formats import LayoutName
 from pipelines.packing.pack import pack
 from pipelines.packing.shard import FOLDER
+from pipelines.storage.local_files import Fill
 from pipelines.storage.storage import Storage
 from tests.pipelines.packing.outputs import (
     LAYOUTS,
@@ -32,6 +33,11 @@ class Losing(Storage):
 
     def write_from(self, path: str, source: Path) -> str:
         uri = super().write_from(path, source)
+        self._lose(path)
+        return uri
+
+    def write_with(self, path: str, fill: Fill) -> str:
+        uri = super().write_with(path, fill)
         self._lose(path)
         return uri
 

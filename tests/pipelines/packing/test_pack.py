@@ -18,6 +18,7 @@ from pipelines.packing.pack import INDEX_PATH, pack
 from pipelines.packing.shard import ShardResult, ShardTask, write_shard
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
+from tests.pipelines.mortal_storage import KilledError, MortalStorage
 from tests.pipelines.packing.outputs import (
     LAYOUTS,
     digests,
@@ -34,8 +35,11 @@ from tests.s3_server import S3Server
 
 
 @pytest.fixture
-def root() -> Iterator[str]:
-    """A folder in memory, for speed."""
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A folder in memory, for speed, or the parameter `disk`."""
+    if getattr(request, "param", "memory") == "disk":
+        yield str(tmp_path)
+        return
     yield "memory://packing"
     memory = MemoryFileSystem()
     if memory.exists("/packing"):
@@ -193,43 +197,6 @@ def test_shards_of_other_programs_are_left_alone(output: Storage, dest: Storage,
     assert list(shards(dest).values()) == [b"not ours, and no archive at all"]
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: the code under test must not catch it."""
-
-
-class DyingStorage(Storage):
-    """Dies before or right after its n-th change."""
-
-    changes_left = 0
-    after = False
-
-    def write(self, path: str, data: bytes | memoryview) -> str:
-        with_it = self._count()
-        uri = super().write(path, data)
-        if with_it:
-            raise Killed
-        return uri
-
-    def write_from(self, path: str, source: Path) -> str:
-        with_it = self._count()
-        uri = super().write_from(path, source)
-        if with_it:
-            raise Killed
-        return uri
-
-    def delete(self, path: str) -> None:
-        with_it = self._count()
-        super().delete(path)
-        if with_it:
-            raise Killed
-
-    def _count(self) -> bool:
-        self.changes_left -= 1
-        if self.changes_left == 0 and not self.after:
-            raise Killed
-        return self.changes_left == 0
-
-
 def one_by_one(tasks: Iterator[ShardTask]) -> Iterator[ShardResult]:
     return map(write_shard, tasks)
 
@@ -240,22 +207,21 @@ CHANGES = SHARDS + 4  # the index, the card, an old shard and an old list of los
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("change", range(1, CHANGES + 1))
+@pytest.mark.parametrize("root", ["memory", "disk"], indirect=True)
 def test_a_kill_at_any_change_is_mended_by_the_next_packing(
     output: Storage, root: str, change: int, after: bool
 ) -> None:
     rows = some_rows(output, 12)
     commit(output, *rows[:4])
-    dest = DyingStorage.at(f"{root}/packed")
-    assert isinstance(dest, DyingStorage)
+    dest = Storage.at(f"{root}/packed")
     assert pack(request(output, dest), one_by_one).shards == 1
     rows[0] = generated(output, "row-0", seed=50, at=9)
     commit(output, rows[0], *rows[4:])
-    dest.changes_left, dest.after = change, after
-    with pytest.raises(Killed):
-        pack(request(output, dest), one_by_one)
+    mortal = MortalStorage(f"{root}/packed", {}, dies_at=change, after=after)
+    with pytest.raises(KilledError):
+        pack(request(output, mortal), one_by_one)
     named = {shard["path"] for shard in json.loads(dest.read(INDEX_PATH))["shards"]}
     assert named <= set(dest.list("data")), "what the index names is there"
-    dest.changes_left = 0
     facts = pack(request(output, dest), one_by_one)
     stored = min(change if after else change - 1, SHARDS)
     assert (facts.shards, facts.written) == (SHARDS, SHARDS - stored)
