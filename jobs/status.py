@@ -21,7 +21,7 @@ from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.flags import FlagCounts, count_flags
 from pipelines.ledger.ledger import iter_records
 from pipelines.ledger.liveness import liveness
-from pipelines.ledger.quick_count import count_ledger
+from pipelines.ledger.look import look_at
 from pipelines.ledger.records import Records
 from pipelines.ledger.score_means import mean_scores
 from pipelines.record import NSFW_SCORE, SCORES
@@ -44,9 +44,10 @@ def status_command(output: str, *, as_json: bool, rows: int, config_path: Path |
     """
     with exits.exit_on_error(), hint_at_config(config_path):
         storage = open_output(output, config_path, patience_s=LOOK_S)
-        counts, columns = count_ledger(storage)
+        look = look_at(storage)
+        counts = look.counts
         flags, means = FlagCounts(), {}
-        if columns.intersection((NSFW_SCORE, SCORES)):
+        if look.written.intersection((NSFW_SCORE, SCORES)):
             records = Records(storage)
             flags, means = count_flags(records), mean_scores(records)
         last_run = _read_last_run_alive(storage)

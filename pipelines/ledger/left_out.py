@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 
 from pipelines.errors import LedgerError, StorageError
 from pipelines.keys.column import Column
-from pipelines.keys.index import SortedKeys, halves_of, row_keys
+from pipelines.keys.index import SortedKeys, UInt64, halves_of, row_keys
+from pipelines.keys.quick import quick_hashes
 from pipelines.storage.storage import Storage
 
 LEFT_OUT_PATH = "run/left-out.parquet"
@@ -48,10 +49,11 @@ class ManifestLook:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeftOut:
-    """The ids of records that do not count; 16 bytes each.
+    """The ids of records that do not count; 24 bytes each.
 
     Attributes:
         keys: keys of the ids.
+        hashes: quick hashes of the ids, in any order.
         until_us: time of the latest record that was looked at, in microseconds since the epoch; a
             later record of one of the ids counts.
         look: the pass over the manifest; None: nothing is left out.
@@ -60,6 +62,7 @@ class LeftOut:
     keys: SortedKeys
     until_us: int = 0
     look: ManifestLook | None = None
+    hashes: UInt64 = field(default_factory=lambda: np.empty(0, np.uint64))
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -95,7 +98,7 @@ def read_left_out(storage: Storage) -> LeftOut:
     content = _content(storage)
     if content is None:
         return LeftOut(no_keys())
-    high, low = Column(np.uint64), Column(np.uint64)
+    high, low, hashes = Column(np.uint64), Column(np.uint64), Column(np.uint64)
     with _readable(storage):
         file = pq.ParquetFile(io.BytesIO(content))
         facts = json.loads(file.schema_arrow.metadata[_MARK])
@@ -105,8 +108,10 @@ def read_left_out(storage: Storage) -> LeftOut:
             firsts, seconds = halves_of(row_keys(ids.cast(pa.binary()).to_pylist()))
             high.extend(firsts)
             low.extend(seconds)
+            hashes.extend(quick_hashes(ids))
     nothing = np.empty(len(high.values), _NO_PAYLOAD)
-    return LeftOut(SortedKeys.sort(high.values, low.values, nothing), until_us, look)
+    keys = SortedKeys.sort(high.values, low.values, nothing)
+    return LeftOut(keys, until_us, look, hashes.values)
 
 
 def write_left_out(

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from pipelines.errors import LedgerError
 from pipelines.ledger.counts import LedgerCounts
+from pipelines.ledger.look import Look, look_at
 from pipelines.ledger.parts import (
     FOLDER,
     PartVanishedError,
@@ -17,8 +18,7 @@ from pipelines.ledger.parts import (
     kept_batches,
     unified_schema,
 )
-from pipelines.ledger.quick_count import count_ledger
-from pipelines.ledger.scan import Scan, scan_ledger
+from pipelines.ledger.scan import SCANNED, Scan, scan_ledger
 from pipelines.storage.storage import Storage
 
 
@@ -31,20 +31,20 @@ class Records:
     """
 
     def __init__(self, storage: Storage, scan: Scan | None = None) -> None:
-        """Scan all parts, unless a scan is given.
+        """Look at all parts, unless a scan is given.
 
         Raises:
             LedgerError: a part is damaged, or a column has two types.
             StorageError: the records cannot be read.
         """
         self._storage = storage
-        self._scan = scan_ledger(storage) if scan is None else scan
-        self.schema = unified_schema(storage, self._scan.origins)
-        self.written = frozenset(name for _, one in self._scan.origins for name in one.names)
+        self._look = look_at(storage, SCANNED) if scan is None else Look.of(scan)
+        self.schema = unified_schema(storage, self._look.origins)
+        self.written = self._look.written
 
     def counts(self) -> LedgerCounts:
         """Return the numbers of records, by outcome."""
-        return self._scan.counts()
+        return self._look.counts
 
     def batches(
         self, columns: Sequence[str] | None = None, *, batch_rows: int = 8192
@@ -61,7 +61,7 @@ class Records:
         """
         schema = self.schema if columns is None else self._with_columns(columns)
         try:
-            for part, keep in self._scan.by_part(self._scan.counting):
+            for part, keep in self._look.by_part():
                 for batch in kept_batches(self._storage, part, keep, columns, batch_rows):
                     if batch.num_rows:
                         yield conformed(batch, schema)
@@ -113,4 +113,4 @@ def count_records(storage: Storage) -> LedgerCounts:
         LedgerError: a part is damaged.
         StorageError: the records cannot be read.
     """
-    return count_ledger(storage).counts
+    return look_at(storage).counts

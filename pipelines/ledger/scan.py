@@ -19,13 +19,14 @@ from pipelines.ledger.dedup import winning_rows
 from pipelines.ledger.done_groups import DoneGroups, SeenPart, find_done_groups
 from pipelines.ledger.examples import closed_examples, examples_of, first_of_each
 from pipelines.ledger.left_out import LeftOut, ManifestLook, no_keys, read_left_out
+from pipelines.ledger.origins import Origins
 from pipelines.ledger.part_columns import PartColumns, read_ahead
 from pipelines.ledger.parts import Part, list_parts, unless_vanished
 from pipelines.ledger.row_state import STATE_DTYPE, StateCodes, is_completed, states_of
 from pipelines.record import EDITION_DIGEST, EDITION_ROW
 from pipelines.storage.storage import Storage
 
-_COLUMNS = (
+SCANNED = (
     "id",
     "status",
     "fingerprint",
@@ -164,7 +165,7 @@ def scan_parts(
     """
     found = _Collector(LeftOut(no_keys()) if left_out is None else left_out, done)
     is_read = [done is None or done.may_have_open(number) for number in range(len(parts))]
-    reads = read_ahead(storage, list(compress(parts, is_read)), _COLUMNS)
+    reads = read_ahead(storage, list(compress(parts, is_read)), SCANNED)
     for number, part_is_read in enumerate(is_read):
         if part_is_read:
             found.add(next(reads))
@@ -184,9 +185,7 @@ class _Collector:
     listed: LeftOut
     done: DoneGroups | None
     codes: StateCodes = field(default_factory=StateCodes)
-    num_rows: list[int] = field(default_factory=list)
-    origins: list[tuple[str, pa.Schema]] = field(default_factory=list)
-    origin_of: list[int] = field(default_factory=list)
+    origins: Origins = field(default_factory=Origins)
     high: Column = field(default_factory=lambda: Column(np.uint64))
     low: Column = field(default_factory=lambda: Column(np.uint64))
     created_at: Column = field(default_factory=lambda: Column(np.int64))
@@ -199,29 +198,21 @@ class _Collector:
 
     def add_closed(self, seen: SeenPart) -> None:
         """Add the next part, all of whose records are closed."""
-        self._note(seen.uri, seen.schema, seen.rows_by_state.total())
+        self.origins.note(seen.uri, seen.schema, seen.rows_by_state.total())
 
     def add(self, read: PartColumns) -> None:
         """Add the rows of the next part."""
         columns = read.columns
-        self._note(read.uri, read.schema, len(columns))
+        self.origins.note(read.uri, read.schema, len(columns))
         if self.done is not None:
             is_open = ~self.done.is_closed(columns)
-            self.rows.extend(sum(self.num_rows[:-1]) + np.flatnonzero(is_open))
+            self.rows.extend(sum(self.origins.num_rows[:-1]) + np.flatnonzero(is_open))
             columns = columns.filter(pa.array(is_open))
         high, low = halves_of(row_keys(columns["id"].cast(pa.binary()).to_pylist()))
         self.high.extend(high)
         self.low.extend(low)
         self.created_at.extend(columns["created_at"].cast(pa.int64()).to_numpy())
         self.states.extend(states_of(columns, self.codes))
-
-    def _note(self, uri: str, schema: pa.Schema, num_rows: int) -> None:
-        known = (at for at, (_, one) in enumerate(self.origins) if schema.equals(one))
-        origin = next(known, len(self.origins))
-        if origin == len(self.origins):
-            self.origins.append((uri, schema))
-        self.origin_of.append(origin)
-        self.num_rows.append(num_rows)
 
     def finish(self, parts: Sequence[Part]) -> tuple[Scan, dict[int, int]]:
         """Return the scan, without examples, and the position of one row of each state.
@@ -245,7 +236,7 @@ class _Collector:
         states = self.states.permuted(order)
         if self.done is not None:
             order = self.rows.values[order]
-        wins = np.ones(sum(self.num_rows), bool)
+        wins = np.ones(sum(self.origins.num_rows), bool)
         wins[order] = sorted_wins
         if not sorted_wins.all():
             high, low = high[sorted_wins], low[sorted_wins]
@@ -259,8 +250,8 @@ class _Collector:
             counting[order[left_out]] = False
         scan = Scan(
             parts=tuple(parts),
-            num_rows=self.num_rows,
-            origins=self._origins(wins),
+            num_rows=self.origins.num_rows,
+            origins=self.origins.used(wins),
             wins=wins,
             counting=counting,
             states=keys,
@@ -273,10 +264,3 @@ class _Collector:
             look=self.listed.look,
         )
         return scan, first_of_each(states["state"], left_out, order)
-
-    def _origins(self, wins: npt.NDArray[np.bool_]) -> list[tuple[str, pa.Schema]]:
-        """Return the origins whose parts hold a winning row, or no row: others do not count."""
-        ends = np.cumsum(self.num_rows, dtype=np.int64).tolist()
-        parts = zip(self.origin_of, self.num_rows, ends, strict=True)
-        used = {origin for origin, rows, end in parts if not rows or wins[end - rows : end].any()}
-        return [self.origins[origin] for origin in sorted(used)]

@@ -80,7 +80,7 @@ COMMANDS = [
         "jobs.validate.check_rows",
         dict.fromkeys((ConfigError, ManifestError, StorageError), 2),
     ),
-    Command("status OUT", "jobs.status.count_ledger", READS_OUTPUT),
+    Command("status OUT", "jobs.status.look_at", READS_OUTPUT),
     Command("status OUT --watch", "jobs.watch.read_last_run", READS_OUTPUT),
     Command("report OUT", "jobs.report.write_report", {**READS_OUTPUT, ReportError: 2}),
     Command("pack OUT --layout parquet", "jobs.pack.pack", {**READS_OUTPUT, PackError: 2}),

@@ -1,4 +1,4 @@
-"""Quick counts are those of a scan."""
+"""A look at the records finds what a scan finds."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import LedgerError
-from pipelines.ledger import quick_count
+from pipelines.ledger import doubts
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.left_out import ManifestLook, write_left_out
-from pipelines.ledger.quick_count import count_ledger
+from pipelines.ledger.look import Look, look_at
 from pipelines.ledger.scan import scan_ledger
 from pipelines.storage.storage import Storage
 from tests.pipelines.records import SCHEMA, completed, failed
@@ -42,33 +42,49 @@ def written(folder: str, parts: list[list[dict[str, Any]]]) -> Storage:
     return storage
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.lists(RECORD, min_size=1, max_size=8), max_size=3))
-def test_a_quick_count_is_that_of_a_scan(drawn: list[list[Any]]) -> None:
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.lists(RECORD, min_size=1, max_size=8), max_size=4),
+    st.lists(st.integers(0, 40), max_size=4),
+    st.integers(-1, 40),
+)
+def test_a_look_finds_what_a_scan_finds(
+    drawn: list[list[Any]], listed: list[int], until: int
+) -> None:
     parts = [
         [record(10 * part + place, *facts) for place, facts in enumerate(records)]
         for part, records in enumerate(drawn)
     ]
+    ids = [f"row-{number}" for number in listed] + [f"shared-{number}" for number in listed]
+    began = completed("a")["created_at"].timestamp()
+    until_us = int(began + until) * 10**6
     with tempfile.TemporaryDirectory() as folder:
         storage = written(folder, parts)
-        found = count_ledger(storage)
-        expected = scan_ledger(storage).counts()
-        assert found.counts == expected
-        assert list(found.counts.failed_by_code) == list(expected.failed_by_code)
-        assert set(SCHEMA.names) <= found.columns or not parts
+        if ids:
+            write_left_out(storage, iter([pa.array(sorted(set(ids)))]), until_us, LOOK)
+        found, expected = look_at(storage), Look.of(scan_ledger(storage))
+        assert found.counts == expected.counts
+        assert list(found.counts.failed_by_code) == list(expected.counts.failed_by_code)
+        assert found.counting.tolist() == expected.counting.tolist()
+        assert (found.parts, found.num_rows) == (list(expected.parts), expected.num_rows)
+        assert found.origins == expected.origins
+        assert set(SCHEMA.names) <= found.written or not parts
 
 
-def test_usual_records_are_not_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage = written(str(tmp_path), [[completed("a"), failed("b")], [completed("c")]])
-    expected = scan_ledger(storage).counts()
-    monkeypatch.delattr(quick_count, "scan_ledger")
-    assert count_ledger(storage).counts == expected
+def test_records_in_doubt_alone_are_sorted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = written(str(tmp_path / "run"), [[completed("a"), failed("b")], [completed("c")]])
+    again = written(str(tmp_path / "again"), [[failed("a", at=1)], [completed("a", at=2)]])
+    assert look_at(again).counting.tolist() == [False, True]
+    monkeypatch.delattr(doubts, "row_keys")
+    assert look_at(storage).counting.tolist() == [True] * 3
+    with pytest.raises(NameError):
+        look_at(again)
 
 
 def test_records_that_do_not_count(tmp_path: Path) -> None:
     storage = written(str(tmp_path), [[completed("a"), completed("b")]])
     write_left_out(storage, iter([pa.array(["b"])]), 10**18, LOOK)
-    counts = count_ledger(storage).counts
+    counts = look_at(storage).counts
     assert (counts.completed, counts.left_out, counts.look) == (1, 1, LOOK)
 
 
@@ -77,4 +93,4 @@ def test_a_damaged_part_is_named(tmp_path: Path) -> None:
     (path,) = (tmp_path / "records").iterdir()
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(LedgerError, match="not a complete Parquet file"):
-        count_ledger(storage)
+        look_at(storage)
