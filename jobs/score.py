@@ -24,7 +24,7 @@ from pipelines.ledger.score_facts import check_score_facts, read_score_facts, sa
 from pipelines.ledger.score_means import mean_scores
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
-from pipelines.tools.scoring.score import OutputScorer, ScoreCounts
+from pipelines.tools.scoring.score import OutputScorer, ScoreCounts, check_is_free
 from pipelines.worker.scores.plugin import Scores
 from pipelines.worker.scores.registry import BUILT_IN, ChosenScorer, chosen_scorers
 from pipelines.worker.scores.stored import StoredImages
@@ -88,6 +88,7 @@ def _measured(
     images: StoredImages,
 ) -> ScoreCounts:
     facts = [each.facts() for each in chosen]
+    check_is_free(output)
     if not command.again:
         check_score_facts(read_score_facts(output), facts)
     run_id = f"score-{secrets.token_hex(4)}"

@@ -13,7 +13,7 @@ from pipelines.display import display_reference
 from pipelines.failures import Failure
 from pipelines.fields.arrow import column
 from pipelines.fields.table import LATER_FIELDS, RECORDED_FIELDS
-from pipelines.image_values import of_run
+from pipelines.image_values import is_of_run, of_run
 from pipelines.reference_facts import ReferenceRights
 from pipelines.rows import (
     ManifestEntry,
@@ -184,6 +184,15 @@ def record_schema(extra: pa.Schema, image_values: pa.Schema = _NO_COLUMNS) -> pa
         The fixed columns, then the columns of plug-ins, then the user's own.
     """
     return pa.schema([*RECORD_FIELDS, *image_values, *extra])
+
+
+def columns_of_run(schema: pa.Schema) -> list[str]:
+    """Return the names of the columns of records that a run fills: all but the user's own.
+
+    A column of the user's own may have the name of one that only some outputs have, such as
+    `scores`, and values that Python does not have.
+    """
+    return [field.name for field in schema if field.name in RECORD_NAMES or is_of_run(field)]
 
 
 def tries_column(scores: Sequence[str]) -> pa.Field:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipelines.ledger.records import Records
-from pipelines.record import SCORES
+from pipelines.record import SCORES, columns_of_run
 from pipelines.score_values import ScoreMeans
 
 
@@ -14,7 +14,7 @@ def mean_scores(records: Records) -> dict[str, float | None]:
         LedgerError, StorageError: see `Records.batches`.
     """
     means = ScoreMeans()
-    if SCORES in records.schema.names:
+    if SCORES in columns_of_run(records.schema):
         for batch in records.batches([SCORES]):
             means.add(batch[SCORES].flatten().to_pylist())
     return means.by_name

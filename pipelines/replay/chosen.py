@@ -11,6 +11,7 @@ from typing import Any
 
 from pipelines.errors import ReplayError
 from pipelines.ledger.records import Records
+from pipelines.record import columns_of_run
 
 _MOST_NAMED = 5
 
@@ -52,12 +53,12 @@ class ChosenRecords:
         return self.runs.total()
 
     def records(self, records: Records, runs: frozenset[str]) -> Iterator[dict[str, Any]]:
-        """Yield the records of some runs, with all columns.
+        """Yield the records of some runs, without the user's own columns.
 
         Raises:
             LedgerError, StorageError: the records cannot be read.
         """
-        for batch in records.batches(batch_rows=256):
+        for batch in records.batches(columns_of_run(records.schema), batch_rows=256):
             for record in batch.to_pylist():
                 is_wanted = record["status"] == "completed" and record["run_id"] in runs
                 if is_wanted and (self.ids is None or record["id"] in self.ids):

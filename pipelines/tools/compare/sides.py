@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipelines.errors import ReportError
 from pipelines.ledger.records import Records
 from pipelines.ledger.score_facts import ScoreFacts, read_score_facts
-from pipelines.record import SCORES
+from pipelines.record import SCORES, columns_of_run
 from pipelines.score_values import row_scores
 from pipelines.storage.storage import Storage
 
@@ -122,7 +122,7 @@ def read_side(output: Storage) -> Side:
     if not records.counts().records:
         raise ReportError(f"{output.uri()}: no records; check the path, or run it first")
     side = Side(output.uri(), dict(read_score_facts(output)))
-    columns = [*_COLUMNS, *([SCORES] if SCORES in records.schema.names else [])]
+    columns = [*_COLUMNS, *([SCORES] if SCORES in columns_of_run(records.schema) else [])]
     for batch in records.batches(columns):
         _take(side, batch)
     side._fill_up()  # noqa: SLF001 (its own module)

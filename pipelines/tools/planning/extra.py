@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.config.best_of import BestOfConfig
 from pipelines.ledger.records import Records, completed
-from pipelines.record import TRIES
+from pipelines.record import TRIES, columns_of_run
 from pipelines.storage.storage import Storage
 from pipelines.tools.planning.plan import Plan
 
@@ -50,7 +50,8 @@ def _recorded(output: Storage, n: int, skipped: int) -> tuple[int, int]:
     The run draws the other recorded rows again, so their tries begin anew.
     """
     records = Records(output)
-    names = [name for name in ("status", "outputs", TRIES) if name in records.schema.names]
+    known = columns_of_run(records.schema)
+    names = [name for name in ("status", "outputs", TRIES) if name in known]
     to_come, spent = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for batch in records.batches(names):
         rows = completed(batch).to_pylist()

@@ -175,10 +175,17 @@ def number_column(
         "kind": kind,
         "of": visible(name),
         "min": float(present.min()),
-        "mean": float(present.mean()),
+        "mean": _mean(present),
         "max": float(present.max()),
     }
     return NumberColumn(facts, numbers)
+
+
+def _mean(numbers: npt.NDArray[np.float64]) -> float:
+    with np.errstate(over="ignore"):
+        mean = numbers.mean()
+    # The largest numbers stand for missing ones in some tables; their sum is infinite.
+    return float(mean if np.isfinite(mean) else (numbers / len(numbers)).sum())
 
 
 def _described(column: NumberColumn, known: Mapping[str, ScoreFacts]) -> NumberColumn:

@@ -13,13 +13,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.errors import LeaseLostError
+from pipelines.errors import ConfigError, LeaseLostError
 from pipelines.image_values import record_column
 from pipelines.in_order import in_order
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.ledger import Ledger
 from pipelines.ledger.records import Records, completed
-from pipelines.record import SCORES
+from pipelines.record import SCORES, columns_of_run
 from pipelines.score_values import ImageScores
 from pipelines.storage.storage import Storage
 from pipelines.worker.scores.plugin import Scores
@@ -95,7 +95,7 @@ class OutputScorer:
 
     def _renewed(self, rows: pa.RecordBatch) -> tuple[ScoreCounts, pa.RecordBatch | None]:
         """Return the records of a batch that take new scores, with them."""
-        records: list[Record] = rows.to_pylist()
+        records: list[Record] = rows.select(columns_of_run(rows.schema)).to_pylist()
         wanted = [at for at, each in enumerate(records) if self.again or self._lacks(each)]
         measure = partial(self.images.scores_of, self.output)
         found = in_order(measure, (records[at] for at in wanted), _THREADS)
@@ -124,6 +124,21 @@ class OutputScorer:
         columns[column] = pa.array(values, column.type)
         columns[time] = pa.repeat(pa.scalar(self.ledger.stamp(), time.type), len(rows))
         return pa.RecordBatch.from_arrays([*columns.values()], schema=pa.schema([*columns]))
+
+
+def check_is_free(output: Storage) -> None:
+    """Check that the column of scores is not the user's own.
+
+    Raises:
+        ConfigError: the manifest has a column of its name.
+        LedgerError, StorageError: the records cannot be read.
+    """
+    schema = Records(output).schema
+    if SCORES in schema.names and SCORES not in columns_of_run(schema):
+        raise ConfigError(
+            f"{output.uri()}: the records have the manifest's column {SCORES!r}, which would hold "
+            "the scores; rename it, or leave it out with manifest.keep_columns, and run again"
+        )
 
 
 def _given(record: Record) -> frozenset[Need]:

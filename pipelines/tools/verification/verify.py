@@ -26,7 +26,7 @@ from pipelines.ledger.parts import (
 )
 from pipelines.ledger.records import Records
 from pipelines.ledger.scan import Scan, scan_parts
-from pipelines.record import missing_value
+from pipelines.record import columns_of_run, missing_value
 from pipelines.storage.storage import Storage
 from pipelines.tools.problems import Findings, Problem
 from pipelines.tools.verification.counts import VerifyCounts
@@ -172,7 +172,8 @@ class OutputVerifier:
     def _images_of(
         self, records: Records, check: RecordCheck, counts: VerifyCounts, paths: RecordedPaths
     ) -> Iterator[RecordedImage]:
-        for batch in records.batches(batch_rows=_BATCH_ROWS):
+        columns = columns_of_run(records.schema)
+        for batch in records.batches(columns, batch_rows=_BATCH_ROWS):
             counts.records += len(batch)
             for record in _completed(batch):
                 uris = record["outputs"]
