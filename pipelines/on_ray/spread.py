@@ -21,10 +21,9 @@ from ray.exceptions import RayError, RayTaskError
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-_RETRIES_OF_ONE = 2
+_TRIES = 4  # a node that leaves takes one of each task on it
 _MOST_DEATHS = 20
 _LOOK_S = 1.0
-_TASKS_PER_CPU = 2  # one at work, and one that waits for the CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +33,18 @@ class Work(Generic[In, Out]):
     Attributes:
         do: returns the results of some items; called in a task with `settings`.
         settings: any value that can be pickled; sent once.
-        lost: returns the result of an item whose task ended its process, for the reason given.
+        lost: returns the result of an item whose task ended its process, for the reason given;
+            None: such an item ends the work.
+        tasks_per_cpu: tasks that are under way for each CPU, plus one in all: 2 keep a CPU at work
+            while the results of other tasks are taken; 1 keeps fewer items in memory.
+        name: names a task in messages.
     """
 
     do: Callable[[Any, Sequence[In]], Sequence[Out]]
     settings: Any
-    lost: Callable[[In, str], Out]
+    lost: Callable[[In, str], Out] | None
+    tasks_per_cpu: int = 2
+    name: str = "a task"
 
 
 def spread(
@@ -47,8 +52,9 @@ def spread(
 ) -> Generator[Sequence[Out], None, None]:
     """Do work in tasks, and yield the results in the order in which the tasks end.
 
-    An item that ends its process, or a node that is lost, costs no other item: a task that dies is
-    halved, down to the one item that is at fault, which is tried three times.
+    An item that ends its process, or a node that is lost, costs no other item if `Work.lost` is
+    given: a task that dies is halved, down to the one item that is at fault, which is tried four
+    times. Without it, a task is tried four times as a whole.
 
     Args:
         work: the work.
@@ -56,7 +62,7 @@ def spread(
         join: connects to the cluster; called if there is an item.
 
     Raises:
-        ClusterError: the cluster is lost, or many tasks die in a row.
+        ClusterError: the cluster is lost, many tasks die in a row, or one dies again and again.
     """
     tasks = iter(lists)
     first = next(tasks, None)
@@ -70,7 +76,7 @@ class _Tasks(Generic[In, Out]):
     def __init__(self, work: Work[In, Out]) -> None:
         self._task = ray.remote(num_cpus=1)(work.do)
         self._settings = ray.put(work.settings)
-        self._lost = work.lost
+        self._work = work
         self._halves: list[Sequence[In]] = []
         self._under_way: dict[ray.ObjectRef[Sequence[Out]], Sequence[In]] = {}
         self._deaths = 0  # since the last task that ended well
@@ -86,13 +92,15 @@ class _Tasks(Generic[In, Out]):
 
     def _start(self, tasks: Iterator[Sequence[In]]) -> bool:
         """Start tasks on the free CPUs; return False at the end of all."""
-        most = _most_tasks()
+        most = 1 + self._work.tasks_per_cpu * _cpus()
         while len(self._under_way) < most:
             items = self._halves.pop() if self._halves else next(tasks, None)
             if items is None:
                 break
-            task = self._task.options(max_retries=_RETRIES_OF_ONE if len(items) == 1 else 0)
-            self._under_way[task.remote(self._settings, items)] = items
+            is_whole = self._work.lost is None
+            retries = _TRIES - 1 if is_whole or len(items) == 1 else 0
+            done = self._task.options(max_retries=retries).remote(self._settings, items)
+            self._under_way[done] = () if is_whole else items  # Ray has them, too
         return bool(self._under_way)
 
     def _results(self, done: ray.ObjectRef[Sequence[Out]], items: Sequence[In]) -> Sequence[Out]:
@@ -106,6 +114,12 @@ class _Tasks(Generic[In, Out]):
         return results
 
     def _died(self, items: Sequence[In], reason: str) -> Sequence[Out]:
+        lost = self._work.lost
+        if lost is None:
+            raise ClusterError(
+                f"{self._work.name} died {_TRIES} times ({reason}); the results so far are safe, "
+                "and the same command resumes"
+            )
         self._deaths += 1
         if self._deaths > _MOST_DEATHS:
             raise ClusterError(
@@ -113,13 +127,12 @@ class _Tasks(Generic[In, Out]):
                 "the same command resumes"
             )
         if len(items) == 1:
-            return [self._lost(items[0], reason)]
+            return [lost(items[0], reason)]
         middle = len(items) // 2
         self._halves += [items[:middle], items[middle:]]
         return []
 
 
-def _most_tasks() -> int:
-    """Return the number of tasks to keep under way; a cluster may grow and shrink."""
-    cpus = ray.cluster_resources().get("CPU", 1)  # type: ignore[no-untyped-call]
-    return max(2, int(_TASKS_PER_CPU * cpus))
+def _cpus() -> int:
+    """Return the number of CPUs, at least 1; a cluster may grow and shrink."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]

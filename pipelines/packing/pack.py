@@ -142,6 +142,8 @@ def pack(
             lost.write(request.dest)
     for path in stored.keys() - set(packing.paths):
         remove_shard(request.dest, path)
+    if packing.paths:
+        request.dest.remove_leftovers(FOLDER)  # of tasks whose process was killed meanwhile
     counts = records.counts()
     return PackFacts(
         uri=request.dest.uri(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,3 +42,26 @@ def test_lost_images_that_tasks_find_are_named(tmp_path: Path) -> None:
     with pytest.raises(PackError, match="row 'row-3': its image"):
         pack(request(output, dest), on_ray)
     assert not dest.exists("index.json")
+
+
+class Deadly(Storage):
+    """A storage of images, of which a read ends the process as often as a file `deaths` says."""
+
+    def read(self, path: str) -> bytes:
+        deaths = Path(self.uri("deaths"))
+        left = int(deaths.read_text())
+        if path.startswith("images/") and left:
+            deaths.write_text(str(left - 1))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(path)
+
+
+def test_a_shard_whose_task_dies_is_written_by_another(tmp_path: Path) -> None:
+    output, dest = Deadly.at(str(tmp_path / "out")), Storage.at(str(tmp_path / "packed"))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/deaths").write_text("1")
+    rows = [generated(output, f"row-{n}", seed=n) for n in range(3)]
+    commit(output, *rows)
+    assert pack(request(output, dest), on_ray).written == 1
+    assert digests(dest) == expected_digests(*rows)
+    assert not list((tmp_path / "packed").rglob(".uso-*")), "half a shard of the first task"

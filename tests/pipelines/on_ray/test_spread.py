@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -79,3 +80,39 @@ def test_tasks_that_all_die_end_the_work(tmp_path: Path, monkeypatch: pytest.Mon
 def test_an_error_of_the_work_is_raised_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="-1 is negative"):
         done(tmp_path, [-1])
+
+
+def whole(folder: Path, lists: Iterable[Sequence[int]], **options: Any) -> list[tuple[int, object]]:
+    """Square numbers in tasks that are repeated as a whole, on two CPUs."""
+    work = Work(squares, folder, lost=None, name="a task that squares", **options)
+    return sorted(result for some in spread(work, lists, lambda: None) for result in some)
+
+
+def test_a_task_without_results_for_lost_items_is_repeated_as_a_whole(tmp_path: Path) -> None:
+    for n in (3, 4, 7):
+        (tmp_path / f"{n}.once").touch()
+    assert whole(tmp_path, [range(6), range(6, 9)]) == [(n, n**2) for n in range(9)]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_keeps_dying_ends_the_work(tmp_path: Path) -> None:
+    (tmp_path / "3.always").touch()
+    with pytest.raises(ClusterError, match=r"a task that squares died 4 times \(.+\); the results"):
+        whole(tmp_path, [range(6)])
+
+
+@pytest.mark.parametrize(("tasks_per_cpu", "most"), [(1, 3), (2, 5)])
+def test_items_are_taken_as_cpus_become_free(tmp_path: Path, tasks_per_cpu: int, most: int) -> None:
+    taken, ended, ahead = 0, 0, []
+
+    def lists() -> Iterator[Sequence[int]]:
+        nonlocal taken
+        for n in range(12):
+            taken += 1
+            ahead.append(taken - ended)
+            yield [n]
+
+    work = Work(squares, tmp_path, lost=None, tasks_per_cpu=tasks_per_cpu)
+    for results in spread(work, lists(), lambda: None):
+        ended += len(results)
+    assert (taken, ended, max(ahead)) == (12, 12, most)
