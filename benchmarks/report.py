@@ -1,18 +1,18 @@
-"""Time that `uso report` takes, on generated records.
+"""Time and memory that `uso report` takes, on generated records.
 
     .venv/bin/python -m benchmarks.report --rows 100000 --thumbnails 1000
+    .venv/bin/python -m benchmarks.report --rows 1000000 --size 64 --shuffled
     .venv/bin/python -m benchmarks.report --rows 200 --thumbnails 200 --against
 
-The rows share a few real images, so only the number of thumbnails matters.
+The rows share a few real images, so only the number of thumbnails matters. The report is made in a
+process of its own, twice: the second one finds the thumbnails of the first.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import resource
 import tempfile
-import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -20,13 +20,12 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from benchmarks.against.trees import HERE, Cost, run_in
 from pipelines.failures import Failure
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import Entry, ManifestRow, Outcome, Timings
 from pipelines.storage.storage import Storage
-from pipelines.tools.report.pictures import Places
-from pipelines.tools.report.report import ReportOptions, write_report
 from uso_core.request import Parameters
 
 STYLES, RESULTS, PART_ROWS = 12, 200, 10_000
@@ -35,26 +34,49 @@ WORDS = ("a", "the", "cat", "harbour", "portrait", "night", "snow", "garden", "b
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
+_GENERATE = """
+from pathlib import Path
+from benchmarks.report import generate
+generate(Path({folder!r}), {rows}, {size}, {seed}, shuffled={shuffled})
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--thumbnails", type=int, default=0)
     parser.add_argument("--size", type=int, default=1024, help="side of the images, in pixels")
     parser.add_argument("--against", action="store_true", help="compare it with another run")
+    parser.add_argument(
+        "--shuffled", action="store_true", help="record rows in random order, not in that of ids"
+    )
     parser.add_argument("--out", type=Path, help="keep the output here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         output = (options.out or Path(folder)).resolve()
-        began = time.perf_counter()
-        generate(output, options.rows, options.size)
-        print(f"generated  {options.rows:,} rows in {time.perf_counter() - began:.1f} s")
-        other = output / "other" if options.against else None
-        if other is not None:
-            generate(other, options.rows, options.size, seed=1)
-        measure(output, options.thumbnails, other)
+        report = ["report", str(output), "--thumbnails", str(options.thumbnails or "none")]
+        outputs = [output]
+        if options.against:
+            outputs.append(output / "other")
+            report += ["--against", str(outputs[1])]
+        for seed, one in enumerate(outputs):
+            facts = {"rows": options.rows, "size": options.size, "shuffled": options.shuffled}
+            run_in(HERE, ["-c", _GENERATE.format(folder=str(one), seed=seed, **facts)])
+        for time in ("first time", "again"):
+            print(f"{time:<11}", cost_of(run_in(HERE, ["-m", "jobs.cli", *report])))
+        files = [path for path in (output / "report").rglob("*") if path.is_file()]
+        size = sum(path.stat().st_size for path in files) / 1e6
+        first = (output / "report/index.html").stat().st_size / 1e3
+        print(f"{'files':<11} {len(files):,}, {size:.1f} MB; index.html {first:.0f} kB")
 
 
-def generate(output: Path, rows: int, size: int, seed: int = 0) -> None:
+def cost_of(cost: Cost) -> str:
+    """Return the cost of a report in words."""
+    return f"{cost.wall_s:.1f} s, {cost.cpu_s:.1f} s of CPU time, {cost.peak_mb:.0f} MB at most"
+
+
+def generate(output: Path, rows: int, size: int, seed: int = 0, *, shuffled: bool = False) -> None:
+    """Write images, and records of rows that name them."""
     rng = np.random.default_rng(seed)
     contents = max(1, rows // STYLES)
     for n in range(min(contents, RESULTS)):
@@ -64,10 +86,9 @@ def generate(output: Path, rows: int, size: int, seed: int = 0) -> None:
     for n in range(RESULTS):
         write_picture(output / f"images/{n % 256:02x}/result-{n}.png", size, rng)
     ledger = Ledger.open(Storage.at(str(output)), record_schema(EXTRA))
+    order = rng.permutation(rows).tolist() if shuffled else range(rows)
     for first in range(0, rows, PART_ROWS):
-        ledger.append(
-            [record(output, n, rng, seed) for n in range(first, min(first + PART_ROWS, rows))]
-        )
+        ledger.append([record(output, n, rng, seed) for n in order[first : first + PART_ROWS]])
 
 
 def write_picture(path: Path, size: int, rng: np.random.Generator) -> None:
@@ -106,29 +127,6 @@ def record(output: Path, n: int, rng: np.random.Generator, seed: int) -> dict[st
         attempt=1,
         created_at=BEGAN + timedelta(seconds=n * 0.4 + float(rng.random())),
     )
-
-
-def measure(output: Path, thumbnails: int, other: Path | None) -> None:
-    run, there = Storage.at(str(output)), None if other is None else Storage.at(str(other))
-    places = Places(run, Storage.at(f"{output}/report"), there)
-    cpu = time.process_time()
-    began, last, stages = time.perf_counter(), "", []
-
-    def progress(what: str, _done: int, _total: int | None) -> None:
-        nonlocal last
-        if what != last:
-            stages.append((what, time.perf_counter() - began))
-            last = what
-
-    write_report(places, ReportOptions(thumbnails=thumbnails), progress)
-    whole, cpu = time.perf_counter() - began, time.process_time() - cpu
-    for what, at in stages:
-        print(f"{what:<16} began at {at:6.1f} s")
-    size = sum(path.stat().st_size for path in (output / "report").rglob("*") if path.is_file())
-    first = (output / "report/index.html").stat().st_size
-    print(f"report     {whole:.1f} s, {cpu:.1f} s of CPU time")
-    print(f"files      {size / 1e6:.1f} MB; index.html {first / 1e3:.0f} kB")
-    print(f"memory     {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB at most")
 
 
 if __name__ == "__main__":

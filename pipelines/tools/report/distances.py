@@ -13,11 +13,13 @@ from pipelines.psnr import Distance
 from pipelines.tools.report.facets import NumberColumn, comparison, number_column
 from pipelines.tools.report.picture_table import PictureTable
 from pipelines.tools.report.pictures import Picture, results
+from pipelines.tools.report.row_numbers import RowNumbers
 from pipelines.tools.report.row_table import Row, RowTable
 from pipelines.tools.report.values import visible
 
 PSNR = "PSNR, dB"
 _LOWEST = 5
+_AT_ONCE = 1 << 13
 
 
 class PicturePair(NamedTuple):
@@ -86,7 +88,7 @@ def pairs_of(row: Row) -> list[PicturePair]:
 
 
 class Distances:
-    """Looks up measured distances and summarizes them; 8 bytes per row and per measured pair."""
+    """Looks up measured distances and summarizes them; 8 bytes for each measured pair."""
 
     def __init__(self, table: RowTable, pictures: PictureTable) -> None:
         """Look distances up in `pictures`, where all pairs of the rows of `table` are noted."""
@@ -94,7 +96,9 @@ class Distances:
         self._pictures = pictures
         self._words: Counter[str] = Counter()
         self._measured = array("d")
-        self._rows = array("d")
+        self._rows = RowNumbers(table.folder / "distances", np.float64)
+        self._recent = array("d")
+        self._lowest: list[tuple[float, int]] = []
 
     def take(self, row: Row) -> list[Distance | None]:
         """Add the next row, and return the distance of each of its pairs; None if not measured."""
@@ -104,12 +108,21 @@ class Distances:
             value or "not measured" for value in found if not isinstance(value, float)
         )
         self._measured.extend(measured)
-        self._rows.append(min(measured, default=np.nan))
+        self._recent.append(min(measured, default=np.nan))
+        if measured:
+            self._lowest = sorted([*self._lowest, (min(measured), row.number)])[:_LOWEST]
+        if len(self._recent) >= _AT_ONCE:
+            self._flush()
         return found
+
+    def _flush(self) -> None:
+        self._rows.add(np.asarray(self._recent))
+        self._recent = array("d")
 
     def columns(self) -> list[NumberColumn]:
         """Return the rows' PSNR as a column for filters and order, if any was measured."""
-        column = number_column("psnr", PSNR, np.asarray(self._rows))
+        self._flush()
+        column = number_column("psnr", PSNR, self._rows)
         return [] if column is None else [column]
 
     def summary(self) -> DistanceSummary:
@@ -118,7 +131,7 @@ class Distances:
             identical=self._words["identical"],
             measured=len(self._measured),
             median=float(np.median(self._measured)) if self._measured else None,
-            lowest=tuple(self._lowest()),
+            lowest=tuple(self._low_pairs()),
             different_sizes=self._words["different sizes"],
             not_read=self._words["not read"],
             not_measured=self._words["not measured"],
@@ -129,11 +142,9 @@ class Distances:
             return "identical"
         return self._pictures.distance(pair.here.key, pair.there.key)
 
-    def _lowest(self) -> list[LowPair]:
-        rows = np.asarray(self._rows)
-        order = np.argsort(rows, kind="stable")[:_LOWEST].tolist()  # NaN is last
-        return [
-            LowPair(number, visible(self._table.row(number).id), float(rows[number]))
-            for number in order
-            if not np.isnan(rows[number])
-        ]
+    def _low_pairs(self) -> list[LowPair]:
+        if not self._lowest:
+            return []
+        numbers = np.array(sorted(number for _, number in self._lowest), np.int64)
+        ids = dict(zip(numbers.tolist(), self._table.take(numbers)["id"].to_pylist(), strict=True))
+        return [LowPair(number, visible(ids[number]), psnr) for psnr, number in self._lowest]

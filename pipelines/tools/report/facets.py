@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,13 @@ import pyarrow.compute as pc
 
 from pipelines.ledger.score_facts import ScoreFacts
 from pipelines.storage.urls import redact_uri
-from pipelines.tools.report.data_files import DataFile, codes_file, json_file
+from pipelines.tools.report.data_files import DataFile, codes_file, json_file, without_nan
 from pipelines.tools.report.links import short_name
 from pipelines.tools.report.own_columns import FilterColumns, PickCodes
 from pipelines.tools.report.plain_columns import OWN_NUMBER, SCORE, SECONDS, TEXT
+from pipelines.tools.report.row_numbers import RowNumbers
 from pipelines.tools.report.row_table import Part, Row, RowTable, rows_of_part
+from pipelines.tools.report.style_sets import StyleSets
 from pipelines.tools.report.values import visible
 
 SECONDS_TITLE = "seconds on the worker"
@@ -25,7 +27,6 @@ COMPARISONS = ("same", "different", "only_this", "only_other", "neither", "absen
 
 
 NumberKind = Literal["score", "own", "time", "psnr"]
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class NumberColumn(NamedTuple):
@@ -38,7 +39,7 @@ class NumberColumn(NamedTuple):
     """
 
     facts: dict[str, Any]
-    values: npt.NDArray[np.float64]
+    values: RowNumbers[np.float64]
 
 
 def comparison(row: Row) -> str:
@@ -56,29 +57,33 @@ def comparison(row: Row) -> str:
 
 
 class Facets:
-    """Collects filter data in the order of the rows.
+    """Collects filter data in the order of the rows, in temporary files.
 
-    Memory: 6 bytes per row, 8 for each number, and 1 for each column with few values.
+    Memory: while `numbers` works, up to 17 bytes for each row.
     """
 
     def __init__(
         self, table: RowTable, most_styles: int, columns: FilterColumns, *, compared: bool
     ) -> None:
         """Collect data of these columns, and of the `most_styles` most used styles."""
-        self._table = table
+        folder = table.folder
         self._styles = table.styles(most_styles)
+        self._sets = StyleSets([uri for uri, _ in self._styles], folder)
         self._scores, self._own = columns.scores, columns.numbers
-        self._picks = [PickCodes(name, values) for name, values in columns.picks.items()]
-        self._compared = compared
+        picks = enumerate(columns.picks.items())
+        self._picks = [PickCodes(name, values, folder / f"pick-{n}") for n, (name, values) in picks]
         self._codes: dict[str, int] = {"": 0}
-        self._code: list[npt.NDArray[np.uint16]] = []
-        self._comparison: list[npt.NDArray[np.uint8]] = []
-        self._flagged: list[npt.NDArray[np.bool_]] = []
+        self._code = RowNumbers(folder / "code", np.uint16)
+        self._comparison = RowNumbers(folder / "comparison", np.uint8) if compared else None
+        self._flagged, self._has_flagged = RowNumbers(folder / "flagged", np.uint8), False
         names = [
             *(SCORE + name for name in self._scores),
             *(OWN_NUMBER + name for name in self._own),
+            SECONDS,
         ]
-        self._numbers: dict[str, list[npt.NDArray[np.float64]]] = {n: [] for n in (*names, SECONDS)}
+        self._numbers = {
+            name: RowNumbers(folder / f"numbers-{n}", np.float64) for n, name in enumerate(names)
+        }
         self._shapes: Counter[tuple[int, int]] = Counter()
 
     def add(self, part: Part) -> None:
@@ -87,15 +92,21 @@ class Facets:
         coded = pc.fill_null(rows["code"], "").dictionary_encode()
         names = coded.dictionary.to_pylist()
         known = [self._codes.setdefault(code, len(self._codes)) for code in names]
-        self._code.append(np.array(known, np.uint16)[coded.indices.to_numpy()])
-        self._flagged.append(rows["flagged"].to_numpy(zero_copy_only=False))
-        if self._compared:
+        self._code.add(np.array(known, np.uint16)[coded.indices.to_numpy()])
+        flagged = rows["flagged"].to_numpy(zero_copy_only=False)
+        self._has_flagged = self._has_flagged or bool(flagged.any())
+        self._flagged.add(flagged)
+        self._sets.add(rows["styles"])
+        if self._comparison is not None:
             found = [COMPARISONS.index(comparison(row)) for row in rows_of_part(part)]
-            self._comparison.append(np.array(found, np.uint8))
+            self._comparison.add(np.array(found, np.uint8))
         for pick in self._picks:
             pick.add(rows[TEXT + pick.name])
         for name, numbers in self._numbers.items():
-            numbers.append(rows[name].to_numpy(zero_copy_only=False))
+            numbers.add(rows[name].to_numpy(zero_copy_only=False))
+        self._add_shapes(rows)
+
+    def _add_shapes(self, rows: pa.RecordBatch) -> None:
         sides = pa.table({name: rows[name] for name in ("width", "height")}).drop_null()
         for shape in sides.group_by(["width", "height"]).aggregate([([], "count_all")]).to_pylist():
             if shape["width"] and shape["height"]:
@@ -111,7 +122,9 @@ class Facets:
 
     def comparisons(self) -> dict[str, int]:
         """Return the number of rows by comparison."""
-        counts = np.bincount(_joined(self._comparison), minlength=len(COMPARISONS))
+        counts = np.zeros(len(COMPARISONS), np.int64)
+        for piece in () if self._comparison is None else self._comparison.pieces():
+            counts += np.bincount(piece, minlength=len(COMPARISONS))
         return dict(zip(COMPARISONS, counts.tolist(), strict=True))
 
     def files(self) -> Iterator[DataFile]:
@@ -127,47 +140,33 @@ class Facets:
                 for uri, rows in self._styles
             ],
             "picks": [pick.facts() for pick in self._picks],
-            "flagged": any(part.any() for part in self._flagged),
+            "flagged": self._has_flagged,
         }
         yield json_file("facets", values)
-        yield codes_file("of-code", _joined(self._code))
-        sets, numbers = self._style_sets()
-        yield json_file("sets", sets)
-        yield codes_file("of-set", numbers)
+        yield codes_file("of-code", self._code.pieces)
+        yield json_file("sets", self._sets.different)
+        yield codes_file("of-set", self._sets.rows.pieces)
         for index, pick in enumerate(self._picks):
-            yield codes_file(f"of-pick-{index}", pick.rows)
-        if values["flagged"]:
-            yield codes_file("of-flagged", _joined(self._flagged).astype(np.uint8))
-        if self._compared:
-            yield codes_file("of-comparison", _joined(self._comparison))
+            yield codes_file(f"of-pick-{index}", pick.rows.pieces)
+        if self._has_flagged:
+            yield codes_file("of-flagged", self._flagged.pieces)
+        if self._comparison is not None:
+            yield codes_file("of-comparison", self._comparison.pieces)
 
     def numbers(self, described: Mapping[str, ScoreFacts]) -> list[NumberColumn]:
         """Return the columns that have at least one number; `described` has the known scores."""
         kinds: list[tuple[NumberKind, str]] = [("score", name) for name in self._scores]
         kinds += [("own", name) for name in self._own]
         named = zip([*kinds, ("time", SECONDS_TITLE)], self._numbers.values(), strict=True)
-        columns = [number_column(kind, name, _joined(values)) for (kind, name), values in named]
+        columns = [number_column(kind, name, values) for (kind, name), values in named]
         return [_described(column, described) for column in columns if column is not None]
-
-    def _style_sets(self) -> tuple[list[list[int]], npt.NDArray[np.int64]]:
-        """Return the combinations of styles that the filter knows, and the number of each row's."""
-        codes = self._table.codes
-        numbers = {uri: index for index, (uri, _) in enumerate(self._styles)}
-        offered = [numbers.get(uri) for uri in codes.style_texts]
-        different: dict[tuple[int, ...], int] = {}
-        of_set = []
-        for styles in codes.styles_of_sets:
-            known = {offered[style] for style in styles} - {None}
-            key = tuple(sorted(one for one in known if one is not None))
-            of_set.append(different.setdefault(key, len(different)))
-        return [list(key) for key in different], np.array(of_set, np.int64)[codes.sets]
 
 
 def number_column(
-    kind: NumberKind, name: str, numbers: npt.NDArray[np.float64]
+    kind: NumberKind, name: str, numbers: RowNumbers[np.float64]
 ) -> NumberColumn | None:
     """Make a column from one number per row, NaN for none; returns None if all are NaN."""
-    present = numbers[~np.isnan(numbers)]
+    present = without_nan(numbers.all())
     if not len(present):
         return None
     facts = {
@@ -210,7 +209,3 @@ def with_unique_names(facts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         again = seen[one["name"]]
         named.append(one if again == 1 else one | {"name": f"{one['name']} ({again})"})
     return named
-
-
-def _joined(parts: Sequence[npt.NDArray[Scalar]]) -> npt.NDArray[Scalar]:
-    return np.concatenate(parts)

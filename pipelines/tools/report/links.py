@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os.path
 import posixpath
+import re
 from urllib.parse import quote, unquote, urlsplit
+
+_HTTP = re.compile("https?:", re.IGNORECASE | re.ASCII)
+_BLANK = re.compile("[\x00-\x20]")
 
 
 def link(folder: str, target: str) -> str | None:
@@ -23,13 +27,13 @@ def link(folder: str, target: str) -> str | None:
 
 def public_link(uri: str | None) -> str | None:
     """Return `uri` if it is an http(s) URL, which is safe as a link; else None."""
-    if uri is None or any(ord(character) <= 32 for character in uri):
+    if uri is None or not _HTTP.match(uri) or _BLANK.search(uri):
         return None
     try:
         parts = urlsplit(uri)
     except ValueError:
         return None
-    return uri if parts.scheme.lower() in ("http", "https") and parts.netloc else None
+    return uri if parts.netloc else None
 
 
 def short_name(uri: str) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.image_values import is_per_image
 from pipelines.record import RECORD_NAMES, SCORES
 from pipelines.score_values import row_scores
+from pipelines.tools.report.row_numbers import RowNumbers
 from pipelines.tools.report.values import number, visible
 
 _MOST_NUMBERS = 8
@@ -113,27 +114,30 @@ class OtherColumns:
 
 
 class PickCodes:
-    """The value of each row in one column with few values; 1 byte per row."""
+    """The value of each row in one column with few values.
 
-    def __init__(self, name: str, values: Sequence[str]) -> None:
+    Attributes:
+        name: name of the column.
+        rows: the number of each row's value, from 1; 0 for a row without one.
+    """
+
+    def __init__(self, name: str, values: Sequence[str], path: Path) -> None:
+        """Take the texts of all values, and the path of the file for `rows`."""
         self.name = name
         self._texts = values
-        self._parts: list[npt.NDArray[np.uint8]] = []
+        self._counts = np.zeros(len(values) + 1, np.int64)
+        self.rows = RowNumbers(path, np.uint8)
 
     def add(self, texts: pa.Array) -> None:
         """Add the texts of the next rows, null for none."""
         codes = pc.index_in(texts, value_set=pa.array(self._texts, pa.string()))
         codes = pc.if_else(texts.is_valid(), codes, None)
-        known = pc.fill_null(pc.add(codes, 1), 0)
-        self._parts.append(known.to_numpy().astype(np.uint8))
-
-    @property
-    def rows(self) -> npt.NDArray[np.uint8]:
-        """The number of each row's value, from 1; 0 for a row without one."""
-        return np.concatenate([np.empty(0, np.uint8), *self._parts])
+        known = pc.fill_null(pc.add(codes, 1), 0).to_numpy()
+        self._counts += np.bincount(known, minlength=len(self._counts))
+        self.rows.add(known)
 
     def facts(self) -> dict[str, Any]:
         """Return name, values with their numbers of rows, and number of rows without a value."""
-        counts = np.bincount(self.rows, minlength=len(self._texts) + 1).tolist()
-        values = [{"text": text, "rows": counts[code]} for code, text in enumerate(self._texts, 1)]
-        return {"name": visible(self.name, MOST_TEXT), "values": values, "none": counts[0]}
+        none, *counts = self._counts.tolist()
+        values = [{"text": t, "rows": n} for t, n in zip(self._texts, counts, strict=True)]
+        return {"name": visible(self.name, MOST_TEXT), "values": values, "none": none}

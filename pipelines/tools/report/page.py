@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from pipelines.tools.report.distances import DistanceSummary
 from pipelines.tools.report.page_template import page_template
-from pipelines.tools.report.summary import RunRate, Summary
+from pipelines.tools.report.rates import RunRate
+from pipelines.tools.report.summary import Summary
 from pipelines.tools.report.values import to_json
 
 SCRIPTS = (

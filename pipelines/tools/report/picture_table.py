@@ -45,6 +45,8 @@ class PictureTable:
 
     def picture(self, key: str) -> tuple[bool, str | None]:
         """Return True if a thumbnail exists, else the reason; None if it was never claimed."""
+        if self._is_empty:
+            return False, None
         found = self._db.execute("SELECT why FROM pictures WHERE key = ?", [key]).fetchone()
         return (False, None) if found is None else (found[0] is None, found[0])
 

@@ -111,14 +111,15 @@ class Gallery:
     def shown(self, picture: Picture) -> dict[str, Any]:
         """Return JSON values: `uri`, and `name`, `thumb`, `full`, `link`, `why` if they apply."""
         made, why = self.pictures.picture(picture.key)
+        public = redact_uri(picture.uri)
         values = {
-            "uri": visible(redact_uri(picture.uri)),
+            "uri": visible(public),
             "thumb": thumbnail_path(picture.key) if made else None,
             "why": None if made else why,
         }
         if picture.owner == "reference":
-            values["name"] = visible(short_name(redact_uri(picture.uri)), 200)
-            values["link"] = public_link(redact_uri(picture.uri))
+            values["name"] = visible(short_name(public), 200)
+            values["link"] = public_link(public)
         else:
             values["full"] = self._full(picture)
         return {name: value for name, value in values.items() if value is not None}

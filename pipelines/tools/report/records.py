@@ -5,7 +5,6 @@ from __future__ import annotations
 import pyarrow as pa
 
 from pipelines.ledger.counts import LedgerCounts
-from pipelines.ledger.ledger import iter_records
 from pipelines.ledger.records import Records
 from pipelines.record import COLUMNS_DIGEST, IMAGE_BYTES, LIBRARY_VERSIONS, REFERENCE_VERSIONS
 from pipelines.storage.storage import Storage
@@ -17,9 +16,10 @@ from pipelines.tools.report.own_columns import (
 )
 from pipelines.tools.report.plain_columns import TEXT, PlainColumns, errors_json
 from pipelines.tools.report.row_table import RowTable
+from pipelines.tools.report.sorted_batches import IdOrder
 from pipelines.tools.report.summary import Tally
 
-_BATCH_ROWS = 32_768
+_BATCH_ROWS = 8192
 _UNREAD = frozenset(
     (
         *("fingerprint", "source_digest", "schema_version"),
@@ -48,6 +48,7 @@ def load(
     scores, numbers = score_names(records.schema), number_names(records.schema)
     plain = PlainColumns(records.schema, scores, numbers)
     unread = _UNREAD if hashes else _UNREAD | {"sha256"}
+    table.expect(_order_of(records))
     wanted = [name for name in records.schema.names if name not in unread]
     for batch in records.batches(wanted, batch_rows=_BATCH_ROWS):
         tally.add(batch)
@@ -60,10 +61,16 @@ def load(
 
 def load_other(other: Storage, table: RowTable) -> int:
     """Read the records of the run to compare with; returns their number."""
-    rows = 0
-    for batch in iter_records(other, _OTHER_COLUMNS):
-        rows += batch.num_rows
+    records = Records(other)
+    table.expect_other(_order_of(records))
+    for batch in records.batches(_OTHER_COLUMNS):
         columns = {name: batch[name] for name in ("id", "outputs", "sha256")}
         columns["error"] = errors_json(batch["status"], batch["error"])
         table.add_other(pa.RecordBatch.from_pydict(columns))
-    return rows
+    return table.other_rows
+
+
+def _order_of(records: Records) -> IdOrder:
+    counts = records.counts()
+    ids = (batch["id"] for batch in records.batches(["id"]))
+    return IdOrder.of(ids, counts.completed + counts.failed)

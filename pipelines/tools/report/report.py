@@ -35,6 +35,7 @@ from pipelines.tools.report.records import load, load_other
 from pipelines.tools.report.row_files import IDS_PER_FILE, ROWS_PER_FILE, RowFiles
 from pipelines.tools.report.row_table import RowTable
 from pipelines.tools.report.summary import Summary, Tally
+from pipelines.tools.report.temporary_space import writing
 from pipelines.tools.report.thumbnails import Thumbnailer
 from pipelines.tools.report.values import visible
 
@@ -50,6 +51,8 @@ _MADE = re.compile(
 _MOST_STYLES = 1000
 _ROWS_PER_PAGE = 5000  # a taller page than this is too tall for some browsers
 _WRITERS = 8
+_MOST_WRITTEN = 8 * 2**20  # bytes of data files that are compressed and written at a time
+_LEAST = 2**19  # for a file that holds fewer
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the current task, the number done, and the total number (None if unknown)."""
@@ -96,9 +99,9 @@ def write_report(places: Places, options: ReportOptions, progress: Progress) -> 
     """Write the report of a run; safe to repeat and to interrupt.
 
     The page is written last and names its own data files, so a browser can show the previous report
-    until then. Existing thumbnails are kept. Memory: 50,000 rows at a time, four images (eight with
-    a comparison), about 100 bytes per row for filters and counts, and each different reference;
-    other data is in temporary files.
+    until then. Existing thumbnails are kept. Memory: 10,000 rows at a time, four images (eight with
+    a comparison), 17 bytes per row while columns of numbers are summed up, and 16 bytes for each
+    different content image, style and combination of styles; other data is in temporary files.
 
     Raises:
         ReportError: there are no records.
@@ -144,7 +147,7 @@ class _Report:
 
     def _load(self) -> tuple[Summary, FilterColumns, LedgerCounts]:
         self._progress("reading records", 0, None)
-        tally = Tally()
+        tally = Tally(self._table.folder)
         hashes = self._options.thumbnails != 0 or self._places.other is not None
         columns, counts = load(self._places.run, self._table, tally, hashes=hashes)
         summary = tally.summary()
@@ -175,7 +178,7 @@ class _Report:
             # Pairs first, so that a picture is read once for both its distance and its thumbnail.
             yield from (pair for pair in pairs_of(row) if not pair.same_file)
             yield from pictures_of(row)
-        yield from first_pictures(matrix, self._table)
+        yield from first_pictures(matrix)
 
     def _data(self, columns: FilterColumns, matrix: Matrix) -> tuple[Facets, dict[str, Any]]:
         total = len(self._table)
@@ -189,8 +192,10 @@ class _Report:
         if self._distances is not None:
             numbers += self._distances.columns()
         self._write_data(facets.files())
-        self._write_data(numbers_file(f"numbers-{n}", one.values) for n, one in enumerate(numbers))
-        self._write_data(matrix_files(matrix, self._table, self._gallery))
+        self._write_data(
+            numbers_file(f"numbers-{n}", one.values.pieces) for n, one in enumerate(numbers)
+        )
+        self._write_data(matrix_files(matrix, self._gallery))
         uri = self._places.run.uri()
         boot = {
             "data": f"{_DATA}/{self._build}",
@@ -214,19 +219,31 @@ class _Report:
         folder = f"{_DATA}/{self._build}"
 
         def write(file: DataFile) -> None:
-            self._places.out.write(f"{folder}/{file.name}.js", file.script())
+            path = f"{folder}/{file.name}.js"
+            if file.memory:
+                self._places.out.write(path, b"".join(file.script()))
+                return
+            script = self._table.folder / f"{file.name}.js"
+            with writing(script.parent), script.open("wb") as target:
+                target.writelines(file.script())
+            self._places.out.write_from(path, script)
+            script.unlink()
 
-        for _ in in_order(write, data, _WRITERS):
+        written = in_order(
+            write, data, _WRITERS, cost=lambda file: max(file.memory, _LEAST), budget=_MOST_WRITTEN
+        )
+        for _ in written:
             pass
 
     def _page(self, summary: Summary, left_out: int, facets: Facets, boot: dict[str, Any]) -> str:
         other, comparison = self._places.other, None
         if other is not None and self._distances is not None:
+            counts = facets.comparisons()
             comparison = Comparison(
                 output=visible(other.uri()),
                 rows=self._other_rows,
-                counts=facets.comparisons(),
-                only_there=self._table.only_in_other(),
+                counts=counts,
+                only_there=self._other_rows - (len(self._table) - counts["absent"]),
                 distances=self._distances.summary(),
             )
             boot = {**boot, "against": comparison.output, "comparisons": comparison.counts}

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.tools.report.cells import text_json
-from pipelines.tools.report.data_files import DataFile
+from pipelines.tools.report.data_files import DataFile, bytes_file
 from pipelines.tools.report.distances import Distances
 from pipelines.tools.report.facets import Facets, comparison
 from pipelines.tools.report.pictures import Gallery, results
@@ -179,7 +179,7 @@ def _object(members: Sequence[tuple[str, str | None]]) -> str:
 
 
 def _file(name: str, members: Sequence[tuple[str, str | None]]) -> DataFile:
-    return DataFile(name, _object(members).encode("utf-8", "surrogatepass"))
+    return bytes_file(name, _object(members).encode("utf-8", "surrogatepass"))
 
 
 def _contents(contents: pa.Array, references: References) -> str | None:

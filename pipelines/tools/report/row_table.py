@@ -8,12 +8,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.tools.report.reference_codes import ReferenceCodes
-from pipelines.tools.report.sorted_batches import PART_ROWS, SortedBatches
+from pipelines.tools.report.most_used import KeyCounts, Named, most_used
+from pipelines.tools.report.reference_keys import NONE, list_keys, text_keys
+from pipelines.tools.report.sorted_batches import IdOrder, SortedBatches
 
+CONTENT_KEY, STYLES_KEY = "content_key", "styles_key"
+"""Columns that the table adds: hashes of the content image and of the styles of a row."""
 _OF_A_ROW = ("id", "code", "content", "styles", "outputs", "sha256")
 _OF_THE_OTHER = ("outputs", "sha256", "error")
 
@@ -59,36 +64,37 @@ class Part(NamedTuple):
     against: pa.Table | None
 
 
-class Pair(NamedTuple):
-    """The rows that share a content image and their styles.
-
-    Attributes:
-        styles: index of the combination of styles in the request.
-        rows: number of rows.
-        number: number of the first completed row, or of the first row if all failed.
-    """
-
-    styles: int
-    rows: int
-    number: int
-
-
 class RowTable:
     """Takes plain columns in any order; after `sort`, reads them in the order of the ids.
 
-    Memory: 9 bytes per row, and each different reference; the rest is in temporary files.
+    Memory: 16 bytes for each different style and combination of styles; the rest is in temporary
+    files, about 0.6 kB for a row, and twice as much while it sorts.
     """
 
     def __init__(self, folder: Path) -> None:
         """Create a table in `folder`, which the caller removes."""
+        self.folder = folder
         self._rows = SortedBatches(folder, "rows")
         self._other = SortedBatches(folder, "other")
-        self.codes = ReferenceCodes()
+        self._style_uses, self._set_uses = KeyCounts(), KeyCounts()
+
+    def expect(self, order: IdOrder) -> None:
+        """Take the run's rows in this order; without this call, all are sorted at once."""
+        self._rows.expect(order)
+
+    def expect_other(self, order: IdOrder) -> None:
+        """Take the other run's rows in this order; see `expect`."""
+        self._other.expect(order)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add rows of the run."""
+        contents, styles = text_keys(batch["content"]), list_keys(batch["styles"])
+        self._style_uses.add(text_keys(pc.list_flatten(batch["styles"])))
+        self._set_uses.add(styles[(contents != NONE) & (styles != NONE)])
+        keys = {CONTENT_KEY: contents, STYLES_KEY: styles}
+        for name, values in keys.items():
+            batch = batch.append_column(name, pa.array(values))
         self._rows.add(batch)
-        self.codes.add(batch["content"], batch["styles"], batch["code"])
 
     def add_other(self, batch: pa.RecordBatch) -> None:
         """Add rows of the run to compare with: `id`, `outputs`, `sha256`, and `error` as JSON."""
@@ -96,68 +102,99 @@ class RowTable:
 
     def sort(self) -> None:
         """Sort the rows by id, after all were added."""
-        self.codes.finish(self._rows.sort())
+        self._rows.sort()
         self._other.sort()
 
     def __len__(self) -> int:
         return self._rows.rows
 
-    def only_in_other(self) -> int:
-        """Return the number of rows that only the other run has."""
-        common = (part.against["id"] for part in self.parts() if part.against is not None)
-        matched: int = sum(len(ids) - ids.null_count for ids in common)
-        return self._other.rows - matched
+    @property
+    def other_rows(self) -> int:
+        """The number of the other run's rows."""
+        return self._other.rows
 
     def parts(self) -> Iterator[Part]:
         """Yield all rows in order."""
-        for number in range(-(-len(self) // PART_ROWS)):
-            yield self._part(number)
+        first = 0
+        for rows in self._rows.parts.all():
+            yield Part(first, rows, self._joined(rows["id"]) if self._other.rows else None)
+            first += rows.num_rows
+
+    def columns(self, *names: str) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of all rows, in order; reads no others."""
+        return self._rows.parts.all(names)
 
     def rows(self, first: int | None = None) -> Iterator[Row]:
         """Yield the rows in order: the first `first` rows, or all."""
         return islice((row for part in self.parts() for row in rows_of_part(part)), first)
 
-    def row(self, number: int) -> Row:
-        """Return a row by its number, without the other run's."""
-        (row,) = rows_of_part(Part(number, self._rows.row(number, _OF_A_ROW), None))
-        return row
+    def take(self, numbers: npt.NDArray[np.int64]) -> pa.RecordBatch:
+        """Return the columns of rows whose numbers ascend, for `row_at`."""
+        return self._rows.parts.take(numbers, _OF_A_ROW)
 
     def styles(self, most: int) -> list[tuple[str, int]]:
-        """Return the most used styles, each with its number of rows."""
-        return self.codes.styles(most)
+        """Return the most used styles, each with its number of uses."""
+        flat = (pc.list_flatten(batch["styles"]) for batch in self.columns("styles"))
+        return most_used(self._style_uses, most, (named_texts(text_keys(one), one) for one in flat))
 
     def style_sets(self, most: int) -> list[tuple[str, ...]]:
         """Return the most used combinations of styles among rows with a content image."""
-        return self.codes.style_sets(most)
+
+        def named(batch: pa.RecordBatch) -> Named:
+            return Named(
+                batch[STYLES_KEY].to_numpy(),
+                lambda rows: list(map(tuple, batch["styles"].take(pa.array(rows)).to_pylist())),
+            )
+
+        found: list[tuple[tuple[str, ...], int]]
+        found = most_used(self._set_uses, most, map(named, self.columns("styles", STYLES_KEY)))
+        return [styles for styles, _ in found]
 
     def contents(self, styles: Iterable[tuple[str, ...]], most: int) -> list[str]:
         """Return the most used content images among rows with one of these combinations."""
-        return self.codes.contents(styles, most)
-
-    def pairs(self, content: str, styles: Iterable[tuple[str, ...]]) -> list[Pair]:
-        """Return the rows of one content image with each of these combinations that it has."""
-        found = self.codes.pairs(content, styles)
-        return [Pair(index, rows, number) for index, rows, number in found]
-
-    def _part(self, number: int) -> Part:
-        rows = self._rows.part(number)
-        against = self._joined(rows["id"]) if self._other.rows else None
-        return Part(number * PART_ROWS, rows, against)
+        wanted = keys_of_sets(styles)
+        uses = KeyCounts()
+        for batch in self.columns(CONTENT_KEY, STYLES_KEY):
+            contents = batch[CONTENT_KEY].to_numpy()
+            uses.add(contents[(contents != NONE) & np.isin(batch[STYLES_KEY].to_numpy(), wanted)])
+        named = (
+            named_texts(batch[CONTENT_KEY].to_numpy(), batch["content"])
+            for batch in self.columns("content", CONTENT_KEY)
+        )
+        found: list[tuple[str, int]] = most_used(uses, most, named)
+        return [content for content, _ in found]
 
     def _joined(self, ids: pa.Array) -> pa.Table:
         """Return the other run's rows with these sorted ids, null for none."""
-        lowest, highest = ids[0].as_py(), ids[-1].as_py()
-        parts = [
-            part
-            for part in self._other.parts()
-            if part["id"][-1].as_py() >= lowest and part["id"][0].as_py() <= highest
-        ]
         columns = ["id", *_OF_THE_OTHER]
+        parts = list(self._other.parts.between(ids[0].as_py(), ids[-1].as_py()))
         if not parts:
-            empty = self._other.part(0).schema
-            return pa.table({n: pa.nulls(len(ids), empty.field(n).type) for n in columns})
+            schema = self._other.parts.schema
+            return pa.table({n: pa.nulls(len(ids), schema.field(n).type) for n in columns})
         there = pa.Table.from_batches(parts).select(columns).combine_chunks()
         return there.take(pc.index_in(ids, value_set=there["id"].combine_chunks()))
+
+
+def named_texts(keys: npt.NDArray[np.uint64], texts: pa.Array) -> Named:
+    """Return keys, `[n]`, with their texts as names."""
+    return Named(keys, lambda rows: texts.take(pa.array(rows)).to_pylist())
+
+
+def keys_of_sets(sets: Iterable[Sequence[str]]) -> npt.NDArray[np.uint64]:
+    """Return the keys of combinations of styles, `[n]`."""
+    return list_keys(pa.array([list(one) for one in sets], pa.list_(pa.string())))
+
+
+def row_at(rows: pa.RecordBatch, place: int, number: int) -> Row:
+    """Return a row of `RowTable.take`, without the other run's.
+
+    Args:
+        rows: the rows.
+        place: its place in them.
+        number: its number.
+    """
+    (row,) = rows_of_part(Part(number, rows.slice(place, 1), None))
+    return row
 
 
 def slice_of(part: Part, start: int, length: int) -> Part:

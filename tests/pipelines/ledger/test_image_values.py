@@ -138,7 +138,7 @@ def test_values_are_packed(tmp_path: Path, layout: Any) -> None:
 
 def test_a_report_shows_values_and_filters_by_the_lowest(mixed: Storage, tmp_path: Path) -> None:
     table = RowTable(tmp_path)
-    assert set(load(mixed, table, Tally())[0].numbers) == {"brightness", "glow"}
+    assert set(load(mixed, table, Tally(tmp_path))[0].numbers) == {"brightness", "glow"}
     table.sort()
     (part,) = table.parts()
     assert part.rows["id"].to_pylist() == list("abcde")

@@ -21,7 +21,7 @@ from pipelines.ledger.licences import COLUMNS, LicenceTally
 from pipelines.record import REFERENCE_RIGHTS, record_schema
 from pipelines.rows import Outcome, Timings
 from pipelines.storage.storage import Storage
-from pipelines.tools.report import row_files, row_table, sorted_batches
+from pipelines.tools.report import part_file, row_files, sorted_batches
 from pipelines.tools.report.facets import Facets
 from pipelines.tools.report.own_columns import FilterColumns, number_names, score_names
 from pipelines.tools.report.picture_table import PictureTable
@@ -29,6 +29,7 @@ from pipelines.tools.report.pictures import Gallery, Places, picture_key
 from pipelines.tools.report.plain_columns import TEXT, PlainColumns
 from pipelines.tools.report.row_files import RowFiles
 from pipelines.tools.report.row_table import RowTable
+from pipelines.tools.report.sorted_batches import IdOrder
 from pipelines.tools.report.values import visible
 from tests.fuzz.arrow_types import TYPES, column
 from tests.fuzz.fuzzed import fuzzed
@@ -127,20 +128,23 @@ def files_of(folder: Path, batch: pa.RecordBatch, gallery: Gallery) -> dict[str,
     table = RowTable(folder)
     scores, numbers = score_names(batch.schema), number_names(batch.schema)
     plain = PlainColumns(batch.schema, scores, numbers)
+    table.expect(IdOrder.of([batch["id"]], ROWS))
     for start in range(0, ROWS, 5):
         table.add(plain.convert(batch.slice(start, 5)))
     table.sort()
     facets = Facets(table, 2, FilterColumns(scores, numbers, {}, ["note"]), compared=False)
     made = [*RowFiles(gallery, None, ["note"]).cut(table.parts(), facets, lambda _: None)]
-    return {file.name: json.loads(file.content) for file in made}
+    return {file.name: json.loads(b"".join(file.content())) for file in made}
 
 
 @contextmanager
 def small_files() -> Iterator[None]:
     """Let several parts and files be needed for a few rows."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (sorted_batches, row_table):
-            patch.setattr(module, "PART_ROWS", 8)
+        patch.setattr(part_file, "PART_ROWS", 8)
+        patch.setattr(sorted_batches, "_RANGE_ROWS", 4)
+        patch.setattr(sorted_batches, "_SAMPLES", 2)
+        patch.setattr(sorted_batches, "_CUT_BYTES", 1)
         patch.setattr(row_files, "ROWS_PER_FILE", 2)
         patch.setattr(row_files, "IDS_PER_FILE", 4)
         yield

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -8,16 +10,18 @@ import pytest
 
 from pipelines.record import record_schema
 from pipelines.rows import Outcome, Timings
-from pipelines.tools.report.summary import Bar, Summary, Tally
+from pipelines.tools.report.rates import Bar
+from pipelines.tools.report.summary import Summary, Tally
 from tests.pipelines.tools.report.outputs import BEGAN, EXTRA, failed, record
 
 
 def summary_of(*batches: list[dict[str, Any]]) -> Summary:
-    tally = Tally()
-    for records in batches:
-        table = pa.Table.from_pylist(records, schema=record_schema(EXTRA))
-        tally.add(table.combine_chunks().to_batches()[0])
-    return tally.summary()
+    with tempfile.TemporaryDirectory() as folder:
+        tally = Tally(Path(folder))
+        for records in batches:
+            table = pa.Table.from_pylist(records, schema=record_schema(EXTRA))
+            tally.add(table.combine_chunks().to_batches()[0])
+        return tally.summary()
 
 
 def completed(row_id: str, at: float = 0, inference: float = 1, images: int = 1) -> dict[str, Any]:
