@@ -104,12 +104,13 @@ def plan_columns(config: RunConfig, tables: Sequence[HasColumns]) -> ColumnPlan:
     ours = input_names(config.manifest)
     inputs = _mapped(config.manifest.columns, names, ours)
     _match_by_name(inputs, names, ours)
-    defaults = {name for name in PICTURE_NAMES if getattr(config.defaults, name) is not None}
-    if not defaults.union(inputs).intersection(PICTURE_NAMES):
+    pictures = [name for name in PICTURE_NAMES if name in ours]
+    defaults = {name for name in pictures if getattr(config.defaults, name) is not None}
+    if not defaults.union(inputs).intersection(pictures):
         held = _listed(names) if names else f"none ({_NO_NAMES})"
         raise ManifestError(
             tables[0].uri,
-            f"no usable column: it needs one of {_listed(PICTURE_NAMES)}, and has {held}; name "
+            f"no usable column: it needs one of {_listed(pictures)}, and has {held}; name "
             "yours in manifest.columns, e.g. {prompt: YOUR_COLUMN}",
         )
     used = frozenset(inputs.values())

@@ -170,6 +170,8 @@ def _choose(
     for name, endings in formats:
         chosen = [file for file in files if file.path.lower().endswith(endings)]
         if chosen:
+            if len({name for name, _ in formats}) > 1:  # else, the format is the user's choice
+                _warn_of_others(place, files, name)
             return [_file(file, name) for file in chosen]
     wanted = ", ".join(ending for _, endings in formats for ending in endings)
     held = f"none of the {len(files)} files there ends in" if files else "no file there ends in"
@@ -181,6 +183,22 @@ def _choose(
         example = next(file.path for file in files if advice_for(file.path))
         reason += f"; {PurePosixPath(example).name} {advice}"
     raise ManifestError(place.uri, reason)
+
+
+def _warn_of_others(place: Place, files: Sequence[StoredFile], chosen: str) -> None:
+    """Tell of tables in other formats, which are not read."""
+    formats = [it for name, it in FORMATS.items() if name != chosen and it.searched_in_folders]
+    endings = tuple(ending for it in formats for ending in it.endings)
+    others = [file for file in files if file.path.lower().endswith(endings)]
+    if others:
+        logger.warning(
+            "manifest_leaves_out place=%s files=%d, such as %s: no other format is read beside "
+            "%s; list files in manifest.path to read them too",
+            place.uri,
+            len(others),
+            PurePosixPath(others[0].path).name,
+            chosen,
+        )
 
 
 def _format(name: str, config: ManifestConfig) -> str:

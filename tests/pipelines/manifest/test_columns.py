@@ -60,6 +60,7 @@ def test_columns_with_the_name_of_a_record_column_get_a_prefix(tmp_path: Path) -
     [
         ({"text": ["a"]}, {}, "no usable column: it needs one of prompt, .*has text"),
         ({"id": [1], "seed": [1]}, {}, "no usable column"),
+        ({"style": ["a"]}, {}, "one of prompt, .*, style_images, and has style; name"),
         ({"prompt": ["a"]}, {"columns": {"prompt": "captoin"}}, "there is no column 'captoin'"),
         ({"caption": ["a"]}, {"columns": {"prompt": "captoin"}}, "did you mean 'caption'"),
         ({"prompt": ["a"]}, {"columns": {"promt": "prompt"}}, "did you mean 'prompt'"),
@@ -70,7 +71,7 @@ def test_columns_with_the_name_of_a_record_column_get_a_prefix(tmp_path: Path) -
         ),
         ({"style_images": ["a"], "reference_images": ["b"]}, {}, "mean the same; say which"),
     ],
-    ids=["none", "numbers", "missing", "nearest", "ours", "twice", "alias"],
+    ids=["none", "numbers", "style", "missing", "nearest", "ours", "twice", "alias"],
 )
 def test_columns_that_cannot_be_used(
     tmp_path: Path, columns: dict[str, Any], manifest: dict[str, Any], message: str

@@ -57,6 +57,17 @@ def test_a_folder_without_parquet_gives_its_text(tree: Path) -> None:
     assert found(tree) == [f"{tree}/rows.jsonl"]
 
 
+def test_tables_in_other_formats_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a.parquet", "b.csv", "c.jsonl", "d.json", "e.txt"):
+        (tmp_path / name).touch()
+    assert found(tmp_path, format="csv") == [f"{tmp_path}/b.csv"]
+    assert found(tmp_path) == [f"{tmp_path}/a.parquet"]
+    (message,) = caplog.messages
+    assert f"place={tmp_path} files=2, such as b.csv: no other format is read beside" in message
+
+
 def test_globs(tree: Path) -> None:
     assert found(f"{tree}/*.parquet") == [f"{tree}/a.parquet", f"{tree}/b.parquet"]
     assert found(f"{tree}/[b-z].parquet") == [f"{tree}/b.parquet"]
