@@ -74,7 +74,13 @@ def parts_of(options: FetchOptions, spec: CheckSpec) -> Iterator[CheckedParts]:
         return
     storage, name = file_storage(options.problems, spec.options)
     parts = CheckedParts(storage, f"{name}.checked", spec.context)
-    yield parts
+    try:
+        yield parts
+    except KeyboardInterrupt:
+        kept = terminal.one_line(storage.uri(f"{name}.checked"))
+        said = f"Interrupted. The results so far are in {kept}. Run the same command to resume."
+        terminal.err().print(said, soft_wrap=True)
+        raise
     parts.remove()
 
 

@@ -139,6 +139,7 @@ def test_an_interrupted_check_resumes(tmp_path: Path) -> None:
         arguments = ("--fetch", "all", "--problems", tmp_path / "p.parquet")
         interrupted = uso_process("validate", config, *arguments)
         assert interrupted.returncode == 130, interrupted.stderr
+        assert "Run the same command to resume." in interrupted.stderr
         assert not (tmp_path / "p.parquet").exists()
         assert len([*(tmp_path / "p.parquet.checked").iterdir()]) == 1
         origin.on("/7.png", http_origin.status(404))
