@@ -77,9 +77,11 @@ def parts_of(options: FetchOptions, spec: CheckSpec) -> Iterator[CheckedParts]:
     try:
         yield parts
     except KeyboardInterrupt:
-        kept = terminal.one_line(storage.uri(f"{name}.checked"))
-        said = f"Interrupted. The results so far are in {kept}. Run the same command to resume."
-        terminal.err().print(said, soft_wrap=True)
+        folder = f"{name}.checked"
+        if any(storage.list(folder)):
+            kept = terminal.one_line(storage.uri(folder))
+            said = f"Interrupted. The results so far are in {kept}. Run the same command to resume."
+            terminal.err().print(said, soft_wrap=True)
         raise
     parts.remove()
 
