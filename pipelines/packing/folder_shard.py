@@ -17,10 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.arrow_types.shown import rows_of
 from pipelines.errors import StorageError
 from pipelines.in_order import in_order
-from pipelines.packing.json_fields import json_line
+from pipelines.packing.json_fields import json_lines
 from pipelines.packing.layout import Layout, Sample
 from pipelines.packing.samples import ImageFile
 from pipelines.storage.local_files import Fill
@@ -52,13 +51,13 @@ def write_folder(
         images: contents of each sample's image.
         digest: identifies the contents.
     """
-    names = _columns(samples.schema).names
+    named = samples.rename_columns(_columns(samples.schema).names)
+    lines = json_lines(named.add_column(0, _FILE_NAME, [[file.name for file in files]]))
+    for file, image in zip(files, images, strict=True):
+        (folder / file.name).write_bytes(image)
     with (folder / _MARK).open("wb") as mark:
         mark.write(_HEAD + digest.encode() + b"\n")
-        for sample, file, image in zip(rows_of(samples), files, images, strict=True):
-            (folder / file.name).write_bytes(image)
-            fields = dict(zip(names, sample.values(), strict=True))
-            mark.write(json_line({_FILE_NAME: file.name, **fields}) + b"\n")
+        mark.writelines(line + b"\n" for line in lines)
 
 
 def read_folder_digest(storage: Storage, path: str, num_bytes: int) -> str | None:
@@ -102,17 +101,21 @@ def store_folder(dest: Storage, path: str, fill: Fill) -> None:
 
     Args:
         dest: the dataset.
-        path: path of the shard's mark. It is removed before another file changes, and stored last.
+        path: path of the shard's mark. On a disk, the whole folder is replaced; in a store, the mark
+            is removed before another file changes, and stored last.
         fill: see `StoreShard`.
 
     Raises:
         StorageError: the shard cannot be stored; without its mark, it is written again next time.
     """
+    inside = path.rpartition("/")[0]
+    if dest.is_local:
+        dest.write_folder_with(inside, fill)
+        return
     with tempfile.TemporaryDirectory(prefix="uso-new-") as folder:
         fill(Path(folder))
         dest.delete(path)
         remove_folder(dest, path)
-        inside = path.rpartition("/")[0]
         names = [each.name for each in Path(folder).iterdir() if each.name != _MARK]
 
         def store(name: str) -> None:

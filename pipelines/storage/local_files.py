@@ -6,16 +6,20 @@ import errno
 import mmap
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+
+from pipelines.in_order import in_order
 
 Fill = Callable[[Path], None]
 """Writes to a local path that it is given."""
 
 _PREFIX, _SUFFIX = ".uso-", ".tmp"
+_SYNCS = 8
 # Some network and user-space filesystems can sync files but not folders.
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
 
@@ -54,19 +58,51 @@ def fill_file(path: Path, fill: Fill) -> None:
     """
     with _file_beside(path, fill) as temporary:
         try:
-            with temporary.open("r+b") as file:
-                os.fsync(file.fileno())
+            _sync(temporary)
             temporary.replace(path)
         except FileNotFoundError as error:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(temporary)) from error
+
+
+def fill_folder(path: Path, fill: Fill) -> None:
+    """Make the files that `fill` puts into a new folder the whole content of the folder `path`.
+
+    The files are synced before the new folder takes the place of the old one, which is gone for a
+    moment in between. `fill` makes no folders.
+
+    Raises:
+        OSError: ESTALE, which is worth another attempt, if someone has removed the new folder.
+    """
+    _make_folder(path.parent)
+    new, old = _temporary_beside(path), _temporary_beside(path)
+    new.mkdir()
+    try:
+        fill(new)
+        # In threads, so that the disk writes several files at a time.
+        for _ in in_order(_sync, list(new.iterdir()), _SYNCS):
+            pass
+        sync_folder(new)
+        with suppress(FileNotFoundError):
+            path.rename(old)
+        new.rename(path)
+    except FileNotFoundError as error:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(new)) from error
+    finally:
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
+    sync_folder(path.parent)
+
+
+def _sync(path: Path) -> None:
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager
 def _file_beside(path: Path, fill: Fill) -> Iterator[Path]:
     """Yield a temporary file beside `path` that `fill` has made; then sync their folder."""
     _make_folder(path.parent)
-    # Not derived from path.name, which may be as long as the filesystem allows.
-    temporary = path.parent / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+    temporary = _temporary_beside(path)
     try:
         fill(temporary)
         yield temporary
@@ -74,6 +110,11 @@ def _file_beside(path: Path, fill: Fill) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _temporary_beside(path: Path) -> Path:
+    # Not derived from path.name, which may be as long as the filesystem allows.
+    return path.parent / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
 
 
 def _put(data: bytes | memoryview, path: Path) -> None:
@@ -109,12 +150,7 @@ def files_below(folder: str) -> Iterator[tuple[str, int]]:
         OSError: the folder cannot be listed, so it must not be taken for empty; or a link is
             broken.
     """
-
-    def cannot_list(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError):
-            raise error
-
-    for parent, _, names in os.walk(folder, onerror=cannot_list):
+    for parent, _, names in os.walk(folder, onerror=_cannot_list):
         for name in names:
             path = os.path.join(parent, name)
             try:
@@ -127,10 +163,34 @@ def files_below(folder: str) -> Iterator[tuple[str, int]]:
                 yield path, found.st_size
 
 
-def is_leftover(name: str) -> bool:
-    """Return True if a file of this name (or path) is a temporary file of `write_file`."""
-    last = name.rsplit("/", 1)[-1]
-    return last.startswith(_PREFIX) and last.endswith(_SUFFIX)
+def remove_leftovers(folder: str) -> int:
+    """Remove the temporary files and folders of writers below a folder; return their number.
+
+    Raises:
+        OSError: the folder cannot be listed, or one of them cannot be removed.
+    """
+    removed = 0
+    for parent, folders, names in os.walk(folder, onerror=_cannot_list):
+        for name in filter(is_leftover, names):
+            Path(parent, name).unlink(missing_ok=True)
+            removed += 1
+        for name in [*filter(is_leftover, folders)]:
+            folders.remove(name)  # it is not walked into
+            with suppress(FileNotFoundError):
+                shutil.rmtree(os.path.join(parent, name))
+            removed += 1
+    return removed
+
+
+def _cannot_list(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def is_leftover(path: str) -> bool:
+    """Return True if a file of this name (or path) is a temporary one, or in a temporary folder."""
+    parts = path.split("/")
+    return any(part.startswith(_PREFIX) and part.endswith(_SUFFIX) for part in parts)
 
 
 def _make_folder(folder: Path) -> None:

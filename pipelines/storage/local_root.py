@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.errors import StorageError
-from pipelines.storage.local_files import Fill, fill_file
+from pipelines.storage.local_files import Fill
 
 _NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 
@@ -59,8 +60,10 @@ class LocalRoot:
         if self._seen is None:
             self._seen = self._identity()
 
-    def fill(self, path: Path, fill: Fill) -> StorageError | None:
-        """Check the folder, and then do as `fill_file` in it.
+    def fill(
+        self, store: Callable[[Path, Fill], None], path: Path, fill: Fill
+    ) -> StorageError | None:
+        """Check the folder, and then call `store`: `fill_file`, or `fill_folder`.
 
         Returns:
             An error of the folder, or of a store that `fill` reads, which another attempt does not
@@ -68,7 +71,7 @@ class LocalRoot:
         """
         try:
             self.check()
-            fill_file(path, fill)
+            store(path, fill)
         except StorageError as error:
             return error
         self.written()

@@ -26,8 +26,11 @@ from pipelines.storage.local_files import (
     copy_file,
     create_file,
     files_below,
+    fill_file,
+    fill_folder,
     is_leftover,
     read_file,
+    remove_leftovers,
     write_file,
 )
 from pipelines.storage.local_root import LocalRoot
@@ -163,11 +166,12 @@ class Storage:
             with tempfile.TemporaryDirectory(prefix="uso-new-") as folder:
                 fill(Path(folder) / "new")
                 return self.write_from(path, Path(folder) / "new")
-        full = Path(self._full(path))
-        error = self._call(path, partial(self._local_root.fill, full, fill))
-        if error is not None:
-            raise error
+        self._fill(fill_file, path, fill)
         return self.uri(path)
+
+    def write_folder_with(self, prefix: str, fill: Fill) -> None:
+        """Do as `write_with` with a whole folder of files, on a local disk; see `fill_folder`."""
+        self._fill(fill_folder, prefix, fill)
 
     def read(self, path: str) -> bytes:
         """Return the whole content of `path`; the fault is `not_found` if it does not exist."""
@@ -232,13 +236,10 @@ class Storage:
             self._call(prefix, Path(self._full(prefix)).rmdir)
 
     def remove_leftovers(self, prefix: str) -> int:
-        """Remove the temporary files that killed writers left below `prefix`; returns the count."""
+        """Remove what killed writers left below `prefix`; return the number of files or folders."""
         if not self._local:
             return 0
-        left = [*filter(is_leftover, self._call(prefix, lambda: self._find(prefix)))]
-        for path in left:
-            self.delete(path)
-        return len(left)
+        return self._call(prefix, lambda: remove_leftovers(self._full(prefix)))
 
     def check_writable(self) -> None:
         """Try the store with a small object, also for conditional writes; see `create`.
@@ -252,6 +253,12 @@ class Storage:
             raise StorageError(self.uri(path), "a test object read back with different content")
         self.creates = self._refuses_to_replace(path, probe)
         self.delete(path)
+
+    def _fill(self, store: Callable[[Path, Fill], None], path: str, fill: Fill) -> None:
+        assert self._local_root is not None
+        attempt = partial(self._local_root.fill, store, Path(self._full(path)), fill)
+        if (error := self._call(path, attempt)) is not None:
+            raise error
 
     def _create_new(self, path: str, data: bytes) -> bool:
         full = self._full(path)

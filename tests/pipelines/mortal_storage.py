@@ -41,6 +41,10 @@ class MortalStorage(Storage):
         with self._maybe_killed():
             return super().write_with(path, fill)
 
+    def write_folder_with(self, prefix: str, fill: Fill) -> None:
+        with self._maybe_killed():
+            super().write_folder_with(prefix, fill)
+
     def delete(self, path: str) -> None:
         with self._maybe_killed():
             super().delete(path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import pytest
 from pipelines.errors import PackError
 from pipelines.packing.folder_shard import IMAGE_FOLDER
 from pipelines.packing.pack import PackFacts, pack
+from pipelines.packing.shard import write_shard
 from pipelines.record import record_schema
 from pipelines.storage.storage import Storage
+from tests.pipelines.mortal_storage import KilledError, MortalStorage
 from tests.pipelines.packing.outputs import generated, request
 from tests.pipelines.tools.report.outputs import commit
 
@@ -60,6 +64,26 @@ def test_a_lost_image_leaves_the_dataset_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(PackError, match="r1"):
         packed(tmp_path)
     assert (images(tmp_path), lines(tmp_path)) == before
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("change", range(1, 6))
+def test_a_kill_at_any_change_is_mended_by_the_next_packing(
+    tmp_path: Path, change: int, after: bool
+) -> None:
+    output = Storage.at(str(tmp_path / "out"))
+    commit(output, *(generated(output, f"r{n}", seed=n) for n in range(4)))
+    assert packed(tmp_path, shard_images=100).shards == 1
+    commit(output, *(generated(output, f"r{n}", seed=10 + n, at=1) for n in range(5)))
+    mortal = MortalStorage(str(tmp_path / "set"), {}, dies_at=change, after=after)
+    with pytest.raises(KilledError):
+        pack(request(output, mortal, "folder", shard_images=3), partial(map, write_shard))
+    packed(tmp_path, shard_images=3)
+    assert images(tmp_path) == sorted(line["file_name"] for line in lines(tmp_path))
+    for line in lines(tmp_path):
+        data = (tmp_path / "set/data/train" / line["file_name"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == line["sha256"]
+    assert sorted(line["id"] for line in lines(tmp_path)) == [f"r{n}" for n in range(5)]
 
 
 def test_values_that_few_rows_have_load_with_their_types(tmp_path: Path) -> None:

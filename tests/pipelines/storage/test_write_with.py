@@ -1,4 +1,4 @@
-"""Files whose content a function writes: there whole, or not at all."""
+"""Files and folders whose content a function writes: there whole, or not at all."""
 
 from __future__ import annotations
 
@@ -104,3 +104,61 @@ def test_a_folder_that_goes_away_meanwhile_is_not_made_anew(tmp_path: Path) -> N
     with pytest.raises(StorageError, match="removed, replaced or unmounted"):
         storage.write_with("b", fill)
     assert not folder.exists()
+
+
+def files(**contents: str) -> Callable[[Path], None]:
+    def fill(folder: Path) -> None:
+        for name, text in contents.items():
+            (folder / name).write_text(text)
+
+    return fill
+
+
+def test_a_folder_replaces_the_one_before_as_a_whole(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path / "out"))
+    storage.write("data/other", b"stays")
+    storage.write_folder_with("data/a", files(x="1", y="2"))
+    storage.write_folder_with("data/a", files(y="3", z="4"))
+    assert storage.list("") == ["data/a/y", "data/a/z", "data/other"]
+    assert storage.read("data/a/y") == b"3"
+    assert sorted(os.listdir(tmp_path / "out/data")) == ["a", "other"]
+
+
+def test_an_error_while_a_folder_is_written_leaves_the_one_before(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path))
+
+    def fail(folder: Path) -> None:
+        (folder / "x").write_text("half")
+        assert storage.list("") == ["a/x"]
+        raise KeyError("mine")
+
+    storage.write_folder_with("a", files(x="as it was"))
+    with pytest.raises(KeyError, match="mine"):
+        storage.write_folder_with("a", fail)
+    assert storage.read("a/x") == b"as it was"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_new_folder_that_another_process_removes_is_written_again(tmp_path: Path) -> None:
+    storage, calls = Storage.at(str(tmp_path)), []
+
+    def fill(folder: Path) -> None:
+        files(x="whole")(folder)
+        calls.append(folder)
+        if len(calls) == 1:
+            assert Storage.at(str(tmp_path)).remove_leftovers("") == 1
+
+    storage.write_folder_with("a", fill)
+    assert (storage.list(""), len(calls)) == (["a/x"], 2)
+
+
+def test_folders_that_a_killed_writer_left_are_not_listed_and_are_removed(tmp_path: Path) -> None:
+    storage = Storage.at(str(tmp_path))
+    storage.write("data/a/x", b"")
+    left = tmp_path / "data/.uso-0123456789abcdef.tmp"
+    left.mkdir()
+    (left / "y").write_text("half")
+    assert storage.list("") == ["data/a/x"]
+    assert storage.remove_leftovers("data") == 1
+    assert os.listdir(tmp_path / "data") == ["a"]
+    assert storage.remove_leftovers("data") == 0
