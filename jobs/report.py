@@ -6,13 +6,14 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from jobs import exits, terminal
 from jobs.outputs import hint_at_config, left_out_text
+from jobs.report_commands import report_commands
 from jobs.secret_settings import resolved_fetch, resolved_storage
 from pipelines.config.schema import RunConfig
 from pipelines.errors import ConfigError
@@ -53,6 +54,7 @@ def report_command(request: ReportRequest) -> int:
     with exits.exit_on_error(), hint_at_config(request.config_path):
         rows = _rows(request.thumbnails)
         places, options = _prepared(request, rows)
+        options = replace(options, commands=report_commands(places.run, request.config_path))
         facts = write_report(places, options, _progress(terminal.err()))
     if request.as_json:
         terminal.print_json(asdict(facts))

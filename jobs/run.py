@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from jobs.heap import collect_seldom
 from jobs.log import log_to
 from jobs.progress import display_for
 from pipelines.config.schema import RunConfig
+from pipelines.config.source import ConfigSource
 from pipelines.config.telemetry import LoggingConfig
 from pipelines.errors import RunError
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from pipelines.driver.summary import RunSummary
 
 logger = logging.getLogger(__name__)
+
+_RAY_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Set by Ray in the processes of a submitted job."""
 
 
 def run_command(
@@ -51,7 +56,7 @@ def run_command(
     if verbose and config.logging.level != "debug":
         logging_config = config.logging.model_copy(update={"level": "info"})
         config = config.model_copy(update={"logging": logging_config})
-    summary = run_config(config, through)
+    summary = run_config(config, through, source=_source(config_path, overrides))
     # Imported here, because it loads Arrow: Ray gets ready meanwhile.
     from jobs.summary import as_dict, exit_code, print_summary  # noqa: PLC0415
 
@@ -68,6 +73,7 @@ def run_config(
     through: str | None = None,
     *,
     on_begin: Callable[[], None] | None = None,
+    source: ConfigSource | None = None,
     show: Callable[[str], None] = exits.print_error,
 ) -> RunSummary:
     """Run a configuration, with log and progress on stderr; an error ends the command.
@@ -76,6 +82,7 @@ def run_config(
         config: the configuration.
         through: URL of a server whose actors generate the images; None: actors of the run's own.
         on_begin: see `pipelines.run`.
+        source: see `pipelines.run`.
         show: prints the message of an error in the inputs.
     """
     console = terminal.err()
@@ -93,7 +100,21 @@ def run_config(
             exits.exit_on_error(RunError, show=_error_printer(config.logging)),
             display_for(console, config.logging) as display,
         ):
-            return run(config, listener=display, through=through, on_begin=on_begin, ray=early)
+            return run(
+                config,
+                listener=display,
+                through=through,
+                on_begin=on_begin,
+                source=source,
+                ray=early,
+            )
+
+
+def _source(config_path: Path, overrides: Sequence[str]) -> ConfigSource | None:
+    # A relative path of a Ray job names a copy of the file, which goes with the job.
+    if _RAY_JOB in os.environ and not config_path.is_absolute():
+        return None
+    return ConfigSource.of(config_path, overrides)
 
 
 @contextmanager

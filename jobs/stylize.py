@@ -15,6 +15,7 @@ from rich.console import Console
 
 from jobs import exits, terminal
 from jobs.plan import plan_run
+from jobs.report_commands import report_commands
 from jobs.run import run_config
 from jobs.secret_settings import storage_options, stores_in
 from jobs.stylize_setup import (
@@ -29,6 +30,7 @@ from jobs.stylize_setup import (
 )
 from jobs.summary import as_dict, exit_code, print_summary
 from pipelines.config.schema import RunConfig
+from pipelines.config.source import ConfigSource
 from pipelines.errors import ComposeError, ConfigError, ManifestError, ReportError
 from pipelines.name_template import PICTURES
 from pipelines.storage.filesystems import Options
@@ -112,10 +114,11 @@ def stylize_command(command: StylizeCommand, *, dry_run: bool = False) -> int:
     summary = run_config(
         config,
         on_begin=lambda: _store_config(output, sections),
+        source=ConfigSource.of(output.uri(_CONFIG)),
         show=lambda message: exits.print_error(by_option(message)),
     )
     with exits.exit_on_error():
-        report = None if summary.interrupted else _report(config, options)
+        report = None if summary.interrupted else _report(command, config, options)
     _print_end(command, summary, report, console)
     return exit_code(summary)
 
@@ -243,7 +246,7 @@ def _fact(console: Console, label: str, text: str) -> None:
     console.print(f"{label:<9}{terminal.one_line(text)}", soft_wrap=True)
 
 
-def _report(config: RunConfig, options: Options) -> ReportFacts | None:
+def _report(command: StylizeCommand, config: RunConfig, options: Options) -> ReportFacts | None:
     out = config.output.path
     fetch = config.fetch.model_copy(update={"timeout_s": 20, "attempts": 2})
     places = Places(
@@ -251,7 +254,8 @@ def _report(config: RunConfig, options: Options) -> ReportFacts | None:
         out=Storage.at(f"{out.rstrip('/')}/{FOLDER}", options),
         other=None,
     )
-    wanted = ReportOptions(fetch=fetch, storage_options=options)
+    commands = report_commands(places.run, command.config)
+    wanted = ReportOptions(fetch=fetch, storage_options=options, commands=commands)
     try:
         return write_report(places, wanted, lambda *_: None)
     except ReportError:  # no row was recorded

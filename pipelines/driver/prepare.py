@@ -15,6 +15,7 @@ from pipelines.calibration.measurements import Settings
 from pipelines.calibration.stopwatch import Stopwatch
 from pipelines.checks.names import check_names
 from pipelines.config.schema import RunConfig
+from pipelines.config.source import ConfigSource
 from pipelines.config.variables import resolve_secrets, resolve_variables
 from pipelines.dispatch.workers import WorkerEnv
 from pipelines.driver.run_file import RunFile, first_day
@@ -121,8 +122,12 @@ class PreparedRun:
 
 
 @contextmanager
-def prepare(config: RunConfig) -> Iterator[PreparedRun]:
+def prepare(config: RunConfig, source: ConfigSource | None = None) -> Iterator[PreparedRun]:
     """Check the model's files, the manifest and the output; hold the lease of the output.
+
+    Args:
+        config: the configuration.
+        source: its place, for the run file; None: unknown.
 
     Raises:
         ConfigError: the configuration names an environment variable that is not set, a plug-in
@@ -135,11 +140,11 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
         LedgerError: the output's records cannot be read.
     """
     outside = _Outside.of(config)
-    source = sparse_copy(config.model, outside.options)
-    family = family_of(source)
-    source = family.pin(source)
-    config = _with_revisions(config, source)
-    card, dimensions = family.describe(source), family.dimensions(source)
+    model = sparse_copy(config.model, outside.options)
+    family = family_of(model)
+    model = family.pin(model)
+    config = _with_revisions(config, model)
+    card, dimensions = family.describe(model), family.dimensions(model)
     output = _output(config, outside.options)
     begun = None if config.output.name is None else first_day(output)
     manifest = Manifest.open(config, card, begun=begun)
@@ -170,7 +175,7 @@ def prepare(config: RunConfig) -> Iterator[PreparedRun]:
                 retry_failed=config.on_error.retry_failed,
             ),
             lease=lease,
-            run_file=RunFile(output, facts.run_id, config, card),
+            run_file=RunFile(output, facts.run_id, config, card, source),
             spec=replace(spec, creates=output.creates),
             card=card,
             dimensions=dimensions,

@@ -16,6 +16,7 @@ from typing import Any
 from pipelines.calibration.measurements import save_calibration
 from pipelines.checks.overwritten import settle_overwritten
 from pipelines.config.schema import RunConfig, load_config
+from pipelines.config.source import ConfigSource
 from pipelines.dispatch.shared_pool import SharedPool
 from pipelines.dispatch.workers import WatchedPool, WorkerTelemetry
 from pipelines.driver.announcer import RunAnnouncer
@@ -53,6 +54,7 @@ def run(  # noqa: PLR0913 (each is optional)
     show_progress: bool | None = None,
     through: str | None = None,
     on_begin: Callable[[], None] | None = None,
+    source: ConfigSource | None = None,
     ray: EarlyRay | None = None,
     make_worker: Callable[[StylizerSpec], RowWorker] = Stylizer,
 ) -> RunSummary:
@@ -71,6 +73,8 @@ def run(  # noqa: PLR0913 (each is optional)
         through: URL of a `uso serve` whose actors generate the images, with an API key in
             `USO_API_KEY`. None: the run has actors of its own.
         on_begin: called once, when all checks have passed and the run holds its output.
+        source: the place of the configuration, for the run file; None: that of `config`, if it is a
+            path.
         ray: a Ray for this run that gets ready meanwhile; the run ends it. None: the run joins or
             starts one when it has work.
         make_worker: builds the worker of an actor; tests and benchmarks replace it.
@@ -80,6 +84,8 @@ def run(  # noqa: PLR0913 (each is optional)
             input is wrong; no model was loaded yet.
         RunError: the run cannot continue; finished rows are committed.
     """
+    if isinstance(config, str | PathLike):
+        source = ConfigSource.of(config) if source is None else source
     if not isinstance(config, RunConfig):
         config = load_config(config)
     server = None if through is None else ThroughServer.connect(through, config)
@@ -95,7 +101,7 @@ def run(  # noqa: PLR0913 (each is optional)
             stack.enter_context(progress.listening(stack.enter_context(ProgressBar())))
         stop = stack.enter_context(StopRequest())
         progress.show("reading the manifest and the records")
-        prepared = stack.enter_context(prepare(config))
+        prepared = stack.enter_context(prepare(config, source))
         stack.enter_context(run_in_log(prepared.facts.run_id))
         progress.total = prepared.manifest.total_rows
         prepared.check_names(progress)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pipelines.config.redaction import redacted
 from pipelines.config.schema import RunConfig
+from pipelines.config.source import ConfigSource
 from pipelines.errors import StorageError
 from pipelines.moments import utc_now
 from pipelines.storage.storage import Storage
@@ -30,7 +31,14 @@ class RunFile:
     A run file that says `running` while no driver is alive belongs to a driver that was killed.
     """
 
-    def __init__(self, output: Storage, run_id: str, config: RunConfig, model: ModelCard) -> None:
+    def __init__(
+        self,
+        output: Storage,
+        run_id: str,
+        config: RunConfig,
+        model: ModelCard,
+        source: ConfigSource | None = None,
+    ) -> None:
         self._output = output
         self._path = f"run/{run_id}.json"
         self._facts: dict[str, Any] = {
@@ -40,6 +48,7 @@ class RunFile:
             "model": {"name": model.name, "fingerprint": model.fingerprint},
             "versions": {"python": platform.python_version(), **package_versions(_PACKAGES)},
             "config": redacted(config),
+            "config_file": None if source is None else asdict(source),
         }
 
     @property

@@ -16,7 +16,9 @@ from jobs.cli import app
 from pipelines.ledger.lease import Lease
 from pipelines.ledger.records import iter_records
 from pipelines.storage.storage import Storage
+from pipelines.tools.report.commands import ANYWHERE
 from tests.pipelines.http_origin import ok, serving
+from tests.pipelines.tools.report.outputs import boot
 
 FAST = ("--model", "tiny", "--size", "16", "--steps", "1")
 
@@ -66,6 +68,9 @@ def test_a_folder_is_drawn_in_each_style_and_the_same_command_resumes(inputs: Pa
     assert (summary["skipped"], summary["completed"], summary["left_out"]) == (4, 2, 2)
     assert summary["pictures_uri"] == str(inputs / "out/pictures")
     assert summary["report_uri"] == str(inputs / "out/report/index.html")
+    commands = boot(Storage.at(str(inputs / "out/report")))["commands"]
+    assert commands["config"] == str(inputs / "out/stylize/run.yaml")
+    assert commands["notes"] == [ANYWHERE]
     assert pictures(inputs / "out") == [*made, "new__dots.png", "new__sea.png"]
 
     config = inputs / "out/stylize/run.yaml"

@@ -9,7 +9,7 @@ import shlex
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +22,7 @@ from pipelines.ledger.counts import LedgerCounts
 from pipelines.ledger.left_out import ManifestLook
 from pipelines.ledger.score_facts import read_score_facts
 from pipelines.storage.filesystems import Options
+from pipelines.tools.report.commands import Commands
 from pipelines.tools.report.data_files import DataFile, numbers_file
 from pipelines.tools.report.distances import Distances, PicturePair, pairs_of
 from pipelines.tools.report.facets import Facets, with_unique_names
@@ -67,11 +68,13 @@ class ReportOptions:
             all rows.
         fetch: policy and size limits for reading references.
         storage_options: fsspec options by protocol for reading references, secrets resolved.
+        commands: arguments of the commands on the page.
     """
 
     thumbnails: int | None = DEFAULT_THUMBNAILS
     fetch: FetchConfig = field(default_factory=lambda: FetchConfig(timeout_s=20, attempts=2))
     storage_options: Options = field(default_factory=dict)
+    commands: Commands = field(default_factory=Commands)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +205,7 @@ class _Report:
             "key": hashlib.sha256(uri.encode("utf-8", "surrogatepass")).hexdigest()[:16],
             "name": visible(uri.rstrip("/").rpartition("/")[2], 200),
             "outputArgument": shlex.quote(visible(uri)),
+            "commands": asdict(self._options.commands),
             "rows": total,
             "rowsPerFile": ROWS_PER_FILE,
             "idsPerFile": IDS_PER_FILE,

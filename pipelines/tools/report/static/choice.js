@@ -45,12 +45,18 @@
     setTimeout(() => (button.textContent = label), 1500);
   };
 
+  /** A name in quotes, if a shell needs them. */
+  const quoted = (name) => (/^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", "")}'`);
+
   const commands = () => {
-    const file = /^[\w.-]+$/.test(fileName()) ? fileName() : `'${fileName().replaceAll("'", "")}'`;
+    const { config, pack_options: options } = uso.boot.commands;
+    const file = quoted(fileName());
+    const folder = quoted(fileName().replace(/\.csv$/, ""));
+    const pack = ["uso pack", uso.boot.outputArgument, "--layout folder --ids", file, "--to", folder, options];
     return [
-      ["Draw them again, with other seeds", `uso manifest again.parquet --chosen CONFIG --ids ${file} --new-seeds`],
-      ["Draw them alone, for example with other settings", `uso run CONFIG --ids ${file}`],
-      ["Pack them", `uso pack ${uso.boot.outputArgument} --layout folder --ids ${file} --to FOLDER`],
+      ["Draw them again, with other seeds", `uso manifest again.parquet --chosen ${config} --ids ${file} --new-seeds`],
+      ["Draw them alone, for example with other settings", `uso run ${config} --ids ${file}`],
+      ["Pack them", pack.filter(Boolean).join(" ")],
     ];
   };
 
@@ -85,7 +91,7 @@
       ...commands().map(([what, command]) =>
         uso.el("div", { class: "command" }, uso.el("p", { class: "note" }, what), uso.el("code", {}, command), uso.button("Copy", (event) => copy(command, event.target), { "aria-label": `Copy: ${what}` })),
       ),
-      uso.el("p", { class: "note" }, "CONFIG is the YAML file of the run."),
+      uso.el("p", { class: "note" }, uso.boot.commands.notes.join(" ")),
     );
   };
 

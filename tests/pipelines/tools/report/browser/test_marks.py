@@ -106,8 +106,9 @@ def test_ids_of_any_text_are_exported_as_uso_reads_them(browser: Browser, tmp_pa
         f"uso run CONFIG --ids {name}",
         "uso pack '"
         + run.uri().replace("'", "'\"'\"'")
-        + f"' --layout folder --ids {name} --to FOLDER",
+        + f"' --layout folder --ids {name} --to it-s-odd-selected",
     ]
+    expect(page.locator("#choice")).to_contain_text("CONFIG is the YAML file of the run.")
     assert page.evaluate("window.hacked") is None
     page.context.close()
     assert problems == []
