@@ -7,17 +7,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from pipelines.display import display_reference
 from pipelines.keys.index import KEY_BYTES, LsmTable, row_key
-from pipelines.manifest.manifest import Batch, Manifest
 from pipelines.reference_facts import ReferenceRights
 from pipelines.rows import ManifestRow, Reference
 from pipelines.storage.urls import redact_uri
 from uso_core.request import Parameters
+
+if TYPE_CHECKING:  # tasks of a cluster read no manifest
+    from pipelines.manifest.manifest import Batch, Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pipelines.tools.validation import tasks
 from pipelines.tools.validation.check import CheckSpec, Placed, check_here
 from pipelines.tools.validation.tasks import TaskSettings, check_some, in_tasks, lost_in_task
 from pipelines.tools.validation.uses import Use
+from tests.fresh_interpreter import printed_by
 from tests.pipelines.manifests import CARD
 from tests.pipelines.pictures import encode, picture
 from uso_core.request import Parameters
@@ -61,3 +62,11 @@ def test_a_lost_reference_is_named(tmp_path: Path) -> None:
     result = lost_in_task(placed, "exit code -9")
     assert result.code == "worker_lost"
     assert f"{tmp_path}/a.png: the process that read it died (exit code -9)" in str(result.message)
+
+
+def test_a_task_loads_no_manifest() -> None:
+    """Each process of a cluster starts with this import."""
+    module = "pipelines.tools.validation.tasks"
+    loaded = printed_by(f"import sys, {module}; print(*sys.modules)").split()
+    assert module in loaded
+    assert not [name for name in loaded if name.startswith("pipelines.manifest")]
