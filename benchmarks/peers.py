@@ -2,13 +2,16 @@
 
     python -m venv /tmp/peer && /tmp/peer/bin/pip install img2dataset==1.47.0
     python -m benchmarks.peers fetch --img2dataset /tmp/peer/bin/python    # needs nginx
+    python -m benchmarks.peers fetch --threads 1 2 4 8 16 32               # fetch.concurrency
     python -m benchmarks.peers pack                                       # webdataset is installed
 
 `fetch` serves JPEGs from a local nginx. `uso validate --fetch all` fetches, hashes and reads each
 of them; img2dataset fetches, decodes and resizes each to 256 pixels. `pack` writes WebDataset
 shards of the same images and fields with `uso pack`, which compares each image with its record, and
-with a bare `webdataset.ShardWriter`. Each figure is the CPU time of a whole command with its
-children, so the start of Python and its imports are in it. The commands run in turn.
+with a bare `webdataset.ShardWriter`. Each figure is the CPU time of a whole command with all
+processes below it, so the start of Python and its imports are in it, and of Ray where it is used.
+Python keeps the compiled code of this tree, as an installed package has it. The commands run in
+turn.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from benchmarks.process_cpu import ProcessCpu
 from pipelines.ledger.ledger import Ledger
 from pipelines.record import RunFacts, make_record, record_schema
 from pipelines.rows import Entry, ManifestRow, Outcome, Timings
@@ -45,6 +49,7 @@ from uso_core.request import Parameters
 SIDE, QUALITY = 512, 74  # gives about 60 kB
 BEGAN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 ROWS_OF_A_SHARD = 1000
+LOOK_S = 0.05
 NGINX = """
 {user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/errors;
 events {{ worker_connections 512; }}
@@ -73,15 +78,17 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--img2dataset", metavar="PYTHON", help="of its environment")
+    parser.add_argument("--threads", type=int, nargs="+", default=[], help="also with this number of threads")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="uso-peers-") as folder:
         if options.what == "fetch":
-            fetch(Path(folder), options.images, options.rounds, options.img2dataset)
+            fetch(Path(folder), options)
         else:
             pack(Path(folder), options.images, options.rounds)
 
 
-def fetch(folder: Path, images: int, rounds: int, peer: str | None) -> None:
+def fetch(folder: Path, options: argparse.Namespace) -> None:
+    images, peer = options.images, options.img2dataset
     (folder / "www").mkdir()
     for n, data in enumerate(jpegs(images)):
         (folder / f"www/{n}.jpg").write_bytes(data)
@@ -105,7 +112,13 @@ def fetch(folder: Path, images: int, rounds: int, peer: str | None) -> None:
                 *("--output_folder", f"{folder}/made", "--output_format", "files"),
                 *("--image_size", "256", "--processes_count", "1", "--thread_count", "16"),
             ]
-        compare(commands, images, rounds, folder / "made")
+        for number in options.threads:
+            wanted = ["--set", f"fetch.concurrency={number}"]
+            commands[f"uso validate --fetch all, {number} threads"] = [
+                *commands["uso validate --fetch all"],
+                *wanted,
+            ]
+        compare(commands, images, options.rounds, folder / "made")
 
 
 def pack(folder: Path, images: int, rounds: int) -> None:
@@ -122,29 +135,42 @@ def pack(folder: Path, images: int, rounds: int) -> None:
 
 
 def compare(commands: dict[str, list[str]], images: int, rounds: int, makes: Path) -> None:
-    """Run the commands in turn, and print the images per second of CPU and of the clock."""
+    """Run the commands in turn, and print the images per second of CPU and of the clock.
+
+    A first round, in which Python compiles and the disk's cache fills, does not count.
+    """
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
-    for _ in range(rounds):
+    for _ in range(1 + rounds):
         for name, command in commands.items():
             subprocess.run(["rm", "-rf", str(makes)], check=True)
             found[name].append(taken(command))
     for name, times in found.items():
-        cpu, wall = (statistics.median(one) for one in zip(*times, strict=True))
-        figures = {"images_per_s": images / wall}
-        if not {"--cluster", "--ray"} & {*commands[name]}:  # Ray's processes are not counted
-            figures |= {"cpu_s": cpu, "images_per_cpu_s": images / cpu}
+        cpu, wall = (statistics.median(one) for one in zip(*times[1:], strict=True))
+        figures = {"images_per_s": images / wall, "cpu_s": cpu, "images_per_cpu_s": images / cpu}
         rounded = {key: round(value, 1) for key, value in figures.items()}
         print(json.dumps({"command": name, **rounded}))
 
 
 def taken(command: Sequence[str]) -> tuple[float, float]:
-    """Return the CPU seconds of a command with its children, and its seconds."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    """Return the CPU seconds of a command with all processes below it, and its seconds."""
     environment = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        raise SystemExit(f"{command}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
-    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - began
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    with tempfile.TemporaryFile() as said:
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+        below = ProcessCpu(process.pid)
+        uses_ray = not {"--cluster", "--ray"}.isdisjoint(command)
+        while uses_ray and process.poll() is None:
+            below.look()
+            time.sleep(LOOK_S)
+        process.wait()
+        after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - began
+        said.seek(0)
+        if process.returncode:
+            text = said.read().decode(errors="replace")
+            raise SystemExit(f"{command}: exit code {process.returncode}\n{text}")
+    if uses_ray:
+        return sum(below.by_kind.values()), wall
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
 
 

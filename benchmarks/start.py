@@ -18,51 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks.against.trees import HERE
+from benchmarks.process_cpu import ProcessCpu
 
 _LOOK_S = 0.02
 _GIVE_UP_S = 600
-_ACTOR = "ray::"
-
-
-class _Tree:
-    """CPU seconds of a process and of all below it, also after their end."""
-
-    def __init__(self, pid: int) -> None:
-        self._root = psutil.Process(pid)
-        self._seconds: dict[psutil.Process, tuple[str, float]] = {}
-
-    def look(self) -> None:
-        """Read the times of the processes that there are."""
-        for process in [self._root, *self._root.children(recursive=True)]:
-            try:
-                times, name = process.cpu_times(), _kind(process, self._root)
-            except psutil.NoSuchProcess:
-                continue
-            self._seconds[process] = (name, times.user + times.system)
-
-    @property
-    def by_kind(self) -> dict[str, float]:
-        """CPU seconds by kind of process."""
-        found: defaultdict[str, float] = defaultdict(float)
-        for name, seconds in self._seconds.values():
-            found[name] += seconds
-        return {name: round(seconds, 2) for name, seconds in sorted(found.items())}
-
-
-def _kind(process: psutil.Process, root: psutil.Process) -> str:
-    if process == root:
-        return "driver"
-    title = " ".join(process.cmdline())
-    is_actor = title.startswith(_ACTOR) and "Agent" not in title
-    return "actors" if is_actor else "ray"
 
 
 def measure(tree: Path) -> dict[str, Any]:
@@ -82,7 +46,7 @@ def measure(tree: Path) -> dict[str, Any]:
             cwd=tree, env=environment, stdout=said, stderr=said,
         )  # fmt: skip
         try:
-            processes = _Tree(command.pid)
+            processes = ProcessCpu(command.pid)
             while not any(output.glob("images/**/*.png")):
                 if command.poll() is not None or time.monotonic() > began + _GIVE_UP_S:
                     said.seek(0)
