@@ -10,6 +10,7 @@ import httpcore2
 import httpx2
 
 from pipelines.fetch.http_guard import GuardedBackend
+from pipelines.fetch.kept_connections import KeptConnections
 from pipelines.fetch.proxies import Proxies
 from pipelines.fetch.proxy_pools import ProxyPools
 
@@ -40,13 +41,15 @@ class GuardedTransport(httpx2.BaseTransport):
     ) -> None:
         self._backend = backend
         context = ssl_context or httpx2.create_ssl_context()
+        self._direct = KeptConnections(
+            backend, context, most_idle=_MOST_IDLE, longest_idle_s=_LONGEST_IDLE_S
+        )
         options: dict[str, Any] = {
             "ssl_context": context,
             "max_connections": None,
             "max_keepalive_connections": _MOST_IDLE,
             "keepalive_expiry": _LONGEST_IDLE_S,
         }
-        self._direct = httpcore2.ConnectionPool(network_backend=backend, **options)
         self._through = ProxyPools(proxies or Proxies(), backend.unguarded(), options)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
