@@ -27,7 +27,7 @@ class DistinctCount:
     """
 
     def __init__(self) -> None:
-        self._hashes = _SortedHashes()
+        self._hashes = SortedHashes()
 
     def add(self, texts: pa.Array, *, are_distinct: bool = False) -> None:
         """Add texts.
@@ -54,7 +54,7 @@ class RepeatedHashes:
     """Finds the hashes that come more than once; memory and disk as in `DistinctCount`."""
 
     def __init__(self) -> None:
-        self._hashes = _SortedHashes()
+        self._hashes = SortedHashes()
 
     def add(self, hashes: UInt64) -> None:
         """Add hashes, `[n]`.
@@ -73,32 +73,31 @@ class RepeatedHashes:
 class KnownHashes:
     """Hashes that can be looked up: 8 bytes each on disk, and 1 byte in memory for 128 of them.
 
+    One thread at a time may look.
+
     Attributes:
         repeated: the hashes that came more than once, each once, sorted.
     """
 
-    def __init__(self, hashes: Iterable[UInt64]) -> None:
-        """Take all hashes, `[n]` at a time.
+    def __init__(self, hashes: SortedHashes) -> None:
+        """Take all hashes.
 
         Raises:
             StorageError: the temporary folder is full or not writable.
         """
-        sorted_hashes = _SortedHashes()
-        for some in hashes:
-            sorted_hashes.add(some)
         repeated: list[UInt64] = [np.empty(0, np.uint64)]
         firsts: list[UInt64] = [np.empty(0, np.uint64)]
 
         def pieces() -> Iterator[tuple[int, UInt64]]:
             place = 0
-            for part in sorted_hashes.in_order():
+            for part in hashes.in_order():
                 again = part[~_is_first(part)]
                 repeated.append(again[_is_first(again)])
                 firsts.append(part[-place % _BLOCK :: _BLOCK].copy())  # a view would keep the part
                 yield place, part
                 place += len(part)
 
-        self._file = NumbersFile("ids", len(sorted_hashes), pieces())
+        self._file = NumbersFile("ids", len(hashes), pieces())
         self.repeated, self._firsts = np.concatenate(repeated), np.concatenate(firsts)
 
     def has(self, hashes: UInt64) -> npt.NDArray[np.bool_]:
@@ -126,7 +125,7 @@ def is_among(hashes: UInt64, known: UInt64) -> npt.NDArray[np.bool_]:
     return found
 
 
-class _SortedHashes:
+class SortedHashes:
     """Hashes that wait in nameless temporary files and are read once, in order.
 
     A file holds them by their first byte: hashes are spread evenly, so that these parts are about
@@ -138,10 +137,23 @@ class _SortedHashes:
         self._num_recent = 0
         self._files: list[tuple[NumbersFile, list[int]]] = []
 
+    @classmethod
+    def of(cls, hashes: Iterable[UInt64]) -> SortedHashes:
+        """Return hashes that are given `[n]` at a time; raises as `add`."""
+        found = cls()
+        for some in hashes:
+            found.add(some)
+        return found
+
     def __len__(self) -> int:
         return sum(len(file) for file, _ in self._files) + self._num_recent
 
     def add(self, hashes: UInt64) -> None:
+        """Add hashes, `[n]`.
+
+        Raises:
+            StorageError: the temporary folder is full or not writable.
+        """
         self._recent.append(hashes)
         self._num_recent += len(hashes)
         if self._num_recent >= _MOST_HASHES:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipelines.errors import LedgerError
+from pipelines.ledger.look import Look
 from pipelines.ledger.part_writer import PartWriter
 from pipelines.ledger.parts import (
     Part,
@@ -30,7 +31,6 @@ from pipelines.ledger.parts import (
     open_part,
     unified_schema,
 )
-from pipelines.ledger.scan import Scan
 from pipelines.storage.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -61,12 +61,12 @@ def is_small(part: Part, num_rows: int) -> bool:
     return num_rows <= MAX_ROWS // 2 and part.num_bytes <= MAX_BYTES // 2
 
 
-def compact_parts(storage: Storage, scan: Scan, writer: PartWriter) -> list[tuple[Part, int]]:
-    """Rewrite the parts of a scan that are small or hold superseded records.
+def compact_parts(storage: Storage, look: Look, writer: PartWriter) -> list[tuple[Part, int]]:
+    """Rewrite the parts that are small or hold records that do not count.
 
     Args:
         storage: the output folder.
-        scan: the parts.
+        look: the parts, and the records that stay.
         writer: writes the new parts.
 
     Returns:
@@ -78,11 +78,11 @@ def compact_parts(storage: Storage, scan: Scan, writer: PartWriter) -> list[tupl
         PartVanishedError: another process is compacting; nothing is lost, so scan again.
         StorageError: a part cannot be written or deleted.
     """
-    writer.check_alone(scan.parts)
-    schema = unified_schema(storage, scan.origins)
+    writer.check_alone(look.parts)
+    schema = unified_schema(storage, look.origins)
     untouched: list[tuple[Part, int]] = []
     old_parts: list[_OldPart] = []
-    for part, keep in scan.by_part(scan.wins):
+    for part, keep in look.by_part():
         is_fence = len(keep) == 0  # see `pipelines.ledger.fence`
         if is_fence or (keep.all() and not is_small(part, len(keep))):
             untouched.append((part, len(keep)))

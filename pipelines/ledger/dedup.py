@@ -48,3 +48,16 @@ def winning_rows(
     last[:-1] = (high[rows[1:]] != high[rows[:-1]]) | (low[rows[1:]] != low[rows[:-1]])
     wins[rows] = last
     return wins
+
+
+def all_but(rows: int, *others: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return a mask that is True for all rows but the ones at these positions, `[rows]`.
+
+    Without such positions it takes no memory, and cannot be changed.
+    """
+    if not any(map(len, others)):
+        return np.broadcast_to(np.True_, rows)
+    mask = np.ones(rows, bool)
+    for positions in others:
+        mask[positions] = False
+    return mask

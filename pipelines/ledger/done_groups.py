@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.editions import Edition
-from pipelines.keys.distinct import KnownHashes, is_among
+from pipelines.keys.distinct import KnownHashes, SortedHashes, is_among
 from pipelines.keys.index import UInt64, halves_of, keys_of, row_keys
 from pipelines.keys.key_set import KeySet
 from pipelines.keys.quick import quick_hashes
@@ -187,7 +187,8 @@ def find_done_groups(
     """
     look = _Look(GroupNumbers(editions), retry_failed)
     reads = zip(parts, read_ahead(storage, parts, _COLUMNS), strict=True)
-    known = KnownHashes(hashes for part, read in reads for hashes in look.at_part(part, read))
+    hashes = (some for part, read in reads for some in look.at_part(part, read))
+    known = KnownHashes(SortedHashes.of(hashes))
     done = look.done_groups()
     if not done.any():
         return None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
@@ -27,6 +26,7 @@ from pipelines.ledger.done_rows import DoneRows
 from pipelines.ledger.fence import fence_off, widen_fences
 from pipelines.ledger.leave_out import leave_out
 from pipelines.ledger.left_out import ManifestLook
+from pipelines.ledger.look import Look
 from pipelines.ledger.new_records import newer_records, record_table
 from pipelines.ledger.new_values import NewValues, renewed_records
 from pipelines.ledger.owned_parts import OwnedParts
@@ -133,7 +133,7 @@ class Ledger:
         until the first `append` or compaction.
         """
         assert self._scan is not None
-        return Records(self._storage, replace(self._scan, counting=self._scan.wins))
+        return Records(self._storage, Look.of(self._scan))
 
     def stamp(self) -> datetime:
         """Return the time for a new record: later than any record that it may replace.
@@ -210,7 +210,7 @@ class Ledger:
     def forget_rows(self) -> None:
         """Free the memory for single rows: from now on, rows can be neither looked up nor appended.
 
-        Packing and compacting read all records, and take about as much memory as `open` did.
+        Packing and compacting read all records again, see `look_at` for their memory.
         """
         self._index.forget_rows()
         self._scan = None
@@ -258,7 +258,7 @@ class Ledger:
             gone = self._parts.restore()
         if not gone:
             return
-        lost = self.counts().records - scan_ledger(self._storage).counts().records
+        lost = self.counts().records - count_records(self._storage).records
         if lost > 0:
             parts = ", ".join(path.removeprefix(f"{FOLDER}/") for path in gone)
             raise LedgerError(

@@ -20,14 +20,15 @@ from pipelines.keys.distinct import RepeatedHashes
 from pipelines.keys.index import halves_of, row_keys
 from pipelines.keys.quick import quick_hashes
 from pipelines.ledger.counts import LedgerCounts, count_states
+from pipelines.ledger.dedup import all_but
 from pipelines.ledger.doubts import Settled, settle
 from pipelines.ledger.examples import examples_of
-from pipelines.ledger.left_out import read_left_out
+from pipelines.ledger.left_out import LeftOut, no_keys, read_left_out
 from pipelines.ledger.origins import Origins
 from pipelines.ledger.part_columns import PartColumns, read_ahead
 from pipelines.ledger.parts import Part, list_parts, unless_vanished
 from pipelines.ledger.row_state import StateCodes, is_completed
-from pipelines.ledger.scan import Scan
+from pipelines.ledger.scan import SCANNED, Scan
 from pipelines.storage.storage import Storage
 
 Flags = npt.NDArray[np.bool_]
@@ -57,8 +58,8 @@ class Look:
 
     @classmethod
     def of(cls, scan: Scan) -> Look:
-        """Return what a scan has found, without the keys of the rows."""
-        return cls(scan.parts, scan.num_rows, scan.origins, scan.counting, scan.counts())
+        """Return what a scan has found, without the keys of the rows; left out ones count."""
+        return cls(scan.parts, scan.num_rows, scan.origins, scan.wins, scan.counts())
 
     @property
     def written(self) -> frozenset[str]:
@@ -89,15 +90,39 @@ def look_at(storage: Storage, columns: Sequence[str] = COUNTED) -> Look:
 
     def look() -> Look:
         # The list first: a record that is pruned meanwhile is then in neither.
-        listed, parts = read_left_out(storage), list_parts(storage)
-        seen = _Seen()
-        for read in read_ahead(storage, parts, columns):
-            seen.add(read)
-        doubtful = np.union1d(seen.hashes.repeated(), listed.hashes)
-        settled = settle(storage, parts, doubtful, listed, seen.codes)
-        return seen.finished(storage, parts, settled)
+        listed = read_left_out(storage)
+        return look_in(storage, list_parts(storage), columns, listed)
 
     return unless_vanished(storage, look)
+
+
+def look_in(
+    storage: Storage,
+    parts: Sequence[Part],
+    columns: Sequence[str] = SCANNED,
+    listed: LeftOut | None = None,
+) -> Look:
+    """Find the records in some parts that count; memory as for `look_at`.
+
+    Args:
+        storage: the output folder.
+        parts: the parts, sorted by name.
+        columns: columns to read and to check, at least `COUNTED`.
+        listed: the records that do not count, with the hashes of their ids; None: the latest
+            record of each id counts.
+
+    Raises:
+        PartVanishedError: a part no longer exists.
+        LedgerError: a part is damaged, or is not a file of records.
+        StorageError: the records cannot be read.
+    """
+    listed = LeftOut(no_keys()) if listed is None else listed
+    seen = _Seen()
+    for read in read_ahead(storage, parts, columns):
+        seen.add(read)
+    doubtful = np.union1d(seen.hashes.repeated(), listed.hashes)
+    settled = settle(storage, parts, doubtful, listed, seen.codes)
+    return seen.finished(storage, parts, settled)
 
 
 class _Firsts:
@@ -149,8 +174,8 @@ class _Seen:
 
     def finished(self, storage: Storage, parts: Sequence[Part], settled: Settled) -> Look:
         """Return the look at these parts, with the doubts settled."""
-        wins = _all_but(self.rows, settled.superseded)
-        counting = _all_but(self.rows, settled.superseded, settled.left_out)
+        wins = all_but(self.rows, settled.superseded)
+        counting = all_but(self.rows, settled.superseded, settled.left_out)
         firsts = self.firsts.rows
         if not all(counting[row] for row in firsts.values()):
             firsts = self._firsts_among(storage, parts, counting)
@@ -176,13 +201,3 @@ class _Seen:
             firsts.note(columns["id"], states, start, counting[start:end] & ~is_completed(states))
             start = end
         return firsts.rows
-
-
-def _all_but(rows: int, *others: npt.NDArray[np.int64]) -> Flags:
-    """Return `[rows]`, True for all but the ones at these positions."""
-    if not any(map(len, others)):
-        return np.broadcast_to(np.True_, rows)  # takes no memory
-    flags = np.ones(rows, bool)
-    for positions in others:
-        flags[positions] = False
-    return flags

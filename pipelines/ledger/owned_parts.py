@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from pipelines.ledger.compaction import compact_parts
 from pipelines.ledger.live_parts import LiveParts
+from pipelines.ledger.look import look_in
 from pipelines.ledger.part_writer import PartWriter
 from pipelines.ledger.parts import Part, PartVanishedError, list_parts
-from pipelines.ledger.scan import Scan, scan_parts
+from pipelines.ledger.scan import Scan
 from pipelines.storage.storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class OwnedParts:
     def _compact(self, parts: Sequence[Part]) -> bool:
         """Rewrite parts; if one has vanished, restore the lost parts and return False."""
         try:
-            left = compact_parts(self._storage, scan_parts(self._storage, parts), self.writer)
+            left = compact_parts(self._storage, look_in(self._storage, parts), self.writer)
         except PartVanishedError as error:
             logger.warning("compaction_skipped vanished_part=%s", error)
             if self.restore():

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.errors import LedgerError
 from pipelines.ledger.counts import LedgerCounts
-from pipelines.ledger.look import Look, look_at
+from pipelines.ledger.look import Look, look_at, look_in
 from pipelines.ledger.parts import (
     FOLDER,
     PartVanishedError,
     conformed,
     kept_batches,
+    list_parts,
     unified_schema,
+    unless_vanished,
 )
-from pipelines.ledger.scan import SCANNED, Scan, scan_ledger
+from pipelines.ledger.scan import SCANNED
 from pipelines.storage.storage import Storage
 
 
@@ -30,15 +31,15 @@ class Records:
         written: names of the columns that some part has; older versions wrote fewer.
     """
 
-    def __init__(self, storage: Storage, scan: Scan | None = None) -> None:
-        """Look at all parts, unless a scan is given.
+    def __init__(self, storage: Storage, look: Look | None = None) -> None:
+        """Look at all parts, unless a look is given.
 
         Raises:
             LedgerError: a part is damaged, or a column has two types.
             StorageError: the records cannot be read.
         """
         self._storage = storage
-        self._look = look_at(storage, SCANNED) if scan is None else Look.of(scan)
+        self._look = look_at(storage, SCANNED) if look is None else look
         self.schema = unified_schema(storage, self._look.origins)
         self.written = self._look.written
 
@@ -79,8 +80,7 @@ class Records:
 
 def all_records(storage: Storage) -> Records:
     """Return the records of now, one per id, also the ones that do not count."""
-    scan = scan_ledger(storage)
-    return Records(storage, replace(scan, counting=scan.wins))
+    return Records(storage, unless_vanished(storage, lambda: look_in(storage, list_parts(storage))))
 
 
 def completed(batch: pa.RecordBatch) -> pa.RecordBatch:

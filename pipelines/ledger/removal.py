@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from pipelines.errors import LedgerError
-from pipelines.keys.index import SortedKeys, halves_of, row_keys
+from pipelines.keys.column import Column
+from pipelines.keys.index import SortedKeys, UInt64, halves_of, row_keys
+from pipelines.keys.quick import quick_hashes
 from pipelines.ledger.compaction import compact_parts
 from pipelines.ledger.left_out import LeftOut
+from pipelines.ledger.look import look_in
 from pipelines.ledger.part_checks import check_lists
+from pipelines.ledger.part_columns import read_ahead
 from pipelines.ledger.part_writer import PartWriter
-from pipelines.ledger.parts import PartVanishedError, list_parts, open_part, readable
-from pipelines.ledger.scan import scan_ledger
+from pipelines.ledger.parts import Part, PartVanishedError, list_parts, open_part, readable
 from pipelines.storage.storage import Storage
 
 _COLUMNS = ["id", "status", "outputs"]
@@ -77,11 +80,22 @@ def remove_records(storage: Storage, keys: SortedKeys, writer: PartWriter) -> No
         LedgerError: a part is damaged, or another process compacts.
         StorageError: a part cannot be read, written or deleted.
     """
-    scan = scan_ledger(storage, LeftOut(keys, int(_LAST_US)))
     try:
-        compact_parts(storage, replace(scan, wins=scan.counting), writer)
+        parts = list_parts(storage)
+        doomed = LeftOut(keys, int(_LAST_US), hashes=_hashes_of(storage, parts, keys))
+        compact_parts(storage, look_in(storage, parts, listed=doomed), writer)
     except PartVanishedError as error:
         raise _vanished(storage, error) from error
+
+
+def _hashes_of(storage: Storage, parts: Sequence[Part], keys: SortedKeys) -> UInt64:
+    """Return the quick hashes of the ids with these keys."""
+    found = Column(np.uint64)
+    for read in read_ahead(storage, parts, ["id"]):
+        ids = read.columns["id"]
+        at = keys.find(*halves_of(row_keys(ids.cast(pa.binary()).to_pylist())))
+        found.extend(quick_hashes(ids.filter(pa.array(at >= 0))))
+    return found.values
 
 
 def _vanished(storage: Storage, error: PartVanishedError) -> LedgerError:

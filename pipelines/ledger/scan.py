@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 
@@ -15,7 +15,7 @@ from pipelines.editions import Edition
 from pipelines.keys.column import Column
 from pipelines.keys.index import SortedKeys, UInt64, halves_of, row_keys
 from pipelines.ledger.counts import FailureExample, LedgerCounts, count_states
-from pipelines.ledger.dedup import winning_rows
+from pipelines.ledger.dedup import all_but, winning_rows
 from pipelines.ledger.done_groups import DoneGroups, SeenPart, find_done_groups
 from pipelines.ledger.examples import closed_examples, examples_of, first_of_each
 from pipelines.ledger.left_out import LeftOut, ManifestLook, no_keys, read_left_out
@@ -50,7 +50,6 @@ class Scan:
         origins: the distinct schemas of parts with a winning row or no row, each with the URI of a
             part that has it.
         wins: `[n]`, True for the winning rows (see `dedup`), over all parts in order.
-        counting: `[n]`, True for the winning rows that are not left out.
         states: keys of the winning rows, with payloads of `STATE_DTYPE`; without closed records.
         left_out: `[m]`, True for the rows of `states` that do not count, see `LeftOut`.
         closed_by_state: number of closed records in each state, see `done_groups`.
@@ -65,7 +64,6 @@ class Scan:
     num_rows: Sequence[int]
     origins: Sequence[tuple[str, pa.Schema]]
     wins: npt.NDArray[np.bool_]
-    counting: npt.NDArray[np.bool_]
     states: SortedKeys
     left_out: npt.NDArray[np.bool_]
     closed_by_state: Counter[int]
@@ -74,12 +72,6 @@ class Scan:
     codes: StateCodes
     examples: Mapping[str, FailureExample]
     look: ManifestLook | None
-
-    def by_part(self, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[Part, npt.NDArray[np.bool_]]]:
-        """Yield each part with its piece of a mask over all rows, such as `wins`."""
-        ends = np.cumsum(self.num_rows, dtype=np.int64).tolist()
-        for part, rows, end in zip(self.parts, self.num_rows, ends, strict=True):
-            yield part, mask[end - rows : end]
 
     def counts(self) -> LedgerCounts:
         """Return the numbers of counting rows, by outcome, and of those left out."""
@@ -236,24 +228,18 @@ class _Collector:
         states = self.states.permuted(order)
         if self.done is not None:
             order = self.rows.values[order]
-        wins = np.ones(sum(self.origins.num_rows), bool)
-        wins[order] = sorted_wins
+        wins = all_but(sum(self.origins.num_rows), order[~sorted_wins])
         if not sorted_wins.all():
             high, low = high[sorted_wins], low[sorted_wins]
             states, order = states[sorted_wins], order[sorted_wins]
             is_old = is_old[sorted_wins]
         keys = SortedKeys(high, low, states)
         left_out = self.listed.mask_of(keys, is_old)
-        counting = wins
-        if left_out.any():
-            counting = wins.copy()
-            counting[order[left_out]] = False
         scan = Scan(
             parts=tuple(parts),
             num_rows=self.origins.num_rows,
             origins=self.origins.used(wins),
             wins=wins,
-            counting=counting,
             states=keys,
             left_out=left_out,
             closed_by_state=closed_by_state,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
-from functools import partial
 from hashlib import blake2b
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from pipelines.checks.stored_images import IMAGES
 from pipelines.in_order import in_order
-from pipelines.keys.column import Column
+from pipelines.keys.distinct import KnownHashes, SortedHashes
 from pipelines.name_template import PICTURES
 from pipelines.storage.storage import Storage
 
@@ -21,7 +20,7 @@ _KEY_BYTES = 8
 
 
 class RecordedPaths:
-    """Paths of images in an output: 8 bytes of memory each.
+    """Paths of images in an output: 8 bytes each, in temporary files.
 
     A key is a hash with a secret of this object, so nobody can choose ids whose keys collide.
     """
@@ -29,28 +28,28 @@ class RecordedPaths:
     def __init__(self) -> None:
         """Know no path."""
         self._secret = secrets.token_bytes(16)
-        self._keys = Column(np.uint64)
+        self._keys = SortedHashes()
 
     def add(self, paths: Sequence[str]) -> None:
-        """Add the paths of recorded images."""
-        self._keys.extend(self._keys_of(paths))
+        """Add the paths of recorded images; each call takes memory of its own, so add many.
+
+        Raises:
+            StorageError: the temporary folder is full or not writable.
+        """
+        self._keys.add(self._keys_of(paths))
 
     def others(self, output: Storage) -> Iterator[list[str]]:
         """Yield the paths of files in `images/` and `pictures/` that were not added, by folder.
 
         Raises:
-            StorageError: a folder cannot be listed.
+            StorageError: a folder cannot be listed, or the temporary folder is full.
         """
-        known = np.sort(self._keys.values)
+        known = KnownHashes(self._keys)
         folders = [*output.folders(IMAGES), PICTURES]
-        yield from in_order(partial(self._others_in, output, known), folders, _LISTERS)
-
-    def _others_in(self, output: Storage, known: npt.NDArray[np.uint64], folder: str) -> list[str]:
-        paths = [path for path in output.sizes(folder) if not _is_hidden(path)]
-        keys = self._keys_of(paths)
-        at = np.minimum(np.searchsorted(known, keys), max(len(known) - 1, 0))
-        is_known = known[at] == keys if len(known) else np.zeros(len(keys), bool)
-        return [path for path, found in zip(paths, is_known.tolist(), strict=True) if not found]
+        for sizes in in_order(output.sizes, folders, _LISTERS):
+            paths = [path for path in sizes if not _is_hidden(path)]
+            is_known = known.has(self._keys_of(paths)).tolist()
+            yield [path for path, found in zip(paths, is_known, strict=True) if not found]
 
     def _keys_of(self, paths: Sequence[str]) -> npt.NDArray[np.uint64]:
         # A path with a lone surrogate is possible: names of files are bytes.

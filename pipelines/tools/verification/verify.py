@@ -7,7 +7,7 @@ needs neither a cluster nor a driver.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 from pipelines.errors import LedgerError, StorageError
 from pipelines.image_names import path_in_output
 from pipelines.in_order import in_order
+from pipelines.ledger.look import Look, look_in
 from pipelines.ledger.parts import (
     Part,
     PartVanishedError,
@@ -25,7 +26,6 @@ from pipelines.ledger.parts import (
     open_part,
 )
 from pipelines.ledger.records import Records
-from pipelines.ledger.scan import Scan, scan_parts
 from pipelines.record import columns_of_run, missing_value
 from pipelines.storage.storage import Storage
 from pipelines.tools.problems import Findings, Problem
@@ -92,11 +92,11 @@ class OutputVerifier:
     def _readable_records(self, counts: VerifyCounts) -> Records | None:
         """Return all records of the parts that are not damaged; None if they contradict."""
         whole = self._whole_parts(counts)
-        scan = scan_parts(self.output, whole)
-        self._note_repeats(scan)
+        # Records of rows that left the manifest keep their images, so they are read, too.
+        look = look_in(self.output, whole)
+        self._note_repeats(look)
         try:
-            # Records of rows that left the manifest keep their images, so they are read, too.
-            return Records(self.output, replace(scan, counting=scan.wins))
+            return Records(self.output, look)
         except LedgerError as error:  # two parts have other types
             self.found.add(Problem("records_damaged", None, None, 0, error.reason, error.uri))
             return None
@@ -126,16 +126,16 @@ class OutputVerifier:
             rows: int = open_part(self.output, part).metadata.num_rows
             for _ in kept_batches(self.output, part, np.ones(rows, bool), None, _BATCH_ROWS):
                 pass
-            scan_parts(self.output, [part])
+            look_in(self.output, [part])
         except LedgerError as error:
             return error.reason
         return rows
 
-    def _note_repeats(self, scan: Scan) -> None:
-        for part, mask in scan.by_part(~scan.wins):
-            if not mask.any():
+    def _note_repeats(self, look: Look) -> None:
+        for part, mask in look.by_part():
+            if mask.all():
                 continue
-            for batch in kept_batches(self.output, part, mask, ["id"], 8192):
+            for batch in kept_batches(self.output, part, ~mask, ["id"], 8192):
                 for row_id in batch["id"].to_pylist():
                     message = (
                         "an older record of this id is still there, as during a run or after a "
@@ -175,12 +175,13 @@ class OutputVerifier:
         columns = columns_of_run(records.schema)
         for batch in records.batches(columns, batch_rows=_BATCH_ROWS):
             counts.records += len(batch)
-            for record in _completed(batch):
+            rows = [*_completed(batch)]
+            known = (path_in_output(uri) for record in rows for uri in record["outputs"])
+            paths.add([path for path in known if path is not None])
+            for record in rows:
                 uris = record["outputs"]
                 counts.completed += 1
                 counts.images += len(uris)
-                known = map(path_in_output, uris)
-                paths.add([path for path in known if path is not None])
                 if name := missing_value(record):
                     self._add_changed(record, f"{name} is null, which no run writes: the record")
                     continue

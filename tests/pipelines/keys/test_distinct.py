@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.keys import distinct
-from pipelines.keys.distinct import DistinctCount, KnownHashes, RepeatedHashes
+from pipelines.keys.distinct import DistinctCount, KnownHashes, RepeatedHashes, SortedHashes
 from pipelines.keys.quick import quick_hashes
 
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=20), st.sampled_from(["a", "\0", "\0\0"])))
@@ -67,11 +67,11 @@ def test_known_hashes_are_found(monkeypatch: pytest.MonkeyPatch, most: int, bloc
     largest = np.iinfo(np.uint64).max
     numbers = np.random.default_rng(0).integers(0, 90, 60).astype(np.uint64) << np.uint64(57)
     given = np.concatenate([numbers[numbers > 0], np.array([largest, largest], np.uint64)])
-    known = KnownHashes(np.array_split(given, 9))
+    known = KnownHashes(SortedHashes.of(np.array_split(given, 9)))
     asked = np.arange(256, dtype=np.uint64) << np.uint64(56)
     asked = np.concatenate([asked, asked + np.uint64(1), [np.uint64(largest)]])
     assert known.has(asked).tolist() == np.isin(asked, given).tolist()
     values, times = np.unique(given, return_counts=True)
     assert known.repeated.tolist() == values[times > 1].tolist()
     assert known.has(asked[:0]).tolist() == []
-    assert not KnownHashes([]).has(asked).any()
+    assert not KnownHashes(SortedHashes()).has(asked).any()
