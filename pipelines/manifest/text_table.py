@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +97,11 @@ class TextTable:
             ManifestError: the file is gone or has changed.
         """
         for lines in chunks(self.file, self.read_lines):
-            yield LineBatch([self._planned(row, plan) for row, _ in lines])
+            yield LineBatch(self.planned(lines, plan))
+
+    def planned(self, lines: Sequence[Line], plan: ColumnPlan) -> list[SourceRow]:
+        """Return lines as rows."""
+        return [self._planned(row, plan) for row, _ in lines]
 
     def fitted(self, value: Any, field: pa.Field) -> Any:  # noqa: ANN401 (any value of a line)
         """Return a value of a line as a value of the field's type."""

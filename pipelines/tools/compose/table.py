@@ -29,7 +29,9 @@ from pipelines.manifest.references import folder_url
 from pipelines.manifest.row_ids import RowIds
 from pipelines.manifest.row_parser import OversizedRow, UnreadableRow
 from pipelines.manifest.table import RowBatch, SourceRow, Table
+from pipelines.manifest.text_table import TextTable, chunks
 from pipelines.tools.compose.given_ids import differ_as_text, id_text, ids_as_text
+from pipelines.tools.compose.json_columns import json_columns
 from pipelines.tools.compose.made_ids import with_made_ids
 from pipelines.tools.compose.pairing import Rows
 from pipelines.tools.compose.resolved import resolved
@@ -155,6 +157,9 @@ def _raw_batches(table: Table, plan: ColumnPlan, schema: pa.Schema) -> Iterator[
                 return
             done += block.rows
             yield _from_columns(table.uri, block.columns, sources, schema)
+    elif isinstance(table, TextTable):
+        yield from _json_batches(table, plan, sources, schema)
+        return
     for batch in _after(done, table.batches(plan)):
         for num_bytes, column in batch.large.values():
             raise ComposeError(
@@ -165,6 +170,16 @@ def _raw_batches(table: Table, plan: ColumnPlan, schema: pa.Schema) -> Iterator[
             yield _from_rows(table.uri, batch.rows(), plan, schema)
         else:
             yield _from_columns(table.uri, batch.columns, sources, schema)
+
+
+def _json_batches(
+    table: TextTable, plan: ColumnPlan, sources: Mapping[str, str], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    for lines in chunks(table.file, table.read_lines):
+        found = json_columns(lines, sources, schema)
+        if found is None:
+            found = _from_rows(table.uri, table.planned(lines, plan), plan, schema)
+        yield found
 
 
 def _after(rows: int, batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
