@@ -1,4 +1,4 @@
-"""Rows of JSON as columns are those that are made row by row."""
+"""Rows of JSON as columns are rows which are made row by row."""
 
 from __future__ import annotations
 
