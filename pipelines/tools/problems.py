@@ -10,6 +10,9 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.errors import ConfigError
+from pipelines.manifest.source import READING
+from pipelines.storage.files import Place
 from pipelines.storage.filesystems import Options
 from pipelines.storage.new_file import file_storage, new_parquet
 
@@ -120,13 +123,31 @@ def findings(url: str | None, options: Options) -> Iterator[Findings]:
         options: fsspec options by protocol, secrets resolved.
 
     Raises:
+        ConfigError: the file exists and holds no problems; a slip would cost a manifest.
         StorageError: it cannot be written.
     """
     if url is None:
         yield Findings()
         return
     storage, name = file_storage(url, options)
+    if storage.exists(name) and not _holds_problems(url, options):
+        raise ConfigError(
+            f"{storage.uri(name)}: exists and holds no problems; choose another name, or remove it"
+        )
     with new_parquet(storage, name, PROBLEM_SCHEMA) as writer:
         found = Findings(writer)
         yield found
         found.flush()
+
+
+def _holds_problems(url: str, options: Options) -> bool:
+    """Return True for a file of problems, and for an empty one."""
+    file = Place(url, options, READING).file()
+    if file is None:
+        return False
+    try:
+        with file.open() as source:
+            found = pq.read_schema(source) if file.size else PROBLEM_SCHEMA
+    except pa.ArrowInvalid:
+        return False
+    return set(PROBLEM_SCHEMA.names).issubset(found.names)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.errors import ConfigError
 from pipelines.tools.problems import PROBLEM_SCHEMA, Findings, Problem, findings
 
 
@@ -38,3 +40,28 @@ def test_an_interrupted_check_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_problems_are_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    path.touch()
+    for row_id in "ab":
+        with findings(str(path), {}) as found:
+            found.add(Problem("uri_not_found", None, row_id, 1, "gone"))
+    assert pq.read_table(path)["row_id"].to_pylist() == ["b"]
+
+
+@pytest.mark.parametrize("kind", ["manifest", "text", "folder"])
+def test_another_file_is_not_replaced(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "m.parquet"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("id\n1\n")
+    else:
+        pq.write_table(pa.table({"id": ["a"], "prompt": ["p"]}), path)
+    before = None if kind == "folder" else path.read_bytes()
+    message = r"m\.parquet: exists and holds no problems; choose another name"
+    with pytest.raises(ConfigError, match=message), findings(str(path), {}):
+        pytest.fail("the check began")
+    assert path.is_dir() if before is None else path.read_bytes() == before
