@@ -1,4 +1,4 @@
-"""Rows of JSON as columns are rows which are made row by row."""
+"""Rows of JSON that are read by the column equal rows that are made one by one."""
 
 from __future__ import annotations
 
