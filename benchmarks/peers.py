@@ -78,7 +78,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--img2dataset", metavar="PYTHON", help="of its environment")
-    parser.add_argument("--threads", type=int, nargs="+", default=[], help="also with this number of threads")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=[], help="also with this number of threads"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="uso-peers-") as folder:
         if options.what == "fetch":

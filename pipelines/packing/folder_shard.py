@@ -101,7 +101,7 @@ def store_folder(dest: Storage, path: str, fill: Fill) -> None:
 
     Args:
         dest: the dataset.
-        path: path of the shard's mark. On a disk, the whole folder is replaced; in a store, the mark
+        path: path of the shard's mark. On a disk, the folder is replaced; in a store, the mark
             is removed before another file changes, and stored last.
         fill: see `StoreShard`.
 
